@@ -1,0 +1,45 @@
+"""What Bitswap asks of a network: messages between peers, never streams."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+MessageHandler = Callable[[str, str, bytes], Awaitable[None]]
+"""(peer id, protocol, message). The network reads no further message from that peer until it returns,
+so that back-pressure reaches the sender."""
+
+PeerHandler = Callable[[str, bool], None]
+"""(peer id, connected). Called on the event loop; must not block."""
+
+
+class PeerUnreachable(Exception):
+    """The peer is not connected and could not be, or its stream broke: what was sent may be lost."""
+
+
+class MessageNetwork(Protocol):
+    """Length-prefixed messages over kept-open streams. A peer is the text of its peer id."""
+
+    @property
+    def self_id(self) -> str: ...
+
+    async def send(self, peer: str, protocols: Sequence[str], message: bytes) -> str:
+        """Send one message on our own outbound stream to that peer, opened on first use and kept.
+
+        Returns the protocol that was negotiated, the first of `protocols` that the peer speaks. Messages to
+        one peer arrive in the order sent. Returns when the message is handed to the transport, which waits
+        while the peer reads slowly. Raises PeerUnreachable.
+        """
+        ...
+
+    def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
+        """Serve these protocols; one handler for all of them. A message above 4 MiB resets its stream."""
+        ...
+
+    def peers(self) -> frozenset[str]:
+        """Who is connected now."""
+        ...
+
+    def on_peer_change(self, handler: PeerHandler) -> None:
+        """Hear of each connect and disconnect from now on."""
+        ...

@@ -1,0 +1,80 @@
+"""What can go wrong with bytes. Callers decide by class; the text is for people."""
+
+from __future__ import annotations
+
+
+class BlockstoreError(Exception):
+    """Every error of this package."""
+
+
+class BadCid(BlockstoreError, ValueError):
+    """Text or bytes that are not a CID we can read."""
+
+
+class BadPath(BlockstoreError, ValueError):
+    """A content path that does not parse."""
+
+
+class BadBlock(BlockstoreError, ValueError):
+    """A block whose bytes do not decode as its codec says."""
+
+
+class BadCar(BlockstoreError, ValueError):
+    """A CAR that breaks the format: nothing of it was kept."""
+
+
+class BadImportOption(BlockstoreError, ValueError):
+    """Import settings that contradict each other or that nobody knows."""
+
+
+class HashMismatch(BlockstoreError):
+    """Bytes that do not hash to the CID they came under."""
+
+    def __init__(self, cid: object, source: str = "") -> None:
+        super().__init__(f"block {cid} does not match its hash" + (f" (from {source})" if source else ""))
+
+
+class UnknownHash(BlockstoreError):
+    """A multihash function that this program cannot compute, so cannot verify."""
+
+
+class UnknownCodec(BlockstoreError):
+    """A codec whose links this program cannot read."""
+
+
+class BlockNotFound(BlockstoreError):
+    """The block is not here, and where we asked nobody had it; `reason` says what was tried."""
+
+    def __init__(self, cid: object, reason: str = "not in the local store") -> None:
+        super().__init__(f"block {cid} not found: {reason}")
+        self.cid = cid
+        self.reason = reason
+
+
+class NoLink(BlockstoreError):
+    """A path segment that the node at that point does not have."""
+
+    def __init__(self, name: str, cid: object) -> None:
+        super().__init__(f'no link named "{name}" under {cid}')
+        self.name = name
+        self.cid = cid
+
+
+class NotUnixFS(BlockstoreError):
+    """A node that is not the file or directory the caller asked for."""
+
+
+class BlockTooLarge(BlockstoreError):
+    """A block above the size that peers exchange (2 MiB)."""
+
+
+class StorageFull(BlockstoreError):
+    """The write was refused and nothing of it was kept: quota reached, or disk full."""
+
+
+class StoreLocked(BlockstoreError):
+    """Another process holds this data folder."""
+
+
+class StoreCorrupt(BlockstoreError):
+    """The database file cannot be read as one of ours."""

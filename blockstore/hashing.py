@@ -1,0 +1,73 @@
+"""Multihash functions by code and by name (multiformats table; the set Kubo accepts for `--hash`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from blockstore import varint
+from blockstore.errors import BadCid, UnknownHash
+
+_Digest = Callable[[bytes], bytes]
+
+
+def _blake3(data: bytes) -> bytes:
+    import blake3  # rare, and 2 MB of extension module
+
+    return bytes(blake3.blake3(data).digest())
+
+
+def _blake2b(size: int) -> _Digest:
+    return lambda data: hashlib.blake2b(data, digest_size=size).digest()
+
+
+def _blake2s(size: int) -> _Digest:
+    return lambda data: hashlib.blake2s(data, digest_size=size).digest()
+
+
+FUNCTIONS: dict[str, tuple[int, _Digest]] = {
+    "identity": (0x00, lambda data: data),
+    "sha1": (0x11, lambda data: hashlib.sha1(data, usedforsecurity=False).digest()),
+    "sha2-256": (0x12, lambda data: hashlib.sha256(data).digest()),
+    "sha2-512": (0x13, lambda data: hashlib.sha512(data).digest()),
+    "sha3-512": (0x14, lambda data: hashlib.sha3_512(data).digest()),
+    "sha3-384": (0x15, lambda data: hashlib.sha3_384(data).digest()),
+    "sha3-256": (0x16, lambda data: hashlib.sha3_256(data).digest()),
+    "sha3-224": (0x17, lambda data: hashlib.sha3_224(data).digest()),
+    "shake-256": (0x19, lambda data: hashlib.shake_256(data).digest(64)),
+    "blake3": (0x1E, _blake3),
+    "dbl-sha2-256": (0x56, lambda data: hashlib.sha256(hashlib.sha256(data).digest()).digest()),
+    **{f"blake2b-{8 * size}": (0xB200 + size, _blake2b(size)) for size in range(20, 65)},
+    **{f"blake2s-{8 * size}": (0xB240 + size, _blake2s(size)) for size in range(20, 33)},
+}
+_BY_CODE = {code: digest for code, digest in FUNCTIONS.values()}
+
+
+def multihash(data: bytes, name: str = "sha2-256") -> bytes:
+    """Hash bytes; the binary multihash. Raises UnknownHash."""
+    try:
+        code, function = FUNCTIONS[name]
+    except KeyError:
+        raise UnknownHash(f'hash function "{name}" is unknown') from None
+    if code == 0x12:
+        return b"\x12\x20" + hashlib.sha256(data).digest()
+    digest = function(data)
+    return varint.encode(code) + varint.encode(len(digest)) + digest
+
+
+def matches(expected: bytes, data: bytes) -> bool:
+    """Whether bytes hash to that multihash. Truncated digests below 20 bytes never match. Raises UnknownHash."""
+    if expected[:2] == b"\x12\x20":
+        return hashlib.sha256(data).digest() == expected[2:]
+    try:
+        code, position = varint.decode(expected)
+        length, position = varint.decode(expected, position)
+    except ValueError as error:
+        raise BadCid(f"invalid multihash: {error}") from None
+    function = _BY_CODE.get(code)
+    if function is None:
+        raise UnknownHash(f"hash function 0x{code:x} is unknown, so the block cannot be verified")
+    digest = function(data)
+    if code == 0:
+        return digest == expected[position:]
+    return 20 <= length <= len(digest) and digest[:length] == expected[position:]

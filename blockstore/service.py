@@ -1,0 +1,101 @@
+"""Blocks: a store backed by an exchange. Have it, or fetch it, verify it and keep it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound
+from blockstore.store import Blockstore
+
+
+class Exchange(Protocol):
+    """Blocks from elsewhere. What it returns is verified; the caller stores it."""
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        """Get one block, asking `hints` (peer ids) first; waits until it comes or the caller cancels.
+
+        Raises BlockNotFound when nobody that could be asked has it; its reason says who was asked.
+        Cancelling withdraws the want within the same loop turn.
+        """
+        ...
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Tell peers that wait for these blocks; called after they are stored, never before."""
+        ...
+
+    def session(self, root: CID) -> Exchange:
+        """An exchange for one DAG: remembers which peers were useful for it."""
+        ...
+
+
+class OfflineExchange:
+    """The exchange of a node that asks nobody."""
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        raise BlockNotFound(cid, "this node is offline and does not hold it")
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Nobody to tell."""
+
+    def session(self, root: CID) -> OfflineExchange:
+        return self
+
+
+class BlockSource(Protocol):
+    """What readers of DAGs ask for: blocks by CID, wherever they come from."""
+
+    async def get(self, cid: CID) -> Block: ...
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block]:
+        """All of them, in order. Raises BlockNotFound for the first that cannot be had."""
+        ...
+
+
+class Blocks:
+    """A BlockSource over a store and an exchange. A fetched block is stored before it is returned."""
+
+    def __init__(self, store: Blockstore, exchange: Exchange, hints: Sequence[str] = ()) -> None:
+        self.store = store
+        self.exchange = exchange
+        self._hints = tuple(hints)
+
+    def session(self, root: CID, hints: Sequence[str] = ()) -> Blocks:
+        """The same store, with an exchange session for that DAG."""
+        return Blocks(self.store, self.exchange.session(root), hints)
+
+    async def get(self, cid: CID) -> Block:
+        """Raises BlockNotFound."""
+        (block,) = await self.store.get_many([cid])
+        return block if block is not None else await self._fetch(cid)
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block]:
+        """In order; missing ones are fetched concurrently. Raises BlockNotFound."""
+        found = await self.store.get_many(cids)
+        missing = list(dict.fromkeys(cid for cid, block in zip(cids, found, strict=True) if block is None))
+        if not missing:
+            return [block for block in found if block is not None]
+        fetched = {block.cid: block for block in await self._fetch_all(missing)}
+        return [block or fetched[cid] for cid, block in zip(cids, found, strict=True)]
+
+    async def put_many(self, blocks: Sequence[Block]) -> None:
+        """Store, then announce. Raises StorageFull."""
+        await self.store.put_many(blocks)
+        await self.exchange.announce([block.cid for block in blocks])
+
+    async def _fetch(self, cid: CID) -> Block:
+        (block,) = await self._fetch_all([cid])
+        return block
+
+    async def _fetch_all(self, cids: Sequence[CID]) -> list[Block]:
+        wanted = [asyncio.ensure_future(self.exchange.fetch(cid, self._hints)) for cid in cids]
+        try:
+            fetched = await asyncio.gather(*wanted)
+        finally:
+            for want in wanted:
+                want.cancel()
+        await self.put_many(fetched)
+        return fetched

@@ -1,0 +1,111 @@
+"""The contract of a block store, and the one that lives in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from blockstore.block import Block
+from blockstore.cid import CID, RAW
+from blockstore.errors import BlockNotFound, StorageFull
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a store holds: number of blocks, their bytes, the most bytes it accepts (0 = no limit)."""
+
+    blocks: int
+    bytes: int
+    quota: int
+
+
+class Blockstore(Protocol):
+    """A set of blocks on this machine, keyed by multihash: codec and version of the CID do not matter.
+
+    Putting a block twice is putting it once. Getting a missing one raises BlockNotFound; deleting a
+    missing one is fine. `put_many` is all or nothing: when it returns, the blocks survive a crash of the
+    process; when it raises (StorageFull), none of them is there because of it. Identity CIDs are never
+    stored: `get` answers them from themselves, `has` is true, `put_many` and `delete_many` ignore them.
+    A returned block carries the CID that was asked for. Calls may be made concurrently.
+    """
+
+    async def get(self, cid: CID) -> Block: ...
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
+        """One answer a CID, in order; None where it is missing. One trip to the database."""
+        ...
+
+    async def has(self, cid: CID) -> bool: ...
+
+    async def missing(self, cids: Sequence[CID]) -> list[CID]:
+        """Those of the CIDs that are not here, in order. One trip to the database."""
+        ...
+
+    async def size(self, cid: CID) -> int:
+        """Bytes of the block, without reading it. Raises BlockNotFound."""
+        ...
+
+    async def put_many(self, blocks: Sequence[Block]) -> None: ...
+
+    async def delete_many(self, cids: Iterable[CID]) -> None: ...
+
+    def keys(self) -> AsyncIterator[CID]:
+        """Every multihash as a raw CIDv1, in key order, paged: blocks put meanwhile may or may not appear."""
+        ...
+
+    async def usage(self) -> Usage: ...
+
+
+class MemoryBlockstore:
+    """Blocks in a dict: for tests, and for imports that only want the CID."""
+
+    def __init__(self, quota: int = 0) -> None:
+        self._data: dict[bytes, bytes] = {}
+        self._bytes = 0
+        self._quota = quota
+
+    def __repr__(self) -> str:
+        return f"<MemoryBlockstore {len(self._data)} blocks, {self._bytes} bytes>"
+
+    async def get(self, cid: CID) -> Block:
+        if (block := self._find(cid)) is None:
+            raise BlockNotFound(cid)
+        return block
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
+        return [self._find(cid) for cid in cids]
+
+    async def has(self, cid: CID) -> bool:
+        return cid.is_identity or cid.multihash in self._data
+
+    async def missing(self, cids: Sequence[CID]) -> list[CID]:
+        return [cid for cid in cids if not await self.has(cid)]
+
+    async def size(self, cid: CID) -> int:
+        return len((await self.get(cid)).data)
+
+    async def put_many(self, blocks: Sequence[Block]) -> None:
+        new = {b.cid.multihash: b.data for b in blocks if not await self.has(b.cid)}
+        total = self._bytes + sum(map(len, new.values()))
+        if new and self._quota and total > self._quota:
+            raise StorageFull(f"storage quota of {self._quota} bytes reached")
+        self._data.update(new)
+        self._bytes = total
+
+    async def delete_many(self, cids: Iterable[CID]) -> None:
+        for cid in cids:
+            self._bytes -= len(self._data.pop(cid.multihash, b""))
+
+    async def keys(self) -> AsyncIterator[CID]:
+        for multihash in sorted(self._data):
+            yield CID.v1(RAW, multihash)
+
+    async def usage(self) -> Usage:
+        return Usage(len(self._data), self._bytes, self._quota)
+
+    def _find(self, cid: CID) -> Block | None:
+        if cid.is_identity:
+            return Block.inline(cid)
+        data = self._data.get(cid.multihash)
+        return None if data is None else Block(cid, data)

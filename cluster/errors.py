@@ -1,0 +1,48 @@
+"""What can go wrong when deciding who holds what."""
+
+from __future__ import annotations
+
+
+class ClusterError(Exception):
+    """Every error of this package."""
+
+
+class NotPinned(ClusterError):
+    """The CID is not in the pinset. The text is the one that ipfs-cluster's clients compare with."""
+
+    def __init__(self) -> None:
+        super().__init__("pin is not part of the pinset")
+
+
+class BadPinOptions(ClusterError, ValueError):
+    """Options that contradict each other or the pin as it stands."""
+
+
+class NotEnoughPeers(ClusterError):
+    """Fewer members can take the pin than its minimum asks for."""
+
+    def __init__(self, needed: int, wanted: int, available: int, reason: str = "") -> None:
+        super().__init__(
+            f"not enough peers to allocate CID. Needed at least: {needed}. Wanted at most: {wanted}. "
+            f"Available candidates: {available}." + (f" {reason}" if reason else "")
+        )
+
+
+class ReadOnlyMember(ClusterError):
+    """This node follows the cluster: it holds blocks, and may not change the pinset."""
+
+
+class UntrustedPeer(ClusterError):
+    """A peer that may not do what it asked."""
+
+
+class BadInvite(ClusterError, ValueError):
+    """A join token that is damaged, used up, expired, or of another cluster."""
+
+
+class BadUpdate(ClusterError):
+    """A change from another member that breaks the rules: dropped and counted, never applied."""
+
+
+class QueueFull(ClusterError):
+    """More work is waiting than this node agreed to hold."""

@@ -1,0 +1,101 @@
+"""The values that members agree on: frozen, with one canonical wire form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from blockstore.cid import CID
+
+EVERYWHERE = -1
+_NO_METADATA: Mapping[str, str] = MappingProxyType({})
+
+
+class PinMode(StrEnum):
+    RECURSIVE = "recursive"
+    DIRECT = "direct"
+
+
+class Status(StrEnum):
+    """What one member says of one pin (ipfs-cluster's tracker statuses, by its names)."""
+
+    CLUSTER_ERROR = "cluster_error"
+    PIN_ERROR = "pin_error"
+    UNPIN_ERROR = "unpin_error"
+    PINNED = "pinned"
+    PINNING = "pinning"
+    UNPINNING = "unpinning"
+    UNPINNED = "unpinned"
+    REMOTE = "remote"
+    PIN_QUEUED = "pin_queued"
+    UNPIN_QUEUED = "unpin_queued"
+    UNEXPECTEDLY_UNPINNED = "unexpectedly_unpinned"
+
+
+@dataclass(frozen=True, slots=True)
+class PinOptions:
+    """What a user may ask of a pin. Replication 0 = the cluster's default, -1 = every member."""
+
+    name: str = ""
+    mode: PinMode = PinMode.RECURSIVE
+    replication_min: int = 0
+    replication_max: int = 0
+    user_allocations: tuple[str, ...] = ()
+    expire_at: float | None = None  # seconds since 1970
+    metadata: Mapping[str, str] = field(default=_NO_METADATA)
+    pin_update: CID | None = None
+    origins: tuple[str, ...] = ()  # multiaddresses with /p2p/
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One CID of the pinset. Empty allocations with replication -1 mean every member."""
+
+    cid: CID
+    options: PinOptions
+    allocations: tuple[str, ...]
+    created: float  # seconds since 1970
+    size: int = 0  # bytes of the DAG where the writer knew it, for size-aware allocation
+
+    @property
+    def everywhere(self) -> bool:
+        return self.options.replication_max == EVERYWHERE
+
+    def held_by(self, peer: str) -> bool:
+        """Whether that member is to hold this pin."""
+        return self.everywhere or peer in self.allocations
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a walk has come: blocks and bytes held, blocks known but not fetched yet."""
+
+    blocks: int
+    bytes: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class PinInfo:
+    """One member's answer about one pin. `error` is a plain reason; `retry_at` when it tries again."""
+
+    peer: str
+    peer_name: str
+    status: Status
+    since: float
+    error: str = ""
+    attempts: int = 0
+    priority: bool = False
+    progress: Progress | None = None
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPinInfo:
+    """What every member asked says of one pin. `pin` is None when the CID is not in the pinset."""
+
+    cid: CID
+    pin: Pin | None
+    peers: Mapping[str, PinInfo]

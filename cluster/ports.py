@@ -1,0 +1,120 @@
+"""Every seam of the cluster on one page: what it asks of the world, and what the world may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from blockstore.cid import CID
+from cluster.pin import Progress
+
+GossipHandler = Callable[[str, bytes], Awaitable[None]]
+"""(peer it came from, message). May be lost, repeated or out of order; never trusted by itself."""
+
+CallHandler = Callable[[str, bytes], Awaitable[bytes]]
+"""(calling peer, request) -> response. An exception reaches the caller as CallFailed with its text."""
+
+ProgressHandler = Callable[[Progress], None]
+
+
+class CallFailed(Exception):
+    """The peer answered that the call failed; the text is its reason."""
+
+
+class PeerOffline(Exception):
+    """The peer could not be reached, or did not answer in time."""
+
+
+class Gossip(Protocol):
+    """Messages to every member, best effort, at most 512 KiB each."""
+
+    async def publish(self, topic: str, message: bytes) -> None: ...
+
+    def subscribe(self, topic: str, handler: GossipHandler) -> None: ...
+
+
+class PeerCalls(Protocol):
+    """Request and response between two members, at most 4 MiB each way."""
+
+    async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
+        """Raises CallFailed, PeerOffline."""
+        ...
+
+    def serve(self, method: str, handler: CallHandler) -> None: ...
+
+    def peers(self) -> frozenset[str]:
+        """Who is connected on the cluster's network now, members or not."""
+        ...
+
+    def on_peer_change(self, handler: Callable[[str, bool], None]) -> None: ...
+
+    def addresses(self, peer: str) -> Sequence[str]:
+        """Known multiaddresses of that peer, `/p2p/` included; our own for our own id."""
+        ...
+
+    async def connect(self, address: str) -> str:
+        """Dial a multiaddress with `/p2p/` and keep it connected; its peer id. Raises PeerOffline."""
+        ...
+
+
+class Signer(Protocol):
+    """This node's key."""
+
+    @property
+    def peer_id(self) -> str: ...
+
+    def sign(self, data: bytes) -> bytes: ...
+
+    def verify(self, peer: str, data: bytes, signature: bytes) -> bool:
+        """Whether that peer's key made the signature (Ed25519 keys are in the peer id itself)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPin:
+    """A root in this node's own store. Incomplete until its walk has ended."""
+
+    cid: CID
+    complete: bool
+    blocks: int = 0
+    bytes: int = 0
+
+
+class PinFailed(Exception):
+    """A walk that did not end; the text is the plain reason for the user."""
+
+
+class LocalPins(Protocol):
+    """The cluster's only wish to the local store."""
+
+    async def pin(
+        self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
+    ) -> LocalPin:
+        """Walk, fetch, record. Resumes where an earlier walk stopped; a complete pin returns at once.
+
+        Raises PinFailed. Cancelling keeps what was fetched.
+        """
+        ...
+
+    async def unpin(self, cid: CID) -> None:
+        """Forget the root; a missing one is fine. Blocks stay until garbage is collected."""
+        ...
+
+    async def get(self, cid: CID) -> LocalPin | None: ...
+
+    def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
+        """Every root in key order (bytes of the CID), read in pages."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Room for blocks on this machine, in bytes."""
+
+    free: int
+    used: int
+    quota: int  # 0 = no limit
+
+
+CapacityInformer = Callable[[], Awaitable[Capacity]]

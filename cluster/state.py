@@ -1,0 +1,81 @@
+"""The pinset as the rest of the cluster sees it: reading and writing apart, and who the members are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from blockstore.cid import CID
+from cluster.pin import Pin
+
+
+@dataclass(frozen=True, slots=True)
+class PinQuery:
+    """Which pins, answered from indexes. Every condition given must hold."""
+
+    after: CID | None = None  # in order of the CID's bytes, exclusive
+    name: str | None = None
+    held_by: str | None = None  # allocated to that member, or everywhere
+    expires_before: float | None = None
+
+
+EVERY_PIN = PinQuery()
+
+
+@dataclass(frozen=True, slots=True)
+class PinChange:
+    """One CID whose pin is now this; None when it was removed."""
+
+    cid: CID
+    pin: Pin | None
+
+
+class PinsetReader(Protocol):
+    async def get(self, cid: CID) -> Pin | None: ...
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Pin | None]: ...
+
+    def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
+        """In order of the CID's bytes, read in pages: never whole in memory."""
+        ...
+
+    async def count(self, query: PinQuery = EVERY_PIN) -> int: ...
+
+    def on_change(self, handler: Callable[[PinChange], None]) -> None:
+        """Hear of every change after it is durable, our own and others'. Must not block, must not raise."""
+        ...
+
+
+class PinsetWriter(Protocol):
+    async def put(self, pin: Pin) -> None:
+        """Add or replace; returns when it is durable here. Raises ReadOnlyMember."""
+        ...
+
+    async def remove(self, cid: CID) -> Pin:
+        """The pin as it was; returns when its removal is durable here. Raises NotPinned, ReadOnlyMember."""
+        ...
+
+
+class Role(StrEnum):
+    """What a member may do: a trusted one writes pins and members, a follower only holds blocks."""
+
+    TRUSTED = "trusted"
+    FOLLOWER = "follower"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    peer: str
+    name: str
+    role: Role
+    addresses: tuple[str, ...] = ()  # multiaddresses on the cluster's network, as last announced
+
+
+class Membership(Protocol):
+    def members(self) -> tuple[Member, ...]:
+        """Every member, ourselves included, in order of peer id."""
+        ...
+
+    def is_trusted(self, peer: str) -> bool: ...

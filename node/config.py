@@ -1,0 +1,191 @@
+"""Settings: frozen values from config.toml, overridden by the environment, then by the command line.
+
+One section a table, one field a key. Unknown keys are errors: a typing mistake must not switch a limit off.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Union, get_type_hints
+
+Setting = Union[bool, int, float, str, tuple[str, ...]]
+
+ENVIRONMENT_PREFIX = "PINFOLD_"
+_RESERVED = {"PINFOLD_PATH"}
+
+
+class BadConfig(Exception):
+    """A setting that is unknown or does not fit; names the key and what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """The public face: read-only content over HTTP."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080  # 0 = any free one
+    first_byte_timeout: float = 30.0  # seconds until a 504 when content has to be fetched
+
+
+@dataclass(frozen=True, slots=True)
+class RpcConfig:
+    """The part of Kubo's RPC that is built; for this machine's own tools."""
+
+    host: str = "127.0.0.1"
+    port: int = 5001
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """The cluster REST API, which the command line uses."""
+
+    host: str = "127.0.0.1"
+    port: int = 9094
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmConfig:
+    """The open IPFS network: Bitswap with anybody."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 4001
+    peers: tuple[str, ...] = ()  # multiaddresses with /p2p/ to stay connected to
+    max_connections: int = 96
+    mdns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """The members' private network and what they replicate."""
+
+    host: str = "127.0.0.1"
+    port: int = 9096
+    announce: tuple[str, ...] = ()  # multiaddresses to put into invitations instead of the ones listened on
+    peer_name: str = ""  # empty = the host's name
+    mdns: bool = False
+    replication_min: int = -1
+    replication_max: int = -1
+    concurrent_pins: int = 10
+    pin_timeout: float = 120.0  # seconds without progress before a pin attempt fails
+    batch_size: int = 1000  # pins gathered into one batch at most
+    batch_age: float = 0.02  # seconds a pin waits for others to share its batch
+    reconcile_interval: float = 300.0
+    metric_interval: float = 15.0
+    repin_grace: float = 300.0  # seconds a member may be gone before its pins are placed elsewhere
+    allocate_by: tuple[str, ...] = ("tag:group", "freespace")
+    tags: tuple[str, ...] = ("group=default",)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """Blocks on disk."""
+
+    quota: int = 0  # bytes of blocks; 0 = as much as the disk holds, less `reserve`
+    reserve: int = 512 * 1024 * 1024  # bytes of the disk that are never filled
+    fast_malloc: bool = False  # keeps freed memory: faster reads of 1 MiB blocks, some tens of MB more RSS
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    gateway: GatewayConfig = field(default_factory=GatewayConfig)
+    rpc: RpcConfig = field(default_factory=RpcConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
+    swarm: SwarmConfig = field(default_factory=SwarmConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Defaults, then the file if it exists, then PINFOLD_<SECTION>_<KEY>. Raises BadConfig."""
+    try:
+        tables = tomllib.loads(path.read_text()) if path.exists() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"{path}: {error}") from None
+    config = Config()
+    for key, value in _flatten(tables):
+        config = with_setting(config, key, value)
+    for key, text in _from_environment(environment):
+        config = with_setting(config, key, text)
+    return config
+
+
+def keys(config: Config | None = None) -> Iterator[tuple[str, Setting]]:
+    """Every `section.key` with its value, in order; the defaults without a config."""
+    for section in fields(config or Config()):
+        table = getattr(config or Config(), section.name)
+        for entry in fields(table):
+            yield f"{section.name}.{entry.name}", getattr(table, entry.name)
+
+
+def with_setting(config: Config, key: str, value: object) -> Config:
+    """The same config with one `section.key` changed; text is read as its type. Raises BadConfig."""
+    section_name, _, name = key.partition(".")
+    section = getattr(config, section_name, None)
+    if not is_dataclass(section) or name not in {entry.name for entry in fields(section)}:
+        raise BadConfig(f'unknown setting "{key}"; `pinfold config show` lists them all')
+    kind = get_type_hints(type(section))[name]
+    converted = replace(section, **{name: _convert(key, kind, value)})  # type: ignore[type-var]
+    return replace(config, **{section_name: converted})
+
+
+def _convert(key: str, kind: object, value: object) -> Setting:
+    try:
+        return _CONVERTERS[kind](value)
+    except (TypeError, ValueError):
+        raise BadConfig(f'setting "{key}" takes {_NAMES[kind]}, not {value!r}') from None
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[str(value).lower()]
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool | float):
+        raise ValueError
+    return int(str(value))
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool):
+        raise ValueError
+    return float(str(value))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise ValueError
+
+
+_CONVERTERS = {bool: _boolean, int: _integer, float: _number, str: _text, tuple[str, ...]: _texts}
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple[str, ...]: "a list of texts"}
+
+
+def _flatten(tables: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    for section, table in tables.items():
+        if not isinstance(table, dict):
+            raise BadConfig(f'"{section}" is outside any section')
+        for name, value in table.items():
+            yield f"{section}.{name}", value
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    known = {ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key, _ in keys()}
+    for name, value in environment.items():
+        if name in known:
+            yield known[name], value

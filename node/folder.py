@@ -1,0 +1,66 @@
+"""The data folder: what lies where. Everything a node owns is in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT = Path("~/.pinfold")
+VARIABLE = "PINFOLD_PATH"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Paths inside one data folder. Nothing is created by naming it."""
+
+    root: Path
+
+    @classmethod
+    def choose(cls, option: str | None = None) -> Folder:
+        """`--path`, else PINFOLD_PATH, else ~/.pinfold."""
+        return cls(Path(option or os.environ.get(VARIABLE) or DEFAULT).expanduser())
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.toml"
+
+    @property
+    def identity(self) -> Path:
+        """The node's private key (mode 0600)."""
+        return self.root / "identity.key"
+
+    @property
+    def cluster(self) -> Path:
+        """Which cluster this node belongs to: genesis, secret, first addresses (mode 0600)."""
+        return self.root / "cluster.json"
+
+    @property
+    def addresses(self) -> Path:
+        """Where the running daemon listens; removed when it ends."""
+        return self.root / "addresses.json"
+
+    @property
+    def peers(self) -> Path:
+        """Addresses of peers seen, kept over restarts."""
+        return self.root / "peers.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def blocks(self) -> Path:
+        return self.root / "blocks.db"
+
+    @property
+    def pins(self) -> Path:
+        return self.root / "pins.db"
+
+    @property
+    def pinset(self) -> Path:
+        return self.root / "cluster.db"
+
+    @property
+    def exists(self) -> bool:
+        return self.identity.exists()

@@ -1,0 +1,1 @@
+"""Shared by all tests: nothing but what every test must have."""
