@@ -10,7 +10,10 @@ from types import MappingProxyType
 from blockstore.cid import CID
 
 EVERYWHERE = -1
-_NO_METADATA: Mapping[str, str] = MappingProxyType({})
+
+
+def _no_metadata() -> Mapping[str, str]:
+    return MappingProxyType({})
 
 
 class PinMode(StrEnum):
@@ -44,7 +47,7 @@ class PinOptions:
     replication_max: int = 0
     user_allocations: tuple[str, ...] = ()
     expire_at: float | None = None  # seconds since 1970
-    metadata: Mapping[str, str] = field(default=_NO_METADATA)
+    metadata: Mapping[str, str] = field(default_factory=_no_metadata)
     pin_update: CID | None = None
     origins: tuple[str, ...] = ()  # multiaddresses with /p2p/
 
