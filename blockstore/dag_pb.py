@@ -1,0 +1,138 @@
+"""dag-pb nodes: links and opaque bytes, in protobuf's wire form (ipld.io/specs/codecs/dag-pb).
+
+Hand-written, because the canonical order (Links before Data) is not the order that protobuf libraries write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blockstore import varint
+from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
+from blockstore.errors import BadBlock, BadCid
+
+_NODE_DATA, _NODE_LINK = 0x0A, 0x12  # protobuf tags: field number << 3 | wire type
+_LINK_HASH, _LINK_NAME, _LINK_TSIZE = 0x0A, 0x12, 0x18
+_USUAL = {b"\x01" + bytes([codec]) + b"\x12\x20" for codec in (RAW, DAG_PB, DAG_CBOR)}
+
+
+@dataclass(frozen=True, slots=True)
+class PBLink:
+    """An edge: target, name (None when the field is absent), bytes of the DAG below it as its writer claims.
+
+    A name whose bytes are not UTF-8 carries them as lone surrogates ("surrogateescape"), so nothing is lost.
+    """
+
+    cid: CID
+    name: str | None
+    tsize: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PBNode:
+    """Links in the order they are written, and bytes (None when the field is absent)."""
+
+    links: tuple[PBLink, ...]
+    data: bytes | None
+
+
+def encode(node: PBNode) -> bytes:
+    """The canonical bytes. Links are written as given: directories must sort theirs by name first."""
+    parts: list[bytes] = []
+    for link in node.links:
+        body = _encode_link(link)
+        parts += (b"\x12", _varint(len(body)), body)
+    if node.data is not None:
+        parts += (b"\x0a", _varint(len(node.data)), node.data)
+    return b"".join(parts)
+
+
+def decode(data: bytes) -> PBNode:
+    """Read a node, strictly: known fields only, each once, in an order some writer uses. Raises BadBlock."""
+    links: list[PBLink] = []
+    body: bytes | None = None
+    for tag, start, stop in _sections(data):
+        if tag == _NODE_LINK:
+            links.append(_decode_link(data, start, stop))
+        else:
+            body = data[start:stop]
+    return PBNode(tuple(links), body)
+
+
+def link_cids(data: bytes) -> list[CID]:
+    """The targets of a node's links, in order, checked as strictly as `decode` does. Raises BadBlock."""
+    return [_decode_link(data, start, stop).cid for tag, start, stop in _sections(data) if tag == _NODE_LINK]
+
+
+def _varint(value: int) -> bytes:
+    return bytes((value,)) if value < 0x80 else varint.encode(value)
+
+
+def _encode_link(link: PBLink) -> bytes:
+    cid = link.cid
+    target = cid.multihash if cid.version == 0 else b"\x01" + _varint(cid.codec) + cid.multihash
+    body = b"\x0a" + _varint(len(target)) + target
+    if link.name is not None:
+        name = link.name.encode("utf-8", "surrogateescape")
+        body += b"\x12" + _varint(len(name)) + name
+    if link.tsize is not None:
+        body += b"\x18" + varint.encode(link.tsize)
+    return body
+
+
+def _sections(data: bytes) -> list[tuple[int, int, int]]:
+    """Tag, start and stop of each field of a node: Data at most once, and not between links."""
+    found: list[tuple[int, int, int]] = []
+    position, end, bodies = 0, len(data), []
+    while position < end:
+        tag = data[position]
+        length, start = _length(data, position + 1)
+        position = start + length
+        if position > end:
+            raise BadBlock("invalid dag-pb: the bytes end inside a field")
+        if tag == _NODE_DATA:
+            bodies.append(len(found))
+        elif tag != _NODE_LINK:
+            raise BadBlock(f"invalid dag-pb: unknown field tag 0x{tag:x} in a node")
+        found.append((tag, start, position))
+    if bodies not in ([], [0], [len(found) - 1]):
+        raise BadBlock("invalid dag-pb: Data is repeated, or stands between links")
+    return found
+
+
+def _length(data: bytes, position: int) -> tuple[int, int]:
+    """The varint at `position` and the offset behind it."""
+    if position < len(data) and data[position] < 0x80:
+        return data[position], position + 1
+    try:
+        return varint.decode(data, position)
+    except ValueError as error:
+        raise BadBlock(f"invalid dag-pb: {error}") from None
+
+
+def _decode_link(data: bytes, position: int, stop: int) -> PBLink:
+    if position == stop or data[position] != _LINK_HASH:
+        raise BadBlock("invalid dag-pb: a link does not begin with its Hash")
+    length, start = _length(data, position + 1)
+    position = start + length
+    cid = _decode_cid(data[start:position])
+    name: str | None = None
+    if position < stop and data[position] == _LINK_NAME:
+        length, start = _length(data, position + 1)
+        position = start + length
+        name = data[start:position].decode("utf-8", "surrogateescape")
+    tsize: int | None = None
+    if position < stop and data[position] == _LINK_TSIZE:
+        tsize, position = _length(data, position + 1)
+    if position != stop:
+        raise BadBlock("invalid dag-pb: a link has an unknown, repeated, misplaced or truncated field")
+    return PBLink(cid, name, tsize)
+
+
+def _decode_cid(target: bytes) -> CID:
+    if len(target) == 36 and target[:4] in _USUAL:
+        return CID(1, target[1], target[2:])  # nearly every link: worth not parsing
+    try:
+        return CID.decode(target)
+    except BadCid as error:
+        raise BadBlock(f"invalid dag-pb: {error}") from None
