@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Union, get_type_hints
+from typing import get_type_hints
 
-Setting = Union[bool, int, float, str, tuple[str, ...]]
+Setting = bool | int | float | str | tuple[str, ...]
 
 ENVIRONMENT_PREFIX = "PINFOLD_"
 _RESERVED = {"PINFOLD_PATH"}
@@ -129,15 +129,16 @@ def with_setting(config: Config, key: str, value: object) -> Config:
     if not is_dataclass(section) or name not in {entry.name for entry in fields(section)}:
         raise BadConfig(f'unknown setting "{key}"; `pinfold config show` lists them all')
     kind = get_type_hints(type(section))[name]
-    converted = replace(section, **{name: _convert(key, kind, value)})  # type: ignore[type-var]
-    return replace(config, **{section_name: converted})
+    converted = replace(section, **{name: _convert(key, kind, value)})  # type: ignore[type-var]  # an instance
+    return replace(config, **{section_name: converted})  # type: ignore[arg-type]  # the name is data
 
 
 def _convert(key: str, kind: object, value: object) -> Setting:
+    convert, takes = _KINDS[kind]
     try:
-        return _CONVERTERS[kind](value)
-    except (TypeError, ValueError):
-        raise BadConfig(f'setting "{key}" takes {_NAMES[kind]}, not {value!r}') from None
+        return convert(value)
+    except (KeyError, TypeError, ValueError):
+        raise BadConfig(f'setting "{key}" takes {takes}, not {value!r}') from None
 
 
 def _boolean(value: object) -> bool:
@@ -172,8 +173,13 @@ def _texts(value: object) -> tuple[str, ...]:
     raise ValueError
 
 
-_CONVERTERS = {bool: _boolean, int: _integer, float: _number, str: _text, tuple[str, ...]: _texts}
-_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple[str, ...]: "a list of texts"}
+_KINDS: dict[object, tuple[Callable[[object], Setting], str]] = {
+    bool: (_boolean, "true or false"),
+    int: (_integer, "a whole number"),
+    float: (_number, "a number"),
+    str: (_text, "text"),
+    tuple[str, ...]: (_texts, "a list of texts"),
+}
 
 
 def _flatten(tables: Mapping[str, object]) -> Iterator[tuple[str, object]]:

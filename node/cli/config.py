@@ -1,0 +1,71 @@
+"""`pinfold config show|get|set`: the settings file, comments kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from node import config as settings
+from node.cli.context import Failure, Session, emit, json_option, session
+
+
+@click.group("config")
+def command() -> None:
+    """Show, read and change settings. A running daemon takes them up when it is started again."""
+
+
+@command.command("show")
+@json_option
+@session
+def show(context: Session, as_json: bool) -> None:
+    """Every setting with the value in force."""
+    values = dict(settings.keys(context.config()))
+    if as_json:
+        return emit(
+            {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        )
+    for key, value in values.items():
+        click.echo(f"{key} = {_shown(value)}")
+
+
+@command.command("get")
+@click.argument("key")
+@session
+def get(context: Session, key: str) -> None:
+    """Print one setting, such as gateway.port."""
+    values = dict(settings.keys(context.config()))
+    if key not in values:
+        raise settings.BadConfig(f'unknown setting "{key}"; `pinfold config show` lists them all')
+    click.echo(_shown(values[key]))
+
+
+@command.command("set")
+@click.argument("key")
+@click.argument("value")
+@session
+def put(context: Session, key: str, value: str) -> None:
+    """Change one setting in config.toml."""
+    if not context.folder.exists:
+        raise Failure(f"{context.folder.root} is not a data folder: run `pinfold init` first")
+    converted = dict(settings.keys(settings.with_setting(context.config(), key, value)))[key]
+    _write(context.folder.config, key, converted)
+
+
+def _write(path: Path, key: str, value: settings.Setting) -> None:
+    import tomlkit
+
+    document = tomlkit.parse(path.read_text() if path.exists() else "")
+    section, _, name = key.partition(".")
+    table = document.setdefault(section, tomlkit.table())
+    table[name] = list(value) if isinstance(value, tuple) else value
+    fresh = path.with_suffix(".new")
+    fresh.write_text(tomlkit.dumps(document))
+    os.replace(fresh, path)
+
+
+def _shown(value: settings.Setting) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,32 @@
+"""`pinfold id`."""
+
+from __future__ import annotations
+
+import click
+
+from node.cli.context import Session, emit, json_option, session
+
+
+@click.command("id")
+@json_option
+@session
+def command(context: Session, as_json: bool) -> None:
+    """This node's peer id and every address, of the open swarm and of the cluster."""
+    answer = context.api().get("/id")
+    swarm = answer.answer("ipfs").texts("addresses")
+    if as_json:
+        return emit(
+            {
+                "id": answer.text("id"),
+                "name": answer.text("peername"),
+                "version": answer.text("version"),
+                "addresses": swarm + answer.texts("addresses"),
+                "swarm": swarm,
+                "cluster": answer.texts("addresses"),
+            }
+        )
+    click.echo(f"{answer.text('id')}  {answer.text('peername')}")
+    for title, addresses in (("swarm", swarm), ("cluster", answer.texts("addresses"))):
+        click.echo(f"{title}:" + (" off" if not addresses else ""))
+        for address in addresses:
+            click.echo(f"  {address}")

@@ -1,0 +1,21 @@
+"""`pinfold init`: a data folder, a key, and a cluster of one or an invitation to one."""
+
+from __future__ import annotations
+
+import click
+
+from node.cli.context import Session, session
+from node.setup import create_node
+
+
+@click.command("init")
+@click.option("--join", "token", metavar="TOKEN", help="The line that `pinfold cluster invite` printed.")
+@click.option("--name", default="", help="This machine's name among the members (default: its host name).")
+@session
+def command(context: Session, token: str | None, name: str) -> None:
+    """Create the data folder, this node's identity, and its cluster: a new one, or the one that invited it."""
+    created = create_node(context.folder, token, name)
+    click.echo(f"peer id   {created.peer_id}")
+    click.echo(f"folder    {context.folder.root}")
+    click.echo(f"cluster   {created.cluster_name}" + (" (joins when the daemon starts)" if token else ""))
+    click.echo("next      pinfold daemon")

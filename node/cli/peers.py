@@ -1,0 +1,22 @@
+"""`pinfold peers`."""
+
+from __future__ import annotations
+
+import click
+
+from node.cli.context import Session, emit, json_option, session
+
+
+@click.command("peers")
+@json_option
+@session
+def command(context: Session, as_json: bool) -> None:
+    """The members of the cluster, those that do not answer included."""
+    for peer in context.api().lines("GET", "/peers"):
+        if as_json:
+            emit(dict(peer.raw))
+            continue
+        state = f"not answering: {peer.text('error')}" if peer.text("error") else "online"
+        click.echo(f"{peer.text('id')}  {peer.text('peername') or '-'}  {state}")
+        for address in peer.texts("addresses"):
+            click.echo(f"  {address}")

@@ -1,0 +1,55 @@
+"""`pinfold status`: who has it, who is fetching it, what went wrong where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from node.cli.context import Session, emit, json_option, session
+from node.cli.progress import human_bytes
+from node.client import Answer, Client
+
+
+@click.command("status")
+@click.argument("cids", nargs=-1, metavar="[CID...]")
+@click.option(
+    "--filter", "statuses", default="", metavar="LIST", help="Only these, such as error,pinning,queued."
+)
+@click.option("--local", is_flag=True, help="Ask this node alone.")
+@json_option
+@session
+def command(context: Session, cids: tuple[str, ...], statuses: str, local: bool, as_json: bool) -> None:
+    """Who holds each pin, who is fetching it, and what went wrong where."""
+    for info in _infos(context.api(), cids, statuses, local):
+        if as_json:
+            emit(dict(info.raw))
+            continue
+        click.echo(f"{info.text('cid')}  {info.text('name')}".rstrip())
+        peers = sorted(info.answer("peer_map").items())
+        width = max((len(peer.text("peername")) for _, peer in peers), default=0)
+        for peer_id, peer in peers:
+            click.echo(f"  {peer.text('peername') or peer_id:<{width}}  {_line(peer)}")
+
+
+def _infos(api: Client, cids: tuple[str, ...], statuses: str, local: bool) -> Iterator[Answer]:
+    here = [("local", "true")] if local else []
+    if not cids:
+        yield from api.lines("GET", "/pins", [*here, ("filter", statuses)])
+    for cid in cids:
+        yield api.get(f"/pins/{cid}", here)
+
+
+def _line(peer: Answer) -> str:
+    parts = [peer.text("status").replace("_", " ")]
+    progress = peer.answer("progress")
+    if progress.raw and peer.text("status") == "pinning":
+        have = f"{progress.number('blocks')} blocks, {human_bytes(progress.number('bytes'))}"
+        parts.append(f"{have}, {progress.number('pending')} blocks to come")
+    if peer.text("error"):
+        parts.append(peer.text("error"))
+    if peer.number("attempt_count") > 1:
+        parts.append(f"{peer.number('attempt_count')} attempts")
+    if peer.text("retry_at"):
+        parts.append(f"next try {peer.text('retry_at')}")
+    return "  ".join(parts)

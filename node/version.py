@@ -1,0 +1,3 @@
+"""The version, in one place that the binary carries too."""
+
+VERSION = "0.1.0"
