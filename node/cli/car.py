@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import click
 
-from node.cli.context import Failure, Session, emit, json_option, session
+from node.cli.context import Failure, Session, emit, json_option, session, write_out
 from node.cli.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.progress import Advance, progress_bar
 
@@ -69,12 +69,10 @@ def export(context: Session, cid: str, output: Path | None) -> None:
     """Write a whole DAG as CAR v1."""
     parts = context.rpc().download("POST", "/api/v0/dag/export", [("arg", cid)])
     if output is None:
-        out = click.get_binary_stream("stdout")
-        for part in parts:
-            out.write(part)
-        return out.flush()
-    _save(parts, output)
-    click.echo(f"saved {output}")
+        write_out(parts)
+    else:
+        _save(parts, output)
+        click.echo(f"saved {output}")
 
 
 def _save(parts: Iterator[bytes], output: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.cli.context import Session, session
+from node.cli.context import Session, session, write_out
 
 
 @click.command("cat")
@@ -14,10 +14,7 @@ from node.cli.context import Session, session
 @session
 def command(context: Session, path: str, offset: int, length: int | None) -> None:
     """Print a file's bytes."""
-    query = [("arg", path), ("offset", str(offset))] + (
-        [("length", str(length))] if length is not None else []
-    )
-    out = click.get_binary_stream("stdout")
-    for part in context.rpc().download("POST", "/api/v0/cat", query):
-        out.write(part)
-    out.flush()
+    query = [("arg", path), ("offset", str(offset))]
+    if length is not None:
+        query.append(("length", str(length)))
+    write_out(context.rpc().download("POST", "/api/v0/cat", query))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from node.cli.context import Session, emit, json_option, session
@@ -22,11 +20,11 @@ def command() -> None:
 @json_option
 @session
 def invite(context: Session, follower: bool, expires: int, as_json: bool) -> None:
-    """Print one token that lets one more machine join. Whoever has it can read the cluster: keep it private."""
+    """Print one token that lets one more machine join. It holds the cluster's secret: keep it private."""
     role = "follower" if follower else "trusted"
     token = context.api().post("/v1/invite", [("role", role), ("expires", str(expires))]).text("token")
     if as_json:
-        return emit({"token": token, "role": role, "expires": expires})
-    if sys.stdout.isatty():
+        emit({"token": token, "role": role, "expires": expires})
+    else:
         click.echo("On the new machine: pinfold init --join TOKEN && pinfold daemon", err=True)
-    click.echo(token)
+        click.echo(token)

@@ -23,11 +23,9 @@ def show(context: Session, as_json: bool) -> None:
     """Every setting with the value in force."""
     values = dict(settings.keys(context.config()))
     if as_json:
-        return emit(
-            {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-        )
-    for key, value in values.items():
-        click.echo(f"{key} = {_shown(value)}")
+        emit({key: _plain(value) for key, value in values.items()})
+    else:
+        click.echo("\n".join(f"{key} = {_shown(value)}" for key, value in values.items()))
 
 
 @command.command("get")
@@ -59,10 +57,14 @@ def _write(path: Path, key: str, value: settings.Setting) -> None:
     document = tomlkit.parse(path.read_text() if path.exists() else "")
     section, _, name = key.partition(".")
     table = document.setdefault(section, tomlkit.table())
-    table[name] = list(value) if isinstance(value, tuple) else value
+    table[name] = _plain(value)
     fresh = path.with_suffix(".new")
     fresh.write_text(tomlkit.dumps(document))
     os.replace(fresh, path)
+
+
+def _plain(value: settings.Setting) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _shown(value: settings.Setting) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import click
@@ -88,6 +89,14 @@ def _expected() -> tuple[type[BaseException], ...]:
 def _say(message: str, code: int) -> int:
     print(f"Error: {message}" if code != INTERRUPTED else message, file=sys.stderr)
     return code
+
+
+def write_out(parts: Iterable[bytes]) -> None:
+    """Bytes to standard output as they come."""
+    out = sys.stdout.buffer
+    for part in parts:
+        out.write(part)
+    out.flush()
 
 
 def emit(value: object) -> None:

@@ -40,7 +40,7 @@ def _port_options(function: Command) -> Command:
 @click.option("--offline", is_flag=True, help="Ask nobody for blocks and join no network.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
 @session
-def command(context: Session, create: bool, offline: bool, log_level: str, **ports: int | None) -> None:
+def command(context: Session, /, create: bool, offline: bool, log_level: str, **ports: int | None) -> None:
     """Run the node. Ctrl-C stops it cleanly; a second one at once."""
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if not context.folder.exists:

@@ -14,19 +14,13 @@ def command(context: Session, as_json: bool) -> None:
     """This node's peer id and every address, of the open swarm and of the cluster."""
     answer = context.api().get("/id")
     swarm = answer.answer("ipfs").texts("addresses")
+    cluster = answer.texts("addresses")
     if as_json:
-        return emit(
-            {
-                "id": answer.text("id"),
-                "name": answer.text("peername"),
-                "version": answer.text("version"),
-                "addresses": swarm + answer.texts("addresses"),
-                "swarm": swarm,
-                "cluster": answer.texts("addresses"),
-            }
-        )
+        names = {"id": answer.text("id"), "name": answer.text("peername"), "version": answer.text("version")}
+        emit({**names, "addresses": swarm + cluster, "swarm": swarm, "cluster": cluster})
+        return
     click.echo(f"{answer.text('id')}  {answer.text('peername')}")
-    for title, addresses in (("swarm", swarm), ("cluster", answer.texts("addresses"))):
+    for title, addresses in (("swarm", swarm), ("cluster", cluster)):
         click.echo(f"{title}:" + (" off" if not addresses else ""))
         for address in addresses:
             click.echo(f"  {address}")

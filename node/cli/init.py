@@ -13,7 +13,7 @@ from node.setup import create_node
 @click.option("--name", default="", help="This machine's name among the members (default: its host name).")
 @session
 def command(context: Session, token: str | None, name: str) -> None:
-    """Create the data folder, this node's identity, and its cluster: a new one, or the one that invited it."""
+    """Create the data folder, this node's identity, and its cluster: a new one, or the inviting one."""
     created = create_node(context.folder, token, name)
     click.echo(f"peer id   {created.peer_id}")
     click.echo(f"folder    {context.folder.root}")

@@ -1,4 +1,4 @@
-"""multipart/form-data as Kubo's clients write it: one part an entry, paths percent-encoded in the file name."""
+"""multipart/form-data as Kubo's clients write it: one part an entry, paths percent-encoded."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def command() -> None:
 @json_option
 @session
 def add(
-    context: Session, paths: tuple[str, ...], wait: bool, mode: str, as_json: bool, **options: object
+    context: Session, /, paths: tuple[str, ...], wait: bool, mode: str, as_json: bool, **options: object
 ) -> None:
     """Pin content; answers when the wish is durable. Fetching goes on: see `pinfold status`."""
     api, query = context.api(), pin_query(options)
@@ -81,9 +81,7 @@ def add(
         pin = api.post(content_route(path), [*query, ("mode", mode)])
         if wait:
             _wait_until_pinned(api, pin.text("cid"))
-        emit(dict(pin.raw)) if as_json else click.echo(
-            f"pinned {pin.text('cid')} {pin.text('name')}".rstrip()
-        )
+        _show(pin, "pinned", as_json)
 
 
 @command.command("rm")
@@ -94,7 +92,7 @@ def rm(context: Session, paths: tuple[str, ...], as_json: bool) -> None:
     """Unpin content everywhere."""
     for path in paths:
         pin = context.api().delete(content_route(path))
-        emit(dict(pin.raw)) if as_json else click.echo(f"unpinned {pin.text('cid')}")
+        _show(pin, "unpinned", as_json)
 
 
 @command.command("ls")
@@ -110,6 +108,13 @@ def ls(context: Session, cids: tuple[str, ...], as_json: bool) -> None:
         least, most = pin.number("replication_factor_min"), pin.number("replication_factor_max")
         spread = "everywhere" if most == -1 else f"{least}-{most}"
         click.echo(f"{pin.text('cid')}  {spread:<10}  {pin.text('name')}".rstrip())
+
+
+def _show(pin: Answer, verb: str, as_json: bool) -> None:
+    if as_json:
+        emit(dict(pin.raw))
+    else:
+        click.echo(f"{verb} {pin.text('cid')} {pin.text('name')}".rstrip())
 
 
 def _pins(api: Client, cids: tuple[str, ...]) -> Iterator[Answer]:
