@@ -1,0 +1,54 @@
+"""Our exceptions → HTTP statuses: one table for every face."""
+
+from __future__ import annotations
+
+from blockstore import errors as blockstore
+from cluster import errors as cluster
+from cluster.ports import CallFailed, PeerOffline, PinFailed
+from node.http.multipart import BadMultipart
+
+
+class BadRequest(Exception):
+    """A request whose parameters do not parse; the text names the parameter."""
+
+
+# The first class that fits counts. Where ipfs-cluster answers 500 to what is the caller's mistake (options
+# that contradict the pin as it stands, too few peers, a follower asked to write), we do too: its clients
+# and tests compare the numbers.
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (BadRequest, 400),
+    (BadMultipart, 400),
+    (cluster.NotPinned, 404),
+    (cluster.BadInvite, 400),
+    (cluster.QueueFull, 503),
+    (cluster.ClusterError, 500),
+    (CallFailed, 500),
+    (PeerOffline, 500),
+    (PinFailed, 500),
+    (blockstore.BadCid, 400),
+    (blockstore.BadPath, 400),
+    (blockstore.BadImportOption, 400),
+    (blockstore.BadCar, 400),
+    (blockstore.BlockTooLarge, 400),
+    (blockstore.UnknownHash, 400),
+    (blockstore.BlockNotFound, 404),
+    (blockstore.NoLink, 404),
+    (blockstore.NotUnixFS, 400),
+    (blockstore.UnknownCodec, 501),
+    (blockstore.HashMismatch, 502),
+    (blockstore.StorageFull, 507),
+    (blockstore.BlockstoreError, 500),
+    (TimeoutError, 504),
+)
+EXPECTED = tuple(kind for kind, _ in STATUSES)
+"""What a face answers for; anything else is a bug, which aiohttp logs and answers with a bare 500."""
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of one of the EXPECTED errors."""
+    return next(status for kind, status in STATUSES if isinstance(error, kind))
+
+
+def text_of(error: Exception) -> str:
+    """What the user reads, on one line: it may travel in a header."""
+    return " ".join(str(error).split()) or type(error).__name__
