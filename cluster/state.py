@@ -19,6 +19,7 @@ class PinQuery:
     name: str | None = None
     held_by: str | None = None  # allocated to that member, or everywhere
     expires_before: float | None = None
+    metadata: tuple[tuple[str, str], ...] = ()  # every key with exactly that value
 
 
 EVERY_PIN = PinQuery()
