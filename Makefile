@@ -1,0 +1,65 @@
+# Every target sets up what it needs; on a fresh machine `make run` and `make test` are all the set-up there is.
+VENV ?= .venv
+BIN := $(VENV)/bin
+export VENV
+
+.PHONY: help run test test-all check format interop peers binary demo bench lock clean
+
+help:
+	@echo "make run      start a node (data in ~/.pinfold, or PINFOLD_PATH)"
+	@echo "make test     the tests"
+	@echo "make check    formatting, lint, types"
+	@echo "make demo     three nodes on loopback: add, replicate, lose one, read back"
+	@echo "make binary   one file: dist/pinfold, and its smoke test"
+	@echo "make interop  tests against real Kubo, ipfs-cluster and Helia"
+	@echo "make bench    figures beside Kubo's"
+
+run:
+	@packaging/setup
+	@$(BIN)/pinfold daemon --init
+
+test:
+	@packaging/setup dev
+	$(BIN)/python -m pytest
+
+test-all:
+	@packaging/setup dev
+	$(BIN)/python -m pytest -m "not interop"
+
+check:
+	@packaging/setup dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format:
+	@packaging/setup dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+peers:
+	@packaging/peers
+
+interop: peers
+	@packaging/setup dev
+	$(BIN)/python -m pytest -m interop tests/interop
+
+binary:
+	@packaging/setup dev binary
+	@packaging/build
+	$(BIN)/python packaging/smoke_test.py dist/pinfold
+
+demo:
+	@packaging/setup
+	@$(BIN)/python packaging/demo.py
+
+bench: peers
+	@packaging/setup dev
+	$(BIN)/python -m benchmarks
+
+lock:
+	@packaging/setup dev binary
+	$(BIN)/pip freeze --exclude-editable | grep -v '^pip==' > packaging/constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

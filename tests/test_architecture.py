@@ -1,0 +1,87 @@
+"""The import table of docs/architecture.md, as a test: folders are the architecture."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = ("blockstore", "bitswap", "cluster", "node")
+
+# package -> what of ours it may import, and why nothing else
+MAY_IMPORT = {
+    "blockstore": (("blockstore",), "blockstore knows bytes, and nobody above it"),
+    "bitswap": (("bitswap", "blockstore"), "bitswap moves bytes; who is to hold them is not its business"),
+    "cluster": (("cluster", "blockstore.cid"), "cluster decides by name; it never sees a block"),
+    "node": (OURS, "node puts the others together"),
+}
+# library -> the only places that may import it, and why
+CONFINED = {
+    "trio": (("node/p2p/",), "trio lives in one thread behind node/p2p"),
+    "libp2p": (("node/p2p/",), "libp2p is a supplier behind one class"),
+    "multiaddr": (("node/p2p/",), "addresses are text above node/p2p"),
+    "aiohttp": (("node/http/", "node/client.py", "node/retrieval/"), "HTTP is spoken at the faces only"),
+    "pycrdt": (("cluster/pinset.py",), "the replicated state is isolated behind one file"),
+    "sqlite3": (
+        ("blockstore/database.py", "blockstore/sqlite.py", "blockstore/pins.py", "blockstore/gc.py", "cluster/store.py"),
+        "only store files know that data lies in SQLite",
+    ),
+    "aiosqlite": (("blockstore/database.py",), "one file owns connections and their threads"),
+}
+
+
+def _sources() -> list[Path]:
+    return [file for package in OURS for file in sorted((ROOT / package).rglob("*.py"))]
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for item in ast.walk(ast.parse(file.read_text())):
+        if isinstance(item, ast.Import):
+            yield from (alias.name for alias in item.names)
+        elif isinstance(item, ast.ImportFrom):
+            assert item.level == 0, f"{file}: relative imports hide which package is meant"
+            yield item.module or ""
+
+
+def _within(module: str, allowed: tuple[str, ...]) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in allowed)
+
+
+@pytest.mark.parametrize("package", OURS)
+def test_a_package_imports_only_what_the_table_allows(package: str) -> None:
+    allowed, reason = MAY_IMPORT[package]
+    broken = [
+        f"{file.relative_to(ROOT)} imports {module}"
+        for file in sorted((ROOT / package).rglob("*.py"))
+        for module in _imports(file)
+        if _within(module, OURS) and not _within(module, allowed)
+    ]
+    assert not broken, f"{reason}: {broken}"
+
+
+@pytest.mark.parametrize("library", CONFINED)
+def test_a_supplier_is_imported_only_behind_its_seam(library: str) -> None:
+    places, reason = CONFINED[library]
+    broken = [
+        str(file.relative_to(ROOT))
+        for file in _sources()
+        if any(_within(module, (library,)) for module in _imports(file))
+        and not str(file.relative_to(ROOT)).startswith(places)
+    ]
+    assert not broken, f"{reason}: {broken}"
+
+
+def test_packaging_never_becomes_a_python_package() -> None:
+    assert not (ROOT / "packaging" / "__init__.py").exists(), "it would shadow the PyPI module `packaging`"
+
+
+def test_every_source_file_says_what_it_is() -> None:
+    empty = [
+        str(file.relative_to(ROOT))
+        for file in _sources()
+        if file.read_text().strip() and not ast.get_docstring(ast.parse(file.read_text()))
+    ]
+    assert not empty
