@@ -1,0 +1,76 @@
+"""One aiohttp application a listener: a public gateway can never route to an admin verb."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+_BACKLOG = 1024
+_READ_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
+_SHUTDOWN_SECONDS = 2.0
+_MAX_LINE = 32 * 1024  # a long list of CIDs in a query string is fine
+
+
+class PortInUse(Exception):
+    """A listener that cannot have its port; names the setting to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listening socket. `url` has the port that was really bound."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@asynccontextmanager
+async def listen(app: web.Application, section: str, host: str, port: int) -> AsyncIterator[Listener]:
+    """Serve `app` for the length of the block; `section` is the one of the config that holds host and port.
+
+    A handler is cancelled when its client leaves. Port 0 takes any free one. Raises PortInUse.
+    """
+    runner = web.AppRunner(
+        app,
+        handle_signals=False,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+        read_bufsize=_READ_BYTES,
+        max_line_size=_MAX_LINE,
+        max_field_size=_MAX_LINE,
+        auto_decompress=False,
+    )
+    await runner.setup()
+    try:
+        await _bind(runner, section, host, port)
+        yield Listener(host, _bound_port(runner))
+    finally:
+        await runner.cleanup()
+
+
+async def _bind(runner: web.AppRunner, section: str, host: str, port: int) -> None:
+    site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+            raise
+        raise PortInUse(
+            f"cannot listen on {host}:{port} ({os.strerror(error.errno)}): set {section}.host or "
+            f"{section}.port, or start with --{section}-port (0 = any free one)"
+        ) from None
+
+
+def _bound_port(runner: web.AppRunner) -> int:
+    (address,) = runner.addresses[:1]
+    return int(address[1])

@@ -1,0 +1,151 @@
+"""The gateway's pure parts: content types, ranges, entity tags, the listing page."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blockstore.block import Block
+from node.http.gateway import etag, listing, media, ranges
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.txt", "text/plain; charset=utf-8"),
+        ("INDEX.HTML", "text/html"),
+        ("a.js", "text/javascript; charset=utf-8"),
+        ("a.png", "image/png"),
+        ("a.json", "application/json"),
+        ("a.wasm", "application/wasm"),
+        ("archive.tar.gz", "application/gzip"),
+        ("no extension", None),
+        (".png", None),
+        ("a.unknown", None),
+    ],
+)
+def test_content_type_by_name(name, kind):
+    assert media.by_name(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", "text/plain; charset=utf-8"),
+        (b"hello\n", "text/plain; charset=utf-8"),
+        ("日本".encode(), "text/plain; charset=utf-8"),
+        (b"\x00\x01", "application/octet-stream"),
+        (b"  <!DOCTYPE HTML>", "text/html"),
+        (b"<p>", "text/html"),
+        (b"<pre>", "text/plain; charset=utf-8"),
+        (b"\x89PNG\r\n\x1a\n\x00", "image/png"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"\x00\x00\x00\x20ftypisom", "video/mp4"),
+        (b"%PDF-1.7", "application/pdf"),
+        (b"\x1f\x8b\x08\x00", "application/gzip"),
+    ],
+)
+def test_content_type_by_first_bytes(data, kind):
+    assert media.sniff(data) == kind
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_have_a_content_type(data):
+    assert "/" in media.sniff(data)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("bytes=0-0", (0, 1)), ("bytes=5-", (5, 10)), ("bytes=-3", (7, 10)), ("bytes=-30", (0, 10)),
+     ("bytes=2-99", (2, 10)), ("bytes=1-2,4-5", (1, 3))],
+)  # fmt: skip
+def test_ranges_within_ten_bytes(header, expected):
+    assert ranges.parse(header).within(10) == expected
+
+
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-12", "bytes=-0"])
+def test_a_range_outside_the_content_cannot_be_satisfied(header):
+    with pytest.raises(ranges.Unsatisfiable):
+        ranges.parse(header).within(10)
+
+
+@pytest.mark.parametrize(
+    "header", ["bytes=", "bytes=-", "bytes=a-b", "bytes=3-1", "bytes=1-2-3", "bytes=٣-٤"]
+)
+def test_a_malformed_range_is_refused(header):
+    with pytest.raises(ranges.BadRange):
+        ranges.parse(header)
+
+
+@pytest.mark.parametrize("header", [None, "pages=1-2"])
+def test_no_range_or_another_unit_is_the_whole(header):
+    assert ranges.parse(header) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, False),
+        ('"x"', True),
+        ('W/"x"', True),
+        ('"a", "x"', True),
+        ("*", True),
+        ('"a"', False),
+        ("x", False),
+    ],
+)
+def test_etags_compare_weakly_and_in_lists(header, expected):
+    assert etag.matches(header, '"x"') is expected
+    assert etag.matches(header, 'W/"x"') is expected
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (1500, "1.5 kB"),
+        (999_999, "1 MB"),
+        (123_456_789, "123 MB"),
+    ],
+)
+def test_sizes_for_people(size, text):
+    assert listing.human_size(size) == text
+
+
+async def test_a_listing_escapes_names_in_text_and_links():
+    cid = Block.of(b"x").cid
+    name = "<b>100% a#b?c/日.txt"
+
+    async def rows():
+        yield listing.row("/ipfs/root/", name, cid, 12)
+
+    page = b"".join(
+        [
+            piece
+            async for piece in listing.render(
+                path="/ipfs/root", cid=cid, size=12, crumbs=listing.crumbs("ipfs", "root", ("a b",)),
+                parent="/ipfs/root/..", rows=rows(),
+            )
+        ]
+    ).decode()  # fmt: skip
+    assert "Index of" in page
+    assert "&lt;b&gt;100% a#b?c/日.txt" in page
+    assert 'href="/ipfs/root/%3Cb%3E100%25%20a%23b%3Fc%2F%E6%97%A5.txt"' in page
+    assert 'href="/ipfs/root/a%20b"' in page
+    assert "<b>" not in page
+
+
+async def test_a_listing_is_written_while_its_entries_are_read():
+    cid = Block.of(b"x").cid
+    read = 0
+
+    async def rows():
+        nonlocal read
+        for read in range(5000):
+            yield listing.row("/ipfs/root/", f"{read}", cid, None)
+
+    pieces = listing.render(path="/", cid=cid, size=0, crumbs=[], parent="", rows=rows())
+    await anext(pieces)
+    assert read < 1000
+    await pieces.aclose()
