@@ -27,6 +27,19 @@ class BadImportOption(BlockstoreError, ValueError):
     """Import settings that contradict each other or that nobody knows."""
 
 
+class BadEntry(BlockstoreError, ValueError):
+    """Something to import that has no place in the tree: a bad name, the same path twice, a socket."""
+
+
+class UnreadableFile(BlockstoreError):
+    """A local file or folder that could not be read, or vanished while it was being added."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f'cannot read "{path}": {reason}')
+        self.path = path
+        self.reason = reason
+
+
 class HashMismatch(BlockstoreError):
     """Bytes that do not hash to the CID they came under."""
 
@@ -78,3 +91,25 @@ class StoreLocked(BlockstoreError):
 
 class StoreCorrupt(BlockstoreError):
     """The database file cannot be read as one of ours."""
+
+
+class StoreUnavailable(BlockstoreError):
+    """The database file cannot be opened, read or written: no folder, no right, or a failing disk."""
+
+
+class PinWithdrawn(BlockstoreError):
+    """The root was unpinned while its blocks were being fetched."""
+
+    def __init__(self, cid: object) -> None:
+        super().__init__(f"{cid} was unpinned while it was being fetched")
+
+
+class DagTooLarge(BlockstoreError):
+    """A DAG deeper or wider than a walk will follow."""
+
+
+class CollectorBusy(BlockstoreError):
+    """Garbage is being collected already."""
+
+    def __init__(self) -> None:
+        super().__init__("garbage is being collected already; try again when that has ended")
