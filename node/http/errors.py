@@ -28,6 +28,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (blockstore.BadCid, 400),
     (blockstore.BadPath, 400),
     (blockstore.BadImportOption, 400),
+    (blockstore.BadEntry, 400),
     (blockstore.BadCar, 400),
     (blockstore.BlockTooLarge, 400),
     (blockstore.UnknownHash, 400),

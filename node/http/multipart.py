@@ -169,7 +169,7 @@ class MultipartParser:
 
 def _headers(block: bytes) -> dict[str, str]:
     headers = {}
-    for line in block.decode("utf-8", "replace").split("\r\n"):
+    for line in block.decode(errors="surrogateescape").split("\r\n"):
         name, colon, value = line.partition(":")
         if not colon:
             raise BadMultipart(f'malformed header line of a part: "{line[:80]}"')

@@ -1,0 +1,53 @@
+"""Upload → importer entries: Kubo's layout of multipart parts, which browsers' FormData is a subset of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, Mtime, SymlinkEntry
+from node.http.errors import BadRequest
+from node.http.upload import DIRECTORY, SYMLINK, Part, parts
+
+_MAX_TARGET = 4096  # bytes of a symlink's target, as Linux has it
+
+
+async def entries(request: web.Request) -> AsyncIterator[Entry]:
+    """Raises BadMultipart, BadRequest."""
+    async for part in parts(request):
+        yield await _entry(part)
+
+
+async def _entry(part: Part) -> Entry:
+    path, mtime = part.path.strip("/"), _mtime(part.stamp)
+    if part.kind == DIRECTORY:
+        return DirectoryEntry(path, mode=_mode(part.stamp), mtime=mtime)
+    if part.kind == SYMLINK:
+        return SymlinkEntry(path, await _target(part), mtime=mtime)
+    return FileEntry(path, part.body, mode=_mode(part.stamp), mtime=mtime)
+
+
+async def _target(part: Part) -> str:
+    target = b""
+    async for piece in part.body:
+        target += piece
+        if len(target) > _MAX_TARGET:
+            raise BadRequest(f'symlink "{part.path}" has a target above {_MAX_TARGET} bytes')
+    return target.decode(errors="surrogateescape")
+
+
+def _mode(stamp: dict[str, str]) -> int | None:
+    return _number(stamp, "mode", 8)
+
+
+def _mtime(stamp: dict[str, str]) -> Mtime | None:
+    seconds = _number(stamp, "mtime", 10)
+    return None if seconds is None else (seconds, _number(stamp, "mtime-nsecs", 10) or 0)
+
+
+def _number(stamp: dict[str, str], name: str, base: int) -> int | None:
+    try:
+        return int(stamp[name][:32], base) if name in stamp else None
+    except ValueError:
+        raise BadRequest(f"{name} of a part is not a number") from None

@@ -1,0 +1,33 @@
+"""Who may call the RPC from a browser: pages of this machine on the RPC's own port only (Kubo's rule).
+
+A page of any site can make a browser on this machine send requests to loopback; only the headers tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+FORBIDDEN = "403 - Forbidden"
+_LOCAL = frozenset(("127.0.0.1", "::1", "localhost"))
+
+
+def allowed(headers: Mapping[str, str], port: int) -> bool:
+    """Whether a request with these headers may act on the RPC that listens on that port."""
+    origin, referer = headers.get("Origin"), headers.get("Referer")
+    if origin is not None and not _is_own(origin, port):
+        return False
+    if referer is not None and not _is_own(referer, port):
+        return False
+    agent = headers.get("User-Agent", "")
+    named = origin is not None or referer is not None
+    return named or not agent.startswith("Mozilla") or "Electron" in agent
+
+
+def _is_own(url: str, port: int) -> bool:
+    try:
+        parts = urlsplit(url)
+        standard = {"http": 80, "https": 443}[parts.scheme]
+        return parts.hostname in _LOCAL and (parts.port or standard) == port
+    except (KeyError, ValueError):
+        return False
