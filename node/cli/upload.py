@@ -1,0 +1,97 @@
+"""Local files and folders as the body of an upload: read as it is sent, never whole in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+from blockstore.errors import UnreadableFile
+from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, LocalFile, SymlinkEntry
+from blockstore.unixfs.local import WalkRules, walk_local
+from node.cli.multipart import CONTENT_TYPE, DIRECTORY, FILE, SYMLINK, file_part, last_part
+from node.cli.progress import Advance
+
+__all__ = ["CONTENT_TYPE", "total_size", "upload_body"]
+
+_PIECE = 1 << 20
+_ENTRIES = 256  # walked at a time: a turn of the walk's event loop costs as much as a small file
+
+
+def upload_body(entries: AsyncIterator[Entry], *, stamps: bool, advance: Advance) -> Iterator[bytes]:
+    """The multipart body, in pieces of about 1 MiB; small parts are gathered.
+
+    `stamps` sends permissions and times along. Raises what the walk raises, UnreadableFile for a file that
+    vanished or shrank into something else while it was read.
+    """
+    gathered = bytearray()
+    for entry in _now(entries):
+        for piece in _part(entry, stamps, advance):
+            if len(piece) == _PIECE and not gathered:
+                yield piece
+                continue
+            gathered += piece
+            if len(gathered) >= _PIECE:
+                yield bytes(gathered)
+                gathered.clear()
+    yield bytes(gathered) + last_part()
+
+
+def total_size(paths: Sequence[str], rules: WalkRules) -> int | None:
+    """Bytes of all files under these paths, for the bar; None when nobody is looking."""
+    if not sys.stderr.isatty():
+        return None
+    return sum(_size(entry) for entry in _now(walk_local(paths, rules)))
+
+
+def _size(entry: Entry) -> int:
+    return entry.body.size if isinstance(entry, FileEntry) and isinstance(entry.body, LocalFile) else 0
+
+
+def _part(entry: Entry, stamps: bool, advance: Advance) -> Iterator[bytes]:
+    stamp = _stamp(entry) if stamps else ""
+    if isinstance(entry, DirectoryEntry):
+        yield file_part(entry.path, DIRECTORY, stamp)
+    elif isinstance(entry, SymlinkEntry):
+        yield file_part(entry.path, SYMLINK, stamp) + entry.target.encode(errors="surrogateescape")
+    elif isinstance(entry.body, LocalFile):
+        yield file_part(entry.path, FILE, stamp)
+        yield from _read(entry.body.path, advance)
+
+
+def _read(path: str, advance: Advance) -> Iterator[bytes]:
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                advance(len(piece))
+                yield piece
+    except OSError as error:
+        raise UnreadableFile(path, error.strerror or str(error)) from None
+
+
+def _stamp(entry: Entry) -> str:
+    fields: dict[str, str] = {}
+    if not isinstance(entry, SymlinkEntry) and entry.mode is not None:
+        fields["mode"] = f"{entry.mode:04o}"
+    if entry.mtime is not None:
+        fields |= {"mtime": str(entry.mtime[0]), "mtime-nsecs": str(entry.mtime[1])}
+    return urlencode(fields)
+
+
+def _now(entries: AsyncIterator[Entry]) -> Iterator[Entry]:
+    """The walk, outside an event loop."""
+
+    with asyncio.Runner() as runner:
+        while found := runner.run(_some(entries)):
+            yield from found
+
+
+async def _some(entries: AsyncIterator[Entry]) -> list[Entry]:
+    found: list[Entry] = []
+    async for entry in entries:
+        found.append(entry)
+        if len(found) == _ENTRIES:
+            break
+    return found
