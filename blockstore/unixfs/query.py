@@ -1,4 +1,4 @@
-"""Import settings as text: the parameters of Kubo's and ipfs-cluster's HTTP `add`, and of the command line."""
+"""Import settings as text: the parameters of Kubo's and ipfs-cluster's HTTP `add`, and of our CLI."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _UNSUPPORTED = ("nocopy", "fscache", "shard")
 
 
 def from_query(query: Mapping[str, str], base: str | ImportOptions) -> ImportOptions:
-    """Read the settings out of a request's parameters, passing over all others; `profile` there replaces `base`.
+    """Read the settings out of a request's parameters, passing over all others.
 
-    Names are Kubo's (`cid-version`, `raw-leaves`, `wrap-with-directory`, ...), and `layout` as in ipfs-cluster.
-    Raises BadImportOption.
+    Names are Kubo's (`cid-version`, `raw-leaves`, `wrap-with-directory`, ...); `layout` as in ipfs-cluster.
+    A `profile` among them replaces `base`. Raises BadImportOption.
     """
     for name in _UNSUPPORTED:
         if _switch(query, name):
@@ -60,7 +60,7 @@ def _switch(query: Mapping[str, str], name: str) -> bool | None:
 
 
 def _number(query: Mapping[str, str], name: str) -> int | None:
-    """An integer as Go writes them: decimal, 0x, 0b, and octal with 0 or 0o in front. An empty text is none."""
+    """An integer as Go writes them: decimal, 0x, 0b, and octal behind 0 or 0o. An empty text is none."""
     text = query.get(name, "")
     if not text:
         return None
@@ -69,7 +69,7 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
         or len(text) > 32
     ):
         raise BadImportOption(f'{name} is "{text}": use a whole number')
-    return int(re.sub(r"^([+-]?)0([0-7])", r"\1" + "0o" + r"\2", text), 0)
+    return int(re.sub(r"^([+-]?)0([0-7])", r"\g<1>0o\2", text), 0)
 
 
 def _trickle(query: Mapping[str, str]) -> bool | None:
