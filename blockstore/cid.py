@@ -23,11 +23,12 @@ SHA2_256 = 0x12
 MAX_IDENTITY_BYTES = 128
 _MAX_DIGEST_BYTES = 128
 _MAX_TEXT = 512
+_COMMON_PREFIXES = frozenset(bytes([1, codec, SHA2_256, 32]) for codec in (RAW, DAG_PB, DAG_CBOR))
 
 
 @dataclass(frozen=True, slots=True)
 class CID:
-    """Version, codec and multihash. Two CIDs are equal when all three are; the base it was written in is not kept."""
+    """Version, codec and multihash: equal when all three are. The base it was written in is not kept."""
 
     version: int
     codec: int
@@ -52,6 +53,8 @@ class CID:
     @classmethod
     def decode(cls, data: bytes) -> CID:
         """From binary form, whole. Raises BadCid."""
+        if len(data) == 36 and data[:4] in _COMMON_PREFIXES:
+            return cls(1, data[1], data[2:])  # nearly every link there is: several times faster than parsing
         cid, end = cls.decode_prefix(data)
         if end != len(data):
             raise BadCid(f"{len(data) - end} bytes behind the CID")

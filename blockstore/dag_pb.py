@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blockstore import varint
-from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
+from blockstore.cid import CID
 from blockstore.errors import BadBlock, BadCid
 
 _NODE_DATA, _NODE_LINK = 0x0A, 0x12  # protobuf tags: field number << 3 | wire type
 _LINK_HASH, _LINK_NAME, _LINK_TSIZE = 0x0A, 0x12, 0x18
-_USUAL = {b"\x01" + bytes([codec]) + b"\x12\x20" for codec in (RAW, DAG_PB, DAG_CBOR)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def decode(data: bytes) -> PBNode:
     body: bytes | None = None
     for tag, start, stop in _sections(data):
         if tag == _NODE_LINK:
-            links.append(_decode_link(data, start, stop))
+            links.append(PBLink(*_decode_link(data, start, stop)))
         else:
             body = data[start:stop]
     return PBNode(tuple(links), body)
@@ -61,7 +60,7 @@ def decode(data: bytes) -> PBNode:
 
 def link_cids(data: bytes) -> list[CID]:
     """The targets of a node's links, in order, checked as strictly as `decode` does. Raises BadBlock."""
-    return [_decode_link(data, start, stop).cid for tag, start, stop in _sections(data) if tag == _NODE_LINK]
+    return [_decode_link(data, start, stop)[0] for tag, start, stop in _sections(data) if tag == _NODE_LINK]
 
 
 def _varint(value: int) -> bytes:
@@ -102,36 +101,33 @@ def _sections(data: bytes) -> list[tuple[int, int, int]]:
 
 def _length(data: bytes, position: int) -> tuple[int, int]:
     """The varint at `position` and the offset behind it."""
-    if position < len(data) and data[position] < 0x80:
-        return data[position], position + 1
     try:
-        return varint.decode(data, position)
-    except ValueError as error:
+        value = data[position]
+        return (value, position + 1) if value < 0x80 else varint.decode(data, position)
+    except (IndexError, ValueError) as error:
         raise BadBlock(f"invalid dag-pb: {error}") from None
 
 
-def _decode_link(data: bytes, position: int, stop: int) -> PBLink:
+def _decode_link(data: bytes, position: int, stop: int) -> tuple[CID, str | None, int | None]:
     if position == stop or data[position] != _LINK_HASH:
         raise BadBlock("invalid dag-pb: a link does not begin with its Hash")
-    length, start = _length(data, position + 1)
-    position = start + length
-    cid = _decode_cid(data[start:position])
+    length, position = _length(data, position + 1)
+    cid = _decode_cid(data[position : position + length])
+    position += length
     name: str | None = None
-    if position < stop and data[position] == _LINK_NAME:
-        length, start = _length(data, position + 1)
-        position = start + length
-        name = data[start:position].decode("utf-8", "surrogateescape")
     tsize: int | None = None
+    if position < stop and data[position] == _LINK_NAME:
+        length, position = _length(data, position + 1)
+        name = data[position : position + length].decode("utf-8", "surrogateescape") if length else ""
+        position += length
     if position < stop and data[position] == _LINK_TSIZE:
         tsize, position = _length(data, position + 1)
     if position != stop:
         raise BadBlock("invalid dag-pb: a link has an unknown, repeated, misplaced or truncated field")
-    return PBLink(cid, name, tsize)
+    return cid, name, tsize
 
 
 def _decode_cid(target: bytes) -> CID:
-    if len(target) == 36 and target[:4] in _USUAL:
-        return CID(1, target[1], target[2:])  # nearly every link: worth not parsing
     try:
         return CID.decode(target)
     except BadCid as error:
