@@ -82,8 +82,18 @@ def exit_code(error: BaseException) -> int:
 def _expected() -> tuple[type[BaseException], ...]:
     from blockstore.errors import BlockstoreError
     from cluster.errors import ClusterError
+    from node.errors import NodeError
 
-    return (Failure, ApiError, ConnectionLost, settings.BadConfig, BlockstoreError, ClusterError, OSError)
+    return (
+        Failure,
+        ApiError,
+        ConnectionLost,
+        settings.BadConfig,
+        NodeError,
+        BlockstoreError,
+        ClusterError,
+        OSError,
+    )
 
 
 def _say(message: str, code: int) -> int:

@@ -1,0 +1,64 @@
+"""Which cluster this node belongs to: the file `cluster.json`, written once by `pinfold init` (mode 0600)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.errors import BadInvite, BadUpdate
+from cluster.genesis import Genesis
+from cluster.invite import Invite
+from node.errors import NodeError
+
+
+class BadClusterFile(NodeError):
+    """The file is missing or cannot be read; names it and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """The cluster's genesis, the key of its private network (32 bytes), and the token this node came with."""
+
+    genesis: Genesis
+    secret: bytes
+    invite: Invite | None = None
+
+    @classmethod
+    def invited(cls, invite: Invite) -> Belonging:
+        return cls(invite.genesis, invite.secret, invite)
+
+    @classmethod
+    def read(cls, path: Path) -> Belonging:
+        """Raises BadClusterFile."""
+        try:
+            fields = json.loads(path.read_text())
+            token = fields["invite"]
+            return cls(
+                Genesis.decode(base64.b64decode(fields["genesis"], validate=True)),
+                base64.b64decode(fields["secret"], validate=True),
+                Invite.parse(token) if token else None,
+            )
+        except FileNotFoundError:
+            raise BadClusterFile(
+                f"{path} is missing: run `pinfold init`, or restore it from a backup"
+            ) from None
+        except (ValueError, KeyError, TypeError, BadUpdate, BadInvite) as error:
+            raise BadClusterFile(f"{path} cannot be read ({error}): restore it from a backup") from None
+
+    def write(self, path: Path) -> None:
+        """All or nothing."""
+        fields = {
+            "name": self.genesis.name,
+            "genesis": base64.b64encode(bytes(self.genesis)).decode(),
+            "secret": base64.b64encode(self.secret).decode(),
+            "invite": str(self.invite) if self.invite else "",
+        }
+        fresh = path.with_suffix(".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(fields, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)

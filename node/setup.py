@@ -1,0 +1,65 @@
+"""What `pinfold init` makes: the data folder, the node's key, and the cluster it belongs to."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+
+from cluster.genesis import found_cluster
+from cluster.invite import SECRET_BYTES, Invite
+from node.belonging import Belonging
+from node.errors import NodeError
+from node.folder import Folder
+from node.identity import Identity, save
+
+_CONFIG = """\
+# Settings of this node: `pinfold config show` lists them all, `pinfold config set KEY VALUE` writes them here.
+# Started again, the daemon takes them up.
+
+[cluster]
+peer_name = {name}
+"""
+
+
+class AlreadySetUp(NodeError):
+    """The folder holds a node already; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """Who the new node is, and the name of its cluster."""
+
+    peer_id: str
+    cluster_name: str
+
+
+def create_node(folder: Folder, token: str | None = None, name: str = "") -> Created:
+    """Make the folder of a new node: the first of a new cluster, or one that was invited by `token`.
+
+    Raises AlreadySetUp, BadInvite (before anything is written), OSError.
+    """
+    if folder.exists:
+        raise AlreadySetUp(f"{folder.root} is set up already; another one: pinfold --path DIR init")
+    invite = Invite.parse(token) if token else None
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = name or socket.gethostname()
+    identity = Identity.generate()
+    belonging = Belonging.invited(invite) if invite else _found(identity.peer_id, name)
+    belonging.write(folder.cluster)
+    folder.config.write_text(_CONFIG.format(name=_quoted(name)))
+    os.chmod(folder.config, 0o600)
+    save(identity, folder.identity)  # last: with it the folder counts as set up
+    return Created(identity.peer_id, belonging.genesis.name)
+
+
+def _found(peer_id: str, name: str) -> Belonging:
+    return Belonging(found_cluster(name, peer_id, time.time()), secrets.token_bytes(SECRET_BYTES))
+
+
+def _quoted(text: str) -> str:
+    import tomlkit
+
+    return tomlkit.item(text).as_string()
