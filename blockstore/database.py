@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Concatenate, Generator, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import aiosqlite
 
-from blockstore.errors import StorageFull, StoreCorrupt
+from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
 
 T = TypeVar("T")
 P = ParamSpec("P")
 Work = Callable[Concatenate[sqlite3.Connection, P], T]
 
-_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"}
-_CORRUPT = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+# Starts of SQLite's extended result codes (sqlite.org/rescode.html); the first group that fits decides.
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE")
+_CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_UNUSABLE = (
+    "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED",
+)  # fmt: skip
 
 
 @contextmanager
@@ -26,22 +31,28 @@ def _translated(path: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "").split("_EXT")[0]
-        if name in _FULL:
-            raise StorageFull(f"cannot write {path.name}: the disk is full; free space, then try again") from error
-        if name in _CORRUPT or name.startswith("SQLITE_CORRUPT"):
-            raise StoreCorrupt(f"{path} is damaged or is not a Pinfold database: {error}") from error
+        name: str = getattr(error, "sqlite_errorname", "")  # absent where sqlite3 itself objects to a call
+        if name.startswith(_FULL):
+            raise StorageFull(f"cannot write {path}: the disk is full ({error}); free some space") from error
+        if name.startswith(_CORRUPT):
+            raise StoreCorrupt(f"{path} is damaged, or is not a database: {error}") from error
+        if name.startswith(_UNUSABLE):
+            raise StoreUnavailable(
+                f"cannot use {path}: {error}; look at the folder and its rights"
+            ) from error
         raise
 
 
 class Database:
     """Runs functions on SQLite connections. A write runs inside one IMMEDIATE transaction, all or nothing.
 
-    Raises StorageFull and StoreCorrupt in place of SQLite's own errors for those two troubles.
+    Raises StorageFull, StoreCorrupt and StoreUnavailable in place of SQLite's own errors for those troubles.
     A cancelled caller does not stop work that has begun: it ends, and commits, behind its back.
     """
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]
+    ) -> None:
         self.path = path
         self._writer = writer
         self._readers = cycle(readers)
@@ -82,7 +93,7 @@ async def open_database(
 ) -> AsyncIterator[Database]:
     """Open or create the file: `pragmas` on every connection in order, then `schema` (idempotent) once.
 
-    Raises StoreCorrupt when the file is not a database.
+    Raises StoreCorrupt when the file is not a database, StoreUnavailable when it cannot be opened.
     """
     async with AsyncExitStack() as stack:
         connections = []
@@ -98,6 +109,10 @@ async def open_database(
 @asynccontextmanager
 async def _connect(path: Path, pragmas: Sequence[str]) -> AsyncIterator[aiosqlite.Connection]:
     async with aiosqlite.connect(path, isolation_level=None, cached_statements=64) as connection:
-        for pragma in pragmas:
-            await _hop(connection, lambda c, text=pragma: c.execute(text).close())
+        await _hop(connection, partial(_run_all, statements=pragmas))
         yield connection
+
+
+def _run_all(connection: sqlite3.Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
+        connection.execute(statement).close()

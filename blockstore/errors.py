@@ -81,7 +81,7 @@ class BlockTooLarge(BlockstoreError):
     """A block above the size that peers exchange (2 MiB)."""
 
 
-class StorageFull(BlockstoreError):
+class StorageFull(BlockstoreError, OSError):
     """The write was refused and nothing of it was kept: quota reached, or disk full."""
 
 

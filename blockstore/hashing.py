@@ -40,7 +40,7 @@ FUNCTIONS: dict[str, tuple[int, _Digest]] = {
     **{f"blake2b-{8 * size}": (0xB200 + size, _blake2b(size)) for size in range(20, 65)},
     **{f"blake2s-{8 * size}": (0xB240 + size, _blake2s(size)) for size in range(20, 33)},
 }
-_BY_CODE = {code: digest for code, digest in FUNCTIONS.values()}
+_BY_CODE = dict(FUNCTIONS.values())
 
 
 def multihash(data: bytes, name: str = "sha2-256") -> bytes:
@@ -56,7 +56,7 @@ def multihash(data: bytes, name: str = "sha2-256") -> bytes:
 
 
 def matches(expected: bytes, data: bytes) -> bool:
-    """Whether bytes hash to that multihash. Truncated digests below 20 bytes never match. Raises UnknownHash."""
+    """Whether bytes hash to that multihash; digests cut below 20 bytes never match. Raises UnknownHash."""
     if expected[:2] == b"\x12\x20":
         return hashlib.sha256(data).digest() == expected[2:]
     try:

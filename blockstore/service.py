@@ -73,12 +73,13 @@ class Blocks:
         return block if block is not None else await self._fetch(cid)
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block]:
-        """In order; missing ones are fetched concurrently. Raises BlockNotFound."""
+        """In order; missing ones are fetched concurrently. Raises BlockNotFound.
+
+        When one cannot be had, the other fetches are withdrawn; blocks that came before stay in the store.
+        """
         found = await self.store.get_many(cids)
         missing = list(dict.fromkeys(cid for cid, block in zip(cids, found, strict=True) if block is None))
-        if not missing:
-            return [block for block in found if block is not None]
-        fetched = {block.cid: block for block in await self._fetch_all(missing)}
+        fetched = dict(zip(missing, await self._fetch_all(missing), strict=True)) if missing else {}
         return [block or fetched[cid] for cid, block in zip(cids, found, strict=True)]
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
@@ -87,15 +88,17 @@ class Blocks:
         await self.exchange.announce([block.cid for block in blocks])
 
     async def _fetch(self, cid: CID) -> Block:
-        (block,) = await self._fetch_all([cid])
+        block = await self.exchange.fetch(cid, self._hints)
+        if block.cid != cid:  # another form of the name, or an exchange that is wrong
+            block = Block.verify(cid, block.data, "exchange")
+        await self.put_many([block])
         return block
 
     async def _fetch_all(self, cids: Sequence[CID]) -> list[Block]:
-        wanted = [asyncio.ensure_future(self.exchange.fetch(cid, self._hints)) for cid in cids]
+        wanted = [asyncio.create_task(self._fetch(cid)) for cid in cids]
         try:
-            fetched = await asyncio.gather(*wanted)
+            return await asyncio.gather(*wanted)
         finally:
             for want in wanted:
                 want.cancel()
-        await self.put_many(fetched)
-        return fetched
+            await asyncio.gather(*wanted, return_exceptions=True)

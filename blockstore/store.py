@@ -6,18 +6,67 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from blockstore import varint
 from blockstore.block import Block
-from blockstore.cid import CID, RAW
+from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import BlockNotFound, StorageFull
+
+NO_LIMIT = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a store holds: number of blocks, their bytes, the most bytes it accepts (0 = no limit)."""
+    """What a store holds: number of blocks, their bytes, the most bytes it accepts (0 = no limit).
+
+    `free` is the bytes that it would still take: what quota and disk leave.
+    """
 
     blocks: int
     bytes: int
     quota: int
+    free: int = NO_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What is known of a block without reading it: its bytes, and whether it may link to others.
+
+    `links` is false only where that is certain, for the codec of the CID that was asked for.
+    """
+
+    size: int
+    links: bool
+
+
+def is_leaf(cid: CID, only_data: bool) -> bool:
+    """Whether a block cannot link; `only_data` is `holds_only_data` of its bytes."""
+    return cid.codec == RAW or (only_data and cid.codec == DAG_PB)
+
+
+def holds_only_data(data: bytes) -> bool:
+    """Whether bytes, read as dag-pb, are a Data field alone: no links. Constant time (spec: dag-pb)."""
+    if not data.startswith(b"\x0a"):
+        return not data
+    try:
+        length, start = varint.decode(data, 1)
+    except ValueError:
+        return False
+    return start + length == len(data)
+
+
+def quota_reached(used: int, new: int, quota: int) -> StorageFull:
+    """The error of a write that the quota forbids; all in bytes."""
+    return StorageFull(
+        f"storage quota reached: {size_text(used)} of {size_text(quota)} used, and {size_text(new)} more "
+        "do not fit; unpin something and collect garbage, or raise the quota"
+    )
+
+
+def size_text(size: int) -> str:
+    """Bytes for people: "1.5 GiB"."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+    step = min(max(0, size.bit_length() - 1) // 10, len(units) - 1)
+    return f"{size / 1024**step:.4g} {units[step]}"
 
 
 class Blockstore(Protocol):
@@ -42,11 +91,19 @@ class Blockstore(Protocol):
         """Those of the CIDs that are not here, in order. One trip to the database."""
         ...
 
+    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+        """Sizes without reading the data; None where missing. One trip to the database."""
+        ...
+
     async def size(self, cid: CID) -> int:
         """Bytes of the block, without reading it. Raises BlockNotFound."""
         ...
 
     async def put_many(self, blocks: Sequence[Block]) -> None: ...
+
+    async def flush(self) -> None:
+        """Make what was put so far survive a power failure too: for roots that are about to be promised."""
+        ...
 
     async def delete_many(self, cids: Iterable[CID]) -> None: ...
 
@@ -82,6 +139,9 @@ class MemoryBlockstore:
     async def missing(self, cids: Sequence[CID]) -> list[CID]:
         return [cid for cid in cids if not await self.has(cid)]
 
+    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+        return [self._stat(cid) for cid in cids]
+
     async def size(self, cid: CID) -> int:
         return len((await self.get(cid)).data)
 
@@ -89,9 +149,12 @@ class MemoryBlockstore:
         new = {b.cid.multihash: b.data for b in blocks if not await self.has(b.cid)}
         total = self._bytes + sum(map(len, new.values()))
         if new and self._quota and total > self._quota:
-            raise StorageFull(f"storage quota of {self._quota} bytes reached")
+            raise quota_reached(self._bytes, total - self._bytes, self._quota)
         self._data.update(new)
         self._bytes = total
+
+    async def flush(self) -> None:
+        """Memory is as safe as it gets."""
 
     async def delete_many(self, cids: Iterable[CID]) -> None:
         for cid in cids:
@@ -102,7 +165,13 @@ class MemoryBlockstore:
             yield CID.v1(RAW, multihash)
 
     async def usage(self) -> Usage:
-        return Usage(len(self._data), self._bytes, self._quota)
+        free = max(0, self._quota - self._bytes) if self._quota else NO_LIMIT
+        return Usage(len(self._data), self._bytes, self._quota, free)
+
+    def _stat(self, cid: CID) -> Stat | None:
+        if (block := self._find(cid)) is None:
+            return None
+        return Stat(len(block.data), not is_leaf(cid, holds_only_data(block.data)))
 
     def _find(self, cid: CID) -> Block | None:
         if cid.is_identity:

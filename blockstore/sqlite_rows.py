@@ -1,0 +1,184 @@
+"""The statements of SqliteBlockstore: what runs on a connection's own thread."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blockstore import hashing
+from blockstore.errors import UnknownHash
+from blockstore.store import holds_only_data
+
+PAGE_BYTES = 16384
+
+# Measured for blocks of 300 B to 1 MiB; page size and auto_vacuum count only before the first table. With
+# NORMAL a power failure may take the blocks since the last flush, never the file.
+PRAGMAS = (
+    f"PRAGMA page_size={PAGE_BYTES}",
+    "PRAGMA auto_vacuum=2",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA secure_delete=0",
+    "PRAGMA wal_autocheckpoint=1024",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA cache_size=-8192",
+    "PRAGMA busy_timeout=5000",
+)
+
+# Not WITHOUT ROWID: with blobs its key comparison walks overflow pages. `data` comes last, so that the other
+# columns are read without it.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS blocks(
+    id INTEGER PRIMARY KEY, mh BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, only_data INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), blocks INTEGER, bytes INTEGER);
+INSERT OR IGNORE INTO totals VALUES(1, 0, 0);
+"""
+
+_KEYS_A_PAGE = 1000
+_BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
+_WIDTHS = (1, 16, 256)  # so that few statements serve every number of keys, and all stay prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a block lies; `only_data` as in `holds_only_data`."""
+
+    id: int
+    size: int
+    only_data: bool
+
+
+def last_id(connection: sqlite3.Connection) -> int:
+    row: int = connection.execute("SELECT coalesce(max(id), 0) FROM blocks").fetchone()[0]
+    return row
+
+
+def data(connection: sqlite3.Connection, multihash: bytes) -> bytes | None:
+    row = connection.execute("SELECT data FROM blocks WHERE mh = ?", (multihash,)).fetchone()
+    return None if row is None else row[0]
+
+
+def data_of(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for marks, keys in _groups(multihashes):
+        found.update(connection.execute(f"SELECT mh, data FROM blocks WHERE mh IN ({marks})", keys))
+    return found
+
+
+def rows(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[bytes, Row]:
+    """The rows of those that are here, by multihash."""
+    found: dict[bytes, Row] = {}
+    for marks, keys in _groups(multihashes):
+        query = f"SELECT mh, id, size, only_data FROM blocks WHERE mh IN ({marks})"
+        for multihash, row, size, only_data in connection.execute(query, keys):
+            found[multihash] = Row(row, size, bool(only_data))
+    return found
+
+
+def keys_after(connection: sqlite3.Connection, last: bytes) -> list[bytes]:
+    query = "SELECT mh FROM blocks WHERE mh > ? ORDER BY mh LIMIT ?"
+    return [row[0] for row in connection.execute(query, (last, _KEYS_A_PAGE))]
+
+
+def ids_between(connection: sqlite3.Connection, last: int, end: int) -> list[tuple[int, bytes]]:
+    query = "SELECT id, mh FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+    return connection.execute(query, (last, end, _KEYS_A_PAGE)).fetchall()
+
+
+def soundness_after(connection: sqlite3.Connection, last: bytes) -> list[tuple[bytes, bool]]:
+    """The next few multihashes, and whether their data still hash to them."""
+    query = "SELECT mh, data FROM blocks WHERE mh > ? ORDER BY mh LIMIT ?"
+    page = connection.execute(query, (last, _BLOCKS_A_CHECK)).fetchall()
+    return [(multihash, _sound(multihash, body)) for multihash, body in page]
+
+
+def insert(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:
+    """Add blocks that are not here yet, numbered upwards from `first`."""
+    connection.executemany(
+        "INSERT INTO blocks(id, mh, size, only_data, data) VALUES(?, ?, ?, ?, ?)",
+        (
+            (row, multihash, len(body), holds_only_data(body), body)
+            for row, (multihash, body) in enumerate(new, first)
+        ),
+    )
+    _count(connection, len(new), sum(len(body) for _, body in new))
+
+
+def delete(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> None:
+    delete_rows(connection, [row.id for row in rows(connection, multihashes).values()])
+
+
+def delete_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
+    """Those that were there and are gone, and their bytes."""
+    removed: list[tuple[int, int]] = []
+    for row in ids:
+        query = "DELETE FROM blocks WHERE id = ? RETURNING id, size"
+        removed += connection.execute(query, (row,)).fetchall()
+    total = sum(size for _, size in removed)
+    _count(connection, -len(removed), -total)
+    return [row for row, _ in removed], total
+
+
+def totals(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Number of blocks and their bytes."""
+    blocks, size = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
+    return blocks, size
+
+
+def free_pages(connection: sqlite3.Connection) -> int:
+    """Pages of the file that hold nothing and will be filled first."""
+    pages: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    return pages
+
+
+def give_back(connection: sqlite3.Connection, pages: int) -> int:
+    """Cut up to that many free pages off the file; how many are left."""
+    free = free_pages(connection)
+    for _ in range(min(pages, free)):
+        # One page a call, whatever its argument says: a driver that steps once stops it after the first.
+        connection.execute("PRAGMA incremental_vacuum(1)").close()
+    return max(0, free - pages)
+
+
+def sync(path: Path) -> None:
+    """Bring everything committed so far to the disk itself.
+
+    What left the write-ahead log was synced by the checkpoint that moved it. Closing a descriptor of the log
+    drops no lock of SQLite's: those lie on the database and its -shm file.
+    """
+    for target in (path.with_name(path.name + "-wal"), path.parent):
+        file = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def disk_free(path: Path) -> int:
+    """Bytes that we may still write on the disk of that file."""
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
+
+
+def _groups(keys: Sequence[bytes]) -> Generator[tuple[str, Sequence[bytes]]]:
+    """Question marks and keys of a few fixed widths: the last key is repeated, which IN does not mind."""
+    for start in range(0, len(keys), _WIDTHS[-1]):
+        group = list(keys[start : start + _WIDTHS[-1]])
+        width = next(width for width in _WIDTHS if width >= len(group))
+        yield ",".join("?" * width), group + group[-1:] * (width - len(group))
+
+
+def _sound(multihash: bytes, body: bytes) -> bool:
+    try:
+        return hashing.matches(multihash, body)
+    except UnknownHash:
+        return False  # it could not have been verified when it came
+
+
+def _count(connection: sqlite3.Connection, blocks: int, size: int) -> None:
+    connection.execute("UPDATE totals SET blocks = blocks + ?, bytes = bytes + ?", (blocks, size))
