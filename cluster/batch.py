@@ -17,7 +17,7 @@ from cluster.ports import Signer
 from cluster.update import MAX_CLIENT
 
 MAX_BATCH_BYTES = 1024 * 1024
-MAX_DOCUMENTS = 20_000
+MAX_DOCUMENTS = 8192
 _DOMAIN = b"pinfold batch 1\0"
 
 

@@ -27,6 +27,11 @@ class HybridClock:
         self._now = now
         self._last = last
 
+    @property
+    def last(self) -> int:
+        """The newest stamp issued or followed."""
+        return self._last
+
     def tick(self, above: int = 0) -> int:
         """A stamp newer than every one issued or followed, and than `above`."""
         self._last = min(max(self._physical(), self._last + 1, above + 1), MAX_STAMP)

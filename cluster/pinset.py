@@ -12,10 +12,9 @@ from types import MappingProxyType
 
 from pycrdt import Doc, Map, MapEvent, Snapshot, TransactionEvent
 
-from blockstore import varint
 from blockstore.cid import CID
-from blockstore.errors import BadCid
 from cluster.errors import BadUpdate
+from cluster.lib0 import Reader
 from cluster.update import ROOT, Update
 
 Entries = Mapping[int, bytes]
@@ -33,7 +32,7 @@ def read_key(key: str) -> tuple[CID, int]:
     text, _, client = key.partition("/")
     try:
         cid, number = CID.parse(text), int(client, 16)
-    except (BadCid, ValueError) as error:
+    except ValueError as error:
         raise BadUpdate(f"bad key of an entry: {error}") from None
     if entry_key(cid, number) != key:
         raise BadUpdate("a key of an entry in another than its one form")
@@ -168,41 +167,28 @@ class Document:
             self._entries.pop(text, None)
 
     def _snapshot(self) -> tuple[dict[int, tuple[tuple[int, int], ...]], dict[int, int]]:
-        data = Snapshot.from_doc(self._doc).encode()
-        deleted, position = _delete_set(data)
-        return deleted, _state_vector(data, position)
+        reader = Reader(Snapshot.from_doc(self._doc).encode())
+        return _delete_set(reader), _state_vector(reader)
 
 
-def _delete_set(data: bytes) -> tuple[dict[int, tuple[tuple[int, int], ...]], int]:
+def _delete_set(reader: Reader) -> dict[int, tuple[tuple[int, int], ...]]:
     """Deleted [start, end) ranges by client, sorted and joined: yrs's own order is not canonical."""
-    found: dict[int, tuple[tuple[int, int], ...]] = {}
-    clients, position = varint.decode(data)
-    for _ in range(clients):
-        client, position = varint.decode(data, position)
-        count, position = varint.decode(data, position)
-        ranges = []
-        for _ in range(count):
-            start, position = varint.decode(data, position)
-            length, position = varint.decode(data, position)
-            ranges.append((start, start + length))
-        found[client] = _joined(ranges)
-    return found, position
+    found = {}
+    for _ in range(reader.integer()):
+        client = reader.integer()
+        found[client] = _joined([(reader.integer(), reader.integer()) for _ in range(reader.integer())])
+    return found
 
 
-def _joined(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _joined(lengths: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     joined: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
+    for start, length in sorted(lengths):
         if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+            joined[-1] = (joined[-1][0], max(start + length, joined[-1][1]))
         else:
-            joined.append((start, end))
+            joined.append((start, start + length))
     return tuple(joined)
 
 
-def _state_vector(data: bytes, position: int) -> dict[int, int]:
-    clocks = {}
-    clients, position = varint.decode(data, position)
-    for _ in range(clients):
-        client, position = varint.decode(data, position)
-        clocks[client], position = varint.decode(data, position)
-    return clocks
+def _state_vector(reader: Reader) -> dict[int, int]:
+    return {reader.integer(): reader.integer() for _ in range(reader.integer())}

@@ -100,7 +100,7 @@ NO_DOCUMENT = StoredDocument(b"", ())
 
 @dataclass(frozen=True, slots=True)
 class DocumentChange:
-    """`updates` to append from `position` on, or, when `snapshot` is not None, that in place of all before."""
+    """`updates` to append from `position` on; or `snapshot`, in place of everything before."""
 
     number: int
     digest: tuple[int, int]
@@ -148,7 +148,9 @@ class PinsetStore:
 
     async def facts(self) -> Mapping[str, bytes]:
         return await self._database.read(
-            lambda db: {str(key): bytes(value) for key, value in db.execute("SELECT key, value FROM cluster_facts")}
+            lambda db: {
+                str(key): bytes(value) for key, value in db.execute("SELECT key, value FROM cluster_facts")
+            }
         )
 
     async def documents(self, numbers: Sequence[int]) -> list[StoredDocument]:
@@ -160,7 +162,7 @@ class PinsetStore:
         return await self._database.read(_heads, after, limit)
 
     async def batches(self, wants: Sequence[tuple[Log, int]], max_bytes: int) -> list[bytes]:
-        """Envelopes behind the given sequence of each log, in order of arrival here, about `max_bytes` in all.
+        """Envelopes behind the given sequence of each log, in order of arrival, about `max_bytes` in all.
 
         At least one when there is one. Arrival order is causal: what a batch deletes came before it.
         """
@@ -221,7 +223,10 @@ def _write_document(db: sqlite3.Connection, document: DocumentChange) -> None:
             [(document.number, document.position + i, update) for i, update in enumerate(document.updates)],
         )
     else:
-        db.execute("REPLACE INTO documents VALUES (?, ?, ?, ?)", (document.number, document.snapshot, *document.digest))
+        db.execute(
+            "REPLACE INTO documents VALUES (?, ?, ?, ?)",
+            (document.number, document.snapshot, *document.digest),
+        )
         db.execute("DELETE FROM updates WHERE document = ?", (document.number,))
 
 
@@ -243,7 +248,9 @@ def _write_pin(db: sqlite3.Connection, row: PinRow) -> None:
     _remove_pin(db, row.cid)
     db.execute("INSERT INTO pins VALUES (?, ?, ?, ?)", (row.cid, row.name, row.expire_at, row.value))
     db.executemany("INSERT OR IGNORE INTO holders VALUES (?, ?)", [(peer, row.cid) for peer in row.holders])
-    db.executemany("INSERT INTO metadata VALUES (?, ?, ?)", [(*item, row.cid) for item in row.metadata.items()])
+    db.executemany(
+        "INSERT INTO metadata VALUES (?, ?, ?)", [(*item, row.cid) for item in row.metadata.items()]
+    )
 
 
 def pin_row(cid: bytes, value: bytes) -> PinRow:
@@ -264,7 +271,9 @@ def _remove_pin(db: sqlite3.Connection, cid: bytes) -> None:
     found = db.execute("DELETE FROM pins WHERE cid = ? RETURNING value", (cid,)).fetchall()
     for (value,) in found:
         old = pin_row(cid, bytes(value))
-        db.executemany("DELETE FROM holders WHERE peer = ? AND cid = ?", [(peer, cid) for peer in old.holders])
+        db.executemany(
+            "DELETE FROM holders WHERE peer = ? AND cid = ?", [(peer, cid) for peer in old.holders]
+        )
         db.executemany(
             "DELETE FROM metadata WHERE key = ? AND value = ? AND cid = ?",
             [(*item, cid) for item in old.metadata.items()],
@@ -279,7 +288,9 @@ def _document(db: sqlite3.Connection, number: int) -> StoredDocument:
     row = db.execute("SELECT snapshot FROM documents WHERE number = ?", (number,)).fetchone()
     if row is None:
         return NO_DOCUMENT
-    updates = db.execute("SELECT data FROM updates WHERE document = ? ORDER BY position", (number,)).fetchall()
+    updates = db.execute(
+        "SELECT data FROM updates WHERE document = ? ORDER BY position", (number,)
+    ).fetchall()
     return StoredDocument(bytes(row[0]), tuple(bytes(update) for (update,) in updates))
 
 
@@ -305,7 +316,7 @@ def _batches(db: sqlite3.Connection, wants: Sequence[tuple[Log, int]], max_bytes
 
 
 def _log_arrivals(db: sqlite3.Connection, log: Log, after: int, max_bytes: int) -> list[tuple[int, int]]:
-    """(arrival, size) of a log's next batches; no more than could fit, a batch being never under 100 bytes."""
+    """(arrival, size) of a log's next batches, as many as could fit: a batch is never under 100 bytes."""
     return db.execute(
         "SELECT b.arrival, length(b.envelope) FROM logs l JOIN batches b ON b.log = l.id AND b.sequence > ?"
         " WHERE l.author = ? AND l.epoch = ? ORDER BY b.sequence LIMIT ?",
@@ -380,11 +391,8 @@ def _matching(query: PinQuery, after: bytes) -> tuple[str, dict[str, object]]:
     if query.held_by is None:
         return f"SELECT cid FROM pins WHERE {' AND '.join(tests)}", arguments
     if len(tests) > 1:
-        tests.append("EXISTS (SELECT 1 FROM holders h WHERE h.cid = pins.cid AND h.peer IN (:peer, :everyone))")
+        tests.append("EXISTS (SELECT 1 FROM holders h WHERE h.cid = pins.cid AND peer IN (:peer, :everyone))")
         return f"SELECT cid FROM pins WHERE {' AND '.join(tests)}", arguments
-    return (
-        # Two index ranges merged in order: neither the whole pinset nor a sort for one member's page.
-        "SELECT cid FROM holders WHERE peer = :peer AND cid > :after"
-        " UNION ALL SELECT cid FROM holders WHERE peer = :everyone AND cid > :after",
-        arguments,
-    )
+    # Two index ranges merged in order: neither the whole pinset nor a sort for one member's page.
+    one_range = "SELECT cid FROM holders WHERE peer = {} AND cid > :after"
+    return f"{one_range.format(':peer')} UNION ALL {one_range.format(':everyone')}", arguments

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blockstore import varint
 from cluster.errors import BadUpdate
+from cluster.lib0 import Reader
 
 ROOT = "pins"
 MAX_KEY_BYTES = 512
@@ -55,50 +55,15 @@ class Update:
 
 def parse(data: bytes, client: int, max_value: int) -> Update:
     """Read an update that must be `client`'s. Raises BadUpdate for anything our writer would not make."""
-    reader = _Reader(data)
+    reader = Reader(data)
     start, entries = _entries(reader, client, max_value)
     deletions = _deletions(reader)
-    if reader.position != len(data):
+    if not reader.ended:
         raise BadUpdate("bytes behind the update")
     return Update(client, start, entries, deletions)
 
 
-class _Reader:
-    """A position in bytes. Reading past the end is a BadUpdate."""
-
-    __slots__ = ("data", "position")
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.position = 0
-
-    def integer(self) -> int:
-        try:
-            value, self.position = varint.decode(self.data, self.position)
-        except ValueError as error:
-            raise BadUpdate(f"bad integer in the update: {error}") from None
-        return value
-
-    def byte(self) -> int:
-        return self.take(1)[0]
-
-    def block(self, limit: int) -> bytes:
-        """Bytes behind their length."""
-        length = self.integer()
-        if length > limit:
-            raise BadUpdate(f"{length} bytes in an update where at most {limit} may be")
-        return self.take(length)
-
-    def take(self, length: int) -> bytes:
-        end = self.position + length
-        if end > len(self.data):
-            raise BadUpdate("the update is cut off")
-        piece = self.data[self.position : end]
-        self.position = end
-        return piece
-
-
-def _entries(reader: _Reader, client: int, max_value: int) -> tuple[int, tuple[Entry, ...]]:
+def _entries(reader: Reader, client: int, max_value: int) -> tuple[int, tuple[Entry, ...]]:
     clients = reader.integer()
     if clients == 0:
         return 0, ()
@@ -110,7 +75,7 @@ def _entries(reader: _Reader, client: int, max_value: int) -> tuple[int, tuple[E
     return start, tuple(_entry(reader, client, start + offset, max_value) for offset in range(count))
 
 
-def _entry(reader: _Reader, client: int, clock: int, max_value: int) -> Entry:
+def _entry(reader: Reader, client: int, clock: int, max_value: int) -> Entry:
     info = reader.byte()
     if info & _TYPE != _ANY or info & _HAS_RIGHT or not info & _HAS_KEY:
         raise BadUpdate(f"content of kind {info:#04x}, which no pin is made of")
@@ -122,12 +87,12 @@ def _entry(reader: _Reader, client: int, clock: int, max_value: int) -> Entry:
     return Entry(key, reader.block(max_value))
 
 
-def _check_replaced(reader: _Reader, client: int, clock: int) -> None:
+def _check_replaced(reader: Reader, client: int, clock: int) -> None:
     if reader.integer() != client or reader.integer() >= clock:
         raise BadUpdate("an entry that replaces one of another author")
 
 
-def _key(reader: _Reader) -> str:
+def _key(reader: Reader) -> str:
     if reader.integer() != 1 or reader.block(len(_ROOT_BYTES)) != _ROOT_BYTES:
         raise BadUpdate("an entry outside the pinset's map")
     try:
@@ -136,7 +101,7 @@ def _key(reader: _Reader) -> str:
         raise BadUpdate("a key that is not text") from None
 
 
-def _deletions(reader: _Reader) -> tuple[Deletion, ...]:
+def _deletions(reader: Reader) -> tuple[Deletion, ...]:
     found = []
     for _ in range(reader.integer()):
         client = reader.integer()

@@ -11,7 +11,6 @@ from typing import cast
 import cbrrr
 
 from blockstore.cid import CID
-from blockstore.errors import BadCid
 from cluster.clock import MAX_STAMP
 from cluster.errors import BadPinOptions, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
@@ -168,7 +167,7 @@ def _options(fields: Fields) -> PinOptions:
     try:
         mode = PinMode(fields.text("mode", PinMode.RECURSIVE.value))
         update = CID.decode(fields.data("update", 512)) if "update" in fields else None
-    except (ValueError, BadCid) as error:
+    except ValueError as error:
         raise BadUpdate(f"bad pin options: {error}") from None
     return PinOptions(
         name=fields.text("name", "", MAX_NAME),

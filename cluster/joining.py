@@ -1,0 +1,95 @@
+"""Becoming a member with a join token, and letting others in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from cluster import wire
+from cluster.errors import BadInvite, BadUpdate, UntrustedPeer
+from cluster.genesis import Genesis
+from cluster.invite import Grant, Invite
+from cluster.membership import MAX_RECORD_BYTES, MAX_RECORDS, Members
+from cluster.ports import CallFailed, PeerCalls, PeerOffline, Signer
+
+JOIN = "pinset/join"
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between rounds over the addresses
+_logger = logging.getLogger(__name__)
+
+
+class Doorkeeper:
+    """Lets in who shows a valid grant: signed by a trusted member, in time, not used by another peer."""
+
+    def __init__(self, genesis: Genesis, signer: Signer, members: Members, now: Callable[[], float]) -> None:
+        self._genesis = genesis
+        self._signer = signer
+        self._members = members
+        self._now = now
+
+    async def answer(self, peer: str, request: bytes) -> bytes:
+        """To JOIN: every member record, now the caller's among them. Raises BadInvite, UntrustedPeer."""
+        fields = wire.Fields.decode(request, 64 * 1024)
+        if fields.data("cluster", 32) != self._genesis.cluster_id:
+            raise BadInvite(f'this is the cluster "{self._genesis.name}", the join token is for another one')
+        if not self._members.is_trusted(self._signer.peer_id):
+            raise UntrustedPeer("this member only follows the cluster: join at a trusted one")
+        grant = Grant.decode(fields.data("grant", 2048))
+        self._check(peer, grant)
+        if self._members.invited_with(grant.id) is None:
+            await self._members.grant(peer, grant.role, grant.id)
+        await self._members.accept(fields.datas("records", 8), vouched=False)
+        return wire.encode({"records": [*self._members.records()]})
+
+    def _check(self, peer: str, grant: Grant) -> None:
+        if not self._members.is_trusted(grant.inviter) or not grant.is_signed(
+            self._genesis.cluster_id, self._signer
+        ):
+            raise BadInvite("the join token was not made by a trusted member of this cluster")
+        if grant.expires < self._now():
+            raise BadInvite("the join token has expired: make a new one with `pinfold cluster invite`")
+        used_by = self._members.invited_with(grant.id)
+        if used_by not in (None, peer) or (used_by == peer and not self._members.is_member(peer)):
+            raise BadInvite("the join token was used already: make a new one with `pinfold cluster invite`")
+
+
+async def join(invite: Invite, members: Members, calls: PeerCalls) -> None:
+    """Show the invitation at its addresses until a member lets us in; retries while nobody answers.
+
+    Raises BadInvite when a member refuses it.
+    """
+    pause = _FIRST_PAUSE
+    while not await _join_somewhere(invite, members, calls):
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+async def _join_somewhere(invite: Invite, members: Members, calls: PeerCalls) -> bool:
+    for address in invite.addresses:
+        try:
+            peer = await calls.connect(address)
+            if peer not in invite.trusted:
+                _logger.warning("%s answers as %s, whom the join token does not name", address, peer)
+                continue
+            await _show(invite, members, calls, peer)
+        except PeerOffline as error:
+            _logger.info("cannot join at %s yet: %s", address, error)
+        else:
+            return True
+    return False
+
+
+async def _show(invite: Invite, members: Members, calls: PeerCalls, peer: str) -> None:
+    request = wire.encode(
+        {
+            "cluster": invite.genesis.cluster_id,
+            "grant": invite.grant.envelope,
+            "records": [*members.records()],
+        }
+    )
+    try:
+        answer = await calls.call(peer, JOIN, request)
+        records = wire.Fields.decode(answer, MAX_RECORDS * MAX_RECORD_BYTES).datas("records", MAX_RECORDS)
+        await members.accept(records, vouched=True)
+    except (CallFailed, BadUpdate) as error:
+        raise BadInvite(f"cannot join: {error}") from None
