@@ -1,7 +1,7 @@
 """The node's key: who we are on every network, and the proof of it.
 
-The file is what Kubo and libp2p write: the protobuf `PrivateKey` (libp2p peer-id spec, "Keys"), here in base64
-as in Kubo's `Identity.PrivKey`; the raw protobuf is read as well.
+The file is what Kubo and libp2p write: the protobuf `PrivateKey` (libp2p peer-id spec, "Keys"), in base64 as
+in Kubo's `Identity.PrivKey`; the raw protobuf is read as well.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def peer_id_of(public: bytes) -> str:
 
 def public_key_of(peer: str) -> bytes:
     """The 32-byte Ed25519 public key inside a peer id. Raises BadIdentity."""
-    data = _from_base58(peer)
+    data = from_base58(peer)
     head = _MULTIHASH + _PUBLIC
     if len(data) != 38 or not data.startswith(head):
         raise BadIdentity(f'"{peer}" is not the id of an Ed25519 key')
@@ -140,7 +140,7 @@ def _base58(data: bytes) -> str:
     return "1" * (len(data) - len(data.lstrip(b"\0"))) + text
 
 
-def _from_base58(text: str) -> bytes:
+def from_base58(text: str) -> bytes:
     number = 0
     if len(text) > 64:  # a multihash of a key is at most 38 bytes
         raise BadIdentity("a peer id is at most 64 characters")

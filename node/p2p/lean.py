@@ -1,13 +1,14 @@
 """Imports the parts of py-libp2p that we use, without the rest of it.
 
 `import libp2p` runs `libp2p/__init__.py`, which pulls QUIC (aioquic), WebSocket, WebRTC, ACME (httpx,
-requests), mDNS (zeroconf), UPnP and more: 530 ms and 62 MB for things this node never uses. We use noise,
-yamux, pubsub, peer, crypto, identity and io, and those need none of that. So the packages whose `__init__`
-only gathers other people's names are put into `sys.modules` unexecuted: their submodules are found as ever,
-by `__path__`. One class is named in a type of `libp2p.custom_types`; an empty placeholder stands in for it.
+requests), mDNS (zeroconf), UPnP and more: 530 ms and 62 MB for things this node never uses. We use
+noise, yamux, pubsub, peer, crypto, identity and io, and those need none of that. So the packages whose
+`__init__` only gathers other people's names are put into `sys.modules` unexecuted: their submodules are
+found as ever, by `__path__`. One class is named in a type of `libp2p.custom_types`; an empty placeholder
+stands in for it.
 
-It holds for the exactly pinned libp2p; `tests/node/p2p/test_lean.py` fails when that stops being so. Where
-libp2p has been imported already, nothing is changed: everything works the same, only bigger.
+It holds for the exactly pinned libp2p; `tests/node/p2p/test_lean.py` fails when that stops being so.
+Where libp2p has been imported already, nothing is changed: everything works the same, only bigger.
 """
 
 from __future__ import annotations

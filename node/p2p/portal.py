@@ -1,8 +1,9 @@
 """Runs trio in its own thread; asyncio and trio meet here and nowhere else.
 
 Work crosses in order, and in batches: whoever crosses first rings the bell, those who come before it is
-answered share it. The thread is supervised: when trio dies, everything that waits on it gets `PortalClosed`,
-and a new trio is started after a pause. Programs (`running`) are started again in the new one.
+answered share it. The thread is supervised: when trio dies, everything that waits on it gets
+`PortalClosed`, and a new trio is started after a pause. Programs (`running`) are started again in the
+new one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,114 @@
+"""From a TCP connection to authenticated streams: private network, Noise, yamux; each bounded in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from node.p2p import negotiation, noise, yamux
+from node.p2p.noise import Noise
+from node.p2p.psk import PskBytes
+from node.p2p.stock import StockYamux
+from node.p2p.wire import Bytes, Session, TcpBytes
+
+
+class Pipe(Bytes, Protocol):
+    """One stream of a connection."""
+
+    async def read_exactly(self, n: int) -> bytes:
+        """Raises StreamLost."""
+        ...
+
+    async def reset(self) -> None:
+        """End both directions at once; never raises what the network can cause."""
+        ...
+
+
+class Muxer(Protocol):
+    """The streams of one connection."""
+
+    @property
+    def lost(self) -> str:
+        """Why the connection ended; empty while it lives."""
+        ...
+
+    async def run(self) -> None: ...
+
+    async def open_stream(self) -> Pipe: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How the connections of one host are made."""
+
+    noise: Noise
+    psk: bytes | None
+    fast_yamux: bool
+
+
+class Connection:
+    """An authenticated connection to one peer."""
+
+    def __init__(self, peer: str, dialled: bool, tcp: TcpBytes, muxer: Muxer) -> None:
+        self.peer = peer
+        self.dialled = dialled
+        self.tcp = tcp
+        self.muxer = muxer
+
+    @property
+    def remote(self) -> str:
+        """Where the other end is, as a multiaddress without `/p2p/`."""
+        host, port = self.tcp.remote
+        return f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}"
+
+    def __repr__(self) -> str:
+        return f"Connection({'to' if self.dialled else 'from'} {self.peer} at {self.remote})"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream with a protocol agreed on."""
+
+    peer: str
+    protocol: str
+    pipe: Pipe
+    connection: Connection
+
+
+async def upgrade(
+    tcp: TcpBytes, security: Security, peer: str | None, on_stream: Callable[[Connection, Pipe], None]
+) -> Connection:
+    """Make a connection of a TCP one: as dialler of `peer`, or as listener when that is None.
+
+    `on_stream` is called for each stream the peer opens, once the muxer runs. Raises NetworkError; the TCP
+    connection is the caller's to close then.
+    """
+    pipe: Bytes = tcp if security.psk is None else PskBytes(tcp, security.psk)
+    await _agree(pipe, noise.PROTOCOL, dialled=peer is not None)
+    session = await security.noise.secure(pipe, peer)
+    await _agree(session, yamux.PROTOCOL, dialled=peer is not None)
+    muxer = _muxer(session, security.fast_yamux, lambda pipe: on_stream(connection, pipe))
+    connection = Connection(str(session.get_remote_peer()), peer is not None, tcp, muxer)
+    return connection
+
+
+def _muxer(session: Session, fast: bool, on_stream: Callable[[Pipe], None]) -> Muxer:
+    if fast:
+        return yamux.Yamux(session, session.is_initiator, on_stream)
+    return StockYamux(session, on_stream)
+
+
+async def _agree(pipe: Bytes, protocol: str, *, dialled: bool) -> None:
+    await (negotiation.ask(pipe, [protocol]) if dialled else negotiation.answer(pipe, [protocol]))
+
+
+async def close(connection: Connection) -> None:
+    """Close within a moment, whatever the other end does."""
+    with trio.CancelScope(shield=True), trio.move_on_after(1):
+        await connection.muxer.close()
+    await connection.tcp.close()

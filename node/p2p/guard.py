@@ -1,0 +1,42 @@
+"""Keeps what one peer, or one bug, can break from breaking the rest.
+
+In py-libp2p an exception in any stream handler, or one line that is not UTF-8, ends the whole host. Here
+every task that works for a single peer runs inside `guarded`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec
+
+from node.p2p.errors import NetworkError
+
+P = ParamSpec("P")
+_log = logging.getLogger(__name__)
+
+
+async def guarded(what: str, work: Callable[P, Awaitable[object]], *args: P.args, **kwargs: P.kwargs) -> bool:
+    """Await work(*args); whether it went well. No exception leaves; cancellation does.
+
+    Trouble that a network brings is noted for debugging; anything else is a bug, ours or a library's, and is
+    logged with its traceback.
+    """
+    try:
+        await work(*args, **kwargs)
+    except NetworkError as error:
+        _log.debug("%s: %s", what, error)
+    except Exception as error:  # noqa: BLE001  # the purpose of this file
+        if _only_network_errors(error):
+            _log.debug("%s: %r", what, error)
+        else:
+            _log.warning("%s failed: %r", what, error, exc_info=error)
+    else:
+        return True
+    return False
+
+
+def _only_network_errors(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_only_network_errors(one) for one in error.exceptions)
+    return isinstance(error, NetworkError | OSError)
