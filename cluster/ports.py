@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from blockstore.cid import CID
@@ -98,13 +99,64 @@ class LocalPins(Protocol):
         ...
 
     async def unpin(self, cid: CID) -> None:
-        """Forget the root; a missing one is fine. Blocks stay until garbage is collected."""
+        """Forget the root; a missing one is fine. Blocks stay until garbage is collected.
+
+        Raises PinFailed when the store refuses.
+        """
         ...
 
     async def get(self, cid: CID) -> LocalPin | None: ...
 
     def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
         """Every root in key order (bytes of the CID), read in pages."""
+        ...
+
+
+class OperationKind(StrEnum):
+    """What a member does about a CID in its own store."""
+
+    PIN = "pin"
+    UNPIN = "unpin"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of the attempts so far at one CID, none of which succeeded. Times in seconds since 1970."""
+
+    cid: CID
+    kind: OperationKind
+    count: int
+    error: str
+    failed_at: float
+    retry_at: float
+
+
+class AttemptStore(Protocol):
+    """Failures outlive a restart, so that a hopeless CID does not start afresh each time."""
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Attempt | None]:
+        """In order of `cids`."""
+        ...
+
+    async def put(self, attempt: Attempt) -> None:
+        """In place of the one before."""
+        ...
+
+    async def remove(self, cid: CID) -> None:
+        """A missing one is fine."""
+        ...
+
+    async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
+        """Those to be retried at `now` or before, soonest first, and move them to `until` in the same step.
+
+        A retry further away than `horizon` counts as due: the clock was set back since.
+        """
+        ...
+
+    async def next_retry(self) -> float | None: ...
+
+    async def page(self, after: CID | None, limit: int) -> list[Attempt]:
+        """In order of the CID's bytes, behind `after`."""
         ...
 
 

@@ -1,0 +1,98 @@
+"""The cluster put together: read top to bottom, it is the order of life."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from cluster.background import background
+from cluster.calls import RemoteMembers, serve_calls
+from cluster.cluster import Cluster, Identity
+from cluster.execution import Executor
+from cluster.expiry import Expiry
+from cluster.metrics import MetricStore
+from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, PeerCalls, Signer
+from cluster.publishing import MetricGossip, Ping, free_space, ping, tag
+from cluster.repin import Repinning
+from cluster.settings import ClusterSettings
+from cluster.state import Membership, PinsetReader, PinsetWriter
+from cluster.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_cluster(
+    identity: Identity,
+    *,
+    reader: PinsetReader,
+    writer: PinsetWriter,
+    membership: Membership,
+    pins: LocalPins,
+    attempts: AttemptStore,
+    calls: PeerCalls,
+    gossip: Gossip,
+    signer: Signer,
+    capacity: CapacityInformer,
+    settings: ClusterSettings,
+    now: Callable[[], float],
+) -> AsyncIterator[Cluster]:
+    """Put the parts together and run their loops for the length of the block.
+
+    `now` is the wall clock in seconds since 1970. A bug in a loop ends the block with that exception.
+    """
+    remote = RemoteMembers(calls, settings.call_timeout)
+    executor = Executor(
+        identity.peer, reader, pins, attempts, membership, calls, remote.holds, settings, now=now
+    )
+    tracker = Tracker(identity.peer, identity.name, reader, pins, attempts, executor, settings, now=now)
+    metrics = MetricStore(membership)
+    cluster = Cluster(
+        identity, reader, writer, membership, calls, remote, tracker, metrics, settings, now=now
+    )
+    sources = [ping(lambda: _ping(identity)), free_space(capacity), *(tag(*pair) for pair in settings.tags)]
+    heart = MetricGossip(
+        gossip, signer, membership, metrics, sources, interval=settings.metric_interval, now=now
+    )
+    expiry = Expiry(
+        identity.peer,
+        reader,
+        writer,
+        membership,
+        metrics,
+        interval=settings.expiry_interval,
+        now=now,
+        clock_ahead=heart.clock_ahead,
+    )
+    repinning = Repinning(
+        identity.peer,
+        reader,
+        writer,
+        membership,
+        metrics,
+        lambda pin: cluster.place(pin.options, current=pin.allocations, size=pin.size),
+        settings,
+        now=now,
+    )
+    serve_calls(calls, membership, tracker, cluster.id)
+    calls.on_peer_change(lambda _, connected: heart.hurry() if connected else None)
+    await heart.publish()
+    async with background(
+        tracker.run(), heart.run(), expiry.run(), repinning.run(), _watch(metrics, settings, now)
+    ):
+        yield cluster
+
+
+def _ping(identity: Identity) -> Ping:
+    ipfs = identity.ipfs()
+    return Ping(identity.name, ipfs.id, ipfs.addresses)
+
+
+async def _watch(metrics: MetricStore, settings: ClusterSettings, now: Callable[[], float]) -> None:
+    """Notice metrics that ran out."""
+    while True:
+        await asyncio.sleep(settings.metric_interval)
+        for alert in metrics.check(now()):
+            log.warning('no metric "%s" from %s any more', alert.metric.name, alert.metric.peer)

@@ -1,0 +1,163 @@
+"""One operation, done: fetch and record a pin, or forget it once others have it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from random import random
+
+from blockstore.cid import CID
+from cluster import backoff
+from cluster.operations import Lane, Operation
+from cluster.pin import Pin, PinMode, Progress
+from cluster.ports import (
+    Attempt,
+    AttemptStore,
+    CallFailed,
+    LocalPins,
+    OperationKind,
+    PeerCalls,
+    PeerOffline,
+    PinFailed,
+)
+from cluster.settings import ClusterSettings
+from cluster.state import Membership, PinsetReader
+
+MAX_HINTS = 32
+MAX_REASON = 500
+"""Characters of a reason that are kept and told to other members."""
+
+log = logging.getLogger(__name__)
+
+Holds = Callable[[str, CID], Awaitable[bool]]
+"""Ask a member whether it holds a CID completely. Raises PeerOffline, CallFailed."""
+
+
+class Executor:
+    """Does what the pinset wishes of one CID *now*, whatever it was when the operation was queued."""
+
+    def __init__(
+        self,
+        peer: str,
+        pinset: PinsetReader,
+        pins: LocalPins,
+        attempts: AttemptStore,
+        membership: Membership,
+        calls: PeerCalls,
+        holds: Holds,
+        settings: ClusterSettings,
+        *,
+        now: Callable[[], float],
+        jitter: Callable[[], float] = random,
+    ) -> None:
+        self._peer = peer
+        self._pinset = pinset
+        self._pins = pins
+        self._attempts = attempts
+        self._membership = membership
+        self._calls = calls
+        self._holds = holds
+        self._settings = settings
+        self._now = now
+        self._jitter = jitter
+
+    async def perform(self, operation: Operation) -> bool:
+        """Do it; false when it failed and its retry is recorded. Cancelling keeps what was fetched.
+
+        Raises OSError when the failure itself cannot be recorded.
+        """
+        pin = await self._pinset.get(operation.cid)
+        held = pin is not None and pin.held_by(self._peer)
+        if held != (operation.kind is OperationKind.PIN):
+            operation.successor = operation.successor or (Lane.NORMAL if held else Lane.UNPIN)
+            return True
+        (attempt,) = await self._attempts.get_many([operation.cid])
+        try:
+            await (self._walk(operation, pin) if held and pin else self._release(operation.cid, pin))
+        except PinFailed as error:
+            await self._failed(operation, attempt, str(error))
+            return False
+        if attempt is not None:
+            await self._attempts.remove(operation.cid)
+        return True
+
+    async def _walk(self, operation: Operation, pin: Pin) -> None:
+        timeout = self._settings.pin_timeout
+        try:
+            async with asyncio.timeout(timeout) as deadline:
+                await self._pins.pin(
+                    pin.cid,
+                    recursive=pin.options.mode is PinMode.RECURSIVE,
+                    hints=self._hints(pin),
+                    progress=_extending(operation, deadline, timeout),
+                )
+        except TimeoutError:
+            raise PinFailed(_stalled(operation.progress, timeout)) from None
+
+    def _hints(self, pin: Pin) -> list[str]:
+        """Origins, then members: those that are to hold it and are connected first."""
+        connected = self._calls.peers()
+        others = [one.peer for one in self._membership.members() if one.peer != self._peer]
+        others.sort(key=lambda peer: (peer not in connected, not pin.held_by(peer)))
+        return [*pin.options.origins, *others][:MAX_HINTS]
+
+    async def _release(self, cid: CID, pin: Pin | None) -> None:
+        if await self._pins.get(cid) is None:
+            return
+        if pin is not None:
+            await self._check_handed_over(pin)
+        await self._pins.unpin(cid)
+
+    async def _check_handed_over(self, pin: Pin) -> None:
+        """A pin that was moved stays here until as many of its new holders have it as it asks for."""
+        connected = self._calls.peers()
+        asked = [peer for peer in pin.allocations if peer in connected]
+        holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin.cid) for peer in asked)))
+        needed = min(pin.options.replication_min, len(pin.allocations))
+        if holding < needed:
+            raise PinFailed(
+                f"moved to other members; kept here until {needed} of them hold it ({holding} do)"
+            )
+
+    async def _is_held_by(self, peer: str, cid: CID) -> bool:
+        try:
+            return await self._holds(peer, cid)
+        except (CallFailed, PeerOffline):
+            return False
+
+    async def _failed(self, operation: Operation, before: Attempt | None, reason: str) -> None:
+        count = 1 + (before.count if before is not None and before.kind is operation.kind else 0)
+        wait = backoff.delay(count, self._settings.retry_first, self._settings.retry_most, self._jitter())
+        now = self._now()
+        attempt = Attempt(operation.cid, operation.kind, count, reason[:MAX_REASON], now, now + wait)
+        await self._attempts.put(attempt)
+        log.info(
+            "%s %s failed (attempt %d, next in %.0f s): %s",
+            operation.kind,
+            operation.cid,
+            count,
+            wait,
+            reason,
+        )
+
+
+def _extending(operation: Operation, deadline: asyncio.Timeout, timeout: float) -> Callable[[Progress], None]:
+    """Remember progress, and give the walk its full time again whenever there is some."""
+    loop = asyncio.get_running_loop()
+
+    def progressed(progress: Progress) -> None:
+        if progress != operation.progress and not deadline.expired():
+            deadline.reschedule(loop.time() + timeout)
+        operation.progress = progress
+
+    return progressed
+
+
+def _stalled(progress: Progress | None, timeout: float) -> str:
+    if progress is None:
+        return f"no progress for {timeout:g} s: no block came"
+    return (
+        f"no progress for {timeout:g} s: {progress.blocks} blocks ({progress.bytes} bytes) are here, "
+        f"at least {progress.pending} more are needed"
+    )

@@ -1,0 +1,213 @@
+"""Metrics over gossip: what this node says of itself each interval, and what is believed of others.
+
+A message is signed by the member it is about, and carries the sender's clock in milliseconds. One that is
+older than the last seen is dropped; a clock that was set far back is followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import median
+
+from cluster.errors import BadUpdate, UntrustedPeer
+from cluster.metrics import FREESPACE, MAX_METRICS, PING, TAG, Metric, MetricStore
+from cluster.ports import CapacityInformer, Gossip, Signer
+from cluster.state import Membership
+from cluster.wire import Fields, encode
+
+TOPIC = "pinfold/metrics/1"
+MAX_MESSAGE = 64 * 1024
+MAX_TTL = 3600.0
+_CONTEXT = b"pinfold metrics 1\0"
+_SPACING = 1.0  # seconds between two messages at least, however many peers connect
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A metric before it has a peer and a time."""
+
+    name: str
+    value: str
+    weight: int = 0
+    partitionable: bool = False
+
+
+Source = Callable[[], Awaitable[Reading]]
+"""One of this node's own metrics, read afresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """What the value of a `ping` says: the member's name and its node on the open network."""
+
+    peer_name: str = ""
+    ipfs_id: str = ""
+    ipfs_addresses: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """JSON with empty parts left out, as ipfs-cluster writes it."""
+        parts = {"peer_name": self.peer_name, "ipfs_id": self.ipfs_id, "ipfs_addresses": self.ipfs_addresses}
+        return json.dumps({key: part for key, part in parts.items() if part})
+
+    @classmethod
+    def parse(cls, text: str) -> Ping:
+        """Whatever can be read of it; parts of another shape are left empty."""
+        try:
+            parts = json.loads(text)
+        except (ValueError, RecursionError):
+            return cls()
+        if not isinstance(parts, dict):
+            return cls()
+        addresses = parts.get("ipfs_addresses")
+        return cls(
+            str(parts.get("peer_name", "")),
+            str(parts.get("ipfs_id", "")),
+            tuple(map(str, addresses)) if isinstance(addresses, list) else (),
+        )
+
+
+def free_space(inform: CapacityInformer) -> Source:
+    """Bytes that still fit here: what the disk has, or what the quota leaves."""
+
+    async def read() -> Reading:
+        capacity = await inform()
+        free = min(capacity.free, capacity.quota - capacity.used) if capacity.quota else capacity.free
+        return Reading(FREESPACE, str(max(0, free)), max(0, free))
+
+    return read
+
+
+def tag(key: str, value: str) -> Source:
+    async def read() -> Reading:
+        return Reading(TAG + key, value, partitionable=True)
+
+    return read
+
+
+def ping(about: Callable[[], Ping]) -> Source:
+    async def read() -> Reading:
+        return Reading(PING, about().text())
+
+    return read
+
+
+class MetricGossip:
+    """Publishes `sources` each `interval` (time to live: twice that), and fills the store."""
+
+    def __init__(
+        self,
+        gossip: Gossip,
+        signer: Signer,
+        membership: Membership,
+        store: MetricStore,
+        sources: Sequence[Source],
+        *,
+        interval: float,
+        now: Callable[[], float],
+    ) -> None:
+        self._gossip = gossip
+        self._signer = signer
+        self._membership = membership
+        self._store = store
+        self._sources = sources
+        self._interval = interval
+        self._now = now
+        self._stamps: dict[str, int] = {}
+        self._ahead: dict[str, float] = {}
+        self._soon = asyncio.Event()
+        self.dropped = 0
+        gossip.subscribe(TOPIC, self._receive)
+
+    def hurry(self) -> None:
+        """Publish now rather than at the next interval: somebody new listens."""
+        self._soon.set()
+
+    def clock_ahead(self) -> float:
+        """Seconds by which our clock is ahead of the other members' (median); 0 while alone."""
+        return median(self._ahead.values()) if self._ahead else 0.0
+
+    async def run(self) -> None:
+        while True:
+            self._soon.clear()
+            await self.publish()
+            await asyncio.sleep(min(_SPACING, self._interval))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._interval - _SPACING)):
+                    await self._soon.wait()
+
+    async def publish(self) -> None:
+        """Read every source once, tell the store, and tell the others."""
+        readings = [await read() for read in self._sources]
+        stamp, ttl = int(self._now() * 1000), 2 * self._interval
+        body = _encode(self._signer.peer_id, stamp, ttl, readings)
+        self._store.put(_metrics(self._signer.peer_id, readings, ttl, self._now()))
+        signature = self._signer.sign(_CONTEXT + body)
+        await self._gossip.publish(TOPIC, encode({"body": body, "sig": signature}))
+
+    async def _receive(self, source: str, message: bytes) -> None:
+        try:
+            self._accept(message)
+        except (BadUpdate, UntrustedPeer):
+            self.dropped += 1  # gossip is best effort: a counter is the whole answer
+
+    def _accept(self, message: bytes) -> None:
+        envelope = Fields.decode(message, MAX_MESSAGE)
+        body, signature = envelope.data("body", MAX_MESSAGE), envelope.data("sig", 128)
+        fields = Fields.decode(body, MAX_MESSAGE)
+        peer, stamp, ttl = fields.text("peer", limit=128), fields.integer("stamp"), fields.number("ttl")
+        if peer not in {member.peer for member in self._membership.members()} - {self._signer.peer_id}:
+            raise UntrustedPeer(f"{peer} is not another member")
+        if not self._signer.verify(peer, _CONTEXT + body, signature):
+            raise BadUpdate(f"metrics of {peer}: bad signature")
+        if not 0 < ttl <= MAX_TTL or self._is_old(peer, stamp, ttl):
+            raise BadUpdate(f"metrics of {peer}: out of date")
+        self._store.put(_metrics(peer, _readings(fields), ttl, self._now()))
+        self._stamps[peer] = stamp
+        self._ahead[peer] = self._now() - stamp / 1000
+        self._forget_others()
+
+    def _is_old(self, peer: str, stamp: int, ttl: float) -> bool:
+        last = self._stamps.get(peer, -math.inf)
+        return last - ttl * 1000 < stamp <= last
+
+    def _forget_others(self) -> None:
+        for peer in self._stamps.keys() - {member.peer for member in self._membership.members()}:
+            del self._stamps[peer], self._ahead[peer]
+
+
+def _encode(peer: str, stamp: int, ttl: float, readings: Sequence[Reading]) -> bytes:
+    return encode(
+        {
+            "peer": peer,
+            "stamp": stamp,
+            "ttl": ttl,
+            "metrics": [
+                {"name": one.name, "value": one.value, "weight": one.weight, "part": int(one.partitionable)}
+                for one in readings
+            ],
+        }
+    )
+
+
+def _readings(fields: Fields) -> list[Reading]:
+    return [_reading(Fields(item)) for item in fields.items("metrics", MAX_METRICS)]
+
+
+def _reading(fields: Fields) -> Reading:
+    return Reading(
+        name=fields.text("name", limit=128),
+        value=fields.text("value"),
+        weight=fields.integer("weight", low=-(1 << 63)),
+        partitionable=bool(fields.integer("part", 0, high=1)),
+    )
+
+
+def _metrics(peer: str, readings: Sequence[Reading], ttl: float, now: float) -> list[Metric]:
+    return [
+        Metric(one.name, peer, one.value, one.weight, now + ttl, now, one.partitionable) for one in readings
+    ]

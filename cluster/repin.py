@@ -1,0 +1,128 @@
+"""New places for the pins of members that are gone.
+
+A member is gone when it was silent for the whole grace period, measured by this process and not by the wall
+clock, so that a clock that jumps relocates nothing; or when it was removed. Only pins that are below their
+minimum are placed anew, by one elected member, at a limited rate. A member that sees fewer than half of all
+live does nothing: more likely it is cut off itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+
+from cluster.election import elected
+from cluster.errors import BadPinOptions, NotEnoughPeers, ReadOnlyMember
+from cluster.merge import closed_after
+from cluster.metrics import MetricStore
+from cluster.pin import Pin
+from cluster.settings import ClusterSettings
+from cluster.state import Membership, PinQuery, PinsetReader, PinsetWriter
+
+log = logging.getLogger(__name__)
+
+
+class Absence:
+    """Who has been silent for how long. Plain values: told what is seen, and when."""
+
+    def __init__(self, grace: float) -> None:
+        self._grace = grace
+        self._known: frozenset[str] = frozenset()
+        self._removed: frozenset[str] = frozenset()
+        self._silent: dict[str, float] = {}
+
+    def observe(self, members: Collection[str], live: Collection[str], now: float) -> frozenset[str]:
+        """Who is gone at `now` (seconds of a clock that never jumps)."""
+        present = frozenset(members)
+        self._removed = (self._removed | self._known) - present
+        self._known = present
+        self._silent = {peer: self._silent.get(peer, now) for peer in present if peer not in live}
+        return self._removed | {peer for peer, since in self._silent.items() if now - since >= self._grace}
+
+
+class Repinning:
+    """Watches for members that are gone, and places their pins anew through `place`."""
+
+    def __init__(
+        self,
+        peer: str,
+        reader: PinsetReader,
+        writer: PinsetWriter,
+        membership: Membership,
+        metrics: MetricStore,
+        place: Callable[[Pin], tuple[str, ...]],
+        settings: ClusterSettings,
+        *,
+        now: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`place` allocates a pin afresh, its live holders kept; it raises NotEnoughPeers."""
+        self._peer = peer
+        self._reader = reader
+        self._writer = writer
+        self._membership = membership
+        self._metrics = metrics
+        self._place = place
+        self._settings = settings
+        self._now = now
+        self._sleep = sleep
+        self._absence = Absence(settings.repin_grace)
+
+    async def run(self) -> None:
+        handled: frozenset[str] = frozenset()
+        loop = asyncio.get_running_loop()
+        next_pass = 0.0
+        while True:
+            gone = self._gone(loop.time())
+            if gone and (gone != handled or loop.time() >= next_pass):
+                handled, next_pass = gone, loop.time() + self._settings.reconcile_interval
+                await self._relocate_all(gone)
+            await self._sleep(self._settings.metric_interval)
+
+    def _gone(self, now: float) -> frozenset[str]:
+        members = {member.peer for member in self._membership.members()}
+        live = self._live() & members
+        gone = self._absence.observe(members, live, now)
+        return gone if 2 * len(live) >= len(members) else frozenset()
+
+    def _live(self) -> frozenset[str]:
+        return self._metrics.live(self._now()) | {self._peer}
+
+    async def _relocate_all(self, gone: Collection[str]) -> None:
+        for peer in sorted(gone):
+            try:
+                moved = await self.relocate(peer, gone)
+            except (OSError, ReadOnlyMember) as error:
+                log.warning("cannot place the pins of %s anew now: %s", peer, error)
+            else:
+                log.info("%s is gone: %d of its pins were placed anew by this member", peer, moved)
+
+    async def relocate(self, peer: str, gone: Collection[str]) -> int:
+        """Place those pins of that member anew which are below their minimum and ours to do; how many."""
+        moved = 0
+        async with closed_after(self._reader.pins(PinQuery(held_by=peer))) as pins:
+            async for pin in pins:
+                if self._is_ours(pin, gone) and await self._relocate(pin):
+                    moved += 1
+                    await self._sleep(1 / self._settings.repin_rate)
+        return moved
+
+    def _is_ours(self, pin: Pin, gone: Collection[str]) -> bool:
+        left = sum(peer not in gone for peer in pin.allocations)
+        if pin.everywhere or left >= pin.options.replication_min:
+            return False
+        live = self._live()
+        return elected(pin.cid, {peer for peer in live if self._membership.is_trusted(peer)}) == self._peer
+
+    async def _relocate(self, pin: Pin) -> bool:
+        if await self._reader.get(pin.cid) != pin:
+            return False
+        try:
+            allocations = self._place(pin)
+            await self._writer.put(replace(pin, allocations=allocations))
+        except (NotEnoughPeers, BadPinOptions) as error:
+            log.warning("%s stays below its minimum: %s", pin.cid, error)
+            return False
+        return True
