@@ -102,7 +102,7 @@ def _rabin_factory(spec: str, rest: str) -> Callable[[], Chunker]:
         raise BadImportOption(f'chunker "{spec}": write rabin, rabin-AVG or rabin-MIN-AVG-MAX')
     if not WINDOW <= low < average < high <= MAX_CHUNK_BYTES:
         raise BadImportOption(
-            f'chunker "{spec}": min {low}, avg {average}, max {high} must rise within {WINDOW}..{MAX_CHUNK_BYTES}'
+            f'chunker "{spec}": {low}, {average}, {high} must rise, within {WINDOW} and {MAX_CHUNK_BYTES}'
         )
     return lambda: RabinChunker(low, average, high)
 

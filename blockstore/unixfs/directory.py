@@ -1,7 +1,7 @@
 """Directories as nodes: one block with every entry, or a HAMT of blocks when that one would grow too large.
 
-The size rule is judged over the finished directory: growing by one entry at a time, as Kubo's MFS does, comes to the
-same because a directory that is being written never shrinks.
+The size rule is judged over the finished directory: growing by one entry at a time, as Kubo's MFS does, comes
+to the same, because a directory that is being written never shrinks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Estimation = Literal["links", "block", "disabled"]
 class ShardingRule:
     """When a directory becomes a HAMT, and of what width.
 
-    `threshold` in bytes (0: no limit) bounds, by `estimation`, the names and CIDs of its entries ("links"), its
-    serialised block ("block"), or nothing ("disabled"). `max_links` bounds the number of entries; 0: no limit.
+    `threshold` in bytes (0: no limit) bounds, by `estimation`, the names and CIDs of its entries ("links"),
+    its serialised block ("block"), or nothing ("disabled"). `max_links` bounds the number of entries.
     """
 
     threshold: int = 262144

@@ -1,4 +1,4 @@
-"""What goes into an import: files, folders and symlinks, one after the other, with paths from the tree's root."""
+"""What goes into an import: files, folders and symlinks, one after the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Mtime = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """Content that the importer reads itself, in its own thread. `size` in bytes, as it was when last looked at."""
+    """Content that the importer reads itself, in a thread. `size` in bytes, as it was when last looked at."""
 
     path: str
     size: int
@@ -25,8 +25,8 @@ class LocalFile:
 class FileEntry:
     """A file; an empty path is one without a name, which goes by its CID.
 
-    A `body` that is an iterator gives pieces of any size and is read to its end before the next entry is asked
-    for. `mode` is the twelve permission bits.
+    `path` is relative to the tree's root, with "/" between names. A `body` that is an iterator gives pieces
+    of any size; it is read to its end before the next entry is asked for. `mode` is twelve permission bits.
     """
 
     path: str
@@ -57,7 +57,7 @@ Entry = FileEntry | DirectoryEntry | SymlinkEntry
 
 
 def split_path(path: str) -> list[str]:
-    """The names along a path; none for the empty path. Raises BadEntry for one that does not stay in the tree."""
+    """The names along a path; none for the empty path. Raises BadEntry where it leaves the tree."""
     if not path:
         return []
     if len(path) > _MAX_PATH_CHARACTERS:

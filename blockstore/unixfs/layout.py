@@ -1,7 +1,7 @@
 """The chunks of a file as a DAG: balanced (all leaves at one depth) or trickle (leaves near the root first).
 
-Chunks come one by one, and a block leaves as soon as nothing can change it any more; what is held is the links
-of the nodes on the way from the root to the last leaf.
+Chunks come one by one, and a block leaves as soon as nothing can change it any more; what is held is the
+links of the nodes on the way from the root to the last leaf.
 """
 
 from __future__ import annotations
@@ -97,8 +97,10 @@ class BalancedLayout:
     def finish(self) -> Child:
         if not self._levels[0]:
             return self._nodes.only_leaf(self._first or b"")
-        for level in range(len(self._levels) - 1):
+        level = 0
+        while level + 1 < len(self._levels):  # closing one may open another above
             self._push(level + 1, self._nodes.parent(self._levels[level], root=False))
+            level += 1
         return self._nodes.parent(self._levels[-1], root=True)
 
     def _push(self, level: int, child: Child) -> None:

@@ -41,7 +41,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Namer:
-    """How bytes get their CID. Blocks of at most `inline_limit` bytes lie in the CID itself; None: none do."""
+    """How bytes get their CID. Blocks of at most `inline_limit` bytes lie in it themselves; None: none do."""
 
     cid_version: int = 0
     hash_name: str = "sha2-256"

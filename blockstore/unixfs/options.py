@@ -21,8 +21,8 @@ _INT64 = 1 << 63
 class ImportOptions:
     """Settings that agree with each other; `resolve` makes them.
 
-    `inline_limit` None: no inlining. `mode` and `mtime` are given to every entry; `preserve_*` takes each entry's
-    own instead. `wrap` puts everything under one unnamed directory. Sizes are in bytes; a limit of 0 is none.
+    `inline_limit` None: no inlining. `mode` and `mtime` are given to every entry; `preserve_*` takes each
+    entry's own instead. `wrap` puts all into one unnamed directory. Sizes are bytes; a limit of 0 is none.
     """
 
     chunker: str = "size-262144"
@@ -97,7 +97,7 @@ class ImportFlags:
 
 
 def resolve(base: str | ImportOptions, flags: ImportFlags | None = None) -> ImportOptions:
-    """Apply flags to a profile as `ipfs add` does. Raises BadImportOption for values out of range or at odds."""
+    """Apply flags to a profile as `ipfs add` does. Raises BadImportOption for values at odds."""
     options = profile(base) if isinstance(base, str) else base
     if flags is None:
         return options
@@ -135,7 +135,7 @@ def _given(flag: int | None, otherwise: int) -> int:
 
 
 def _with_cids(base: ImportOptions, flags: ImportFlags) -> ImportOptions:
-    """A hash that CIDv0 cannot express makes version 1, and version 1 makes raw leaves, unless said otherwise."""
+    """A hash that CIDv0 cannot express makes version 1; version 1 makes raw leaves, unless said otherwise."""
     name = (flags.hash_name or base.hash_name).lower()
     _check_hash(name)
     version = flags.cid_version

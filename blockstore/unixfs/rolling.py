@@ -1,8 +1,8 @@
 """Content-defined cutting: end a chunk where the hash of the last few bytes ends in zero bits.
 
 Rabin fingerprints and buzhash are both the XOR of one table look-up for each byte of a window. So the low
-byte of the hash at every position of a long stretch is a handful of `bytes.translate` calls, shifted against each other
-and XORed as large integers: 5 to 10 times as fast as rolling the hash byte by byte in Python. Positions
+byte of the hash at every position of a long stretch is a handful of `bytes.translate` calls, shifted and
+XORed as large integers: 5 to 10 times as fast as rolling the hash byte by byte in Python. Positions
 whose low byte is zero are then looked at one by one.
 """
 

@@ -19,7 +19,7 @@ class _Folder:
 
 
 class ImportTree:
-    """Holds links alone, in whatever order entries come. `implied` is what folders that nobody named record."""
+    """Holds links alone, in whatever order entries come. `implied` is what unnamed folders record."""
 
     def __init__(self, implied: Stat = NO_STAT) -> None:
         self._implied = implied
