@@ -1,4 +1,4 @@
-"""The documentation is tested: each command, setting and route is mentioned; CI runs the README's commands."""
+"""The documentation is tested: commands, settings and routes are mentioned; CI runs the README's commands."""
 
 from __future__ import annotations
 
