@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import aiosqlite
 
@@ -17,6 +20,8 @@ from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
 T = TypeVar("T")
 P = ParamSpec("P")
 Work = Callable[Concatenate[sqlite3.Connection, P], T]
+
+_JOBS_A_TRANSACTION = 64
 
 # Starts of SQLite's extended result codes (sqlite.org/rescode.html); the first group that fits decides.
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE")
@@ -44,40 +49,104 @@ def _translated(path: Path) -> Generator[None]:
 
 
 class Database:
-    """Runs functions on SQLite connections. A write runs inside one IMMEDIATE transaction, all or nothing.
+    """Runs functions on SQLite connections.
 
     Raises StorageFull, StoreCorrupt and StoreUnavailable in place of SQLite's own errors for those troubles.
     A cancelled caller does not stop work that has begun: it ends, and commits, behind its back.
     """
 
-    def __init__(
-        self, path: Path, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]
-    ) -> None:
+    def __init__(self, path: Path, writer: Writer, readers: Sequence[aiosqlite.Connection]) -> None:
         self.path = path
         self._writer = writer
         self._readers = cycle(readers)
 
     async def write(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work(connection, ...)` in a transaction on the writer; commits when it returns."""
+        """Run `work(connection, ...)` on the writer, all of it or nothing; returns once it is committed.
 
-        def transaction(connection: sqlite3.Connection) -> T:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = work(connection, *args, **kwargs)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            return result
-
+        Calls made while another write runs share the next transaction, and so its sync: an exception of one
+        undoes that one alone, a disk that refuses undoes them all, and each caller hears of it.
+        """
         with _translated(self.path):
-            return await _hop(self._writer, transaction)
+            return await self._writer.run(lambda connection: work(connection, *args, **kwargs))
 
     async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, ...)` on a reader. It must not leave a cursor open."""
         with _translated(self.path):
             return await _hop(next(self._readers), lambda connection: work(connection, *args, **kwargs))
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Callable[[sqlite3.Connection], object]
+    done: asyncio.Future[object]
+    result: object = None
+    error: BaseException | None = None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """In a savepoint of its own. Raises only when the whole transaction is gone."""
+        connection.execute("SAVEPOINT job")
+        try:
+            self.result = self.work(connection)
+        except BaseException as error:
+            if not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO job")
+            self.error = error
+        connection.execute("RELEASE job")
+
+    def settle(self, failure: BaseException | None) -> None:
+        if self.done.done():
+            return  # the caller was cancelled
+        if (error := failure or self.error) is not None:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(self.result)
+
+
+class Writer:
+    """The one connection that writes. What waits for it goes together in the next transaction."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._waiting: deque[_Job] = deque()
+        self._draining: asyncio.Task[None] | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        job = _Job(work, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        return cast("T", await job.done)
+
+    async def finish(self) -> None:
+        """Wait until nothing is waiting."""
+        if self._draining is not None:
+            await self._draining
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _JOBS_A_TRANSACTION))]
+            jobs = [job for job in jobs if not job.done.cancelled()]
+            failure: BaseException | None = None
+            try:
+                await _hop(self._connection, partial(_transaction, jobs=jobs))
+            except BaseException as error:  # noqa: BLE001  carried to the callers, who raise it
+                failure = error
+            for job in jobs:
+                job.settle(failure)
+        self._draining = None
+
+
+def _transaction(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for job in jobs:
+            job.run(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 async def _hop(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -103,7 +172,9 @@ async def open_database(
                 if index == 0:
                     await _hop(connection, lambda c: c.executescript(schema).close())
                 connections.append(connection)
-        yield Database(path, connections[0], connections[1:])
+        writer = Writer(connections[0])
+        stack.push_async_callback(writer.finish)
+        yield Database(path, writer, connections[1:])
 
 
 @asynccontextmanager
