@@ -55,7 +55,7 @@ demo:
 
 bench: peers
 	@packaging/setup dev
-	$(BIN)/python -m benchmarks
+	PYTHONPATH=tests:packaging $(BIN)/python -m benchmarks
 
 lock:
 	@packaging/setup dev binary

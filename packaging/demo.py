@@ -1,4 +1,4 @@
-"""`make demo`: three real nodes on loopback add, replicate, lose one by kill -9, read everything back, catch up."""
+"""`make demo`: three real nodes on loopback add, replicate, lose one by kill -9, read it all back, catch up."""
 
 from __future__ import annotations
 
@@ -45,9 +45,8 @@ def run(nodes: list[Node], scratch: Path) -> None:
     wait_until("three members", lambda: a.run("peers").count("online") == 3, 60)
 
     tree, big = make_tree(scratch / "tree"), make_file(scratch / "big.bin")
-    say(
-        f"adding {sum(1 for _ in files(tree))} files ({size(tree) / MB:.0f} MB) and one of {BIG / MB:.0f} MB at a"
-    )
+    count = sum(1 for _ in files(tree))
+    say(f"adding {count} files ({size(tree) / MB:.0f} MB) and one of {BIG / MB:.0f} MB at a")
     tree_cid, tree_add = timed(
         lambda: a.run("add", "-r", "-Q", "--replication-min", "2", "--replication-max", "3", str(tree))
     )
@@ -70,7 +69,7 @@ def run(nodes: list[Node], scratch: Path) -> None:
     table(
         (
             "add, tree",
-            f"{size(tree) / MB / tree_add:.0f} MB/s ({sum(1 for _ in files(tree)) / tree_add:.0f} files/s)",
+            f"{size(tree) / MB / tree_add:.0f} MB/s ({count / tree_add:.0f} files/s)",
         ),
         ("add, one file", f"{BIG / MB / big_add:.0f} MB/s"),
         (

@@ -1,0 +1,145 @@
+"""The two sides of every comparison, driven the same way: real processes, command line and HTTP."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Protocol
+
+from nodes import Node
+from support.kubo import Kubo
+
+MIB = 1 << 20
+CHUNKS = ("--cid-version=1", "--raw-leaves", "--chunker=size-1048576")
+
+
+class Side(Protocol):
+    """One running node."""
+
+    name: str
+
+    def run(self, *arguments: str) -> str: ...
+
+    def gateway_url(self) -> str: ...
+
+    def rss(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pinfold:
+    node: Node
+    name: str = "pinfold"
+
+    def run(self, *arguments: str) -> str:
+        return self.node.run(*arguments)
+
+    def gateway_url(self) -> str:
+        return self.node.addresses()["gateway"]
+
+    def rss(self) -> float:
+        return self.node.rss()
+
+
+@dataclass(frozen=True, slots=True)
+class KuboSide:
+    kubo: Kubo
+    process: subprocess.Popen[bytes]
+    name: str = "kubo"
+
+    def run(self, *arguments: str) -> str:
+        return self.kubo.run(*arguments)
+
+    def gateway_url(self) -> str:
+        return self.kubo.gateway
+
+    def rss(self) -> float:
+        return resident(self.process.pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One comparison: ours and theirs in `unit`; `ratio` above 1 is better for us."""
+
+    what: str
+    ours: float
+    theirs: float
+    unit: str
+    smaller_is_better: bool = False
+
+    @property
+    def ratio(self) -> float:
+        if not self.ours or not self.theirs:
+            return 0.0
+        return self.theirs / self.ours if self.smaller_is_better else self.ours / self.theirs
+
+    def __str__(self) -> str:
+        ratio = f"{self.ratio:.2f}" if self.ratio else "-"
+        theirs = f"{self.theirs:,.1f}" if self.theirs else "-"
+        return f"| {self.what} | {self.ours:,.1f} {self.unit} | {theirs} | {ratio} |"
+
+
+@contextmanager
+def pinfold(folder: Path, join: str = "") -> Iterator[Pinfold]:
+    """A running Pinfold node in that folder."""
+    node = Node(str(Path(sys.executable).with_name("pinfold")), folder)
+    node.run("init", *(["--join", join] if join else []))
+    node.start()
+    try:
+        yield Pinfold(node)
+    finally:
+        node.stop()
+
+
+@contextmanager
+def kubo(folder: Path) -> Iterator[KuboSide]:
+    """A running Kubo on loopback in that folder."""
+    daemon = Kubo(folder)
+    with daemon.running() as process:
+        yield KuboSide(daemon, process)
+
+
+@contextmanager
+def both(folder: Path) -> Iterator[tuple[Pinfold, KuboSide]]:
+    with ExitStack() as stack:
+        yield stack.enter_context(pinfold(folder / "p")), stack.enter_context(kubo(folder / "k"))
+
+
+def resident(pid: int) -> float:
+    """RSS of a process in MB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def alternate(runs: int, *works: Callable[[], float]) -> list[float]:
+    """The median of each work's figure; their order turns round after each run."""
+    figures: list[list[float]] = [[] for _ in works]
+    for run in range(runs):
+        order = range(len(works)) if run % 2 else reversed(range(len(works)))
+        for index in order:
+            figures[index].append(works[index]())
+    return [median(values) for values in figures]
+
+
+def random_file(path: Path, size: int) -> Path:
+    """Fresh random content, so that nothing is stored already."""
+    source = random.Random()
+    with path.open("wb") as file:
+        for _ in range(size // MIB):
+            file.write(source.randbytes(MIB))
+        file.write(source.randbytes(size % MIB))
+    return path
