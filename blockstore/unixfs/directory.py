@@ -48,7 +48,7 @@ class DirectoryNodes:
     def write(self, entries: Mapping[str, Child], stat: Stat) -> Child:
         """Raises BadEntry when more names share one hash than a HAMT can keep apart."""
         basic = None if self._shards_by_links(entries) else self._basic(entries, stat)
-        if basic is not None and not self._shards_by_block(basic):
+        if basic is not None and not (entries and self._shards_by_block(basic)):
             return self._emitted(self.namer.block(basic), entries.values())
         return _Shards(self).write(entries, stat)
 
