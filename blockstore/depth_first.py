@@ -1,0 +1,69 @@
+"""The blocks of a DAG in depth-first order, as CAR files want them, fetched a few ahead of their turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from itertools import islice
+
+from blockstore import codecs
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound, DagTooLarge
+from blockstore.service import BlockSource
+
+MAX_PENDING = 1_000_000  # links known and not followed yet
+MAX_SEEN = 1_000_000  # some 100 MB; a DAG with more blocks than this may give some of them twice
+
+
+class Lookahead:
+    """A few blocks at a time for a walk that knows what comes next; what came early waits for its turn."""
+
+    def __init__(self, source: BlockSource, *, window: int = 16, limit: int = 4 * 1024 * 1024) -> None:
+        """At most `window` blocks a request; none is asked for early while `limit` bytes wait."""
+        self._source = source
+        self._window = window
+        self._limit = limit
+        self._ready: dict[CID, Block] = {}
+        self._bytes = 0
+
+    async def take(self, cid: CID, following: Iterable[CID]) -> Block:
+        """That block, and perhaps some of the next ones with it. Raises BlockNotFound for `cid` only."""
+        block = self._ready.pop(cid, None)
+        if block is not None:
+            self._bytes -= len(block.data)
+            return block
+        early = (other for other in following if other != cid and other not in self._ready)
+        room = self._window - 1 if self._bytes < self._limit else 0
+        wanted = list(dict.fromkeys([cid, *islice(early, room)]))
+        try:
+            block, *rest = await self._source.get_many(wanted)
+        except BlockNotFound as error:
+            if error.cid == cid:
+                raise
+            return await self._source.get(cid)
+        self._ready.update((other.cid, other) for other in rest)
+        self._bytes += sum(len(other.data) for other in rest)
+        return block
+
+
+async def depth_first(source: BlockSource, root: CID, *, duplicates: bool = False) -> AsyncGenerator[Block]:
+    """Each block before its children, children in link order; a block met again only with `duplicates`.
+
+    Identity CIDs are followed and not given: they carry their block. Raises BlockNotFound, BadBlock,
+    UnknownCodec; DagTooLarge when a million links wait to be followed.
+    """
+    lookahead = Lookahead(source)
+    seen: set[CID] = set()
+    stack = [root]
+    while stack:
+        cid = stack.pop()
+        if cid in seen:
+            continue
+        block = await lookahead.take(cid, (other for other in reversed(stack) if other not in seen))
+        if not cid.is_identity:
+            yield block
+        if not duplicates and len(seen) < MAX_SEEN:
+            seen.add(cid)
+        stack += reversed(codecs.links(block))
+        if len(stack) > MAX_PENDING:
+            raise DagTooLarge(f"more than {MAX_PENDING} links wait to be followed below {root}")

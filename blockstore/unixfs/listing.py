@@ -1,0 +1,109 @@
+"""Directories read: entries one after the other, or one by name. Entries' own blocks are never fetched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from blockstore import dag_pb
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.dag_pb import PBLink, PBNode
+from blockstore.depth_first import Lookahead
+from blockstore.errors import BadBlock, NoLink, NotUnixFS
+from blockstore.service import BlockSource
+from blockstore.unixfs.data import NodeType, UnixFSData
+from blockstore.unixfs.decoded import UnixFSNode
+from blockstore.unixfs.hamt import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """A name in a directory; `tsize` is the bytes of the DAG below, as the directory's writer claims."""
+
+    name: str
+    cid: CID
+    tsize: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The link with a name (None: there is none), and the shards read below the directory's root to know."""
+
+    link: PBLink | None
+    shards: tuple[CID, ...] = ()
+
+
+async def list_directory(blocks: BlockSource, cid: CID) -> AsyncGenerator[DirectoryEntry]:
+    """Entries in the order the directory holds them: by name when it is one block, by hash when it is a HAMT.
+
+    Shards are fetched as the listing proceeds. Raises NotUnixFS, BadBlock, BlockNotFound.
+    """
+    node = UnixFSNode.of(await blocks.get(cid))
+    if node.data.type == NodeType.DIRECTORY:
+        for link in node.links:
+            yield DirectoryEntry(link.name or "", link.cid, link.tsize)
+    elif node.data.type == NodeType.HAMT:
+        async for entry in _sharded(blocks, Shard.of(node.pb, node.data, 0)):
+            yield entry
+    else:
+        raise NotUnixFS(f"{cid} is not a directory")
+
+
+async def lookup(blocks: BlockSource, cid: CID, name: str) -> DirectoryEntry:
+    """One entry; of a HAMT only the shards on the way are read.
+
+    Raises NoLink, NotUnixFS, BadBlock, BlockNotFound.
+    """
+    block = await blocks.get(cid)
+    if UnixFSNode.of(block).data.type not in (NodeType.DIRECTORY, NodeType.HAMT):
+        raise NotUnixFS(f"{cid} is not a directory")
+    link = (await find_link(blocks, block, name)).link
+    if link is None:
+        raise NoLink(name, cid)
+    return DirectoryEntry(name, link.cid, link.tsize)
+
+
+async def find_link(blocks: BlockSource, block: Block, name: str) -> Found:
+    """A named link of a dag-pb block: a directory, a HAMT or a plain node. Raises BadBlock, BlockNotFound."""
+    node = dag_pb.decode(block.data)
+    shard = _root_shard(node)
+    if shard is None:
+        return Found(next((link for link in node.links if link.name == name), None))
+    walked: list[CID] = []
+    link = shard.find(name)
+    while link is not None and not shard.entry_name(link):
+        shard = _child(shard, await blocks.get(link.cid))
+        walked.append(link.cid)
+        link = shard.find(name)
+    return Found(link, tuple(walked))
+
+
+async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[DirectoryEntry]:
+    lookahead = Lookahead(blocks)
+    stack = [(link, root) for link in reversed(root.links)]
+    while stack:
+        link, shard = stack.pop()
+        name = shard.entry_name(link)
+        if name:
+            yield DirectoryEntry(name, link.cid, link.tsize)
+            continue
+        following = (other.cid for other, at in reversed(stack) if not at.entry_name(other))
+        child = _child(shard, await lookahead.take(link.cid, following))
+        stack += [(link, child) for link in reversed(child.links)]
+
+
+def _root_shard(node: PBNode) -> Shard | None:
+    """The HAMT that a dag-pb node is the root of, if it is one."""
+    try:
+        data = UnixFSData.decode(node.data or b"")
+    except BadBlock:
+        return None  # plain dag-pb: any bytes may be its data
+    return Shard.of(node, data, 0) if data.type == NodeType.HAMT else None
+
+
+def _child(parent: Shard, block: Block) -> Shard:
+    node = UnixFSNode.of(block)
+    if node.data.type != NodeType.HAMT or node.data.fanout != parent.fanout:
+        raise BadBlock(f"{block.cid} is not a shard of fanout {parent.fanout} like the one above it")
+    return Shard.of(node.pb, node.data, parent.level + 1)

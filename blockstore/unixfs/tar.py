@@ -1,0 +1,98 @@
+"""A file or a directory tree as a TAR stream (IPIP-288): ustar headers, pax records where needed."""
+
+from __future__ import annotations
+
+import posixpath
+import tarfile
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from blockstore.cid import CID
+from blockstore.errors import BadPath
+from blockstore.service import BlockSource
+from blockstore.unixfs.listing import list_directory
+from blockstore.unixfs.reader import UnixFSStat, read_file, stat
+
+MAX_TREE_DEPTH = 256
+
+_TYPES = {"file": tarfile.REGTYPE, "directory": tarfile.DIRTYPE, "symlink": tarfile.SYMTYPE}
+_MODES = {"file": 0o644, "directory": 0o755, "symlink": 0o777}
+
+
+async def tar_stream(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[bytes]:
+    """The tree under `cid`, its root called `name`; each directory before what is in it.
+
+    Modes and times are the recorded ones, else 0644/0755 and 1970: the same tree gives the same bytes.
+    Raises BadPath where an entry's name would put it outside the root or through another entry;
+    NotUnixFS, BadBlock, BlockNotFound.
+    """
+    if _escapes(name):
+        raise BadPath(f'"{name}" cannot be the name of the root of an archive')
+    async with aclosing(_tree(blocks, cid, name)) as members:
+        async for path, info in members:
+            yield _header(path, info)
+            if info.kind == "file":
+                async with aclosing(read_file(blocks, info.cid)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                yield bytes(-info.size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tuple[str, UnixFSStat]]:
+    """Path in the archive and stat of each member, depth first."""
+    info = await stat(blocks, cid)
+    yield name, info
+    listings = [(name, list_directory(blocks, cid))] if info.kind == "directory" else []
+    try:
+        while listings:
+            directory, entries = listings[-1]
+            entry = await anext(entries, None)
+            if entry is None:
+                listings.pop()
+                continue
+            path = _join(directory, entry.name)
+            info = await stat(blocks, entry.cid)
+            yield path, info
+            if info.kind == "directory":
+                if len(listings) == MAX_TREE_DEPTH:
+                    raise BadPath(f'"{path}" is deeper than {MAX_TREE_DEPTH} directories')
+                listings.append((path, list_directory(blocks, entry.cid)))
+    finally:
+        for _, entries in listings:
+            await entries.aclose()
+
+
+def _join(directory: str, name: str) -> str:
+    """The entry's place. A name may lead up with "../" to a directory it is in, never out of the root."""
+    path = posixpath.normpath(f"{directory}/{name}")
+    parent = posixpath.dirname(path)
+    inside = bool(parent) and f"{directory}/".startswith(f"{parent}/")
+    if not name or "\0" in name or not inside or f"{directory}/".startswith(f"{path}/"):
+        raise BadPath(f'entry "{name}" of "{directory}" would lie outside the root or below another entry')
+    return path
+
+
+def _escapes(name: str) -> bool:
+    return name in ("", ".", "..") or "/" in name or "\0" in name
+
+
+def _header(path: str, info: UnixFSStat) -> bytes:
+    member = tarfile.TarInfo(path)
+    member.type = _TYPES[info.kind]
+    member.size = info.size if info.kind == "file" else 0
+    member.mode = _MODES[info.kind] if info.mode is None else info.mode & 0o7777
+    member.linkname = (info.target or b"").decode("utf-8", "surrogateescape")
+    if info.mtime is not None:
+        seconds, nanos = info.mtime
+        member.mtime = seconds
+        if nanos:  # exact, where the float that tarfile would write is not
+            member.pax_headers = {"mtime": _decimal(seconds, nanos)}
+    return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _decimal(seconds: int, nanos: int) -> str:
+    """Seconds with nine decimals, for times before 1970 too."""
+    total = seconds * 1_000_000_000 + nanos
+    whole, part = divmod(abs(total), 1_000_000_000)
+    return f"{'-' if total < 0 else ''}{whole}.{part:09d}"
