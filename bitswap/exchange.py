@@ -1,0 +1,285 @@
+"""BitswapExchange: fetches blocks from peers and serves them. The thin shell around the pure parts.
+
+`wants` decides whom we ask, `server` what others get; here messages are routed between them, the network and
+the callers who wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from bitswap.arrivals import Arrival, identify
+from bitswap.errors import BadMessage
+from bitswap.ledgers import Bounds
+from bitswap.message import PROTOCOLS, Message, decode
+from bitswap.network import MessageNetwork, PeerUnreachable
+from bitswap.post import Post
+from bitswap.server import Server
+from bitswap.session import Session
+from bitswap.statistics import Counters, Statistics
+from bitswap.tasks import Tasks
+from bitswap.wants import Patience, Wants
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound
+from blockstore.store import Blockstore
+
+_log = logging.getLogger(__name__)
+_TICK = 0.5  # seconds between looks at who is late
+_INLINE_BYTES = 32 * 1024  # messages up to this are read on the loop: a thread would cost more
+
+
+@dataclass(frozen=True, slots=True)
+class BitswapSettings:
+    """`wants`: blocks asked for at once, more fetches wait their turn. `bounds`: what peers get of us."""
+
+    patience: Patience = field(default_factory=Patience)
+    bounds: Bounds = field(default_factory=Bounds)
+    wants: int = 4096
+
+
+@asynccontextmanager
+async def open_bitswap(
+    store: Blockstore, network: MessageNetwork, settings: BitswapSettings | None = None
+) -> AsyncIterator[BitswapExchange]:
+    """Fetch from and serve to the peers of that network for as long as the block lasts.
+
+    Leaving it ends pending fetches with BlockNotFound; messages that come later are ignored.
+    """
+    with ThreadPoolExecutor(2, "bitswap") as readers:
+        async with asyncio.TaskGroup() as group:
+            exchange = BitswapExchange(store, network, settings or BitswapSettings(), Tasks(group), readers)
+            network.on_message(PROTOCOLS, exchange.on_message)
+            network.on_peer_change(exchange.on_peer_change)
+            for peer in network.peers():
+                exchange.on_peer_change(peer, True)
+            try:
+                yield exchange
+            finally:
+                exchange.close()
+
+
+class BitswapExchange:
+    """Satisfies `blockstore.service.Exchange`. Made by `open_bitswap`."""
+
+    def __init__(
+        self,
+        store: Blockstore,
+        network: MessageNetwork,
+        settings: BitswapSettings,
+        tasks: Tasks,
+        readers: Executor,
+    ) -> None:
+        self._network = network
+        self._tasks = tasks
+        self._readers = readers
+        self._counters = Counters()
+        self._post = Post(network, self._counters)
+        self._server = Server(store, self._post, tasks, self._counters, settings.bounds)
+        self._wants = Wants(settings.patience)
+        self._session = Session()
+        self._slots = asyncio.Semaphore(settings.wants)
+        self._waiters: dict[bytes, set[asyncio.Future[bytes]]] = {}
+        self._peers: set[str] = set()
+        self._telling: set[str] = set()
+        self._flush: asyncio.Handle | None = None
+        self._wanting = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        tasks.spawn(self._watch())
+
+    def __repr__(self) -> str:
+        return f"<BitswapExchange of {self._network.self_id}: {self._wants}, {self._server}>"
+
+    # For readers of DAGs.
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        """See `Exchange.fetch`. Asks hints and peers that had other blocks, then everybody connected."""
+        return await self.fetch_within(self._session, cid, hints)
+
+    async def fetch_within(self, session: Session, cid: CID, hints: Sequence[str]) -> Block:
+        """Fetch on behalf of a session. Raises BlockNotFound."""
+        if cid.is_identity:
+            return Block.inline(cid)
+        async with self._slots:
+            return Block(
+                cid, await self._wait(session, cid, hints)
+            )  # its bytes were hashed to this multihash
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """See `Exchange.announce`: whoever waits for these blocks gets them."""
+        await self._server.announce(cids)
+
+    def session(self, root: CID) -> BitswapSession:
+        return BitswapSession(self, Session(root))
+
+    # For people.
+
+    def statistics(self) -> Statistics:
+        return self._counters.snapshot(len(self._wants), self._server.statistics())
+
+    def wantlist(self, peer: str | None = None) -> tuple[CID, ...]:
+        """What we want, or what that peer wants of us."""
+        return self._wants.wantlist() if peer is None else self._server.wantlist(peer)
+
+    # For the network.
+
+    async def on_message(self, peer: str, protocol: str, data: bytes) -> None:
+        """A message came; returns when it is dealt with, so that its sender cannot run ahead of us."""
+        if not self._is_here(peer):
+            return
+        self._counters.messages_received += 1
+        self._post.heard(peer, protocol)
+        try:
+            message, arrivals = await self._read(data, self._wants.expects(peer))
+        except BadMessage as error:
+            self._counters.bad_messages += 1
+            _log.debug("message from %s dropped: %s", peer, error)
+            return
+        self._on_answers(peer, message, arrivals)
+        if (message.entries or message.full) and self._is_here(peer):
+            await self._server.on_entries(peer, message.entries, message.full)
+
+    def on_peer_change(self, peer: str, connected: bool) -> None:
+        if self._tasks.closed or connected == (peer in self._peers):
+            return
+        if connected:
+            self._peers.add(peer)
+            self._wants.on_connect(peer, self._loop.time())
+        else:
+            self._peers.discard(peer)
+            self._wants.on_disconnect(peer, self._loop.time())
+            self._server.on_disconnect(peer)
+            self._post.forget(peer)
+        self._tell_soon()
+
+    def close(self) -> None:
+        """Part of leaving `open_bitswap`."""
+        self._tasks.close()
+        if self._flush is not None:
+            self._flush.cancel()
+        for cid in self._wants.wantlist():
+            self._fail(cid, "this node is shutting down")
+
+    # Fetching.
+
+    async def _wait(self, session: Session, cid: CID, hints: Sequence[str]) -> bytes:
+        if self._tasks.closed:
+            raise BlockNotFound(cid, "this node is shutting down")
+        waiter: asyncio.Future[bytes] = self._loop.create_future()
+        waiters = self._waiters.setdefault(cid.multihash, set())
+        waiters.add(waiter)
+        self._wants.add(cid, session, hints, self._loop.time())
+        self._tell_soon()
+        self._wanting.set()
+        try:
+            return await waiter
+        finally:
+            waiters.discard(waiter)
+            if not waiters and self._waiters.get(cid.multihash) is waiters:
+                self._withdraw(cid)
+
+    def _withdraw(self, cid: CID) -> None:
+        del self._waiters[cid.multihash]
+        self._wants.cancel(cid, self._loop.time())
+        self._tell_soon()
+
+    def _deliver(self, arrival: Arrival) -> None:
+        for waiter in self._waiters.pop(arrival.multihash, ()):
+            if not waiter.done():
+                waiter.set_result(arrival.data)
+
+    def _fail(self, cid: CID, reason: str) -> None:
+        for waiter in self._waiters.pop(cid.multihash, ()):
+            if not waiter.done():
+                waiter.set_exception(BlockNotFound(cid, reason))
+
+    async def _watch(self) -> None:
+        """While something is wanted, look who is late."""
+        while await self._wanting.wait():
+            await asyncio.sleep(_TICK)
+            for given_up in self._wants.on_tick(self._loop.time()):
+                self._fail(given_up.cid, given_up.reason)
+            self._tell_soon()
+            if not self._wants:
+                self._wanting.clear()
+
+    # Messages in.
+
+    def _is_here(self, peer: str) -> bool:
+        """Whether the peer is connected; its first message may overtake the news of that."""
+        if peer not in self._peers and peer in self._network.peers():
+            self.on_peer_change(peer, True)
+        return peer in self._peers and not self._tasks.closed
+
+    async def _read(self, data: bytes, expected: bool) -> tuple[Message, list[Arrival]]:
+        if len(data) <= _INLINE_BYTES:
+            return _read(data, expected)
+        return await self._loop.run_in_executor(self._readers, _read, data, expected)
+
+    def _on_answers(self, peer: str, message: Message, arrivals: Sequence[Arrival]) -> None:
+        now = self._loop.time()
+        if message.presences:
+            self._wants.on_presences(peer, message.presences, now)
+        if message.payloads:
+            result = self._wants.on_blocks(peer, arrivals, now)
+            self._counters.count(message.payloads, result.wanted, result.duplicates)
+            for arrival in result.wanted:
+                self._deliver(arrival)
+        self._tell_soon()
+
+    # Messages out.
+
+    def _tell_soon(self) -> None:
+        """Tell peers what changed, once for all that changes in this turn of the loop."""
+        if self._flush is None and not self._tasks.closed:
+            self._flush = self._loop.call_soon(self._tell_all)
+
+    def _tell_all(self) -> None:
+        self._flush = None
+        for peer in self._wants.dirty():
+            if peer not in self._telling:
+                self._telling.add(peer)
+                self._tasks.spawn(self._tell(peer))
+
+    async def _tell(self, peer: str) -> None:
+        """One message after the other, so that a want and its CANCEL arrive in order."""
+        try:
+            while entries := self._wants.take(peer):
+                await self._post.send(peer, Message(entries))
+        except PeerUnreachable as error:
+            _log.debug("wants for %s not sent: %s", peer, error)
+            self._wants.on_unreachable(peer, self._loop.time())
+            self._tell_soon()
+        finally:
+            self._telling.discard(peer)
+
+
+class BitswapSession:
+    """An exchange for one DAG: peers that had some of its blocks are asked first for the others."""
+
+    def __init__(self, exchange: BitswapExchange, session: Session) -> None:
+        self._exchange = exchange
+        self._session = session
+
+    def __repr__(self) -> str:
+        return f"<BitswapSession {self._session}>"
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        return await self._exchange.fetch_within(self._session, cid, hints)
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        await self._exchange.announce(cids)
+
+    def session(self, root: CID) -> BitswapSession:
+        return self._exchange.session(root)
+
+
+def _read(data: bytes, expected: bool) -> tuple[Message, list[Arrival]]:
+    """Decode a message and name its blocks; blocks that nobody asked for are not worth hashing."""
+    message = decode(data)
+    return message, identify(message.payloads) if expected else []

@@ -1,0 +1,79 @@
+"""What Bitswap has done so far: for metrics and `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from bitswap.arrivals import Arrival
+from bitswap.message import Payload
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatistics:
+    """One peer's ledger: its wants, bytes queued for it, and what it was sent since it connected."""
+
+    peer: str
+    wants: int
+    queued_bytes: int
+    blocks_sent: int
+    bytes_sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counts since the start; sizes are bytes of block data. `wants`: blocks that we want now.
+
+    Received blocks are those we wanted. Duplicates came after we had stopped wanting them, unsolicited ones
+    were never asked for; both were dropped.
+    """
+
+    wants: int = 0
+    blocks_received: int = 0
+    bytes_received: int = 0
+    duplicate_blocks: int = 0
+    duplicate_bytes: int = 0
+    unsolicited_blocks: int = 0
+    unsolicited_bytes: int = 0
+    blocks_sent: int = 0
+    bytes_sent: int = 0
+    messages_received: int = 0
+    messages_sent: int = 0
+    bad_messages: int = 0
+    failed_sends: int = 0
+    peers: tuple[PeerStatistics, ...] = ()
+
+
+@dataclass(slots=True)
+class Counters:
+    """The part of Statistics that only grows."""
+
+    blocks_received: int = 0
+    bytes_received: int = 0
+    duplicate_blocks: int = 0
+    duplicate_bytes: int = 0
+    unsolicited_blocks: int = 0
+    unsolicited_bytes: int = 0
+    blocks_sent: int = 0
+    bytes_sent: int = 0
+    messages_received: int = 0
+    messages_sent: int = 0
+    bad_messages: int = 0
+    failed_sends: int = 0
+
+    def count(
+        self, received: Sequence[Payload], wanted: Sequence[Arrival], duplicates: Sequence[Arrival]
+    ) -> None:
+        """Blocks of one message; those neither wanted nor duplicate were unsolicited."""
+        total, good, late = (
+            sum(len(one.data) for one in blocks) for blocks in (received, wanted, duplicates)
+        )
+        self.blocks_received += len(wanted)
+        self.bytes_received += good
+        self.duplicate_blocks += len(duplicates)
+        self.duplicate_bytes += late
+        self.unsolicited_blocks += len(received) - len(wanted) - len(duplicates)
+        self.unsolicited_bytes += total - good - late
+
+    def snapshot(self, wants: int, peers: tuple[PeerStatistics, ...]) -> Statistics:
+        return Statistics(wants=wants, peers=peers, **asdict(self))

@@ -1,0 +1,31 @@
+"""Short-lived tasks inside one group: all of them end with it, and one that fails ends the group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+
+class Tasks:
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self._running: set[asyncio.Task[None]] = set()
+        self.closed = False
+
+    def __repr__(self) -> str:
+        return f"<Tasks: {len(self._running)} running{', closed' if self.closed else ''}>"
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run it beside the others; after `close` it is not begun."""
+        if self.closed:
+            work.close()
+            return
+        task = self._group.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def close(self) -> None:
+        """Cancel what runs; nothing begins from now on."""
+        self.closed = True
+        for task in tuple(self._running):
+            task.cancel()

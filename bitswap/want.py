@@ -1,0 +1,105 @@
+"""One block that we want, and whom we asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from bitswap.message import WantType
+from bitswap.session import Session
+from blockstore.cid import CID
+
+
+class Refusal(Enum):
+    """Why a peer is not asked again for this block."""
+
+    DONT_HAVE = "does not have it"
+    SILENT = "did not answer"
+    UNREACHABLE = "could not be reached"
+
+
+@dataclass(slots=True)
+class Ask:
+    """A question whose answer is awaited. A late one may still be answered; others are asked meanwhile."""
+
+    type: WantType
+    at: float
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A want that nobody could satisfy."""
+
+    cid: CID
+    reason: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Want:
+    """A block wanted by one or more sessions. The same bytes under another codec are the same want.
+
+    `told`: peers that know of it. `broad`: the peers known to be good have failed, so everybody is asked.
+    `quiet_since`: since when nobody is left to ask.
+    """
+
+    cid: CID
+    sessions: list[Session]
+    hints: dict[str, None]
+    asked: dict[str, Ask] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    havers: dict[str, None] = field(default_factory=dict)
+    broad: bool = False
+    quiet_since: float | None = None
+
+    def __repr__(self) -> str:
+        asked = ", ".join(
+            f"{peer} {ask.type.name}{' late' if ask.late else ''}" for peer, ask in self.asked.items()
+        )
+        refused = ", ".join(f"{peer} {refusal.value}" for peer, refusal in self.refused.items())
+        return f"<Want {self.cid}: asked {asked or 'nobody'}; {refused or 'no refusal'}>"
+
+    @property
+    def key(self) -> bytes:
+        return self.cid.multihash
+
+    @property
+    def awaits_block(self) -> bool:
+        """Whether somebody was asked for the block itself and is still in time."""
+        return any(ask.type is WantType.BLOCK and not ask.late for ask in self.asked.values())
+
+    def join(self, session: Session, hints: Iterable[str]) -> None:
+        """Somebody else wants it too."""
+        if session not in self.sessions:
+            self.sessions.append(session)
+        self.hints.update(dict.fromkeys(hints))
+
+    def leave_out(self, peer: str) -> None:
+        """That peer is gone, and what it said with it."""
+        self.asked.pop(peer, None)
+        self.told.discard(peer)
+        self.havers.pop(peer, None)
+        self.refused.pop(peer, None)
+
+    def reason(self) -> str:
+        """What was tried, in words."""
+        if not self.refused:
+            return "no peer connected"
+        counts = [(kind, sum(refusal is kind for refusal in self.refused.values())) for kind in Refusal]
+        told = [(kind, count) for kind, count in counts if count]
+        peers = f"{len(self.refused)} peer{'s' * (len(self.refused) > 1)} asked"
+        if [kind for kind, _ in told] == [Refusal.DONT_HAVE]:
+            return f"{peers}, none has it"
+        if len(told) == 1:
+            return f"{peers}, none {_NONE[told[0][0]]}"
+        return f"{peers}: " + ", ".join(f"{count} {_SOME[kind]}" for kind, count in told)
+
+
+_NONE = {Refusal.SILENT: "answered", Refusal.UNREACHABLE: "could be reached"}
+_SOME = {
+    Refusal.DONT_HAVE: "without it",
+    Refusal.SILENT: "silent",
+    Refusal.UNREACHABLE: "out of reach",
+}
