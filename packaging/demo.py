@@ -1,4 +1,4 @@
-"""`make demo`: three real nodes on loopback add, replicate, lose one by kill -9, read it all back, catch up."""
+"""`make demo`: three nodes on loopback add, replicate, lose one by kill -9, read it all back, catch up."""
 
 from __future__ import annotations
 
