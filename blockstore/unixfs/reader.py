@@ -16,7 +16,7 @@ from blockstore.unixfs.data import NodeType
 from blockstore.unixfs.decoded import DIRECTORIES, FILES, UnixFSNode
 from blockstore.unixfs.listing import DirectoryEntry, list_directory, lookup
 
-__all__ = ["DirectoryEntry", "UnixFSStat", "list_directory", "lookup", "read_file", "stat"]
+__all__ = ["DirectoryEntry", "UnixFSStat", "describe", "list_directory", "lookup", "read_file", "stat"]
 
 MAX_FILE_DEPTH = 256  # balanced trees have five levels, trickle trees some thirty
 
@@ -49,15 +49,19 @@ class UnixFSStat:
 
 async def stat(blocks: BlockSource, cid: CID) -> UnixFSStat:
     """Look at the root block. Raises NotUnixFS, BadBlock, BlockNotFound."""
-    block = await blocks.get(cid)
-    node = UnixFSNode.of(block)
+    return describe(await blocks.get(cid))
+
+
+def describe(root: Block) -> UnixFSStat:
+    """What `stat` says, of a root block that is at hand. Raises NotUnixFS, BadBlock."""
+    node = UnixFSNode.of(root)
     data = node.data
     target = data.data or b"" if data.type == NodeType.SYMLINK else None
     return UnixFSStat(
-        cid=cid,
+        cid=root.cid,
         kind=_kind(node),
         size=_file_size(node) if data.type in FILES else len(target or b""),
-        cumulative=len(block.data) + sum(link.tsize or 0 for link in node.links),
+        cumulative=len(root.data) + sum(link.tsize or 0 for link in node.links),
         links=len(node.links),
         sharded=data.type == NodeType.HAMT,
         mode=data.mode,
@@ -67,17 +71,24 @@ async def stat(blocks: BlockSource, cid: CID) -> UnixFSStat:
 
 
 async def read_file(
-    blocks: BlockSource, cid: CID, start: int = 0, stop: int | None = None
+    blocks: BlockSource, cid: CID, start: int = 0, stop: int | None = None, *, root: Block | None = None
 ) -> AsyncGenerator[bytes]:
     """The bytes from `start` up to `stop` (None: the end), in pieces of at most a block.
 
     Only blocks that the range needs are read, some 2 MiB ahead of what was given out. A range beyond the end
-    gives what there is. Close it (`contextlib.aclosing`) to withdraw what is being fetched.
+    gives what there is. `root` is the block of that CID, where the caller has it already.
+    Close it (`contextlib.aclosing`) to withdraw what is being fetched.
     Raises NotUnixFS, BlockNotFound; BadBlock also where a block's size is not what its parent says.
     """
-    root = await blocks.get(cid)
-    size = _file_size(UnixFSNode.of(root))
-    batches = _batches(blocks, _Item(cid, 0, size, 0, root), max(start, 0), size if stop is None else stop)
+    root = root or await blocks.get(cid)
+    node = UnixFSNode.of(root)
+    size = _file_size(node)
+    start, stop = max(start, 0), size if stop is None else max(stop, 0)
+    if not node.links:
+        if piece := (node.data.data or b"")[start:stop]:
+            yield piece
+        return
+    batches = _batches(blocks, _Item(cid, 0, size, 0, root), start, stop)
     async with aclosing(one_ahead(batches)) as fetched:
         async for pieces in fetched:
             for piece in filter(None, pieces):

@@ -7,11 +7,12 @@ import tarfile
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BadPath
 from blockstore.service import BlockSource
 from blockstore.unixfs.listing import list_directory
-from blockstore.unixfs.reader import UnixFSStat, read_file, stat
+from blockstore.unixfs.reader import UnixFSStat, describe, read_file
 
 MAX_TREE_DEPTH = 256
 
@@ -29,21 +30,22 @@ async def tar_stream(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator
     if _escapes(name):
         raise BadPath(f'"{name}" cannot be the name of the root of an archive')
     async with aclosing(_tree(blocks, cid, name)) as members:
-        async for path, info in members:
+        async for path, root in members:
+            info = describe(root)
             yield _header(path, info)
             if info.kind == "file":
-                async with aclosing(read_file(blocks, info.cid)) as pieces:
+                async with aclosing(read_file(blocks, root.cid, root=root)) as pieces:
                     async for piece in pieces:
                         yield piece
                 yield bytes(-info.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tuple[str, UnixFSStat]]:
-    """Path in the archive and stat of each member, depth first."""
-    info = await stat(blocks, cid)
-    yield name, info
-    listings = [(name, list_directory(blocks, cid))] if info.kind == "directory" else []
+async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tuple[str, Block]]:
+    """Path in the archive and root block of each member, depth first."""
+    root = await blocks.get(cid)
+    yield name, root
+    listings = [(name, list_directory(blocks, cid))] if _is_directory(root) else []
     try:
         while listings:
             directory, entries = listings[-1]
@@ -52,15 +54,19 @@ async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tupl
                 listings.pop()
                 continue
             path = _join(directory, entry.name)
-            info = await stat(blocks, entry.cid)
-            yield path, info
-            if info.kind == "directory":
+            root = await blocks.get(entry.cid)
+            yield path, root
+            if _is_directory(root):
                 if len(listings) == MAX_TREE_DEPTH:
                     raise BadPath(f'"{path}" is deeper than {MAX_TREE_DEPTH} directories')
                 listings.append((path, list_directory(blocks, entry.cid)))
     finally:
         for _, entries in listings:
             await entries.aclose()
+
+
+def _is_directory(root: Block) -> bool:
+    return describe(root).kind == "directory"
 
 
 def _join(directory: str, name: str) -> str:
