@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from node.errors import NodeError
+
 _BACKLOG = 1024
 _READ_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
 _SHUTDOWN_SECONDS = 2.0
 _MAX_LINE = 32 * 1024  # a long list of CIDs in a query string is fine
 
 
-class PortInUse(Exception):
+class PortInUse(NodeError):
     """A listener that cannot have its port; names the setting to change."""
 
 

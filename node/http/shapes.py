@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cluster.answers import NodeInfo
+from cluster.cluster import ConnectGraph
+from cluster.metrics import Alert, Metric
 from cluster.pin import GlobalPinInfo, Pin, PinInfo, PinMode, Progress
-from node.http.gojson import Json, sorted_map, time, without_empty
+from node.http.gojson import Json, nanoseconds, sorted_map, time, without_empty
 
 RPC_PROTOCOL = "/ipfscluster/1.0/rpc"
 
@@ -93,29 +96,23 @@ def _progress(progress: Progress) -> Json:
     return {"blocks": progress.blocks, "bytes": progress.bytes, "pending": progress.pending}
 
 
-def peer_id(
-    *,
-    peer: str,
-    name: str,
-    version: str,
-    addresses: Sequence[str] = (),
-    members: Sequence[str] | None = None,
-    member_addresses: Sequence[str] = (),
-    swarm_addresses: Sequence[str] = (),
-    error: str = "",
-) -> Json:
-    """ID of one member. `members` is None for one that did not answer; the swarm is its `ipfs` side."""
+def peer_id(node: NodeInfo) -> Json:
+    """ID of one member. Our node on the open network has its place where upstream names its Kubo."""
     return {
-        "id": peer,
-        "addresses": list(addresses),
-        "cluster_peers": sorted(members) if members is not None else None,
-        "cluster_peers_addresses": list(member_addresses),
-        "version": version,
+        "id": node.id,
+        "addresses": list(node.addresses),
+        "cluster_peers": list(node.cluster_peers) or None,
+        "cluster_peers_addresses": list(node.cluster_peer_addresses),
+        "version": node.version,
         "commit": "",
-        "rpc_protocol_version": RPC_PROTOCOL if not error else "",
-        "error": error,
-        "ipfs": {"id": peer, "addresses": list(swarm_addresses), "error": ""},
-        "peername": name,
+        "rpc_protocol_version": "" if node.error else RPC_PROTOCOL,
+        "error": node.error,
+        "ipfs": {
+            **without_empty({"id": node.ipfs.id}),
+            "addresses": list(node.ipfs.addresses),
+            "error": "",
+        },
+        "peername": node.peer_name,
     }
 
 
@@ -129,3 +126,34 @@ def added(
 
 def _cid(cid: object | None) -> str | None:
     return None if cid is None else str(cid)
+
+
+def metric(metric: Metric, now: float) -> dict[str, Json]:
+    """Metric; times are integer nanoseconds."""
+    return {
+        "name": metric.name,
+        "peer": metric.peer,
+        "value": metric.value,
+        "expire": nanoseconds(metric.expire),
+        "valid": metric.valid(now),
+        "weight": metric.weight,
+        "partitionable": metric.partitionable,
+        "received_at": nanoseconds(metric.received_at),
+    }
+
+
+def alert(alert: Alert, now: float) -> Json:
+    """Alert: the metric that ran out, and when that was noticed."""
+    return {**metric(alert.metric, now), "triggered_at": time(alert.triggered_at)}
+
+
+def graph(graph: ConnectGraph) -> Json:
+    """ConnectGraph."""
+    return {
+        "cluster_id": graph.peer,
+        "id_to_peername": sorted_map(graph.names),
+        "ipfs_links": sorted_map({peer: list(links) for peer, links in graph.ipfs_links.items()}),
+        "cluster_links": sorted_map({peer: list(links) for peer, links in graph.cluster_links.items()}),
+        "cluster_trust_links": sorted_map(graph.trusted),
+        "cluster_to_ipfs": sorted_map(graph.ipfs_ids),
+    }

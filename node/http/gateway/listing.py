@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote
 
 import jinja2
 
 from blockstore.cid import CID
+from node.http.gateway.request import quote_name
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 _WRITE_BYTES = 64 * 1024
@@ -39,7 +39,7 @@ class Crumb:
 
 def row(base: str, name: str, cid: CID, size: int | None) -> Row:
     """`base` is the directory's own escaped path, ending in a slash; size in bytes of the whole DAG."""
-    text, escaped = str(cid), escape(name)
+    text, escaped = str(cid), quote_name(name)
     return Row(
         name=name,
         href=base + escaped,
@@ -54,14 +54,9 @@ def crumbs(namespace: str, root: str, segments: tuple[str, ...]) -> list[Crumb]:
     href = f"/{namespace}/{root}"
     found = [Crumb(namespace, ""), Crumb(root, href)]
     for segment in segments:
-        href = f"{href}/{escape(segment)}"
+        href = f"{href}/{quote_name(segment)}"
         found.append(Crumb(segment, href))
     return found
-
-
-def escape(name: str) -> str:
-    """A path segment in a URL, upper-case escapes."""
-    return quote(name.encode(errors="surrogateescape"), safe="-_.~")
 
 
 def human_size(size: int) -> str:
@@ -87,7 +82,7 @@ def template_hash() -> str:
 
 async def render(
     *, path: str, cid: CID, size: int, crumbs: list[Crumb], parent: str, rows: AsyncIterator[Row]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The page in pieces of some 64 KiB. What `rows` raises comes through."""
     gathered: list[str] = []
     length = 0

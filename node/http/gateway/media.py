@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 
 SNIFF_BYTES = 512
-_OCTETS = "application/octet-stream"
+UNKNOWN = "application/octet-stream"
 _TEXT = "text/plain; charset=utf-8"
 
 mimetypes.init(files=[])  # only Python's own table: the same file has the same type on every machine
@@ -91,7 +91,7 @@ def sniff(data: bytes) -> str:
     start = head.lstrip(b"\t\n\x0c\r ")
     if start[:1] == b"<" and start.lower().startswith(_HTML) and _tag_ends(start.lower()):
         return "text/html"
-    return _OCTETS if head.translate(None, _TEXT_BYTES) else _TEXT
+    return UNKNOWN if head.translate(None, _TEXT_BYTES) else _TEXT
 
 
 def _tag_ends(start: bytes) -> bool:

@@ -1,0 +1,151 @@
+"""POST /add: an upload becomes pinned content, answered while it comes in (ipfs-cluster's REST API).
+
+The wish is durable when the lines of the roots are written: they are the last ones. Kubo's import options
+are taken too, by Kubo's names, and `profile` (IPIP-499).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+
+from aiohttp import web
+
+from blockstore.errors import BadEntry
+from blockstore.unixfs.options import ImportOptions
+from blockstore.unixfs.query import from_query
+from cluster.pin import PinMode, PinOptions
+from node.adding import Done
+from node.http import gojson, shapes
+from node.http import query as read
+from node.http.app import PARTS
+from node.http.entries import entries
+from node.http.errors import EXPECTED, BadRequest, status_of, text_of
+from node.http.gojson import Json
+from node.http.json_errors import error_response, json_response
+from node.http.multipart import boundary_of
+from node.http.pin_options import pin_options
+from node.http.trailers import TrailerResponse
+
+PROFILE = "unixfs-v0-2015"  # what ipfs-cluster and Kubo import with when nothing is said
+_HEADERS = {"Cache-Control": "no-cache", "Content-Type": "application/json"}
+_PIN_MODES = {mode.value for mode in PinMode}
+
+
+async def add(request: web.Request) -> web.StreamResponse:
+    """Lines while it goes on, or with `stream-channels=false` one array at the end."""
+    boundary_of(request.headers.get("Content-Type", ""))
+    imports, pin = _import_options(request.query), _pin(request.query)
+    if not read.boolean(request.query, "stream-channels", True):
+        return await _at_once(request, imports, pin)
+    response = TrailerResponse(headers={**_HEADERS, "X-Chunked-Output": "1"})
+    response.force_close()  # Go's client then goes on sending although the answer has begun
+    await response.prepare(request)
+    try:
+        await _stream(request, response, imports, pin)
+    except EXPECTED as error:
+        response.trailers = (text_of(error),)
+    await response.write_eof()
+    return response
+
+
+def _import_options(query: Mapping[str, str]) -> ImportOptions:
+    """`mode` is a pin's there (recursive, direct) and a file's in Kubo: the value tells which is meant."""
+    if query.get("format", "") not in ("", "unixfs"):
+        raise BadRequest("format parameter is invalid")
+    return from_query(
+        {name: value for name, value in query.items() if name != "mode" or value not in _PIN_MODES}, PROFILE
+    )
+
+
+def _pin(query: Mapping[str, str]) -> PinOptions | None:
+    """What is added is pinned recursively, as a pin of its own."""
+    ignored = ("mode", "pin-update")
+    options = pin_options({name: value for name, value in query.items() if name not in ignored})
+    return None if read.boolean(query, "no-pin") else options
+
+
+async def _stream(
+    request: web.Request, response: web.StreamResponse, imports: ImportOptions, pin: PinOptions | None
+) -> None:
+    wanted = read.boolean(request.query, "progress")
+    async with (
+        _reporting(response, wanted) as latest,
+        aclosing(_added(request, imports, pin, latest)) as results,
+    ):
+        async for done in results:
+            await response.write(gojson.encode(_line(done)))
+
+
+async def _at_once(request: web.Request, imports: ImportOptions, pin: PinOptions | None) -> web.Response:
+    lines: list[Json] = []
+    try:
+        async with aclosing(_added(request, imports, pin, None)) as results:
+            async for done in results:
+                lines.append(_line(done))
+    except EXPECTED as error:
+        response = error_response(status_of(error), text_of(error))
+    else:
+        response = json_response(lines or None)
+    response.headers["Cache-Control"] = "no-cache"
+    response.force_close()
+    return response
+
+
+async def _added(
+    request: web.Request, imports: ImportOptions, pin: PinOptions | None, latest: _Latest | None
+) -> AsyncGenerator[Done]:
+    nothing = True
+    adding = request.app[PARTS].adding
+    progress = latest.put if latest is not None else None
+    async with aclosing(adding.add(entries(request), imports, pin, progress)) as results:
+        async for done in results:
+            nothing = False
+            yield done
+    if nothing:
+        raise BadEntry("the upload holds no files")
+
+
+def _line(done: Done) -> Json:
+    added = done.added
+    allocations = done.pin.allocations if done.pin else ()
+    return shapes.added(added.name, str(added.cid), size=added.size, allocations=allocations)
+
+
+class _Latest:
+    """How far the present file is: only the newest counts, so that a slow reader costs no memory."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Event()
+        self._value = ("", 0)
+
+    def put(self, name: str, received: int) -> None:
+        self._value = (name, received)
+        self._news.set()
+
+    async def get(self) -> tuple[str, int]:
+        await self._news.wait()
+        self._news.clear()
+        return self._value
+
+
+@asynccontextmanager
+async def _reporting(response: web.StreamResponse, wanted: bool) -> AsyncIterator[_Latest | None]:
+    """Progress lines between the others, as long as the block lasts."""
+    if not wanted:
+        yield None
+        return
+    latest = _Latest()
+    reporter = asyncio.create_task(_report(response, latest))
+    try:
+        yield latest
+    finally:
+        reporter.cancel()
+        await asyncio.wait([reporter])
+
+
+async def _report(response: web.StreamResponse, latest: _Latest) -> None:
+    while True:
+        name, received = await latest.get()
+        await response.write(gojson.encode(shapes.added(name, None, received=received)))

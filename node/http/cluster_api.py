@@ -1,0 +1,152 @@
+"""The cluster REST API as ipfs-cluster's clients know it; handlers translate, decisions live in cluster/.
+
+Routes that are not built are absent: they answer 404 like any unknown path.
+"""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from cluster.metrics import Alert, Metric
+from node.http import own_api, shapes, statuses
+from node.http import query as read
+from node.http.add_api import add
+from node.http.app import PARTS
+from node.http.content_paths import resolved_cid
+from node.http.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
+from node.http.pin_options import pin_options
+from node.http.streams import stream_json
+from node.parts import Parts
+from node.version import CLUSTER_VERSION
+
+MAX_CIDS = 10_000  # in one `?cids=`
+
+
+def cluster_app(parts: Parts) -> web.Application:
+    """All routes of the listener `api`."""
+    app = web.Application(middlewares=[errors_as_json, no_trailing_slash])
+    app[PARTS] = parts
+    app.router.add_get("/id", identity)
+    app.router.add_get("/version", version)
+    app.router.add_get("/peers", peers)
+    app.router.add_post("/add", add)
+    app.router.add_get("/allocations", allocations)
+    app.router.add_get("/allocations/{cid}", allocation)
+    app.router.add_get("/pins", pins)
+    app.router.add_post("/pins/recover", recover_all)
+    app.router.add_get("/pins/{cid}", status)
+    app.router.add_post("/pins/{cid}", pin)
+    app.router.add_delete("/pins/{cid}", unpin)
+    app.router.add_post("/pins/{cid}/recover", recover)
+    app.router.add_post("/pins/{namespace:ipfs|ipns|ipld}/{path:.+}", pin_path)
+    app.router.add_delete("/pins/{namespace:ipfs|ipns|ipld}/{path:.+}", unpin_path)
+    app.router.add_get("/health", health)
+    app.router.add_get("/health/graph", health_graph)
+    app.router.add_get("/health/alerts", alerts)
+    app.router.add_get("/monitor/metrics", metric_names)
+    app.router.add_get("/monitor/metrics/{name}", metrics)
+    own_api.add_routes(app)
+    return app
+
+
+async def identity(request: web.Request) -> web.Response:
+    return json_response(shapes.peer_id(request.app[PARTS].cluster.id()))
+
+
+async def version(request: web.Request) -> web.Response:
+    return json_response({"version": CLUSTER_VERSION})
+
+
+async def peers(request: web.Request) -> web.StreamResponse:
+    members = request.app[PARTS].cluster.peers()
+    return await stream_json(request, (shapes.peer_id(node) async for node in members))
+
+
+async def allocations(request: web.Request) -> web.StreamResponse:
+    cluster = request.app[PARTS].cluster
+    if not statuses.wants_pins(request.query.get("filter", "")):
+        return web.Response(status=204, headers=JSON_HEADERS)
+    return await stream_json(request, (shapes.pin_as_stored(pin) async for pin in cluster.pins()))
+
+
+async def allocation(request: web.Request) -> web.Response:
+    cid = read.cid(request.match_info["cid"])
+    return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.get_pin(cid)))
+
+
+async def pins(request: web.Request) -> web.StreamResponse:
+    cluster, query = request.app[PARTS].cluster, request.query
+    wanted = statuses.status_filter(query.get("filter", ""))
+    cids = [read.cid(text) for text in read.comma_list(query.get("cids", ""))[:MAX_CIDS]] or None
+    infos = cluster.statuses(wanted, _local(request), cids)
+    return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
+
+
+async def status(request: web.Request) -> web.Response:
+    cid = read.cid(request.match_info["cid"])
+    info = await request.app[PARTS].cluster.status(cid, _local(request))
+    return json_response(shapes.status(info, time.time()))
+
+
+async def pin(request: web.Request) -> web.Response:
+    cid, options = read.cid(request.match_info["cid"]), pin_options(request.query)
+    return json_response(shapes.pin_as_asked(await request.app[PARTS].cluster.pin(cid, options)))
+
+
+async def unpin(request: web.Request) -> web.Response:
+    cid = read.cid(request.match_info["cid"])
+    return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.unpin(cid)))
+
+
+async def pin_path(request: web.Request) -> web.Response:
+    options = pin_options(request.query)
+    cid = await resolved_cid(request.app[PARTS], _content_path(request))
+    return json_response(shapes.pin_as_asked(await request.app[PARTS].cluster.pin(cid, options)))
+
+
+async def unpin_path(request: web.Request) -> web.Response:
+    cid = await resolved_cid(request.app[PARTS], _content_path(request))
+    return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.unpin(cid)))
+
+
+async def recover(request: web.Request) -> web.Response:
+    cid = read.cid(request.match_info["cid"])
+    info = await request.app[PARTS].cluster.recover(cid, _local(request))
+    return json_response(shapes.status(info, time.time()))
+
+
+async def recover_all(request: web.Request) -> web.StreamResponse:
+    infos = request.app[PARTS].cluster.recover_all(_local(request))
+    return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
+
+
+async def health(request: web.Request) -> web.Response:
+    return web.Response(status=204, headers=JSON_HEADERS)
+
+
+async def health_graph(request: web.Request) -> web.Response:
+    return json_response(shapes.graph(await request.app[PARTS].cluster.health_graph()))
+
+
+async def alerts(request: web.Request) -> web.Response:
+    found: list[Alert] = request.app[PARTS].cluster.alerts()
+    return json_response([shapes.alert(one, time.time()) for one in found])
+
+
+async def metric_names(request: web.Request) -> web.Response:
+    return json_response(request.app[PARTS].cluster.metric_names())
+
+
+async def metrics(request: web.Request) -> web.Response:
+    found: list[Metric] = request.app[PARTS].cluster.metrics(request.match_info["name"])
+    return json_response([shapes.metric(one, time.time()) for one in found])
+
+
+def _local(request: web.Request) -> bool:
+    return request.query.get("local") == "true"
+
+
+def _content_path(request: web.Request) -> str:
+    return f"/{request.match_info['namespace']}/{request.match_info['path']}"

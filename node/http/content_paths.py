@@ -1,0 +1,30 @@
+"""Content paths in requests to the APIs: `/ipfs/<cid>/a/b`, `ipfs://…`, or a CID alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from blockstore.cid import CID
+from blockstore.errors import BadPath
+from blockstore.path import ContentPath, Resolved, resolve
+from blockstore.service import BlockSource
+from node.parts import Parts
+
+
+async def resolved(parts: Parts, text: str) -> tuple[Resolved, BlockSource]:
+    """Where the path leads, and the source of blocks for what lies there.
+
+    Raises BadPath, NoLink, BlockNotFound, TimeoutError.
+    """
+    path = ContentPath.parse(text)
+    blocks = parts.content(path.root)
+    async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
+        return await resolve(blocks, path), blocks
+
+
+async def resolved_cid(parts: Parts, text: str) -> CID:
+    """The CID at the end of a path; a CID alone is not looked at. Raises what `resolved` raises."""
+    found, _ = await resolved(parts, text)
+    if found.remainder:
+        raise BadPath(f'"{text[:200]}" leads to a field inside {found.cid}: only whole blocks can be pinned')
+    return found.cid

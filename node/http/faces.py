@@ -1,0 +1,34 @@
+"""All listeners of a node."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from node.http.cluster_api import cluster_app
+from node.http.gateway.app import gateway_app
+from node.http.rpc import rpc_app
+from node.http.server import Listener, listen
+from node.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Where each face really listens."""
+
+    gateway: Listener
+    rpc: Listener
+    api: Listener
+
+
+@asynccontextmanager
+async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
+    """Answer requests for the length of the block. Raises PortInUse."""
+    config = parts.config
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        gateway = await enter(listen(gateway_app(parts), "gateway", config.gateway.host, config.gateway.port))
+        rpc = await enter(listen(rpc_app(parts), "rpc", config.rpc.host, config.rpc.port))
+        api = await enter(listen(cluster_app(parts), "api", config.api.host, config.api.port))
+        yield Faces(gateway, rpc, api)

@@ -1,0 +1,133 @@
+"""The gateway's listener: GET, HEAD and OPTIONS below /ipfs/, nothing else (spec: path gateway)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from blockstore.cid import RAW
+from blockstore.errors import BlockNotFound
+from blockstore.path import resolve
+from node.http.app import PARTS
+from node.http.errors import EXPECTED, status_of, text_of
+from node.http.gateway import archive, block, unixfs
+from node.http.gateway import headers as make
+from node.http.gateway.ranges import BadRange, Unsatisfiable
+from node.http.gateway.request import Format, NotAcceptable, RequestPath, parse_path, requested_format
+from node.http.gateway.unixfs import Content
+from node.parts import Parts
+
+_EXPECTED: tuple[type[Exception], ...] = (BadRange, NotAcceptable, Unsatisfiable, *EXPECTED)
+
+
+def gateway_app(parts: Parts) -> web.Application:
+    """All routes of the listener `gateway`."""
+    app = web.Application()
+    app[PARTS] = parts
+    app.router.add_route("*", "/ipfs/{path:.*}", content)
+    app.router.add_route("*", "/{path:.*}", elsewhere)
+    return app
+
+
+async def content(request: web.Request) -> web.StreamResponse:
+    """One request for content, errors as plain text."""
+    if request.method not in ("GET", "HEAD"):
+        return _without_content(request)
+    try:
+        return await _content(request)
+    except _EXPECTED as error:
+        return _refused(request, error)
+
+
+async def elsewhere(request: web.Request) -> web.StreamResponse:
+    """No content: say what this is, and what it is not."""
+    if request.method not in ("GET", "HEAD"):
+        return _without_content(request)
+    if request.path.startswith("/ipns/"):
+        return _text(501, "IPNS names are not resolved by this gateway: ask for /ipfs/<cid>")
+    if request.path == "/":
+        return _text(200, "Pinfold gateway: content is at /ipfs/<cid>")
+    return _text(404, "404 page not found: content is at /ipfs/<cid>")
+
+
+async def _content(request: web.Request) -> web.StreamResponse:
+    path = parse_path(request.raw_path.partition("?")[0])
+    if redirect := _fixed(request, path):
+        return redirect
+    query = request.query if request.query_string else {}
+    wanted = requested_format(query, request.headers.get("Accept"))
+    parts = request.app[PARTS]
+    if wanted is None and path.content.root.codec == RAW and not path.content.segments:
+        root = path.content.root
+        (found,) = await parts.store.get_many([root])
+        if found is not None:  # the whole file, in one trip to the database
+            return unixfs.small_file(request, path, str(root), root, found.data)
+    cached_only = "only-if-cached" in request.headers.get("Cache-Control", "")
+    if cached_only and not await parts.store.has(path.content.root):
+        return _text(412, f"{path.content.root} is not here, and only-if-cached forbids to fetch it")
+    return await _resolved(request, parts, path, wanted)
+
+
+async def _resolved(
+    request: web.Request, parts: Parts, path: RequestPath, wanted: Format | None
+) -> web.StreamResponse:
+    blocks = parts.content(path.content.root)
+    patience = parts.config.gateway.first_byte_timeout
+    async with asyncio.timeout(patience):
+        found = await resolve(blocks, path.content)
+    if found.remainder:
+        return _text(501, f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own")
+    target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, patience)
+    if wanted == "car":
+        return await archive.car(request, target, found)
+    async with asyncio.timeout(patience):
+        await blocks.get(found.cid)
+    if wanted == "raw":
+        return await block.raw(request, target)
+    if found.cid.codec not in block.FILE_CODECS:
+        return await block.node(request, target)
+    return await unixfs.respond(request, target)
+
+
+def _fixed(request: web.Request, path: RequestPath) -> web.Response | None:
+    """A service worker must not take over the whole gateway from a content root."""
+    if request.headers.get("Service-Worker") == "script" and not path.content.segments:
+        return _text(400, "navigator.serviceWorker: registration is not allowed for this scope")
+    return None
+
+
+def _without_content(request: web.Request) -> web.Response:
+    status = 200 if request.method == "OPTIONS" else 405
+    return web.Response(status=status, headers={**make.CORS, "Allow": make.METHODS})
+
+
+def _refused(request: web.Request, error: Exception) -> web.Response:
+    if isinstance(error, BadRange):
+        return _text(400, str(error))
+    if isinstance(error, NotAcceptable):
+        return _text(406, str(error))
+    if isinstance(error, Unsatisfiable):
+        response = _text(416, str(error))
+        response.headers["Content-Range"] = f"bytes */{error.size}"
+        return response
+    if isinstance(error, TimeoutError):
+        return _text(504, _diagnosis(request.app[PARTS]), **{"Retry-After": "60"})
+    if isinstance(error, BlockNotFound):
+        return _text(404, text_of(error))
+    return _text(status_of(error), text_of(error))
+
+
+def _diagnosis(parts: Parts) -> str:
+    swarm = f"{len(parts.swarm.peers())} peers of the open network" if parts.swarm else "no open network"
+    members = len(parts.cluster.id().connected)
+    return (
+        "Unable to retrieve content within timeout period: "
+        f"no answer in {parts.config.gateway.first_byte_timeout:g} s; connected to {members} other members "
+        f"of the cluster and to {swarm}"
+    )
+
+
+def _text(status: int, text: str, **more: str) -> web.Response:
+    headers = {**make.CORS, "Content-Type": "text/plain; charset=utf-8", **more}
+    return web.Response(status=status, body=f"{text}\n".encode(errors="replace"), headers=headers)

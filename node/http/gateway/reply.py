@@ -1,0 +1,87 @@
+"""Answers with bytes: one block, or a stream; conditions and ranges are the same for both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from blockstore.errors import BlockstoreError
+from node.http.gateway import etag, ranges
+
+Reader = Callable[[int, int], AsyncGenerator[bytes]]
+"""(start, stop) -> the bytes between, in pieces."""
+
+
+def not_modified(request: web.Request, headers: CIMultiDict[str]) -> web.Response | None:
+    """304 with Etag and Cache-Control when the client has this content; else None."""
+    condition = request.headers.get("If-None-Match")
+    if condition is None or not etag.matches(condition, headers["Etag"]):
+        return None
+    headers.popall("Content-Type", None)
+    return web.Response(status=304, headers=headers)
+
+
+def whole(request: web.Request, data: bytes, headers: CIMultiDict[str]) -> web.Response:
+    """Content that is in memory. Raises BadRange, Unsatisfiable."""
+    headers["Accept-Ranges"] = "bytes"
+    wanted = ranges.parse(request.headers.get("Range"))
+    if wanted is None:
+        return web.Response(body=data, headers=headers)
+    start, stop = wanted.within(len(data))
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+    return web.Response(status=206, body=data[start:stop], headers=headers)
+
+
+async def streamed(
+    request: web.Request, size: int, headers: CIMultiDict[str], read: Reader, stall: float
+) -> web.StreamResponse:
+    """Content that is read while it is sent; `stall` is the seconds that one piece may take to come.
+
+    Content-Type is decided by the caller. Raises BadRange, Unsatisfiable, and what the first piece raises.
+    """
+    headers["Accept-Ranges"] = "bytes"
+    wanted = ranges.parse(request.headers.get("Range"))
+    start, stop = wanted.within(size) if wanted else (0, size)
+    if wanted:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    headers["Content-Length"] = str(stop - start)
+    response = web.StreamResponse(status=206 if wanted else 200, headers=headers)
+    if request.method == "HEAD" or start == stop:
+        await response.prepare(request)
+        return response
+    return await send(request, response, read(start, stop), stall)
+
+
+async def send(
+    request: web.Request, response: web.StreamResponse, pieces: AsyncGenerator[bytes], stall: float
+) -> web.StreamResponse:
+    """Headers go with the first piece, so that what it raises can still be answered with a status.
+
+    Later troubles break the connection, which is how a client knows that it has not got everything.
+    """
+    async with aclosing(_in_time(pieces, stall)) as timed:
+        first = await anext(timed, b"")
+        await response.prepare(request)
+        try:
+            await response.write(first)
+            async for piece in timed:
+                await response.write(piece)
+        except (BlockstoreError, TimeoutError):
+            if request.transport is not None:
+                request.transport.abort()
+    return response
+
+
+async def _in_time(pieces: AsyncGenerator[bytes], stall: float) -> AsyncGenerator[bytes]:
+    """Raises TimeoutError when one piece takes longer."""
+    while True:
+        async with asyncio.timeout(stall):
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+        yield piece

@@ -1,0 +1,144 @@
+"""Files, directories and symlinks as web pages and downloads (spec: path gateway)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from blockstore.cid import CID
+from blockstore.errors import NoLink
+from blockstore.service import BlockSource
+from blockstore.unixfs.reader import UnixFSStat, list_directory, lookup, read_file, stat
+from node.http.gateway import headers as make
+from node.http.gateway import listing, media, ranges, reply
+from node.http.gateway.request import RequestPath, quote_name
+
+_INDEX = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a path led to: the CID at its end, one CID a segment on the way, and its source of blocks."""
+
+    path: RequestPath
+    cid: CID
+    roots: str
+    blocks: BlockSource
+    stall: float  # seconds that one piece may take to come
+
+
+async def respond(request: web.Request, content: Content) -> web.StreamResponse:
+    """Raises NotUnixFS and what reading raises."""
+    info = await stat(content.blocks, content.cid)
+    if info.kind == "directory":
+        return await _directory(request, content, info)
+    if info.kind == "symlink":
+        return _symlink(request, content, info)
+    return await _file(request, content, info, content.path.name, str(content.cid))
+
+
+def small_file(request: web.Request, path: RequestPath, roots: str, cid: CID, data: bytes) -> web.Response:
+    """A file that is one raw block: no node to decode, nothing more to read."""
+    kind = _named_type(request, path.name) or media.sniff(data)
+    headers = make.content_headers(path, roots, kind, f'"{cid}"')
+    if response := reply.not_modified(request, headers):
+        return response
+    _set_disposition(request, headers)
+    return reply.whole(request, data, headers)
+
+
+async def _file(
+    request: web.Request, content: Content, info: UnixFSStat, name: str, etag: str
+) -> web.StreamResponse:
+    kind = _named_type(request, name) or await _sniffed(request, content, info.cid)
+    headers = make.content_headers(content.path, content.roots, kind, f'"{etag}"')
+    if response := reply.not_modified(request, headers):
+        return response
+    _set_disposition(request, headers)
+
+    def read(start: int, stop: int) -> AsyncGenerator[bytes]:
+        return read_file(content.blocks, info.cid, start, stop)
+
+    return await reply.streamed(request, info.size, headers, read, content.stall)
+
+
+def _symlink(request: web.Request, content: Content, info: UnixFSStat) -> web.Response:
+    """Not followed: the body is where it points to."""
+    headers = make.content_headers(content.path, content.roots, "inode/symlink", f'"{info.cid}"')
+    if response := reply.not_modified(request, headers):
+        return response
+    return reply.whole(request, info.target or b"", headers)
+
+
+async def _directory(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
+    if not content.path.slash and "go-get" not in request.query:
+        query = request.query_string
+        location = content.path.escaped + "/" + (f"?{query}" if query else "")
+        return web.Response(status=301, headers={**make.CORS, "Location": location})
+    try:
+        index = await stat(content.blocks, (await lookup(content.blocks, content.cid, _INDEX)).cid)
+    except NoLink:
+        return await _listing(request, content, info)
+    if index.kind == "file":
+        return await _file(request, content, index, _INDEX, str(content.cid))
+    return await _listing(request, content, info)
+
+
+async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
+    etag = f'"DirIndex-{listing.template_hash()}_CID-{content.cid}"'
+    headers = make.content_headers(
+        content.path, content.roots, "text/html; charset=utf-8", etag, make.GENERATED
+    )
+    if response := reply.not_modified(request, headers):
+        return response
+    page = web.StreamResponse(headers=headers)
+    if request.method == "HEAD":
+        await page.prepare(request)
+        return page
+    return await reply.send(request, page, _page(content, info), content.stall)
+
+
+def _page(content: Content, info: UnixFSStat) -> AsyncGenerator[bytes]:
+    path = content.path
+    base = "/".join(("/ipfs", str(path.content.root), *map(quote_name, path.content.segments), ""))
+
+    async def rows() -> AsyncGenerator[listing.Row]:
+        async with aclosing(list_directory(content.blocks, content.cid)) as entries:
+            async for entry in entries:
+                yield listing.row(base, entry.name, entry.cid, entry.tsize)
+
+    return listing.render(
+        path=path.text,
+        cid=content.cid,
+        size=info.cumulative,
+        crumbs=listing.crumbs("ipfs", str(path.content.root), path.content.segments),
+        parent=f"{base}.." if path.content.segments else "",
+        rows=rows(),
+    )
+
+
+def _named_type(request: web.Request, name: str) -> str | None:
+    return media.by_name(request.query.get("filename") or name) if name or request.query_string else None
+
+
+async def _sniffed(request: web.Request, content: Content, cid: CID) -> str:
+    """By the first bytes, unless the client wants a later range: then they are not fetched for it."""
+    wanted = ranges.parse(request.headers.get("Range"))
+    if wanted and wanted.first != 0:
+        return media.UNKNOWN
+    head = b""
+    async with aclosing(read_file(content.blocks, cid, 0, media.SNIFF_BYTES)) as pieces:
+        async for piece in pieces:
+            head += piece
+    return media.sniff(head)
+
+
+def _set_disposition(request: web.Request, headers: make.Headers) -> None:
+    if not request.query_string:
+        return
+    if name := request.query.get("filename"):
+        kind = "attachment" if request.query.get("download") == "true" else "inline"
+        headers["Content-Disposition"] = make.disposition(kind, name)

@@ -1,0 +1,39 @@
+"""What this API has beyond ipfs-cluster's, under /v1/."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from cluster.invite import LIFETIME
+from cluster.state import Role
+from node.http import query as read
+from node.http.app import PARTS
+from node.http.errors import BadRequest
+from node.http.json_errors import json_response
+
+_MAX_LIFETIME = 366 * 24 * 3600  # seconds
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_post("/v1/invite", invite)
+    app.router.add_get("/v1/usage", usage)
+
+
+async def invite(request: web.Request) -> web.Response:
+    """`role` trusted (default) or follower, `expires` in seconds -> `{"token":"…"}`."""
+    lifetime = read.integer(request.query, "expires", int(LIFETIME))
+    if not 0 < lifetime <= _MAX_LIFETIME:
+        raise BadRequest(f"parameter expires invalid: 1 to {_MAX_LIFETIME} seconds")
+    try:
+        role = Role(request.query.get("role") or Role.TRUSTED)
+    except ValueError:
+        raise BadRequest("parameter role invalid: trusted or follower") from None
+    return json_response({"token": str(await request.app[PARTS].invite(role, lifetime))})
+
+
+async def usage(request: web.Request) -> web.Response:
+    """What the block store holds: counts, bytes, and the bytes that still fit."""
+    found = await request.app[PARTS].store.usage()
+    return json_response(
+        {"blocks": found.blocks, "bytes": found.bytes, "quota": found.quota, "free": found.free}
+    )

@@ -1,0 +1,70 @@
+"""Kubo's RPC listener: POST /api/v0/<command>?arg=…, protected against web pages of other origins."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from node.http import gojson, origins
+from node.http.app import PARTS
+from node.http.errors import EXPECTED, BadRequest, text_of
+from node.http.rpc import content, dag, node
+from node.http.rpc.answers import HEADERS
+from node.parts import Parts
+
+Command = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+COMMANDS: dict[str, Command] = {
+    "block/get": content.block_get,
+    "block/put": content.block_put,
+    "block/stat": content.block_stat,
+    "cat": content.cat,
+    "dag/export": dag.export,
+    "dag/import": dag.import_,
+    "get": content.get,
+    "id": node.identity,
+    "ls": content.ls,
+    "repo/stat": node.repo_stat,
+    "swarm/connect": node.swarm_connect,
+    "swarm/peers": node.swarm_peers,
+    "version": node.version,
+}
+
+
+def rpc_app(parts: Parts) -> web.Application:
+    """All routes of the listener `rpc`."""
+    app = web.Application()
+    app[PARTS] = parts
+    app.router.add_route("*", "/{path:.*}", call)
+    return app
+
+
+async def call(request: web.Request) -> web.StreamResponse:
+    """Find the command and run it; errors that come before any output have a status of their own."""
+    command = COMMANDS.get(request.path.removeprefix("/api/v0/").rstrip("/"))
+    if command is None or not request.path.startswith("/api/v0/"):
+        return _text(404, "404 page not found")
+    if not origins.allowed(request.headers, _own_port(request)):
+        return _text(403, origins.FORBIDDEN)
+    if request.method == "OPTIONS":
+        return web.Response(status=204, headers={**HEADERS, "Allow": "OPTIONS, POST"})
+    if request.method != "POST":
+        return _text(405, "405 - Method Not Allowed", Allow="OPTIONS, POST")
+    try:
+        return await command(request)
+    except BadRequest as error:
+        return _text(400, text_of(error))
+    except EXPECTED as error:
+        body = gojson.encode({"Message": text_of(error), "Code": 0, "Type": "error"})
+        return web.Response(status=500, body=body, headers={**HEADERS, "Content-Type": "application/json"})
+
+
+def _own_port(request: web.Request) -> int:
+    name = request.get_extra_info("sockname")
+    return int(name[1]) if name else 0
+
+
+def _text(status: int, text: str, **more: str) -> web.Response:
+    headers = {"Content-Type": "text/plain; charset=utf-8", **more}
+    return web.Response(status=status, body=f"{text}\n".encode(errors="replace"), headers=headers)

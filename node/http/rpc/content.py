@@ -1,0 +1,148 @@
+"""cat, get, ls and block/*."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from aiohttp import web
+
+from blockstore.block import MAX_BLOCK_BYTES, Block
+from blockstore.cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
+from blockstore.errors import BadPath, BlockTooLarge
+from blockstore.service import BlockSource
+from blockstore.unixfs.listing import DirectoryEntry
+from blockstore.unixfs.reader import UnixFSStat, list_directory, read_file, stat
+from blockstore.unixfs.tar import tar_stream
+from cluster.pin import PinMode, PinOptions
+from node.http import query as read
+from node.http.app import PARTS
+from node.http.content_paths import resolved
+from node.http.errors import BadRequest
+from node.http.gojson import Json
+from node.http.rpc import answers
+from node.http.rpc.answers import argument
+from node.http.upload import parts as upload_parts
+
+_CODECS = {
+    "raw": RAW,
+    "dag-pb": DAG_PB,
+    "dag-cbor": DAG_CBOR,
+    "dag-json": DAG_JSON,
+    "cbor": CBOR,
+    "json": JSON,
+}
+_KINDS = {"directory": 1, "file": 2, "symlink": 4}
+
+
+async def cat(request: web.Request) -> web.StreamResponse:
+    """The bytes of one file."""
+    offset = read.integer(request.query, "offset")
+    length = read.integer(request.query, "length", -1)
+    if offset < 0:
+        raise BadRequest("cannot specify negative offset")
+    cid, blocks = await _end(request)
+    info = await stat(blocks, cid)
+    stop = info.size if length < 0 else min(info.size, offset + length)
+    pieces = read_file(blocks, cid, offset, stop)
+    return await answers.octets(request, pieces, "text/plain", max(0, stop - offset))
+
+
+async def get(request: web.Request) -> web.StreamResponse:
+    """A file or tree as TAR, its root named as in the path."""
+    if read.boolean(request.query, "compress"):
+        raise BadRequest("compress is not supported")
+    name = argument(request).rstrip("/").rpartition("/")[2]
+    cid, blocks = await _end(request)
+    info = await stat(blocks, cid)
+    pieces = tar_stream(blocks, cid, name)
+    return await answers.octets(request, pieces, "application/x-tar", info.cumulative)
+
+
+async def ls(request: web.Request) -> web.StreamResponse:
+    """Entries of a directory; nothing for a file."""
+    resolve_types = read.boolean(request.query, "resolve-type", True)
+    cid, blocks = await _end(request)
+    hash_ = argument(request)
+    links = _links(blocks, await stat(blocks, cid), resolve_types)
+    if read.boolean(request.query, "stream"):
+        return await answers.objects(request, _one_by_one(hash_, links))
+    return answers.one(_listing(hash_, [link async for link in links]))
+
+
+async def block_get(request: web.Request) -> web.StreamResponse:
+    cid, blocks = await _end(request)
+    block = await blocks.get(cid)
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield block.data
+
+    return await answers.octets(request, pieces(), "application/vnd.ipld.raw", len(block.data))
+
+
+async def block_stat(request: web.Request) -> web.StreamResponse:
+    cid, blocks = await _end(request)
+    return answers.one({"Key": str(cid), "Size": len((await blocks.get(cid)).data)})
+
+
+async def block_put(request: web.Request) -> web.StreamResponse:
+    """A block a part of the upload, named by `cid-codec` and `mhtype`; pinned with `pin=true`."""
+    codec = _CODECS.get(request.query.get("cid-codec") or "raw")
+    if codec is None:
+        raise BadRequest(f"cid-codec is unknown: use {', '.join(_CODECS)}")
+    hash_name = request.query.get("mhtype") or "sha2-256"
+    pin = read.boolean(request.query, "pin")
+    return await answers.objects(request, _put(request, codec, hash_name, pin))
+
+
+async def _put(request: web.Request, codec: int, hash_name: str, pin: bool) -> AsyncGenerator[Json]:
+    parts = request.app[PARTS]
+    async for part in upload_parts(request):
+        data = b""
+        async for piece in part.body:
+            data += piece
+            if len(data) > MAX_BLOCK_BYTES:
+                raise BlockTooLarge(f"a block may have at most {MAX_BLOCK_BYTES} bytes: peers refuse larger")
+        block = Block.of(data, codec, hash_name=hash_name)
+        with parts.store.protect():
+            await parts.blocks.put_many([block])
+            if pin:
+                await parts.adding.pin_root(block.cid, len(data), PinOptions(mode=PinMode.RECURSIVE))
+        yield {"Key": str(block.cid), "Size": len(data)}
+
+
+async def _end(request: web.Request) -> tuple[CID, BlockSource]:
+    """The block that the argument leads to. Raises BadPath where it is a field inside one."""
+    found, blocks = await resolved(request.app[PARTS], argument(request))
+    if found.remainder:
+        raise BadPath(f"{'/'.join(found.remainder)} is a field inside {found.cid}, not a block")
+    return found.cid, blocks
+
+
+async def _links(blocks: BlockSource, info: UnixFSStat, resolve_types: bool) -> AsyncGenerator[Json]:
+    if info.kind != "directory":
+        return
+    async with aclosing(list_directory(blocks, info.cid)) as entries:
+        async for entry in entries:
+            yield await _link(blocks, entry, resolve_types)
+
+
+async def _link(blocks: BlockSource, entry: DirectoryEntry, resolve_types: bool) -> Json:
+    size, kind, target = entry.tsize or 0, 0, ""
+    if entry.cid.codec == RAW:
+        kind = _KINDS["file"]
+    elif resolve_types and entry.cid.codec == DAG_PB:
+        info = await stat(blocks, entry.cid)
+        size, kind = info.size, _KINDS[info.kind]
+        target = (info.target or b"").decode(errors="replace")
+    return {"Name": entry.name, "Hash": str(entry.cid), "Size": size, "Type": kind, "Target": target}
+
+
+async def _one_by_one(hash_: str, links: AsyncGenerator[Json]) -> AsyncGenerator[Json]:
+    async with aclosing(links):
+        async for link in links:
+            yield _listing(hash_, [link])
+
+
+def _listing(hash_: str, links: list[Json]) -> Json:
+    return {"Objects": [{"Hash": hash_, "Links": links}]}

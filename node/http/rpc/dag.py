@@ -1,0 +1,61 @@
+"""dag/import and dag/export: CAR files in and out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+
+from blockstore.car import export_car, import_car
+from blockstore.cid import CID
+from cluster.errors import ClusterError
+from cluster.pin import PinOptions
+from cluster.ports import PinFailed
+from node.http import query as read
+from node.http.app import PARTS
+from node.http.content_paths import resolved_cid
+from node.http.errors import text_of
+from node.http.gojson import Json
+from node.http.rpc import answers
+from node.http.rpc.answers import argument
+from node.http.upload import parts as upload_parts
+from node.parts import Parts
+
+
+async def export(request: web.Request) -> web.StreamResponse:
+    """The whole DAG as CAR v1, depth first."""
+    parts = request.app[PARTS]
+    cid = await resolved_cid(parts, argument(request))
+    pieces = export_car(parts.content(cid), cid)
+    return await answers.octets(request, pieces, "application/vnd.ipld.car")
+
+
+async def import_(request: web.Request) -> web.StreamResponse:
+    """Store CAR files, each whole or not at all, and pin their roots unless `pin-roots=false`."""
+    pin = read.boolean(request.query, "pin-roots", True)
+    stats = read.boolean(request.query, "stats")
+    return await answers.objects(request, _import(request, pin, stats))
+
+
+async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerator[Json]:
+    """Roots are told where they are not pinned too: unlike Kubo, which then says nothing."""
+    parts = request.app[PARTS]
+    blocks = size = 0
+    async for part in upload_parts(request):
+        with parts.store.protect():
+            summary = await import_car(parts.store, part.body)
+            blocks, size = blocks + summary.blocks, size + summary.bytes
+            for root in summary.roots:
+                problem = await _pin(parts, root) if pin else ""
+                yield {"Root": {"Cid": {"/": str(root)}, "PinErrorMsg": problem}}
+    if stats:
+        yield {"Stats": {"BlockCount": blocks, "BlockBytesCount": size}}
+
+
+async def _pin(parts: Parts, root: CID) -> str:
+    """The plain reason why it is not pinned; empty when it is."""
+    try:
+        await parts.adding.pin_root(root, 0, PinOptions())
+    except (ClusterError, PinFailed) as error:
+        return text_of(error)
+    return ""

@@ -1,0 +1,76 @@
+"""version, id, swarm/* and repo/stat: about this node."""
+
+from __future__ import annotations
+
+import base64
+import platform
+
+from aiohttp import web
+
+from cluster.ports import PeerOffline
+from node.http.app import PARTS
+from node.http.rpc import answers
+from node.http.rpc.answers import argument
+from node.identity import public_key_of
+from node.version import KUBO_VERSION, VERSION
+
+_PUBLIC_KEY = b"\x08\x01\x12\x20"  # the head of libp2p's PublicKey message: Ed25519, 32 bytes
+_REPO_VERSION = "18"  # of Kubo's repository format; its clients only print it
+
+
+async def version(request: web.Request) -> web.StreamResponse:
+    return answers.one(
+        {
+            "Version": KUBO_VERSION,
+            "Commit": f"pinfold-{VERSION}",
+            "Repo": _REPO_VERSION,
+            "System": f"{platform.machine()}/{platform.system().lower()}",
+            "Golang": "",
+        }
+    )
+
+
+async def identity(request: web.Request) -> web.StreamResponse:
+    """This node; of others nothing is known here."""
+    parts = request.app[PARTS]
+    addresses = parts.swarm.addresses(parts.peer) if parts.swarm else ()
+    return answers.one(
+        {
+            "ID": parts.peer,
+            "PublicKey": base64.b64encode(_PUBLIC_KEY + public_key_of(parts.peer)).decode(),
+            "Addresses": sorted(addresses),
+            "AgentVersion": f"pinfold/{VERSION}",
+            "Protocols": [],
+        }
+    )
+
+
+async def swarm_connect(request: web.Request) -> web.StreamResponse:
+    """Dial a multiaddress with /p2p/ on the open network."""
+    swarm = request.app[PARTS].swarm
+    if swarm is None:
+        raise PeerOffline("the open network is off: this node has no swarm (swarm.enabled, --offline)")
+    peer = await swarm.connect(argument(request))
+    return answers.one({"Strings": [f"connect {peer} success"]})
+
+
+async def swarm_peers(request: web.Request) -> web.StreamResponse:
+    swarm = request.app[PARTS].swarm
+    peers = sorted(swarm.peers()) if swarm else []
+    known = [(peer, next(iter(swarm.addresses(peer)), "") if swarm else "") for peer in peers]
+    return answers.one(
+        {"Peers": [{"Addr": at.removesuffix(f"/p2p/{peer}"), "Peer": peer} for peer, at in known]}
+    )
+
+
+async def repo_stat(request: web.Request) -> web.StreamResponse:
+    usage = await request.app[PARTS].store.usage()
+    return answers.one(
+        {
+            "RepoSize": usage.bytes,
+            "StorageMax": usage.quota or usage.bytes + usage.free,
+            "NumObjects": usage.blocks,
+            "RepoPath": "",
+            "Version": f"fs-repo@{_REPO_VERSION}",
+        }
+    )

@@ -1,0 +1,83 @@
+"""The networks of a node and the exchange over them; none of it when it runs offline."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from bitswap.exchange import open_bitswap
+from blockstore.service import Exchange, OfflineExchange
+from blockstore.store import Blockstore
+from cluster.ports import Gossip, PeerCalls
+from node.belonging import Belonging
+from node.config import Config
+from node.folder import Folder
+from node.identity import Identity
+from node.offline import NoNetwork
+from node.parts import Swarm
+from node.retrieval.staggered import StaggeredExchange, Way
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """`swarm` is None while the open network is off."""
+
+    gossip: Gossip
+    calls: PeerCalls
+    swarm: Swarm | None
+    exchange: Exchange
+
+
+@asynccontextmanager
+async def open_networks(
+    config: Config,
+    folder: Folder,
+    identity: Identity,
+    belonging: Belonging,
+    store: Blockstore,
+    *,
+    offline: bool,
+) -> AsyncIterator[Networks]:
+    """The members' private network and, where it is on, the open one; Bitswap on both. Raises PortInUse."""
+    if offline:
+        nobody = NoNetwork()
+        yield Networks(nobody, nobody, None, OfflineExchange())
+        return
+    # Late: libp2p is most of what a node imports, and only this needs it.
+    from node.p2p.network import NetworkSettings, open_network
+    from node.p2p.portal import open_portal
+
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        portal = await enter(open_portal())
+        private = NetworkSettings(
+            name="cluster",
+            listen=(_listen(config.cluster.host, config.cluster.port),),
+            port_setting="cluster.port",
+            psk=belonging.secret,
+            peer_file=folder.peers.with_suffix(".cluster.json"),
+            gossip=True,
+            mdns=config.cluster.mdns,
+        )
+        cluster = await enter(open_network(portal, identity, private))
+        ways = [Way("cluster", await enter(open_bitswap(store, cluster)))]
+        if not config.swarm.enabled:
+            yield Networks(cluster, cluster, None, StaggeredExchange(ways))
+            return
+        public = NetworkSettings(
+            name="swarm",
+            listen=(_listen(config.swarm.host, config.swarm.port),),
+            port_setting="swarm.port",
+            max_connections=config.swarm.max_connections,
+            keep=config.swarm.peers,
+            peer_file=folder.peers,
+            mdns=config.swarm.mdns,
+        )
+        swarm = await enter(open_network(portal, identity, public))
+        ways.append(Way("open network", await enter(open_bitswap(store, swarm))))
+        yield Networks(cluster, cluster, swarm, StaggeredExchange(ways))
+
+
+def _listen(host: str, port: int) -> str:
+    return f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}"

@@ -1,0 +1,162 @@
+"""The node put together: `open_node` from top to bottom is the order of life, leaving it the reverse."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from blockstore.database import open_database
+from blockstore.lock import hold_lock
+from blockstore.pins import open_local_pins
+from blockstore.service import Blocks
+from blockstore.sqlite import SqliteBlockstore, open_sqlite_blockstore
+from cluster import attempts
+from cluster import store as pinset_store
+from cluster.answers import IpfsInfo
+from cluster.assembly import open_cluster
+from cluster.attempts import SqliteAttempts
+from cluster.cluster import Identity as ClusterIdentity
+from cluster.invite import Invite
+from cluster.ports import Capacity, CapacityInformer
+from cluster.replication import ReplicatedPinset, open_pinset
+from cluster.settings import ClusterSettings
+from cluster.state import Role
+from node import identity as keys
+from node.adding import Adding
+from node.addresses import published
+from node.belonging import Belonging
+from node.config import ClusterConfig, Config
+from node.folder import Folder
+from node.http.faces import Faces, serve_faces
+from node.local_pins import ClusterLocalPins
+from node.malloc import keep_freed_memory
+from node.networks import Networks, open_networks
+from node.parts import Inviter, Parts
+from node.retrieval.content import ContentBlocks, holders_in
+from node.version import CLUSTER_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A running node: its parts, and where its faces listen."""
+
+    parts: Parts
+    faces: Faces
+
+
+@asynccontextmanager
+async def open_node(config: Config, folder: Folder, *, offline: bool = False) -> AsyncIterator[Node]:
+    """Run a node on that data folder for the length of the block. `offline` joins no network.
+
+    When it is entered everything listens and `folder.addresses` says where. Raises StoreLocked, StoreCorrupt,
+    BadIdentity, BadClusterFile, PortInUse: all with a text for the user.
+    """
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        stack.enter_context(hold_lock(folder.lock))
+        if config.storage.fast_malloc:
+            keep_freed_memory()
+        identity = keys.load(folder.identity)
+        belonging = Belonging.read(folder.cluster)
+        name = config.cluster.peer_name or socket.gethostname()
+
+        storage = config.storage
+        store = await enter(
+            open_sqlite_blockstore(folder.blocks, quota=storage.quota, reserve=storage.reserve)
+        )
+        networks = await enter(open_networks(config, folder, identity, belonging, store, offline=offline))
+        blocks = Blocks(store, networks.exchange)
+        pins = ClusterLocalPins(await enter(open_local_pins(folder.pins, blocks)))
+
+        database = await enter(
+            open_database(
+                folder.pinset,
+                pragmas=pinset_store.PRAGMAS,
+                schema=pinset_store.SCHEMA + attempts.SCHEMA,
+            )
+        )
+        pinset = await enter(
+            open_pinset(
+                database,
+                belonging.genesis,
+                identity,
+                networks.gossip,
+                networks.calls,
+                name=name,
+                invite=belonging.invite,
+                batch_size=config.cluster.batch_size,
+                batch_age=config.cluster.batch_age,
+            )
+        )
+        cluster = await enter(
+            open_cluster(
+                ClusterIdentity(identity.peer_id, name, CLUSTER_VERSION, lambda: _on_open_network(networks)),
+                reader=pinset,
+                writer=pinset,
+                membership=pinset.members,
+                pins=pins,
+                attempts=SqliteAttempts(database),
+                calls=networks.calls,
+                gossip=networks.gossip,
+                signer=identity,
+                capacity=_capacity(store),
+                settings=_cluster_settings(config.cluster),
+                now=time.time,
+            )
+        )
+
+        holders = holders_in(cluster)
+        parts = Parts(
+            config=config,
+            peer=identity.peer_id,
+            store=store,
+            blocks=blocks,
+            content=lambda root: ContentBlocks(blocks, root, holders),
+            adding=Adding(store, blocks, pins, cluster, identity.peer_id),
+            cluster=cluster,
+            invite=_inviter(pinset, belonging, config.cluster),
+            swarm=networks.swarm,
+        )
+        faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
+        await enter(published(folder.addresses, parts, faces))
+        yield Node(parts, faces)
+
+
+def _cluster_settings(config: ClusterConfig) -> ClusterSettings:
+    tags = (tag.partition("=") for tag in config.tags)
+    return ClusterSettings(
+        replication_min=config.replication_min,
+        replication_max=config.replication_max,
+        allocate_by=config.allocate_by,
+        tags=tuple((key, value) for key, _, value in tags),
+        concurrent_pins=config.concurrent_pins,
+        pin_timeout=config.pin_timeout,
+        reconcile_interval=config.reconcile_interval,
+        metric_interval=config.metric_interval,
+        repin_grace=config.repin_grace,
+    )
+
+
+def _capacity(store: SqliteBlockstore) -> CapacityInformer:
+    async def capacity() -> Capacity:
+        usage = await store.usage()
+        return Capacity(free=usage.free, used=usage.bytes, quota=usage.quota)
+
+    return capacity
+
+
+def _on_open_network(networks: Networks) -> IpfsInfo:
+    swarm = networks.swarm
+    if swarm is None:
+        return IpfsInfo()
+    return IpfsInfo(swarm.self_id, tuple(swarm.addresses(swarm.self_id)), swarm.peers())
+
+
+def _inviter(pinset: ReplicatedPinset, belonging: Belonging, config: ClusterConfig) -> Inviter:
+    async def invite(role: Role, lifetime: float) -> Invite:
+        return await pinset.invite(belonging.secret, role, lifetime, config.announce)
+
+    return invite

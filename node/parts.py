@@ -1,0 +1,60 @@
+"""The parts of an open node, as one frozen value: everything that a face may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from blockstore.cid import CID
+from blockstore.service import Blocks
+from blockstore.sqlite import SqliteBlockstore
+from cluster.cluster import Cluster
+from cluster.invite import Invite
+from cluster.state import Role
+from node.adding import Adding
+from node.config import Config
+from node.retrieval.content import ContentBlocks
+
+
+class Swarm(Protocol):
+    """The open network, as the faces see it."""
+
+    @property
+    def self_id(self) -> str: ...
+
+    def peers(self) -> frozenset[str]: ...
+
+    def addresses(self, peer: str) -> Sequence[str]:
+        """Multiaddresses with /p2p/; our own for our own id."""
+        ...
+
+    async def connect(self, address: str) -> str:
+        """Dial a multiaddress with /p2p/; its peer id. Raises PeerOffline."""
+        ...
+
+
+class Inviter(Protocol):
+    """Makes join tokens; the text of an Invite is the token."""
+
+    async def __call__(self, role: Role, lifetime: float) -> Invite:
+        """`lifetime` in seconds. Raises ReadOnlyMember."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`blocks` is the store with every way to fetch what it lacks, `content` the same for one root's DAG.
+
+    `swarm` is None while the open network is off.
+    """
+
+    config: Config
+    peer: str
+    store: SqliteBlockstore
+    blocks: Blocks
+    content: Callable[[CID], ContentBlocks]
+    adding: Adding
+    cluster: Cluster
+    invite: Inviter
+    swarm: Swarm | None

@@ -1,0 +1,37 @@
+"""A whole node in a test: its own folder, any free ports, no network unless asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from node.config import Config
+from node.folder import Folder
+from node.node import Node, open_node
+from node.setup import create_node
+
+
+def any_ports(config: Config) -> Config:
+    """The same settings, listening wherever there is room."""
+    return replace(
+        config,
+        gateway=replace(config.gateway, port=0),
+        rpc=replace(config.rpc, port=0),
+        api=replace(config.api, port=0),
+        swarm=replace(config.swarm, port=0),
+        cluster=replace(config.cluster, port=0, host="127.0.0.1"),
+    )
+
+
+@asynccontextmanager
+async def running_node(
+    root: Path, config: Config | None = None, *, offline: bool = True, token: str | None = None
+) -> AsyncIterator[Node]:
+    """A node on that folder, set up first where it is not."""
+    folder = Folder(root)
+    if not folder.exists:
+        create_node(folder, token, "tester")
+    async with open_node(any_ports(config or Config()), folder, offline=offline) as node:
+        yield node
