@@ -18,7 +18,7 @@ from cluster.batch import MAX_BATCH_BYTES, Log
 from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.ledger import Ledger
 from cluster.membership import MAX_RECORD_BYTES, MAX_RECORDS, Members
-from cluster.ports import PeerCalls
+from cluster.ports import CallFailed, PeerCalls
 from cluster.store import PinsetStore
 
 HEADS, BATCHES, MEMBERS = "pinset/heads", "pinset/batches", "pinset/members"
@@ -90,7 +90,7 @@ class CatchUp:
         cursor = self._cursors.get(peer, (b"", 0))
         complete = True
         while True:
-            heads = await self._ask_heads(peer, cursor)
+            heads = await self._introduced(peer, cursor)
             if heads.members != self._members.digest():
                 await self._exchange_members(peer)
             behind = await self._behind(heads)
@@ -100,6 +100,14 @@ class CatchUp:
                 self._cursors[peer] = cursor
             if not heads.more:
                 return heads
+
+    async def _introduced(self, peer: str, cursor: tuple[bytes, int]) -> Heads:
+        """Its heads; a member that has lost its list, by an old backup, is shown ours first."""
+        try:
+            return await self._ask_heads(peer, cursor)
+        except CallFailed:
+            await self._exchange_members(peer)
+            return await self._ask_heads(peer, cursor)
 
     async def _ask_heads(self, peer: str, cursor: tuple[bytes, int]) -> Heads:
         request = wire.encode({"store": cursor[0], "since": cursor[1]})
@@ -162,8 +170,9 @@ class CatchUp:
         return wire.encode({"batches": [*envelopes]})
 
     async def _serve_members(self, peer: str, request: bytes) -> bytes:
-        self._check_member(peer)
+        # Records prove themselves, so anybody may show them; only a member, perhaps just now, is shown ours.
         await self._members.accept(_read_records(request), vouched=self._members.is_trusted(peer))
+        self._check_member(peer)
         return wire.encode({"records": [*self._members.records()]})
 
     def _check_member(self, peer: str) -> None:

@@ -23,10 +23,10 @@ from cluster.documents import Documents, OpenDocument
 from cluster.errors import BadUpdate
 from cluster.genesis import Genesis
 from cluster.pin import Pin
-from cluster.pinset import NO_ENTRIES, Entries, read_key
+from cluster.pinset import NO_ENTRIES, Entries
 from cluster.ports import Signer
 from cluster.state import PinChange
-from cluster.store import BatchRow, Commit, Head, PinRow, PinsetStore, pin_row
+from cluster.store import BatchRow, Commit, DigestSum, Head, PinRow, PinsetStore, pin_row
 from cluster.update import Update, parse
 from cluster.wire import MAX_VALUE_BYTES, decode_pin, encode_pin
 
@@ -143,6 +143,14 @@ class Ledger:
     async def begin_epoch(self) -> None:
         """Write under a new client id from now on: somebody has seen more of this epoch than we have."""
         await self._alone(self._begin_epoch)
+
+    async def digest_sums(self, first: int, last: int, shift: int) -> tuple[bytes, Mapping[int, DigestSum]]:
+        """PinsetStore.digest_sums, and the digest of the heads that they belong to."""
+
+        async def work() -> tuple[bytes, Mapping[int, DigestSum]]:
+            return self.heads_digest(), await self._store.digest_sums(first, last, shift)
+
+        return await self._alone(work)
 
     async def rebuild(self, numbers: frozenset[int]) -> None:
         """Make these documents and their rows again from the signed log."""
@@ -274,20 +282,13 @@ class Ledger:
                 raise BadUpdate(f"there is no document {number}")
             update = parse(data, client, MAX_VALUE_BYTES)
             for entry in update.entries:
-                self._check_key(entry.key, client, number)
                 decode_pin(entry.value)
+                # Without a CID it replaces an entry of the same client, whose place was checked when it came.
+                if entry.cid is not None and self._genesis.document_of(entry.cid) != number:
+                    raise BadUpdate(f"the entry of {entry.cid} is in a document where it does not belong")
             updates.append((number, data, update))
             await breath.take()
         return updates
-
-    def _check_key(self, key: str | None, client: int, number: int) -> None:
-        if key is None:  # that of an earlier entry of the same client, checked when that one came
-            return
-        cid, writer = read_key(key)
-        if writer != client:
-            raise BadUpdate(f"the entry of {cid} is under another author's key")
-        if self._genesis.document_of(cid) != number:
-            raise BadUpdate(f"the entry of {cid} is in a document where it does not belong")
 
     async def _apply(
         self, draft: _Draft, signed: SignedBatch, updates: ParsedUpdates, breath: Breath

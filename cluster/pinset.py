@@ -15,28 +15,12 @@ from pycrdt import Doc, Map, MapEvent, Snapshot, TransactionEvent
 from blockstore.cid import CID
 from cluster.errors import BadUpdate
 from cluster.lib0 import Reader
-from cluster.update import ROOT, Update
+from cluster.update import ROOT, Update, entry_key
 
 Entries = Mapping[int, bytes]
 """Client id -> value: every entry of one CID that is there now."""
 
 NO_ENTRIES: Entries = MappingProxyType({})
-
-
-def entry_key(cid: CID, client: int) -> str:
-    return f"{cid}/{client:x}"
-
-
-def read_key(key: str) -> tuple[CID, int]:
-    """Raises BadUpdate unless the key is exactly what entry_key makes."""
-    text, _, client = key.partition("/")
-    try:
-        cid, number = CID.parse(text), int(client, 16)
-    except ValueError as error:
-        raise BadUpdate(f"bad key of an entry: {error}") from None
-    if entry_key(cid, number) != key:
-        raise BadUpdate("a key of an entry in another than its one form")
-    return cid, number
 
 
 class Document:

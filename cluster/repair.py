@@ -15,7 +15,7 @@ from cluster.genesis import Genesis
 from cluster.ledger import Ledger
 from cluster.membership import Members
 from cluster.ports import PeerCalls
-from cluster.store import DigestSum, PinsetStore
+from cluster.store import DigestSum
 
 DIGESTS = "pinset/digests"
 MAX_DOCUMENTS = 256
@@ -27,10 +27,7 @@ _MAX_ANSWER = 64 * 1024
 class Repair:
     """Both sides of comparing documents."""
 
-    def __init__(
-        self, store: PinsetStore, genesis: Genesis, ledger: Ledger, members: Members, calls: PeerCalls
-    ) -> None:
-        self._store = store
+    def __init__(self, genesis: Genesis, ledger: Ledger, members: Members, calls: PeerCalls) -> None:
         self._bits = genesis.document_bits
         self._ledger = ledger
         self._members = members
@@ -38,17 +35,20 @@ class Repair:
         calls.serve(DIGESTS, self._serve)
 
     async def compare(self, peer: str) -> frozenset[int]:
-        """Documents that differ from that member's, at most MAX_DOCUMENTS.
+        """Documents that differ from that member's, at most MAX_DOCUMENTS; none while logs differ.
 
         Raises CallFailed, PeerOffline, BadUpdate.
         """
+        logs = self._ledger.heads_digest()
         differing: set[int] = set()
         ranges = [(0, 1 << self._bits)]
         while ranges and len(differing) < MAX_DOCUMENTS:
             first, last = ranges.pop()
             shift = max((last - first).bit_length() - 1 - _WAYS, 0)
-            ours = await self._store.digest_sums(first, last, shift)
-            theirs = await self._ask(peer, first, last, shift)
+            our_logs, ours = await self._ledger.digest_sums(first, last, shift)
+            their_logs, theirs = await self._ask(peer, first, last, shift)
+            if not our_logs == their_logs == logs:
+                return frozenset()  # somebody wrote meanwhile: what differs may just be on its way
             unequal = [part for part in {*ours, *theirs} if ours.get(part) != theirs.get(part)]
             if shift:
                 ranges += [(part << shift, (part + 1) << shift) for part in unequal]
@@ -63,7 +63,9 @@ class Repair:
             await self._ledger.rebuild(differing)
         return differing
 
-    async def _ask(self, peer: str, first: int, last: int, shift: int) -> Mapping[int, DigestSum]:
+    async def _ask(
+        self, peer: str, first: int, last: int, shift: int
+    ) -> tuple[bytes, Mapping[int, DigestSum]]:
         request = wire.encode({"first": first, "last": last, "shift": shift})
         answer = wire.Fields.decode(await self._calls.call(peer, DIGESTS, request), _MAX_ANSWER)
         sums = {}
@@ -73,7 +75,7 @@ class Repair:
                     sums[number] = count, one, two
                 case _:
                     raise BadUpdate("a digest sum must be four integers, inside the range asked for")
-        return sums
+        return answer.data("heads", 32), sums
 
     async def _serve(self, peer: str, request: bytes) -> bytes:
         if not self._members.is_member(peer):
@@ -84,5 +86,5 @@ class Repair:
         shift = fields.integer("shift", high=self._bits)
         if not 0 < (last - first) >> shift <= 1 << _WAYS:
             raise BadUpdate("too many digests asked for at once")
-        sums = await self._store.digest_sums(first, last, shift)
-        return wire.encode({"sums": [[number, *values] for number, values in sums.items()]})
+        logs, sums = await self._ledger.digest_sums(first, last, shift)
+        return wire.encode({"heads": logs, "sums": [[number, *values] for number, values in sums.items()]})

@@ -42,7 +42,8 @@ class ReplicationCounts:
 
     written: int = 0
     applied: int = 0
-    refused: int = 0  # forged, malformed, or by somebody who may not write
+    refused: int = 0  # forged or malformed
+    untrusted: int = 0  # by somebody who may not write, as far as is known here
     repaired: int = 0  # documents made again
 
 
@@ -76,7 +77,7 @@ class Spreader:
         self._compared: dict[str, float] = {}
         self._skews: dict[str, float] = {}
         self._catchup = CatchUp(store, ledger, members, calls, self._take, now)
-        self._repair = Repair(store, genesis, ledger, members, calls)
+        self._repair = Repair(genesis, ledger, members, calls)
         gossip.subscribe(self._topic, self._on_gossip)
         calls.on_peer_change(self._on_peer_change)
         members.on_records(self._on_records)
@@ -151,7 +152,11 @@ class Spreader:
     async def _on_gossip(self, peer: str, message: bytes) -> None:
         try:
             await self._read_gossip(peer, message)
-        except (BadUpdate, UntrustedPeer) as error:
+        except UntrustedPeer as error:
+            self.counts.untrusted += 1
+            _logger.warning("a message from %s is dropped: %s", peer, error)
+            self.ask(peer)  # it may have become a member without our hearing of it
+        except BadUpdate as error:
             self.counts.refused += 1
             _logger.warning("a message from %s is dropped: %s", peer, error)
 

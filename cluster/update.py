@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blockstore.cid import CID
 from cluster.errors import BadUpdate
 from cluster.lib0 import Reader
 
@@ -22,11 +23,28 @@ _ANY = 8  # content type: a list of plain values
 _BINARY = 116  # tag of a binary value inside it
 
 
+def entry_key(cid: CID, client: int) -> str:
+    """The key of that client's entry of a pin: one writer a key, which makes the map an observed-remove set."""
+    return f"{cid}/{client:x}"
+
+
+def read_key(key: str) -> tuple[CID, int]:
+    """Raises BadUpdate unless the key is exactly what entry_key makes."""
+    text, _, client = key.partition("/")
+    try:
+        cid, number = CID.parse(text), int(client, 16)
+    except ValueError as error:
+        raise BadUpdate(f"bad key of an entry: {error}") from None
+    if number < 1 or entry_key(cid, number) != key:
+        raise BadUpdate("a key of an entry in another than its one form")
+    return cid, number
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One value set. `key` is None when it replaces an earlier entry of that client, whose key it keeps."""
+    """One value set. `cid` is None when it replaces an earlier entry of that client, and so keeps its key."""
 
-    key: str | None
+    cid: CID | None
     value: bytes
 
 
@@ -79,12 +97,12 @@ def _entry(reader: Reader, client: int, clock: int, max_value: int) -> Entry:
     info = reader.byte()
     if info & _TYPE != _ANY or info & _HAS_RIGHT or not info & _HAS_KEY:
         raise BadUpdate(f"content of kind {info:#04x}, which no pin is made of")
-    key = None if info & _HAS_LEFT else _key(reader)
+    cid = None if info & _HAS_LEFT else _cid(reader, client)
     if info & _HAS_LEFT:
         _check_replaced(reader, client, clock)
     if reader.integer() != 1 or reader.byte() != _BINARY:
         raise BadUpdate("an entry that is not one binary value")
-    return Entry(key, reader.block(max_value))
+    return Entry(cid, reader.block(max_value))
 
 
 def _check_replaced(reader: Reader, client: int, clock: int) -> None:
@@ -92,13 +110,16 @@ def _check_replaced(reader: Reader, client: int, clock: int) -> None:
         raise BadUpdate("an entry that replaces one of another author")
 
 
-def _key(reader: Reader) -> str:
+def _cid(reader: Reader, client: int) -> CID:
     if reader.integer() != 1 or reader.block(len(_ROOT_BYTES)) != _ROOT_BYTES:
         raise BadUpdate("an entry outside the pinset's map")
     try:
-        return reader.block(MAX_KEY_BYTES).decode()
+        cid, writer = read_key(reader.block(MAX_KEY_BYTES).decode())
     except UnicodeDecodeError:
         raise BadUpdate("a key that is not text") from None
+    if writer != client:
+        raise BadUpdate(f"the entry of {cid} is under another author's key")
+    return cid
 
 
 def _deletions(reader: Reader) -> tuple[Deletion, ...]:

@@ -1,0 +1,141 @@
+"""A member of a simulated cluster: started, killed, restored from any of its commits."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+
+from blockstore.cid import CID, DAG_PB
+from cluster.genesis import Genesis, found_cluster
+from cluster.invite import Invite
+from cluster.pin import Pin, PinOptions
+from cluster.replication import ReplicatedPinset, open_pinset
+from cluster.state import PinChange, Role
+from node.identity import Identity
+from support.cluster_network import SimNetwork
+from support.inline_database import Crashed, InlineDatabase
+
+SECRET = b"s" * 32
+
+
+def identity(number: int) -> Identity:
+    return Identity.from_seed(hashlib.sha256(b"member %d" % number).digest())
+
+
+def some_cid(number: int) -> CID:
+    return CID.v1(DAG_PB, b"\x12\x20" + hashlib.sha256(b"cid %d" % number).digest())
+
+
+def some_pin(number: int, name: str = "", **options: object) -> Pin:
+    return Pin(some_cid(number), PinOptions(name=name, replication_max=-1, **options), (), 1.0)  # type: ignore[arg-type]
+
+
+def some_genesis(bits: int = 3) -> Genesis:
+    return found_cluster("test", identity(0).peer_id, 1.0, bits)
+
+
+class PinsetMember:
+    """One node's key, database and clock over many lives."""
+
+    def __init__(
+        self, number: int, genesis: Genesis, network: SimNetwork, clock: Callable[[], float], keep: int = 40
+    ) -> None:
+        self.signer = identity(number)
+        self.peer = self.signer.peer_id
+        self.genesis = genesis
+        self.network = network
+        self.clock = clock
+        self.database = InlineDatabase(keep=keep)
+        self.changes: list[PinChange] = []
+        self.alive = False
+        self._invite: Invite | None = None
+        self._keep = keep
+        self._pinset: ReplicatedPinset | None = None
+        self._life: asyncio.Task[None] | None = None
+
+    @property
+    def pinset(self) -> ReplicatedPinset:
+        assert self._pinset is not None
+        return self._pinset
+
+    async def start(self, invite: Invite | None = None, batch_size: int = 1000) -> ReplicatedPinset:
+        self._invite = invite or self._invite  # a node keeps its token
+        opened: asyncio.Future[ReplicatedPinset] = asyncio.get_running_loop().create_future()
+        self._life = asyncio.create_task(self._live(opened, self._invite, batch_size))
+        self._pinset = await opened
+        self.alive = True
+        return self._pinset
+
+    async def stop(self) -> None:
+        assert self._life is not None
+        self.alive = False
+        self._life.cancel()
+        await asyncio.wait([self._life])
+        if not self._life.cancelled():
+            self._life.result()
+
+    async def kill(self, image: int = -1) -> None:
+        """End at once, with nothing written any more; the disk is as after that commit (-1 = the last)."""
+        self.database.failing = Crashed()
+        before = self.database.images[image]
+        await self.stop()
+        self.database.close()
+        self.database = InlineDatabase(before, self._keep)
+
+    async def rows(self) -> dict[CID, Pin]:
+        return {pin.cid: pin async for pin in self.pinset.pins()}
+
+    async def _live(
+        self, opened: asyncio.Future[ReplicatedPinset], invite: Invite | None, batch_size: int
+    ) -> None:
+        peer = self.network.attach(self.peer)
+        try:
+            async with open_pinset(
+                self.database,
+                self.genesis,
+                self.signer,
+                peer,
+                peer,
+                name=f"member {self.peer[-4:]}",
+                invite=invite,
+                batch_size=batch_size,
+                now=self.clock,
+            ) as pinset:
+                pinset.on_change(self.changes.append)
+                opened.set_result(pinset)
+                await asyncio.Event().wait()
+        except Crashed:
+            assert self.database.failing is not None
+        except Exception as error:
+            if opened.done():
+                raise
+            opened.set_exception(error)
+        finally:
+            self.network.detach(self.peer)
+
+
+async def grown_cluster(
+    size: int, network: SimNetwork, clock: Callable[[], float], bits: int = 3, role: Role = Role.TRUSTED
+) -> list[PinsetMember]:
+    """A founder and others that joined by invitation, all started and in agreement about who belongs."""
+    genesis = some_genesis(bits)
+    members = [PinsetMember(number, genesis, network, clock) for number in range(size)]
+    founder = await members[0].start()
+    for member in members[1:]:
+        await member.start(await founder.invite(SECRET, role))
+    await agree(members)
+    return members
+
+
+async def agree(members: list[PinsetMember], within: float = 600.0) -> None:
+    """Wait until all that live hold the same pins, deletions and member list. Raises TimeoutError."""
+    async with asyncio.timeout(within):
+        while not await agreed(members):  # noqa: ASYNC110 - no single event says that several nodes agree
+            await asyncio.sleep(1.0)
+
+
+async def agreed(members: list[PinsetMember]) -> bool:
+    living = [member.pinset for member in members if member.alive]
+    digests = {await pinset.digest() for pinset in living}
+    return len(digests) == 1 and len({pinset.members.digest() for pinset in living}) == 1
