@@ -59,6 +59,7 @@ class Connection:
         self.dialled = dialled
         self.tcp = tcp
         self.muxer = muxer
+        self.doubted = trio.Event()  # set: there is reason to ask at once whether the peer still lives
 
     @property
     def remote(self) -> str:

@@ -158,16 +158,23 @@ class Portal:
             raise
 
     @asynccontextmanager
-    async def running(self, name: str, program: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-        """Keep a trio program running for as long as the block lasts: when it ends, start it again."""
-        task = asyncio.create_task(self._keep_running(name, program), name=f"keep {name} running")
+    async def running(
+        self, name: str, program: Callable[[], Awaitable[None]], ended: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[None]:
+        """Keep a trio program running for as long as the block lasts: when it ends, start it again.
+
+        `ended` is called on the asyncio side each time that it has ended.
+        """
+        task = asyncio.create_task(self._keep_running(name, program, ended), name=f"keep {name} running")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _keep_running(self, name: str, program: Callable[[], Awaitable[None]]) -> None:
+    async def _keep_running(
+        self, name: str, program: Callable[[], Awaitable[None]], ended: Callable[[], None]
+    ) -> None:
         pause = _FIRST_PAUSE
         while True:
             started = self._loop.time()
@@ -176,6 +183,8 @@ class Portal:
                 _log.error("%s ended; starting it again", name)
             except Exception as error:  # noqa: BLE001  # a bug there must not end the node: said, restarted
                 _log.error("%s failed; starting it again: %r", name, error, exc_info=error)
+            finally:
+                ended()
             pause = _FIRST_PAUSE if self._loop.time() - started > _LONGEST_PAUSE else pause
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

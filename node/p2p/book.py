@@ -1,0 +1,104 @@
+"""Addresses of peers, kept over restarts. Hints: a lost or damaged file costs a look-up, never data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.p2p.address import parse
+from node.p2p.errors import BadAddress
+
+_MOST_PEERS = 1024
+_MOST_ADDRESSES = 8
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Entry:
+    addresses: list[str]  # without /p2p/; the one that worked last comes first
+    wanted: bool = False
+
+
+class AddressBook:
+    """Peer id -> addresses; those least recently heard of are forgotten first, wanted ones never."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._peers: OrderedDict[str, _Entry] = OrderedDict()
+        self._saved = ""
+        for peer, entry in _read(path).items():
+            self._peers[peer] = entry
+
+    def addresses(self, peer: str) -> tuple[str, ...]:
+        """With `/p2p/`, the best first."""
+        entry = self._peers.get(peer)
+        return tuple(f"{address}/p2p/{peer}" for address in entry.addresses) if entry else ()
+
+    def wanted(self) -> list[str]:
+        """Peers to stay connected to."""
+        return [peer for peer, entry in self._peers.items() if entry.wanted]
+
+    def want(self, peer: str, wanted: bool) -> None:
+        self._entry(peer).wanted = wanted
+
+    def learn(self, peer: str, addresses: Iterable[str], *, first: bool = False) -> None:
+        """Remember addresses (without `/p2p/`); `first` for one that has just worked."""
+        entry = self._entry(peer)
+        new = [address for address in addresses if first or address not in entry.addresses]
+        old = [address for address in entry.addresses if address not in new]
+        entry.addresses = (new + old if first else old + new)[:_MOST_ADDRESSES]
+
+    async def save(self) -> None:
+        """Write the file if something has changed. A full disk is logged: these are hints."""
+        text = json.dumps(
+            {peer: _as_json(entry) for peer, entry in self._peers.items() if entry.addresses}, indent=1
+        )
+        if self._path is not None and text != self._saved:
+            try:
+                await asyncio.to_thread(_write, self._path, text)
+                self._saved = text
+            except OSError as error:
+                _log.warning("addresses of peers could not be kept: %s", error)
+
+    def _entry(self, peer: str) -> _Entry:
+        entry = self._peers.setdefault(peer, _Entry([]))
+        self._peers.move_to_end(peer)
+        if len(self._peers) > _MOST_PEERS:
+            oldest = next((one for one, entry in self._peers.items() if not entry.wanted), peer)
+            del self._peers[oldest]
+        return entry
+
+
+def _as_json(entry: _Entry) -> dict[str, object]:
+    return {"addresses": entry.addresses, "wanted": entry.wanted}
+
+
+def _read(path: Path | None) -> dict[str, _Entry]:
+    if path is None or not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+        return {peer: _entry_of(peer, entry) for peer, entry in found.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, BadAddress) as error:
+        _log.warning("%s is damaged and not used: %r", path, error)
+        return {}
+
+
+def _entry_of(peer: str, entry: dict[str, object]) -> _Entry:
+    addresses = entry["addresses"]
+    if not isinstance(addresses, list):
+        raise TypeError("addresses")
+    checked = [str(parse(f"{address}/p2p/{peer}")).rpartition("/p2p/")[0] for address in addresses]
+    return _Entry(checked[:_MOST_ADDRESSES], entry.get("wanted") is True)
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(path.name + ".new")
+    draft.write_text(text)
+    os.replace(draft, path)

@@ -1,0 +1,141 @@
+"""Request and response between two peers, as messages: /pinfold/call/1.0.0.
+
+A frame is a kind (one byte), the caller's number for the call (varint), and for a request the method's
+name (varint length, UTF-8); the rest is the payload. Requests and responses of both sides share the
+kept-open message streams, so a call costs one message each way. Each side bounds the calls in flight: a
+caller waits, and one that does not is answered "busy".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Coroutine
+
+from bitswap.network import PeerUnreachable
+from blockstore import varint
+from cluster.ports import CallFailed, CallHandler, PeerOffline
+
+PROTOCOL = "/pinfold/call/1.0.0"
+MAX_PAYLOAD = 4 * 1024 * 1024
+MAX_FRAME = MAX_PAYLOAD + 1024  # with its head
+_MAX_METHOD = 256
+_MAX_REASON = 4096
+_CALLS_OUT = 64  # a caller's own limit a peer
+_CALLS_IN = 128  # what is served of one peer at once
+_REQUEST, _RESPONSE, _FAILURE = range(3)
+_log = logging.getLogger(__name__)
+
+Send = Callable[[str, bytes], Awaitable[object]]
+Spawn = Callable[[Coroutine[object, object, None]], object]
+
+
+class Calls:
+    """Calls of one network, both ways."""
+
+    def __init__(self, send: Send, spawn: Spawn) -> None:
+        self._send = send
+        self._spawn = spawn
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, dict[int, asyncio.Future[bytes]]] = defaultdict(dict)
+        self._limits: dict[str, asyncio.Semaphore] = {}
+        self._handlers: dict[str, CallHandler] = {}
+        self._serving: Counter[str] = Counter()
+
+    def serve(self, method: str, handler: CallHandler) -> None:
+        self._handlers[method] = handler
+
+    async def call(self, peer: str, method: str, request: bytes, timeout: float) -> bytes:
+        """Raises CallFailed, PeerOffline; ValueError for a request above 4 MiB."""
+        if len(request) > MAX_PAYLOAD:
+            raise ValueError(f"{method}: a request of {len(request)} bytes; the limit is {MAX_PAYLOAD}")
+        try:
+            async with asyncio.timeout(timeout), self._limits.setdefault(peer, asyncio.Semaphore(_CALLS_OUT)):
+                return await self._call(peer, method, request)
+        except TimeoutError:
+            raise PeerOffline(f"{peer} did not answer {method} within {timeout:g} s") from None
+        except PeerUnreachable as error:
+            raise PeerOffline(f"{method}: {error}") from error
+
+    async def _call(self, peer: str, method: str, request: bytes) -> bytes:
+        number, answer = next(self._numbers), asyncio.get_running_loop().create_future()
+        waiting = self._waiting[peer]
+        waiting[number] = answer
+        name = method.encode()
+        try:
+            await self._send(peer, _frame(_REQUEST, number, varint.encode(len(name)) + name + request))
+            return bytes(await answer)
+        finally:
+            del waiting[number]
+
+    async def on_message(self, peer: str, _protocol: str, message: bytes) -> None:
+        """A frame from that peer. A damaged one is dropped: the call it belonged to times out."""
+        try:
+            kind, (number, offset) = message[0], varint.decode(message, 1)
+            if kind == _REQUEST:
+                length, start = varint.decode(message, offset)
+                self._start(
+                    peer, number, message[start : start + min(length, _MAX_METHOD)], message[start + length :]
+                )
+            elif kind in (_RESPONSE, _FAILURE):
+                self._settle(peer, number, kind, message[offset:])
+        except (ValueError, IndexError) as error:
+            _log.debug("a damaged call frame from %s: %r", peer, error)
+
+    def peer_changed(self, peer: str, connected: bool) -> None:
+        """Nothing more will come from a peer that has gone."""
+        if connected:
+            return
+        for answer in self._waiting.pop(peer, {}).values():
+            if not answer.done():
+                answer.set_exception(PeerOffline(f"{peer} disconnected before it answered"))
+
+    def _settle(self, peer: str, number: int, kind: int, payload: bytes) -> None:
+        answer = self._waiting[peer].get(number) if peer in self._waiting else None
+        if answer is None or answer.done():
+            return  # timed out, cancelled, or never asked
+        if kind == _RESPONSE:
+            answer.set_result(payload)
+        else:
+            answer.set_exception(CallFailed(payload[:_MAX_REASON].decode(errors="replace")))
+
+    def _start(self, peer: str, number: int, method: bytes, request: bytes) -> None:
+        busy = self._serving[peer] >= _CALLS_IN
+        self._serving[peer] += 1
+        self._spawn(self._serve(peer, number, method.decode(), request, busy))
+
+    async def _serve(self, peer: str, number: int, method: str, request: bytes, busy: bool) -> None:
+        try:
+            frame = await self._answer(peer, number, method, request, busy)
+            await self._send(peer, frame)
+        except PeerUnreachable as error:
+            _log.debug("the answer to %s was lost: %s", method, error)
+        finally:
+            self._serving[peer] -= 1
+            if not self._serving[peer]:
+                del self._serving[peer]
+
+    async def _answer(self, peer: str, number: int, method: str, request: bytes, busy: bool) -> bytes:
+        handler = self._handlers.get(method)
+        if busy or handler is None:
+            reason = f"busy: {_CALLS_IN} calls are being served" if busy else f'no method "{method}" here'
+            return _failure(number, reason)
+        try:
+            response = await handler(peer, request)
+        except Exception as error:  # noqa: BLE001  # the contract of CallHandler: the caller gets the text
+            _log.debug("%s for %s failed", method, peer, exc_info=error)
+            return _failure(number, str(error) or type(error).__name__)
+        if len(response) > MAX_PAYLOAD:
+            _log.warning("%s for %s: a response of %d bytes is too large", method, peer, len(response))
+            return _failure(number, f"the response has {len(response)} bytes; the limit is {MAX_PAYLOAD}")
+        return _frame(_RESPONSE, number, response)
+
+
+def _frame(kind: int, number: int, rest: bytes) -> bytes:
+    return bytes([kind]) + varint.encode(number) + rest
+
+
+def _failure(number: int, reason: str) -> bytes:
+    return _frame(_FAILURE, number, reason.encode()[:_MAX_REASON])

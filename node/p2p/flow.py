@@ -1,0 +1,84 @@
+"""What may be under way between us and one peer: bytes on their way out, messages on their way in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+_log = logging.getLogger(__name__)
+
+
+class Budget:
+    """Bytes that may be in flight at once. First come, first served; a larger message goes alone."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._used = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def hold(self, size: int) -> AsyncIterator[None]:
+        """Wait for room, and keep it for the length of the block."""
+        if self._waiting or not self._fits(size):
+            await self._queue(size)
+        else:
+            self._used += size
+        try:
+            yield
+        finally:
+            self._used -= size
+            self._admit()
+
+    async def _queue(self, size: int) -> None:
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, place))
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._used -= size  # admitted and cancelled in the same moment
+            self._admit()
+            raise
+
+    def _fits(self, size: int) -> bool:
+        return not self._used or self._used + size <= self._most
+
+    def _admit(self) -> None:
+        while self._waiting and (self._waiting[0][1].cancelled() or self._fits(self._waiting[0][0])):
+            size, place = self._waiting.popleft()
+            if not place.cancelled():
+                self._used += size
+                place.set_result(None)
+
+
+class Inbox:
+    """Messages of one peer for one handler: handled one after the other, in order.
+
+    It is as long as the trio side's allowance for that peer lets it become. An exception of the handler
+    concerns that message only, and is logged: a peer must not be able to end the node by what it sends.
+    """
+
+    def __init__(self, name: str, spawn: Callable[[Coroutine[object, object, None]], object]) -> None:
+        self._name = name
+        self._spawn = spawn
+        self._jobs: deque[Callable[[], Coroutine[object, object, None]]] = deque()
+        self._busy = False
+
+    def put(self, job: Callable[[], Coroutine[object, object, None]]) -> None:
+        self._jobs.append(job)
+        if not self._busy:
+            self._busy = True
+            self._spawn(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self._jobs:
+                try:
+                    await self._jobs.popleft()()
+                except Exception:  # noqa: BLE001  # see above
+                    _log.exception("handling a message failed: %s", self._name)
+        finally:
+            self._busy = False

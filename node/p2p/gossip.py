@@ -1,0 +1,230 @@
+"""Gossip among the members: py-libp2p's gossipsub over our host, every setting explicit.
+
+Its defaults would lose most of what we say: a heartbeat every two minutes, ten messages a second, meshes
+that refuse peers of one address range. It calls a host of its own kind; `_Facade` is that, as far as it
+is called. When it fails it is started again; what was lost meanwhile is what gossip may lose.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+from libp2p.abc import IHost, INetConn, INetwork, INotifee
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.keys import PrivateKey, PublicKey
+from libp2p.custom_types import TProtocol
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.stream.exceptions import StreamClosed
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStore
+from libp2p.pubsub.gossipsub import GossipSub
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.tools.anyio_service import background_trio_service
+from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
+
+from node.p2p.connection import Stream
+from node.p2p.errors import NetworkError
+from node.p2p.guard import guarded
+from node.p2p.host import Host
+
+MAX_GOSSIP = 512 * 1024  # bytes a message; py-libp2p silently loses what is above 1 MiB
+_MAX_RPC = 1024 * 1024
+_PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0")
+_RESTART = 1.0  # seconds
+_log = logging.getLogger(__name__)
+
+Deliver = Callable[[str, str, bytes], None]
+"""(topic, author, message), on the trio thread."""
+
+
+class Gossiper:
+    """Topics of one host. `run` is its life; survives the failures of the library below."""
+
+    def __init__(self, host: Host, deliver: Deliver) -> None:
+        self._host = host
+        self._deliver = deliver
+        self._topics: set[str] = set()
+        self._pubsub: Pubsub | None = None
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self) -> None:
+        while True:
+            await guarded("gossip", self._run_once)
+            await trio.sleep(_RESTART)
+
+    def subscribe(self, topic: str) -> None:
+        if topic not in self._topics:
+            self._topics.add(topic)
+            if self._pubsub is not None and self._nursery is not None:
+                self._nursery.start_soon(self._listen, self._pubsub, topic)
+
+    async def publish(self, topic: str, message: bytes) -> None:
+        """Best effort: while gossip is being restarted, nothing is sent."""
+        if self._pubsub is not None:
+            await self._pubsub.publish(topic, message)
+
+    async def _run_once(self) -> None:
+        facade = _Facade(self._host)
+        router = GossipSub(
+            [TProtocol(protocol) for protocol in _PROTOCOLS],
+            degree=6,
+            degree_low=4,
+            degree_high=12,
+            heartbeat_interval=1,
+            do_px=False,
+            adaptive_gossip_enabled=False,
+            spam_protection_enabled=False,  # members are authenticated; what they send is bounded by size
+            eclipse_protection_enabled=False,  # members may well share an address
+            max_pending_messages_per_peer=1000,
+        )
+        pubsub = Pubsub(_as_host(facade), router, strict_signing=True, max_inbound_rpc_size=_MAX_RPC)
+        async with background_trio_service(pubsub), background_trio_service(router):
+            await pubsub.wait_until_ready()
+            try:
+                async with trio.open_nursery() as self._nursery:
+                    self._pubsub = pubsub
+                    for topic in self._topics:
+                        self._nursery.start_soon(self._listen, pubsub, topic)
+                    await facade.run()
+            finally:
+                self._pubsub = self._nursery = None
+                facade.close()
+
+    async def _listen(self, pubsub: Pubsub, topic: str) -> None:
+        subscription = await pubsub.subscribe(topic)
+        while True:
+            message = await subscription.get()
+            author = str(ID(message.from_id))
+            if author != self._host.identity.peer_id:
+                self._deliver(topic, author, message.data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """What stands for a muxed connection: gossipsub reads the peer's id from it."""
+
+    peer_id: ID
+    is_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    muxed_conn: _Peer
+
+
+class _Facade:
+    """Our host as gossipsub wants to see it: of `IHost` and `INetwork`, what it calls."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._pair = create_new_key_pair(host.identity.seed)
+        self._id = ID.from_pubkey(self._pair.public_key)
+        self._peerstore = PeerStore()
+        self._peerstore.add_key_pair(self._id, self._pair)
+        self._notifees: list[INotifee] = []
+        self._changes, self._changed = trio.open_memory_channel[tuple[str, bool]](10_000)
+        host.watchers.append(self._note)
+
+    async def run(self) -> None:
+        """Tell gossipsub who comes and goes, in order."""
+        for peer in list(self._host.connections):
+            self._note(peer, True)
+        async for peer, connected in self._changed:
+            connection = _Connection(_Peer(ID.from_base58(peer), not connected))
+            for notifee in self._notifees:
+                tell = notifee.connected if connected else notifee.disconnected
+                await tell(_as_network(self), _as_connection(connection))
+
+    def close(self) -> None:
+        self._host.watchers.remove(self._note)
+
+    def _note(self, peer: str, connected: bool) -> None:
+        try:
+            self._changes.send_nowait((peer, connected))
+        except trio.WouldBlock:
+            _log.warning(
+                "gossip is behind: it does not hear that %s %s", peer, "came" if connected else "left"
+            )
+
+    def get_id(self) -> ID:
+        return self._id
+
+    def get_private_key(self) -> PrivateKey:
+        return self._pair.private_key
+
+    def get_public_key(self) -> PublicKey:
+        return self._pair.public_key
+
+    def get_peerstore(self) -> PeerStore:
+        return self._peerstore
+
+    def get_addrs(self) -> list[Multiaddr]:
+        return [Multiaddr(address) for address in self._host.addresses]
+
+    def get_network(self) -> _Facade:
+        return self
+
+    def register_notifee(self, notifee: INotifee) -> None:
+        self._notifees.append(notifee)
+
+    def get_connections(self, peer: ID) -> list[_Connection]:
+        return [_Connection(_Peer(peer)) for _ in self._host.connections.get(str(peer), ())]
+
+    def set_stream_handler(self, protocol: str, handler: Callable[[_Stream], Awaitable[None]]) -> None:
+        async def handle(stream: Stream) -> None:
+            await handler(_Stream(stream))
+
+        self._host.serve([protocol], handle)
+
+    async def new_stream(self, peer: ID, protocols: Sequence[str]) -> _Stream:
+        try:
+            return _Stream(await self._host.open_stream(str(peer), list(protocols)))
+        except NetworkError as error:
+            raise SwarmException(str(error)) from error
+
+
+class _Stream:
+    """Our stream as gossipsub wants to see it: of `INetStream`, what it calls."""
+
+    metric_send_channel = None
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.muxed_conn = _Peer(ID.from_base58(stream.peer))
+
+    def get_protocol(self) -> TProtocol:
+        return TProtocol(self._stream.protocol)
+
+    async def read(self, n: int | None = None) -> bytes:
+        try:
+            return await self._stream.pipe.read(n)
+        except NetworkError as error:
+            raise StreamClosed(str(error)) from error
+
+    async def write(self, data: bytes) -> None:
+        try:
+            await self._stream.pipe.write(data)
+        except NetworkError as error:
+            raise StreamClosed(str(error)) from error
+
+    async def close(self) -> None:
+        await self._stream.pipe.close()
+
+    async def reset(self) -> None:
+        await self._stream.pipe.reset()
+
+
+# The abstract classes of py-libp2p have dozens of methods that gossipsub never calls.
+def _as_host(facade: _Facade) -> IHost:
+    return facade  # type: ignore[return-value]  # see above
+
+
+def _as_network(facade: _Facade) -> INetwork:
+    return facade  # type: ignore[return-value]  # see above
+
+
+def _as_connection(connection: _Connection) -> INetConn:
+    return connection  # type: ignore[return-value]  # see above

@@ -1,0 +1,369 @@
+"""One libp2p network as the rest of the node sees it: peers by name, messages, gossip, calls.
+
+`Libp2pNetwork` lives on the asyncio loop and satisfies `bitswap/network.py` and `cluster/ports.py`.
+Behind the portal a `Host` does the work; when that dies it is replaced, its peers are reported gone, and
+those that are wanted are dialled again. Everything that must survive such a death is here: the listening
+sockets, who serves what, what is subscribed to, which peers are wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from bitswap.network import MessageHandler, PeerHandler, PeerUnreachable
+from cluster.ports import CallHandler, GossipHandler, PeerOffline
+from node.identity import Identity
+from node.p2p import address, calls, liveness
+from node.p2p.calls import Calls
+from node.p2p.connection import Stream
+from node.p2p.errors import BadAddress, NetworkError, PortInUse
+from node.p2p.flow import Budget, Inbox
+from node.p2p.gossip import MAX_GOSSIP, Gossiper
+from node.p2p.host import Host
+from node.p2p.identify import PeerDescription
+from node.p2p.mdns import open_mdns
+from node.p2p.messages import MAX_MESSAGE, Allowance, Outgoing, read_messages
+from node.p2p.portal import Portal, PortalClosed
+from node.p2p.reach import Reach
+from node.p2p.settings import NetworkSettings
+
+__all__ = ["BadAddress", "Libp2pNetwork", "NetworkSettings", "PortInUse", "open_network"]
+
+T = TypeVar("T")
+_IN_FLIGHT = 4 * 1024 * 1024  # bytes of messages on their way to one peer
+_GOSSIP_WAITING = 1024  # messages of a topic that wait for its handler; more are dropped
+_log = logging.getLogger(__name__)
+
+
+class Libp2pNetwork:
+    """A peer is the text of its peer id. Made by `open_network`."""
+
+    def __init__(
+        self, portal: Portal, identity: Identity, settings: NetworkSettings, sockets: Sequence[socket.socket]
+    ) -> None:
+        self._portal = portal
+        self._identity = identity
+        self._settings = settings
+        self._sockets = sockets
+        self._listening = address.listening(sockets, identity.peer_id)
+        self._reach = Reach(self._dial, settings.peer_file, self._spawn)
+        self._calls = Calls(self._send_call, self._spawn)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ready = asyncio.Event()
+        self._peers: set[str] = set()
+        self._peer_handlers: list[PeerHandler] = [self._reach.peer_changed, self._calls.peer_changed]
+        self._descriptions: dict[str, PeerDescription] = {}
+        self._services: list[_Service] = []
+        self._inboxes: dict[tuple[str, _Service], Inbox] = {}
+        self._budgets: dict[str, Budget] = {}
+        self._topics: dict[str, asyncio.Queue[tuple[str, bytes]]] = {}
+        self._host: Host | None = None  # these two are for the trio side only
+        self._gossiper: Gossiper | None = None
+        self._serve(_Service((calls.PROTOCOL,), self._calls.on_message, calls.MAX_FRAME))
+
+    @property
+    def self_id(self) -> str:
+        return self._identity.peer_id
+
+    def addresses(self, peer: str | None = None) -> tuple[str, ...]:
+        """Multiaddresses with `/p2p/`: of a peer as far as known, or the ones this node listens on."""
+        if peer is None or peer == self.self_id:
+            return self._listening
+        return self._reach.addresses(peer)
+
+    def peers(self) -> frozenset[str]:
+        return frozenset(self._peers)
+
+    def on_peer_change(self, handler: PeerHandler) -> None:
+        self._peer_handlers.append(handler)
+
+    def describe(self, peer: str) -> PeerDescription | None:
+        """What a connected peer says of itself, once it has said it."""
+        return self._descriptions.get(peer)
+
+    async def connect(self, address_text: str) -> str:
+        """Dial a multiaddress with `/p2p/` and stay connected to that peer; its id.
+
+        Raises BadAddress, PeerOffline. A peer that cannot be reached now is not kept trying for.
+        """
+        target = address.parse(address_text)
+        if target.peer is None or target.peer == self.self_id:
+            raise BadAddress(f'"{address_text}" must end in /p2p/ and the id of another peer')
+        await self._reach.connect(target.peer, str(target))
+        return target.peer
+
+    async def disconnect(self, peer: str) -> None:
+        """Hang up and do not dial again. The peer itself may."""
+        self._reach.forget(peer)
+        with contextlib.suppress(PortalClosed, NetworkError):
+            await self._on_host(lambda host: host.hang_up(peer))
+
+    async def ping(self, peer: str) -> float:
+        """A round trip to a connected peer, in seconds. Raises PeerOffline."""
+
+        async def ping(host: Host) -> float:
+            stream = await host.open_stream(peer, [liveness.PROTOCOL])
+            try:
+                return await liveness.ping(stream)
+            finally:
+                await stream.pipe.reset()
+
+        try:
+            return await self._on_host(ping)
+        except (NetworkError, PortalClosed) as error:
+            raise PeerOffline(str(error)) from error
+
+    async def send(self, peer: str, protocols: Sequence[str], message: bytes) -> str:
+        """See `bitswap.network.MessageNetwork`. Raises PeerUnreachable; ValueError above 4 MiB."""
+        if len(message) > MAX_MESSAGE:
+            raise ValueError(f"a message of {len(message)} bytes; the limit is {MAX_MESSAGE}")
+        return await self._send(peer, tuple(protocols), message)
+
+    def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
+        self._serve(_Service(tuple(protocols), handler, MAX_MESSAGE))
+
+    async def publish(self, topic: str, message: bytes) -> None:
+        """Best effort. Raises ValueError above 512 KiB."""
+        if len(message) > MAX_GOSSIP:
+            raise ValueError(f"a gossip message of {len(message)} bytes; the limit is {MAX_GOSSIP}")
+
+        async def publish() -> None:
+            if self._gossiper is not None:
+                await self._gossiper.publish(topic, message)
+
+        with contextlib.suppress(PortalClosed):
+            await self._portal.to_trio(publish)
+
+    def subscribe(self, topic: str, handler: GossipHandler) -> None:
+        """Hear what other members publish; one handler a topic. Our own messages do not come back."""
+        self._topics[topic] = queue = asyncio.Queue[tuple[str, bytes]](_GOSSIP_WAITING)
+        self._spawn(_hear(topic, queue, handler))
+
+        def subscribe() -> None:
+            if self._gossiper is not None:
+                self._gossiper.subscribe(topic)
+
+        with contextlib.suppress(PortalClosed):
+            self._portal.post(subscribe)
+
+    async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
+        return await self._calls.call(peer, method, request, timeout)
+
+    def serve(self, method: str, handler: CallHandler) -> None:
+        self._calls.serve(method, handler)
+
+    async def _send(self, peer: str, protocols: tuple[str, ...], message: bytes) -> str:
+        if peer not in self._peers:
+            await self._reach.reach(peer)
+        result: asyncio.Future[str | NetworkError] = asyncio.get_running_loop().create_future()
+        outgoing = Outgoing(peer, protocols, message, lambda end: self._portal.reply(_resolve, result, end))
+        budget = self._budgets.setdefault(peer, Budget(_IN_FLIGHT))
+        async with budget.hold(len(message)):
+            try:
+                self._portal.post(self._post, outgoing)
+                settled = await self._portal.wait(result)
+            except PortalClosed as error:
+                raise PeerUnreachable(f"{peer}: {error}") from error
+            except asyncio.CancelledError:
+                outgoing.withdrawn = True
+                raise
+        if isinstance(settled, NetworkError):
+            raise PeerUnreachable(f"{peer}: {settled}") from settled
+        return settled
+
+    async def _send_call(self, peer: str, frame: bytes) -> None:
+        await self._send(peer, (calls.PROTOCOL,), frame)
+
+    def _serve(self, service: _Service) -> None:
+        self._services.append(service)
+
+        def serve() -> None:
+            if self._host is not None:
+                self._host.serve(service.protocols, partial(self._read, self._host, service))
+
+        with contextlib.suppress(PortalClosed):
+            self._portal.post(serve)
+
+    async def _dial(self, peer: str, addresses: Sequence[str]) -> str | None:
+        """The address that answered; None when the peer was connected already. Raises PeerOffline."""
+        try:
+            return await self._on_host(lambda host: host.dial(peer, addresses))
+        except (NetworkError, PortalClosed) as error:
+            raise PeerOffline(f"{peer} cannot be reached: {error}") from error
+
+    async def _on_host(self, work: Callable[[Host], Awaitable[T]]) -> T:
+        async def run() -> T:
+            if self._host is None:
+                raise NetworkError(f"the {self._settings.name} network is being restarted")
+            return await work(self._host)
+
+        return await self._portal.to_trio(run)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a task of the %s network failed: %r", self._settings.name, error, exc_info=error)
+
+    async def _close(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._reach.save()
+
+    # What follows is called on the loop, by way of `Portal.reply`.
+
+    def _peer_changed(self, peer: str, connected: bool) -> None:
+        if (peer in self._peers) == connected:
+            return
+        if connected:
+            self._peers.add(peer)
+        else:
+            self._peers.discard(peer)
+            self._descriptions.pop(peer, None)
+            self._budgets.pop(peer, None)
+            for key in [key for key in self._inboxes if key[0] == peer]:
+                del self._inboxes[key]  # what it holds is still handled
+        for handler in self._peer_handlers:
+            try:
+                handler(peer, connected)
+            except Exception:  # noqa: BLE001  # one hearer's bug must not keep the news from the others
+                _log.exception("a handler of peers coming and going failed")
+
+    def _peer_described(self, peer: str, description: PeerDescription) -> None:
+        if peer in self._peers:
+            self._descriptions[peer] = description
+            self._reach.learn(peer, description.addresses)
+
+    def _received(
+        self, service: _Service, peer: str, protocol: str, message: bytes, allowance: Allowance
+    ) -> None:
+        inbox = self._inboxes.get((peer, service))
+        if inbox is None:
+            inbox = self._inboxes[peer, service] = Inbox(f"{protocol} from {peer}", self._spawn)
+        inbox.put(partial(self._handle, service, peer, protocol, message, allowance))
+
+    async def _handle(
+        self, service: _Service, peer: str, protocol: str, message: bytes, allowance: Allowance
+    ) -> None:
+        try:
+            await service.handler(peer, protocol, message)
+        finally:
+            with contextlib.suppress(PortalClosed):
+                self._portal.post(allowance.give, len(message))
+
+    def _heard(self, topic: str, author: str, message: bytes) -> None:
+        try:
+            self._topics[topic].put_nowait((author, message))
+        except asyncio.QueueFull:
+            _log.debug("gossip on %s comes faster than it is handled; a message was dropped", topic)
+
+    def _host_ended(self) -> None:
+        for peer in list(self._peers):
+            self._peer_changed(peer, False)
+
+    # What follows runs on the trio thread.
+
+    async def run(self) -> None:
+        """The trio program: one host, from its start to its death."""
+        host = Host(self._identity, self._settings, self._sockets, self)
+        gossiper = Gossiper(host, self._gossiped) if self._settings.gossip else None
+
+        def started() -> None:
+            self._host, self._gossiper = host, gossiper
+            for service in tuple(self._services):
+                host.serve(service.protocols, partial(self._read, host, service))
+            if gossiper is not None:
+                for topic in tuple(self._topics):
+                    gossiper.subscribe(topic)
+                host.start("gossip", gossiper.run)
+            self._portal.reply(self._ready.set)
+
+        try:
+            await host.run(started)
+        finally:
+            self._host = self._gossiper = None
+
+    def peer_changed(self, peer: str, connected: bool) -> None:
+        self._portal.reply(self._peer_changed, peer, connected)
+
+    def peer_described(self, peer: str, description: PeerDescription) -> None:
+        self._portal.reply(self._peer_described, peer, description)
+
+    def _gossiped(self, topic: str, author: str, message: bytes) -> None:
+        self._portal.reply(self._heard, topic, author, message)
+
+    def _post(self, outgoing: Outgoing) -> None:
+        if self._host is None:
+            outgoing.settled(NetworkError("the network is being restarted"))
+        else:
+            self._host.post(outgoing)
+
+    async def _read(self, host: Host, service: _Service, stream: Stream) -> None:
+        allowance = host.allowance(stream.peer, service)
+
+        def deliver(message: bytes) -> None:
+            self._portal.reply(self._received, service, stream.peer, stream.protocol, message, allowance)
+
+        await read_messages(stream, service.longest, allowance, deliver)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Service:
+    """Protocols, who handles their messages, and the longest message in bytes."""
+
+    protocols: tuple[str, ...]
+    handler: MessageHandler
+    longest: int
+
+
+def _resolve(result: asyncio.Future[T], value: T) -> None:
+    if not result.done():
+        result.set_result(value)
+
+
+async def _hear(topic: str, queue: asyncio.Queue[tuple[str, bytes]], handler: GossipHandler) -> None:
+    while True:
+        author, message = await queue.get()
+        try:
+            await handler(author, message)
+        except Exception:  # noqa: BLE001  # a peer must not be able to end the node by what it sends
+            _log.exception("handling gossip on %s failed", topic)
+
+
+@asynccontextmanager
+async def open_network(
+    portal: Portal, identity: Identity, settings: NetworkSettings
+) -> AsyncIterator[Libp2pNetwork]:
+    """A network that listens, and keeps what it was told to keep connected.
+
+    Raises PortInUse, BadAddress. Leaving closes every connection.
+    """
+    async with AsyncExitStack() as stack:
+        sockets = [
+            stack.enter_context(address.bind(address.parse(text), settings.port_setting))
+            for text in settings.listen
+        ]
+        network = Libp2pNetwork(portal, identity, settings, sockets)
+        stack.push_async_callback(network._close)
+        await stack.enter_async_context(portal.running(settings.name, network.run, network._host_ended))
+        await network._ready.wait()
+        network._reach.keep(settings.keep)
+        if settings.mdns:
+            await stack.enter_async_context(open_mdns(network, settings))
+        yield network
