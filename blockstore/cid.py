@@ -55,6 +55,8 @@ class CID:
         """From binary form, whole. Raises BadCid."""
         if len(data) == 36 and data[:4] in _COMMON_PREFIXES:
             return cls(1, data[1], data[2:])  # nearly every link there is: several times faster than parsing
+        if len(data) == 34 and data[:2] == b"\x12\x20":
+            return cls(0, DAG_PB, data)
         cid, end = cls.decode_prefix(data)
         if end != len(data):
             raise BadCid(f"{len(data) - end} bytes behind the CID")
@@ -66,8 +68,8 @@ class CID:
         try:
             if bytes(data[offset : offset + 2]) == b"\x12\x20":
                 return cls.v0(bytes(data[offset : offset + 34])), offset + 34
-            version, position = varint.decode(data, offset)
-            codec, position = varint.decode(data, position)
+            version, position = varint.decode_shortest(data, offset)
+            codec, position = varint.decode_shortest(data, position)
             if version != 1:
                 raise BadCid(f"CID version {version} is unknown")
             end = _multihash_end(data, position)
@@ -128,8 +130,8 @@ def _text(data: bytes) -> str:
 
 
 def _multihash_end(data: bytes | memoryview, start: int) -> int:
-    code, position = varint.decode(data, start)
-    length, position = varint.decode(data, position)
+    code, position = varint.decode_shortest(data, start)
+    length, position = varint.decode_shortest(data, position)
     if length > _MAX_DIGEST_BYTES:
         raise BadCid(f"digest of {length} bytes is above {_MAX_DIGEST_BYTES}")
     if code == SHA2_256 and length > 32:

@@ -20,6 +20,8 @@ def decode(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, 
 
     Raises ValueError when the bytes end inside it or it is longer than 64 bits.
     """
+    if offset < len(data) and data[offset] < 0x80:  # most there are
+        return data[offset], offset + 1
     value = shift = 0
     for position in range(offset, min(offset + _MAX_BYTES, len(data))):
         byte = data[position]
@@ -30,3 +32,11 @@ def decode(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, 
             return value, position + 1
         shift += 7
     raise ValueError("varint is truncated or too long")
+
+
+def decode_shortest(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, int]:
+    """As `decode`, but only what multiformats allow: the shortest form, of 63 bits. Raises ValueError."""
+    value, end = decode(data, offset)
+    if (data[end - 1] == 0 and end - offset > 1) or value >> 63:
+        raise ValueError("varint is not in its shortest form, or above 63 bits")
+    return value, end

@@ -1,0 +1,66 @@
+"""An exchange over blocks that lie elsewhere: another store, which may be slow or lack some."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound
+
+
+class RemoteBlocks:
+    """Serves `blocks`. While `held`, a fetch waits; `asked`, `running` and `announced` tell what happened."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = {block.cid: block for block in blocks}
+        self.asked: list[CID] = []
+        self.hints: list[tuple[str, ...]] = []
+        self.announced: list[CID] = []
+        self.running = 0
+        self.most_running = 0
+        self.withdrawn = 0
+        self.released = asyncio.Event()
+        self.released.set()
+        self.changed = asyncio.Condition()
+
+    def hold(self) -> None:
+        self.released.clear()
+
+    def forget(self, cid: CID) -> None:
+        del self._blocks[cid]
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        self.asked.append(cid)
+        self.hints.append(tuple(hints))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        await self._tell()
+        try:
+            if cid in self._blocks:
+                await self.released.wait()
+            await asyncio.sleep(0)
+            return self._blocks[cid]
+        except KeyError:
+            raise BlockNotFound(cid, "the other store has not got it") from None
+        except asyncio.CancelledError:
+            self.withdrawn += 1
+            raise
+        finally:
+            self.running -= 1
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        self.announced += cids
+
+    def session(self, root: CID) -> RemoteBlocks:
+        return self
+
+    async def until_running(self, count: int) -> None:
+        """Wait until that many fetches are out at once."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.running >= count)
+
+    async def _tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
