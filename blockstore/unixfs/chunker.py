@@ -12,7 +12,7 @@ from typing import Protocol
 from blockstore.errors import BadImportOption
 
 MAX_CHUNK_BYTES = 2 * 1024 * 1024 - 256  # what Kubo accepts: a block of 2 MiB, less its framing
-_DEFAULT_RABIN_AVERAGE = 262144
+_DEFAULT_BYTES = 262144
 _READ_BYTES = 1024 * 1024
 
 
@@ -77,6 +77,8 @@ def chunker_factory(spec: str) -> Callable[[], Chunker]:
         return lambda: FixedChunker(size)
     if name == "rabin":
         return _rabin_factory(spec, rest)
+    if spec == "default":
+        return lambda: FixedChunker(_DEFAULT_BYTES)
     if spec == "buzhash":
         from blockstore.unixfs.buzhash import BuzhashChunker
 
@@ -96,7 +98,7 @@ def _rabin_factory(spec: str, rest: str) -> Callable[[], Chunker]:
             for label, text in zip(("min", "avg", "max"), texts, strict=True)
         )
     elif len(texts) <= 1:
-        average = _bounded(spec, texts[0]) if texts else _DEFAULT_RABIN_AVERAGE
+        average = _bounded(spec, texts[0]) if texts else _DEFAULT_BYTES
         low, high = average // 3, average + average // 2
     else:
         raise BadImportOption(f'chunker "{spec}": write rabin, rabin-AVG or rabin-MIN-AVG-MAX')

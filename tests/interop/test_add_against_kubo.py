@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.kubo import peer_command
 from support.random_tree import RandomTree
 
 from blockstore.errors import BlockstoreError
@@ -19,8 +20,6 @@ from blockstore.unixfs.local import WalkRules, walk_local
 from blockstore.unixfs.query import from_query
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
-
-KUBO = Path(os.environ.get("PINFOLD_PEERS", Path.home() / ".cache" / "pinfold-peers")) / "bin" / "ipfs"
 
 # Seeds that once showed a difference stay here; the others are a fixed sample, more with ADD_SEEDS=N.
 FAILED_ONCE: tuple[int, ...] = ()
@@ -60,11 +59,12 @@ class KuboRepo:
 
     def __init__(self, folder: Path) -> None:
         self.env = {**os.environ, "IPFS_PATH": str(folder), "IPFS_TELEMETRY": "off"}
+        self._command = peer_command("ipfs")
         self._config = folder / "config"
         self.run("init", "-e")
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run([KUBO, *arguments], env=self.env, capture_output=True, check=False)
+        return subprocess.run([self._command, *arguments], env=self.env, capture_output=True, check=False)
 
     def configure(self, settings: dict[str, object]) -> None:
         config = json.loads(self._config.read_text())
@@ -83,8 +83,6 @@ class KuboRepo:
 
 @pytest.fixture(scope="module")
 def kubo(tmp_path_factory: pytest.TempPathFactory) -> KuboRepo:
-    if not KUBO.exists():
-        pytest.fail(f"no Kubo at {KUBO}: run `make interop`, which installs it")
     return KuboRepo(tmp_path_factory.mktemp("kubo") / "repo")
 
 
