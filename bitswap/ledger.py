@@ -92,12 +92,14 @@ class Ledger:
         return self._wants.keys() & multihashes.keys()
 
     def on_entries(self, entries: Sequence[Entry], full: bool) -> list[CID]:
-        """A wantlist or a change to one. Returns what to look up in the store."""
+        """A wantlist or a change to one; the last word on a block counts. Returns what to look up in the store."""
+        last = {entry.cid.multihash: entry for entry in entries}
         if full:
-            named = {entry.cid.multihash for entry in entries}
-            self._forget(key for key in tuple(self._wants) if key not in named)
-        self._forget(entry.cid.multihash for entry in entries if entry.cancel)
-        new = sorted((entry for entry in entries if not entry.cancel), key=lambda entry: -entry.priority)
+            self._forget(key for key in tuple(self._wants) if key not in last)
+        self._forget(key for key, entry in last.items() if entry.cancel)
+        new = sorted(
+            (entry for entry in last.values() if not entry.cancel), key=lambda entry: -entry.priority
+        )
         fresh = [entry.cid for entry in new if self._note(entry)]
         self._shed(len(self._wants) - self.most)
         return [cid for cid in fresh if cid.multihash in self._wants]

@@ -111,7 +111,7 @@ class SimNode:
 
 
 class SimNetwork:
-    """Nodes by name. `latency`: bounds in seconds. `loss`: chance that a connection breaks as a message is sent.
+    """Nodes by name. `latency`: bounds in seconds. `loss`: chance a message that the connection breaks.
 
     `dials`: whether sending to a node that is not connected connects it.
     """
