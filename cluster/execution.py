@@ -28,6 +28,9 @@ MAX_HINTS = 32
 MAX_REASON = 500
 """Characters of a reason that are kept and told to other members."""
 
+FIRST_PATIENCE = 30.0
+"""Seconds a first attempt waits for its first block; later ones have the whole `pin_timeout`."""
+
 log = logging.getLogger(__name__)
 
 Holds = Callable[[str, CID], Awaitable[bool]]
@@ -74,7 +77,10 @@ class Executor:
             return True
         (attempt,) = await self._attempts.get_many([operation.cid])
         try:
-            await (self._walk(operation, pin) if held and pin else self._release(operation.cid, pin))
+            if held and pin is not None:
+                await self._walk(operation, pin, self._patience(attempt))
+            else:
+                await self._release(operation.cid, pin)
         except PinFailed as error:
             await self._failed(operation, attempt, str(error))
             return False
@@ -82,10 +88,11 @@ class Executor:
             await self._attempts.remove(operation.cid)
         return True
 
-    async def _walk(self, operation: Operation, pin: Pin) -> None:
+    async def _walk(self, operation: Operation, pin: Pin, patience: float) -> None:
+        """`patience` is the time for the first progress; after that it is the setting."""
         timeout = self._settings.pin_timeout
         try:
-            async with asyncio.timeout(timeout) as deadline:
+            async with asyncio.timeout(patience) as deadline:
                 await self._pins.pin(
                     pin.cid,
                     recursive=pin.options.mode is PinMode.RECURSIVE,
@@ -93,7 +100,12 @@ class Executor:
                     progress=_extending(operation, deadline, timeout),
                 )
         except TimeoutError:
-            raise PinFailed(_stalled(operation.progress, timeout)) from None
+            raise PinFailed(_stalled(operation.progress, patience, timeout)) from None
+
+    def _patience(self, attempt: Attempt | None) -> float:
+        """Short for a first attempt: many hopeless pins at once must not hold up those behind them."""
+        longest = self._settings.pin_timeout
+        return longest if attempt is not None else min(longest, FIRST_PATIENCE)
 
     def _hints(self, pin: Pin) -> list[str]:
         """Origins, then members: those that are to hold it and are connected first."""
@@ -103,22 +115,16 @@ class Executor:
         return [*pin.options.origins, *others][:MAX_HINTS]
 
     async def _release(self, cid: CID, pin: Pin | None) -> None:
-        if await self._pins.get(cid) is None:
-            return
-        if pin is not None:
-            await self._check_handed_over(pin)
-        await self._pins.unpin(cid)
+        """Forget it, unless it was moved and is still needed here: then the next pass asks again."""
+        if await self._pins.get(cid) is not None and (pin is None or await self._is_handed_over(pin)):
+            await self._pins.unpin(cid)
 
-    async def _check_handed_over(self, pin: Pin) -> None:
-        """A pin that was moved stays here until as many of its new holders have it as it asks for."""
+    async def _is_handed_over(self, pin: Pin) -> bool:
+        """Whether as many of a moved pin's new holders have it as it asks for."""
         connected = self._calls.peers()
         asked = [peer for peer in pin.allocations if peer in connected]
         holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin.cid) for peer in asked)))
-        needed = min(pin.options.replication_min, len(pin.allocations))
-        if holding < needed:
-            raise PinFailed(
-                f"moved to other members; kept here until {needed} of them hold it ({holding} do)"
-            )
+        return holding >= min(pin.options.replication_min, len(pin.allocations))
 
     async def _is_held_by(self, peer: str, cid: CID) -> bool:
         try:
@@ -154,9 +160,9 @@ def _extending(operation: Operation, deadline: asyncio.Timeout, timeout: float) 
     return progressed
 
 
-def _stalled(progress: Progress | None, timeout: float) -> str:
+def _stalled(progress: Progress | None, patience: float, timeout: float) -> str:
     if progress is None:
-        return f"no progress for {timeout:g} s: no block came"
+        return f"no progress for {patience:g} s: no block came"
     return (
         f"no progress for {timeout:g} s: {progress.blocks} blocks ({progress.bytes} bytes) are here, "
         f"at least {progress.pending} more are needed"

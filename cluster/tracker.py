@@ -59,7 +59,8 @@ class Tracker:
         self._now = now
         self._queue = OperationQueue(settings.queue_size, settings.concurrent_pins)
         self._views = Views(pinset, pins, attempts, self._queue)
-        self._turn = asyncio.Event()  # replaced each time it is set: wakes everybody who waits for a change
+        self._turn = asyncio.Event()  # replaced each time it is set: wakes every worker that waits
+        self._room = asyncio.Event()
         self._failure = asyncio.Event()
         self._missed = asyncio.Event()
         self._behind = True  # until a pass has found nothing that is not queued
@@ -180,6 +181,7 @@ class Tracker:
             if operation is None:
                 await self._turn.wait()
                 continue
+            self._room.set()
             async with asyncio.TaskGroup() as group:
                 operation.cancel = group.create_task(self._perform(operation)).cancel
             self._finish(operation)
@@ -249,5 +251,6 @@ class Tracker:
 
     async def _queue_in_turn(self, cid: CID, lane: Lane) -> None:
         while not self._queue.put_if_idle(cid, lane, self._now()):
-            await self._turn.wait()
+            self._room.clear()
+            await self._room.wait()
         self._wake()

@@ -1,0 +1,396 @@
+"""A cluster in memory: one pinset for N members, a network that can be cut, content that can be missing.
+
+Honest stand-ins for the cluster's ports: they keep each promise of cluster/ports.py and cluster/state.py,
+without disks and sockets, so that whole clusters run in virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from blockstore.cid import CID
+from cluster.answers import IpfsInfo
+from cluster.assembly import open_cluster
+from cluster.cluster import Cluster, Identity
+from cluster.errors import NotPinned
+from cluster.pin import Pin, Progress, Status
+from cluster.ports import (
+    Attempt,
+    CallFailed,
+    CallHandler,
+    Capacity,
+    GossipHandler,
+    LocalPin,
+    PeerOffline,
+    PinFailed,
+    ProgressHandler,
+)
+from cluster.settings import ClusterSettings
+from cluster.state import EVERY_PIN, Member, PinChange, PinQuery, Role
+from support.peer_keys import Key
+
+
+def cid(number: int) -> CID:
+    """A CID of nothing in particular; larger numbers come later in order of bytes."""
+    return CID.v1(0x55, b"\x12\x20" + number.to_bytes(4) + bytes(28))
+
+
+@dataclass
+class SharedPins:
+    """The pinset, the same at every member; a `deaf` member misses events and has to look."""
+
+    pins: dict[CID, Pin] = field(default_factory=dict)
+    views: list[PinsetView] = field(default_factory=list)
+    writes: int = 0
+
+    def changed(self, cid: CID) -> None:
+        self.writes += 1
+        for view in self.views:
+            view.tell(PinChange(cid, self.pins.get(cid)))
+
+
+class PinsetView:
+    """One member's reader and writer."""
+
+    def __init__(self, shared: SharedPins) -> None:
+        self._shared = shared
+        self._handlers: list[Callable[[PinChange], None]] = []
+        self.deaf = False
+        shared.views.append(self)
+
+    def forget_handlers(self) -> None:
+        """The process that listened has ended."""
+        self._handlers.clear()
+
+    def tell(self, change: PinChange) -> None:
+        if not self.deaf:
+            for handler in self._handlers:
+                handler(change)
+
+    async def get(self, cid: CID) -> Pin | None:
+        return self._shared.pins.get(cid)
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Pin | None]:
+        return [self._shared.pins.get(cid) for cid in cids]
+
+    async def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
+        for _, pin in sorted((bytes(cid), pin) for cid, pin in self._shared.pins.items()):
+            if matches(pin, query):
+                yield pin
+
+    async def count(self, query: PinQuery = EVERY_PIN) -> int:
+        return len([pin async for pin in self.pins(query)])
+
+    def on_change(self, handler: Callable[[PinChange], None]) -> None:
+        self._handlers.append(handler)
+
+    async def put(self, pin: Pin) -> None:
+        self._shared.pins[pin.cid] = pin
+        self._shared.changed(pin.cid)
+
+    async def remove(self, cid: CID) -> Pin:
+        pin = self._shared.pins.pop(cid, None)
+        if pin is None:
+            raise NotPinned
+        self._shared.changed(cid)
+        return pin
+
+
+def matches(pin: Pin, query: PinQuery) -> bool:
+    expiry = pin.options.expire_at
+    return (
+        (query.after is None or bytes(pin.cid) > bytes(query.after))
+        and query.name in (None, pin.options.name)
+        and (query.held_by is None or pin.held_by(query.held_by))
+        and (query.expires_before is None or (expiry is not None and expiry < query.expires_before))
+    )
+
+
+class MemoryMembers:
+    """Membership, the same for everybody."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = {member.peer: member for member in members}
+
+    def members(self) -> tuple[Member, ...]:
+        return tuple(self._members[peer] for peer in sorted(self._members))
+
+    def is_trusted(self, peer: str) -> bool:
+        return peer in self._members and self._members[peer].role is Role.TRUSTED
+
+    def remove(self, peer: str) -> None:
+        del self._members[peer]
+
+
+class MemoryNetwork:
+    """Who can talk to whom: everybody who is up."""
+
+    def __init__(self) -> None:
+        self.up: set[str] = set()
+        self.ports: dict[str, Port] = {}
+
+    def port(self, peer: str) -> Port:
+        self.ports[peer] = Port(self, peer)
+        return self.ports[peer]
+
+    def set_up(self, peer: str, up: bool) -> None:
+        (self.up.add if up else self.up.discard)(peer)
+        for other in self.ports.values():
+            for handler in other.peer_handlers if other.peer != peer else []:
+                handler(peer, up)
+
+
+class Port:
+    """One member's Gossip and PeerCalls."""
+
+    def __init__(self, network: MemoryNetwork, peer: str) -> None:
+        self._network = network
+        self.peer = peer
+        self.methods: dict[str, CallHandler] = {}
+        self.topics: defaultdict[str, list[GossipHandler]] = defaultdict(list)
+        self.peer_handlers: list[Callable[[str, bool], None]] = []
+        self.called: list[tuple[str, str]] = []
+
+    async def publish(self, topic: str, message: bytes) -> None:
+        for peer in sorted(self.peers()):
+            for handler in self._network.ports[peer].topics[topic]:
+                await handler(self.peer, message)
+
+    def subscribe(self, topic: str, handler: GossipHandler) -> None:
+        self.topics[topic].append(handler)
+
+    async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
+        self.called.append((peer, method))
+        await asyncio.sleep(0.01)
+        if peer not in self.peers():
+            raise PeerOffline(f"{peer} cannot be reached")
+        try:
+            return await self._network.ports[peer].methods[method](self.peer, request)
+        except Exception as error:  # noqa: BLE001 - the port's promise: any exception reaches the caller as text
+            raise CallFailed(str(error)) from None
+
+    def serve(self, method: str, handler: CallHandler) -> None:
+        self.methods[method] = handler
+
+    def peers(self) -> frozenset[str]:
+        up = self._network.up
+        return frozenset(up - {self.peer}) if self.peer in up else frozenset()
+
+    def on_peer_change(self, handler: Callable[[str, bool], None]) -> None:
+        self.peer_handlers.append(handler)
+
+    def addresses(self, peer: str) -> Sequence[str]:
+        return (f"/ip4/127.0.0.1/tcp/9096/p2p/{peer}",)
+
+    async def connect(self, address: str) -> str:
+        peer = address.rpartition("/")[2]
+        if peer not in self._network.up:
+            raise PeerOffline(f"{address} does not answer")
+        return peer
+
+
+class MemoryPins:
+    """LocalPins: each DAG has ten blocks, a second each; nobody has what is `missing`, `stuck` never ends."""
+
+    def __init__(self, missing: set[CID], stuck: set[CID]) -> None:
+        self._missing = missing
+        self._stuck = stuck
+        self.roots: dict[CID, LocalPin] = {}
+        self.walks: list[CID] = []
+        self.hints: dict[CID, Sequence[str]] = {}
+        self.busy = 0
+        self.busiest = 0
+
+    async def pin(
+        self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
+    ) -> LocalPin:
+        known = self.roots.get(cid)
+        if known is not None and known.complete:
+            return known
+        self.walks.append(cid)
+        self.hints[cid] = hints
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        try:
+            return await self._walk(known or LocalPin(cid, complete=False), progress)
+        finally:
+            self.busy -= 1
+
+    async def _walk(self, root: LocalPin, progress: ProgressHandler) -> LocalPin:
+        for blocks in range(root.blocks, 10):
+            self.roots[root.cid] = replace(root, blocks=blocks, bytes=blocks * 1000)
+            await asyncio.sleep(1)
+            if root.cid in self._missing:
+                raise PinFailed("no providers found")
+            if root.cid in self._stuck:
+                await asyncio.Event().wait()
+            progress(Progress(blocks + 1, (blocks + 1) * 1000, 9 - blocks))
+        self.roots[root.cid] = LocalPin(root.cid, True, 10, 10_000)
+        return self.roots[root.cid]
+
+    async def unpin(self, cid: CID) -> None:
+        self.roots.pop(cid, None)
+
+    async def get(self, cid: CID) -> LocalPin | None:
+        return self.roots.get(cid)
+
+    async def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
+        start = bytes(after) if after else b""
+        for key, root in sorted((bytes(cid), root) for cid, root in self.roots.items()):
+            if key > start and self.roots.get(root.cid) is root:
+                yield root
+
+
+class MemoryAttempts:
+    """AttemptStore in a dict; `full` makes it fail as a full disk does."""
+
+    def __init__(self) -> None:
+        self.rows: dict[CID, Attempt] = {}
+        self.full = False
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Attempt | None]:
+        return [self.rows.get(cid) for cid in cids]
+
+    async def put(self, attempt: Attempt) -> None:
+        if self.full:
+            raise OSError("disk full")
+        self.rows[attempt.cid] = attempt
+
+    async def remove(self, cid: CID) -> None:
+        self.rows.pop(cid, None)
+
+    async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
+        due = [row for row in self.rows.values() if row.retry_at <= now or row.retry_at > horizon]
+        claimed = sorted(due, key=lambda row: row.retry_at)[:limit]
+        self.rows.update({row.cid: replace(row, retry_at=until) for row in claimed})
+        return claimed
+
+    async def next_retry(self) -> float | None:
+        return min((row.retry_at for row in self.rows.values()), default=None)
+
+    async def page(self, after: CID | None, limit: int) -> list[Attempt]:
+        start = bytes(after) if after else b""
+        rows = [row for row in self.rows.values() if bytes(row.cid) > start]
+        return sorted(rows, key=lambda row: bytes(row.cid))[:limit]
+
+
+EPOCH = 1_700_000_000.0
+"""When the virtual loop began, as a wall clock tells it."""
+
+
+def wall_clock() -> float:
+    return EPOCH + asyncio.get_running_loop().time()
+
+
+@dataclass
+class Machine:
+    """What survives a restart of one member, and what a test may break."""
+
+    key: Key
+    name: str
+    view: PinsetView
+    pins: MemoryPins
+    attempts: MemoryAttempts
+    port: Port
+    free: int = 10**12
+    quota: int = 0
+    clock_offset: float = 0.0
+
+    @property
+    def peer(self) -> str:
+        return self.key.peer_id
+
+
+class MemoryCluster:
+    """Members 0..n-1 over one pinset and one network."""
+
+    def __init__(
+        self, count: int, followers: Sequence[int] = (), settings: ClusterSettings | None = None
+    ) -> None:
+        self.settings = settings or ClusterSettings()
+        self.shared = SharedPins()
+        self.network = MemoryNetwork()
+        self.missing: set[CID] = set()
+        self.stuck: set[CID] = set()
+        keys = sorted((Key(number) for number in range(count)), key=lambda key: key.peer_id)
+        roles = [Role.FOLLOWER if number in followers else Role.TRUSTED for number in range(count)]
+        self.members = MemoryMembers(
+            [
+                Member(key.peer_id, f"m{i}", role)
+                for i, (key, role) in enumerate(zip(keys, roles, strict=True))
+            ]
+        )
+        self.machines = [self._machine(i, key) for i, key in enumerate(keys)]
+
+    @property
+    def peers(self) -> list[str]:
+        return [machine.peer for machine in self.machines]
+
+    @asynccontextmanager
+    async def member(self, number: int) -> AsyncIterator[Cluster]:
+        """Run that member; it is unreachable before and after."""
+        machine = self.machines[number]
+
+        async def capacity() -> Capacity:
+            return Capacity(machine.free, 0, machine.quota)
+
+        self.network.set_up(machine.peer, True)
+        try:
+            async with open_cluster(
+                Identity(machine.peer, machine.name, "1.1.6+test", lambda: IpfsInfo(f"Qm{machine.name}")),
+                reader=machine.view,
+                writer=machine.view,
+                membership=self.members,
+                pins=machine.pins,
+                attempts=machine.attempts,
+                calls=machine.port,
+                gossip=machine.port,
+                signer=machine.key,
+                capacity=capacity,
+                settings=self.settings,
+                now=lambda: wall_clock() + machine.clock_offset,
+            ) as cluster:
+                yield cluster
+        finally:
+            machine.view.forget_handlers()
+            machine.port.topics.clear()
+            machine.port.peer_handlers.clear()
+            self.network.set_up(machine.peer, False)
+
+    @asynccontextmanager
+    async def all(self) -> AsyncIterator[list[Cluster]]:
+        async with AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(self.member(n)) for n in range(len(self.machines))]
+
+    def _machine(self, number: int, key: Key) -> Machine:
+        return Machine(
+            key=key,
+            name=f"m{number}",
+            view=PinsetView(self.shared),
+            pins=MemoryPins(self.missing, self.stuck),
+            attempts=MemoryAttempts(),
+            port=self.network.port(key.peer_id),
+        )
+
+
+async def until(reached: Callable[[], Awaitable[bool]], seconds: float = 3600) -> None:
+    """Let virtual time pass until that holds; TimeoutError when it does not within `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not await reached():  # noqa: ASYNC110 - virtual time: polling costs nothing and needs no hook
+            await asyncio.sleep(0.25)
+
+
+async def settled_as(
+    cluster: Cluster, cid: CID, status: Status, peers: Sequence[str], seconds: float = 3600
+) -> None:
+    """Let virtual time pass until exactly these members report that status of the CID."""
+
+    async def reached() -> bool:
+        infos = (await cluster.status(cid)).peers
+        return {peer for peer, info in infos.items() if info.status is status} == set(peers)
+
+    await until(reached, seconds)
