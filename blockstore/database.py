@@ -179,9 +179,18 @@ async def open_database(
 
 @asynccontextmanager
 async def _connect(path: Path, pragmas: Sequence[str]) -> AsyncIterator[aiosqlite.Connection]:
-    async with aiosqlite.connect(path, isolation_level=None, cached_statements=64) as connection:
+    opening = aiosqlite.connect(path, isolation_level=None, cached_statements=64)
+    try:
+        connection = await opening
+    except BaseException:
+        # aiosqlite tells its thread to stop and does not wait; the thread would answer a loop that is closed.
+        await asyncio.to_thread(opening._thread.join)
+        raise
+    try:
         await _hop(connection, partial(_run_all, statements=pragmas))
         yield connection
+    finally:
+        await connection.close()
 
 
 def _run_all(connection: sqlite3.Connection, statements: Sequence[str]) -> None:

@@ -1,0 +1,96 @@
+"""What SQLite adds to the contract: it stays, it shrinks, it notices damage."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from support.dags import cids, leaf, leaves
+
+from blockstore.block import Block
+from blockstore.cid import CID, RAW
+from blockstore.errors import StorageFull, StoreCorrupt
+from blockstore.sqlite import open_sqlite_blockstore
+
+
+async def test_blocks_and_counts_are_there_after_reopening(tmp_path: Path) -> None:
+    blocks = leaves(300)
+    async with open_sqlite_blockstore(tmp_path / "blocks.db") as store:
+        await store.put_many(blocks)
+        await store.delete_many(cids(blocks[:100]))
+    async with open_sqlite_blockstore(tmp_path / "blocks.db") as store:
+        assert await store.missing(cids(blocks)) == cids(blocks[:100])
+        assert await store.get_many(cids(blocks[100:])) == blocks[100:]
+        usage = await store.usage()
+        assert (usage.blocks, usage.bytes) == (200, 200 * 32)
+
+
+async def test_a_quota_counts_what_was_there_before(tmp_path: Path) -> None:
+    async with open_sqlite_blockstore(tmp_path / "blocks.db") as store:
+        await store.put_many(leaves(3))
+    async with open_sqlite_blockstore(tmp_path / "blocks.db", quota=100) as store:
+        with pytest.raises(StorageFull, match="quota"):
+            await store.put_many([leaf(9)])
+    async with open_sqlite_blockstore(tmp_path / "blocks.db", quota=50) as store:
+        assert (await store.usage()).free == 0
+        assert await store.get(leaf(1).cid) == leaf(1)
+
+
+async def test_the_reserve_of_the_disk_is_never_used(tmp_path: Path) -> None:
+    async with open_sqlite_blockstore(tmp_path / "blocks.db", reserve=2**60) as store:
+        with pytest.raises(StorageFull, match=r"disk space: 32 B more .*1024 PiB are kept in reserve"):
+            await store.put_many([leaf(1)])
+        assert not await store.has(leaf(1).cid)
+        assert (await store.usage()).free == 0
+
+
+async def test_freed_space_is_filled_again_and_given_back_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.db"
+    blocks = leaves(64, size=100_000)
+    async with open_sqlite_blockstore(path) as store:
+        await store.put_many(blocks)
+        await store.delete_many(cids(blocks))
+        left = await store.reclaim(100)
+        assert left > 200
+        assert await store.reclaim(100) == left - 100
+        await store.put_many(blocks[:20])
+        while await store.reclaim(100):
+            pass
+        assert await store.get_many(cids(blocks[:20])) == blocks[:20]
+    assert path.stat().st_size < 40 * 100_000
+
+
+async def test_changed_bytes_are_found_by_hashing_anew(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.db"
+    blocks = leaves(100)
+    async with open_sqlite_blockstore(path) as store:
+        await store.put_many(blocks)
+        assert [cid async for cid in store.corrupt()] == []
+    with sqlite3.connect(path) as connection:
+        changed = [(b"rotten", blocks[number].cid.multihash) for number in (3, 77)]
+        connection.executemany("UPDATE blocks SET data = ? WHERE mh = ?", changed)
+    connection.close()
+    async with open_sqlite_blockstore(path) as store:
+        found = {cid async for cid in store.corrupt()}
+    assert found == {blocks[3].cid, blocks[77].cid}
+
+
+async def test_a_block_whose_hash_nobody_knows_counts_as_changed(tmp_path: Path) -> None:
+    stranger = Block(CID.v1(RAW, b"\xd4\x01\x10" + bytes(16)), b"md4?")
+    async with open_sqlite_blockstore(tmp_path / "blocks.db") as store:
+        await store.put_many([stranger, leaf(1)])
+        assert [cid async for cid in store.corrupt()] == [stranger.cid]
+
+
+async def test_damaged_pages_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.db"
+    blocks = leaves(2000, size=500)
+    async with open_sqlite_blockstore(path) as store:
+        await store.put_many(blocks)
+    with path.open("r+b") as file:
+        file.seek(2 * 16384)
+        file.write(b"\xa5" * (path.stat().st_size - 2 * 16384))
+    with pytest.raises(StoreCorrupt, match=r"blocks\.db is damaged"):
+        async with open_sqlite_blockstore(path) as store:
+            await store.get_many(cids(blocks))
