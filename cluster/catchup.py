@@ -20,6 +20,7 @@ from cluster.ledger import Ledger
 from cluster.membership import MAX_RECORD_BYTES, MAX_RECORDS, Members
 from cluster.ports import CallFailed, PeerCalls
 from cluster.store import PinsetStore
+from cluster.visits import Visits
 
 HEADS, BATCHES, MEMBERS = "pinset/heads", "pinset/batches", "pinset/members"
 PAGE_BYTES = 1024 * 1024
@@ -68,6 +69,7 @@ class CatchUp:
         members: Members,
         calls: PeerCalls,
         receive: Receive,
+        visits: Visits,
         now: Callable[[], float],
     ) -> None:
         self._store = store
@@ -78,9 +80,9 @@ class CatchUp:
         self._now = now
         self._opening = secrets.token_bytes(16)
         self._cursors: dict[str, tuple[bytes, int]] = {}
-        calls.serve(HEADS, self._serve_heads)
-        calls.serve(BATCHES, self._serve_batches)
-        calls.serve(MEMBERS, self._serve_members)
+        calls.serve(HEADS, visits.call(self._serve_heads))
+        calls.serve(BATCHES, visits.call(self._serve_batches))
+        calls.serve(MEMBERS, visits.call(self._serve_members))
 
     async def pull(self, peer: str) -> Heads:
         """Bring everything that this member has and we lack; its last answer.

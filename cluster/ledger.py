@@ -196,7 +196,7 @@ class Ledger:
                     draft.add(number, update, entries)
                 await breath.take()
             signed = self._sign(draft, stamp) if draft.updates else None
-            await self._commit(draft)
+            await self._commit(draft, breath)
         except BaseException:
             # Whether the disk has it is not known for sure: these clocks are never used again.
             await self._begin_epoch()
@@ -246,7 +246,7 @@ class Ledger:
                         Verdict.REFUSED if index in refused else await self._judge(draft, signed, breath)
                     )
                     verdicts.append(verdict)
-                await self._commit(draft)
+                await self._commit(draft, breath)
             except _Spoilt as spoilt:
                 self._documents.forget(draft.documents)
                 refused.add(next(i for i, signed in enumerate(batches) if signed is spoilt.batch))
@@ -321,7 +321,7 @@ class Ledger:
         draft.before = dict.fromkeys(
             lost.union(*(document.content.cids() for document in draft.documents.values())), NO_ENTRIES
         )
-        changes, rows, removed = self._resolve(draft)
+        changes, rows, removed = await self._resolve(draft, breath)
         documents = tuple(document.store_whole() for document in draft.documents.values())
         await self._store.commit(Commit(documents=documents, pins=rows, removed=removed))
         self._tell(changes)
@@ -332,14 +332,17 @@ class Ledger:
                 update = parse(data, batch.log.client, MAX_VALUE_BYTES)
                 draft.documents[number].content.apply(data, update)
 
-    async def _commit(self, draft: _Draft) -> None:
+    async def _commit(self, draft: _Draft, breath: Breath) -> None:
         if not draft.batches:
             return
-        documents = tuple(draft.documents[number].store(parts) for number, parts in draft.updates.items())
-        changes, rows, removed = self._resolve(draft)
+        documents = []
+        for number, parts in draft.updates.items():
+            documents.append(draft.documents[number].store(parts))
+            await breath.take()
+        changes, rows, removed = await self._resolve(draft, breath)
         self.arrival = await self._store.commit(
             Commit(
-                documents=documents,
+                documents=tuple(documents),
                 batches=tuple(
                     BatchRow(signed.batch.log, signed.batch.sequence, signed.envelope)
                     for signed in draft.batches
@@ -352,19 +355,21 @@ class Ledger:
         self._heads.update(draft.heads)
         self._tell(changes)
 
-    def _resolve(self, draft: _Draft) -> tuple[list[PinChange], tuple[PinRow, ...], tuple[bytes, ...]]:
+    async def _resolve(
+        self, draft: _Draft, breath: Breath
+    ) -> tuple[list[PinChange], tuple[PinRow, ...], tuple[bytes, ...]]:
         """What the changed entries mean: changes to tell, rows to write, rows to remove."""
         changes, rows, removed = [], [], []
         for cid, before in draft.before.items():
-            entries = draft.documents[self._genesis.document_of(cid)].content.entries(cid)
-            value = newest(entries)
-            if value is not None and value == newest(before):
-                continue
-            changes.append(PinChange(cid, decode_pin(value).pin(cid) if value is not None else None))
+            value = newest(draft.documents[self._genesis.document_of(cid)].content.entries(cid))
             if value is None:
                 removed.append(bytes(cid))
-            else:
-                rows.append(pin_row(bytes(cid), value))
+                changes.append(PinChange(cid, None))
+            elif value != newest(before):
+                pin = decode_pin(value)
+                rows.append(pin_row(bytes(cid), value, pin))
+                changes.append(PinChange(cid, pin.pin(cid)))
+            await breath.take()
         return changes, tuple(rows), tuple(removed)
 
 

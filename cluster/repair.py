@@ -16,6 +16,7 @@ from cluster.ledger import Ledger
 from cluster.membership import Members
 from cluster.ports import PeerCalls
 from cluster.store import DigestSum
+from cluster.visits import Visits
 
 DIGESTS = "pinset/digests"
 MAX_DOCUMENTS = 256
@@ -27,12 +28,14 @@ _MAX_ANSWER = 64 * 1024
 class Repair:
     """Both sides of comparing documents."""
 
-    def __init__(self, genesis: Genesis, ledger: Ledger, members: Members, calls: PeerCalls) -> None:
+    def __init__(
+        self, genesis: Genesis, ledger: Ledger, members: Members, calls: PeerCalls, visits: Visits
+    ) -> None:
         self._bits = genesis.document_bits
         self._ledger = ledger
         self._members = members
         self._calls = calls
-        calls.serve(DIGESTS, self._serve)
+        calls.serve(DIGESTS, visits.call(self._serve))
 
     async def compare(self, peer: str) -> frozenset[int]:
         """Documents that differ from that member's, at most MAX_DOCUMENTS; none while logs differ.

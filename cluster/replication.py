@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from blockstore.cid import CID
 from cluster import wire
 from cluster.background import background
-from cluster.clock import MAX_STAMP, TOLERANCE
+from cluster.clock import TOLERANCE
 from cluster.errors import BadInvite, NotPinned, ReadOnlyMember
 from cluster.gathering import Gatherer
 from cluster.genesis import Genesis
@@ -23,6 +23,7 @@ from cluster.ports import Gossip, PeerCalls, Signer
 from cluster.spreading import ReplicationCounts, Spreader
 from cluster.state import EVERY_PIN, PinChange, PinQuery, Role
 from cluster.store import Database, PinsetStore
+from cluster.visits import Visits
 
 BATCH_SIZE = 1000
 BATCH_AGE = 0.02  # seconds
@@ -87,7 +88,7 @@ class ReplicatedPinset:
     async def put(self, pin: Pin) -> None:
         """Also raises BadPinOptions for a pin that is too large to replicate, and what the disk raises."""
         self._check_writable()
-        await self._gatherer.submit(Operation(pin.cid, pin), len(wire.encode_pin(pin, MAX_STAMP)))
+        await self._gatherer.submit(Operation(pin.cid, pin), wire.check_pin(pin))
 
     async def remove(self, cid: CID) -> Pin:
         self._check_writable()
@@ -200,14 +201,18 @@ async def open_pinset(
         )
     members = await open_members(store, genesis, signer, clock, invite.trusted if invite else ())
     ledger = await open_ledger(store, genesis, signer, clock, tell)
-    spreader = Spreader(store, genesis, signer, gossip, calls, members, ledger, now)
+    visits = Visits()
+    spreader = Spreader(store, genesis, signer, gossip, calls, members, ledger, visits, now)
     gatherer = Gatherer(spreader.write, batch_size, batch_age)
     pinset = ReplicatedPinset(genesis, signer, calls, store, members, spreader, gatherer, handlers, now)
-    calls.serve(JOIN, Doorkeeper(genesis, signer, members, now).answer)
+    calls.serve(JOIN, visits.call(Doorkeeper(genesis, signer, members, now).answer))
     loops = gatherer.run(), spreader.publishing(), spreader.asking(), spreader.wandering()
-    async with background(*loops, pinset.introduce(name, invite)):
-        try:
-            yield pinset
-        finally:
-            await gatherer.close()
-            await ledger.settled()
+    try:
+        async with background(*loops, pinset.introduce(name, invite)):
+            try:
+                yield pinset
+            finally:
+                await gatherer.close()
+    finally:
+        await visits.close()
+        await ledger.settled()

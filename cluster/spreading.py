@@ -25,6 +25,7 @@ from cluster.membership import Members
 from cluster.ports import CallFailed, Gossip, PeerCalls, PeerOffline, Signer
 from cluster.repair import Repair
 from cluster.store import PinsetStore
+from cluster.visits import Visits
 
 MAX_GOSSIP_BYTES = 400 * 1024
 """Larger batches are announced and pulled."""
@@ -59,6 +60,7 @@ class Spreader:
         calls: PeerCalls,
         members: Members,
         ledger: Ledger,
+        visits: Visits,
         now: Callable[[], float],
     ) -> None:
         self.counts = ReplicationCounts()
@@ -76,9 +78,9 @@ class Spreader:
         self._asking: set[str] = set()
         self._compared: dict[str, float] = {}
         self._skews: dict[str, float] = {}
-        self._catchup = CatchUp(store, ledger, members, calls, self._take, now)
-        self._repair = Repair(genesis, ledger, members, calls)
-        gossip.subscribe(self._topic, self._on_gossip)
+        self._catchup = CatchUp(store, ledger, members, calls, self._take, visits, now)
+        self._repair = Repair(genesis, ledger, members, calls, visits)
+        gossip.subscribe(self._topic, visits.message(self._on_gossip))
         calls.on_peer_change(self._on_peer_change)
         members.on_records(self._on_records)
 

@@ -16,7 +16,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from cluster.batch import Log
 from cluster.pin import EVERYWHERE
 from cluster.state import PinQuery
-from cluster.wire import decode_pin
+from cluster.wire import PinValue, decode_pin
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -253,9 +253,8 @@ def _write_pin(db: sqlite3.Connection, row: PinRow) -> None:
     )
 
 
-def pin_row(cid: bytes, value: bytes) -> PinRow:
-    """The row of an entry's value. Raises BadUpdate."""
-    pin = decode_pin(value)
+def pin_row(cid: bytes, value: bytes, pin: PinValue) -> PinRow:
+    """The row of an entry's value, which says `pin`."""
     everywhere = pin.options.replication_max == EVERYWHERE
     return PinRow(
         cid=cid,
@@ -270,7 +269,7 @@ def pin_row(cid: bytes, value: bytes) -> PinRow:
 def _remove_pin(db: sqlite3.Connection, cid: bytes) -> None:
     found = db.execute("DELETE FROM pins WHERE cid = ? RETURNING value", (cid,)).fetchall()
     for (value,) in found:
-        old = pin_row(cid, bytes(value))
+        old = pin_row(cid, value, decode_pin(value))
         db.executemany(
             "DELETE FROM holders WHERE peer = ? AND cid = ?", [(peer, cid) for peer in old.holders]
         )

@@ -24,7 +24,7 @@ _BINARY = 116  # tag of a binary value inside it
 
 
 def entry_key(cid: CID, client: int) -> str:
-    """The key of that client's entry of a pin: one writer a key, which makes the map an observed-remove set."""
+    """The key of that client's entry of a pin. One writer a key makes the map an observed-remove set."""
     return f"{cid}/{client:x}"
 
 

@@ -123,8 +123,21 @@ class PinValue:
         return Pin(cid, self.options, self.allocations, self.created, self.size)
 
 
+def check_pin(pin: Pin) -> int:
+    """How many bytes its entry's value takes at most. Raises BadPinOptions when members would refuse it."""
+    value = encode_pin(pin, MAX_STAMP)
+    try:
+        decode_pin(value)
+    except BadUpdate as error:
+        raise BadPinOptions(f"cannot pin {pin.cid}: {error}") from None
+    return len(value)
+
+
 def encode_pin(pin: Pin, stamp: int) -> bytes:
-    """The value of a pin's entry; fields at their default are left out. Raises BadPinOptions."""
+    """The value of a pin's entry; fields at their default are left out.
+
+    Raises BadPinOptions for what dag-cbor cannot say; what else members would refuse, check_pin finds.
+    """
     options = pin.options
     fields = {
         "s": stamp,
@@ -144,11 +157,9 @@ def encode_pin(pin: Pin, stamp: int) -> bytes:
     if options.expire_at is not None:
         present["expire"] = float(options.expire_at)
     try:
-        value = encode(present)
-        decode_pin(value)
-    except (ValueError, TypeError, BadUpdate) as error:
+        return encode(present)
+    except (ValueError, TypeError) as error:
         raise BadPinOptions(f"cannot pin {pin.cid}: {error}") from None
-    return value
 
 
 def decode_pin(data: bytes) -> PinValue:

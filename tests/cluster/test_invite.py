@@ -115,13 +115,7 @@ async def test_a_token_of_another_cluster_or_inviter_is_refused() -> None:
     await a.start()
     addresses = (f"/p2p/{a.peer}",)
     other = some_genesis()
-    foreign = Invite(
-        other,
-        SECRET,
-        addresses,
-        (a.peer,),
-        make_invite(other, a.signer, SECRET, addresses, Role.TRUSTED, 2e9).grant,
-    )
+    foreign = make_invite(other, a.signer, SECRET, addresses, Role.TRUSTED, 2e9)
     b.genesis = other
     await b.start(foreign)
     assert "for another one" in await problem_of(b)
@@ -156,10 +150,8 @@ async def test_joining_waits_for_a_member_to_answer() -> None:
 async def test_an_address_that_answers_as_somebody_else_is_not_believed() -> None:
     network = SimNetwork(Random(1))
     b = PinsetMember(1, GENESIS, network, wall)
-    network.attach(identity(9).peer_id)
-    await b.start(
-        Invite(GENESIS, SECRET, (f"/p2p/{identity(9).peer_id}",), (identity(0).peer_id,), INVITE.grant)
-    )
+    stranger = network.attach(identity(9).peer_id).name
+    await b.start(Invite(GENESIS, SECRET, (f"/p2p/{stranger}",), (identity(0).peer_id,), INVITE.grant))
     await asyncio.sleep(10.0)
     assert not b.pinset.members.is_member(b.peer)
     await b.stop()

@@ -1,4 +1,4 @@
-"""Pins written at one member reach the others, durable before they are acknowledged, and nothing forged does."""
+"""Pins written at one member reach the others, durable before they are acknowledged; nothing forged does."""
 
 from __future__ import annotations
 
@@ -361,7 +361,7 @@ async def test_a_stranger_on_the_network_is_told_nothing() -> None:
     (a,) = await grown_cluster(1, network, wall)
     stranger = network.attach(identity(66).peer_id)
     for method in ("pinset/heads", "pinset/batches", "pinset/members", "pinset/digests"):
-        with pytest.raises(CallFailed, match="not a member|must be|map"):
+        with pytest.raises(CallFailed, match="not a member"):
             await stranger.call(a.peer, method, wire.encode({"records": [], "wants": [], "since": 0}))
     await a.stop()
 

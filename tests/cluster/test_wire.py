@@ -90,4 +90,4 @@ def test_values_that_break_the_rules_are_refused(data: bytes) -> None:
 )
 def test_a_pin_that_others_would_refuse_is_refused_before_it_is_written(bad: PinOptions) -> None:
     with pytest.raises(BadPinOptions, match="cannot pin"):
-        wire.encode_pin(Pin(CID.v1(DAG_PB, b"\x12\x20" + bytes(32)), bad, (), 0.0), 1)
+        wire.check_pin(Pin(CID.v1(DAG_PB, b"\x12\x20" + bytes(32)), bad, (), 0.0))
