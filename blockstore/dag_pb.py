@@ -63,6 +63,23 @@ def link_cids(data: bytes) -> list[CID]:
     return [_decode_link(data, start, stop)[0] for tag, start, stop in _sections(data) if tag == _NODE_LINK]
 
 
+def find_link(data: bytes, name: str) -> PBLink | None:
+    """The first link of that name; others are not decoded, so not checked either. Raises BadBlock."""
+    encoded = name.encode("utf-8", "surrogateescape")
+    field = b"\x12" + _varint(len(encoded)) + encoded
+    for tag, start, stop in _sections(data) if field in data else ():
+        if tag == _NODE_LINK and data.find(field, start, stop) >= 0:
+            link = PBLink(*_decode_link(data, start, stop))
+            if link.name == name:
+                return link
+    return None
+
+
+def node_data(data: bytes) -> bytes | None:
+    """A node's Data alone. Raises BadBlock."""
+    return next((data[start:stop] for tag, start, stop in _sections(data) if tag == _NODE_DATA), None)
+
+
 def _varint(value: int) -> bytes:
     return bytes((value,)) if value < 0x80 else varint.encode(value)
 

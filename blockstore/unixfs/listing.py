@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from blockstore import dag_pb
 from blockstore.block import Block
-from blockstore.cid import CID
-from blockstore.dag_pb import PBLink, PBNode
+from blockstore.cid import CID, DAG_PB
+from blockstore.dag_pb import PBLink
 from blockstore.depth_first import Lookahead
 from blockstore.errors import BadBlock, NoLink, NotUnixFS
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.decoded import UnixFSNode
+from blockstore.unixfs.decoded import DIRECTORIES, UnixFSNode
 from blockstore.unixfs.hamt import Shard
 
 
@@ -56,7 +56,8 @@ async def lookup(blocks: BlockSource, cid: CID, name: str) -> DirectoryEntry:
     Raises NoLink, NotUnixFS, BadBlock, BlockNotFound.
     """
     block = await blocks.get(cid)
-    if UnixFSNode.of(block).data.type not in (NodeType.DIRECTORY, NodeType.HAMT):
+    data = _message(block) if cid.codec == DAG_PB else None
+    if data is None or data.type not in DIRECTORIES:
         raise NotUnixFS(f"{cid} is not a directory")
     link = (await find_link(blocks, block, name)).link
     if link is None:
@@ -66,10 +67,10 @@ async def lookup(blocks: BlockSource, cid: CID, name: str) -> DirectoryEntry:
 
 async def find_link(blocks: BlockSource, block: Block, name: str) -> Found:
     """A named link of a dag-pb block: a directory, a HAMT or a plain node. Raises BadBlock, BlockNotFound."""
-    node = dag_pb.decode(block.data)
-    shard = _root_shard(node)
-    if shard is None:
-        return Found(next((link for link in node.links if link.name == name), None))
+    data = _message(block)
+    if data is None or data.type != NodeType.HAMT:
+        return Found(dag_pb.find_link(block.data, name))
+    shard = Shard.of(dag_pb.decode(block.data), data, 0)
     walked: list[CID] = []
     link = shard.find(name)
     while link is not None and not shard.entry_name(link):
@@ -93,13 +94,13 @@ async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[Directory
         stack += [(link, child) for link in reversed(child.links)]
 
 
-def _root_shard(node: PBNode) -> Shard | None:
-    """The HAMT that a dag-pb node is the root of, if it is one."""
+def _message(block: Block) -> UnixFSData | None:
+    """What a dag-pb block says as UnixFS; None where it is plain dag-pb, whose data may be anything."""
+    body = dag_pb.node_data(block.data)
     try:
-        data = UnixFSData.decode(node.data or b"")
+        return UnixFSData.decode(body or b"")
     except BadBlock:
-        return None  # plain dag-pb: any bytes may be its data
-    return Shard.of(node, data, 0) if data.type == NodeType.HAMT else None
+        return None
 
 
 def _child(parent: Shard, block: Block) -> Shard:

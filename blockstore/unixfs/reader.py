@@ -84,11 +84,11 @@ async def read_file(
     node = UnixFSNode.of(root)
     size = _file_size(node)
     start, stop = max(start, 0), size if stop is None else max(stop, 0)
-    if not node.links:
-        if piece := (node.data.data or b"")[start:stop]:
-            yield piece
+    if piece := (node.data.data or b"")[start:stop]:
+        yield piece
+    if not (parts := _children(node, _Item(cid, 0, size, 0), start, stop)):
         return
-    batches = _batches(blocks, _Item(cid, 0, size, 0, root), start, stop)
+    batches = _batches(blocks, parts[::-1], start, stop)
     async with aclosing(one_ahead(batches)) as fetched:
         async for pieces in fetched:
             for piece in filter(None, pieces):
@@ -105,9 +105,10 @@ class _Item(NamedTuple):
     block: Block | None = None
 
 
-async def _batches(blocks: BlockSource, root: _Item, start: int, stop: int) -> AsyncGenerator[list[bytes]]:
-    """The range in order, as many pieces at once as one request for blocks brings."""
-    stack = [root]
+async def _batches(
+    blocks: BlockSource, stack: list[_Item], start: int, stop: int
+) -> AsyncGenerator[list[bytes]]:
+    """The range in order, as many pieces at once as one request brings; `stack` has what comes first last."""
     budget = _FIRST_BATCH
     while stack:
         batch = await _load(blocks, _take(stack, budget))
