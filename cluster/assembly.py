@@ -72,6 +72,7 @@ async def open_cluster(
         writer,
         membership,
         metrics,
+        calls,
         lambda pin: cluster.place(pin.options, current=pin.allocations, size=pin.size),
         settings,
         now=now,

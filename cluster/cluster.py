@@ -18,7 +18,7 @@ from cluster.pin import GlobalPinInfo, Pin, PinOptions, Status
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
 from cluster.publishing import Ping
 from cluster.settings import ClusterSettings
-from cluster.state import EVERY_PIN, Membership, PinQuery, PinsetReader, PinsetWriter
+from cluster.state import EVERY_PIN, Membership, PinQuery, PinsetReader, PinsetWriter, Role
 from cluster.status import EVERY_STATUS
 from cluster.survey import Survey
 from cluster.tracker import Tracker
@@ -237,7 +237,9 @@ class Cluster:
         return Pin(cid, final, self.place(final, current=current, priority=priority, size=size), now, size)
 
     def _check_writable(self) -> None:
-        if not self.membership.is_trusted(self.identity.peer):
+        """Followers hear it first; whoever is no member yet hears from the writer why."""
+        us = next((one for one in self.membership.members() if one.peer == self.identity.peer), None)
+        if us is not None and us.role is Role.FOLLOWER:
             raise ReadOnlyMember(
                 "this node follows the cluster and cannot change pins: do that at a trusted member"
             )

@@ -25,6 +25,7 @@ MAX_MESSAGE = 64 * 1024
 MAX_TTL = 3600.0
 _CONTEXT = b"pinfold metrics 1\0"
 _SPACING = 1.0  # seconds between two messages at least, however many peers connect
+_EAGER = 4  # messages at that spacing after a peer connects: gossip needs a moment to find a new listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,13 @@ class MetricGossip:
         self._stamps: dict[str, int] = {}
         self._ahead: dict[str, float] = {}
         self._soon = asyncio.Event()
+        self._eager = _EAGER
         self.dropped = 0
         gossip.subscribe(TOPIC, self._receive)
 
     def hurry(self) -> None:
         """Publish now rather than at the next interval: somebody new listens."""
+        self._eager = _EAGER
         self._soon.set()
 
     def clock_ahead(self) -> float:
@@ -136,6 +139,9 @@ class MetricGossip:
             self._soon.clear()
             await self.publish()
             await asyncio.sleep(min(_SPACING, self._interval))
+            if self._eager:
+                self._eager -= 1
+                continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, self._interval - _SPACING)):
                     await self._soon.wait()

@@ -18,6 +18,7 @@ from cluster.errors import BadPinOptions, NotEnoughPeers, ReadOnlyMember
 from cluster.merge import closed_after
 from cluster.metrics import MetricStore
 from cluster.pin import Pin
+from cluster.ports import PeerCalls
 from cluster.settings import ClusterSettings
 from cluster.state import Membership, PinQuery, PinsetReader, PinsetWriter
 
@@ -52,6 +53,7 @@ class Repinning:
         writer: PinsetWriter,
         membership: Membership,
         metrics: MetricStore,
+        calls: PeerCalls,
         place: Callable[[Pin], tuple[str, ...]],
         settings: ClusterSettings,
         *,
@@ -64,6 +66,7 @@ class Repinning:
         self._writer = writer
         self._membership = membership
         self._metrics = metrics
+        self._calls = calls
         self._place = place
         self._settings = settings
         self._now = now
@@ -88,7 +91,8 @@ class Repinning:
         return gone if 2 * len(live) >= len(members) else frozenset()
 
     def _live(self) -> frozenset[str]:
-        return self._metrics.live(self._now()) | {self._peer}
+        """Heard of lately, or connected: gossip alone may fail."""
+        return self._metrics.live(self._now()) | self._calls.peers() | {self._peer}
 
     async def _relocate_all(self, gone: Collection[str]) -> None:
         for peer in sorted(gone):
