@@ -92,7 +92,7 @@ class Ledger:
         return self._wants.keys() & multihashes.keys()
 
     def on_entries(self, entries: Sequence[Entry], full: bool) -> list[CID]:
-        """A wantlist or a change to one; the last word on a block counts. Returns what to look up in the store."""
+        """A wantlist or a change to one; its last word on a block counts. Returns what to look up."""
         last = {entry.cid.multihash: entry for entry in entries}
         if full:
             self._forget(key for key in tuple(self._wants) if key not in last)

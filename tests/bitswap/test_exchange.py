@@ -1,0 +1,433 @@
+"""Whole exchanges over a simulated network, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.bitswap_nodes import Puppet, has, open_nodes, says_dont_have, says_have
+from support.clock import virtual_time
+from support.sim_network import open_sim
+
+from bitswap.exchange import BitswapSettings
+from bitswap.message import PROTOCOL_1_0, PROTOCOL_1_1, Entry, Message, Payload, Presence, WantType
+from bitswap.wants import Patience
+from blockstore.block import Block
+from blockstore.cid import CID, DAG_PB
+from blockstore.errors import BlockNotFound
+
+
+def some_blocks(count: int, size: int = 5000) -> list[Block]:
+    return [Block.of(number.to_bytes(4, "big") * (size // 4)) for number in range(count)]
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@virtual_time
+async def test_a_node_fetches_what_another_has() -> None:
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        blocks = some_blocks(300)
+        await amy.store.put_many(blocks)
+        sim.connect("amy", "bob")
+        assert await bob.blocks.get_many([block.cid for block in blocks]) == blocks
+        assert (await bob.store.usage()).blocks == 300
+        got, gave = bob.exchange.statistics(), amy.exchange.statistics()
+        assert (got.blocks_received, got.bytes_received, got.duplicate_blocks) == (300, 1_500_000, 0)
+        assert (gave.blocks_sent, gave.bytes_sent) == (300, 1_500_000)
+        assert gave.peers[0].peer == "bob"
+        assert gave.peers[0].wants == got.wants == 0
+
+
+@virtual_time
+async def test_blocks_of_every_size_travel() -> None:
+    sizes = (0, 1, 1023, 1024, 1025, 262_144, 1_048_576, 2_097_152)
+    blocks = [Block.of(bytes(size)) for size in sizes]
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob", "cat") as (amy, bob, _):
+        await amy.store.put_many(blocks)
+        sim.connect_all()
+        assert await bob.blocks.get_many([block.cid for block in blocks]) == blocks
+
+
+@virtual_time
+async def test_small_blocks_share_messages_and_so_do_wants() -> None:
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        blocks = some_blocks(1000, 4096)
+        await amy.store.put_many(blocks)
+        sim.connect("amy", "bob")
+        await bob.blocks.get_many([block.cid for block in blocks])
+        assert amy.network.sent.messages <= 20
+        assert bob.network.sent.messages <= 20
+
+
+@virtual_time
+async def test_five_nodes_each_with_a_part_end_with_the_whole() -> None:
+    blocks = some_blocks(100)
+    async with open_sim(seed=5) as sim, open_nodes(sim, *"abcde") as nodes:
+        for position, node in enumerate(nodes):
+            await node.store.put_many(blocks[position * 20 : position * 20 + 20])
+        sim.connect_all()
+        cids = [block.cid for block in blocks]
+        assert await asyncio.gather(*(node.blocks.get_many(cids) for node in nodes)) == [blocks] * 5
+        received = sum(node.exchange.statistics().blocks_received for node in nodes)
+        assert received == 5 * 80
+
+
+@virtual_time
+async def test_connections_that_keep_breaking_only_delay_it() -> None:
+    blocks = some_blocks(200, 65_536)
+    async with open_sim(seed=7, loss=0.2, dials=True) as sim, open_nodes(sim, "a", "b", "c") as (a, b, c):
+        for source in (a, b):
+            await source.store.put_many(blocks)
+        sim.connect_all()
+        hinted = c.exchange.session(blocks[0].cid)
+        fetched = await asyncio.gather(*(hinted.fetch(block.cid, ("a", "b")) for block in blocks))
+        assert fetched == blocks
+        assert sim.losses > 0
+
+
+@virtual_time
+async def test_a_disconnect_in_the_middle_moves_the_rest_to_another_peer() -> None:
+    blocks = some_blocks(64, 262_144)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob", "cat") as (amy, bob, cat):
+        await amy.store.put_many(blocks)
+        await bob.store.put_many(blocks)
+        sim.node("cat").bytes_per_second = 1e6
+        sim.connect("amy", "cat")
+        fetching = asyncio.ensure_future(cat.blocks.get_many([block.cid for block in blocks]))
+        await asyncio.sleep(4)
+        assert 10 <= cat.exchange.statistics().blocks_received <= 20
+        sim.disconnect("amy", "cat")
+        sim.connect("bob", "cat")
+        assert await fetching == blocks
+        assert bob.exchange.statistics().blocks_sent >= 40
+        assert amy.exchange.statistics().peers == ()
+
+
+@virtual_time
+async def test_a_block_that_arrives_later_goes_to_who_waits_for_it() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        sim.connect("amy", "bob")
+        waiting = asyncio.ensure_future(bob.exchange.fetch(block.cid))
+        await asyncio.sleep(5)
+        assert amy.exchange.wantlist("bob") == (block.cid,)
+        await amy.blocks.put_many([block])
+        assert await waiting == block
+        assert now() < 6
+
+
+@virtual_time
+async def test_nobody_connected_is_said_after_the_patience_for_newcomers() -> None:
+    settings = BitswapSettings(Patience(newcomer=3))
+    async with open_sim() as sim, open_nodes(sim, "amy", settings=settings) as (amy,):
+        with pytest.raises(BlockNotFound, match="no peer connected"):
+            await amy.exchange.fetch(some_blocks(1)[0].cid)
+        assert 3 <= now() <= 4
+        assert amy.exchange.wantlist() == ()
+
+
+@virtual_time
+async def test_three_peers_without_it_are_counted() -> None:
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob", "cat", "dan") as (amy, *_):
+        sim.connect_all()
+        with pytest.raises(BlockNotFound, match="3 peers asked, none has it"):
+            await amy.exchange.fetch(some_blocks(1)[0].cid)
+        assert 10 <= now() <= 12
+
+
+@virtual_time
+async def test_a_peer_that_connects_while_we_wait_is_asked() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob", "cat") as (amy, _, cat):
+        await cat.store.put_many([block])
+        sim.connect("amy", "bob")
+        waiting = asyncio.ensure_future(amy.exchange.fetch(block.cid))
+        await asyncio.sleep(9)
+        sim.connect("amy", "cat")
+        assert await waiting == block
+
+
+@virtual_time
+async def test_a_hint_that_is_not_connected_is_reached_by_the_network() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim(dials=True) as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        await bob.store.put_many([block])
+        assert await amy.exchange.fetch(block.cid, ["nobody", "bob"]) == block
+
+
+@virtual_time
+async def test_wrong_bytes_are_dropped_and_the_next_peer_asked() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        await bob.store.put_many([block])
+        lies = Puppet(sim, "liar", lambda entry: Message(payloads=(Payload.of(Block.of(b"lie")),)))
+        sim.connect("amy", "liar")
+        waiting = asyncio.ensure_future(amy.exchange.fetch(block.cid))
+        await lies.hears(lambda puppet: bool(puppet.entries))
+        sim.connect("amy", "bob")
+        assert await waiting == block
+        assert amy.exchange.statistics().unsolicited_blocks == 1
+        assert now() < 10
+
+
+@virtual_time
+async def test_a_peer_that_claims_to_have_it_and_never_sends_is_passed_over() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob", "cat") as (amy, bob, _):
+        Puppet(sim, "boaster", says_have)
+        sim.connect("amy", "boaster")
+        sim.connect("amy", "cat")
+        waiting = asyncio.ensure_future(amy.exchange.fetch(block.cid))
+        await asyncio.sleep(2)
+        await bob.store.put_many([block])
+        sim.connect("amy", "bob")
+        assert await waiting == block
+        assert now() < 12
+
+
+@virtual_time
+async def test_a_peer_without_presences_is_asked_for_the_block_and_its_silence_is_an_answer() -> None:
+    known, unknown = some_blocks(2)
+    for protocol in (PROTOCOL_1_1, PROTOCOL_1_0):
+        async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, _):
+            Puppet(sim, "old", has([known]), [protocol])
+            sim.connect_all()
+            assert await amy.exchange.fetch(known.cid) == known
+            with pytest.raises(BlockNotFound, match="2 peers asked: 1 without it, 1 silent"):
+                await amy.exchange.fetch(unknown.cid)
+
+
+@virtual_time
+async def test_a_peer_of_1_0_0_gets_bare_blocks_and_one_of_1_1_0_gets_payloads() -> None:
+    block = Block.of(b"\x0a\x02\x08\x01", DAG_PB, version=0)
+    for protocol in (PROTOCOL_1_1, PROTOCOL_1_0):
+        async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+            await amy.store.put_many([block])
+            old = Puppet(sim, "old", protocols=[protocol])
+            sim.connect_all()
+            await old.say("amy", Message((Entry(block.cid),)))
+            await old.hears(lambda puppet: puppet.received == [block.data])
+
+
+@virtual_time
+async def test_unsolicited_blocks_are_dropped_and_counted() -> None:
+    first, second = some_blocks(2)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        pushy = Puppet(sim, "pushy", has([first]))
+        sim.connect_all()
+        await pushy.say("amy", Message(payloads=(Payload.of(first),)))
+        assert await amy.exchange.fetch(first.cid) == first
+        await pushy.say("amy", Message(payloads=(Payload.of(second), Payload.of(second))))
+        await pushy.say("amy", Message((Entry(first.cid, send_dont_have=True),)))
+        await pushy.hears(lambda puppet: puppet.presences == [Presence(first.cid, False)])
+        statistics = amy.exchange.statistics()
+        assert (statistics.unsolicited_blocks, statistics.unsolicited_bytes) == (3, 15_000)
+        assert statistics.blocks_received == 1
+        assert (await amy.store.usage()).blocks == 0
+
+
+@virtual_time
+async def test_a_late_second_copy_is_counted_as_duplicate() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        twins = [Puppet(sim, name, has([block])) for name in ("one", "two")]
+        sim.connect_all()
+        assert await amy.exchange.fetch(block.cid) == block
+        await twins[0].say("amy", Message((Entry(block.cid, send_dont_have=True),)))
+        await twins[0].hears(lambda puppet: bool(puppet.presences))
+        await twins[1].say("amy", Message((Entry(block.cid, send_dont_have=True),)))
+        await twins[1].hears(lambda puppet: bool(puppet.presences))
+        assert amy.exchange.statistics().duplicate_blocks == 1
+
+
+@virtual_time
+async def test_cancelling_before_the_turn_ends_asks_nobody() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        bob = Puppet(sim, "bob")
+        sim.connect_all()
+        waiting = asyncio.ensure_future(amy.exchange.fetch(block.cid))
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await asyncio.sleep(30)
+        assert bob.heard == []
+
+
+@virtual_time
+async def test_cancelling_later_withdraws_the_want_at_once() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim(latency=(0.01, 0.01)) as sim, open_nodes(sim, "amy") as (amy,):
+        bob = Puppet(sim, "bob")
+        sim.connect_all()
+        waiting = asyncio.ensure_future(amy.exchange.fetch(block.cid))
+        await bob.hears(lambda puppet: len(puppet.entries) == 1)
+        start = now()
+        waiting.cancel()
+        await bob.hears(lambda puppet: len(puppet.entries) == 2)
+        assert now() - start == pytest.approx(0.01)
+        assert bob.entries[1] == Entry(block.cid, cancel=True)
+        assert amy.exchange.wantlist() == ()
+
+
+@virtual_time
+async def test_one_of_two_fetches_may_be_cancelled_without_the_other() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        await bob.store.put_many([block])
+        sim.connect_all()
+        as_dag = CID.v1(DAG_PB, block.cid.multihash)
+        one, two = (asyncio.ensure_future(amy.exchange.fetch(cid)) for cid in (block.cid, as_dag))
+        await asyncio.sleep(0)
+        one.cancel()
+        assert await two == Block(as_dag, block.data)
+        assert bob.exchange.statistics().blocks_sent == 1
+
+
+@virtual_time
+async def test_a_cancelled_want_is_not_served_though_its_block_was_queued() -> None:
+    blocks = some_blocks(16, 1_048_576)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        await amy.store.put_many(blocks)
+        bob = Puppet(sim, "bob")
+        bob.node.bytes_per_second = 1e6
+        sim.connect_all()
+        await bob.say("amy", Message(tuple(Entry(block.cid) for block in blocks)))
+        await bob.hears(lambda puppet: len(puppet.received) == 1)
+        await bob.say("amy", Message(tuple(Entry(block.cid, cancel=True) for block in blocks)))
+        await asyncio.sleep(60)
+        assert len(bob.received) <= 5  # what was in the sockets: this one, and the window
+        assert amy.exchange.statistics().peers[0].wants == 0
+
+
+@virtual_time
+async def test_a_slow_peer_does_not_slow_the_others() -> None:
+    blocks = some_blocks(64, 1_048_576)
+    entries = tuple(Entry(block.cid) for block in blocks)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        await amy.store.put_many(blocks)
+        slow, fast = Puppet(sim, "slow"), Puppet(sim, "fast")
+        slow.node.bytes_per_second = 1e5
+        fast.node.bytes_per_second = 1e8
+        sim.connect_all()
+        await slow.say("amy", Message(entries))
+        await asyncio.sleep(1)
+        start = now()
+        await fast.say("amy", Message(entries))
+        await fast.hears(lambda puppet: len(puppet.received) == 64)
+        assert now() - start < 2
+        assert len(slow.received) <= 1
+
+
+@virtual_time
+async def test_a_peer_that_reads_nothing_loses_its_ledger_and_memory_is_freed() -> None:
+    blocks = some_blocks(16, 1_048_576)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        await amy.store.put_many(blocks)
+        dead = Puppet(sim, "dead")
+        dead.node.bytes_per_second = 1
+        sim.connect_all()
+        await dead.node.send("amy", [PROTOCOL_1_0], b"")
+        entries = Message(tuple(Entry(block.cid) for block in blocks))
+        await dead.say("amy", entries)
+        await asyncio.sleep(70)
+        assert amy.exchange.statistics().peers == ()
+        assert amy.exchange.statistics().failed_sends >= 1
+
+
+@virtual_time
+async def test_ten_thousand_fetches_keep_a_bounded_number_of_wants() -> None:
+    blocks = some_blocks(10_000, 8)
+    settings = BitswapSettings(wants=1000)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob", settings=settings) as (amy, bob):
+        fetches = [asyncio.ensure_future(amy.exchange.fetch(block.cid)) for block in blocks]
+        await asyncio.sleep(0.1)
+        assert amy.exchange.statistics().wants == 1000
+        await bob.store.put_many(blocks)
+        sim.connect_all()
+        assert await asyncio.gather(*fetches) == blocks
+        assert amy.exchange.statistics().wants == 0
+
+
+@virtual_time
+async def test_ten_thousand_wants_of_a_stranger_keep_a_bounded_ledger() -> None:
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        stranger = Puppet(sim, "stranger")
+        sim.connect_all()
+        wanted = [Entry(block.cid, send_dont_have=True) for block in some_blocks(10_000, 8)]
+        for start in range(0, 10_000, 1000):
+            await stranger.say("amy", Message(tuple(wanted[start : start + 1000])))
+        await stranger.hears(lambda puppet: len(puppet.presences) == 10_000)
+        assert amy.exchange.statistics().peers[0].wants == 4096
+        sim.disconnect("amy", "stranger")
+        assert amy.exchange.statistics().peers == ()
+
+
+@virtual_time
+async def test_a_peer_that_denies_is_not_asked_for_the_block() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        await bob.store.put_many([block])
+        empty = [Puppet(sim, name, says_dont_have) for name in ("eve", "fay")]
+        sim.connect_all()
+        assert await amy.exchange.fetch(block.cid) == block
+        assert {entry.type for puppet in empty for entry in puppet.entries if not entry.cancel} == {
+            WantType.HAVE
+        }
+
+
+@virtual_time
+async def test_bytes_that_are_no_message_are_counted_and_the_peer_is_served_on() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        await amy.store.put_many([block])
+        odd = Puppet(sim, "odd")
+        sim.connect_all()
+        await odd.node.send("amy", [PROTOCOL_1_1], b"\xff\xff")
+        await odd.say("amy", Message((Entry(block.cid),)))
+        await odd.hears(lambda puppet: puppet.received == [block.data])
+        assert amy.exchange.statistics().bad_messages == 1
+
+
+@virtual_time
+async def test_identity_cids_need_nobody() -> None:
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        assert (await amy.exchange.fetch(CID.identity(0x55, b"inline"))).data == b"inline"
+
+
+@virtual_time
+async def test_closing_ends_pending_fetches_with_a_reason() -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim:
+        async with open_nodes(sim, "amy") as (amy,):
+            waiting = asyncio.ensure_future(amy.exchange.fetch(block.cid))
+            await asyncio.sleep(1)
+        with pytest.raises(BlockNotFound, match="shutting down"):
+            await waiting
+        with pytest.raises(BlockNotFound, match="shutting down"):
+            await amy.exchange.fetch(block.cid)
+        late = Puppet(sim, "late")
+        sim.connect_all()
+        await late.say("amy", Message((Entry(block.cid),)))
+        await asyncio.sleep(1)
+        assert late.heard == []
+
+
+@virtual_time
+async def test_cancelled_at_any_moment_nothing_is_left_behind() -> None:
+    blocks = some_blocks(20)
+    async with open_sim(seed=3) as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        await bob.store.put_many(blocks)
+        sim.connect_all()
+        for step in range(40):
+            session = amy.exchange.session(blocks[0].cid)
+            fetches = [asyncio.ensure_future(session.fetch(block.cid)) for block in blocks]
+            await asyncio.sleep(step * 0.0005)
+            for fetch in fetches:
+                fetch.cancel()
+            await asyncio.gather(*fetches, return_exceptions=True)
+            assert amy.exchange.wantlist() == ()
+        await asyncio.sleep(1)
+        assert bob.exchange.wantlist("amy") == ()
+        assert await amy.blocks.get_many([block.cid for block in blocks]) == blocks

@@ -1,0 +1,110 @@
+"""Bitswap nodes on a simulated network: honest ones with a store, and puppets that do what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from bitswap.exchange import BitswapExchange, BitswapSettings, open_bitswap
+from bitswap.message import PROTOCOLS, Entry, Message, Payload, Presence, decode, encode
+from blockstore.block import Block
+from blockstore.service import Blocks
+from blockstore.store import MemoryBlockstore
+from support.sim_network import SimNetwork, SimNode
+
+Answer = Callable[[Entry], Message | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    name: str
+    store: MemoryBlockstore
+    exchange: BitswapExchange
+    network: SimNode
+
+    @property
+    def blocks(self) -> Blocks:
+        return Blocks(self.store, self.exchange)
+
+
+@asynccontextmanager
+async def open_nodes(
+    network: SimNetwork, *names: str, settings: BitswapSettings | None = None
+) -> AsyncIterator[list[Node]]:
+    """Honest nodes, not connected yet."""
+    async with AsyncExitStack() as stack:
+        nodes = []
+        for name in names:
+            store = MemoryBlockstore()
+            exchange = await stack.enter_async_context(open_bitswap(store, network.node(name), settings))
+            nodes.append(Node(name, store, exchange, network.node(name)))
+        yield nodes
+
+
+class Puppet:
+    """A peer without a mind: remembers all that it hears, answers each entry as `answer` says."""
+
+    def __init__(
+        self,
+        network: SimNetwork,
+        name: str,
+        answer: Answer = lambda entry: None,
+        protocols: Sequence[str] = PROTOCOLS,
+    ) -> None:
+        self.node = network.node(name)
+        self.heard: list[Message] = []
+        self._answer = answer
+        self._protocols = protocols
+        self._news = asyncio.Event()
+        self.node.on_message(protocols, self._on_message)
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [entry for message in self.heard for entry in message.entries]
+
+    @property
+    def received(self) -> list[bytes]:
+        return [payload.data for message in self.heard for payload in message.payloads]
+
+    @property
+    def presences(self) -> list[Presence]:
+        return [presence for message in self.heard for presence in message.presences]
+
+    async def say(self, peer: str, message: Message) -> None:
+        await self.node.send(peer, self._protocols, encode(message, self._protocols[0]))
+
+    async def hears(self, enough: Callable[[Puppet], bool], seconds: float = 300) -> None:
+        """Wait until what was heard is enough; TimeoutError when it never is."""
+        async with asyncio.timeout(seconds):
+            while not enough(self):
+                await self._news.wait()
+                self._news.clear()
+
+    async def _on_message(self, peer: str, protocol: str, data: bytes) -> None:
+        message = decode(data)
+        self.heard.append(message)
+        self._news.set()
+        for entry in message.entries:
+            if not entry.cancel and (answer := self._answer(entry)) is not None:
+                await self.say(peer, answer)
+
+
+def says_have(entry: Entry) -> Message:
+    return Message(presences=(Presence(entry.cid, True),))
+
+
+def says_dont_have(entry: Entry) -> Message:
+    return Message(presences=(Presence(entry.cid, False),))
+
+
+def has(blocks: Iterable[Block]) -> Answer:
+    """Sends the block, whatever it is asked."""
+    known = {block.cid.multihash: block for block in blocks}
+
+    def answer(entry: Entry) -> Message | None:
+        block = known.get(entry.cid.multihash)
+        return Message(payloads=(Payload.of(block),)) if block is not None else None
+
+    return answer
