@@ -66,7 +66,7 @@ class Documents:
         for number in wanted:
             self._open.move_to_end(number)
             loaded[number] = self._open[number]
-        self._trim(keep=len(loaded))
+        await self._trim(len(loaded), breath)
         return loaded
 
     def forget(self, numbers: Iterable[int]) -> None:
@@ -79,7 +79,8 @@ class Documents:
     def forget_all(self) -> None:
         self.forget(list(self._open))
 
-    def _trim(self, keep: int) -> None:
+    async def _trim(self, keep: int, breath: Breath) -> None:
         while len(self._open) > max(self._limit, keep):
             _, oldest = self._open.popitem(last=False)
             oldest.content.close()
+            await breath.take()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cluster.batch import MAX_DOCUMENTS
+from cluster.breath import Breath
 from cluster.ledger import Operation, Written
 from cluster.pin import Pin
 
@@ -84,6 +85,8 @@ class Gatherer:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
         else:
+            breath = Breath()
             for waiting, before in zip(batch, written.before, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(before)
+                await breath.take()

@@ -186,7 +186,7 @@ class Ledger:
         breath = Breath()
         numbers = {self._genesis.document_of(operation.cid) for operation in operations}
         draft = _Draft(await self._documents.load(numbers, self._log.client, breath))
-        before, changes = self._plan(draft, operations)
+        before, changes = await self._plan(draft, operations, breath)
         stamp = self._clock.tick()
         try:
             for number, wanted in sorted(changes.items()):
@@ -203,8 +203,8 @@ class Ledger:
             raise
         return Written(before, signed)
 
-    def _plan(
-        self, draft: _Draft, operations: Sequence[Operation]
+    async def _plan(
+        self, draft: _Draft, operations: Sequence[Operation], breath: Breath
     ) -> tuple[tuple[Pin | None, ...], Mapping[int, Mapping[CID, Pin | None]]]:
         """Each operation's pin as it found it, and by document what is left to do when all are done."""
         before = []
@@ -218,6 +218,7 @@ class Ledger:
             before.append(latest[cid])
             latest[cid] = operation.pin
             changes.setdefault(number, {})[cid] = operation.pin
+            await breath.take()
         return tuple(before), changes
 
     def _sign(self, draft: _Draft, stamp: int) -> SignedBatch:

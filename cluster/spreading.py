@@ -137,7 +137,7 @@ class Spreader:
 
     async def wandering(self) -> None:
         """A loop: names some connected member now and then, in case every occasion was missed."""
-        for peer in self._calls.peers():
+        for peer in sorted(self._calls.peers()):
             self.ask(peer)
         while True:
             await asyncio.sleep(SYNC_INTERVAL * random.uniform(0.75, 1.25))
@@ -220,7 +220,7 @@ class Spreader:
     def _on_records(self, records: Sequence[bytes]) -> None:
         for part in _chunks(records, MAX_GOSSIP_BYTES // 2):
             self._publish(bytes([_RECORDS]) + wire.encode({"records": [*part]}))
-        for peer in self._calls.peers():
+        for peer in sorted(self._calls.peers()):
             self.ask(peer)
 
     def _comparison_is_due(self, peer: str) -> bool:
