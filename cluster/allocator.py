@@ -13,9 +13,9 @@
 
 Ranking (ipfs-cluster's balanced allocator): partition by the first metric, a partitionable one (a tag) by
 equal value, any other one each member by itself. Sort the partitions: larger weight, then larger sum of the
-next metric over its members, then value. Take one member of each partition in turn; inside a partition, choose
-by the next metric in the same way. Unlike there, members chosen before (steps 3 and 4) count: the next one
-comes from the partition that has the fewest.
+next metric over its members, then value. Take one member of each partition in turn; inside a partition, do
+the same with the next metric. Unlike there, members chosen before (steps 3 and 4) count: the next one comes
+from the partition that has the fewest.
 """
 
 from __future__ import annotations
