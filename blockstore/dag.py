@@ -31,7 +31,9 @@ MAX_PENDING = 2_000_000  # some 400 MB; a DAG made by a tool has thousands
 _LEAVES_A_PAGE, _NODES_A_PAGE = 256, 64
 READ_BYTES = 16 * 1024 * 1024
 _FLIGHT_BYTES = 32 * 1024 * 1024
-_MIN_FLIGHT, _MAX_FLIGHT = 16, 256
+_NODES_IN_FLIGHT = 64
+_LEAVES_IN_FLIGHT = (16, 256)
+_WAITING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ async def walk(
     """Visit each block once, to `depth` levels below the root (None: all), parents before children.
 
     What is missing is fetched and stored, so at the end the whole DAG is here. Memory: about 150 bytes a
-    block of the DAG, to know what was seen, and 32 MiB of data. Close it (`contextlib.aclosing`) to withdraw
-    its fetches.
+    block of the DAG, to know what was seen, and some 32 MiB of data. Close it (`contextlib.aclosing`) to
+    withdraw its fetches.
     Raises BlockNotFound, StorageFull, BadBlock, UnknownCodec; DagTooLarge beyond 10 000 levels.
     """
     frontier = _Frontier(depth)
@@ -176,21 +178,22 @@ async def _flight(blocks: Blocks) -> AsyncIterator[_Fetches]:
 
 
 class _Fetches:
-    """A queue of missing blocks and a window of them in flight, as wide as 32 MiB of such blocks."""
+    """Missing blocks: a queue, and a window of them in flight: 64 nodes, and leaves of 32 MiB together."""
 
     def __init__(self, blocks: Blocks, running: set[asyncio.Task[Block]]) -> None:
         self._blocks = blocks
         self._running = running
+        self._leaves = 0  # of those running
         self._waiting: deque[_Step] = deque()
         self._done: asyncio.Queue[tuple[_Step, asyncio.Task[Block]]] = asyncio.Queue()
-        self._average = 1024 * 1024.0
+        self._leaf_bytes = 1024 * 1024.0  # a running average, begun at the usual chunk
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._running)
 
     @property
     def crowded(self) -> bool:
-        return len(self._waiting) >= self._window
+        return len(self._waiting) >= _WAITING
 
     def add(self, step: _Step) -> None:
         self._waiting.append(step)
@@ -203,21 +206,26 @@ class _Fetches:
             step, task = await self._done.get()
             self._running.discard(task)
             block = task.result()
-            self._average += (len(block.data) - self._average) / 16
+            if step.cid.codec == RAW:
+                self._leaves -= 1
+                self._leaf_bytes += (len(block.data) - self._leaf_bytes) / 16
             came.append((step, block))
         self._start()
         return came
 
-    @property
-    def _window(self) -> int:
-        return max(_MIN_FLIGHT, min(int(_FLIGHT_BYTES / (self._average + 1)), _MAX_FLIGHT))
-
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._window:
+        while self._waiting and self._has_room(self._waiting[0]):
             step = self._waiting.popleft()
+            self._leaves += step.cid.codec == RAW
             task = asyncio.create_task(self._blocks.get(step.cid))
             self._running.add(task)
             task.add_done_callback(partial(self._ended, step))
+
+    def _has_room(self, step: _Step) -> bool:
+        if step.cid.codec != RAW:
+            return len(self._running) - self._leaves < _NODES_IN_FLIGHT
+        low, high = _LEAVES_IN_FLIGHT
+        return self._leaves < max(low, min(int(_FLIGHT_BYTES / (self._leaf_bytes + 1)), high))
 
     def _ended(self, step: _Step, task: asyncio.Task[Block]) -> None:
         self._done.put_nowait((step, task))

@@ -11,7 +11,7 @@ from blockstore.errors import BlockNotFound
 
 
 class RemoteBlocks:
-    """Serves `blocks`. While `held`, a fetch waits; `asked`, `running` and `announced` tell what happened."""
+    """Serves `blocks`. While held, fetches wait; the attributes tell what happened."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._blocks = {block.cid: block for block in blocks}
@@ -20,6 +20,8 @@ class RemoteBlocks:
         self.announced: list[CID] = []
         self.running = 0
         self.most_running = 0
+        self.most_bytes = 0
+        self._bytes = 0
         self.withdrawn = 0
         self.released = asyncio.Event()
         self.released.set()
@@ -36,6 +38,9 @@ class RemoteBlocks:
         self.hints.append(tuple(hints))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
+        size = len(self._blocks[cid].data) if cid in self._blocks else 0
+        self._bytes += size
+        self.most_bytes = max(self.most_bytes, self._bytes)
         await self._tell()
         try:
             if cid in self._blocks:
@@ -49,6 +54,7 @@ class RemoteBlocks:
             raise
         finally:
             self.running -= 1
+            self._bytes -= size
 
     async def announce(self, cids: Sequence[CID]) -> None:
         self.announced += cids
