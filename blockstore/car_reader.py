@@ -119,7 +119,7 @@ class _Bytes:
         start = self.offset
         head = bytearray()
         while not head or head[-1] >= 0x80:
-            if not head and (self.offset == self.end or not await self._fill(1)):
+            if not head and (self.offset == self.end or (self.end is None and not await self._fill(1))):
                 return None
             head += await self.read(1)
             if len(head) > 9:

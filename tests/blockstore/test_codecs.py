@@ -150,7 +150,7 @@ def test_bad_dag_cbor_is_refused(data: bytes) -> None:
         "[1,]",
         '{"a":1,"a":2}',
         '{"/":"not a cid"}',
-        '{"/":"%s","x":1}' % A,
+        f'{{"/":"{A}","x":1}}',
         '{"/":{"bytes":"AQ","x":1}}',
         '{"/":{"bytes":"A?"}}',
         "NaN",

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import dag_cbor
+import multiformats
+import pytest
+from support.dags import chain, cids, leaf, leaves, node, tree
+from support.sources import RecordingSource, source_of
+
+from blockstore.block import Block
+from blockstore.cid import CID, DAG_CBOR
+from blockstore.depth_first import Lookahead, depth_first
+from blockstore.errors import BlockNotFound, UnknownCodec
+
+
+async def order(source: RecordingSource, root: CID, *, duplicates: bool = False) -> list[CID]:
+    return [block.cid async for block in depth_first(source, root, duplicates=duplicates)]
+
+
+async def test_parents_come_before_children_and_children_in_link_order() -> None:
+    a, b, c, d = leaves(4)
+    left, right = node([a.cid, b.cid]), node([c.cid, d.cid])
+    root = node([left.cid, right.cid])
+    source = await source_of(root, left, right, a, b, c, d)
+    assert await order(source, root.cid) == cids([root, left, a, b, right, c, d])
+
+
+async def test_a_block_met_again_is_given_again_only_when_asked_for() -> None:
+    a = leaf(1)
+    part = node([a.cid, a.cid])
+    root = node([part.cid, a.cid, part.cid])
+    source = await source_of(root, part, a)
+    assert await order(source, root.cid) == cids([root, part, a])
+    repeated = await order(source, root.cid, duplicates=True)
+    assert repeated == cids([root, part, a, a, a, part, a, a])
+
+
+async def test_blocks_are_fetched_several_at_a_time_and_each_once() -> None:
+    blocks = tree(10, 2)
+    source = await source_of(*blocks)
+    assert set(await order(source, blocks[0].cid)) == set(cids(blocks))
+    assert sorted(source.asked, key=bytes) == sorted(cids(blocks), key=bytes)
+    assert len(source.requests) < len(blocks) / 4
+
+
+async def test_long_chains_are_walked_without_recursion() -> None:
+    blocks = chain(3000)
+    assert await order(await source_of(*blocks), blocks[0].cid) == cids(blocks)
+
+
+async def test_inline_blocks_are_followed_and_not_given() -> None:
+    target = leaf(1)
+    link = multiformats.CID.decode(bytes(target.cid))
+    inline = CID.identity(DAG_CBOR, dag_cbor.encode([link]))
+    root = node([inline])
+    assert await order(await source_of(root, target), root.cid) == [root.cid, target.cid]
+
+
+async def test_a_missing_block_stops_the_walk_at_its_place() -> None:
+    present = leaves(5)
+    missing = leaf(99)
+    root = node([*cids(present), missing.cid])
+    source = await source_of(root, *present)
+    given: list[CID] = []
+
+    async def walk() -> None:
+        async for block in depth_first(source, root.cid):
+            given.append(block.cid)
+
+    with pytest.raises(BlockNotFound) as raised:
+        await walk()
+    assert raised.value.cid == missing.cid
+    assert given == cids([root, *present])
+
+
+async def test_a_block_of_an_unknown_codec_is_not_passed_over() -> None:
+    strange = Block.of(b"?", 0x85)
+    root = node([strange.cid])
+    with pytest.raises(UnknownCodec):
+        await order(await source_of(root, strange), root.cid)
+
+
+async def test_little_waits_for_its_turn() -> None:
+    big = [leaf(number, 1000) for number in range(20)]
+    source = await source_of(*big)
+    lookahead = Lookahead(source, window=4, limit=3000)
+    asked = cids(big)
+    for position, cid in enumerate(asked):
+        assert (await lookahead.take(cid, asked[position + 1 :])).cid == cid
+        assert len(source.asked) <= position + 4
+    assert source.asked == asked
