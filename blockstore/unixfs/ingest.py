@@ -6,8 +6,6 @@ interpreter's lock.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,12 +13,12 @@ from typing import Literal
 
 from blockstore.block import Block
 from blockstore.cid import CID
-from blockstore.errors import UnreadableFile
 from blockstore.unixfs.chunker import Chunker, chunker_factory
 from blockstore.unixfs.directory import DirectoryNodes
 from blockstore.unixfs.entries import DirectoryEntry, FileEntry, LocalFile, Mtime, SymlinkEntry
-from blockstore.unixfs.layout import BalancedLayout, FileLayout, FileNodes, TrickleLayout
+from blockstore.unixfs.layout import BalancedLayout, FileNodes, TrickleLayout
 from blockstore.unixfs.nodes import Child, Stat, write_symlink
+from blockstore.unixfs.openfile import OpenFile
 from blockstore.unixfs.options import ImportOptions
 from blockstore.unixfs.tree import ImportTree
 
@@ -28,8 +26,6 @@ GROUP_BYTES = 4 * 1024 * 1024
 GROUP_BLOCKS = 1024
 
 Kind = Literal["file", "directory", "symlink"]
-
-_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,7 @@ class Ingest:
         self._chunker: Callable[[], Chunker] = chunker_factory(options.chunker)
         self._tree = ImportTree(Stat(options.mode, options.mtime))
         self._group = Group()
-        self._file: _OpenFile | None = None
+        self._file: OpenFile | None = None
         nodes = DirectoryNodes(self._namer, options.sharding(), self._put)
         self._folders = self._tree.write(nodes, wrap=options.wrap, keep_empty=options.empty_dirs)
 
@@ -159,7 +155,7 @@ class Ingest:
         self._close(file)
         return True
 
-    def _open(self, entry: FileEntry, local: LocalFile | None) -> _OpenFile:
+    def _open(self, entry: FileEntry, local: LocalFile | None) -> OpenFile:
         options = self._options
         nodes = FileNodes(
             self._namer,
@@ -169,10 +165,10 @@ class Ingest:
             self._put,
         )
         layout = TrickleLayout(nodes) if options.trickle else BalancedLayout(nodes)
-        self._file = _OpenFile(entry, local, self._chunker(), layout)
+        self._file = OpenFile(entry, local, self._chunker(), layout)
         return self._file
 
-    def _close(self, file: _OpenFile) -> None:
+    def _close(self, file: OpenFile) -> None:
         child = file.finish()
         file.close()
         self._file = None
@@ -190,57 +186,3 @@ class Ingest:
             mode if options.preserve_mode else options.mode,
             mtime if options.preserve_mtime else options.mtime,
         )
-
-
-class _OpenFile:
-    """A file on its way in: where its bytes come from, how they are cut, what became of them so far."""
-
-    def __init__(
-        self, entry: FileEntry, local: LocalFile | None, chunker: Chunker, layout: FileLayout
-    ) -> None:
-        self.entry = entry
-        self.taken = 0
-        self._local = local
-        self._handle = _open_handle(local.path) if local else -1
-        self._chunker = chunker
-        self._layout = layout
-
-    def read(self) -> bytes:
-        """The next bytes of a local file; none at its end, wherever that is by now. Raises UnreadableFile."""
-        if self._local is None:
-            return b""
-        left = self._local.size - self.taken
-        want = self._chunker.read_bytes
-        try:
-            return os.read(self._handle, min(want, left + 1) if left >= 0 else want)
-        except OSError as error:
-            raise UnreadableFile(self._local.path, str(error.strerror)) from None
-
-    def feed(self, data: bytes) -> None:
-        self.taken += len(data)
-        for chunk in self._chunker.feed(data):
-            self._layout.add(chunk)
-
-    def finish(self) -> Child:
-        for chunk in self._chunker.finish():
-            self._layout.add(chunk)
-        return self._layout.finish()
-
-    def close(self) -> None:
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
-
-
-def _open_handle(path: str) -> int:
-    """Open for reading; a pipe or socket that has taken the place of a file is refused, not waited for."""
-    try:
-        handle = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
-        raise UnreadableFile(path, "it vanished while it was being added") from None
-    except OSError as error:
-        raise UnreadableFile(path, str(error.strerror)) from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise UnreadableFile(path, "it is no longer a regular file")
-    return handle
