@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _FLUSH = 64 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
-_BATCH = 4 * 1024 * 1024
+_BATCH, _BATCH_BLOCKS = 4 * 1024 * 1024, 1024
 _STAGED = struct.Struct("<HI")  # bytes of the CID, bytes of the data
 
 
@@ -128,7 +128,7 @@ def _unstage(stage: IO[bytes]) -> list[Block]:
     """The next blocks, verified again: what comes from a disk is not what was put there until it is shown."""
     blocks: list[Block] = []
     size = 0
-    while size < _BATCH and (head := stage.read(_STAGED.size)):
+    while size < _BATCH and len(blocks) < _BATCH_BLOCKS and (head := stage.read(_STAGED.size)):
         name_size, data_size = _STAGED.unpack(head)
         cid = CID.decode(stage.read(name_size))
         blocks.append(Block.verify(cid, stage.read(data_size), "the staging file"))
