@@ -12,43 +12,48 @@ MAX_BATCHES = 1024
 
 
 class HeldBatches:
-    """What does not fit is not kept: catching up brings it again."""
+    """The oldest go when there is no room: catching up brings them again.
 
-    def __init__(self) -> None:
-        self._held: dict[Log, dict[int, SignedBatch]] = {}
+    Some wait for ever: what they build on was lost with its author's disk before anybody else had it.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES, max_bytes_per_author: int = MAX_BYTES_PER_AUTHOR) -> None:
+        self._held: dict[tuple[Log, int], SignedBatch] = {}  # in order of coming
         self._bytes: dict[str, int] = {}
+        self._max_bytes = max_bytes
+        self._max_bytes_per_author = max_bytes_per_author
 
     def __len__(self) -> int:
-        return sum(map(len, self._held.values()))
+        return len(self._held)
 
-    def keep(self, signed: SignedBatch) -> bool:
-        """Whether it is held now."""
-        batch, size = signed.batch, len(signed.envelope)
-        if batch.sequence in self._held.get(batch.log, ()):
-            return True
-        author = self._bytes.get(batch.log.author, 0) + size
-        total = sum(self._bytes.values()) + size
-        if author > MAX_BYTES_PER_AUTHOR or total > MAX_BYTES or len(self) >= MAX_BATCHES:
-            return False
-        self._held.setdefault(batch.log, {})[batch.sequence] = signed
-        self._bytes[batch.log.author] = author
-        return True
+    @property
+    def bytes(self) -> int:
+        return sum(self._bytes.values())
+
+    def keep(self, signed: SignedBatch) -> None:
+        """Twice is once."""
+        self._held.setdefault((signed.batch.log, signed.batch.sequence), signed)
+        author = signed.batch.log.author
+        self._bytes[author] = sum(
+            len(held.envelope) for held in self._held.values() if held.batch.log.author == author
+        )
+        while self._bytes.get(author, 0) > self._max_bytes_per_author:
+            self.drop(next(held for held in self._held.values() if held.batch.log.author == author))
+        while self.bytes > self._max_bytes or len(self._held) > MAX_BATCHES:
+            self.drop(next(iter(self._held.values())))
 
     def ready(self, head: Callable[[Log], int]) -> list[SignedBatch]:
         """The next batch of every log, as far as it is held; what is applied already is let go."""
-        found = []
-        for log in list(self._held):
-            for sequence in [number for number in self._held[log] if number <= head(log)]:
-                self.drop(self._held[log][sequence])
-            following = self._held.get(log, {}).get(head(log) + 1)
-            if following is not None:
-                found.append(following)
-        return found
+        for signed in list(self._held.values()):
+            if signed.batch.sequence <= head(signed.batch.log):
+                self.drop(signed)
+        return [held for held in self._held.values() if held.batch.sequence == head(held.batch.log) + 1]
 
     def drop(self, signed: SignedBatch) -> None:
-        batches = self._held.get(signed.batch.log, {})
-        dropped = batches.pop(signed.batch.sequence, None)
+        """A missing one is fine."""
+        dropped = self._held.pop((signed.batch.log, signed.batch.sequence), None)
         if dropped is not None:
-            self._bytes[signed.batch.log.author] -= len(dropped.envelope)
-        if not batches:
-            self._held.pop(signed.batch.log, None)
+            author = signed.batch.log.author
+            self._bytes[author] -= len(dropped.envelope)
+            if not self._bytes[author]:
+                del self._bytes[author]

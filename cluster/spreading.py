@@ -199,17 +199,20 @@ class Spreader:
     async def _admit(self, batches: Sequence[SignedBatch]) -> int:
         """Apply, hold what is early, and apply what was held for these; how many were applied."""
         applied = 0
+        tried: list[SignedBatch] = []  # in vain, since something was last applied
         while batches:
             verdicts = await self._ledger.admit(batches)
-            progress = verdicts.count(Verdict.APPLIED)
-            self.counts.refused += verdicts.count(Verdict.REFUSED)
             for signed, verdict in zip(batches, verdicts, strict=True):
                 if verdict is Verdict.EARLY:
                     self.held.keep(signed)
                 else:
                     self.held.drop(signed)
+            progress = verdicts.count(Verdict.APPLIED)
             applied += progress
-            batches = self.held.ready(self._ledger.head) if progress else []
+            self.counts.refused += verdicts.count(Verdict.REFUSED)
+            tried = [] if progress else [*tried, *batches]
+            # Others apply batches between our turns: what is held may be ready though nothing was applied.
+            batches = [signed for signed in self.held.ready(self._ledger.head) if signed not in tried]
         self.counts.applied += applied
         return applied
 
