@@ -34,6 +34,8 @@ MAX_GOSSIP = 512 * 1024  # bytes a message; py-libp2p silently loses what is abo
 _MAX_RPC = 1024 * 1024
 _PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0")
 _RESTART = 1.0  # seconds
+_MOST_WAITING = 16  # messages that wait for one peer
+_PATIENCE = 0.5  # seconds
 _log = logging.getLogger(__name__)
 
 Deliver = Callable[[str, str, bytes], None]
@@ -47,6 +49,7 @@ class Gossiper:
         self._host = host
         self._deliver = deliver
         self._topics: set[str] = set()
+        self._publishing = trio.Lock()
         self._pubsub: Pubsub | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -62,9 +65,20 @@ class Gossiper:
                 self._nursery.start_soon(self._listen, self._pubsub, topic)
 
     async def publish(self, topic: str, message: bytes) -> None:
-        """Best effort: while gossip is being restarted, nothing is sent."""
-        if self._pubsub is not None:
-            await self._pubsub.publish(topic, message)
+        """Best effort: while gossip is being restarted, nothing is sent.
+
+        gossipsub drops what comes when 32 messages wait for a peer, so a burst is held back here for a
+        moment; not for longer, because one slow peer must not silence us towards the others.
+        """
+        async with self._publishing:
+            pubsub = self._pubsub
+            if pubsub is None:
+                return
+            with trio.move_on_after(_PATIENCE):
+                queues = pubsub.peer_queues
+                while any(len(queue) >= _MOST_WAITING for queue in queues.values()):  # noqa: ASYNC110  # no event
+                    await trio.sleep(0.002)
+            await pubsub.publish(topic, message)
 
     async def _run_once(self) -> None:
         facade = _Facade(self._host)
@@ -193,6 +207,7 @@ class _Stream:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._writing = trio.Lock()  # gossipsub writes from several tasks at once
         self.muxed_conn = _Peer(ID.from_base58(stream.peer))
 
     def get_protocol(self) -> TProtocol:
@@ -206,7 +221,8 @@ class _Stream:
 
     async def write(self, data: bytes) -> None:
         try:
-            await self._stream.pipe.write(data)
+            async with self._writing:
+                await self._stream.pipe.write(data)
         except NetworkError as error:
             raise StreamClosed(str(error)) from error
 

@@ -12,7 +12,7 @@ from blockstore import varint
 from node.p2p.errors import NotSpoken, ProtocolViolation
 from node.p2p.wire import Bytes, read_exactly
 
-HEADER = "/multistream/1.0.0"
+_HEADER = "/multistream/1.0.0"
 _NOT_AVAILABLE = "na"
 _LONGEST_LINE = 1024
 _MOST_LINES = 32
@@ -23,9 +23,8 @@ async def ask(pipe: Bytes, protocols: Sequence[str]) -> str:
 
     Raises NotSpoken, ProtocolViolation, and what the pipe raises.
     """
-    await pipe.write(_line(HEADER) + _line(protocols[0]))
-    if await _read_line(pipe) != HEADER:
-        raise ProtocolViolation("the peer does not speak multistream-select")
+    await pipe.write(_line(_HEADER) + _line(protocols[0]))
+    await _read_header(pipe)
     for position, protocol in enumerate(protocols):
         if position:
             await pipe.write(_line(protocol))
@@ -42,9 +41,8 @@ async def answer(pipe: Bytes, protocols: Collection[str]) -> str:
 
     Raises ProtocolViolation, and what the pipe raises.
     """
-    await pipe.write(_line(HEADER))
-    if await _read_line(pipe) != HEADER:
-        raise ProtocolViolation("the peer does not speak multistream-select")
+    await pipe.write(_line(_HEADER))
+    await _read_header(pipe)
     for _ in range(_MOST_LINES):
         wish = await _read_line(pipe)
         if wish in protocols:
@@ -57,6 +55,13 @@ async def answer(pipe: Bytes, protocols: Collection[str]) -> str:
 def _line(text: str) -> bytes:
     data = text.encode() + b"\n"
     return varint.encode(len(data)) + data
+
+
+async def _read_header(pipe: Bytes) -> None:
+    """Its bytes as they are, not as a line of any length: a wrong network key shows at once, as garbage."""
+    expected = _line(_HEADER)
+    if await read_exactly(pipe, len(expected)) != expected:
+        raise ProtocolViolation("the peer does not speak multistream-select, or its network key is another")
 
 
 async def _read_line(pipe: Bytes) -> str:

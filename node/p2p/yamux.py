@@ -254,6 +254,8 @@ class Yamux:
             if self.lost:
                 raise ConnectionLost(self.lost)
             answers, self._answers = self._answers, []
+            if not answers and not frames:
+                return  # another writer has taken them along
             with trio.move_on_after(_STALL) as scope:
                 await self._session.write(b"".join((*answers, frames)) if answers else frames)
         if scope.cancelled_caught:

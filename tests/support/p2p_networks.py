@@ -1,0 +1,100 @@
+"""Networks on loopback for tests, and a stranger that may send anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import trio
+
+from node.identity import Identity
+from node.p2p.connection import Connection, Pipe, Security, upgrade
+from node.p2p.network import Libp2pNetwork, NetworkSettings, open_network
+from node.p2p.noise import Noise
+from node.p2p.portal import Portal, open_portal
+from node.p2p.wire import TcpBytes
+
+T = TypeVar("T")
+LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
+SETTINGS = NetworkSettings("test", LOOPBACK)
+
+
+@asynccontextmanager
+async def networks(
+    count: int, settings: NetworkSettings = SETTINGS
+) -> AsyncIterator[tuple[Portal, list[Libp2pNetwork]]]:
+    """That many networks behind one portal, not yet connected."""
+    async with AsyncExitStack() as stack:
+        portal = await stack.enter_async_context(open_portal())
+        made = [
+            await stack.enter_async_context(
+                open_network(portal, Identity.generate(), replace(settings, name=f"test {n}"))
+            )
+            for n in range(count)
+        ]
+        yield portal, made
+
+
+class Collector:
+    """A message handler that keeps what comes and lets tests wait for it."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.peers: list[str] = []
+        self._came = asyncio.Event()
+
+    async def __call__(self, peer: str, _protocol: str, message: bytes) -> None:
+        self.add(peer, message)
+
+    async def gossip(self, peer: str, message: bytes) -> None:
+        self.add(peer, message)
+
+    def add(self, peer: str, message: bytes) -> None:
+        self.messages.append(message)
+        self.peers.append(peer)
+        self._came.set()
+
+    async def wait(self, count: int) -> list[bytes]:
+        async with asyncio.timeout(20):
+            while len(self.messages) < count:
+                self._came.clear()
+                await self._came.wait()
+        return self.messages
+
+
+async def until_peer(network: Libp2pNetwork, peer: str, connected: bool = True, timeout: float = 20) -> None:
+    """Wait until that peer is connected, or is not."""
+    changed = asyncio.Event()
+    network.on_peer_change(lambda _peer, _connected: changed.set())
+    async with asyncio.timeout(timeout):
+        while (peer in network.peers()) != connected:
+            changed.clear()
+            await changed.wait()
+
+
+async def as_stranger(
+    portal: Portal, address: str, act: Callable[[Connection], Awaitable[T]], psk: bytes | None = None
+) -> T:
+    """Connect as a bare libp2p peer and do something with the connection, on the trio side."""
+    _, _, host, _, port, _, peer = address.split("/")
+
+    async def run() -> T:
+        with trio.fail_after(15):
+            stream = await trio.open_tcp_stream(host, int(port))
+            security = Security(Noise(Identity.generate()), psk, fast_yamux=True)
+            connection = await upgrade(TcpBytes(stream), security, peer, _ignore)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(connection.muxer.run)
+                result = await act(connection)
+                nursery.cancel_scope.cancel()
+            await connection.tcp.close()
+            return result
+
+    return await portal.to_trio(run)
+
+
+def _ignore(_connection: Connection, _pipe: Pipe) -> None:
+    """A stranger that does not care what is asked of it."""
