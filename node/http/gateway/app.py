@@ -17,7 +17,9 @@ from node.http.gateway.ranges import BadRange, Unsatisfiable
 from node.http.gateway.request import Format, NotAcceptable, RequestPath, parse_path, requested_format
 from node.http.gateway.unixfs import Content
 from node.parts import Parts
+from node.retrieval.hot import HotBlocks
 
+HOT = web.AppKey("hot", HotBlocks)
 _EXPECTED: tuple[type[Exception], ...] = (BadRange, NotAcceptable, Unsatisfiable, *EXPECTED)
 
 
@@ -25,6 +27,7 @@ def gateway_app(parts: Parts) -> web.Application:
     """All routes of the listener `gateway`."""
     app = web.Application()
     app[PARTS] = parts
+    app[HOT] = HotBlocks(parts.store)
     app.router.add_route("*", "/ipfs/{path:.*}", content)
     app.router.add_route("*", "/{path:.*}", elsewhere)
     return app
@@ -60,9 +63,9 @@ async def _content(request: web.Request) -> web.StreamResponse:
     parts = request.app[PARTS]
     if wanted is None and path.content.root.codec == RAW and not path.content.segments:
         root = path.content.root
-        (found,) = await parts.store.get_many([root])
-        if found is not None:  # the whole file, in one trip to the database
-            return unixfs.small_file(request, path, str(root), root, found.data)
+        found = await request.app[HOT].get(root)
+        if found is not None:  # the whole file, with one trip to the database at most
+            return unixfs.small_file(request, path, found.data)
     cached_only = "only-if-cached" in request.headers.get("Cache-Control", "")
     if cached_only and not await parts.store.has(path.content.root):
         return _text(412, f"{path.content.root} is not here, and only-if-cached forbids to fetch it")

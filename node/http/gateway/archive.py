@@ -62,7 +62,7 @@ def _etag(content: Content, scope: str, dups: str) -> str:
     """Weak: the same content may be sent in another order by a later release."""
     facts = "\0".join((*content.path.content.segments, scope, dups))
     digest = hashlib.sha256(facts.encode(errors="replace")).hexdigest()[:13]
-    return f'W/"{content.path.content.root}.car.{digest}"'
+    return f'W/"{content.path.root}.car.{digest}"'
 
 
 async def _blocks(

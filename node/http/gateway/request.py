@@ -34,6 +34,7 @@ class RequestPath:
     escaped: str
     text: str  # decoded once
     content: ContentPath
+    root: str  # the root in canonical text of its own version
     slash: bool
 
     @property
@@ -44,14 +45,16 @@ class RequestPath:
     def uri(self) -> str:
         """`ipfs://` with the root in canonical text, for the Ipfs-Uri header; empty when too long."""
         rest = "".join("/" + quote_name(segment) for segment in self.content.segments)
-        uri = f"ipfs://{self.content.root.as_v1()}{rest}{'/' if self.slash else ''}"
+        root = self.root if self.content.root.version else str(self.content.root.as_v1())
+        uri = f"ipfs://{root}{rest}{'/' if self.slash else ''}"
         return uri if len(uri) <= _MAX_URI else ""
 
 
 def parse_path(escaped: str) -> RequestPath:
     """The path of a URL, percent-decoded once. Raises BadPath."""
     text = unquote(escaped, errors="surrogateescape") if "%" in escaped else escaped
-    return RequestPath(escaped, text, ContentPath.parse(text), slash=text.endswith("/"))
+    content = ContentPath.parse(text)
+    return RequestPath(escaped, text, content, str(content.root), slash=text.endswith("/"))
 
 
 def requested_format(query: Mapping[str, str], accept: str | None) -> Format | None:

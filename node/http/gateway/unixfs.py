@@ -40,10 +40,10 @@ async def respond(request: web.Request, content: Content) -> web.StreamResponse:
     return await _file(request, content, info, content.path.name, str(content.cid))
 
 
-def small_file(request: web.Request, path: RequestPath, roots: str, cid: CID, data: bytes) -> web.Response:
-    """A file that is one raw block: no node to decode, nothing more to read."""
+def small_file(request: web.Request, path: RequestPath, data: bytes) -> web.Response:
+    """A root that is a file in one raw block: no node to decode, nothing more to read."""
     kind = _named_type(request, path.name) or media.sniff(data)
-    headers = make.content_headers(path, roots, kind, f'"{cid}"')
+    headers = make.content_headers(path, path.root, kind, f'"{path.root}"')
     if response := reply.not_modified(request, headers):
         return response
     _set_disposition(request, headers)
@@ -103,7 +103,7 @@ async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> 
 
 def _page(content: Content, info: UnixFSStat) -> AsyncGenerator[bytes]:
     path = content.path
-    base = "/".join(("/ipfs", str(path.content.root), *map(quote_name, path.content.segments), ""))
+    base = "/".join(("/ipfs", path.root, *map(quote_name, path.content.segments), ""))
 
     async def rows() -> AsyncGenerator[listing.Row]:
         async with aclosing(list_directory(content.blocks, content.cid)) as entries:
@@ -114,7 +114,7 @@ def _page(content: Content, info: UnixFSStat) -> AsyncGenerator[bytes]:
         path=path.text,
         cid=content.cid,
         size=info.cumulative,
-        crumbs=listing.crumbs("ipfs", str(path.content.root), path.content.segments),
+        crumbs=listing.crumbs("ipfs", path.root, path.content.segments),
         parent=f"{base}.." if path.content.segments else "",
         rows=rows(),
     )
