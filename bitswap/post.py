@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bitswap.message import PROTOCOL_1_2, PROTOCOLS, Message, encode
+from bitswap.message import PROTOCOL_1_0, PROTOCOL_1_2, PROTOCOLS, Message, encode
 from bitswap.network import MessageNetwork, PeerUnreachable
 from bitswap.statistics import Counters
 
@@ -45,8 +45,7 @@ class Post:
         guess = self._protocols.get(peer, PROTOCOL_1_2)
         spoken = await self._network.send(peer, PROTOCOLS, encode(message, guess))
         self._counters.messages_sent += 1
-        self._protocols[peer] = spoken
-        if (
-            spoken != guess and message.payloads
-        ):  # only blocks differ so much that the other form is not understood
-            await self._network.send(peer, PROTOCOLS, encode(message, spoken))
+        if guess != spoken and (peer in self._protocols or peer in self._network.peers()):
+            self._protocols[peer] = spoken
+        if message.payloads and (spoken == PROTOCOL_1_0) != (guess == PROTOCOL_1_0):
+            await self._network.send(peer, PROTOCOLS, encode(message, spoken))  # its blocks look otherwise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 from bitswap.ledger import Batch, Ledger
 from bitswap.ledgers import Bounds, Ledgers
@@ -27,7 +28,7 @@ class Server:
         self._tasks = tasks
         self._counters = counters
         self._ledgers = Ledgers(bounds)
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: WeakKeyDictionary[Ledger, asyncio.Lock] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<Server {self._ledgers}>"
@@ -58,7 +59,6 @@ class Server:
 
     def on_disconnect(self, peer: str) -> None:
         self._ledgers.on_disconnect(peer)
-        self._turns.pop(peer, None)
 
     async def _sizes(self, cids: Sequence[CID]) -> list[int | None]:
         return [stat.size if stat is not None else None for stat in await self._store.stat(cids)]
@@ -81,7 +81,7 @@ class Server:
     async def _deliver(self, ledger: Ledger, batch: Batch) -> _Sent:
         """Read the batch while the one before is being sent; what was cancelled meanwhile stays here."""
         found = await self._store.get_many(batch.blocks) if batch.blocks else []
-        async with self._turns.setdefault(ledger.peer, asyncio.Lock()):
+        async with self._turns.setdefault(ledger, asyncio.Lock()):
             if self._ledgers.of(ledger.peer) is not ledger:
                 return []
             wanted = set(ledger.still_wanted(batch.blocks))

@@ -10,6 +10,8 @@ from bitswap.message import WantType
 from bitswap.session import Session
 from blockstore.cid import CID
 
+_MAX_SESSIONS = 8  # that learn from one want
+
 
 class Refusal(Enum):
     """Why a peer is not asked again for this block."""
@@ -71,10 +73,12 @@ class Want:
         return any(ask.type is WantType.BLOCK and not ask.late for ask in self.asked.values())
 
     def join(self, session: Session, hints: Iterable[str]) -> None:
-        """Somebody else wants it too."""
-        if session not in self.sessions:
+        """Somebody else wants it too; peers that he hints at are asked before everybody."""
+        if session not in self.sessions and len(self.sessions) < _MAX_SESSIONS:
             self.sessions.append(session)
-        self.hints.update(dict.fromkeys(hints))
+        new = [peer for peer in hints if peer not in self.hints]
+        self.hints.update(dict.fromkeys(new))
+        self.broad = self.broad and not new
 
     def leave_out(self, peer: str) -> None:
         """That peer is gone, and what it said with it."""

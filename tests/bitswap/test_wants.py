@@ -229,6 +229,12 @@ def test_several_sessions_share_one_want() -> None:
     assert len(table.wants) == 1
 
 
+def test_a_later_fetch_of_the_same_block_may_bring_a_hint() -> None:
+    table = Table("amy", "bob")
+    table.want(B0)
+    assert table.want(B0, None, "far") == {"far": "+b0"}
+
+
 def test_another_codec_of_the_same_bytes_is_the_same_want() -> None:
     table = Table("amy")
     table.want(B0)

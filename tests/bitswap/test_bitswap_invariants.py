@@ -1,0 +1,137 @@
+"""Any order of events keeps the books of the pure parts straight."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitswap.arrivals import Arrival
+from bitswap.ledger import Stage
+from bitswap.ledgers import Bounds, Ledgers
+from bitswap.message import Entry, Presence, WantType
+from bitswap.session import Session
+from bitswap.wants import Patience, Wants
+from blockstore.block import Block
+
+BLOCKS = [Block.of(b"%d" % number) for number in range(6)]
+PEERS = ("amy", "bob", "cat")
+
+_peer = st.sampled_from(PEERS)
+_block = st.sampled_from(BLOCKS)
+_want_events = st.one_of(
+    st.tuples(st.just("add"), st.lists(_peer, max_size=2), _block),
+    st.tuples(st.just("cancel"), st.none(), _block),
+    st.tuples(st.sampled_from(("connect", "disconnect", "unreachable", "take")), _peer, st.none()),
+    st.tuples(st.sampled_from(("have", "dont_have", "send")), _peer, _block),
+    st.tuples(st.just("wait"), st.sampled_from((0.5, 9.0, 50.0)), st.none()),
+)
+
+
+def books_are_straight(wants: Wants) -> None:
+    pending = wants._wants.values()
+    for remote in wants._remotes.values():
+        asks = [want.asked[remote.name] for want in pending if remote.name in want.asked]
+        assert remote.asks == len(asks)
+        assert remote.blocks_in_flight == sum(ask.type is WantType.BLOCK for ask in asks)
+        assert set(remote.told) == {want.key for want in pending if remote.name in want.told}
+        assert set(remote.told) <= remote.wired | set(remote.outbox)
+        assert remote.wired <= set(remote.told) | set(remote.outbox)
+    for want in pending:
+        assert set(want.asked) <= want.told <= set(wants._remotes)
+        in_line = want.key in wants._line._queues.get(want.sessions[0], {})
+        assert (want.quiet_since is not None) == (not want.asked and not in_line)
+
+
+@given(st.lists(_want_events, max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_wants(events: list[tuple[str, object, object]]) -> None:
+    wants = Wants(Patience(breadth=2))
+    sessions = [Session(), Session()]
+    now = 0.0
+    for number, (event, who, what) in enumerate(events):
+        match event, who, what:
+            case "add", list(), Block():
+                wants.add(what.cid, sessions[number % 2], who, now)
+            case "cancel", _, Block():
+                wants.cancel(what.cid, now)
+            case "connect", str(), _:
+                wants.on_connect(who, now)
+            case "disconnect", str(), _:
+                wants.on_disconnect(who, now)
+            case "unreachable", str(), _:
+                wants.on_unreachable(who, now)
+            case "take", str(), _:
+                wants.take(who)
+            case "have" | "dont_have", str(), Block():
+                wants.on_presences(who, [Presence(what.cid, event == "have")], now)
+            case "send", str(), Block():
+                wants.on_blocks(who, [Arrival(what.cid.multihash, what.data)], now)
+            case "wait", float(), _:
+                now += who
+                wants.on_tick(now)
+        books_are_straight(wants)
+    for peer in PEERS:
+        wants.on_disconnect(peer, now)
+    for hours in range(1, 5):  # hints are asked once more, are silent, and the want is given up
+        for peer in PEERS:
+            wants.take(peer)
+        wants.on_tick(now + 3600 * hours)
+    assert len(wants) == 0
+    assert not wants._remotes
+    assert not len(wants._line)
+
+
+_entry = st.builds(
+    Entry,
+    _block.map(lambda block: block.cid),
+    st.sampled_from(WantType),
+    st.integers(0, 3),
+    st.booleans(),
+    st.booleans(),
+)
+_size = st.one_of(st.none(), st.sampled_from((10, 5000, 900_000, 3_000_000)))
+_others = st.sampled_from(("next", "sent", "gone", "disconnect"))
+_serve_events = st.one_of(
+    st.tuples(st.just("entries"), _peer, st.lists(_entry, max_size=6), st.booleans(), _size),
+    st.tuples(st.just("stored"), _peer, st.lists(_block, max_size=3), st.booleans(), _size),
+    st.tuples(
+        st.sampled_from(("next", "sent", "gone", "disconnect")), _peer, st.none(), st.booleans(), st.none()
+    ),
+)
+
+
+@given(st.lists(_serve_events, max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_ledgers(events: list[tuple[str, str, list[object] | None, bool, int | None]]) -> None:
+    bounds = Bounds(wants_per_peer=4, bytes=16 << 20)
+    ledgers = Ledgers(bounds)
+    out = []
+    for event, peer, what, flag, size in events:
+        if event == "entries":
+            fresh = ledgers.on_entries(peer, [one for one in what or () if isinstance(one, Entry)], flag)
+            ledgers.on_sizes(peer, fresh, [size] * len(fresh))
+        elif event == "stored":
+            awaited = ledgers.awaited([one.cid for one in what or () if isinstance(one, Block)])
+            ledgers.on_stored(awaited, [size] * len(awaited))
+        elif event == "next":
+            turn = ledgers.next()
+            out += [turn] if turn is not None else []
+        elif event == "disconnect":
+            ledgers.on_disconnect(peer)
+        elif out:
+            ledger, batch = out.pop(0)
+            if event == "gone":
+                ledgers.on_gone(ledger, batch.blocks)
+            ledgers.release(ledger, batch, [(cid, 1) for cid in batch.blocks] if event == "sent" else ())
+        ledger_books_are_straight(ledgers, sum(batch.cost for _, batch in out))
+
+
+def ledger_books_are_straight(ledgers: Ledgers, held: int) -> None:
+    assert ledgers._held == held
+    for ledger in ledgers:
+        queued = [want for want in ledger._wants.values() if want.stage is Stage.QUEUED]
+        assert ledger.queued_bytes == sum(want.size for want in queued)
+        assert set(ledger._queue) == {want.cid.multihash for want in queued}
+        assert (ledger.peer in ledgers._ready) == ledger.has_work
+        sending = sum(want.stage is Stage.SENDING for want in ledger._wants.values())
+        assert len(ledger) - sending <= 64
