@@ -20,13 +20,14 @@ from cluster.batch import MAX_BATCH_BYTES, Batch, Log, SignedBatch, new_epoch, r
 from cluster.breath import Breath
 from cluster.clock import HybridClock
 from cluster.documents import Documents, OpenDocument
+from cluster.draft import Draft, newest
 from cluster.errors import BadUpdate
 from cluster.genesis import Genesis
 from cluster.pin import Pin
-from cluster.pinset import NO_ENTRIES, Entries
+from cluster.pinset import NO_ENTRIES
 from cluster.ports import Signer
 from cluster.state import PinChange
-from cluster.store import BatchRow, Commit, DigestSum, Head, PinRow, PinsetStore, pin_row
+from cluster.store import BatchRow, Commit, DigestSum, Head, PinsetStore
 from cluster.update import Update, parse
 from cluster.wire import MAX_VALUE_BYTES, decode_pin, encode_pin
 
@@ -63,33 +64,6 @@ class Written:
 ParsedUpdates = Sequence[tuple[int, bytes, Update]]
 
 
-class _Draft:
-    """One transaction being put together: the documents in it are changed already, the disk is not."""
-
-    def __init__(self, documents: Mapping[int, OpenDocument]) -> None:
-        self.documents = documents
-        self.updates: dict[int, list[bytes]] = {}
-        self.before: dict[CID, Entries] = {}
-        self.batches: list[SignedBatch] = []
-        self.heads: dict[Log, int] = {}
-
-    def add(self, number: int, update: bytes, before: Mapping[CID, Entries]) -> None:
-        self.updates.setdefault(number, []).append(update)
-        for cid, entries in before.items():
-            self.before.setdefault(cid, entries)
-
-    def add_batch(self, signed: SignedBatch) -> None:
-        self.batches.append(signed)
-        self.heads[signed.batch.log] = signed.batch.sequence
-
-
-def newest(entries: Entries) -> bytes | None:
-    """The value that decides a CID's pin: of the newest stamp, then of the highest client id."""
-    if len(entries) < 2:
-        return next(iter(entries.values()), None)
-    return max(entries.items(), key=lambda entry: (decode_pin(entry[1]).stamp, entry[0]))[1]
-
-
 class Ledger:
     """The one writer of the pinset. `tell` hears of changes after they are durable."""
 
@@ -100,7 +74,6 @@ class Ledger:
         signer: Signer,
         clock: HybridClock,
         heads: Mapping[Log, int],
-        arrival: int,
         tell: Callable[[Sequence[PinChange]], None],
     ) -> None:
         self._store = store
@@ -115,8 +88,6 @@ class Ledger:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._log = Log(signer.peer_id, new_epoch())
-        self.arrival = arrival
-        """Newest arrival number in the store: grows with every batch kept."""
 
     @property
     def log(self) -> Log:
@@ -185,7 +156,7 @@ class Ledger:
     async def _write(self, operations: Sequence[Operation]) -> Written:
         breath = Breath()
         numbers = {self._genesis.document_of(operation.cid) for operation in operations}
-        draft = _Draft(await self._documents.load(numbers, self._log.client, breath))
+        draft = Draft(await self._documents.load(numbers, self._log.client, breath))
         before, changes = await self._plan(draft, operations, breath)
         stamp = self._clock.tick()
         try:
@@ -204,7 +175,7 @@ class Ledger:
         return Written(before, signed)
 
     async def _plan(
-        self, draft: _Draft, operations: Sequence[Operation], breath: Breath
+        self, draft: Draft, operations: Sequence[Operation], breath: Breath
     ) -> tuple[tuple[Pin | None, ...], Mapping[int, Mapping[CID, Pin | None]]]:
         """Each operation's pin as it found it, and by document what is left to do when all are done."""
         before = []
@@ -221,7 +192,7 @@ class Ledger:
             await breath.take()
         return tuple(before), changes
 
-    def _sign(self, draft: _Draft, stamp: int) -> SignedBatch:
+    def _sign(self, draft: Draft, stamp: int) -> SignedBatch:
         updates = tuple((number, parts[0]) for number, parts in sorted(draft.updates.items()))
         batch = Batch(self._log, self.head(self._log) + 1, stamp, updates)
         signed = sign(batch, self._genesis.cluster_id, self._signer)
@@ -239,7 +210,7 @@ class Ledger:
                 for number, _ in signed.batch.updates
                 if not number >> self._genesis.document_bits
             }
-            draft = _Draft(await self._documents.load(numbers, self._log.client, breath))
+            draft = Draft(await self._documents.load(numbers, self._log.client, breath))
             try:
                 verdicts = []
                 for index, signed in enumerate(batches):
@@ -257,7 +228,7 @@ class Ledger:
             else:
                 return verdicts
 
-    async def _judge(self, draft: _Draft, signed: SignedBatch, breath: Breath) -> Verdict:
+    async def _judge(self, draft: Draft, signed: SignedBatch, breath: Breath) -> Verdict:
         batch = signed.batch
         head = draft.heads.get(batch.log, self.head(batch.log))
         if batch.sequence <= head:
@@ -291,9 +262,7 @@ class Ledger:
             await breath.take()
         return updates
 
-    async def _apply(
-        self, draft: _Draft, signed: SignedBatch, updates: ParsedUpdates, breath: Breath
-    ) -> None:
+    async def _apply(self, draft: Draft, signed: SignedBatch, updates: ParsedUpdates, breath: Breath) -> None:
         for number, data, update in updates:
             try:
                 before = draft.documents[number].content.apply(data, update)
@@ -312,7 +281,7 @@ class Ledger:
         old = await self._documents.load(numbers, self._log.client, breath)
         lost = {cid for document in old.values() for cid in document.content.cids()}
         self._documents.forget(numbers)
-        draft = _Draft({number: OpenDocument(number, self._log.client, b"", ()) for number in numbers})
+        draft = Draft({number: OpenDocument(number, self._log.client, b"", ()) for number in numbers})
         arrival = 0
         while page := await self._store.batches_after(arrival, MAX_BATCH_BYTES):
             for _, envelope in page:
@@ -322,56 +291,39 @@ class Ledger:
         draft.before = dict.fromkeys(
             lost.union(*(document.content.cids() for document in draft.documents.values())), NO_ENTRIES
         )
-        changes, rows, removed = await self._resolve(draft, breath)
+        result = await draft.resolve(self._genesis, breath)
         documents = tuple(document.store_whole() for document in draft.documents.values())
-        await self._store.commit(Commit(documents=documents, pins=rows, removed=removed))
-        self._tell(changes)
+        await self._store.commit(Commit(documents=documents, pins=result.rows, removed=result.removed))
+        self._tell(result.changes)
 
-    def _replay(self, draft: _Draft, batch: Batch) -> None:
+    def _replay(self, draft: Draft, batch: Batch) -> None:
         for number, data in batch.updates:
             if number in draft.documents:
                 update = parse(data, batch.log.client, MAX_VALUE_BYTES)
                 draft.documents[number].content.apply(data, update)
 
-    async def _commit(self, draft: _Draft, breath: Breath) -> None:
+    async def _commit(self, draft: Draft, breath: Breath) -> None:
         if not draft.batches:
             return
         documents = []
         for number, parts in draft.updates.items():
             documents.append(draft.documents[number].store(parts))
             await breath.take()
-        changes, rows, removed = await self._resolve(draft, breath)
-        self.arrival = await self._store.commit(
+        result = await draft.resolve(self._genesis, breath)
+        await self._store.commit(
             Commit(
                 documents=tuple(documents),
                 batches=tuple(
                     BatchRow(signed.batch.log, signed.batch.sequence, signed.envelope)
                     for signed in draft.batches
                 ),
-                pins=rows,
-                removed=removed,
+                pins=result.rows,
+                removed=result.removed,
                 facts={_STAMP_FACT: self._clock.last.to_bytes(8)},
             )
         )
         self._heads.update(draft.heads)
-        self._tell(changes)
-
-    async def _resolve(
-        self, draft: _Draft, breath: Breath
-    ) -> tuple[list[PinChange], tuple[PinRow, ...], tuple[bytes, ...]]:
-        """What the changed entries mean: changes to tell, rows to write, rows to remove."""
-        changes, rows, removed = [], [], []
-        for cid, before in draft.before.items():
-            value = newest(draft.documents[self._genesis.document_of(cid)].content.entries(cid))
-            if value is None:
-                removed.append(bytes(cid))
-                changes.append(PinChange(cid, None))
-            elif value != newest(before):
-                pin = decode_pin(value)
-                rows.append(pin_row(bytes(cid), value, pin))
-                changes.append(PinChange(cid, pin.pin(cid)))
-            await breath.take()
-        return changes, tuple(rows), tuple(removed)
+        self._tell(result.changes)
 
 
 class _Spoilt(Exception):
@@ -398,6 +350,5 @@ async def open_ledger(
     heads: list[Head] = []
     while page := await store.heads(heads[-1].arrival if heads else 0, 4096):
         heads += page
-    arrival = heads[-1].arrival if heads else 0
     known = {head.log: head.sequence for head in heads}
-    return Ledger(store, genesis, signer, clock, known, arrival, tell)
+    return Ledger(store, genesis, signer, clock, known, tell)

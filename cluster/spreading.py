@@ -161,6 +161,8 @@ class Spreader:
         except BadUpdate as error:
             self.counts.refused += 1
             _logger.warning("a message from %s is dropped: %s", peer, error)
+        except Exception:  # a full disk, say: catching up brings it again when there is room
+            _logger.exception("a message from %s could not be kept", peer)
 
     async def _read_gossip(self, peer: str, message: bytes) -> None:
         kind, body = message[:1], message[1:]

@@ -142,9 +142,9 @@ class PinsetStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def commit(self, commit: Commit) -> int:
-        """Put it on disk, all or nothing; the newest arrival number after it."""
-        return await self._database.write(_commit, commit)
+    async def commit(self, commit: Commit) -> None:
+        """Put it on disk, all or nothing."""
+        await self._database.write(_commit, commit)
 
     async def facts(self) -> Mapping[str, bytes]:
         return await self._database.read(
@@ -198,7 +198,7 @@ class PinsetStore:
         )
 
 
-def _commit(db: sqlite3.Connection, commit: Commit) -> int:
+def _commit(db: sqlite3.Connection, commit: Commit) -> None:
     for document in commit.documents:
         _write_document(db, document)
     for batch in commit.batches:
@@ -208,7 +208,6 @@ def _commit(db: sqlite3.Connection, commit: Commit) -> int:
     for cid in commit.removed:
         _remove_pin(db, cid)
     db.executemany("REPLACE INTO cluster_facts VALUES (?, ?)", commit.facts.items())
-    return _last_arrival(db)
 
 
 def _write_document(db: sqlite3.Connection, document: DocumentChange) -> None:
@@ -231,17 +230,13 @@ def _write_document(db: sqlite3.Connection, document: DocumentChange) -> None:
 
 
 def _write_batch(db: sqlite3.Connection, batch: BatchRow) -> None:
-    arrival = _last_arrival(db) + 1
+    (arrival,) = db.execute("SELECT coalesce(max(arrival), 0) + 1 FROM batches").fetchone()
     (log,) = db.execute(
         "INSERT INTO logs (author, epoch, sequence, arrival) VALUES (?1, ?2, ?3, ?4)"
         " ON CONFLICT (author, epoch) DO UPDATE SET sequence = ?3, arrival = ?4 RETURNING id",
         (batch.log.author, batch.log.epoch, batch.sequence, arrival),
     ).fetchone()
     db.execute("INSERT INTO batches VALUES (?, ?, ?, ?)", (arrival, log, batch.sequence, batch.envelope))
-
-
-def _last_arrival(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT coalesce(max(arrival), 0) FROM batches").fetchone()[0])
 
 
 def _write_pin(db: sqlite3.Connection, row: PinRow) -> None:
