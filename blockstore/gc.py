@@ -44,7 +44,7 @@ async def collect(store: SqliteBlockstore, roots: AsyncIterable[Root]) -> AsyncI
     Safe beside imports that hold `store.protect()` and beside pins that record their root before they walk.
     The file keeps its size and fills the gaps; `give_back` shrinks it. Raises CollectorBusy.
     """
-    with store.collecting():
+    async with store.collecting():
         keep = await _mark(store, roots)
         async for swept in store.sweep(keep):
             yield swept

@@ -133,8 +133,8 @@ class SqliteBlockstore:
         finally:
             self._guards -= 1
 
-    @contextmanager
-    def collecting(self) -> Generator[None]:
+    @asynccontextmanager
+    async def collecting(self) -> AsyncIterator[None]:
         """One collection at a time: while it lasts, blocks that are put or looked up count as in use.
 
         Raises CollectorBusy.
@@ -144,6 +144,8 @@ class SqliteBlockstore:
         with self.protect():
             self._collecting = True
             try:
+                # A put that was under way has not noted its blocks: behind this write they can be seen.
+                await self._database.write(statements.totals)
                 yield
             finally:
                 self._collecting = False

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from support.dags import cids, leaf, leaves, node, tree
 from support.exchanges import RemoteBlocks
 
-from blockstore import gc
+from blockstore import gc, sqlite_rows
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import CollectorBusy
@@ -111,6 +113,8 @@ async def test_names_of_one_block_under_two_codecs_are_both_followed(store: Sqli
     await store.put_many([root, inner, leaf(1)])
     assert await collect(store, root.cid) == set()
     assert await collect(store, CID.v1(RAW, inner.cid.multihash), inner.cid) == hashes([root])
+    assert await collect(store, CID.v1(0x1234, inner.cid.multihash), inner.cid) == set()
+    assert await collect(store, inner.cid, CID.v1(0x1234, inner.cid.multihash)) == set()
 
 
 async def test_links_inside_inline_blocks_are_followed(store: SqliteBlockstore) -> None:
@@ -170,6 +174,42 @@ async def test_what_is_put_or_looked_up_during_a_collection_stays(store: SqliteB
     go_on.set()
     assert await running == hashes(old[4:])
     assert await store.missing(cids([*new, *old[:4]])) == []
+
+
+async def test_marking_waits_for_a_put_that_is_under_way(
+    store: SqliteBlockstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its blocks can neither be seen yet, nor did they hear that a collection has begun."""
+    root = node(cids(leaves(5)))
+    await store.put_many([root])
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow_insert(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        insert(connection, first, new)
+
+    insert = sqlite_rows.insert
+    monkeypatch.setattr(sqlite_rows, "insert", slow_insert)
+    put = asyncio.create_task(store.put_many(leaves(5)))
+    await asyncio.to_thread(begun.wait, 10)
+    marking = asyncio.Event()
+
+    async def roots() -> AsyncIterator[Root]:
+        marking.set()
+        yield Root(root.cid)
+
+    async def run() -> set[bytes]:
+        return {cid.multihash async for page in gc.collect(store, roots()) for cid in page.cids}
+
+    running = asyncio.create_task(run())
+    for _ in range(5):
+        await store.get(root.cid)  # gives a collection that does not wait the time to go wrong
+    assert not marking.is_set()
+    go_on.set()
+    await put
+    assert await running == set()
+    assert await store.missing(cids(leaves(5))) == []
 
 
 async def test_the_number_of_a_removed_row_never_makes_a_new_block_garbage(store: SqliteBlockstore) -> None:
