@@ -72,7 +72,7 @@ def test_wants(events: list[tuple[str, object, object]]) -> None:
         books_are_straight(wants)
     for peer in PEERS:
         wants.on_disconnect(peer, now)
-    for hours in range(1, 5):  # hints are asked once more, are silent, and the want is given up
+    for hours in range(1, 8):  # hints are asked once more, are silent, and the want is given up
         for peer in PEERS:
             wants.take(peer)
         wants.on_tick(now + 3600 * hours)
