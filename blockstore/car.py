@@ -15,6 +15,7 @@ from typing import IO, ParamSpec, TypeVar
 import cbrrr
 
 from blockstore import varint
+from blockstore.ahead import one_ahead
 from blockstore.block import Block
 from blockstore.car_reader import read_car
 from blockstore.cid import CID
@@ -74,8 +75,8 @@ async def import_car(
     car = await read_car(chunks)
     count = size = new = 0
     with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(staging) if staging else None) as stage:
-        async with aclosing(car.batches):
-            async for batch in car.batches:
+        async with aclosing(one_ahead(car.batches)) as batches:
+            async for batch in batches:
                 missing = set(await store.missing([block.cid for block in batch]))
                 count += len(batch)
                 size += sum(len(block.data) for block in batch)
