@@ -13,7 +13,7 @@ from blockstore import sqlite_rows as statements
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.database import Database, open_database
-from blockstore.errors import BlockNotFound, CollectorBusy, StorageFull
+from blockstore.errors import BlockNotFound, CollectorBusy, StorageFull, StoreUnavailable
 from blockstore.rowset import RowSet
 from blockstore.sqlite_rows import Row
 from blockstore.store import NO_LIMIT, Stat, Usage, holds_only_data, is_leaf, quota_reached, size_text
@@ -94,7 +94,10 @@ class SqliteBlockstore:
             await self._database.write(self._put, data)
 
     async def flush(self) -> None:
-        await asyncio.to_thread(statements.sync, self._database.path)
+        try:
+            await asyncio.to_thread(statements.sync, self._database.path)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot sync {self._database.path}: {error.strerror}") from error
 
     async def delete_many(self, cids: Iterable[CID]) -> None:
         await self._database.write(statements.delete, _stored(cids))
@@ -165,7 +168,9 @@ class SqliteBlockstore:
 
     async def reclaim(self, pages: int = 500) -> int:
         """Give up to that many free pages (16 KiB each) back to the disk; how many are left."""
-        return await self._database.write(statements.give_back, pages)
+        left = await self._database.write(statements.give_back, pages)
+        await self._database.read(statements.checkpoint)  # only now does the file get shorter
+        return left
 
     async def _look(self, cids: Sequence[CID]) -> dict[bytes, Row]:
         if self._collecting:

@@ -145,6 +145,11 @@ def give_back(connection: sqlite3.Connection, pages: int) -> int:
     return max(0, free - pages)
 
 
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Move the write-ahead log into the file, as far as nobody reads it."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
 def sync(path: Path) -> None:
     """Bring everything committed so far to the disk itself.
 

@@ -288,7 +288,7 @@ async def test_space_is_given_back(tmp_path: Path) -> None:
             pass
         await gc.give_back(store)
         assert await store.reclaim() == 0
-    assert path.stat().st_size < 1_000_000
+        assert path.stat().st_size < 1_000_000
 
 
 async def test_a_pinned_dag_is_whole_after_a_collection(tmp_path: Path, store: SqliteBlockstore) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from support.dags import cids, leaf, leaves
 
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
-from blockstore.errors import StorageFull, StoreCorrupt
+from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
 from blockstore.sqlite import open_sqlite_blockstore
 
 
@@ -94,3 +96,16 @@ async def test_damaged_pages_are_an_error_that_names_the_file(tmp_path: Path) ->
     with pytest.raises(StoreCorrupt, match=r"blocks\.db is damaged"):
         async with open_sqlite_blockstore(path) as store:
             await store.get_many(cids(blocks))
+
+
+async def test_a_flush_that_cannot_be_made_is_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with open_sqlite_blockstore(tmp_path / "blocks.db") as store:
+        await store.put_many([leaf(1)])
+        monkeypatch.setattr(os, "fsync", refuse)
+        with pytest.raises(StoreUnavailable, match=r"cannot sync .*blocks\.db: Input/output error"):
+            await store.flush()
