@@ -22,7 +22,7 @@ from bitswap.post import Post
 from bitswap.server import Server
 from bitswap.session import Session
 from bitswap.statistics import Counters, Statistics
-from bitswap.tasks import Tasks
+from bitswap.tasks import Tasks, open_tasks
 from bitswap.wants import Patience, Wants
 from blockstore.block import Block
 from blockstore.cid import CID
@@ -51,9 +51,9 @@ async def open_bitswap(
 
     Leaving it ends pending fetches with BlockNotFound; messages that come later are ignored.
     """
-    with ThreadPoolExecutor(2, "bitswap") as readers:
-        async with asyncio.TaskGroup() as group:
-            exchange = BitswapExchange(store, network, settings or BitswapSettings(), Tasks(group), readers)
+    async with open_tasks() as tasks:
+        with ThreadPoolExecutor(2, "bitswap") as readers:
+            exchange = BitswapExchange(store, network, settings or BitswapSettings(), tasks, readers)
             network.on_message(PROTOCOLS, exchange.on_message)
             network.on_peer_change(exchange.on_peer_change)
             for peer in network.peers():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 
 
 class Tasks:
@@ -29,3 +30,19 @@ class Tasks:
         self.closed = True
         for task in tuple(self._running):
             task.cancel()
+
+
+@asynccontextmanager
+async def open_tasks() -> AsyncIterator[Tasks]:
+    """Tasks for the length of a block. An error of it or of one task comes out as it is, in no group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = Tasks(group)
+            try:
+                yield tasks
+            finally:
+                tasks.close()
+    except BaseExceptionGroup as failures:
+        if len(failures.exceptions) > 1:
+            raise
+        raise failures.exceptions[0] from None

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from support.bitswap_nodes import Puppet, has, open_nodes, says_dont_have, says_have
 from support.clock import virtual_time
-from support.sim_network import open_sim
+from support.sim_network import SimNetwork, open_sim
 
 from bitswap.exchange import BitswapSettings
 from bitswap.message import PROTOCOL_1_0, PROTOCOL_1_1, Entry, Message, Payload, Presence, WantType
 from bitswap.wants import Patience
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
-from blockstore.errors import BlockNotFound
+from blockstore.errors import BlockNotFound, StorageFull, StoreCorrupt
+from blockstore.store import MemoryBlockstore
 
 
 def some_blocks(count: int, size: int = 5000) -> list[Block]:
     return [Block.of(number.to_bytes(4, "big") * (size // 4)) for number in range(count)]
+
+
+class RottenStore(MemoryBlockstore):
+    """Knows what it holds and cannot read it."""
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
+        raise StoreCorrupt("page 3 is damaged")
 
 
 def now() -> float:
@@ -431,3 +440,32 @@ async def test_cancelled_at_any_moment_nothing_is_left_behind() -> None:
         await asyncio.sleep(1)
         assert bob.exchange.wantlist("amy") == ()
         assert await amy.blocks.get_many([block.cid for block in blocks]) == blocks
+
+
+@virtual_time
+async def test_an_error_inside_the_block_leaves_it_as_it_is() -> None:
+    async def fail() -> None:
+        async with open_sim() as sim, open_nodes(sim, "amy", "bob"):
+            sim.connect_all()
+            raise StorageFull("not wrapped in a group")
+
+    with pytest.raises(ExceptionGroup) as caught:  # the one of the simulation
+        await fail()
+    assert isinstance(caught.value.exceptions[0], StorageFull)
+
+
+@virtual_time
+async def test_a_store_that_fails_while_serving_ends_the_block_with_its_error() -> None:
+    (block,) = some_blocks(1)
+
+    async def serve(sim: SimNetwork) -> None:
+        async with open_nodes(sim, "amy", store=RottenStore()) as (amy,):
+            await amy.store.put_many([block])
+            bob = Puppet(sim, "bob")
+            sim.connect_all()
+            await bob.say("amy", Message((Entry(block.cid),)))
+            await bob.hears(lambda puppet: bool(puppet.received))
+
+    async with open_sim() as sim:
+        with pytest.raises(StoreCorrupt):
+            await serve(sim)

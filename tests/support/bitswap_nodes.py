@@ -31,15 +31,18 @@ class Node:
 
 @asynccontextmanager
 async def open_nodes(
-    network: SimNetwork, *names: str, settings: BitswapSettings | None = None
+    network: SimNetwork,
+    *names: str,
+    settings: BitswapSettings | None = None,
+    store: MemoryBlockstore | None = None,
 ) -> AsyncIterator[list[Node]]:
-    """Honest nodes, not connected yet."""
+    """Honest nodes, not connected yet; each with a store of its own, unless one is given."""
     async with AsyncExitStack() as stack:
         nodes = []
         for name in names:
-            store = MemoryBlockstore()
-            exchange = await stack.enter_async_context(open_bitswap(store, network.node(name), settings))
-            nodes.append(Node(name, store, exchange, network.node(name)))
+            blocks = store or MemoryBlockstore()
+            exchange = await stack.enter_async_context(open_bitswap(blocks, network.node(name), settings))
+            nodes.append(Node(name, blocks, exchange, network.node(name)))
         yield nodes
 
 
