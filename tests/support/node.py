@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,3 +36,9 @@ async def running_node(
         create_node(folder, token, "tester")
     async with open_node(any_ports(config or Config()), folder, offline=offline) as node:
         yield node
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    """Ask a node over HTTP again and again, as its clients do; the test's timeout ends what never comes."""
+    while not await check():  # noqa: ASYNC110 - on this side of HTTP there is no event to wait for
+        await asyncio.sleep(0.02)
