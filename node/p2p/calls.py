@@ -102,9 +102,10 @@ class Calls:
             answer.set_exception(CallFailed(payload[:_MAX_REASON].decode(errors="replace")))
 
     def _start(self, peer: str, number: int, method: bytes, request: bytes) -> None:
+        name = method.decode()
         busy = self._serving[peer] >= _CALLS_IN
         self._serving[peer] += 1
-        self._spawn(self._serve(peer, number, method.decode(), request, busy))
+        self._spawn(self._serve(peer, number, name, request, busy))
 
     async def _serve(self, peer: str, number: int, method: str, request: bytes, busy: bool) -> None:
         try:
