@@ -79,7 +79,20 @@ class Adding:
                     yield done
 
     async def pin_root(self, cid: CID, size: int, pin: PinOptions) -> Pin:
-        """Pin a DAG that is here; `size` in bytes of all its blocks. The local pin is complete on return."""
+        """Pin a DAG that is here; `size` in bytes of all its blocks. The local pin is complete on return.
+
+        Once begun it is carried through, whether or not the caller is cancelled: the caller holds
+        `store.protect()`, without which a collection could come between the wish and the local pin.
+        """
+        pinning = asyncio.ensure_future(self._pin_root(cid, size, pin))
+        try:
+            return await asyncio.shield(pinning)
+        finally:
+            await asyncio.wait([pinning])
+            if not pinning.cancelled():
+                pinning.exception()  # seen, where the caller went away before it came
+
+    async def _pin_root(self, cid: CID, size: int, pin: PinOptions) -> Pin:
         # First the cluster's word, then ours: a local pin that nobody asked for would be removed again.
         made = await self.cluster.pin(cid, pin, priority_peers=(self.peer,), size=size)
         if made.held_by(self.peer):

@@ -5,7 +5,8 @@ Nothing is sent before the first item, so that an empty stream can be a 204 and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -17,24 +18,25 @@ _FLUSH_BYTES = 64 * 1024
 _JSON = {"Content-Type": "application/json"}
 
 
-async def stream_json(request: web.Request, items: AsyncIterator[gojson.Json]) -> web.StreamResponse:
+async def stream_json(request: web.Request, items: AsyncGenerator[gojson.Json]) -> web.StreamResponse:
     """200 with a line an item, 204 without any; an error after the first item goes to the trailer.
 
     An error before the first item is raised, for the face to answer.
     """
-    try:
-        first = await anext(items)
-    except StopAsyncIteration:
-        return web.Response(status=204, headers=_JSON)
-    response = TrailerResponse(headers=_JSON)
-    await response.prepare(request)
-    response.trailers = await _send(response, first, items)
+    async with aclosing(items):
+        try:
+            first = await anext(items)
+        except StopAsyncIteration:
+            return web.Response(status=204, headers=_JSON)
+        response = TrailerResponse(headers=_JSON)
+        await response.prepare(request)
+        response.trailers = await _send(response, first, items)
     await response.write_eof()
     return response
 
 
 async def _send(
-    response: web.StreamResponse, first: gojson.Json, items: AsyncIterator[gojson.Json]
+    response: web.StreamResponse, first: gojson.Json, items: AsyncGenerator[gojson.Json]
 ) -> tuple[str, ...]:
     """The values of the trailer: one empty on success, an empty one and the message on a late error."""
     await response.write(gojson.encode(first))
