@@ -19,6 +19,7 @@ from cluster.pin import PinMode, PinOptions
 from node.adding import Done
 from node.http import gojson, shapes
 from node.http import query as read
+from node.http.add_car import add_car
 from node.http.app import PARTS
 from node.http.entries import entries
 from node.http.errors import EXPECTED, BadRequest, status_of, text_of
@@ -52,8 +53,10 @@ async def add(request: web.Request) -> web.StreamResponse:
 
 def _import_options(query: Mapping[str, str]) -> ImportOptions:
     """`mode` is a pin's there (recursive, direct) and a file's in Kubo: the value tells which is meant."""
-    if query.get("format", "") not in ("", "unixfs"):
+    if query.get("format", "") not in ("", "unixfs", "car"):
         raise BadRequest("format parameter is invalid")
+    if query.get("format") == "car" and read.boolean(query, "wrap-with-directory"):
+        raise BadRequest("cannot wrap a CAR file upload")
     return from_query(
         {name: value for name, value in query.items() if name != "mode" or value not in _PIN_MODES}, PROFILE
     )
@@ -97,14 +100,21 @@ async def _added(
     request: web.Request, imports: ImportOptions, pin: PinOptions | None, latest: _Latest | None
 ) -> AsyncGenerator[Done]:
     nothing = True
-    adding = request.app[PARTS].adding
-    progress = latest.put if latest is not None else None
-    async with aclosing(adding.add(entries(request), imports, pin, progress)) as results:
+    async with aclosing(_results(request, imports, pin, latest)) as results:
         async for done in results:
             nothing = False
             yield done
     if nothing:
         raise BadEntry("the upload holds no files")
+
+
+def _results(
+    request: web.Request, imports: ImportOptions, pin: PinOptions | None, latest: _Latest | None
+) -> AsyncGenerator[Done]:
+    if request.query.get("format") == "car":
+        return add_car(request, pin)
+    progress = latest.put if latest is not None else None
+    return request.app[PARTS].adding.add(entries(request), imports, pin, progress)
 
 
 def _line(done: Done) -> Json:

@@ -12,6 +12,7 @@ from support.node import running_node
 from yarl import URL
 
 from blockstore.block import Block
+from blockstore.car import car_stream
 from blockstore.cid import CID
 from node.config import Config, StorageConfig
 
@@ -128,6 +129,24 @@ async def test_the_array_form_is_one_document(tmp_path):
         status, (lines,) = await call.add({"a": b"1"}, "?stream-channels=false")
         assert (status, len(lines), lines[0]["name"]) == (200, 1, "a")
         assert lines[0]["size"] > 0
+
+
+async def test_a_car_is_added_as_it_is_and_pinned(tmp_path):
+    block = Block.of(b"in a car")
+    car = b"".join([piece async for piece in car_stream([block.cid], blocks_of(block))])
+    async with api(tmp_path) as (_, call):
+        status, (line,) = await call.add({"x.car": car}, "?format=car&name=auto")
+        assert (status, line["cid"]) == (200, str(block.cid))
+        assert (await call("GET", f"/allocations/{block.cid}"))[1][0]["name"] == "auto"
+        query = "?format=car&stream-channels=false"
+        assert (await call.add({"x.car": car}, query + "&wrap-with-directory=true"))[0] == 400
+        assert (await call.add({"x.car": car[:-1]}, query))[0] == 400
+        assert (await call.add({"a.car": car, "b.car": car}, query))[0] == 400
+
+
+async def blocks_of(*blocks):
+    for block in blocks:
+        yield block
 
 
 async def test_progress_lines_say_how_far_a_file_is(tmp_path):

@@ -1,0 +1,41 @@
+"""POST /add?format=car: one CAR with one root, stored whole or not at all, and pinned."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+
+from blockstore.car import CarSummary, import_car
+from blockstore.errors import BadCar
+from blockstore.unixfs.ingest import Added
+from cluster.pin import PinOptions
+from node.adding import Done
+from node.http.app import PARTS
+from node.http.errors import BadRequest
+from node.http.upload import parts as upload_parts
+
+
+async def add_car(request: web.Request, pin: PinOptions | None) -> AsyncGenerator[Done]:
+    """Its root, pinned unless `pin` is None. Raises BadRequest, BadCar, HashMismatch, StorageFull."""
+    parts = request.app[PARTS]
+    with parts.store.protect():
+        name, summary = await _stored(request)
+        (root,) = summary.roots
+        added = Added(name or str(root), root, summary.bytes, "file", summary.bytes)
+        made = await parts.adding.pin_root(root, summary.bytes, pin) if pin else None
+        yield Done(added, made)
+
+
+async def _stored(request: web.Request) -> tuple[str, CarSummary]:
+    """The upload's one CAR."""
+    found: tuple[str, CarSummary] | None = None
+    async for part in upload_parts(request):
+        if found is not None:
+            raise BadRequest("a CAR upload takes exactly one file")
+        found = part.path, await import_car(request.app[PARTS].store, part.body)
+        if len(found[1].roots) != 1:
+            raise BadCar(f"the CAR has {len(found[1].roots)} roots: exactly one can be added")
+    if found is None:
+        raise BadRequest("the upload holds no files")
+    return found
