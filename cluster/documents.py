@@ -9,7 +9,7 @@ from cluster.breath import Breath
 from cluster.pinset import Document
 from cluster.store import DocumentChange, PinsetStore
 
-MAX_DOCUMENTS = 1024
+MAX_DOCUMENTS = 256  # of the many that exist, few are touched twice in a row
 _MIN_UPDATES = 16  # before a snapshot is worth writing
 
 
