@@ -12,6 +12,7 @@ from cluster.calls import RemoteMembers, serve_calls
 from cluster.cluster import Cluster, Identity
 from cluster.execution import Executor
 from cluster.expiry import Expiry
+from cluster.meeting import Meeting
 from cluster.metrics import MetricStore
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, PeerCalls, Signer
 from cluster.publishing import MetricGossip, Ping, free_space, ping, tag
@@ -80,9 +81,9 @@ async def open_cluster(
     serve_calls(calls, membership, tracker, cluster.id)
     calls.on_peer_change(lambda _, connected: heart.hurry() if connected else None)
     await heart.publish()
-    async with background(
-        tracker.run(), heart.run(), expiry.run(), repinning.run(), _watch(metrics, settings, now)
-    ):
+    meeting = Meeting(identity.peer, membership, calls)
+    loops = tracker.run(), heart.run(), expiry.run(), repinning.run(), meeting.run()
+    async with background(*loops, _watch(metrics, settings, now)):
         yield cluster
 
 

@@ -74,7 +74,7 @@ class Node:
         return sorted(peer["status"] for peer in peers.values()) if isinstance(peers, dict) else []
 
     def rss(self) -> float:
-        """Resident memory of the daemon in MB: of the process that listens, which a binary starts as its child."""
+        """Resident memory of the daemon in MB, which a binary starts as its child."""
         pid = json.loads((self.folder / "addresses.json").read_text())["pid"]
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from cluster.ports import PeerOffline
 
-class NetworkError(Exception):
+from node.errors import NodeError
+
+class NetworkError(NodeError):
     """Every error of this folder that a remote peer, an address or a wire can cause."""
 
 
@@ -17,8 +20,8 @@ class PortInUse(NetworkError):
         )
 
 
-class BadAddress(NetworkError):
-    """A multiaddress that this node cannot use."""
+class BadAddress(NetworkError, PeerOffline):
+    """A multiaddress that this node cannot use, so nobody can be reached at it."""
 
 
 class DialFailed(NetworkError):
