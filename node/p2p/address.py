@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 from collections.abc import Iterable
@@ -84,7 +85,7 @@ def bind(address: Address, setting: str) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        if error.errno == 98 or "in use" in str(error):
+        if error.errno == errno.EADDRINUSE:
             raise PortInUse(str(address), setting) from None
         raise BadAddress(f"cannot listen on {address}: {error.strerror}; see the setting {setting}") from None
     return listener

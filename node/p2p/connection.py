@@ -64,7 +64,7 @@ class Connection:
     @property
     def remote(self) -> str:
         """Where the other end is, as a multiaddress without `/p2p/`."""
-        host, port = self.tcp.remote
+        host, port = self.tcp.remote[0].partition("%")[0], self.tcp.remote[1]  # without an IPv6 zone
         return f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}"
 
     def __repr__(self) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cluster.ports import PeerOffline
-
 from node.errors import NodeError
+
 
 class NetworkError(NodeError):
     """Every error of this folder that a remote peer, an address or a wire can cause."""

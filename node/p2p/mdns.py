@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from cluster.ports import PeerOffline
-from node.p2p import address
+from node.p2p import address as multiaddress
 from node.p2p.errors import BadAddress
 from node.p2p.settings import NetworkSettings
 
@@ -34,7 +34,7 @@ class Dialler(Protocol):
 
     def addresses(self, peer: str | None = None) -> tuple[str, ...]: ...
 
-    async def connect(self, address_text: str) -> str: ...
+    async def connect(self, address: str) -> str: ...
 
 
 def service_of(settings: NetworkSettings) -> str:
@@ -51,7 +51,7 @@ async def open_mdns(network: Dialler, settings: NetworkSettings) -> AsyncIterato
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
     service = service_of(settings)
-    hosts = sorted({address.parse(text).host for text in network.addresses()})
+    hosts = sorted({multiaddress.parse(text).host for text in network.addresses()})
     zeroconf = AsyncZeroconf(interfaces=hosts)
     finder = _Finder(network)
 
@@ -68,7 +68,7 @@ async def open_mdns(network: Dialler, settings: NetworkSettings) -> AsyncIterato
     own = AsyncServiceInfo(
         service,
         f"{name}.{service}",
-        port=address.parse(network.addresses()[0]).port,
+        port=multiaddress.parse(network.addresses()[0]).port,
         addresses=[socket.inet_aton(host) for host in hosts if ":" not in host],
         properties=text_of(network.addresses()),
         server=f"{name}.local.",
@@ -101,7 +101,7 @@ class _Finder:
     async def found(self, addresses: list[str]) -> None:
         for text in addresses:
             try:
-                peer = address.parse(text).peer
+                peer = multiaddress.parse(text).peer
                 if peer is None or peer in self._known or len(self._known) >= _MOST_PEERS:
                     continue
                 await self._network.connect(text)

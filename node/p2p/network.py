@@ -21,7 +21,8 @@ from typing import TypeVar
 from bitswap.network import MessageHandler, PeerHandler, PeerUnreachable
 from cluster.ports import CallHandler, GossipHandler, PeerOffline
 from node.identity import Identity
-from node.p2p import address, calls, liveness
+from node.p2p import address as multiaddress
+from node.p2p import calls, liveness
 from node.p2p.calls import Calls
 from node.p2p.connection import Stream
 from node.p2p.errors import BadAddress, NetworkError, PortInUse
@@ -53,7 +54,7 @@ class Libp2pNetwork:
         self._identity = identity
         self._settings = settings
         self._sockets = sockets
-        self._listening = address.listening(sockets, identity.peer_id)
+        self._listening = multiaddress.listening(sockets, identity.peer_id)
         self._reach = Reach(self._dial, settings.peer_file, self._spawn)
         self._calls = Calls(self._send_call, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,14 +90,14 @@ class Libp2pNetwork:
         """What a connected peer says of itself, once it has said it."""
         return self._descriptions.get(peer)
 
-    async def connect(self, address_text: str) -> str:
+    async def connect(self, address: str) -> str:
         """Dial a multiaddress with `/p2p/` and stay connected to that peer; its id.
 
         Raises BadAddress, PeerOffline. A peer that cannot be reached now is not kept trying for.
         """
-        target = address.parse(address_text)
+        target = multiaddress.parse(address)
         if target.peer is None or target.peer == self.self_id:
-            raise BadAddress(f'"{address_text}" must end in /p2p/ and the id of another peer')
+            raise BadAddress(f'"{address}" must end in /p2p/ and the id of another peer')
         await self._reach.connect(target.peer, str(target))
         return target.peer
 
@@ -356,7 +357,7 @@ async def open_network(
     """
     async with AsyncExitStack() as stack:
         sockets = [
-            stack.enter_context(address.bind(address.parse(text), settings.port_setting))
+            stack.enter_context(multiaddress.bind(multiaddress.parse(text), settings.port_setting))
             for text in settings.listen
         ]
         network = Libp2pNetwork(portal, identity, settings, sockets)

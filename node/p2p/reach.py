@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from bitswap.network import PeerUnreachable
 from cluster.ports import PeerOffline
@@ -37,7 +38,7 @@ class Reach:
         self._book = AddressBook(path)
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._leaving: dict[str, asyncio.Event] = {}  # of connected peers
-        self._dialling: dict[str, asyncio.Task[None]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # one dial a peer
         self._failed: dict[str, float] = {}
         self._saver: asyncio.Task[None] | None = None
 
@@ -58,24 +59,26 @@ class Reach:
 
     async def connect(self, peer: str, address: str) -> None:
         """Dial, and stay connected from then on. Raises PeerOffline."""
-        await self._reached(peer, [address])
+        async with self._turn(peer):
+            await self._reached(peer, [address])
         self._book.learn(peer, [_place(parse(address))])
         self._keep(peer)
         self._save_soon()
 
     async def reach(self, peer: str) -> None:
         """Be connected to a peer for a message. Raises PeerUnreachable, at once when it has just failed."""
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._failed.get(peer, -_SHUNNED) < _SHUNNED:
-            raise PeerUnreachable(f"{peer} could not be reached a moment ago")
-        addresses = self._book.addresses(peer)
-        if not addresses:
-            raise PeerUnreachable(f"{peer} is not connected, and no address of it is known")
-        try:
-            await self._reached(peer, addresses)
-        except PeerOffline as error:
-            self._failed[peer] = loop.time()
-            raise PeerUnreachable(str(error)) from error
+        now = asyncio.get_running_loop().time
+        async with self._turn(peer):
+            if now() - self._failed.get(peer, -_SHUNNED) < _SHUNNED:
+                raise PeerUnreachable(f"{peer} could not be reached a moment ago")
+            addresses = self._book.addresses(peer)
+            if not addresses:
+                raise PeerUnreachable(f"{peer} is not connected, and no address of it is known")
+            try:
+                await self._reached(peer, addresses)
+            except PeerOffline as error:
+                self._failed[peer] = now()
+                raise PeerUnreachable(str(error)) from error
 
     def learn(self, peer: str, addresses: Sequence[str]) -> None:
         """What a connected peer says of where it listens."""
@@ -114,11 +117,15 @@ class Reach:
                 pause = _FIRST_PAUSE
                 await asyncio.sleep(random.uniform(0, pause))  # both ends want it: who comes first
             try:
-                await self._reached(peer, self._book.addresses(peer))
+                async with self._turn(peer):
+                    await self._reached(peer, self._book.addresses(peer))
             except PeerOffline as error:
                 _log.debug("%s; trying again in about %.1f s", error, pause)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))
                 pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _turn(self, peer: str) -> asyncio.Lock:
+        return self._turns.setdefault(peer, asyncio.Lock())
 
     async def _reached(self, peer: str, addresses: Sequence[str]) -> None:
         if peer in self._leaving:
