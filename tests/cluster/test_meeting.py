@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from support.clock import virtual_time
 
@@ -86,7 +87,7 @@ async def test_a_member_that_is_away_is_tried_less_and_less_and_met_when_it_is_b
     meeting = Meeting("a", members, street)
     await run_for(600, meeting)
     times = [when for when, _ in street.dials]
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     assert gaps == sorted(gaps)
     assert 10 < len(times) < 20
     street.home.add("b")
