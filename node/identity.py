@@ -57,6 +57,11 @@ class Identity:
         """The `PrivateKey` message, 68 bytes."""
         return _PRIVATE + self.seed + self.public
 
+    @property
+    def public_protobuf(self) -> bytes:
+        """The `PublicKey` message, 36 bytes."""
+        return _PUBLIC + self.public
+
     def sign(self, data: bytes) -> bytes:
         """An Ed25519 signature, 64 bytes."""
         return Ed25519PrivateKey.from_private_bytes(self.seed).sign(data)
