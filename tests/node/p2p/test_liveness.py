@@ -14,7 +14,7 @@ async def test_a_stopped_peer_is_noticed_and_dialled_again_when_it_goes_on() -> 
     with process() as (victim, address):
         async with networks(1, WATCHFUL) as (_, (a,)):
             peer = await a.connect(address)
-            await asyncio.sleep(2.5)  # several rounds of pings: a living peer stays connected
+            await asyncio.sleep(1.5)  # several rounds of pings: a living peer stays connected
             assert a.peers() == {peer}
             victim.send_signal(signal.SIGSTOP)
             await until_peer(a, peer, connected=False, timeout=5)
