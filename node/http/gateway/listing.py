@@ -7,11 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from blockstore.cid import CID
 from node.http.gateway.request import quote_name
+
+if TYPE_CHECKING:
+    import jinja2
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 _WRITE_BYTES = 64 * 1024
@@ -69,6 +71,8 @@ def human_size(size: int) -> str:
 
 @cache
 def template() -> jinja2.Template:
+    import jinja2  # late: it costs start time and memory, and only generated pages need it
+
     loader = jinja2.FileSystemLoader(_TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, enable_async=True, auto_reload=False)
     return environment.get_template("listing.html")
