@@ -40,7 +40,9 @@ def _translated(path: Path) -> Generator[None]:
         if name.startswith(_FULL):
             raise StorageFull(f"cannot write {path}: the disk is full ({error}); free some space") from error
         if name.startswith(_CORRUPT):
-            raise StoreCorrupt(f"{path} is damaged, or is not a database: {error}") from error
+            raise StoreCorrupt(
+                f"{path} is damaged, or is not a database ({error}): restore it from a backup"
+            ) from error
         if name.startswith(_UNUSABLE):
             raise StoreUnavailable(
                 f"cannot use {path}: {error}; look at the folder and its rights"

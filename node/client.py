@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
@@ -205,14 +205,21 @@ class _Exchange:
     def _send_body(self) -> None:
         try:
             for part in self._body or ():
-                if part:
-                    self._send(h11.Data(data=part))
-            self._send(h11.EndOfMessage())
-        except OSError:
-            return  # the node's answer says why it stopped reading
+                if part and not self._taken(h11.Data(data=part)):
+                    return
+            self._taken(h11.EndOfMessage())
         except BaseException as error:  # noqa: BLE001 - carried to the caller's thread, nothing is swallowed
             self._trouble = error
-            self._socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # closed by the other thread: it has its answer
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _taken(self, event: h11.Data | h11.EndOfMessage) -> bool:
+        """Whether the node goes on reading; where it does not, its answer says why."""
+        try:
+            self._send(event)
+        except OSError:
+            return False
+        return True
 
     def _send(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> None:
         with self._turn:

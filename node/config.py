@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import get_type_hints
 
-Setting = bool | int | float | str | tuple[str, ...]
+from node.bounds import Setting, broken_bounds
 
 ENVIRONMENT_PREFIX = "PINFOLD_"
-_RESERVED = {"PINFOLD_PATH"}
+# No settings: the data folder, and where the tests keep the peers they run against.
+_RESERVED = ("PINFOLD_PATH", "PINFOLD_PEERS")
 
 
 class BadConfig(Exception):
@@ -101,17 +102,30 @@ class Config:
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """Defaults, then the file if it exists, then PINFOLD_<SECTION>_<KEY>. Raises BadConfig."""
+    """Defaults, then the file if it exists, then PINFOLD_<SECTION>_<KEY>. Raises BadConfig, OSError."""
     try:
-        tables = tomllib.loads(path.read_text()) if path.exists() else {}
-    except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"{path}: {error}") from None
+        tables = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path} cannot be read: {error}") from None
     config = Config()
     for key, value in _flatten(tables):
         config = with_setting(config, key, value)
     for key, text in _from_environment(environment):
         config = with_setting(config, key, text)
     return config
+
+
+def check(config: Config) -> None:
+    """Raises BadConfig for settings that contradict each other: what a node asks before it starts.
+
+    Reading them does not: two that belong together are written one after the other.
+    """
+    least, most = config.cluster.replication_min, config.cluster.replication_max
+    if (least < 0) != (most < 0) or least > most:
+        raise BadConfig(
+            f"cluster.replication_min ({least}) and cluster.replication_max ({most}) do not fit: "
+            "either both are -1 (every member), or both are at least 1 and min is at most max"
+        )
 
 
 def keys(config: Config | None = None) -> Iterator[tuple[str, Setting]]:
@@ -136,9 +150,12 @@ def with_setting(config: Config, key: str, value: object) -> Config:
 def _convert(key: str, kind: object, value: object) -> Setting:
     convert, takes = _KINDS[kind]
     try:
-        return convert(value)
+        setting = convert(value)
     except (KeyError, TypeError, ValueError):
         raise BadConfig(f'setting "{key}" takes {takes}, not {value!r}') from None
+    if bounds := broken_bounds(key, setting):
+        raise BadConfig(f'setting "{key}" takes {bounds}, not {value!r}')
+    return setting
 
 
 def _boolean(value: object) -> bool:
@@ -195,3 +212,8 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
     for name, value in environment.items():
         if name in known:
             yield known[name], value
+        elif name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(_RESERVED):
+            raise BadConfig(
+                f"the environment's {name} names no setting: it is PINFOLD_SECTION_KEY, such as"
+                " PINFOLD_GATEWAY_PORT; `pinfold config show` lists them all"
+            )

@@ -16,13 +16,15 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from node.errors import NodeError
+
 _PRIVATE = b"\x08\x01\x12\x40"  # KeyType Ed25519, then 64 bytes: seed and public key
 _PUBLIC = b"\x08\x01\x12\x20"  # KeyType Ed25519, then 32 bytes
 _MULTIHASH = b"\x00\x24"  # identity multihash of the 36 bytes of a public key
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
-class BadIdentity(Exception):
+class BadIdentity(NodeError):
     """A key file or peer id that cannot be read; says which and why."""
 
 
@@ -101,7 +103,7 @@ def load(path: Path) -> Identity:
             data = base64.b64decode(data.strip(), validate=True)
         return Identity.from_protobuf(data)
     except (BadIdentity, binascii.Error) as error:
-        raise BadIdentity(f"{path}: {error}") from None
+        raise BadIdentity(f"{path} is not this node's key: {error}; restore it from a backup") from None
 
 
 def save(identity: Identity, path: Path) -> None:

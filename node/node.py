@@ -19,6 +19,7 @@ from cluster.answers import IpfsInfo
 from cluster.assembly import open_cluster
 from cluster.attempts import SqliteAttempts
 from cluster.cluster import Identity as ClusterIdentity
+from cluster.errors import BadInvite
 from cluster.invite import Invite
 from cluster.ports import Capacity, CapacityInformer
 from cluster.replication import ReplicatedPinset, open_pinset
@@ -117,7 +118,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             content=lambda root: ContentBlocks(blocks, root, holders),
             adding=Adding(store, blocks, pins, cluster, identity.peer_id),
             cluster=cluster,
-            invite=_inviter(pinset, belonging, config.cluster),
+            invite=_inviter(pinset, belonging, config.cluster, identity.peer_id),
             swarm=networks.swarm,
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
@@ -155,8 +156,18 @@ def _on_open_network(networks: Networks) -> IpfsInfo:
     return IpfsInfo(swarm.self_id, tuple(swarm.addresses(swarm.self_id)), swarm.peers())
 
 
-def _inviter(pinset: ReplicatedPinset, belonging: Belonging, config: ClusterConfig) -> Inviter:
+def _inviter(pinset: ReplicatedPinset, belonging: Belonging, config: ClusterConfig, us: str) -> Inviter:
+    # As settings announced addresses need not name the peer: it is always us.
+    peer = f"/p2p/{us}"
+    announced = [address if "/p2p/" in address else address + peer for address in config.announce]
+
     async def invite(role: Role, lifetime: float) -> Invite:
-        return await pinset.invite(belonging.secret, role, lifetime, config.announce)
+        made = await pinset.invite(belonging.secret, role, lifetime, announced)
+        if not made.addresses:
+            raise BadInvite(
+                "this node joins no network, so no machine could join at it: start it without --offline, "
+                "or set cluster.announce"
+            )
+        return made
 
     return invite

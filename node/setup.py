@@ -16,8 +16,8 @@ from node.folder import Folder
 from node.identity import Identity, save
 
 _CONFIG = """\
-# Settings of this node. `pinfold config show` lists them all, `pinfold config set KEY VALUE` writes them here,
-# and the daemon takes them up when it is started again.
+# Settings of this node. `pinfold config show` lists them all, `pinfold config set KEY VALUE` writes them
+# here, and the daemon takes them up when it is started again.
 
 [cluster]
 peer_name = {name}

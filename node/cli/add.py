@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import click
 
+from blockstore.unixfs.entries import Entry
 from blockstore.unixfs.importer import DroppingSink, import_entries
-from blockstore.unixfs.local import WalkRules, walk_local
+from blockstore.unixfs.local import WalkRules
 from blockstore.unixfs.query import from_query
 from node.cli.context import Session, emit, json_option, session
 from node.cli.pin import pin_options, pin_query
 from node.cli.progress import progress_bar
 from node.cli.switches import Switch, SwitchCommand
-from node.cli.upload import CONTENT_TYPE, total_size, upload_body
+from node.cli.upload import CONTENT_TYPE, STDIN, entries, total_size, upload_body
 
 PROFILE = "unixfs-v1-2025"
 
@@ -60,6 +62,21 @@ def _names(name: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What is to be added."""
+
+    paths: tuple[str, ...]
+    rules: WalkRules
+    stdin_name: str
+
+    def entries(self) -> AsyncIterator[Entry]:
+        return entries(self.paths, self.rules, self.stdin_name)
+
+    def total(self) -> int | None:
+        return total_size(self.paths, self.rules)
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """How much is printed."""
 
@@ -81,7 +98,7 @@ class Output:
 
 
 @click.command("add", cls=SwitchCommand)
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--recursive", "-r", cls=Switch, default=False, help="Add folders with all that is in them.")
 @click.option("--wrap-with-directory", "-w", cls=Switch, default=False, help="Put it all under one folder.")
 @click.option("--hidden", "-H", cls=Switch, default=False, help="Take names that begin with a dot too.")
@@ -91,6 +108,7 @@ class Output:
 @click.option("--quiet", "-q", cls=Switch, default=False, help="Print CIDs alone.")
 @click.option("--quieter", "-Q", cls=Switch, default=False, help="Print the root's CID alone.")
 @click.option("--progress", "-p", cls=Switch, default=True, help="Show a bar (default: on a terminal).")
+@click.option("--stdin-name", default="", help="What standard input is to be called (default: its CID).")
 @click.option("--pin", cls=Switch, default=True, help="Pin what was added (default true).")
 @click.option("--pin-name", help="The same as --name.")
 @click.option("--profile", default=PROFILE, show_default=True, help="Import profile (IPIP-499).")
@@ -98,22 +116,26 @@ class Output:
 @json_option
 @session
 def command(context: Session, /, paths: tuple[str, ...], **given: object) -> None:
-    """Add files or folders; answers when they are stored and the pin is durable."""
+    """Add files or folders; answers when they are stored and the pin is durable.
+
+    Without a PATH, or for the PATH "-", standard input is added.
+    """
     rules = WalkRules(
         recursive=bool(given["recursive"]),
         hidden=bool(given["hidden"]),
         dereference=bool(given["dereference_symlinks"]),
         ignore=given["ignore"] if isinstance(given["ignore"], tuple) else (),
     )
+    source = Source(_or_stdin(paths), rules, str(given["stdin_name"]))
     output = Output(bool(given["quiet"]), bool(given["quieter"]), bool(given["as_json"]))
     query = _import_query(given)
     from_query(dict(query), PROFILE)  # contradictions are told before anything is read or sent
     if given["only_hash"]:
-        output.show(_hash_only(paths, rules, query, bool(given["progress"])))
+        output.show(_hash_only(source, query, bool(given["progress"])))
     else:
         query += pin_query({**given, "name": given["pin_name"] or given["name"]})
         query.append(("no-pin", str(not given["pin"]).lower()))
-        output.show(_upload(context, paths, rules, query, bool(given["progress"])))
+        output.show(_upload(context, source, query, bool(given["progress"])))
 
 
 _import_options(command)
@@ -129,9 +151,14 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _hash_only(
-    paths: Sequence[str], rules: WalkRules, query: list[tuple[str, str]], progress: bool
-) -> list[tuple[str, str, int]]:
+def _or_stdin(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """As Kubo has it: nothing named and something piped in means that. Raises UsageError."""
+    if not paths and sys.stdin.isatty():
+        raise click.UsageError("name a file or folder to add, or pipe something in")
+    return paths or (STDIN,)
+
+
+def _hash_only(source: Source, query: list[tuple[str, str]], progress: bool) -> list[tuple[str, str, int]]:
     async def run(advance: Callable[[int], None]) -> list[tuple[str, str, int]]:
         done: dict[str, int] = {}
 
@@ -139,20 +166,19 @@ def _hash_only(
             advance(size - done.get(name, 0))
             done[name] = size
 
-        entries = walk_local(paths, rules)
-        added = import_entries(entries, DroppingSink(), from_query(dict(query), PROFILE), report)
+        added = import_entries(source.entries(), DroppingSink(), from_query(dict(query), PROFILE), report)
         return [(str(item.cid), item.name, item.size) async for item in added]
 
-    with progress_bar("hash", total_size(paths, rules) if progress else None, hidden=not progress) as advance:
+    with progress_bar("hash", source.total() if progress else None, hidden=not progress) as advance:
         return asyncio.run(run(advance))
 
 
 def _upload(
-    context: Session, paths: Sequence[str], rules: WalkRules, query: list[tuple[str, str]], progress: bool
+    context: Session, source: Source, query: list[tuple[str, str]], progress: bool
 ) -> Iterator[tuple[str, str, int]]:
     stamps = any(name.startswith("preserve-") and value == "true" for name, value in query)
-    with progress_bar("add", total_size(paths, rules) if progress else None, hidden=not progress) as advance:
-        body = upload_body(walk_local(paths, rules), stamps=stamps, advance=advance)
+    with progress_bar("add", source.total() if progress else None, hidden=not progress) as advance:
+        body = upload_body(source.entries(), stamps=stamps, advance=advance)
         for line in context.api().upload("/add", query, CONTENT_TYPE, body):
             if line.text("cid"):
                 yield line.text("cid"), line.text("name"), line.number("size")

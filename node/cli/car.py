@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -76,12 +76,13 @@ def export(context: Session, cid: str, output: Path | None) -> None:
 
 
 def _save(parts: Iterator[bytes], output: Path) -> None:
-    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.part-")
+    """All of it or no file; with the permissions of any other new file."""
+    fresh = output.with_name(f".{output.name}.part-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with fresh.open("xb") as file:
             for part in parts:
                 file.write(part)
-        os.replace(name, output)
+        os.replace(fresh, output)
     except BaseException:
-        os.unlink(name)
+        fresh.unlink(missing_ok=True)
         raise

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from node import config as settings
+from node.bounds import Setting
 from node.cli.context import Failure, Session, emit, json_option, session
 
 
@@ -51,7 +52,7 @@ def put(context: Session, key: str, value: str) -> None:
     _write(context.folder.config, key, converted)
 
 
-def _write(path: Path, key: str, value: settings.Setting) -> None:
+def _write(path: Path, key: str, value: Setting) -> None:
     import tomlkit
 
     document = tomlkit.parse(path.read_text() if path.exists() else "")
@@ -63,11 +64,11 @@ def _write(path: Path, key: str, value: settings.Setting) -> None:
     os.replace(fresh, path)
 
 
-def _plain(value: settings.Setting) -> object:
+def _plain(value: Setting) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _shown(value: settings.Setting) -> str:
+def _shown(value: Setting) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -62,6 +62,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 def exit_code(error: BaseException) -> int:
     """Say what happened on stderr, and the exit code for it. A bug shows its traceback."""
+    from blockstore.errors import BadImportOption
+
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILED
     if isinstance(error, click.exceptions.Exit):
@@ -74,9 +76,18 @@ def exit_code(error: BaseException) -> int:
         return FAILED
     if isinstance(error, NoDaemon):
         return _say(str(error), NO_DAEMON)
+    if isinstance(error, BadImportOption):
+        return _say(str(error), WRONG_CALL)
     if isinstance(error, _expected()):
-        return _say(str(error), FAILED)
+        return _say(_text(error), FAILED)
     raise error
+
+
+def _text(error: BaseException) -> str:
+    """What it says, without the numbers that Python puts around the system's words."""
+    if type(error).__module__ == "builtins" and isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _expected() -> tuple[type[BaseException], ...]:

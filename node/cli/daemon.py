@@ -43,13 +43,15 @@ def _port_options(function: Command) -> Command:
 def command(context: Session, /, create: bool, offline: bool, log_level: str, **ports: int | None) -> None:
     """Run the node. Ctrl-C stops it cleanly; a second one at once."""
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    config = _with_ports(context.config(), ports)
+    settings.check(config)
     if not context.folder.exists:
         if not create:
             raise Failure(f"{context.folder.root} is not a data folder: run `pinfold init` first")
         from node.setup import create_node
 
         create_node(context.folder)
-    _loop_runner()(_serve(context, _with_ports(context.config(), ports), offline))
+    _loop_runner()(_serve(context, config, offline))
 
 
 def _with_ports(config: settings.Config, ports: dict[str, int | None]) -> settings.Config:

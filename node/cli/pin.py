@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
 
 import click
 
 from node.cli.context import Failure, Session, emit, json_option, session
-from node.client import Answer, Client
+from node.client import Answer, ApiError, Client
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _POLL_SECONDS = 0.5
+_NOT_FOUND = 404
 _BAD = {"pin_error", "cluster_error"}
 
 
@@ -39,7 +41,7 @@ def pin_options(function: Command) -> Command:
 
 
 def pin_query(options: dict[str, object]) -> list[tuple[str, str]]:
-    """Those options as the API takes them. Raises Failure for a metadata entry without `=`."""
+    """Those options as the API takes them. Raises UsageError for a metadata entry without `=`."""
     query = []
     for name in ("name", "replication", "replication_min", "replication_max", "expire_in"):
         if (value := options.get(name)) not in (None, ""):
@@ -48,7 +50,7 @@ def pin_query(options: dict[str, object]) -> list[tuple[str, str]]:
     for entry in metadata if isinstance(metadata, tuple) else ():
         key, equals, value = str(entry).partition("=")
         if not equals:
-            raise Failure(f'--metadata takes KEY=VALUE, not "{entry}"')
+            raise click.UsageError(f'--metadata takes KEY=VALUE, not "{entry}"')
         query.append((f"meta-{key}", value))
     return query
 
@@ -91,7 +93,7 @@ def add(
 def rm(context: Session, paths: tuple[str, ...], as_json: bool) -> None:
     """Unpin content everywhere."""
     for path in paths:
-        pin = context.api().delete(content_route(path))
+        pin = _of_pinned(path, partial(context.api().delete, content_route(path)))
         _show(pin, "unpinned", as_json)
 
 
@@ -121,7 +123,16 @@ def _pins(api: Client, cids: tuple[str, ...]) -> Iterator[Answer]:
     if not cids:
         yield from api.lines("GET", "/allocations", [("filter", "all")])
     for cid in cids:
-        yield api.get(f"/allocations/{cid}")
+        yield _of_pinned(cid, partial(api.get, f"/allocations/{cid}"))
+
+
+def _of_pinned(path: str, call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except ApiError as error:
+        if error.status == _NOT_FOUND:
+            raise Failure(f"{path}: {error}") from None
+        raise
 
 
 def _wait_until_pinned(api: Client, cid: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 import click
 
@@ -28,12 +29,12 @@ class SwitchCommand(click.Command):
         name, equals, value = arg.partition("=")
         if name in names:
             yield f"{names[name]}={value if equals else 'true'}"
-        elif (
-            arg.startswith("-")
-            and not arg.startswith("--")
-            and all(f"-{letter}" in names for letter in name[1:])
-        ):
-            yield from (f"{names[f'-{letter}']}=true" for letter in name[1:])
+        elif arg.startswith("-") and not arg.startswith("--") and arg != "-":
+            letters = arg[1:]
+            switches = list(takewhile(lambda letter: f"-{letter}" in names, letters))
+            yield from (f"{names[f'-{letter}']}=true" for letter in switches)
+            if rest := letters[len(switches) :]:
+                yield f"-{rest}"
         else:
             yield arg
 

@@ -13,21 +13,31 @@ from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, LocalFil
 from blockstore.unixfs.local import WalkRules, walk_local
 from node.cli.multipart import CONTENT_TYPE, DIRECTORY, FILE, SYMLINK, file_part, last_part
 from node.cli.progress import Advance
+from node.cli.stdin import StandardInput
 
-__all__ = ["CONTENT_TYPE", "total_size", "upload_body"]
+__all__ = ["CONTENT_TYPE", "entries", "total_size", "upload_body"]
 
+STDIN = "-"
 _PIECE = 1 << 20
 _ENTRIES = 256  # walked at a time: a turn of the walk's event loop costs as much as a small file
 
 
-def upload_body(entries: AsyncIterator[Entry], *, stamps: bool, advance: Advance) -> Iterator[bytes]:
+async def entries(paths: Sequence[str], rules: WalkRules, stdin_name: str) -> AsyncIterator[Entry]:
+    """What `walk_local` finds under these paths, after standard input where one of them is "-"."""
+    if STDIN in paths:
+        yield FileEntry(stdin_name, StandardInput())
+    async for entry in walk_local([path for path in paths if path != STDIN], rules):
+        yield entry
+
+
+def upload_body(found: AsyncIterator[Entry], *, stamps: bool, advance: Advance) -> Iterator[bytes]:
     """The multipart body, in pieces of about 1 MiB; small parts are gathered.
 
     `stamps` sends permissions and times along. Raises what the walk raises, UnreadableFile for a file that
     vanished or shrank into something else while it was read.
     """
     gathered = bytearray()
-    for entry in _now(entries):
+    for entry in _now(found):
         for piece in _part(entry, stamps, advance):
             if len(piece) == _PIECE and not gathered:
                 yield piece
@@ -40,8 +50,8 @@ def upload_body(entries: AsyncIterator[Entry], *, stamps: bool, advance: Advance
 
 
 def total_size(paths: Sequence[str], rules: WalkRules) -> int | None:
-    """Bytes of all files under these paths, for the bar; None when nobody is looking."""
-    if not sys.stderr.isatty():
+    """Bytes of all files under these paths, for the bar; None when nobody is looking or nobody can know."""
+    if not sys.stderr.isatty() or STDIN in paths:
         return None
     return sum(_size(entry) for entry in _now(walk_local(paths, rules)))
 
@@ -56,9 +66,12 @@ def _part(entry: Entry, stamps: bool, advance: Advance) -> Iterator[bytes]:
         yield file_part(entry.path, DIRECTORY, stamp)
     elif isinstance(entry, SymlinkEntry):
         yield file_part(entry.path, SYMLINK, stamp) + entry.target.encode(errors="surrogateescape")
-    elif isinstance(entry.body, LocalFile):
+    else:
         yield file_part(entry.path, FILE, stamp)
-        yield from _read(entry.body.path, advance)
+        if isinstance(entry.body, LocalFile):
+            yield from _read(entry.body.path, advance)
+        elif isinstance(entry.body, StandardInput):
+            yield from _from_stdin(entry.body, advance)
 
 
 def _read(path: str, advance: Advance) -> Iterator[bytes]:
@@ -71,6 +84,12 @@ def _read(path: str, advance: Advance) -> Iterator[bytes]:
         raise UnreadableFile(path, error.strerror or str(error)) from None
 
 
+def _from_stdin(source: StandardInput, advance: Advance) -> Iterator[bytes]:
+    for piece in source.pieces():
+        advance(len(piece))
+        yield piece
+
+
 def _stamp(entry: Entry) -> str:
     fields: dict[str, str] = {}
     if not isinstance(entry, SymlinkEntry) and entry.mode is not None:
@@ -80,17 +99,16 @@ def _stamp(entry: Entry) -> str:
     return urlencode(fields)
 
 
-def _now(entries: AsyncIterator[Entry]) -> Iterator[Entry]:
+def _now(walk: AsyncIterator[Entry]) -> Iterator[Entry]:
     """The walk, outside an event loop."""
-
     with asyncio.Runner() as runner:
-        while found := runner.run(_some(entries)):
+        while found := runner.run(_some(walk)):
             yield from found
 
 
-async def _some(entries: AsyncIterator[Entry]) -> list[Entry]:
+async def _some(walk: AsyncIterator[Entry]) -> list[Entry]:
     found: list[Entry] = []
-    async for entry in entries:
+    async for entry in walk:
         found.append(entry)
         if len(found) == _ENTRIES:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from node.errors import NodeError
 
+_REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 _BACKLOG = 1024
 _READ_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
 _SHUTDOWN_SECONDS = 2.0
@@ -65,12 +67,19 @@ async def _bind(runner: web.AppRunner, section: str, host: str, port: int) -> No
     try:
         await site.start()
     except OSError as error:
-        if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+        known = isinstance(error, socket.gaierror) or error.errno in _REFUSED
+        if not known:
             raise
         raise PortInUse(
-            f"cannot listen on {host}:{port} ({os.strerror(error.errno)}): set {section}.host or "
+            f"cannot listen on {host}:{port} ({_reason(error)}): set {section}.host or "
             f"{section}.port, or start with --{section}-port (0 = any free one)"
         ) from None
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return str(error.strerror)
+    return os.strerror(error.errno)  # asyncio puts a sentence of its own around it
 
 
 def _bound_port(runner: web.AppRunner) -> int:

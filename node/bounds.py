@@ -1,0 +1,54 @@
+"""What a setting must be beyond its type, so that a wrong one is told before the node starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+Setting = bool | int | float | str | tuple[str, ...]
+_Bound = tuple[Callable[[Setting], bool], str]
+
+
+def broken_bounds(key: str, value: Setting) -> str:
+    """What the setting `section.name` takes, when this value is outside of it; else empty."""
+    fits, takes = (
+        _BOUNDS.get(key) or _BOUNDS.get(key.partition(".")[2]) or _BY_TYPE.get(type(value), _ANYTHING)
+    )
+    return "" if fits(value) else takes
+
+
+def _between(least: float, most: float) -> Callable[[Setting], bool]:
+    return lambda value: isinstance(value, int | float) and least <= value <= most
+
+
+def _each(pattern: str) -> Callable[[Setting], bool]:
+    fits = re.compile(pattern).fullmatch
+    return lambda values: isinstance(values, tuple) and all(map(fits, values))
+
+
+_LARGEST = float(2**63 - 1)  # also leaves out infinity and what is no number
+_ADDRESS = r"/(ip4|ip6|dns|dns4|dns6)/[^/\s]+/tcp/\d{1,5}"
+_PEER = r"/p2p/\w+"
+
+_ANYTHING: _Bound = (lambda value: True, "")
+_AT_LEAST_ONE: _Bound = (_between(1, _LARGEST), "a number of at least 1")
+_COPIES: _Bound = (
+    lambda value: value == -1 or _between(1, _LARGEST)(value),
+    "a number of copies, or -1 for every member",
+)
+_BY_TYPE: dict[type, _Bound] = {
+    int: (_between(0, _LARGEST), "a number that is not negative"),
+    float: (_between(0, _LARGEST), "a number that is not negative"),
+}
+# By key, or by a name that means the same in every section.
+_BOUNDS: dict[str, _Bound] = {
+    "port": (_between(0, 65535), "a port: 1 to 65535, or 0 for any free one"),
+    "swarm.peers": (_each(_ADDRESS + _PEER), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
+    "cluster.announce": (_each(f"{_ADDRESS}({_PEER})?"), "addresses such as /ip4/192.0.2.7/tcp/9096"),
+    "cluster.replication_min": _COPIES,
+    "cluster.replication_max": _COPIES,
+    "cluster.concurrent_pins": _AT_LEAST_ONE,
+    "cluster.batch_size": _AT_LEAST_ONE,
+    "cluster.allocate_by": (_each("freespace|tag:.+"), "a list of freespace and tag:NAME"),
+    "cluster.tags": (_each(r"[^=\s]+=.+"), "a list of NAME=VALUE"),
+}
