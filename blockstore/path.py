@@ -38,7 +38,7 @@ class ContentPath:
             raise BadPath(f'invalid path "{shown}": above {MAX_PATH} characters, or a NUL in it')
         root, _, rest = _without_scheme(text).partition("/")
         try:
-            return cls(CID.parse(root), _clean(rest))
+            return cls(CID.parse(root), clean_segments(rest))
         except (BadCid, ValueError) as error:
             raise BadPath(f'invalid path "{shown}": {error}') from None
 
@@ -127,7 +127,8 @@ def _without_scheme(text: str) -> str:
     return text
 
 
-def _clean(text: str) -> tuple[str, ...]:
+def clean_segments(text: str) -> tuple[str, ...]:
+    """`a//b/./c/..` as ("a", "b"). Raises ValueError where ".." leaves the root, or for too many segments."""
     segments: list[str] = []
     for segment in text.split("/"):
         if segment == "..":

@@ -83,6 +83,17 @@ class ClusterConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NamesConfig:
+    """IPNS and DNSLink."""
+
+    resolver: str = ""  # IP address of a DNS server, with a port or without; empty = the system's
+    static: tuple[str, ...] = ()  # `name:/ipfs/…` entries that override both
+    timeout: float = 10.0  # seconds until a DNS look-up fails
+    stale: float = 3600.0  # seconds that an answer past its TTL is served while a fresh one is looked up
+    negative_ttl: float = 10.0  # seconds that "not found" is remembered
+
+
+@dataclass(frozen=True, slots=True)
 class StorageConfig:
     """Blocks on disk."""
 
@@ -99,6 +110,7 @@ class Config:
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    names: NamesConfig = field(default_factory=NamesConfig)
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:

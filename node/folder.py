@@ -62,5 +62,15 @@ class Folder:
         return self.root / "cluster.db"
 
     @property
+    def names(self) -> Path:
+        """IPNS records that were put here, or seen."""
+        return self.root / "names.db"
+
+    @property
+    def denylists(self) -> Path:
+        """Holds `*.deny` files of content that is not to be served."""
+        return self.root / "denylists"
+
+    @property
     def exists(self) -> bool:
         return self.identity.exists()

@@ -34,6 +34,7 @@ from node.folder import Folder
 from node.http.faces import Faces, serve_faces
 from node.local_pins import ClusterLocalPins
 from node.malloc import keep_freed_memory
+from node.names.names import open_names
 from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
 from node.retrieval.content import ContentBlocks, holders_in
@@ -109,6 +110,8 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             )
         )
 
+        names = await enter(open_names(config.names, folder.names, networks.calls, offline=offline))
+
         holders = holders_in(cluster)
         parts = Parts(
             config=config,
@@ -120,6 +123,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             cluster=cluster,
             invite=_inviter(pinset, belonging, config.cluster, identity.peer_id),
             swarm=networks.swarm,
+            names=names,
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         await enter(published(folder.addresses, parts, faces))

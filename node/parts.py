@@ -14,6 +14,7 @@ from cluster.invite import Invite
 from cluster.state import Role
 from node.adding import Adding
 from node.config import Config
+from node.names.names import Names
 from node.retrieval.content import ContentBlocks
 
 
@@ -58,3 +59,4 @@ class Parts:
     cluster: Cluster
     invite: Inviter
     swarm: Swarm | None
+    names: Names

@@ -1,0 +1,174 @@
+"""Where mutable names lead: static names, IPNS records and DNSLinks, followed until content is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitswap.tasks import Tasks, open_tasks
+from blockstore.path import MAX_SEGMENTS, ContentPath
+from cluster.ports import PeerCalls
+from node.config import NamesConfig
+from node.names import dnslink
+from node.names.cache import Answer, Cache
+from node.names.dns import NoLookups, Resolver, TextLookup
+from node.names.errors import BadRecord, DnsFailure, NamesError, NameTooDeep
+from node.names.name import DomainName, IpnsName, Name, NamePath, Target, below
+from node.names.peers import Members
+from node.names.record import Record
+from node.names.records import NameRouting, Records, ttl_of
+from node.names.static import static_names
+from node.names.store import open_record_store
+
+MAX_DEPTH = 32  # names that may lead to names (boxo namesys)
+_CACHED = 10_000  # names
+_AT_ONCE = 64  # look-ups
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedName:
+    """Where a path of a name leads.
+
+    `ttl`: seconds that the answer may still be cached, bounded by the time left of every IPNS record on the
+    way; None where only static names were followed, which say nothing of time. `names`: those followed.
+    """
+
+    path: ContentPath
+    ttl: float | None
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """An IPNS record, and the seconds that it may still be cached."""
+
+    record: Record
+    ttl: float
+
+
+Step = Target | Record | NamesError
+"""What one name leads to; an error is raised to whoever asks."""
+
+
+class Names:
+    """Made by `open_names`. Answers are cached for their TTL, then served stale while looked up again."""
+
+    def __init__(
+        self,
+        static: Mapping[Name, Target],
+        records: Records,
+        texts: TextLookup,
+        settings: NamesConfig,
+        tasks: Tasks,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._static = static
+        self._records = records
+        self._texts = texts
+        self._settings = settings
+        self._now = now
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._cache: Cache[Name, Step] = Cache(self._look_up, tasks, now, _CACHED)
+
+    async def resolve(self, path: NamePath) -> ResolvedName:
+        """Follow names to content. Raises NameNotFound, BadRecord, DnsFailure, NameTooDeep."""
+        target: Target = path
+        followed: list[Name] = []
+        ttl: float | None = None
+        while isinstance(target, NamePath):
+            if target.name in followed:
+                raise NameTooDeep(f"{path}: {target.name} leads back to itself")
+            if len(followed) == MAX_DEPTH:
+                raise NameTooDeep(f"{path}: more than {MAX_DEPTH} names lead to each other")
+            followed.append(target.name)
+            found, left = await self._step(target.name)
+            if left is not None:
+                ttl = left if ttl is None else min(ttl, left)
+            target = _joined(found, target.segments)
+        return ResolvedName(target, ttl, tuple(followed))
+
+    async def record(self, name: IpnsName) -> KeptRecord:
+        """The newest record that could be had. Raises NameNotFound."""
+        found, left = await self._cache.get(name)
+        if isinstance(found, Record):
+            return KeptRecord(found, left)
+        assert isinstance(found, NamesError)  # a key's name leads to nothing else
+        raise found.with_traceback(None)
+
+    async def put(self, name: IpnsName, data: bytes) -> Record:
+        """Verify a record and keep it for good. Raises BadRecord, OlderRecord."""
+        record = await self._records.put(name, data)
+        self._cache.forget(name)
+        return record
+
+    async def has_dnslink(self, host: str) -> bool:
+        """Whether that host name (no port) leads somewhere; an IP address is never looked up."""
+        try:
+            await self._step(DomainName.parse(host))
+        except NamesError:
+            return False
+        return True
+
+    async def _step(self, name: Name) -> tuple[Target, float | None]:
+        """Where one name leads, and the seconds that stays so."""
+        if (fixed := self._static.get(name)) is not None:
+            return fixed, None
+        found, left = await self._cache.get(name)
+        if isinstance(found, NamesError):
+            raise found.with_traceback(None)
+        return (found.target if isinstance(found, Record) else found), left
+
+    async def _look_up(self, name: Name) -> Answer[Step]:
+        async with self._slots:
+            try:
+                return await (self._ipns(name) if isinstance(name, IpnsName) else self._dnslink(name))
+            except NamesError as error:
+                return Answer(error, self._settings.negative_ttl, passing=isinstance(error, DnsFailure))
+
+    async def _ipns(self, name: IpnsName) -> Answer[Step]:
+        record = await self._records.newest(name)
+        left = max(0.0, record.expires - self._now())
+        ttl = min(ttl_of(record), left)
+        return Answer(record, ttl, min(self._settings.stale, left - ttl))
+
+    async def _dnslink(self, name: DomainName) -> Answer[Step]:
+        found = await dnslink.look_up(name, self._texts)
+        return Answer(found.target, found.ttl, self._settings.stale)
+
+
+def _joined(target: Target, segments: tuple[str, ...]) -> Target:
+    whole = below(target, segments)
+    if len(whole.segments) > MAX_SEGMENTS:
+        raise BadRecord(f"the path becomes longer than {MAX_SEGMENTS} segments")
+    return whole
+
+
+@asynccontextmanager
+async def open_names(
+    settings: NamesConfig,
+    path: Path,
+    calls: PeerCalls,
+    *,
+    routing: Sequence[NameRouting] = (),
+    offline: bool = False,
+    environment: Mapping[str, str] = os.environ,
+    now: Callable[[], float] = time.time,
+) -> AsyncIterator[Names]:
+    """`path`: the file of records. Offline, the DNS is asked only where a resolver is set.
+
+    Raises BadConfig, StoreCorrupt, StoreUnavailable.
+    """
+    static = static_names(settings.static, environment)
+    texts = (
+        NoLookups() if offline and not settings.resolver else Resolver(settings.resolver, settings.timeout)
+    )
+    async with open_record_store(path) as store, open_tasks() as tasks:
+        members = Members(calls, now)
+        records = Records(store, (members, *routing), now)
+        members.serve(records.here)
+        yield Names(static, records, texts, settings, tasks, now)

@@ -1,0 +1,45 @@
+"""IPNS records from the other members, and for them: the call `names/get`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from cluster.ports import CallFailed, PeerCalls, PeerOffline
+from node.names.errors import BadRecord
+from node.names.name import IpnsName
+from node.names.record import Record, verify
+
+METHOD = "names/get"
+_ASKED = 8  # members at a time
+_SECONDS = 3.0
+
+
+class Members:
+    """Request: the name's multihash. Response: the record's bytes, none where there is no valid one."""
+
+    def __init__(self, calls: PeerCalls, now: Callable[[], float]) -> None:
+        self._calls = calls
+        self._now = now
+
+    def serve(self, find: Callable[[IpnsName], Awaitable[Record | None]]) -> None:
+        """Answer members from this node's own store."""
+
+        async def answer(peer: str, request: bytes) -> bytes:
+            record = await find(IpnsName(request))
+            return record.raw if record is not None else b""
+
+        self._calls.serve(METHOD, answer)
+
+    async def find(self, name: IpnsName) -> list[Record]:
+        """Valid records of some connected members, each verified here."""
+        peers = sorted(self._calls.peers())[:_ASKED]
+        answers = await asyncio.gather(*(self._ask(peer, name) for peer in peers))
+        return [record for record in answers if record is not None]
+
+    async def _ask(self, peer: str, name: IpnsName) -> Record | None:
+        try:
+            data = await self._calls.call(peer, METHOD, name.multihash, timeout=_SECONDS)
+            return verify(name, data, self._now()) if data else None
+        except (CallFailed, PeerOffline, BadRecord):
+            return None  # another member may have a good one
