@@ -21,6 +21,8 @@ from node.cli.switches import Switch, SwitchCommand
 from node.cli.upload import CONTENT_TYPE, STDIN, entries, total_size, upload_body
 
 PROFILE = "unixfs-v1-2025"
+# Whoever names a CID version speaks Kubo: the CID is the one that `ipfs add` prints for the same options.
+KUBO_PROFILE = "unixfs-v0-2015"
 
 Command = TypeVar("Command", bound=click.Command)
 
@@ -111,7 +113,7 @@ class Output:
 @click.option("--stdin-name", default="", help="What standard input is to be called (default: its CID).")
 @click.option("--pin", cls=Switch, default=True, help="Pin what was added (default true).")
 @click.option("--pin-name", help="The same as --name.")
-@click.option("--profile", default=PROFILE, show_default=True, help="Import profile (IPIP-499).")
+@click.option("--profile", help=f"Import profile (default {PROFILE}; {KUBO_PROFILE} with --cid-version).")
 @pin_options
 @json_option
 @session
@@ -142,9 +144,10 @@ _import_options(command)
 
 
 def _import_query(given: dict[str, object]) -> list[tuple[str, str]]:
-    names = [*_IMPORT_SWITCHES, *_IMPORT_SETTINGS, "profile", "wrap-with-directory"]
+    names = [*_IMPORT_SWITCHES, *_IMPORT_SETTINGS, "wrap-with-directory"]
     values = ((name, given[name.replace("-", "_")]) for name in names)
-    return [(name, _text(value)) for name, value in values if value is not None]
+    profile = given["profile"] or (PROFILE if given["cid_version"] is None else KUBO_PROFILE)
+    return [("profile", str(profile)), *((name, _text(value)) for name, value in values if value is not None)]
 
 
 def _text(value: object) -> str:
