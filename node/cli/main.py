@@ -23,6 +23,7 @@ COMMANDS = {
     "id": ("node.cli.identity", "This node's peer id and addresses."),
     "cluster": ("node.cli.cluster", "Invite machines to the cluster."),
     "car": ("node.cli.car", "Import and export CAR files."),
+    "name": ("node.cli.name", "Keep IPNS records, and see where names lead."),
     "config": ("node.cli.config", "Show, read and change settings."),
     "version": ("node.cli.version", "Print the version."),
     "completion": ("node.cli.completion", "Print a shell's completion script."),

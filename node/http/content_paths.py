@@ -1,4 +1,4 @@
-"""Content paths in requests to the APIs: `/ipfs/<cid>/a/b`, `ipfs://…`, or a CID alone."""
+"""Content paths in requests to the APIs: `/ipfs/<cid>/a/b`, `ipfs://…`, a CID alone, or the same of names."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from blockstore.cid import CID
 from blockstore.errors import BadPath
 from blockstore.path import ContentPath, Resolved, resolve
 from blockstore.service import BlockSource
+from node.names.name import NamePath
 from node.parts import Parts
 
 
 async def resolved(parts: Parts, text: str) -> tuple[Resolved, BlockSource]:
     """Where the path leads, and the source of blocks for what lies there.
 
-    Raises BadPath, NoLink, BlockNotFound, TimeoutError.
+    Raises BadPath, NoLink, BlockNotFound, NamesError, TimeoutError.
     """
-    path = ContentPath.parse(text)
+    path = await _content_path(parts, text)
     blocks = parts.content(path.root)
     async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
         return await resolve(blocks, path), blocks
+
+
+async def _content_path(parts: Parts, text: str) -> ContentPath:
+    if not text.lower().startswith(("/ipns/", "ipns:")):
+        return ContentPath.parse(text)
+    return (await parts.names.resolve(NamePath.parse(text))).path
 
 
 async def resolved_cid(parts: Parts, text: str) -> CID:

@@ -6,6 +6,7 @@ from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
 from node.http.multipart import BadMultipart
+from node.names.errors import BadName, NamesError
 
 
 class BadRequest(Exception):
@@ -18,6 +19,8 @@ class BadRequest(Exception):
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRequest, 400),
     (BadMultipart, 400),
+    (BadName, 400),
+    (NamesError, 500),
     (cluster.NotPinned, 404),
     (cluster.BadInvite, 400),
     (cluster.QueueFull, 503),

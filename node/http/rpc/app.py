@@ -9,7 +9,7 @@ from aiohttp import web
 from node.http import gojson, origins
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, BadRequest, text_of
-from node.http.rpc import content, dag, node
+from node.http.rpc import content, dag, names, node
 from node.http.rpc.answers import HEADERS
 from node.parts import Parts
 
@@ -25,6 +25,9 @@ COMMANDS: dict[str, Command] = {
     "get": content.get,
     "id": node.identity,
     "ls": content.ls,
+    "name/get": names.get,
+    "name/put": names.put,
+    "name/resolve": names.resolve,
     "repo/stat": node.repo_stat,
     "swarm/connect": node.swarm_connect,
     "swarm/peers": node.swarm_peers,
