@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import tarfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from blockstore.block import Block
@@ -83,8 +83,15 @@ def _escapes(name: str) -> bool:
     return name in ("", ".", "..") or "/" in name or "\0" in name
 
 
+class _Member(tarfile.TarInfo):
+    """Without the slash that Python puts behind a directory: Kubo's client refuses a root that has it."""
+
+    def get_info(self) -> Mapping[str, str | int | bytes | Mapping[str, str]]:
+        return {**super().get_info(), "name": self.name}
+
+
 def _header(path: str, info: UnixFSStat) -> bytes:
-    member = tarfile.TarInfo(path)
+    member = _Member(path)
     member.type = _TYPES[info.kind]
     member.size = info.size if info.kind == "file" else 0
     member.mode = _MODES[info.kind] if info.mode is None else info.mode & 0o7777

@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler
 
 from node.http import gojson
 from node.http.errors import EXPECTED, status_of, text_of
+from node.http.server import nobody
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -24,6 +25,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Unknown routes are 404 with a body, wrong methods 405 without, as upstream's router has it."""
     try:
         return await handler(request)
+    except ConnectionError:
+        return nobody()
     except EXPECTED as error:
         return error_response(status_of(error), text_of(error))
     except web.HTTPNotFound:

@@ -62,6 +62,11 @@ async def listen(app: web.Application, section: str, host: str, port: int) -> As
         await runner.cleanup()
 
 
+def nobody() -> web.Response:
+    """The answer to a client that has left: aiohttp notices on sending it, and says nothing of it."""
+    return web.Response()
+
+
 async def _bind(runner: web.AppRunner, section: str, host: str, port: int) -> None:
     site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
     try:

@@ -16,6 +16,7 @@ from node.http.gateway import headers as make
 from node.http.gateway.ranges import BadRange, Unsatisfiable
 from node.http.gateway.request import Format, NotAcceptable, RequestPath, parse_path, requested_format
 from node.http.gateway.unixfs import Content
+from node.http.server import nobody
 from node.parts import Parts
 from node.retrieval.hot import HotBlocks
 
@@ -39,6 +40,8 @@ async def content(request: web.Request) -> web.StreamResponse:
         return _without_content(request)
     try:
         return await _content(request)
+    except ConnectionError:
+        return nobody()
     except _EXPECTED as error:
         return _refused(request, error)
 
