@@ -55,7 +55,7 @@ demo:
 
 bench: peers
 	@packaging/setup dev
-	PYTHONPATH=tests:packaging $(BIN)/python -m benchmarks
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests:$(CURDIR)/packaging $(BIN)/python -m benchmarks
 
 lock:
 	@packaging/setup dev binary
