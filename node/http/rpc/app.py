@@ -11,6 +11,7 @@ from node.http.app import PARTS
 from node.http.errors import EXPECTED, BadRequest, text_of
 from node.http.rpc import content, dag, names, node
 from node.http.rpc.answers import HEADERS
+from node.http.server import nobody
 from node.parts import Parts
 
 Command = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -56,6 +57,8 @@ async def call(request: web.Request) -> web.StreamResponse:
         return _text(405, "405 - Method Not Allowed", Allow="OPTIONS, POST")
     try:
         return await command(request)
+    except ConnectionError:
+        return nobody()
     except BadRequest as error:
         return _text(400, text_of(error))
     except EXPECTED as error:
