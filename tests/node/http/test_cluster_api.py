@@ -262,7 +262,7 @@ async def test_pin_and_unpin_by_path(tmp_path):
         assert (status, pin["cid"]) == (200, cids["d/a b.txt"])
         assert (await call("DELETE", f"/pins/ipfs/{cids['d']}/a%20b.txt"))[0] == 200
         assert (await call("POST", f"/pins/ipfs/{cids['d']}/none"))[0] == 404
-        assert (await call("POST", "/pins/ipns/example.com"))[0] == 400
+        assert (await call("POST", f"/pins/ipld/{cids['d']}"))[0] == 400
 
 
 async def test_a_pin_whose_content_is_missing_says_why_and_can_be_retried(tmp_path):
