@@ -114,7 +114,7 @@ class Client:
     def _one(self, method: str, path: str, query: Query) -> Answer:
         with self._exchange(method, path, query) as exchange:
             text = b"".join(exchange.body())
-        return Answer(json.loads(text) if text.strip() else {})
+        return _parsed(text) if text.strip() else Answer({})
 
     @contextmanager
     def _exchange(
@@ -190,11 +190,12 @@ class _Exchange:
         text = b""
         for part in self.body():
             text = (text + part)[:_ERROR_BYTES]
+        words = text.decode(errors="replace").strip() or bytes(response.reason).decode()
         try:
-            fields = Answer(json.loads(text))
-        except (ValueError, TypeError):
-            return text.decode(errors="replace").strip() or bytes(response.reason).decode()
-        return fields.text("message") or fields.text("Message") or text.decode(errors="replace")
+            fields = _parsed(text)
+        except ApiError:
+            return words
+        return fields.text("message") or fields.text("Message") or words
 
     @staticmethod
     def _check_trailer(event: h11.EndOfMessage) -> None:
@@ -244,10 +245,20 @@ class _Exchange:
                 self._http.receive_data(received)
 
 
+def _parsed(text: bytes) -> Answer:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ApiError(502, "what answers there is no pinfold node: is another program on its port?")
+    return Answer(value)
+
+
 def _objects(parts: Iterable[bytes]) -> Iterator[Answer]:
     rest = b""
     for part in parts:
         *lines, rest = (rest + part).split(b"\n")
-        yield from (Answer(json.loads(line)) for line in lines if line.strip())
+        yield from (_parsed(line) for line in lines if line.strip())
     if rest.strip():
-        yield Answer(json.loads(rest))
+        yield _parsed(rest)

@@ -43,7 +43,7 @@ def create_node(folder: Folder, token: str | None = None, name: str = "") -> Cre
     """
     if folder.exists:
         raise AlreadySetUp(f"{folder.root} is set up already; another one: pinfold --path DIR init")
-    invite = Invite.parse(token) if token else None
+    invite = Invite.parse(token) if token is not None else None
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = name or socket.gethostname()
     identity = Identity.generate()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
+from node.cli.beside import beside
 from node.cli.context import Failure, Session, emit, json_option, session, write_out
 from node.cli.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.progress import Advance, progress_bar
@@ -76,13 +76,9 @@ def export(context: Session, cid: str, output: Path | None) -> None:
 
 
 def _save(parts: Iterator[bytes], output: Path) -> None:
-    """All of it or no file; with the permissions of any other new file."""
-    fresh = output.with_name(f".{output.name}.part-{secrets.token_hex(8)}")
-    try:
+    """All of it or no file."""
+    with beside(output) as fresh:
         with fresh.open("xb") as file:
             for part in parts:
                 file.write(part)
         os.replace(fresh, output)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise

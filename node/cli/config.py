@@ -9,6 +9,7 @@ import click
 
 from node import config as settings
 from node.bounds import Setting
+from node.cli.beside import beside
 from node.cli.context import Failure, Session, emit, json_option, session
 
 
@@ -59,9 +60,10 @@ def _write(path: Path, key: str, value: Setting) -> None:
     section, _, name = key.partition(".")
     table = document.setdefault(section, tomlkit.table())
     table[name] = _plain(value)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(tomlkit.dumps(document))
-    os.replace(fresh, path)
+    with beside(path) as fresh:
+        fresh.touch(mode=0o600, exist_ok=False)  # a swarm key or a token may come to stand in there
+        fresh.write_text(tomlkit.dumps(document))
+        os.replace(fresh, path)
 
 
 def _plain(value: Setting) -> object:

@@ -6,13 +6,13 @@ import io
 import os
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import click
 
+from node.cli.beside import beside
 from node.cli.context import Failure, Session, session
 from node.cli.progress import Advance, progress_bar
 
@@ -48,8 +48,7 @@ def save(parts: Iterator[bytes], target: Path, advance: Advance) -> None:
     Raises Failure for an entry that would leave the root. A cancelled or failed call leaves nothing.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.part-") as scratch:
-        root = Path(scratch) / "root"
+    with beside(target) as root:
         stream = io.BufferedReader(_Parts(parts, advance), 1 << 20)
         with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
             _unpack(archive, root)
@@ -72,8 +71,8 @@ def _unpack(archive: tarfile.TarFile, root: Path) -> None:
             _write(place, source, member)
     for place, link in links:  # last, so that nothing is ever written through one
         place.symlink_to(link)
-    for place, member in reversed(folders):
-        _set_times(place, member)
+    for place, member in reversed(folders):  # what is in a folder changes its time, and may need its rights
+        _set_mode_and_times(place, member)
 
 
 def _inside(root: Path, name: str) -> Path:
@@ -86,11 +85,11 @@ def _inside(root: Path, name: str) -> Path:
 def _write(place: Path, source: IO[bytes], member: tarfile.TarInfo) -> None:
     with place.open("xb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
+    _set_mode_and_times(place, member)
+
+
+def _set_mode_and_times(place: Path, member: tarfile.TarInfo) -> None:
     place.chmod(member.mode & 0o777)
-    _set_times(place, member)
-
-
-def _set_times(place: Path, member: tarfile.TarInfo) -> None:
     if member.mtime:
         os.utime(place, (member.mtime, member.mtime))
 

@@ -17,5 +17,7 @@ def command(context: Session, token: str | None, name: str) -> None:
     created = create_node(context.folder, token, name)
     click.echo(f"peer id   {created.peer_id}")
     click.echo(f"folder    {context.folder.root}")
-    click.echo(f"cluster   {created.cluster_name}" + (" (joins when the daemon starts)" if token else ""))
+    click.echo(
+        f"cluster   {created.cluster_name}" + (" (joins when the daemon starts)" if token is not None else "")
+    )
     click.echo("next      pinfold daemon")

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 _PIECE = 1 << 20
 
@@ -29,15 +30,22 @@ class StandardInput(AsyncIterator[bytes]):
 async def _in_thread_left_behind() -> bytes:
     """One read. Whoever is interrupted does not wait for input that may never come."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[bytes] = loop.create_future()
+    done: asyncio.Future[bytes | OSError] = loop.create_future()
 
     def read() -> None:
         try:
-            piece = os.read(sys.stdin.fileno(), _PIECE)
+            found: bytes | OSError = os.read(sys.stdin.fileno(), _PIECE)
         except OSError as error:
-            loop.call_soon_threadsafe(done.set_exception, error)
-        else:
-            loop.call_soon_threadsafe(done.set_result, piece)
+            found = error
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(settle, found)
+
+    def settle(found: bytes | OSError) -> None:
+        if not done.done():
+            done.set_result(found)
 
     threading.Thread(target=read, daemon=True).start()
-    return await done
+    found = await done
+    if isinstance(found, OSError):
+        raise found
+    return found

@@ -1,0 +1,136 @@
+"""The command line without a daemon: spelling, help, settings, completion."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from node.cli.main import COMMANDS, cli
+from node.cli.switches import Switch, SwitchCommand
+from node.config import keys
+
+
+def words() -> list[tuple[str, ...]]:
+    """Every command, groups and what is in them."""
+    found: list[tuple[str, ...]] = [()]
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        found.append((name,))
+        found += [(name, sub) for sub in command.commands] if isinstance(command, click.Group) else []
+    return found
+
+
+@pytest.mark.parametrize("command", words(), ids=" ".join)
+def test_every_command_has_help_that_says_what_it_does(command):
+    for option in ("--help", "-h"):
+        done = CliRunner().invoke(cli, [*command, option])
+        assert done.exit_code == 0, done.output
+        assert done.output.startswith(f"Usage: cli {' '.join(command)}".rstrip())
+        assert len(done.output.splitlines()) > 3
+
+
+def spelled(*arguments: str) -> dict[str, object]:
+    seen: dict[str, object] = {}
+
+    @click.command(cls=SwitchCommand)
+    @click.argument("paths", nargs=-1)
+    @click.option("--recursive", "-r", cls=Switch, default=False)
+    @click.option("--quieter", "-Q", cls=Switch, default=False)
+    @click.option("--raw-leaves", cls=Switch)
+    @click.option("--chunker", "-s")
+    def command(**given: object) -> None:
+        seen.update(given)
+
+    command.main(list(arguments), standalone_mode=False)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("-rQ x", {"recursive": True, "quieter": True, "paths": ("x",)}),
+        ("-r -Q x", {"recursive": True, "quieter": True, "paths": ("x",)}),
+        ("-r=false x", {"recursive": False}),
+        ("--raw-leaves=false", {"raw_leaves": False}),
+        ("--raw-leaves x", {"raw_leaves": True, "paths": ("x",)}),
+        ("x", {"raw_leaves": None, "recursive": False, "paths": ("x",)}),
+        ("-- -r --raw-leaves", {"recursive": False, "raw_leaves": None, "paths": ("-r", "--raw-leaves")}),
+        ("-rs size-10 x", {"recursive": True, "chunker": "size-10", "paths": ("x",)}),
+        ("-ssize-10", {"chunker": "size-10"}),
+        ("- x", {"paths": ("-", "x")}),
+    ],
+)
+def test_switches_are_spelled_as_kubo_has_them(arguments, expected):
+    seen = spelled(*arguments.split())
+    assert {name: seen[name] for name in expected} == expected
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    assert run(tmp_path / "node", "init", "--name", 'a "quoted" näme').exit_code == 0
+    return tmp_path / "node"
+
+
+def run(folder: Path, *arguments: str, **variables: str):  # type: ignore[no-untyped-def]  # click's Result
+    return CliRunner().invoke(cli, ["--path", str(folder), *arguments], env=variables)
+
+
+def test_init_makes_a_private_folder_and_keeps_any_name(folder):
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+        "config.toml": 0o600, "cluster.json": 0o600, "identity.key": 0o600,
+    }  # fmt: skip
+    assert run(folder, "config", "get", "cluster.peer_name").output == 'a "quoted" näme\n'
+
+
+def test_a_setting_is_written_and_comments_are_kept(folder):
+    file = folder / "config.toml"
+    file.write_text(file.read_text() + "\n# why this port\n[gateway]\nport = 81  # taken: 80\n")
+    assert run(folder, "config", "set", "gateway.port", "82").exit_code == 0
+    assert run(folder, "config", "set", "cluster.tags", "group=b,disk=ssd").exit_code == 0
+    text = file.read_text()
+    assert "# why this port" in text
+    assert "port = 82  # taken: 80" in text
+    assert run(folder, "config", "get", "cluster.tags").output == "group=b,disk=ssd\n"
+    shown = json.loads(run(folder, "config", "show", "--json").output)
+    assert list(shown) == [key for key, _ in keys()]
+    assert (shown["gateway.port"], shown["cluster.tags"]) == (82, ["group=b", "disk=ssd"])
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("gateway.prot", "1", "unknown setting"),
+        ("gateway", "1", "unknown"),
+        ("gateway.port", "x", "whole number"),
+    ],
+)
+def test_a_setting_that_is_wrong_changes_nothing(folder, key, value, says):
+    before = (folder / "config.toml").read_bytes()
+    done = run(folder, "config", "set", key, value)
+    assert done.exit_code != 0
+    assert says in str(done.exception)
+    assert (folder / "config.toml").read_bytes() == before
+
+
+def test_what_is_shown_is_what_is_in_force(folder):
+    done = run(folder, "config", "get", "api.port", PINFOLD_API_PORT="1234")
+    assert done.output == "1234\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_is_one_that_the_shell_accepts(shell, tmp_path):
+    done = CliRunner().invoke(cli, ["completion", shell])
+    assert done.exit_code == 0, done.output
+    assert "_PINFOLD_COMPLETE" in done.output
+    script = tmp_path / "script"
+    script.write_text(done.output)
+    if found := shutil.which(shell):  # bash everywhere; the others where they are
+        subprocess.run([found, "-n", str(script)], check=True)

@@ -1,0 +1,126 @@
+"""A node that cannot start says why, in one line, and leaves the folder as it was."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from support.command import beginning, ended, pinfold
+
+ANY_PORTS = [
+    word for face in ("gateway", "rpc", "api", "swarm", "cluster") for word in (f"--{face}-port", "0")
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pinfold("init", path=tmp_path / "node")
+    return tmp_path / "node"
+
+
+@pytest.mark.parametrize("face", ["gateway", "swarm", "cluster"])
+def test_a_port_in_use_is_named_with_the_setting_to_change(folder, face):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = pinfold("daemon", *ANY_PORTS, f"--{face}-port", port, path=folder)
+    said.complains(port, "in use", f"{face}.port", "0 = any free one")
+    assert said.out == ""
+    assert not (folder / "addresses.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["blocks.db", "pins.db", "cluster.db", "identity.key", "cluster.json", "config.toml"]
+)
+def test_a_damaged_file_is_named_and_left_for_whoever_looks_at_it(folder, name):
+    damaged = bytes(range(255, 0, -1)) * 100
+    (folder / name).write_bytes(damaged)
+    said = pinfold("daemon", "--offline", *ANY_PORTS, path=folder)
+    said.complains(str(folder / name))
+    assert "restore it from a backup" in said.err or name == "config.toml"
+    assert (folder / name).read_bytes() == damaged
+
+
+def test_a_damaged_address_book_is_only_forgotten(folder):
+    for name in ("peers.json", "peers.cluster.json"):
+        (folder / name).write_bytes(b"\xff\x00 no JSON")
+    process = beginning("daemon", *ANY_PORTS, path=folder)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"peer id")
+    assert ended(process, interrupt=True).code == 0
+
+
+def test_there_is_no_daemon_without_a_data_folder(tmp_path):
+    pinfold("daemon", path=tmp_path / "x").complains(f"{tmp_path}/x is not a data folder", "pinfold init")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_set_up_once(folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    pinfold("init", path=folder).complains(f"{folder} is set up already", "pinfold --path DIR init")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    pinfold("init", path=tmp_path / "file" / "node").complains(f"{tmp_path}/file", "Not a directory")
+
+
+@pytest.mark.parametrize(
+    "token", ["", "hello", "pinfold1", "pinfold1AAAA", "pinfold9AAAA", "pinfold1\N{SNOWMAN}"]
+)
+def test_a_wrong_join_token_makes_no_folder(tmp_path, token):
+    said = pinfold("init", "--join", token, path=tmp_path / "node")
+    said.complains("join token")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_join_token_that_lost_its_end_says_to_copy_it_again(tmp_path, valid_token):
+    pinfold("init", "--join", valid_token[:-7], path=tmp_path / "node").complains("copy it again, whole")
+    assert pinfold("init", "--join", valid_token, path=tmp_path / "node").code == 0
+
+
+@pytest.fixture
+def valid_token() -> str:
+    from cluster.genesis import found_cluster
+    from cluster.invite import make_invite
+    from cluster.state import Role
+    from node.identity import Identity
+
+    us = Identity.generate()
+    genesis = found_cluster("home", us.peer_id, 1.0)
+    at = f"/ip4/192.0.2.7/tcp/9096/p2p/{us.peer_id}"
+    return str(make_invite(genesis, us, bytes(32), [at], Role.TRUSTED, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("PINFOLD_GATEWAY_PORT", "eighty", 'setting "gateway.port" takes a whole number'),
+        ("PINFOLD_GATEWAY_PORT", "70000", 'setting "gateway.port" takes a port'),
+        ("PINFOLD_GATEWAY_PROT", "80", "PINFOLD_GATEWAY_PROT names no setting"),
+        ("PINFOLD_GATEWAY_HOST", "no.such.invalid", "cannot listen on no.such.invalid"),
+        ("PINFOLD_CLUSTER_HOST", "no.such.invalid", '"no.such.invalid" is no ip4 address'),
+        ("PINFOLD_CLUSTER_REPLICATION_MIN", "2", "cluster.replication_min (2)"),
+        ("PINFOLD_CLUSTER_ANNOUNCE", "192.0.2.7:9096", "addresses such as /ip4/192.0.2.7/tcp/9096"),
+    ],
+)
+def test_a_wrong_setting_is_named(folder, variable, value, says):
+    said = pinfold("daemon", *ANY_PORTS, path=folder, **{variable: value})
+    said.complains(says)
+
+
+def test_a_daemon_that_was_killed_leaves_no_lock(folder):
+    for last in (False, True):
+        process = beginning("daemon", "--offline", *ANY_PORTS, path=folder)
+        assert process.stdout is not None
+        process.stdout.readline()
+        if last:
+            assert ended(process, interrupt=True).code == 0
+            assert not (folder / "addresses.json").exists()
+        else:
+            process.kill()
+            assert ended(process).code == -9
+            url = json.loads((folder / "addresses.json").read_text())["api"]
+            pinfold("id", path=folder).complains(f"no daemon at {url}", code=3)
