@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from blockstore import codecs
@@ -38,7 +38,7 @@ class Root:
     recursive: bool = True
 
 
-async def collect(store: SqliteBlockstore, roots: AsyncIterable[Root]) -> AsyncIterator[Swept]:
+async def collect(store: SqliteBlockstore, roots: AsyncIterable[Root]) -> AsyncGenerator[Swept]:
     """Remove what no root reaches, in pages that say what went. `roots` is read to its end first.
 
     Safe beside imports that hold `store.protect()` and beside pins that record their root before they walk.

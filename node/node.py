@@ -29,6 +29,7 @@ from node import identity as keys
 from node.adding import Adding
 from node.addresses import published
 from node.belonging import Belonging
+from node.collecting import Collecting
 from node.config import ClusterConfig, Config
 from node.folder import Folder
 from node.http.faces import Faces, serve_faces
@@ -71,7 +72,8 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         )
         networks = await enter(open_networks(config, folder, identity, belonging, store, offline=offline))
         blocks = Blocks(store, networks.exchange)
-        pins = ClusterLocalPins(await enter(open_local_pins(folder.pins, blocks)))
+        local_pins = await enter(open_local_pins(folder.pins, blocks))
+        pins = ClusterLocalPins(local_pins)
 
         database = await enter(
             open_database(
@@ -120,6 +122,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             blocks=blocks,
             content=lambda root: ContentBlocks(blocks, root, holders),
             adding=Adding(store, blocks, pins, cluster, identity.peer_id),
+            collecting=Collecting(store, local_pins, pinset),
             cluster=cluster,
             invite=_inviter(pinset, belonging, config.cluster, identity.peer_id),
             swarm=networks.swarm,

@@ -13,6 +13,7 @@ from cluster.cluster import Cluster
 from cluster.invite import Invite
 from cluster.state import Role
 from node.adding import Adding
+from node.collecting import Collecting
 from node.config import Config
 from node.names.names import Names
 from node.retrieval.content import ContentBlocks
@@ -56,6 +57,7 @@ class Parts:
     blocks: Blocks
     content: Callable[[CID], ContentBlocks]
     adding: Adding
+    collecting: Collecting
     cluster: Cluster
     invite: Inviter
     swarm: Swarm | None

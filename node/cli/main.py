@@ -22,6 +22,7 @@ COMMANDS = {
     "peers": ("node.cli.peers", "The members of the cluster."),
     "id": ("node.cli.identity", "This node's peer id and addresses."),
     "cluster": ("node.cli.cluster", "Invite machines to the cluster."),
+    "gc": ("node.cli.gc", "Remove blocks that no pin needs."),
     "car": ("node.cli.car", "Import and export CAR files."),
     "name": ("node.cli.name", "Keep IPNS records, and see where names lead."),
     "config": ("node.cli.config", "Show, read and change settings."),

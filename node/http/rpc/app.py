@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "name/get": names.get,
     "name/put": names.put,
     "name/resolve": names.resolve,
+    "repo/gc": node.repo_gc,
     "repo/stat": node.repo_stat,
     "swarm/connect": node.swarm_connect,
     "swarm/peers": node.swarm_peers,

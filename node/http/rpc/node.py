@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import platform
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aiohttp import web
 
 from cluster.ports import PeerOffline
+from node.http import gojson
 from node.http.app import PARTS
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
@@ -61,6 +64,18 @@ async def swarm_peers(request: web.Request) -> web.StreamResponse:
     return answers.one(
         {"Peers": [{"Addr": at.removesuffix(f"/p2p/{peer}"), "Peer": peer} for peer, at in known]}
     )
+
+
+async def repo_gc(request: web.Request) -> web.StreamResponse:
+    """A line for each block that went."""
+
+    async def lines() -> AsyncGenerator[gojson.Json]:
+        async with aclosing(request.app[PARTS].collecting.run()) as pages:
+            async for swept in pages:
+                for cid in swept.cids:
+                    yield {"Key": {"/": str(cid)}}
+
+    return await answers.objects(request, lines())
 
 
 async def repo_stat(request: web.Request) -> web.StreamResponse:
