@@ -46,24 +46,30 @@ class Lookahead:
         return block
 
 
-async def depth_first(source: BlockSource, root: CID, *, duplicates: bool = False) -> AsyncGenerator[Block]:
+async def depth_first(
+    source: BlockSource, root: CID, *, duplicates: bool = False, max_depth: int | None = None
+) -> AsyncGenerator[Block]:
     """Each block before its children, children in link order; a block met again only with `duplicates`.
 
     Identity CIDs are followed and not given: they carry their block. Raises BlockNotFound, BadBlock,
-    UnknownCodec; DagTooLarge when a million links wait to be followed.
+    UnknownCodec; DagTooLarge when a million links wait to be followed, or for links `max_depth` levels below
+    the root.
     """
     lookahead = Lookahead(source)
     seen: set[CID] = set()
-    stack = [root]
+    stack = [(root, 0)]
     while stack:
-        cid = stack.pop()
+        cid, depth = stack.pop()
         if cid in seen:
             continue
-        block = await lookahead.take(cid, (other for other in reversed(stack) if other not in seen))
+        block = await lookahead.take(cid, (other for other, _ in reversed(stack) if other not in seen))
         if not cid.is_identity:
             yield block
         if not duplicates and len(seen) < MAX_SEEN:
             seen.add(cid)
-        stack += reversed(codecs.links(block))
+        links = codecs.links(block)
+        if links and depth == max_depth:
+            raise DagTooLarge(f"the DAG below {root} is deeper than {max_depth} levels")
+        stack += ((link, depth + 1) for link in reversed(links))
         if len(stack) > MAX_PENDING:
             raise DagTooLarge(f"more than {MAX_PENDING} links wait to be followed below {root}")

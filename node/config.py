@@ -30,6 +30,7 @@ class GatewayConfig:
     host: str = "127.0.0.1"
     port: int = 8080  # 0 = any free one
     first_byte_timeout: float = 30.0  # seconds until a 504 when content has to be fetched
+    x_ipfs_path: bool = False  # send the header that Ipfs-Uri replaces (IPIP-548)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
-from blockstore.cid import RAW
 from blockstore.errors import BlockNotFound
-from blockstore.path import resolve
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
-from node.http.gateway import archive, block, unixfs
 from node.http.gateway import headers as make
+from node.http.gateway.negotiation import NotAcceptable, negotiate
 from node.http.gateway.ranges import BadRange, Unsatisfiable
-from node.http.gateway.request import Format, NotAcceptable, RequestPath, parse_path, requested_format
-from node.http.gateway.unixfs import Content
+from node.http.gateway.representation import HOT, respond
+from node.http.gateway.request import RequestPath, parse_path
 from node.http.server import nobody
 from node.parts import Parts
 from node.retrieval.hot import HotBlocks
 
-HOT = web.AppKey("hot", HotBlocks)
 _EXPECTED: tuple[type[Exception], ...] = (BadRange, NotAcceptable, Unsatisfiable, *EXPECTED)
 
 
@@ -51,77 +46,46 @@ async def elsewhere(request: web.Request) -> web.StreamResponse:
     if request.method not in ("GET", "HEAD"):
         return _without_content(request)
     if request.path.startswith("/ipns/"):
-        return _text(501, "IPNS names are not resolved by this gateway: ask for /ipfs/<cid>")
+        return _text(request, 501, "IPNS names are not resolved by this gateway: ask for /ipfs/<cid>")
     if request.path == "/":
-        return _text(200, "Pinfold gateway: content is at /ipfs/<cid>")
-    return _text(404, "404 page not found: content is at /ipfs/<cid>")
+        return _text(request, 200, "Pinfold gateway: content is at /ipfs/<cid>")
+    return _text(request, 404, "404 page not found: content is at /ipfs/<cid>")
 
 
 async def _content(request: web.Request) -> web.StreamResponse:
     path = parse_path(request.raw_path.partition("?")[0])
     if redirect := _fixed(request, path):
         return redirect
-    query = request.query if request.query_string else {}
-    wanted = requested_format(query, request.headers.get("Accept"))
-    parts = request.app[PARTS]
-    if wanted is None and path.content.root.codec == RAW and not path.content.segments:
-        root = path.content.root
-        found = await request.app[HOT].get(root)
-        if found is not None:  # the whole file, with one trip to the database at most
-            return unixfs.small_file(request, path, found.data)
-    cached_only = "only-if-cached" in request.headers.get("Cache-Control", "")
-    if cached_only and not await parts.store.has(path.content.root):
-        return _text(412, f"{path.content.root} is not here, and only-if-cached forbids to fetch it")
-    return await _resolved(request, parts, path, wanted)
-
-
-async def _resolved(
-    request: web.Request, parts: Parts, path: RequestPath, wanted: Format | None
-) -> web.StreamResponse:
-    blocks = parts.content(path.content.root)
-    patience = parts.config.gateway.first_byte_timeout
-    async with asyncio.timeout(patience):
-        found = await resolve(blocks, path.content)
-    if found.remainder:
-        return _text(501, f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own")
-    target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, patience)
-    if wanted == "car":
-        return await archive.car(request, target, found)
-    async with asyncio.timeout(patience):
-        await blocks.get(found.cid)
-    if wanted == "raw":
-        return await block.raw(request, target)
-    if found.cid.codec not in block.FILE_CODECS:
-        return await block.node(request, target)
-    return await unixfs.respond(request, target)
+    asked = negotiate(request.query if request.query_string else {}, request.headers.get("Accept"))
+    return await respond(request, path, asked)
 
 
 def _fixed(request: web.Request, path: RequestPath) -> web.Response | None:
     """A service worker must not take over the whole gateway from a content root."""
     if request.headers.get("Service-Worker") == "script" and not path.content.segments:
-        return _text(400, "navigator.serviceWorker: registration is not allowed for this scope")
+        return _text(request, 400, "navigator.serviceWorker: registration is not allowed for this scope")
     return None
 
 
 def _without_content(request: web.Request) -> web.Response:
     status = 200 if request.method == "OPTIONS" else 405
-    return web.Response(status=status, headers={**make.CORS, "Allow": make.METHODS})
+    return web.Response(status=status, headers={**make.cors(request), "Allow": make.METHODS})
 
 
 def _refused(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, BadRange):
-        return _text(400, str(error))
+        return _text(request, 400, str(error))
     if isinstance(error, NotAcceptable):
-        return _text(406, str(error))
+        return _text(request, 406, str(error))
     if isinstance(error, Unsatisfiable):
-        response = _text(416, str(error))
+        response = _text(request, 416, str(error))
         response.headers["Content-Range"] = f"bytes */{error.size}"
         return response
     if isinstance(error, TimeoutError):
-        return _text(504, _diagnosis(request.app[PARTS]), **{"Retry-After": "60"})
+        return _text(request, 504, _diagnosis(request.app[PARTS]), **{"Retry-After": "60"})
     if isinstance(error, BlockNotFound):
-        return _text(404, text_of(error))
-    return _text(status_of(error), text_of(error))
+        return _text(request, 404, text_of(error))
+    return _text(request, status_of(error), text_of(error))
 
 
 def _diagnosis(parts: Parts) -> str:
@@ -134,6 +98,6 @@ def _diagnosis(parts: Parts) -> str:
     )
 
 
-def _text(status: int, text: str, **more: str) -> web.Response:
-    headers = {**make.CORS, "Content-Type": "text/plain; charset=utf-8", **more}
+def _text(request: web.Request, status: int, text: str, **more: str) -> web.Response:
+    headers = {**make.cors(request), "Content-Type": "text/plain; charset=utf-8", **more}
     return web.Response(status=status, body=f"{text}\n".encode(errors="replace"), headers=headers)

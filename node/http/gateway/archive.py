@@ -1,10 +1,13 @@
-"""A whole DAG as CAR (spec: trustless gateway): version 1, depth first."""
+"""DAGs as CAR (spec: trustless gateway; IPIP-402, IPIP-412): version 1, depth first."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
 
 from aiohttp import web
 
@@ -12,72 +15,113 @@ from blockstore.block import Block
 from blockstore.car import car_stream
 from blockstore.depth_first import depth_first
 from blockstore.path import Resolved
+from blockstore.unixfs.entity import ByteSpan, entity
 from node.http.errors import BadRequest
 from node.http.gateway import headers as make
 from node.http.gateway import reply
-from node.http.gateway.request import accept_parameters
-from node.http.gateway.unixfs import Content
+from node.http.gateway.content import Content
+from node.http.gateway.negotiation import TYPES
 
-_CAR = "application/vnd.ipld.car"
+MAX_DEPTH = 1024  # levels of a DAG that are followed
+BROKEN_OFF = b"[Gateway Error: CAR stream truncated, response is incomplete]"
+
+_ALLOWED = {"version": ("1",), "order": ("dfs", "unk"), "dups": ("y", "n")}
+_SPAN = re.compile(r"(-?[0-9]{1,18}):(\*|-?[0-9]{1,18})")
+
+Scope = Literal["block", "entity", "all"]
+_SCOPES: dict[str, Scope] = {"block": "block", "entity": "entity", "all": "all"}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which blocks of a DAG, besides those of the path."""
+
+    scope: Scope = "all"
+    span: ByteSpan | None = None
+    duplicates: bool = False
+
+    @classmethod
+    def of(cls, query: Mapping[str, str], accepted: Mapping[str, str]) -> Selection:
+        """From the URL's parameters and those of Accept; the URL's count. Raises BadRequest."""
+        asked = {name: query.get(f"car-{name}") or accepted.get(name) for name in _ALLOWED}
+        for name, value in asked.items():
+            if value and value not in _ALLOWED[name]:
+                allowed = " or ".join(_ALLOWED[name])
+                raise BadRequest(f'CAR {name} "{value[:32]}" is not supported: {allowed}')
+        scope = query.get("dag-scope") or "all"
+        if scope not in _SCOPES:
+            raise BadRequest(f'dag-scope "{scope[:32]}" is not supported: {", ".join(_SCOPES)}')
+        span = _span(query["entity-bytes"]) if query.get("entity-bytes") else None
+        return cls("entity" if span else _SCOPES[scope], span, asked["dups"] == "y")
+
+    @property
+    def dups(self) -> str:
+        return "y" if self.duplicates else "n"
+
+
+def _span(text: str) -> ByteSpan:
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise BadRequest(f'entity-bytes "{text[:64]}" is not FROM:TO, both whole numbers, TO perhaps *')
+    first, last = int(match[1]), None if match[2] == "*" else int(match[2])
+    if last is not None and (first < 0) == (last < 0) and first > last:
+        raise BadRequest(f'entity-bytes "{text[:64]}" ends before it begins')
+    return ByteSpan(first, last)
 
 
 async def car(request: web.Request, content: Content, found: Resolved) -> web.StreamResponse:
-    """The blocks of the path, then those below its end: all, or with `dag-scope=block` only the first.
+    """The blocks of the path, then those below its end that were asked for.
 
-    Raises BadRequest for parameters that are not understood, BlockNotFound for a root that cannot be had.
+    Raises BadRequest for parameters that are not understood, BlockNotFound for a block that cannot be had;
+    behind the first 64 KiB that ends the answer with a text that no CAR has.
     """
-    scope = request.query.get("dag-scope", "all")
-    if scope not in ("all", "block"):
-        raise BadRequest(f'dag-scope "{scope[:32]}" is not supported: all or block')
-    duplicates = _duplicates(request)
-    dups = "y" if duplicates else "n"
-    kind = f"{_CAR}; version=1; order=dfs; dups={dups}"
-    headers = make.content_headers(content.path, content.roots, kind, _etag(content, scope, dups))
+    wanted = Selection.of(request.query, content.asked.parameters)
+    kind = f"{TYPES['car']}; version=1; order=dfs; dups={wanted.dups}"
+    headers = content.headers(request, kind, _etag(content, wanted))
     if response := reply.not_modified(request, headers):
         return response
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Accept-Ranges"] = "none"
-    name = request.query.get("filename") or f"{found.roots[0]}.car"
+    stem = "_".join((str(found.roots[0]), *content.path.content.segments[-1:]))
+    name = request.query.get("filename") or f"{stem}.car"
     headers["Content-Disposition"] = make.disposition("attachment", name)
     stream = web.StreamResponse(headers=headers)
     if request.method == "HEAD":
         await stream.prepare(request)
         return stream
-    blocks = _blocks(content, found, duplicates=duplicates, below=scope == "all")
-    return await reply.send(request, stream, car_stream([found.roots[0]], blocks), content.stall)
+    pieces = car_stream([found.roots[0]], _blocks(content, found, wanted))
+    return await reply.send(request, stream, pieces, content.stall, BROKEN_OFF)
 
 
-def _duplicates(request: web.Request) -> bool:
-    """URL parameters win over those of Accept. Raises BadRequest."""
-    asked = accept_parameters(request.headers.get("Accept"), _CAR)
-    allowed = {"version": ("1",), "order": ("dfs", "unk"), "dups": ("y", "n")}
-    for name, values in allowed.items():
-        value = request.query.get(f"car-{name}") or asked.get(name)
-        if value and value not in values:
-            raise BadRequest(f'CAR {name} "{value[:32]}" is not supported: {" or ".join(values)}')
-    return (request.query.get("car-dups") or asked.get("dups")) == "y"
-
-
-def _etag(content: Content, scope: str, dups: str) -> str:
+def _etag(content: Content, wanted: Selection) -> str:
     """Weak: the same content may be sent in another order by a later release."""
-    facts = "\0".join((*content.path.content.segments, scope, dups))
+    facts = "\0".join((*content.path.content.segments, wanted.scope, str(wanted.span), wanted.dups))
     digest = hashlib.sha256(facts.encode(errors="replace")).hexdigest()[:13]
-    return f'W/"{content.path.root}.car.{digest}"'
+    return f'W/"{content.path.content.root}.car.{digest}"'
 
 
-async def _blocks(
-    content: Content, found: Resolved, *, duplicates: bool, below: bool
-) -> AsyncGenerator[Block]:
+async def _blocks(content: Content, found: Resolved, wanted: Selection) -> AsyncGenerator[Block]:
     given = set()
     for cid in found.walked:
-        if not cid.is_identity and (duplicates or cid not in given):
+        if not cid.is_identity and (wanted.duplicates or cid not in given):
             yield await content.blocks.get(cid)
         given.add(cid)
-    if not below:
-        if not found.cid.is_identity and (duplicates or found.cid not in given):
-            yield await content.blocks.get(found.cid)
-        return
-    async with aclosing(depth_first(content.blocks, found.cid, duplicates=duplicates)) as blocks:
+    if wanted.duplicates:
+        given = set()
+    async with aclosing(_below(content, found, wanted)) as blocks:
         async for block in blocks:
-            if duplicates or block.cid not in given:
+            if block.cid not in given:
                 yield block
+
+
+def _below(content: Content, found: Resolved, wanted: Selection) -> AsyncGenerator[Block]:
+    if wanted.scope == "all":
+        return depth_first(content.blocks, found.cid, duplicates=wanted.duplicates, max_depth=MAX_DEPTH)
+    if wanted.scope == "entity":
+        return entity(content.blocks, found.cid, wanted.span, duplicates=wanted.duplicates)
+    return _one(content, found)
+
+
+async def _one(content: Content, found: Resolved) -> AsyncGenerator[Block]:
+    if not found.cid.is_identity:
+        yield await content.blocks.get(found.cid)

@@ -4,47 +4,62 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from aiohttp import web
 from multidict import CIMultiDict
 
-from blockstore.cid import CID
+from node.http.app import PARTS
 from node.http.gateway.request import RequestPath
 
 Headers = CIMultiDict[str]
 
 METHODS = "GET, HEAD, OPTIONS"
 IMMUTABLE = "public, max-age=29030400, immutable"
-GENERATED = "public, max-age=604800, stale-while-revalidate=2678400"
+_REVALIDATED = "stale-while-revalidate=2678400"
+GENERATED = f"public, max-age=604800, {_REVALIDATED}"
 
-CORS = CIMultiDict(
+_EXPOSED = "Content-Length, Content-Range, Ipfs-Uri, X-Chunked-Output, X-Ipfs-Roots, X-Stream-Output"
+_CORS = CIMultiDict(
     {
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": METHODS,
         "Access-Control-Allow-Headers": "Content-Type, Range, User-Agent, X-Requested-With",
-        "Access-Control-Expose-Headers": "Content-Length, Content-Range, Ipfs-Uri, X-Chunked-Output, "
-        "X-Ipfs-Path, X-Ipfs-Roots, X-Stream-Output",
+        "Access-Control-Expose-Headers": _EXPOSED,
     }
 )
+_CORS_WITH_PATH = CIMultiDict({**_CORS, "Access-Control-Expose-Headers": f"{_EXPOSED}, X-Ipfs-Path"})
+
+
+def cors(request: web.Request) -> Headers:
+    """What every answer carries, whatever else it is; a copy."""
+    return (_CORS_WITH_PATH if request.app[PARTS].config.gateway.x_ipfs_path else _CORS).copy()
 
 
 def content_headers(
-    path: RequestPath, roots: str, content_type: str, etag: str, cache: str = IMMUTABLE
+    request: web.Request, path: RequestPath, roots: str, content_type: str, etag: str, cache: str
 ) -> Headers:
     """What every answer with content carries. `roots`: one CID a path segment, root first, with commas."""
-    headers = CORS.copy()
+    headers = cors(request)
     headers["Content-Type"] = content_type
     headers["Etag"] = etag
-    headers["Cache-Control"] = cache
+    if cache:
+        headers["Cache-Control"] = cache
     headers["X-Ipfs-Roots"] = roots
     text = path.text
-    if text.isascii() and text.isprintable():
+    if request.app[PARTS].config.gateway.x_ipfs_path and text.isascii() and text.isprintable():
         headers["X-Ipfs-Path"] = text
     if uri := path.uri():
         headers["Ipfs-Uri"] = uri
     return headers
 
 
-def roots_text(roots: tuple[CID, ...]) -> str:
-    return ",".join(map(str, roots))
+def cache_control(path: RequestPath, *, generated: bool = False) -> str:
+    """By what the path begins with; `generated` pages change with the program. Empty: not known."""
+    if path.namespace == "ipfs":
+        return GENERATED if generated else IMMUTABLE
+    if path.ttl is None:
+        return ""
+    age = f"public, max-age={max(int(path.ttl), 0)}"
+    return f"{age}, {_REVALIDATED}" if generated else age
 
 
 def disposition(kind: str, name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
+import re
 
 SNIFF_BYTES = 512
 UNKNOWN = "application/octet-stream"
@@ -69,6 +71,7 @@ _HTML = tuple(
         b","
     )
 )
+_JSON_BEGINS = re.compile(rb'[\s\[]*+\{\s*+"(?:[^"\\]|\\.)*+"\s*+:')
 _TEXT_BYTES = bytes({9, 10, 12, 13, 27} | set(range(32, 256)))
 
 
@@ -91,7 +94,20 @@ def sniff(data: bytes) -> str:
     start = head.lstrip(b"\t\n\x0c\r ")
     if start[:1] == b"<" and start.lower().startswith(_HTML) and _tag_ends(start.lower()):
         return "text/html"
-    return UNKNOWN if head.translate(None, _TEXT_BYTES) else _TEXT
+    if head.translate(None, _TEXT_BYTES):
+        return UNKNOWN
+    return "application/json" if start[:1] in (b"{", b"[") and _is_json(head) else _TEXT
+
+
+def _is_json(head: bytes) -> bool:
+    """A whole short document; of a longer one, an object that begins as one."""
+    if len(head) == SNIFF_BYTES:
+        return _JSON_BEGINS.match(head) is not None
+    try:
+        json.loads(head)
+    except ValueError:  # bad UTF-8 is one
+        return False
+    return True
 
 
 def _tag_ends(start: bytes) -> bool:

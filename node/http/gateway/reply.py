@@ -57,11 +57,16 @@ async def streamed(
 
 
 async def send(
-    request: web.Request, response: web.StreamResponse, pieces: AsyncGenerator[bytes], stall: float
+    request: web.Request,
+    response: web.StreamResponse,
+    pieces: AsyncGenerator[bytes],
+    stall: float,
+    broken_off: bytes = b"",
 ) -> web.StreamResponse:
     """Headers go with the first piece, so that what it raises can still be answered with a status.
 
-    Later troubles break the connection, which is how a client knows that it has not got everything.
+    Later troubles break the connection, which is how a client knows that it has not got everything;
+    `broken_off` is the last it gets then.
     """
     async with aclosing(_in_time(pieces, stall)) as timed:
         first = await anext(timed, b"")
@@ -71,9 +76,30 @@ async def send(
             async for piece in timed:
                 await response.write(piece)
         except (BlockstoreError, TimeoutError):
-            if request.transport is not None:
-                request.transport.abort()
+            await _break(request, response, broken_off)
     return response
+
+
+async def _break(request: web.Request, response: web.StreamResponse, last: bytes) -> None:
+    """End without the end that the protocol asks for."""
+    if last:
+        await response.write(last)
+    if request.transport is not None:
+        request.transport.close()  # what is written is still sent
+
+
+async def gathered(pieces: AsyncGenerator[bytes], size: int = 64 * 1024) -> AsyncGenerator[bytes]:
+    """The same bytes in pieces of at least that size: fewer writes, and early troubles still get a status."""
+    parts: list[bytes] = []
+    length = 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            parts.append(piece)
+            length += len(piece)
+            if length >= size:
+                yield b"".join(parts)
+                parts, length = [], 0
+    yield b"".join(parts)
 
 
 async def _in_time(pieces: AsyncGenerator[bytes], stall: float) -> AsyncGenerator[bytes]:

@@ -1,41 +1,40 @@
-"""What a request to the gateway asks for: a content path and a representation."""
+"""What a request to the gateway asks for: a content path."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, unquote
 
 from blockstore.path import ContentPath
+from node.http.gateway.mount import PATHS, Mount
 
 _MAX_URI = 8192  # IPIP-548
-
-Format = Literal["raw", "car"]
-_FORMATS: dict[str, Format] = {"raw": "raw", "car": "car"}
-_TYPES: dict[str, Format] = {"application/vnd.ipld.raw": "raw", "application/vnd.ipld.car": "car"}
-_NEGOTIATED = (
-    "application/vnd.ipld",
-    "application/vnd.ipfs",
-    "application/x-tar",
-    "application/json",
-    "application/cbor",
-)
-
-
-class NotAcceptable(Exception):
-    """A representation that this gateway does not make."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPath:
-    """A content path as it came: `escaped` in the URL's form, `slash` whether it ended in one."""
+    """A content path as it came: `escaped` in the URL's form, `slash` whether it ended in one.
+
+    Below /ipns/, `content` is where the name led, `root` the name in canonical text, `below` the segments of
+    the URL where a name that leads into a DAG makes them fewer than those of `content`, and `ttl` the seconds
+    that it still leads there (None: not known).
+    """
 
     escaped: str
     text: str  # decoded once
     content: ContentPath
     root: str  # the root in canonical text of its own version
     slash: bool
+    namespace: Literal["ipfs", "ipns"] = "ipfs"
+    below: tuple[str, ...] | None = None
+    ttl: float | None = None
+    mount: Mount = PATHS
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Those below the root in the URL."""
+        return self.content.segments if self.below is None else self.below
 
     @property
     def name(self) -> str:
@@ -43,44 +42,24 @@ class RequestPath:
         return self.content.segments[-1] if self.content.segments else ""
 
     def uri(self) -> str:
-        """`ipfs://` with the root in canonical text, for the Ipfs-Uri header; empty when too long."""
-        rest = "".join("/" + quote_name(segment) for segment in self.content.segments)
-        root = self.root if self.content.root.version else str(self.content.root.as_v1())
-        uri = f"ipfs://{root}{rest}{'/' if self.slash else ''}"
+        """The `Ipfs-Uri` header: the root in canonical text and the path below; empty when too long."""
+        rest = "".join("/" + quote_name(segment) for segment in self.segments)
+        old = self.namespace == "ipfs" and not self.content.root.version
+        root = str(self.content.root.as_v1()) if old else self.root
+        uri = f"{self.namespace}://{root}{rest}{'/' if self.slash else ''}"
         return uri if len(uri) <= _MAX_URI else ""
 
 
-def parse_path(escaped: str) -> RequestPath:
-    """The path of a URL, percent-decoded once. Raises BadPath."""
-    text = unquote(escaped, errors="surrogateescape") if "%" in escaped else escaped
+def content_text(escaped: str, mount: Mount = PATHS) -> str:
+    """The content path that a URL's path says, percent-decoded once."""
+    return mount.prefix + (unquote(escaped, errors="surrogateescape") if "%" in escaped else escaped)
+
+
+def parse_path(escaped: str, mount: Mount = PATHS) -> RequestPath:
+    """The path of a URL of content. Raises BadPath."""
+    text = content_text(escaped, mount)
     content = ContentPath.parse(text)
-    return RequestPath(escaped, text, content, str(content.root), slash=text.endswith("/"))
-
-
-def requested_format(query: Mapping[str, str], accept: str | None) -> Format | None:
-    """`?format=` wins over Accept (IPIP-523); None is the implicit one. Raises NotAcceptable."""
-    if asked := query.get("format"):
-        if asked in _FORMATS:
-            return _FORMATS[asked]
-        if asked in ("tar", "json", "cbor", "dag-json", "dag-cbor", "ipns-record"):
-            raise NotAcceptable(f"format={asked} is not supported by this gateway")
-    for entry in (accept or "").split(","):
-        kind = entry.partition(";")[0].strip().lower()
-        if kind.startswith(_NEGOTIATED):
-            if kind not in _TYPES:
-                raise NotAcceptable(f"{kind} is not supported by this gateway")
-            return _TYPES[kind]
-    return None
-
-
-def accept_parameters(accept: str | None, kind: str) -> dict[str, str]:
-    """Parameters that Accept gives to that type, such as `order` and `dups` of a CAR."""
-    for entry in (accept or "").split(","):
-        name, *fields = entry.split(";")
-        if name.strip().lower() == kind:
-            pairs = (field.partition("=") for field in fields)
-            return {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
-    return {}
+    return RequestPath(escaped, text, content, str(content.root), text.endswith("/"), mount=mount)
 
 
 def quote_name(name: str) -> str:

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from aiohttp import web
 
 from blockstore.cid import CID
 from blockstore.errors import NoLink
-from blockstore.service import BlockSource
 from blockstore.unixfs.reader import UnixFSStat, list_directory, lookup, read_file, stat
 from node.http.gateway import headers as make
 from node.http.gateway import listing, media, ranges, reply
+from node.http.gateway.content import Content
 from node.http.gateway.request import RequestPath, quote_name
 
 _INDEX = "index.html"
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a path led to: the CID at its end, one CID a segment on the way, and its source of blocks."""
-
-    path: RequestPath
-    cid: CID
-    roots: str
-    blocks: BlockSource
-    stall: float  # seconds that one piece may take to come
 
 
 async def respond(request: web.Request, content: Content) -> web.StreamResponse:
@@ -43,7 +31,8 @@ async def respond(request: web.Request, content: Content) -> web.StreamResponse:
 def small_file(request: web.Request, path: RequestPath, data: bytes) -> web.Response:
     """A root that is a file in one raw block: no node to decode, nothing more to read."""
     kind = _named_type(request, path.name) or media.sniff(data)
-    headers = make.content_headers(path, path.root, kind, f'"{path.root}"')
+    root = str(path.content.root) if path.namespace == "ipns" else path.root
+    headers = make.content_headers(request, path, root, kind, f'"{root}"', make.cache_control(path))
     if response := reply.not_modified(request, headers):
         return response
     _set_disposition(request, headers)
@@ -54,7 +43,7 @@ async def _file(
     request: web.Request, content: Content, info: UnixFSStat, name: str, etag: str
 ) -> web.StreamResponse:
     kind = _named_type(request, name) or await _sniffed(request, content, info.cid)
-    headers = make.content_headers(content.path, content.roots, kind, f'"{etag}"')
+    headers = content.headers(request, kind, f'"{etag}"')
     if response := reply.not_modified(request, headers):
         return response
     _set_disposition(request, headers)
@@ -67,7 +56,7 @@ async def _file(
 
 def _symlink(request: web.Request, content: Content, info: UnixFSStat) -> web.Response:
     """Not followed: the body is where it points to."""
-    headers = make.content_headers(content.path, content.roots, "inode/symlink", f'"{info.cid}"')
+    headers = content.headers(request, "inode/symlink", f'"{info.cid}"')
     if response := reply.not_modified(request, headers):
         return response
     return reply.whole(request, info.target or b"", headers)
@@ -77,7 +66,7 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
     if not content.path.slash and "go-get" not in request.query:
         query = request.query_string
         location = content.path.escaped + "/" + (f"?{query}" if query else "")
-        return web.Response(status=301, headers={**make.CORS, "Location": location})
+        return web.Response(status=301, headers={**make.cors(request), "Location": location})
     try:
         index = await stat(content.blocks, (await lookup(content.blocks, content.cid, _INDEX)).cid)
     except NoLink:
@@ -89,9 +78,7 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
 
 async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
     etag = f'"DirIndex-{listing.template_hash()}_CID-{content.cid}"'
-    headers = make.content_headers(
-        content.path, content.roots, "text/html; charset=utf-8", etag, make.GENERATED
-    )
+    headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
     if response := reply.not_modified(request, headers):
         return response
     page = web.StreamResponse(headers=headers)

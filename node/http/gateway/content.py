@@ -1,0 +1,35 @@
+"""What a path led to, and the headers of every representation of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from blockstore.cid import CID
+from blockstore.service import BlockSource
+from node.http.gateway import headers as make
+from node.http.gateway.negotiation import Asked
+from node.http.gateway.request import RequestPath
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The CID at the end of a path, one CID a segment on the way, and the source of its blocks."""
+
+    path: RequestPath
+    cid: CID
+    roots: str
+    blocks: BlockSource
+    stall: float  # seconds that one piece may take to come
+    asked: Asked
+
+    def headers(
+        self, request: web.Request, content_type: str, etag: str, *, generated: bool = False
+    ) -> make.Headers:
+        """`generated` pages are made by this program, so they change with it."""
+        cache = make.cache_control(self.path, generated=generated)
+        headers = make.content_headers(request, self.path, self.roots, content_type, etag, cache)
+        if location := self.asked.location(request.rel_url.raw_path, request.query):
+            headers["Content-Location"] = location
+        return headers

@@ -1,0 +1,59 @@
+"""Nodes in JSON and CBOR: their own bytes, never converted (IPIP-524), or a page to look at."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from blockstore import cid as codes
+from node.http.gateway import headers as make
+from node.http.gateway import preview, reply
+from node.http.gateway.content import Content
+from node.http.gateway.negotiation import TYPES, Format, NotAcceptable
+
+# What each codec may be called; the first is its own name.
+_FORMATS: dict[int, tuple[Format, ...]] = {
+    codes.JSON: ("json",),
+    codes.CBOR: ("cbor",),
+    codes.DAG_JSON: ("dag-json", "json"),
+    codes.DAG_CBOR: ("dag-cbor", "cbor"),
+}
+_UNKNOWN = "application/octet-stream"
+
+
+async def respond(request: web.Request, content: Content) -> web.Response:
+    """Codecs without a format of their own are given as bytes. Raises NotAcceptable, BadBlock."""
+    names = _FORMATS.get(content.cid.codec, ())
+    asked = content.asked
+    if asked.format is not None and asked.format not in names:
+        told = " or ".join(names) or "raw"
+        raise NotAcceptable(
+            f"{content.cid} is {told}, not {asked.format}: codecs are not converted (IPIP-524)"
+        )
+    dag = names[:1] in (("dag-json",), ("dag-cbor",))
+    if dag and asked.format is None and asked.html and request.query.get("download") != "true":
+        return await _page(request, content)
+    return await _bytes(request, content, asked.format or (names[0] if names else None))
+
+
+async def _bytes(request: web.Request, content: Content, kind: Format | None) -> web.Response:
+    suffix = kind or "bin"
+    headers = content.headers(request, TYPES[kind] if kind else _UNKNOWN, f'"{content.cid}.{suffix}"')
+    if response := reply.not_modified(request, headers):
+        return response
+    headers["X-Content-Type-Options"] = "nosniff"
+    inline = suffix.endswith("json") and request.query.get("download") != "true"
+    name = request.query.get("filename") or f"{content.cid}.{suffix.removeprefix('dag-')}"
+    headers["Content-Disposition"] = make.disposition("inline" if inline else "attachment", name)
+    return reply.whole(request, (await content.blocks.get(content.cid)).data, headers)
+
+
+async def _page(request: web.Request, content: Content) -> web.Response:
+    etag = f'"DagIndex-{preview.template_hash()}_CID-{content.cid}"'
+    headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
+    if response := reply.not_modified(request, headers):
+        return response
+    block = await content.blocks.get(content.cid)
+    own = f"{request.rel_url.raw_path}?format={_FORMATS[content.cid.codec][0]}"
+    return web.Response(
+        body=preview.render(content.path.text, block, own).encode(errors="replace"), headers=headers
+    )

@@ -1,0 +1,67 @@
+"""A content path answered: resolved, then given in the representation that was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from blockstore.cid import DAG_PB, RAW
+from blockstore.path import Resolved, resolve
+from node.http.app import PARTS
+from node.http.errors import BadRequest
+from node.http.gateway import archive, block, dag, tar, unixfs
+from node.http.gateway import headers as make
+from node.http.gateway.content import Content
+from node.http.gateway.negotiation import Asked, NotAcceptable
+from node.http.gateway.request import RequestPath
+from node.retrieval.hot import HotBlocks
+
+HOT = web.AppKey("hot", HotBlocks)
+
+
+async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
+    """Raises BadRequest, NotAcceptable, BadRange, Unsatisfiable, TimeoutError, and what reading raises."""
+    root = path.content.root
+    if asked.format is None and root.codec == RAW and not path.content.segments:
+        found = await request.app[HOT].get(root)
+        if found is not None:  # the whole file, with one trip to the database at most
+            return unixfs.small_file(request, path, found.data)
+    cached_only = "only-if-cached" in request.headers.get("Cache-Control", "")
+    if cached_only and not await request.app[PARTS].store.has(root):
+        text = f"{root} is not here, and only-if-cached forbids to fetch it\n"
+        return web.Response(status=412, text=text, headers=make.cors(request))
+    return await _resolved(request, path, asked)
+
+
+async def _resolved(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
+    parts = request.app[PARTS]
+    blocks = parts.content(path.content.root)
+    patience = parts.config.gateway.first_byte_timeout
+    async with asyncio.timeout(patience):
+        found = await resolve(blocks, path.content)
+    if found.remainder:
+        text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own\n"
+        return web.Response(status=501, body=text.encode(errors="replace"), headers=make.cors(request))
+    target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, patience, asked)
+    if not found.cid.is_identity:
+        async with asyncio.timeout(patience):
+            await blocks.get(found.cid)
+    return await _represented(request, target, found)
+
+
+async def _represented(request: web.Request, content: Content, found: Resolved) -> web.StreamResponse:
+    asked = content.asked.format
+    if asked == "car":
+        return await archive.car(request, content, found)
+    if asked == "raw":
+        return await block.raw(request, content)
+    if asked == "tar":
+        return await tar.archive(request, content)
+    if asked == "ipns-record":
+        raise BadRequest("format=ipns-record is for /ipns/<name of a key>")
+    if content.cid.codec not in (RAW, DAG_PB):
+        return await dag.respond(request, content)
+    if asked in ("dag-json", "dag-cbor"):
+        raise NotAcceptable(f"{content.cid} is UnixFS: codecs are not converted (IPIP-524)")
+    return await unixfs.respond(request, content)

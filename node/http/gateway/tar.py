@@ -1,0 +1,38 @@
+"""Files and trees as TAR (spec: path gateway; IPIP-288)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from blockstore.errors import NotUnixFS
+from blockstore.unixfs.reader import stat
+from blockstore.unixfs.tar import tar_stream
+from node.http.gateway import headers as make
+from node.http.gateway import reply
+from node.http.gateway.content import Content
+from node.http.gateway.negotiation import TYPES, NotAcceptable
+
+
+async def archive(request: web.Request, content: Content) -> web.StreamResponse:
+    """The tree, its top entry called by the CID.
+
+    An entry that would leave the tree is refused with a status where it is met in the first 64 KiB; behind
+    them it breaks the connection. Raises NotAcceptable, BadPath, BlockNotFound.
+    """
+    headers = content.headers(request, TYPES["tar"], f'W/"{content.cid}.x-tar"')
+    if response := reply.not_modified(request, headers):
+        return response
+    try:
+        await stat(content.blocks, content.cid)
+    except NotUnixFS as error:
+        raise NotAcceptable(f"{error}: there is no TAR of it") from None
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Accept-Ranges"] = "none"
+    name = request.query.get("filename") or f"{content.cid}.tar"
+    headers["Content-Disposition"] = make.disposition("attachment", name)
+    stream = web.StreamResponse(headers=headers)
+    if request.method == "HEAD":
+        await stream.prepare(request)
+        return stream
+    pieces = reply.gathered(tar_stream(content.blocks, content.cid, str(content.cid)))
+    return await reply.send(request, stream, pieces, content.stall)
