@@ -26,10 +26,18 @@ CONFINED = {
     "aiohttp": (("node/http/", "node/client.py", "node/retrieval/"), "HTTP is spoken at the faces only"),
     "pycrdt": (("cluster/pinset.py",), "the replicated state is isolated behind one file"),
     "sqlite3": (
-        ("blockstore/database.py", "blockstore/sqlite.py", "blockstore/sqlite_rows.py", "blockstore/pins.py", "cluster/store.py", "cluster/attempts.py", "node/names/store.py"),
+        (
+            "blockstore/database.py",
+            "blockstore/sqlite.py",
+            "blockstore/sqlite_rows.py",
+            "blockstore/pins.py",
+            "cluster/store.py",
+            "cluster/attempts.py",
+            "node/names/store.py",
+        ),
         "only store files know that data lies in SQLite",
     ),
-    "dns": (("node/names/dns.py",), "one file asks the DNS"),
+    "dns": (("node/names/resolver.py",), "one file asks the DNS"),
     "aiosqlite": (("blockstore/database.py",), "one file owns connections and their threads"),
 }
 
