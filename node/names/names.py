@@ -16,7 +16,7 @@ from cluster.ports import PeerCalls
 from node.config import NamesConfig
 from node.names import dnslink
 from node.names.cache import Answer, Cache
-from node.names.dns import NoLookups, Resolver, TextLookup
+from node.names.dns import Lookups, NoLookups, Server, TextLookup
 from node.names.errors import BadRecord, DnsFailure, NamesError, NameTooDeep
 from node.names.name import DomainName, IpnsName, Name, NamePath, Target, below
 from node.names.peers import Members
@@ -164,9 +164,8 @@ async def open_names(
     Raises BadConfig, StoreCorrupt, StoreUnavailable.
     """
     static = static_names(settings.static, environment)
-    texts = (
-        NoLookups() if offline and not settings.resolver else Resolver(settings.resolver, settings.timeout)
-    )
+    server = Server.parse(settings.resolver) if settings.resolver else None
+    texts = NoLookups() if offline and server is None else Lookups(server, settings.timeout)
     async with open_record_store(path) as store, open_tasks() as tasks:
         members = Members(calls, now)
         records = Records(store, (members, *routing), now)
