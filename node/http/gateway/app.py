@@ -1,36 +1,52 @@
-"""The gateway's listener: GET, HEAD and OPTIONS below /ipfs/, nothing else (spec: path gateway)."""
+"""The gateway's listener: GET, HEAD and OPTIONS of content, by path or by host (specs: HTTP gateways)."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from blockstore.errors import BlockNotFound
+from blockstore.errors import BlockNotFound, NoLink
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
 from node.http.gateway import headers as make
-from node.http.gateway.negotiation import NotAcceptable, negotiate
+from node.http.gateway import ipns, pages, paths, rewriting
+from node.http.gateway.hosts import PATH_HOST, Hosts
+from node.http.gateway.mount import PATHS, Mount
+from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
 from node.http.gateway.ranges import BadRange, Unsatisfiable
+from node.http.gateway.redirects import BadRedirects
 from node.http.gateway.representation import HOT, respond
 from node.http.gateway.request import RequestPath, parse_path
+from node.http.gateway.subdomains import Moved, Target, mounted
+from node.http.gateway.target import authority, target_of
 from node.http.server import nobody
 from node.parts import Parts
 from node.retrieval.hot import HotBlocks
 
-_EXPECTED: tuple[type[Exception], ...] = (BadRange, NotAcceptable, Unsatisfiable, *EXPECTED)
+_HOSTS = web.AppKey("hosts", Hosts)
+_OWN: tuple[tuple[type[Exception], int], ...] = (
+    (BadRange, 400),
+    (paths.NotHere, 404),
+    (NotAcceptable, 406),
+    (Unsatisfiable, 416),
+    (BadRedirects, 500),
+)
+_EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, _ in _OWN), *EXPECTED)
 
 
 def gateway_app(parts: Parts) -> web.Application:
     """All routes of the listener `gateway`."""
+    settings = parts.config.gateway
     app = web.Application()
     app[PARTS] = parts
     app[HOT] = HotBlocks(parts.store)
+    app[_HOSTS] = Hosts(settings.subdomain_hosts, dnslink=settings.dnslink)
     app.router.add_route("*", "/ipfs/{path:.*}", content)
-    app.router.add_route("*", "/{path:.*}", elsewhere)
+    app.router.add_route("*", "/{path:.*}", content)
     return app
 
 
 async def content(request: web.Request) -> web.StreamResponse:
-    """One request for content, errors as plain text."""
+    """One request, errors as text or as a page."""
     if request.method not in ("GET", "HEAD"):
         return _without_content(request)
     try:
@@ -41,30 +57,59 @@ async def content(request: web.Request) -> web.StreamResponse:
         return _refused(request, error)
 
 
-async def elsewhere(request: web.Request) -> web.StreamResponse:
-    """No content: say what this is, and what it is not."""
-    if request.method not in ("GET", "HEAD"):
-        return _without_content(request)
-    if request.path.startswith("/ipns/"):
-        return _text(request, 501, "IPNS names are not resolved by this gateway: ask for /ipfs/<cid>")
-    if request.path == "/":
-        return _text(request, 200, "Pinfold gateway: content is at /ipfs/<cid>")
-    return _text(request, 404, "404 page not found: content is at /ipfs/<cid>")
-
-
 async def _content(request: web.Request) -> web.StreamResponse:
-    path = parse_path(request.raw_path.partition("?")[0])
-    if redirect := _fixed(request, path):
-        return redirect
+    target = target_of(request)
+    host = request.app[_HOSTS].classify(authority(request))
+    names = request.app[PARTS].names
+    mount = PATHS if host is PATH_HOST else await mounted(host, target, names)
+    if isinstance(mount, Moved):
+        return _moved(request, mount)
+    if not mount.isolated:
+        if target.path == "/":
+            return _welcome(request)
+        if elsewhere := paths.moved(request, target):
+            return _moved(request, elsewhere)
+    return await _of_mount(request, target, mount)
+
+
+async def _of_mount(request: web.Request, target: Target, mount: Mount) -> web.StreamResponse:
     asked = negotiate(request.query if request.query_string else {}, request.headers.get("Accept"))
-    return await respond(request, path, asked)
+    path = await _path(request, target, mount)
+    if isinstance(path, Moved):
+        return _moved(request, path)
+    try:
+        return await respond(request, path, asked)
+    except NoLink:
+        if page := await _rewritten(request, path, asked):
+            return page
+        raise
 
 
-def _fixed(request: web.Request, path: RequestPath) -> web.Response | None:
-    """A service worker must not take over the whole gateway from a content root."""
-    if request.headers.get("Service-Worker") == "script" and not path.content.segments:
-        return _text(request, 400, "navigator.serviceWorker: registration is not allowed for this scope")
-    return None
+async def _path(request: web.Request, target: Target, mount: Mount) -> RequestPath | Moved:
+    """The content path of the request, names followed."""
+    if not (mount.prefix or target.path).startswith("/ipns/"):
+        return parse_path(target.path, mount)
+    path = ipns.parse_name_path(target.path, mount)
+    if not mount.isolated and (elsewhere := ipns.canonical(path, target)):
+        return elsewhere
+    return await ipns.followed(request.app[PARTS], path, target.path, mount)
+
+
+async def _rewritten(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse | None:
+    """What the site's own rules say to a path that leads nowhere."""
+    if not path.mount.isolated or asked.format is not None:
+        return None
+    return await rewriting.instead(request, path, asked)
+
+
+def _moved(request: web.Request, elsewhere: Moved) -> web.Response:
+    headers = {**make.cors(request), "Location": elsewhere.location}
+    return web.Response(status=elsewhere.status, headers=headers)
+
+
+def _welcome(request: web.Request) -> web.Response:
+    headers = {**make.cors(request), "Content-Type": "text/plain; charset=utf-8"}
+    return web.Response(text="Pinfold gateway: content is at /ipfs/<cid> and /ipns/<name>\n", headers=headers)
 
 
 def _without_content(request: web.Request) -> web.Response:
@@ -73,19 +118,19 @@ def _without_content(request: web.Request) -> web.Response:
 
 
 def _refused(request: web.Request, error: Exception) -> web.Response:
-    if isinstance(error, BadRange):
-        return _text(request, 400, str(error))
-    if isinstance(error, NotAcceptable):
-        return _text(request, 406, str(error))
-    if isinstance(error, Unsatisfiable):
-        response = _text(request, 416, str(error))
-        response.headers["Content-Range"] = f"bytes */{error.size}"
-        return response
     if isinstance(error, TimeoutError):
-        return _text(request, 504, _diagnosis(request.app[PARTS]), **{"Retry-After": "60"})
+        response = pages.refusal(request, 504, _diagnosis(request.app[PARTS]))
+        response.headers["Retry-After"] = "60"
+        return response
     if isinstance(error, BlockNotFound):
-        return _text(request, 404, text_of(error))
-    return _text(request, status_of(error), text_of(error))
+        return pages.refusal(request, 404, text_of(error))
+    for kind, status in _OWN:
+        if isinstance(error, kind):
+            response = pages.refusal(request, status, text_of(error))
+            if isinstance(error, Unsatisfiable):
+                response.headers["Content-Range"] = f"bytes */{error.size}"
+            return response
+    return pages.refusal(request, status_of(error), text_of(error))
 
 
 def _diagnosis(parts: Parts) -> str:
@@ -96,8 +141,3 @@ def _diagnosis(parts: Parts) -> str:
         f"no answer in {parts.config.gateway.first_byte_timeout:g} s; connected to {members} other members "
         f"of the cluster and to {swarm}"
     )
-
-
-def _text(request: web.Request, status: int, text: str, **more: str) -> web.Response:
-    headers = {**make.cors(request), "Content-Type": "text/plain; charset=utf-8", **more}
-    return web.Response(status=status, body=f"{text}\n".encode(errors="replace"), headers=headers)

@@ -256,7 +256,7 @@ async def test_what_is_not_there_says_so(tmp_path):
         assert b'invalid path "/ipfs/QmInvalidCID/a"' in body
         assert (await get(f"/ipfs/{MISSING}", Cache_Control="only-if-cached"))[0] == 412
         assert (await get(f"/ipfs/{root}?format=dag-json"))[0] == 406
-        assert (await get("/ipns/example.com"))[0] == 501
+        assert (await get("/ipns/example.com"))[0] == 500
         assert (await get("/elsewhere"))[0] == 404
         assert (await get(f"/ipfs/{root}/..%2f..%2fetc"))[0] == 400
 

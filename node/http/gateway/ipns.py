@@ -1,0 +1,44 @@
+"""Content below mutable names: keys written one way only, names followed to content."""
+
+from __future__ import annotations
+
+import asyncio
+
+from node.http.gateway.mount import Mount
+from node.http.gateway.request import RequestPath, content_text
+from node.http.gateway.subdomains import Moved, Target
+from node.names.name import IpnsName, NamePath
+from node.parts import Parts
+
+
+def parse_name_path(escaped: str, mount: Mount) -> NamePath:
+    """The name and the segments below it that a URL's path asks for. Raises BadName, BadPath."""
+    return NamePath.parse(content_text(escaped, mount))
+
+
+def canonical(path: NamePath, target: Target) -> Moved | None:
+    """The address of a key that was written in another way: 302, for its content may move (boxo)."""
+    asked = target.path.split("/", 3)[2]
+    if not isinstance(path.name, IpnsName) or asked == str(path.name):
+        return None
+    rest = target.path.partition(f"/ipns/{asked}")[2]
+    query = f"?{target.query}" if target.query else ""
+    return Moved(f"/ipns/{path.name}{rest}{query}", 302)
+
+
+async def followed(parts: Parts, path: NamePath, escaped: str, mount: Mount) -> RequestPath:
+    """Where the name leads now. Raises NamesError, TimeoutError."""
+    async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
+        found = await parts.names.resolve(path)
+    text = content_text(escaped, mount)
+    return RequestPath(
+        escaped,
+        text,
+        found.path,
+        str(path.name),
+        text.endswith("/"),
+        "ipns",
+        path.segments,
+        found.ttl,
+        mount,
+    )

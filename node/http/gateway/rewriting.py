@@ -1,0 +1,80 @@
+"""`_redirects` applied to a path that leads nowhere, on hosts that have an origin of their own."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from blockstore.errors import NoLink
+from blockstore.path import ContentPath, Resolved, clean_segments, resolve
+from blockstore.service import BlockSource
+from blockstore.unixfs.reader import read_file, stat
+from node.http.app import PARTS
+from node.http.gateway import headers as make
+from node.http.gateway import media, redirects, reply, representation
+from node.http.gateway.content import Content
+from node.http.gateway.negotiation import Asked
+from node.http.gateway.redirects import Answer, BadRedirects, Rule
+from node.http.gateway.request import RequestPath
+
+
+async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse | None:
+    """What the site's rules say; None where it has none for this path.
+
+    Raises BadRedirects, NoLink for a rule that leads nowhere itself, and what reading raises.
+    """
+    site = path.content.segments[: len(path.content.segments) - len(path.segments)]
+    blocks = request.app[PARTS].content(path.content.root)
+    rules = await _rules(blocks, ContentPath(path.content.root, (*site, redirects.NAME)))
+    answer = redirects.match(rules, path.segments)
+    if answer is None:
+        return None
+    if answer.status in redirects.MOVED:
+        location = answer.location(request.query_string)
+        return web.Response(status=answer.status, headers={**make.cors(request), "Location": location})
+    rewritten = _rewritten(path, site, answer)
+    if answer.status in redirects.PAGES:
+        return await _page(request, rewritten, answer.status, asked)
+    return await representation.respond(request, rewritten, asked)
+
+
+async def _rules(blocks: BlockSource, path: ContentPath) -> tuple[Rule, ...]:
+    """Empty where the site has no such file."""
+    try:
+        found = await resolve(blocks, path)
+    except NoLink:
+        return ()
+    data = b""
+    async with aclosing(read_file(blocks, found.cid, 0, redirects.MAX_BYTES + 1)) as pieces:
+        async for piece in pieces:
+            data += piece
+    return redirects.parse(data)
+
+
+def _rewritten(path: RequestPath, site: tuple[str, ...], answer: Answer) -> RequestPath:
+    """The path of the file to give; a directory's index is given at once."""
+    try:
+        own = clean_segments(unquote(answer.to.partition("?")[0], errors="surrogateescape"))
+    except ValueError as error:
+        raise BadRedirects(f'"{answer.to[:100]}": {error}') from None
+    return replace(path, content=ContentPath(path.content.root, site + own), below=own, slash=True)
+
+
+async def _page(request: web.Request, path: RequestPath, status: int, asked: Asked) -> web.StreamResponse:
+    """A file as the page of an error."""
+    parts = request.app[PARTS]
+    blocks = parts.content(path.content.root)
+    found: Resolved = await resolve(blocks, path.content)
+    info = await stat(blocks, found.cid)
+    roots = ",".join(map(str, found.roots))
+    content = Content(path, found.cid, roots, blocks, parts.config.gateway.first_byte_timeout, asked)
+    headers = content.headers(request, media.by_name(path.name) or "text/html", f'"{found.cid}"')
+    headers["Content-Length"] = str(info.size)
+    response = web.StreamResponse(status=status, headers=headers)
+    if request.method == "HEAD" or not info.size:
+        await response.prepare(request)
+        return response
+    return await reply.send(request, response, read_file(blocks, found.cid), content.stall)

@@ -1,0 +1,125 @@
+"""Hosts looked up: what hangs on one, and where a request belongs (specs: subdomain gateway, DNSLink)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from blockstore.cid import CID
+from blockstore.errors import BadCid, BadPath
+from node.http.gateway import labels
+from node.http.gateway.hosts import ForeignHost, GatewayHost, Host, PathHost, Subdomain
+from node.http.gateway.mount import PATHS, Mount
+from node.names.errors import BadName
+from node.names.name import DomainName, IpnsName, Name, parse_name
+from node.names.names import Names
+
+URL_CHARACTERS = "".join(map(chr, range(33, 127)))  # what is no such character becomes an escape
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request without its host: `path` and `query` as they came, `https` what its client speaks."""
+
+    path: str
+    query: str
+    https: bool
+
+    def at(self, authority: str, path: str) -> str:
+        """The URL of the same request elsewhere."""
+        query = f"?{self.query}" if self.query else ""
+        url = f"{'https' if self.https else 'http'}://{authority}{path or '/'}{query}"
+        return quote(url.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The content is to be asked for at another URL."""
+
+    location: str
+    status: int = 301
+
+
+async def mounted(host: Host, target: Target, names: Names) -> Mount | Moved:
+    """Where a request's content hangs. Raises BadRequest, BadPath, BadName."""
+    if isinstance(host, PathHost):
+        return PATHS
+    if isinstance(host, GatewayHost):
+        return await _of_gateway(host, target, names)
+    if isinstance(host, ForeignHost):
+        return await _of_dnslink(host.name, names)
+    if host.namespace == "ipfs":
+        return _of_cid(host, target)
+    return await _of_name(host, target, names)
+
+
+async def _of_gateway(host: GatewayHost, target: Target, names: Names) -> Mount | Moved:
+    """Content paths move to a subdomain; what does not parse is left to be told so."""
+    _, namespace, root, *_rest = *target.path.split("/", 3), "", ""
+    if namespace not in ("ipfs", "ipns"):
+        return await _of_dnslink(host.name, names)
+    label = _cid_label(root) if namespace == "ipfs" else await _name_label(root, names)
+    if not label:
+        return PATHS
+    path = target.path.partition(f"/{namespace}/{root}")[2]
+    return Moved(target.at(f"{label}.{namespace}.{host.authority}", path))
+
+
+async def _of_dnslink(host: str, names: Names) -> Mount:
+    return Mount(f"/ipns/{host}") if await names.has_dnslink(host) else PATHS
+
+
+def _of_cid(host: Subdomain, target: Target) -> Mount | Moved:
+    try:
+        cid = _parsed(host.label)
+    except BadCid as error:
+        raise BadPath(f'invalid path "/ipfs/{host.label}": {error}') from None
+    if (label := labels.of_cid(cid)) != host.label:
+        return Moved(target.at(f"{label}.ipfs.{host.gateway}", target.path))
+    return Mount(f"/ipfs/{label}", host.gateway)
+
+
+async def _of_name(host: Subdomain, target: Target, names: Names) -> Mount | Moved:
+    try:
+        key = IpnsName.parse(host.label)
+    except BadName:
+        return Mount(f"/ipns/{await _dotted(host.label, names)}", host.gateway)
+    if (label := labels.of_name(key)) != host.label:
+        return Moved(target.at(f"{label}.ipns.{host.gateway}", target.path))
+    return Mount(f"/ipns/{label}", host.gateway)
+
+
+async def _dotted(label: str, names: Names) -> DomainName:
+    """The name in a subdomain: the one that is inlined where it leads somewhere, else as it stands there."""
+    if "." not in label and await names.has_dnslink(name := labels.uninlined(label)):
+        return DomainName.parse(name)
+    try:
+        return DomainName.parse(label)
+    except BadName:
+        return DomainName.parse(labels.uninlined(label))
+
+
+def _cid_label(text: str) -> str:
+    try:
+        return labels.of_cid(CID.parse(text))
+    except BadCid:
+        return ""
+
+
+async def _name_label(text: str, names: Names) -> str:
+    """Empty where the name leads nowhere."""
+    try:
+        name: Name = parse_name(text)
+    except BadName:
+        return ""
+    if isinstance(name, DomainName) and not await names.has_dnslink(str(name)):
+        return ""
+    return labels.of_name(name)
+
+
+def _parsed(label: str) -> CID:
+    """Hosts come in lower case from browsers, in any from others."""
+    try:
+        return CID.parse(label)
+    except BadCid:
+        return CID.parse(label.lower())

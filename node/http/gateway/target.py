@@ -1,0 +1,29 @@
+"""Which host a request is for, and what it asks of it: reverse proxies and HTTP proxies included."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from node.http.gateway.subdomains import Target
+
+
+def authority(request: web.Request) -> str:
+    """X-Forwarded-Host, else the host in an absolute request line (RFC 9112 section 3.2.2), else Host."""
+    headers = request.headers
+    if forwarded := headers.get("X-Forwarded-Host"):
+        return forwarded.partition(",")[0].strip()
+    raw = request.raw_path
+    if not raw.startswith("/") and "://" in raw:
+        return raw.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+    return headers.get("Host", "")
+
+
+def target_of(request: web.Request) -> Target:
+    """The path never begins with two slashes: as a Location, that would name another host."""
+    path, _, query = request.raw_path.partition("?")
+    if not path.startswith("/"):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    elif path.startswith("//"):
+        path = "/" + path.lstrip("/")
+    forwarded = request.headers.get("X-Forwarded-Proto")
+    return Target(path, query, (forwarded or request.scheme).lower() == "https")
