@@ -1,0 +1,46 @@
+"""Signed IPNS records as they are (spec: trustless gateway, IPIP-351): the client verifies them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from email.utils import formatdate
+
+from aiohttp import web
+
+from node.http.app import PARTS
+from node.http.errors import BadRequest
+from node.http.gateway import headers as make
+from node.http.gateway import reply
+from node.http.gateway.negotiation import TYPES, Asked
+from node.names.name import IpnsName, NamePath
+from node.names.record import Record
+
+
+async def record(request: web.Request, path: NamePath, asked: Asked) -> web.Response:
+    """The newest record of a key. Raises BadRequest for a DNSLink or a path below the name, NamesError."""
+    if not isinstance(path.name, IpnsName) or path.segments:
+        raise BadRequest(f"{path}: there are IPNS records of keys, and of nothing below them")
+    found = (await request.app[PARTS].names.record(path.name)).record
+    headers = make.cors(request)
+    headers["Content-Type"] = TYPES["ipns-record"]
+    headers["Etag"] = f'"{hashlib.sha256(found.raw).hexdigest()[:32]}"'
+    headers.update(_freshness(found, time.time()))
+    headers["Ipfs-Uri"] = f"ipns://{path.name}"
+    if request.app[PARTS].config.gateway.x_ipfs_path:
+        headers["X-Ipfs-Path"] = f"/ipns/{path.name}"
+    if location := asked.location(request.rel_url.raw_path, request.query):
+        headers["Content-Location"] = location
+    if response := reply.not_modified(request, headers):
+        return response
+    headers["X-Content-Type-Options"] = "nosniff"
+    name = request.query.get("filename") or f"{path.name}.ipns-record"
+    headers["Content-Disposition"] = make.disposition("attachment", name)
+    return web.Response(body=found.raw, headers=headers)
+
+
+def _freshness(found: Record, now: float) -> dict[str, str]:
+    """The record's own TTL, and never longer than it is valid; without a TTL, when it was given."""
+    if found.ttl is None:
+        return {"Last-Modified": formatdate(now, usegmt=True)}
+    return {"Cache-Control": f"public, max-age={int(max(0.0, min(found.ttl, found.expires - now)))}"}

@@ -1,0 +1,214 @@
+"""CARs (spec: trustless gateway): which blocks, in which order, and what the answer says of itself."""
+
+import asyncio
+
+import pytest
+from support.dags import chain, leaves
+from support.dags import node as plain_node
+from support.gateway import car_of, directory, file_of
+
+from blockstore.block import Block
+from blockstore.cid import CID, DAG_CBOR, RAW
+from node.http.gateway.archive import BROKEN_OFF
+
+CAR = "application/vnd.ipld.car"
+IMMUTABLE = "public, max-age=29030400, immutable"
+
+
+async def car(gateway, path, **headers):
+    answer = await gateway.get(path, **headers)
+    assert answer.status == 200, answer.body
+    return (await car_of(answer.body))[1]
+
+
+@pytest.fixture
+async def tree(gateway):
+    """d/{file: five leaves, twin: the same, note}; a leaf comes twice in the file."""
+    parts = [*leaves(4, size=100), leaves(1, size=100)[0]]
+    file, note = file_of(parts), Block.of(b"note")
+    inner = directory({"file": file.cid, "note": note.cid, "twin": file.cid})
+    root = directory({"d": inner.cid})
+    await gateway.put(*parts, file, note, inner, root)
+    return root, inner, file, parts, note
+
+
+async def test_a_whole_dag_is_given_once_and_depth_first(gateway, tree):
+    root, inner, file, parts, note = tree
+    answer = await gateway.get(f"/ipfs/{root.cid}?format=car")
+    roots, given = await car_of(answer.body)
+    assert roots == (root.cid,)
+    assert given == [root.cid, inner.cid, file.cid, *(p.cid for p in parts[:4]), note.cid]
+    assert answer.headers["Content-Type"] == f"{CAR}; version=1; order=dfs; dups=n"
+    assert answer.headers["Etag"].startswith(f'W/"{root.cid}.car.')
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{root.cid}.car"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Accept-Ranges"] == "none"
+    assert answer.headers["Cache-Control"] == IMMUTABLE
+
+
+async def test_duplicates_are_given_where_they_are_asked_for(gateway, tree):
+    root, inner, file, parts, note = tree
+    answer = await gateway.get(f"/ipfs/{root.cid}", Accept=f"{CAR}; version=1; order=dfs; dups=y")
+    _, given = await car_of(answer.body)
+    whole = [file.cid, *(part.cid for part in parts)]
+    assert given == [root.cid, inner.cid, *whole, note.cid, *whole]
+    assert answer.headers["Content-Type"] == f"{CAR}; version=1; order=dfs; dups=y"
+
+
+@pytest.mark.parametrize("scope", ["block", "entity", "all"])
+async def test_the_blocks_of_the_path_come_first_whatever_the_scope(gateway, tree, scope):
+    root, inner, file, parts, _ = tree
+    given = await car(gateway, f"/ipfs/{root.cid}/d/file?format=car&dag-scope={scope}")
+    below = [] if scope == "block" else [part.cid for part in parts[:4]]
+    assert given == [root.cid, inner.cid, file.cid, *below]
+
+
+async def test_the_entity_of_a_directory_is_its_own_block(gateway, tree):
+    root, inner, *_ = tree
+    assert await car(gateway, f"/ipfs/{root.cid}/d?format=car&dag-scope=entity") == [root.cid, inner.cid]
+
+
+async def test_a_sharded_directory_is_walked_shard_by_shard(gateway):
+    files = {f"many/{number:03}": b"%d" % number for number in range(600)}
+    root = await gateway.add(files, max_directory_links=10)
+    shards = await car(gateway, f"/ipfs/{root}?format=car&dag-scope=entity")
+    assert shards[0] == root
+    assert len(shards) > 100
+    assert all(cid.codec != RAW for cid in shards)
+    given = await car(gateway, f"/ipfs/{root}/007?format=car&dag-scope=block")
+    assert given[0] == root
+    assert given[-1] == Block.of(b"7").cid
+    assert 2 <= len(given) <= 4  # no other shard than those on the way
+    assert set(given[:-1]) <= set(shards)
+
+
+async def test_a_path_through_dag_cbor_gives_the_nodes_on_the_way(gateway):
+    end = Block.of(b"end")
+    link = b"\xd8\x2a\x58\x25\x00" + bytes(end.cid)
+    document = Block.of(b"\xa1\x61a\xa1\x61b" + link, DAG_CBOR)
+    await gateway.put(end, document)
+    assert await car(gateway, f"/ipfs/{document.cid}/a/b?format=car") == [document.cid, end.cid]
+    for scope in ("block", "entity"):
+        given = await car(gateway, f"/ipfs/{document.cid}?format=car&dag-scope={scope}")
+        assert given == [document.cid]
+
+
+@pytest.mark.parametrize(
+    ("span", "wanted"),
+    [("0:*", (0, 1, 2, 3)), ("0:0", (0,)), ("99:100", (0, 1)), ("100:199", (1,)), ("-1:*", (0,)),
+     ("-101:-101", (3,)), ("150:-101", (1, 2, 3)), ("-1000000:99", (0,)), ("350:1000000", (3, 0)),
+     ("-1000:-401", (0,)), ("500:*", ()), ("1000:2000", ()), ("-10:5", ())],
+)  # fmt: skip
+async def test_bytes_of_an_entity_bring_only_their_blocks(gateway, tree, span, wanted):
+    root, inner, file, parts, _ = tree
+    kept = {parts[number].cid for number in wanted}
+    await gateway.forget(*(part.cid for part in parts if part.cid not in kept))  # they must not be needed
+    given = await car(gateway, f"/ipfs/{root.cid}/d/file?format=car&entity-bytes={span}")
+    assert given == [root.cid, inner.cid, file.cid, *(parts[number].cid for number in wanted)]
+
+
+async def test_bytes_say_nothing_of_a_directory(gateway, tree):
+    root, inner, *_ = tree
+    given = await car(gateway, f"/ipfs/{root.cid}/d?format=car&dag-scope=entity&entity-bytes=0:5")
+    assert given == [root.cid, inner.cid]
+
+
+async def test_bytes_of_a_deep_file_go_down_only_where_they_lie(gateway):
+    data = bytes(range(256)) * 4096  # 1 MiB in 1024 leaves, alike in fours
+    root = await gateway.add({"f": data}, max_file_links=8)
+    given = await car(gateway, f"/ipfs/{root}?format=car&entity-bytes=500000:500000&car-dups=y")
+    assert given[0] == root
+    assert given[-1] == Block.of(data[:1024]).cid
+    assert len(given) == 5
+
+
+async def test_identity_blocks_are_never_given_and_can_be_roots(gateway):
+    inline = CID.identity(RAW, b"carried in the CID")
+    root = directory({"inline": inline})
+    await gateway.put(root)
+    assert await car(gateway, f"/ipfs/{root.cid}?format=car") == [root.cid]
+    assert await car(gateway, f"/ipfs/{root.cid}/inline?format=car") == [root.cid]
+    answer = await gateway.get("/ipfs/bafkqaaa?format=car")
+    roots, given = await car_of(answer.body)
+    assert (answer.status, list(map(str, roots)), given) == (200, ["bafkqaaa"], [])
+    assert (await gateway.head("/ipfs/bafkqaaa?format=car")).status == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["dag-scope=most", "car-version=2", "car-order=bfs", "car-dups=maybe", "entity-bytes=1",
+     "entity-bytes=a:b", "entity-bytes=*:5", "entity-bytes=5:4", "entity-bytes=-4:-5", "entity-bytes=1:2:3"],
+)  # fmt: skip
+async def test_parameters_that_nobody_knows_are_refused(gateway, tree, query):
+    answer = await gateway.get(f"/ipfs/{tree[0].cid}?format=car&{query}")
+    assert answer.status == 400
+    assert query.split("=")[1] in answer.text
+
+
+@pytest.mark.parametrize("parameters", ["version=2", "order=bfs", "dups=2", "dups", "=y", 'dups="y'])
+async def test_parameters_of_accept_are_checked_too(gateway, tree, parameters):
+    assert (await gateway.get(f"/ipfs/{tree[0].cid}", Accept=f"{CAR}; {parameters}")).status == 400
+
+
+async def test_the_url_wins_over_accept(gateway, tree):
+    path = f"/ipfs/{tree[0].cid}?format=car&car-dups=n&car-order=dfs"
+    answer = await gateway.get(path, Accept=f"{CAR}; order=unk; dups=y")
+    assert answer.headers["Content-Type"].endswith("order=dfs; dups=n")
+    assert "Content-Location" not in answer.headers
+
+
+async def test_what_accept_chose_has_an_address_of_its_own(gateway, tree):
+    answer = await gateway.get(f"/ipfs/{tree[0].cid}?dag-scope=block", Accept=f"{CAR}; dups=y; q=0.5")
+    assert answer.headers["Content-Location"] == (
+        f"/ipfs/{tree[0].cid}?dag-scope=block&car-dups=y&format=car"
+    )
+
+
+async def test_other_selections_have_other_etags_and_each_is_revalidated(gateway, tree):
+    root = tree[0].cid
+    paths = [f"/ipfs/{root}{rest}" for rest in (
+        "?format=car", "?format=car&car-dups=y", "?format=car&dag-scope=entity", "/d?format=car",
+        "?format=car&entity-bytes=0:1", "?format=car&entity-bytes=0:2")]  # fmt: skip
+    etags = [(await gateway.head(path)).headers["Etag"] for path in paths]
+    assert len(set(etags)) == len(paths)
+    for path, etag in zip(paths, etags, strict=True):
+        answer = await gateway.get(path, If_None_Match=etag.removeprefix("W/"))
+        assert (answer.status, answer.body, answer.headers["Etag"]) == (304, b"", etag)
+        assert answer.headers["Cache-Control"] == IMMUTABLE
+
+
+async def test_a_missing_root_or_name_is_told_before_anything_is_sent(gateway, tree):
+    root = tree[0]
+    gone = Block.of(b"never stored").cid
+    for method in ("GET", "HEAD"):
+        assert (await gateway.get(f"/ipfs/{gone}?format=car", method)).status == 404
+        assert (await gateway.get(f"/ipfs/{root.cid}/none?format=car", method)).status == 404
+
+
+async def cut_off(gateway, path):
+    """What came of an answer that breaks off."""
+    address = gateway.node.faces.gateway.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(address[0], int(address[2].strip("/")))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    came = await reader.read()
+    writer.close()
+    return came
+
+
+async def test_a_car_that_breaks_off_says_so(gateway):
+    parts = leaves(8, size=40_000)
+    root = file_of(parts)
+    await gateway.put(root, *parts[:-1])
+    came = await cut_off(gateway, f"/ipfs/{root.cid}?format=car")
+    assert came.startswith(b"HTTP/1.1 200")
+    assert parts[3].data in came
+    assert came.rstrip().endswith(BROKEN_OFF)  # and no chunk of length zero, which would end it well
+
+
+async def test_a_dag_is_followed_a_thousand_levels_down_and_no_further(gateway):
+    blocks = chain(1025)
+    await gateway.put(*blocks)
+    assert len(await car(gateway, f"/ipfs/{blocks[0].cid}?format=car")) == 1025
+    deeper = plain_node([blocks[0].cid])
+    await gateway.put(deeper)
+    assert (await gateway.get(f"/ipfs/{deeper.cid}?format=car")).status == 500

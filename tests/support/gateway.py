@@ -1,0 +1,105 @@
+"""A node's gateway in a test: content put into its store, requests as they are written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aiohttp import ClientSession
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from blockstore import dag_pb
+from blockstore.block import Block
+from blockstore.car_reader import read_car
+from blockstore.cid import CID, DAG_PB
+from blockstore.dag_pb import PBLink, PBNode
+from blockstore.unixfs.data import NodeType, UnixFSData
+from blockstore.unixfs.entries import FileEntry
+from blockstore.unixfs.importer import import_entries
+from blockstore.unixfs.options import ImportFlags, resolve
+from node.config import Config, GatewayConfig
+from node.node import Node
+from support.node import running_node
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response, read."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Gateway:
+    """A real listener over an offline node. Redirects are not followed, paths are sent as they are."""
+
+    def __init__(self, node: Node, client: ClientSession) -> None:
+        self.node = node
+        self._client = client
+
+    async def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        """Header names have underscores for dashes."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = URL(self.node.faces.gateway.url + path, encoded=True)
+        async with self._client.request(method, url, headers=names, allow_redirects=False) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    async def head(self, path: str, **headers: str) -> Answer:
+        return await self.get(path, "HEAD", **headers)
+
+    async def put(self, *blocks: Block) -> None:
+        await self.node.parts.store.put_many(blocks)
+
+    async def forget(self, *cids: CID) -> None:
+        await self.node.parts.store.delete_many(cids)
+
+    async def add(self, files: dict[str, bytes], **flags: object) -> CID:
+        """Import files by path, in chunks of 1 KiB; the root's CID."""
+        options = resolve("unixfs-v1-2025", replace(ImportFlags(chunker="size-1024"), **flags))
+        entries = _entries(files)
+        return [added async for added in import_entries(entries, self.node.parts.blocks, options)][-1].cid
+
+
+@asynccontextmanager
+async def open_gateway(folder: Path, **settings: object) -> AsyncIterator[Gateway]:
+    """`settings` are those of the section `gateway`."""
+    config = Config(gateway=replace(GatewayConfig(), **settings))
+    async with running_node(folder, config) as node, ClientSession(skip_auto_headers=["Accept"]) as client:
+        yield Gateway(node, client)
+
+
+async def car_of(body: bytes) -> tuple[tuple[CID, ...], list[CID]]:
+    """Roots, and blocks in their order; each is verified. Raises BadCar."""
+    car = await read_car(_pieces(body))
+    return car.roots, [block.cid async for batch in car.batches for block in batch]
+
+
+def directory(entries: dict[str, CID]) -> Block:
+    """A directory of one block, its names unchecked and in their order."""
+    links = tuple(PBLink(cid, name, 10) for name, cid in entries.items())
+    return Block.of(dag_pb.encode(PBNode(links, UnixFSData(NodeType.DIRECTORY).encode())), DAG_PB)
+
+
+def file_of(parts: Sequence[Block]) -> Block:
+    """The root of a file over raw leaves."""
+    sizes = tuple(len(part.data) for part in parts)
+    data = UnixFSData(NodeType.FILE, filesize=sum(sizes), blocksizes=sizes).encode()
+    links = tuple(PBLink(part.cid, "", len(part.data)) for part in parts)
+    return Block.of(dag_pb.encode(PBNode(links, data)), DAG_PB)
+
+
+async def _entries(files: dict[str, bytes]) -> AsyncIterator[FileEntry]:
+    for path, data in files.items():
+        yield FileEntry(path, _pieces(data))
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    yield data
