@@ -1,0 +1,201 @@
+"""JSON and CBOR nodes (spec: path gateway): their own bytes, ranges of them, pages; never converted."""
+
+import json
+from urllib.parse import quote
+
+import cbrrr
+import pytest
+
+from blockstore.block import Block
+from blockstore.cid import CBOR, DAG_CBOR, DAG_JSON, JSON
+from node.http.gateway import preview
+
+END = Block.of(b'{"end":true}', DAG_JSON)
+JSON_NODE = Block.of(
+    json.dumps({"a": {"b": {"/": str(END.cid)}}, "list": [1, {"c": None}], "t": "<b>&"}).encode(), DAG_JSON
+)
+CBOR_NODE = Block.of(
+    bytes(cbrrr.encode_dag_cbor({"a": {"b": cbrrr.CID(bytes(END.cid))}, "raw": b"\x00\xff", "n": 1.5})),
+    DAG_CBOR,
+)
+PLAIN_JSON = Block.of(b'{ "spaces":  "kept" }\n', JSON)
+PLAIN_CBOR = Block.of(b"\xbf\x61a\x01\xff", CBOR)  # of no fixed length, as dag-cbor is not
+
+NAMES = {
+    JSON_NODE: ("dag-json", "json", "inline"),
+    CBOR_NODE: ("dag-cbor", "cbor", "attachment"),
+    PLAIN_JSON: ("json", "json", "inline"),
+    PLAIN_CBOR: ("cbor", "cbor", "attachment"),
+}
+TYPES = {
+    "dag-json": "application/vnd.ipld.dag-json",
+    "dag-cbor": "application/vnd.ipld.dag-cbor",
+    "json": "application/json",
+    "cbor": "application/cbor",
+}
+nodes = pytest.mark.parametrize(
+    "node", NAMES, ids=lambda node: "-".join(NAMES[node][:1]) + str(node.cid.codec)
+)
+dags = pytest.mark.parametrize("node", [JSON_NODE, CBOR_NODE], ids=["dag-json", "dag-cbor"])
+
+
+@pytest.fixture(autouse=True)
+async def stored(gateway):
+    await gateway.put(END, *NAMES)
+
+
+def requests(node):
+    """Every way to ask for it, with the format that is then given."""
+    own, plain, _ = NAMES[node]
+    path = f"/ipfs/{node.cid}"
+    yield path, {}, own
+    for name in {own, plain}:
+        yield f"{path}?format={name}", {}, name
+        yield path, {"Accept": TYPES[name]}, name
+    yield f"{path}?format={own}", {"Accept": "application/vnd.ipld.raw"}, own  # IPIP-523
+    yield f"{path}?format=unheard-of", {"Accept": TYPES[plain]}, plain
+
+
+@nodes
+async def test_a_node_is_given_as_it_is(gateway, node):
+    _, extension, place = NAMES[node]
+    for path, headers, name in requests(node):
+        for method in ("GET", "HEAD"):
+            answer = await gateway.get(path, method, **headers)
+            assert (answer.status, answer.body) == (200, node.data if method == "GET" else b"")
+            assert answer.headers["Content-Type"] == TYPES[name]
+            assert answer.headers["Content-Length"] == str(len(node.data))
+            assert answer.headers["Content-Disposition"] == f'{place}; filename="{node.cid}.{extension}"'
+            assert answer.headers["Etag"] == f'"{node.cid}.{name}"'
+            assert answer.headers["Cache-Control"] == "public, max-age=29030400, immutable"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["X-Ipfs-Roots"] == str(node.cid)
+
+
+@nodes
+@pytest.mark.parametrize(
+    ("header", "start", "stop"), [("bytes=0-4", 0, 5), ("bytes=3-", 3, None), ("bytes=-2", -2, None)]
+)
+async def test_ranges_of_a_node(gateway, node, header, start, stop):
+    for path, headers, name in requests(node):
+        answer = await gateway.get(path, Range=header, **headers)
+        size = len(node.data)
+        first, last, _ = slice(start, stop).indices(size)
+        assert (answer.status, answer.body) == (206, node.data[start:stop])
+        assert answer.headers["Content-Range"] == f"bytes {first}-{last - 1}/{size}"
+        assert answer.headers["Content-Type"] == TYPES[name]
+
+
+@nodes
+async def test_of_several_ranges_the_first_is_given_and_bad_ones_are_refused(gateway, node):
+    answer = await gateway.get(f"/ipfs/{node.cid}", Range="bytes=1-2, 3-4")
+    assert (answer.status, answer.body) == (206, node.data[1:3])
+    assert (await gateway.get(f"/ipfs/{node.cid}", Range="bytes=2-1")).status == 400
+    assert (await gateway.get(f"/ipfs/{node.cid}", Range="bytes=9999-")).status == 416
+
+
+@nodes
+async def test_codecs_are_not_converted(gateway, node):
+    own, plain, _ = NAMES[node]
+    for name in TYPES.keys() - {own, plain}:
+        assert (await gateway.get(f"/ipfs/{node.cid}?format={name}")).status == 406
+        assert (await gateway.get(f"/ipfs/{node.cid}", Accept=TYPES[name])).status == 406
+    assert (await gateway.get(f"/ipfs/{node.cid}?format=tar")).status == 406
+
+
+async def test_files_are_no_dag_nodes(gateway):
+    root = await gateway.add({"d/data.json": b'{"a": 1}', "d/note": b"note"})
+    for name in ("dag-json", "dag-cbor"):
+        assert (await gateway.get(f"/ipfs/{root}/note?format={name}")).status == 406
+        assert (await gateway.get(f"/ipfs/{root}/", Accept=TYPES[name])).status == 406
+    for suffix, headers in (("?format=json", {}), ("", {"Accept": "application/json"})):
+        answer = await gateway.get(f"/ipfs/{root}/data.json{suffix}", **headers)
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b'{"a": [1, 2]}', "application/json"), (b'[{"a": "' + b"x" * 600 + b'"}]', "application/json"),
+     (b'{"' + b"k" * 2000 + b'": 1}', "text/plain; charset=utf-8"), (b"{not json}", "text/plain; charset=utf-8"),
+     (b"[see below]", "text/plain; charset=utf-8")],
+)  # fmt: skip
+async def test_json_without_a_name_is_known_by_its_text(gateway, body, kind):
+    root = await gateway.add({"f": body})
+    answer = await gateway.get(f"/ipfs/{root}", Accept="*/*")
+    assert (answer.body, answer.headers["Content-Type"]) == (body, kind)
+
+
+@dags
+async def test_paths_go_through_fields_to_links_and_end_at_no_field(gateway, node):
+    kind = NAMES[node][0]
+    answer = await gateway.get(f"/ipfs/{node.cid}/a/b")
+    assert (answer.status, answer.body) == (200, END.data)
+    assert answer.headers["X-Ipfs-Roots"].split(",")[-1] == str(END.cid)
+    assert (await gateway.get(f"/ipfs/{node.cid}/a?format={kind}")).status == 501
+    assert (await gateway.get(f"/ipfs/{node.cid}/a/none")).status == 404
+    assert (await gateway.get(f"/ipfs/{node.cid}/a/b/end/deeper")).status == 404
+
+
+@nodes
+async def test_a_name_and_a_download_are_told_in_the_disposition(gateway, node):
+    place = NAMES[node][2]
+    path = f"/ipfs/{node.cid}?filename={quote('имя.x')}"
+    names = "filename=\"___.x\"; filename*=UTF-8''%D0%B8%D0%BC%D1%8F.x"
+    assert (await gateway.head(path)).headers["Content-Disposition"] == f"{place}; {names}"
+    forced = await gateway.head(f"{path}&download=true")
+    assert forced.headers["Content-Disposition"] == f"attachment; {names}"
+
+
+@dags
+async def test_browsers_get_a_page_with_links(gateway, node):
+    browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    answer = await gateway.get(f"/ipfs/{node.cid}/", Accept=browser)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["Etag"].startswith('"DagIndex-')
+    assert answer.headers["Etag"].endswith(f'_CID-{node.cid}"')
+    assert answer.headers["Cache-Control"] == "public, max-age=604800, stale-while-revalidate=2678400"
+    assert "Content-Disposition" not in answer.headers
+    assert f'<a href="/ipfs/{END.cid}">{END.cid}</a>' in answer.text
+    assert answer.text.rstrip().endswith("</html>")
+    again = await gateway.get(f"/ipfs/{node.cid}/", Accept=browser, If_None_Match=answer.headers["Etag"])
+    assert (again.status, again.body) == (304, b"")
+    download = await gateway.get(f"/ipfs/{node.cid}?download=true", Accept=browser)
+    assert download.body == node.data
+
+
+async def test_what_a_node_says_cannot_become_markup(gateway):
+    answer = await gateway.get(f"/ipfs/{JSON_NODE.cid}", Accept="text/html")
+    assert "&lt;b&gt;&amp;" in answer.text
+    assert "<b>" not in answer.text
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+async def test_a_page_of_a_node_nested_without_end_is_short(gateway, depth):
+    nested = Block.of(b"\x81" * depth + b"\x01", DAG_CBOR)
+    await gateway.put(nested)
+    answer = await gateway.get(f"/ipfs/{nested.cid}", Accept="text/html")
+    assert answer.status == 200
+    assert "[ … ]" in answer.text
+    assert len(answer.body) < 20_000
+
+
+def test_a_page_of_many_fields_is_cut_and_says_so():
+    shown = preview.fields(["x" * 100] * 100_000)
+    assert len(shown) < 2 * preview.MAX_SHOWN
+    assert shown.endswith("cut here: this is a large node")
+
+
+async def test_a_node_that_does_not_decode_is_still_given(gateway):
+    broken = Block.of(b"\xff not cbor", DAG_CBOR)
+    await gateway.put(broken)
+    assert (await gateway.get(f"/ipfs/{broken.cid}")).body == broken.data
+    assert (await gateway.get(f"/ipfs/{broken.cid}", Accept="text/html")).status == 500
+    assert (await gateway.get(f"/ipfs/{broken.cid}/a")).status == 500
+
+
+async def test_a_codec_that_nobody_knows_is_bytes(gateway):
+    strange = Block.of(b"strange", 0x99)
+    await gateway.put(strange)
+    answer = await gateway.get(f"/ipfs/{strange.cid}")
+    assert (answer.body, answer.headers["Content-Type"]) == (b"strange", "application/octet-stream")
+    assert (await gateway.get(f"/ipfs/{strange.cid}?format=json")).status == 406
