@@ -16,7 +16,6 @@ from node.bounds import Setting, broken_bounds
 
 ENVIRONMENT_PREFIX = "PINFOLD_"
 # No settings: the data folder, and where the tests keep the peers they run against.
-_RESERVED = ("PINFOLD_PATH", "PINFOLD_PEERS")
 
 
 class BadConfig(Exception):
@@ -224,10 +223,12 @@ def _flatten(tables: Mapping[str, object]) -> Iterator[tuple[str, object]]:
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     known = {ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key, _ in keys()}
+    # Other programs may keep variables of their own beside ours; a section's name in front makes it ours.
+    sections = tuple(f"{ENVIRONMENT_PREFIX}{section.name.upper()}_" for section in fields(Config))
     for name, value in environment.items():
         if name in known:
             yield known[name], value
-        elif name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(_RESERVED):
+        elif name.startswith(sections):
             raise BadConfig(
                 f"the environment's {name} names no setting: it is PINFOLD_SECTION_KEY, such as"
                 " PINFOLD_GATEWAY_PORT; `pinfold config show` lists them all"

@@ -64,7 +64,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
 def test_a_variable_that_names_no_setting_is_refused_except_those_that_are_none():
     with pytest.raises(BadConfig, match="PINFOLD_GATEWAY_PROT names no setting"):
         load_environment(PINFOLD_GATEWAY_PROT="1")
-    assert load_environment(PINFOLD_PATH="/x", PINFOLD_PEERS="/y", _PINFOLD_COMPLETE="z") == Config()
+    assert load_environment(PINFOLD_PATH="/x", PINFOLD_PEERS="/y", PINFOLD_OF_OTHERS="z") == Config()
 
 
 def load_environment(**variables: str) -> Config:
