@@ -3,62 +3,74 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from string import Template
+from urllib.parse import quote
 
-from blockstore.cid import CID
-from node.http.gateway.request import quote_name
+from blockstore.service import BlockSource
+from blockstore.unixfs.reader import DirectoryEntry, UnixFSStat, list_directory
+from node.http.gateway import media
+from node.http.gateway.request import RequestPath, quote_name
 
-if TYPE_CHECKING:
-    import jinja2
-
-_TEMPLATES = Path(__file__).parent.parent / "templates"
+_TEMPLATE = Path(__file__).parent.parent / "templates" / "listing.html"
 _WRITE_BYTES = 64 * 1024
+_FIRST_ROWS = 100  # sent at once: a screen or two
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_INSPECTOR = "https://cid.ipfs.tech/#"  # where the site of a DNSLink links to, which has no other content
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One entry as the page shows it."""
+class Links:
+    """Where the page's links lead.
 
-    name: str
-    href: str
-    hash_href: str
-    short: str
-    size: str
+    `base` is the directory's own escaped path with a slash at its end, `top` that of the root above it as
+    breadcrumbs have it, without. `hashes` is what stands before the CID of an entry.
+    """
 
+    base: str
+    top: str
+    hashes: str
 
-@dataclass(frozen=True, slots=True)
-class Crumb:
-    """One part of the path above the listing; no link for the namespace."""
+    @classmethod
+    def of(cls, path: RequestPath) -> Links:
+        """On an origin of its own, entries are below its root; other content is at the gateway above it."""
+        root = f"/{path.namespace}/{path.root}"
+        own = "".join(f"{quote_name(segment)}/" for segment in path.segments)
+        if not path.mount.isolated:
+            return cls(f"{root}/{own}", root, "/ipfs/")
+        if path.mount.gateway:
+            above = f"//{quote(path.mount.gateway, safe=':[]')}"
+            return cls(f"/{own}", f"{above}{root}", f"{above}/ipfs/")
+        return cls(f"/{own}", f"//{path.root}", "")
 
-    name: str
-    href: str
+    def crumbs(self, path: RequestPath) -> str:
+        """Every directory above and this one, as HTML."""
+        href = f"{self.top}{'' if self.hashes else '/'}"
+        parts = [f'/{path.namespace}/<a href="{escape(href)}">{escape(path.root)}</a>']
+        href = self.top
+        for segment in path.segments:
+            href = f"{href}/{quote_name(segment)}"
+            parts.append(f'<a href="{escape(href)}">{escape(segment)}</a>')
+        return "/".join(parts)
 
-
-def row(base: str, name: str, cid: CID, size: int | None) -> Row:
-    """`base` is the directory's own escaped path, ending in a slash; size in bytes of the whole DAG."""
-    text, escaped = str(cid), quote_name(name)
-    return Row(
-        name=name,
-        href=base + escaped,
-        hash_href=f"/ipfs/{text}?filename={escaped}",
-        short=f"{text[:4]}…{text[-4:]}",
-        size=human_size(size) if size is not None else "",
-    )
-
-
-def crumbs(namespace: str, root: str, segments: tuple[str, ...]) -> list[Crumb]:
-    """Links to every directory above, and to this one."""
-    href = f"/{namespace}/{root}"
-    found = [Crumb(namespace, ""), Crumb(root, href)]
-    for segment in segments:
-        href = f"{href}/{quote_name(segment)}"
-        found.append(Crumb(segment, href))
-    return found
+    def row(self, entry: DirectoryEntry) -> str:
+        """One entry as HTML: made by hand, for there may be a million of them."""
+        cid, name = str(entry.cid), quote_name(entry.name)
+        if self.hashes:  # boxo escapes the name twice, and its tests ask for that
+            link = f'href="{self.hashes}{cid}?filename={name.replace("%", "%25")}"'
+        else:
+            link = f'href="{_INSPECTOR}{cid}" target="_blank" rel="noreferrer noopener"'
+        size = human_size(entry.tsize) if entry.tsize is not None else ""
+        return (
+            f'<tr><td><a href="{self.base}{name}">{escape(entry.name)}</a></td><td>{_kind(entry)}</td>'
+            f'<td><a class="ipfs-hash" translate="no" {link}>{cid[:4]}…{cid[-4:]}</a></td>'
+            f"<td>{size}</td></tr>\n"
+        )
 
 
 def human_size(size: int) -> str:
@@ -70,38 +82,61 @@ def human_size(size: int) -> str:
 
 
 @cache
-def template() -> jinja2.Template:
-    import jinja2  # late: it costs start time and memory, and only generated pages need it
+def page_hash() -> str:
+    """What the Etag of a generated page depends on besides the CID."""
+    return hashlib.sha256(_TEMPLATE.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
 
-    loader = jinja2.FileSystemLoader(_TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True, enable_async=True, auto_reload=False)
-    return environment.get_template("listing.html")
+
+async def page(path: RequestPath, info: UnixFSStat, blocks: BlockSource) -> AsyncGenerator[bytes]:
+    """The page in pieces of some 64 KiB, the first one early. Entries' own blocks are never read.
+
+    Raises what reading the directory raises.
+    """
+    head, tail = _around(path, info, Links.of(path))
+    gathered, length = [head], len(head)
+    async with aclosing(_rows(path, info, blocks)) as rows:
+        async for count, row in rows:
+            gathered.append(row)
+            length += len(row)
+            if length >= _WRITE_BYTES or count == _FIRST_ROWS:
+                yield _encoded(gathered)
+                gathered, length = [], 0
+    yield _encoded([*gathered, tail])
+
+
+async def _rows(path: RequestPath, info: UnixFSStat, blocks: BlockSource) -> AsyncGenerator[tuple[int, str]]:
+    links = Links.of(path)
+    count = 0
+    if path.segments:
+        yield count, f'<tr><td><a href="{links.base}..">..</a></td><td></td><td></td><td></td></tr>\n'
+    async with aclosing(list_directory(blocks, info.cid)) as entries:
+        async for entry in entries:
+            count += 1
+            yield count, links.row(entry)
+
+
+def _around(path: RequestPath, info: UnixFSStat, links: Links) -> tuple[str, str]:
+    filled = _template().substitute(
+        path=escape(path.text),
+        crumbs=links.crumbs(path),
+        cid=info.cid,
+        size=human_size(info.cumulative),
+        entries="" if info.sharded else f" &middot; {info.links} {'entry' if info.links == 1 else 'entries'}",
+    )
+    head, _, tail = filled.partition("<!-- rows -->\n")
+    return head, tail
 
 
 @cache
-def template_hash() -> str:
-    """What the Etag of a generated page depends on besides the CID."""
-    return hashlib.sha256((_TEMPLATES / "listing.html").read_bytes()).hexdigest()[:16]
+def _template() -> Template:
+    return Template(_TEMPLATE.read_text("utf-8"))
 
 
-async def render(
-    *, path: str, cid: CID, size: int, crumbs: list[Crumb], parent: str, rows: AsyncIterator[Row]
-) -> AsyncGenerator[bytes]:
-    """The page in pieces of some 64 KiB. What `rows` raises comes through."""
-    gathered: list[str] = []
-    length = 0
-    pieces = template().generate_async(
-        path=path,
-        cid=str(cid),
-        size=human_size(size) if size else "",
-        crumbs=crumbs,
-        parent=parent,
-        rows=rows,
-    )
-    async for piece in pieces:
-        gathered.append(piece)
-        length += len(piece)
-        if length >= _WRITE_BYTES:
-            yield "".join(gathered).encode(errors="replace")
-            gathered, length = [], 0
-    yield "".join(gathered).encode(errors="replace")
+def _kind(entry: DirectoryEntry) -> str:
+    """By the name: to know more, the entry's block would have to be read."""
+    kind = media.by_name(entry.name)
+    return kind.partition(";")[0] if kind else ""
+
+
+def _encoded(pieces: list[str]) -> bytes:
+    return "".join(pieces).encode(errors="replace")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from aiohttp import web
 
-from node.http.gateway.subdomains import Target
+from node.http.gateway.subdomains import URL_CHARACTERS, Target
 
 
 def authority(request: web.Request) -> str:
@@ -19,11 +21,13 @@ def authority(request: web.Request) -> str:
 
 
 def target_of(request: web.Request) -> Target:
-    """The path never begins with two slashes: as a Location, that would name another host."""
+    """The path is ASCII and never begins with two slashes: as a Location, that would name another host."""
     path, _, query = request.raw_path.partition("?")
     if not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]
     elif path.startswith("//"):
         path = "/" + path.lstrip("/")
+    if not path.isascii():
+        path = quote(path.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
     forwarded = request.headers.get("X-Forwarded-Proto")
     return Target(path, query, (forwarded or request.scheme).lower() == "https")

@@ -9,11 +9,11 @@ from aiohttp import web
 
 from blockstore.cid import CID
 from blockstore.errors import NoLink
-from blockstore.unixfs.reader import UnixFSStat, list_directory, lookup, read_file, stat
+from blockstore.unixfs.reader import UnixFSStat, lookup, read_file, stat
 from node.http.gateway import headers as make
 from node.http.gateway import listing, media, ranges, reply
 from node.http.gateway.content import Content
-from node.http.gateway.request import RequestPath, quote_name
+from node.http.gateway.request import RequestPath
 
 _INDEX = "index.html"
 
@@ -77,34 +77,16 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
 
 
 async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
-    etag = f'"DirIndex-{listing.template_hash()}_CID-{content.cid}"'
+    etag = f'"DirIndex-{listing.page_hash()}_CID-{content.cid}"'
     headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
     if response := reply.not_modified(request, headers):
         return response
+    headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     page = web.StreamResponse(headers=headers)
     if request.method == "HEAD":
         await page.prepare(request)
         return page
-    return await reply.send(request, page, _page(content, info), content.stall)
-
-
-def _page(content: Content, info: UnixFSStat) -> AsyncGenerator[bytes]:
-    path = content.path
-    base = "/".join(("/ipfs", path.root, *map(quote_name, path.content.segments), ""))
-
-    async def rows() -> AsyncGenerator[listing.Row]:
-        async with aclosing(list_directory(content.blocks, content.cid)) as entries:
-            async for entry in entries:
-                yield listing.row(base, entry.name, entry.cid, entry.tsize)
-
-    return listing.render(
-        path=path.text,
-        cid=content.cid,
-        size=info.cumulative,
-        crumbs=listing.crumbs("ipfs", path.root, path.content.segments),
-        parent=f"{base}.." if path.content.segments else "",
-        rows=rows(),
-    )
+    return await reply.send(request, page, listing.page(content.path, info, content.blocks), content.stall)
 
 
 def _named_type(request: web.Request, name: str) -> str | None:
