@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from node.http.cluster_api import cluster_app
 from node.http.gateway.app import gateway_app
+from node.http.gateway.tunnel import TunnelSite
 from node.http.rpc import rpc_app
 from node.http.server import Listener, listen
 from node.parts import Parts
@@ -28,7 +29,8 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
     config = parts.config
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        gateway = await enter(listen(gateway_app(parts), "gateway", config.gateway.host, config.gateway.port))
+        own = config.gateway
+        gateway = await enter(listen(gateway_app(parts), "gateway", own.host, own.port, TunnelSite))
         rpc = await enter(listen(rpc_app(parts), "rpc", config.rpc.host, config.rpc.port))
         api = await enter(listen(cluster_app(parts), "api", config.api.host, config.api.port))
         yield Faces(gateway, rpc, api)

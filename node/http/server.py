@@ -38,10 +38,13 @@ class Listener:
 
 
 @asynccontextmanager
-async def listen(app: web.Application, section: str, host: str, port: int) -> AsyncIterator[Listener]:
+async def listen(
+    app: web.Application, section: str, host: str, port: int, site: type[web.TCPSite] = web.TCPSite
+) -> AsyncIterator[Listener]:
     """Serve `app` for the length of the block; `section` is the one of the config that holds host and port.
 
-    A handler is cancelled when its client leaves. Port 0 takes any free one. Raises PortInUse.
+    `site` decides how connections begin. A handler is cancelled when its client leaves. Port 0 takes any free
+    one. Raises PortInUse.
     """
     runner = web.AppRunner(
         app,
@@ -56,7 +59,7 @@ async def listen(app: web.Application, section: str, host: str, port: int) -> As
     )
     await runner.setup()
     try:
-        await _bind(runner, section, host, port)
+        await _bind(site(runner, host, port, backlog=_BACKLOG), section, host, port)
         yield Listener(host, _bound_port(runner))
     finally:
         await runner.cleanup()
@@ -67,8 +70,7 @@ def nobody() -> web.Response:
     return web.Response()
 
 
-async def _bind(runner: web.AppRunner, section: str, host: str, port: int) -> None:
-    site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
+async def _bind(site: web.TCPSite, section: str, host: str, port: int) -> None:
     try:
         await site.start()
     except OSError as error:
