@@ -17,7 +17,7 @@ from bitswap.arrivals import Arrival, identify
 from bitswap.errors import BadMessage
 from bitswap.ledgers import Bounds
 from bitswap.message import PROTOCOLS, Message, decode
-from bitswap.network import MessageNetwork, PeerUnreachable
+from bitswap.network import MessageNetwork, PeerUnreachable, Shelf
 from bitswap.post import Post
 from bitswap.server import Server
 from bitswap.session import Session
@@ -27,7 +27,6 @@ from bitswap.wants import Patience, Wants
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
-from blockstore.store import Blockstore
 
 _log = logging.getLogger(__name__)
 _TICK = 0.5  # seconds between looks at who is late
@@ -45,7 +44,7 @@ class BitswapSettings:
 
 @asynccontextmanager
 async def open_bitswap(
-    store: Blockstore, network: MessageNetwork, settings: BitswapSettings | None = None
+    store: Shelf, network: MessageNetwork, settings: BitswapSettings | None = None
 ) -> AsyncIterator[BitswapExchange]:
     """Fetch from and serve to the peers of that network for as long as the block lasts.
 
@@ -69,7 +68,7 @@ class BitswapExchange:
 
     def __init__(
         self,
-        store: Blockstore,
+        store: Shelf,
         network: MessageNetwork,
         settings: BitswapSettings,
         tasks: Tasks,

@@ -1,9 +1,13 @@
-"""What Bitswap asks of a network: messages between peers, never streams."""
+"""What Bitswap asks of the world: messages between peers, never streams; and blocks to give to them."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
+
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.store import Stat
 
 MessageHandler = Callable[[str, str, bytes], Awaitable[None]]
 """(peer id, protocol, message). The network reads no further message from that peer until it returns,
@@ -15,6 +19,18 @@ PeerHandler = Callable[[str, bool], None]
 
 class PeerUnreachable(Exception):
     """The peer is not connected and could not be, or its stream broke: what was sent may be lost."""
+
+
+class Shelf(Protocol):
+    """The blocks that peers may have of us: what a Blockstore holds, or less."""
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
+        """One answer a CID, in order; None for what they may not have."""
+        ...
+
+    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+        """Sizes, in order; None for what they may not have."""
+        ...
 
 
 class MessageNetwork(Protocol):

@@ -9,19 +9,18 @@ from weakref import WeakKeyDictionary
 from bitswap.ledger import Batch, Ledger
 from bitswap.ledgers import Bounds, Ledgers
 from bitswap.message import Entry, Message, Payload
-from bitswap.network import PeerUnreachable
+from bitswap.network import PeerUnreachable, Shelf
 from bitswap.post import Post
 from bitswap.statistics import Counters, PeerStatistics
 from bitswap.tasks import Tasks
 from blockstore.cid import CID
-from blockstore.store import Blockstore
 
 _Sent = list[tuple[CID, int]]
 
 
 class Server:
     def __init__(
-        self, store: Blockstore, post: Post, tasks: Tasks, counters: Counters, bounds: Bounds
+        self, store: Shelf, post: Post, tasks: Tasks, counters: Counters, bounds: Bounds
     ) -> None:
         self._store = store
         self._post = post

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from bitswap.exchange import open_bitswap
+from bitswap.network import Shelf
 from blockstore.service import Exchange, OfflineExchange
-from blockstore.store import Blockstore
 from cluster.ports import Gossip, PeerCalls
 from node.belonging import Belonging
 from node.config import Config
@@ -35,11 +35,14 @@ async def open_networks(
     folder: Folder,
     identity: Identity,
     belonging: Belonging,
-    store: Blockstore,
+    shelf: Shelf,
     *,
     offline: bool,
 ) -> AsyncIterator[Networks]:
-    """The members' private network and, where it is on, the open one; Bitswap on both. Raises PortInUse."""
+    """The members' private network and, where it is on, the open one; Bitswap gives from `shelf` on both.
+
+    Raises PortInUse.
+    """
     if offline:
         nobody = NoNetwork()
         yield Networks(nobody, nobody, None, OfflineExchange())
@@ -61,7 +64,7 @@ async def open_networks(
             mdns=config.cluster.mdns,
         )
         cluster = await enter(open_network(portal, identity, private))
-        ways = [Way("cluster", await enter(open_bitswap(store, cluster)))]
+        ways = [Way("cluster", await enter(open_bitswap(shelf, cluster)))]
         if not config.swarm.enabled:
             yield Networks(cluster, cluster, None, StaggeredExchange(ways))
             return
@@ -75,7 +78,7 @@ async def open_networks(
             mdns=config.swarm.mdns,
         )
         swarm = await enter(open_network(portal, identity, public))
-        ways.append(Way("open network", await enter(open_bitswap(store, swarm))))
+        ways.append(Way("open network", await enter(open_bitswap(shelf, swarm))))
         yield Networks(cluster, cluster, swarm, StaggeredExchange(ways))
 
 

@@ -31,6 +31,8 @@ from node.addresses import published
 from node.belonging import Belonging
 from node.collecting import Collecting
 from node.config import ClusterConfig, Config
+from node.denylist.blocks import GuardedBlocks, GuardedExchange, ServedBlocks
+from node.denylist.files import denylist_folders, open_denylist
 from node.folder import Folder
 from node.http.faces import Faces, serve_faces
 from node.local_pins import ClusterLocalPins
@@ -70,8 +72,10 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         store = await enter(
             open_sqlite_blockstore(folder.blocks, quota=storage.quota, reserve=storage.reserve)
         )
-        networks = await enter(open_networks(config, folder, identity, belonging, store, offline=offline))
-        blocks = Blocks(store, networks.exchange)
+        denylist = await enter(open_denylist(denylist_folders(folder.denylists)))
+        shelf = ServedBlocks(store, denylist)
+        networks = await enter(open_networks(config, folder, identity, belonging, shelf, offline=offline))
+        blocks = Blocks(store, GuardedExchange(networks.exchange, denylist))
         local_pins = await enter(open_local_pins(folder.pins, blocks))
         pins = ClusterLocalPins(local_pins)
 
@@ -120,13 +124,14 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             peer=identity.peer_id,
             store=store,
             blocks=blocks,
-            content=lambda root: ContentBlocks(blocks, root, holders),
+            content=lambda root: GuardedBlocks(ContentBlocks(blocks, root, holders), denylist),
             adding=Adding(store, blocks, pins, cluster, identity.peer_id),
             collecting=Collecting(store, local_pins, pinset),
             cluster=cluster,
             invite=_inviter(pinset, belonging, config.cluster, identity.peer_id),
             swarm=networks.swarm,
             names=names,
+            denylist=denylist,
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         await enter(published(folder.addresses, parts, faces))

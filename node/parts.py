@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from blockstore.cid import CID
-from blockstore.service import Blocks
+from blockstore.service import Blocks, BlockSource
 from blockstore.sqlite import SqliteBlockstore
 from cluster.cluster import Cluster
 from cluster.invite import Invite
@@ -15,8 +15,8 @@ from cluster.state import Role
 from node.adding import Adding
 from node.collecting import Collecting
 from node.config import Config
+from node.denylist.denylist import Denylist
 from node.names.names import Names
-from node.retrieval.content import ContentBlocks
 
 
 class Swarm(Protocol):
@@ -55,10 +55,11 @@ class Parts:
     peer: str
     store: SqliteBlockstore
     blocks: Blocks
-    content: Callable[[CID], ContentBlocks]
+    content: Callable[[CID], BlockSource]
     adding: Adding
     collecting: Collecting
     cluster: Cluster
     invite: Inviter
     swarm: Swarm | None
     names: Names
+    denylist: Denylist

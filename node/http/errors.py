@@ -5,6 +5,7 @@ from __future__ import annotations
 from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
+from node.denylist.errors import ContentBlocked, LegallyBlocked
 from node.http.multipart import BadMultipart
 from node.names.errors import BadName, NamesError
 
@@ -19,6 +20,8 @@ class BadRequest(Exception):
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRequest, 400),
     (BadMultipart, 400),
+    (LegallyBlocked, 451),
+    (ContentBlocked, 410),
     (BadName, 400),
     (NamesError, 500),
     (cluster.NotPinned, 404),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from blockstore.errors import BlockNotFound, NoLink
+from blockstore.errors import NoLink
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
 from node.http.gateway import headers as make
@@ -77,6 +77,7 @@ async def _of_mount(request: web.Request, target: Target, mount: Mount) -> web.S
     path = await _path(request, target, mount)
     if isinstance(path, Moved):
         return _moved(request, path)
+    request.app[PARTS].denylist.check_path(path.content)
     try:
         return await respond(request, path, asked)
     except NoLink:
@@ -92,6 +93,7 @@ async def _path(request: web.Request, target: Target, mount: Mount) -> RequestPa
     path = ipns.parse_name_path(target.path, mount)
     if not mount.isolated and (elsewhere := ipns.canonical(path, target)):
         return elsewhere
+    request.app[PARTS].denylist.check_path(path)
     return await ipns.followed(request.app[PARTS], path, target.path, mount)
 
 
@@ -122,8 +124,6 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
         response = pages.refusal(request, 504, _diagnosis(request.app[PARTS]))
         response.headers["Retry-After"] = "60"
         return response
-    if isinstance(error, BlockNotFound):
-        return pages.refusal(request, 404, text_of(error))
     for kind, status in _OWN:
         if isinstance(error, kind):
             response = pages.refusal(request, status, text_of(error))
