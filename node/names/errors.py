@@ -29,5 +29,9 @@ class NameTooDeep(NamesError):
     """Names that lead to names without end."""
 
 
+class RecordsUnavailable(NamesError):
+    """The file of records cannot be read: a trouble of this machine."""
+
+
 class DnsFailure(NamesError):
     """The resolver did not answer, or answered that it cannot."""

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitswap.tasks import Tasks, open_tasks
+from blockstore.errors import BlockstoreError
 from blockstore.path import MAX_SEGMENTS, ContentPath
 from cluster.ports import PeerCalls
 from node.config import NamesConfig
 from node.names import dnslink
 from node.names.cache import Answer, Cache
 from node.names.dns import Lookups, NoLookups, Server, TextLookup
-from node.names.errors import BadRecord, DnsFailure, NamesError, NameTooDeep
+from node.names.errors import BadRecord, DnsFailure, NamesError, NameTooDeep, RecordsUnavailable
 from node.names.name import DomainName, IpnsName, Name, NamePath, Target, below
 from node.names.peers import Members
 from node.names.record import Record
@@ -129,6 +130,9 @@ class Names:
                 return await (self._ipns(name) if isinstance(name, IpnsName) else self._dnslink(name))
             except NamesError as error:
                 return Answer(error, self._settings.negative_ttl, passing=isinstance(error, DnsFailure))
+            except BlockstoreError as error:
+                trouble = RecordsUnavailable(f"{name} cannot be resolved: {error}")
+                return Answer(trouble, self._settings.negative_ttl, passing=True)
 
     async def _ipns(self, name: IpnsName) -> Answer[Step]:
         record = await self._records.newest(name)

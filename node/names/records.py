@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from blockstore.errors import StorageFull
 from node.names.errors import NameNotFound, OlderRecord
 from node.names.name import IpnsName
 from node.names.record import Record, verify
 from node.names.store import RecordStore
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_TTL = 60.0  # seconds, of a record that says none
 
@@ -60,7 +64,15 @@ class Records:
             found += records
         if not found:
             raise NameNotFound(f"{name}: {self._why(stored is not None)}")
-        return await self._store.put(name, max(found, key=lambda one: one.order), now)
+        return await self._keep(name, max(found, key=lambda one: one.order), now)
+
+    async def _keep(self, name: IpnsName, record: Record, now: float) -> Record:
+        """A full disk is no reason not to answer."""
+        try:
+            return await self._store.put(name, record, now)
+        except StorageFull as error:
+            _log.warning("the record of %s is not kept: %s", name, error)
+            return record
 
     def _why(self, expired: bool) -> str:
         here = "the record here has expired" if expired else "no record here"

@@ -83,11 +83,11 @@ class Kubo:
         return done.stdout.strip()
 
     @contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """The daemon, from when it answers until the block ends."""
         with Path(f"{self.folder}.log").open("ab") as log:
             daemon = subprocess.Popen(
-                [peer_command("ipfs"), "daemon"], env=self.environment, stdout=log, stderr=log
+                [peer_command("ipfs"), "daemon", *options], env=self.environment, stdout=log, stderr=log
             )
         try:
             self._wait(daemon)

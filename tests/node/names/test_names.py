@@ -1,5 +1,6 @@
 """Names followed to content: static names, IPNS records, DNSLinks of a real DNS server, and times."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
@@ -10,14 +11,26 @@ from support.dns_server import dns_server
 from support.ipns import Key
 from support.node import eventually
 
+from bitswap.tasks import open_tasks
 from blockstore.cid import CID, RAW
+from blockstore.errors import StorageFull, StoreUnavailable
 from blockstore.path import MAX_SEGMENTS
 from node.config import BadConfig, NamesConfig
-from node.names.errors import BadName, BadRecord, DnsFailure, NameNotFound, NameTooDeep, OlderRecord
+from node.names.dns import NoLookups
+from node.names.errors import (
+    BadName,
+    BadRecord,
+    DnsFailure,
+    NameNotFound,
+    NameTooDeep,
+    OlderRecord,
+    RecordsUnavailable,
+)
 from node.names.name import NamePath
-from node.names.names import open_names
+from node.names.names import Names, open_names
 from node.names.peers import METHOD
 from node.names.record import verify
+from node.names.records import Records
 from node.offline import NoNetwork
 
 A = f"/ipfs/{CID.identity(RAW, b'a')}"
@@ -420,3 +433,55 @@ async def test_other_routing_joins_through_its_seam(tmp_path):
         for _ in range(3):
             assert await resolved(one, f"/ipns/{key.name}") == A
     assert routing.asked == 1
+
+
+class Broken:
+    """A store whose file fails in one way."""
+
+    def __init__(self, error, *, reads):
+        self._error = error
+        self._reads = reads
+
+    async def get(self, name):
+        if self._reads:
+            raise self._error
+        return
+
+    async def put(self, name, record, now):
+        raise self._error
+
+
+async def test_a_full_disk_does_not_keep_names_from_resolving(caplog):
+    key = Key(1)
+
+    class Routing:
+        async def find(self, name):
+            return [verify(name, key.record(A, START + 3600), START)]
+
+    async with open_tasks() as tasks:
+        records = Records(Broken(StorageFull("the disk is full"), reads=False), [Routing()], Clock())
+        one = Names({}, records, NoLookups(), NamesConfig(), tasks, Clock())
+        assert await resolved(one, f"/ipns/{key.name}") == A
+    assert "is not kept: the disk is full" in caplog.text
+
+
+async def test_a_file_that_cannot_be_read_is_an_error_and_not_the_end():
+    key = Key(1)
+    async with open_tasks() as tasks:
+        records = Records(Broken(StoreUnavailable("no such disk"), reads=True), [], Clock())
+        one = Names({}, records, NoLookups(), NamesConfig(), tasks, Clock())
+        for _ in range(2):
+            with pytest.raises(RecordsUnavailable, match="no such disk"):
+                await one.resolve(NamePath(key.name))
+
+
+async def test_many_who_ask_at_once_cost_one_look_up_and_one_that_leaves_does_not_stop_it(tmp_path):
+    async with (
+        dns_server(texts={"_dnslink.n.example.org": [f"dnslink={A}"]}) as zone,
+        names(tmp_path, resolver=zone.address) as one,
+    ):
+        asking = [asyncio.create_task(resolved(one, "/ipns/n.example.org")) for _ in range(50)]
+        await asyncio.sleep(0)
+        asking.pop(0).cancel()
+        assert await asyncio.gather(*asking) == [A] * 49
+        assert zone.asked["_dnslink.n.example.org"] == 1
