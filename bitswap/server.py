@@ -19,9 +19,7 @@ _Sent = list[tuple[CID, int]]
 
 
 class Server:
-    def __init__(
-        self, store: Shelf, post: Post, tasks: Tasks, counters: Counters, bounds: Bounds
-    ) -> None:
+    def __init__(self, store: Shelf, post: Post, tasks: Tasks, counters: Counters, bounds: Bounds) -> None:
         self._store = store
         self._post = post
         self._tasks = tasks

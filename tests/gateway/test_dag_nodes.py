@@ -116,7 +116,8 @@ async def test_files_are_no_dag_nodes(gateway):
 @pytest.mark.parametrize(
     ("body", "kind"),
     [(b'{"a": [1, 2]}', "application/json"), (b'[{"a": "' + b"x" * 600 + b'"}]', "application/json"),
-     (b'{"' + b"k" * 2000 + b'": 1}', "text/plain; charset=utf-8"), (b"{not json}", "text/plain; charset=utf-8"),
+     (b'{"' + b"k" * 2000 + b'": 1}', "text/plain; charset=utf-8"),
+     (b"{not json}", "text/plain; charset=utf-8"),
      (b"[see below]", "text/plain; charset=utf-8")],
 )  # fmt: skip
 async def test_json_without_a_name_is_known_by_its_text(gateway, body, kind):

@@ -8,7 +8,7 @@ from blockstore.errors import NoLink
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
 from node.http.gateway import headers as make
-from node.http.gateway import ipns, pages, paths, rewriting
+from node.http.gateway import ipns, ipns_record, pages, paths, rewriting
 from node.http.gateway.hosts import PATH_HOST, Hosts
 from node.http.gateway.mount import PATHS, Mount
 from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
@@ -74,6 +74,8 @@ async def _content(request: web.Request) -> web.StreamResponse:
 
 async def _of_mount(request: web.Request, target: Target, mount: Mount) -> web.StreamResponse:
     asked = negotiate(request.query if request.query_string else {}, request.headers.get("Accept"))
+    if asked.format == "ipns-record" and (mount.prefix or target.path).startswith("/ipns/"):
+        return await _record(request, target, mount, asked)
     path = await _path(request, target, mount)
     if isinstance(path, Moved):
         return _moved(request, path)
@@ -84,6 +86,15 @@ async def _of_mount(request: web.Request, target: Target, mount: Mount) -> web.S
         if page := await _rewritten(request, path, asked):
             return page
         raise
+
+
+async def _record(request: web.Request, target: Target, mount: Mount, asked: Asked) -> web.StreamResponse:
+    """The name's own record: where it leads does not matter."""
+    path = ipns.parse_name_path(target.path, mount)
+    if not mount.isolated and (elsewhere := ipns.canonical(path, target)):
+        return _moved(request, elsewhere)
+    request.app[PARTS].denylist.check_path(path)
+    return await ipns_record.record(request, path, asked)
 
 
 async def _path(request: web.Request, target: Target, mount: Mount) -> RequestPath | Moved:
