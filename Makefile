@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: help run test test-all check format interop peers binary demo bench lock clean
+.PHONY: help run test test-all check format interop peers binary demo bench conformance lock clean
 
 help:
 	@echo "make run      start a node (data in ~/.pinfold, or PINFOLD_PATH)"
@@ -12,6 +12,7 @@ help:
 	@echo "make demo     three nodes on loopback: add, replicate, lose one, read back"
 	@echo "make binary   one file: dist/pinfold, and its smoke test"
 	@echo "make interop  tests against real Kubo, ipfs-cluster and Helia"
+	@echo "make conformance  the gateway under gateway-conformance, where that is on the PATH"
 	@echo "make bench    figures beside Kubo's"
 
 run:
@@ -52,6 +53,10 @@ binary:
 demo:
 	@packaging/setup
 	@$(BIN)/python packaging/demo.py
+
+conformance:
+	@packaging/setup
+	@$(BIN)/python packaging/conformance.py
 
 bench: peers
 	@packaging/setup dev
