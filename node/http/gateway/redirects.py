@@ -116,7 +116,7 @@ def _source(number: int, text: str) -> Segments:
     names = [segment for segment in source if segment.startswith(":")]
     if len(set(names)) < len(names):
         raise BadRedirects(f'line {number}: "{text[:100]}" has a placeholder twice')
-    if "*" in "".join(source[:-1]) or ("*" in source[-1:][0:1] and source[-1] != "*"):
+    if any("*" in segment for segment in source[:-1]) or ("*" in "".join(source[-1:]) and source[-1] != "*"):
         raise BadRedirects(f'line {number}: "{text[:100]}" has * elsewhere than as its last segment')
     return source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from urllib.parse import unquote
@@ -9,7 +10,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from blockstore.errors import NoLink
-from blockstore.path import ContentPath, Resolved, clean_segments, resolve
+from blockstore.path import ContentPath, clean_segments, resolve
 from blockstore.service import BlockSource
 from blockstore.unixfs.reader import read_file, stat
 from node.http.app import PARTS
@@ -24,11 +25,14 @@ from node.http.gateway.request import RequestPath
 async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse | None:
     """What the site's rules say; None where it has none for this path.
 
-    Raises BadRedirects, NoLink for a rule that leads nowhere itself, and what reading raises.
+    Raises BadRedirects, NoLink for a rule that leads nowhere itself, ContentBlocked, TimeoutError, and what
+    reading raises.
     """
+    parts = request.app[PARTS]
     site = path.content.segments[: len(path.content.segments) - len(path.segments)]
-    blocks = request.app[PARTS].content(path.content.root)
-    rules = await _rules(blocks, ContentPath(path.content.root, (*site, redirects.NAME)))
+    blocks = parts.content(path.content.root)
+    async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
+        rules = await _rules(blocks, ContentPath(path.content.root, (*site, redirects.NAME)))
     answer = redirects.match(rules, path.segments)
     if answer is None:
         return None
@@ -36,6 +40,7 @@ async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.
         location = answer.location(request.query_string)
         return web.Response(status=answer.status, headers={**make.cors(request), "Location": location})
     rewritten = _rewritten(path, site, answer)
+    parts.denylist.check_path(rewritten.content)
     if answer.status in redirects.PAGES:
         return await _page(request, rewritten, answer.status, asked)
     return await representation.respond(request, rewritten, asked)
@@ -67,8 +72,9 @@ async def _page(request: web.Request, path: RequestPath, status: int, asked: Ask
     """A file as the page of an error."""
     parts = request.app[PARTS]
     blocks = parts.content(path.content.root)
-    found: Resolved = await resolve(blocks, path.content)
-    info = await stat(blocks, found.cid)
+    async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
+        found = await resolve(blocks, path.content)
+        info = await stat(blocks, found.cid)
     roots = ",".join(map(str, found.roots))
     content = Content(path, found.cid, roots, blocks, parts.config.gateway.first_byte_timeout, asked)
     headers = content.headers(request, media.by_name(path.name) or "text/html", f'"{found.cid}"')
