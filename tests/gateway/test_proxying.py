@@ -1,0 +1,74 @@
+"""The gateway as an HTTP proxy: absolute request lines, and tunnels that lead back to the gateway itself."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+FILE = {"d/a.txt": b"inside"}
+
+
+@asynccontextmanager
+async def connection(gateway):
+    listener = gateway.node.faces.gateway
+    reader, writer = await asyncio.open_connection(listener.host, listener.port)
+    yield reader, writer
+    writer.close()
+    await writer.wait_closed()
+
+
+async def exchange(streams, request):
+    """One request, its answer's head and body."""
+    reader, writer = streams
+    writer.write(request.encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    length = next((line[16:] for line in head.splitlines() if line.startswith("Content-Length: ")), "0")
+    return head.splitlines()[0], head, await reader.readexactly(int(length))
+
+
+async def test_an_absolute_request_line_says_the_host(gateway):
+    root = await gateway.add(FILE)
+    async with connection(gateway) as streams:
+        line, _, body = await exchange(
+            streams, f"GET http://{root}.ipfs.localhost/a.txt HTTP/1.1\r\nHost: proxy.example\r\n\r\n"
+        )
+        assert (line, body) == ("HTTP/1.1 200 OK", b"inside")
+        line, head, _ = await exchange(
+            streams, f"GET http://localhost:80/ipfs/{root}?x=1 HTTP/1.1\r\nHost: proxy.example\r\n\r\n"
+        )
+        assert line.startswith("HTTP/1.1 301")
+        assert f"Location: http://{root}.ipfs.localhost:80/?x=1\r\n" in head
+
+
+async def test_a_tunnel_leads_to_the_gateway(gateway):
+    root = await gateway.add(FILE)
+    async with connection(gateway) as streams:
+        line, _, _ = await exchange(streams, "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        assert line.startswith("HTTP/1.1 200 ")
+        for _ in range(2):  # the connection inside is kept alive
+            line, _, body = await exchange(
+                streams, f"GET /a.txt HTTP/1.1\r\nHost: {root}.ipfs.localhost\r\n\r\n"
+            )
+            assert (line, body) == ("HTTP/1.1 200 OK", b"inside")
+
+
+async def test_a_tunnel_may_come_in_pieces_with_its_first_request_behind_it(gateway):
+    root = await gateway.add(FILE)
+    request = f"CONNECT a:1 HTTP/1.1\r\n\r\nGET /ipfs/{root}/a.txt HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    async with connection(gateway) as (reader, writer):
+        for start in range(0, len(request), 7):
+            writer.write(request[start : start + 7].encode())
+            await writer.drain()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 Connection established")
+        assert (await reader.readuntil(b"inside")).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_a_tunnel_request_without_end_is_refused(gateway):
+    async with connection(gateway) as (reader, writer):
+        writer.write(b"CONNECT a:1 HTTP/1.1\r\nX: " + b"x" * 20_000)
+        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_connect_within_a_connection_that_is_used_already_is_refused(gateway):
+    async with connection(gateway) as streams:
+        await exchange(streams, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        line, _, _ = await exchange(streams, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
+        assert line.startswith("HTTP/1.1 405 ")

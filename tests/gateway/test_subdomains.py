@@ -1,0 +1,131 @@
+"""Every root on an origin of its own, and domains that are sites (specs: subdomain gateway, DNSLink gateway)."""
+
+import pytest
+from support.sites import INLINED, KEY, NAME, STATIC, publish
+
+from blockstore.block import Block
+from blockstore.cid import CID, DAG_PB, RAW
+
+FILES = {
+    "d/index.txt": b"hello\n",
+    "d/ipfs/file.txt": b"inner",
+    "d/100% ą+=.txt": b"x",
+    "d/site/index.html": b"<p>",
+}
+LONG = CID.v1(RAW, b"\x13\x40" + bytes(64))
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch):
+    monkeypatch.setenv("IPFS_NS_MAP", STATIC)
+
+
+async def test_a_path_of_a_gateway_host_moves_to_the_origin_of_its_root(gateway):
+    root = await gateway.add(FILES)
+    for asked, there in (("", "/"), ("/", "/"), ("/a%252Fb/?x=1&y=%20", "/a%252Fb/?x=1&y=%20")):
+        answer = await gateway.get(f"/ipfs/{root}{asked}", Host="localhost:8080")
+        assert answer.status == 301
+        assert answer.headers["Location"] == f"http://{root}.ipfs.localhost:8080{there}"
+
+
+async def test_an_old_cid_moves_to_its_form_of_today(gateway):
+    root = CID.v0((await gateway.add(FILES)).multihash)
+    answer = await gateway.get(f"/ipfs/{root}/x", Host="localhost")
+    assert answer.headers["Location"] == f"http://{root.as_v1()}.ipfs.localhost/x"
+    upper = str(root.as_v1()).upper()
+    moved = await gateway.get("/x?q", Host=f"{upper}.ipfs.localhost")
+    assert (moved.status, moved.headers["Location"]) == (301, f"http://{root.as_v1()}.ipfs.localhost/x?q")
+
+
+async def test_a_reverse_proxy_says_which_host_and_protocol_its_client_used(gateway):
+    root = await gateway.add(FILES)
+    answer = await gateway.get(
+        f"/ipfs/{root}", Host="inside:1", X_Forwarded_Host="localhost, inside", X_Forwarded_Proto="https"
+    )
+    assert answer.headers["Location"] == f"https://{root}.ipfs.localhost/"
+    assert (await gateway.get(f"/ipfs/{root}/index.txt", Host="unknown.example")).body == b"hello\n"
+
+
+async def test_a_subdomain_serves_its_dag_and_namespaces_are_directories_of_it(gateway):
+    root = await gateway.add(FILES)
+    host = f"{root}.ipfs.localhost:1234"
+    answer = await gateway.get("/index.txt", Host=host)
+    assert (answer.status, answer.body) == (200, b"hello\n")
+    assert answer.headers["Ipfs-Uri"] == f"ipfs://{root}/index.txt"
+    assert (await gateway.get("/ipfs/file.txt", Host=host)).body == b"inner"
+    assert (await gateway.get(f"/ipfs/{root}/", Host=host)).status == 404
+    assert (await gateway.get("/100%25%20%C4%85+=.txt", Host=host)).body == b"x"
+    slash = await gateway.get("/site?a=1", Host=host)
+    assert (slash.status, slash.headers["Location"]) == (301, "/site/?a=1")
+    listing = await gateway.get("/", Host=host)
+    assert f'/ipfs/<a href="//localhost:1234/ipfs/{root}">' in listing.text
+
+
+async def test_a_location_never_names_another_host(gateway):
+    root = await gateway.add({"d/evil.example/a": b"x"})
+    answer = await gateway.get("//evil.example", Host=f"{root}.ipfs.localhost")
+    assert (answer.status, answer.headers["Location"]) == (301, "/evil.example/")
+
+
+async def test_what_fits_no_label_or_is_no_cid_is_told(gateway):
+    for path, host in ((f"/ipfs/{LONG}/", "localhost"), ("/", f"{LONG}.ipfs.localhost")):
+        answer = await gateway.get(path, Host=host)
+        assert answer.status == 400
+        assert "CID incompatible with DNS label length limit of 63" in answer.text
+    bad = await gateway.get("/ipfs/QmInvalidCID", Host="localhost")
+    assert bad.status == 400
+    assert 'invalid path "/ipfs/QmInvalidCID"' in bad.text
+    assert (await gateway.get("/", Host="nonsense.ipfs.localhost")).status == 400
+
+
+async def test_keys_move_to_their_canonical_label_and_are_served_there(gateway):
+    await publish(gateway, await gateway.add(FILES))
+    name = KEY.name
+    for asked in (name.peer_id, str(name), name.cid.in_base("b")):
+        moved = await gateway.get(f"/ipns/{asked}/x", Host="localhost")
+        assert (moved.status, moved.headers["Location"]) == (301, f"http://{name}.ipns.localhost/x")
+    pb = CID.v1(DAG_PB, name.multihash).in_base("k")
+    assert (
+        (await gateway.get("/", Host=f"{pb}.ipns.localhost"))
+        .headers["Location"]
+        .startswith(f"http://{name}.ipns.localhost/")
+    )
+    answer = await gateway.get("/index.txt", Host=f"{name}.ipns.localhost")
+    assert (answer.status, answer.body) == (200, b"hello\n")
+    assert answer.headers["Cache-Control"] == "public, max-age=600"
+
+
+async def test_domains_are_inlined_and_both_forms_are_served(gateway):
+    root = await gateway.add(FILES)
+    await publish(gateway, root)
+    moved = await gateway.get(f"/ipns/{NAME}/a/", Host="localhost")
+    assert (moved.status, moved.headers["Location"]) == (301, f"http://{INLINED}.ipns.localhost/a/")
+    for label in (INLINED, NAME):
+        answer = await gateway.get("/index.txt", Host=f"{label}.ipns.localhost")
+        assert (answer.status, answer.body) == (200, b"hello\n")
+        assert answer.headers["Ipfs-Uri"] == f"ipns://{NAME}/index.txt"
+    assert (await gateway.get("/ipns/nowhere.example.com", Host="localhost")).status == 500
+    assert (await gateway.get("/", Host="no-where.ipns.localhost")).status == 500
+
+
+async def test_a_domain_with_a_dnslink_is_a_site(gateway):
+    root = await gateway.add(FILES)
+    await publish(gateway, root)
+    answer = await gateway.get("/index.txt", Host=f"{NAME.upper()}:8080")
+    assert (answer.status, answer.body) == (200, b"hello\n")
+    assert answer.headers["X-Ipfs-Roots"] == f"{root},{Block.of(b'hello' + bytes([10])).cid}"
+    assert (await gateway.get("/", Host="direct.example.org")).body == b"hello\n"
+    listing = (await gateway.get("/", Host=NAME)).text
+    assert f'/ipns/<a href="//{NAME}/">{NAME}</a>' in listing
+    assert 'href="https://cid.ipfs.tech/#' in listing
+    assert '<a href="/site">site</a>' in listing
+    assert (await gateway.get(f"/ipfs/{root}/index.txt", Host=NAME)).status == 404
+
+
+async def test_a_name_may_lead_into_a_dag(gateway):
+    root = await gateway.add(FILES)
+    await publish(gateway, root, "/ipfs")
+    answer = await gateway.get("/file.txt", Host=NAME)
+    assert (answer.status, answer.body) == (200, b"inner")
+    assert "Index of /ipns/" in (await gateway.get("/", Host=NAME)).text
+    assert "..</a>" not in (await gateway.get("/", Host=NAME)).text
