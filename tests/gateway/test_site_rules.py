@@ -1,11 +1,16 @@
-"""`_redirects` of a site: only on its own origin, only for paths that lead nowhere (spec: web redirects file)."""
+"""`_redirects` of a site: only on its own origin, only for paths that lead nowhere."""
 
 import pytest
 from support.sites import NAME, STATIC, publish
 
 from blockstore.block import Block
 
-RULES = b"/old /new.html\n/found https://example.org/:splat 302\n/app/* /index.html 200\n/gone/* /410.html 410\n/:x/lost /nowhere 404\n"
+RULES = b"""
+/old /new.html
+/app/* /index.html 200
+/gone/* /410.html 410
+/:x/lost /nowhere 404
+"""
 FILES = {
     "d/_redirects": RULES,
     "d/index.html": b"<p>index</p>",
