@@ -41,6 +41,7 @@ def gateway_app(parts: Parts) -> web.Application:
     app[HOT] = HotBlocks(parts.store)
     app[_HOSTS] = Hosts(settings.subdomain_hosts, dnslink=settings.dnslink)
     app.router.add_route("*", "/ipfs/{path:.*}", content)
+    app.router.add_route("*", "/ipns/{path:.*}", content)
     app.router.add_route("*", "/{path:.*}", content)
     return app
 
