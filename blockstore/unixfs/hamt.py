@@ -55,7 +55,7 @@ class Shard:
     @property
     def digits(self) -> int:
         """Characters of the bucket in front of each link's name."""
-        return len(f"{self.fanout - 1:X}")
+        return (self.bits + 3) // 4
 
     def bucket(self, name: str) -> str:
         """The bucket of an entry, as written in front of its link's name."""
@@ -69,10 +69,15 @@ class Shard:
         An entry outside the bucket of its hash is refused: no lookup would find it, and a few blocks
         that link to one another over and over could claim more entries than anyone can count.
         """
-        prefix, name = (link.name or "")[: self.digits], (link.name or "")[self.digits :]
-        if len(prefix) < self.digits or (name and self.bucket(name) != prefix):
+        text, digits = link.name or "", self.digits
+        prefix, name = text[:digits], text[digits:]
+        if len(prefix) < digits or (name and self.bucket(name) != prefix):
             raise BadBlock(f'sharded directory has a link "{link.name}" that is not in its bucket')
         return name
+
+    def leads_down(self, link: PBLink) -> bool:
+        """Whether the link is to a shard: only its length is looked at."""
+        return len(link.name or "") == self.digits
 
     def find(self, name: str) -> PBLink | None:
         """The link to that entry, or to the shard that may hold it."""

@@ -89,7 +89,7 @@ async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[Directory
         if name:
             yield DirectoryEntry(name, link.cid, link.tsize)
             continue
-        following = (other.cid for other, at in reversed(stack) if not at.entry_name(other))
+        following = (other.cid for other, at in reversed(stack) if at.leads_down(other))
         child = _child(shard, await lookahead.take(link.cid, following))
         stack += [(link, child) for link in reversed(child.links)]
 
