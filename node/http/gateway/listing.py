@@ -16,6 +16,7 @@ from blockstore.service import BlockSource
 from blockstore.unixfs.reader import DirectoryEntry, UnixFSStat, list_directory
 from node.http.gateway import media
 from node.http.gateway.request import RequestPath, quote_name
+from node.version import VERSION
 
 _TEMPLATE = Path(__file__).parent.parent / "templates" / "listing.html"
 _WRITE_BYTES = 64 * 1024
@@ -84,7 +85,7 @@ def human_size(size: int) -> str:
 @cache
 def page_hash() -> str:
     """What the Etag of a generated page depends on besides the CID."""
-    return hashlib.sha256(_TEMPLATE.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(VERSION.encode() + _TEMPLATE.read_bytes()).hexdigest()[:16]
 
 
 async def page(path: RequestPath, info: UnixFSStat, blocks: BlockSource) -> AsyncGenerator[bytes]:

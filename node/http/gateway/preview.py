@@ -15,6 +15,7 @@ from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
 from blockstore.codecs import Value
 from node.http.gateway.request import quote_name
+from node.version import VERSION
 
 if TYPE_CHECKING:
     import jinja2
@@ -39,8 +40,7 @@ def template() -> jinja2.Template:
 @cache
 def template_hash() -> str:
     """What the Etag of the page depends on besides the CID."""
-    files = (_TEMPLATES / "dag.html", Path(__file__))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    return hashlib.sha256(VERSION.encode() + (_TEMPLATES / "dag.html").read_bytes()).hexdigest()[:16]
 
 
 def render(path: str, block: Block, own: str) -> str:
