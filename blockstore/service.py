@@ -33,10 +33,13 @@ class Exchange(Protocol):
 
 
 class OfflineExchange:
-    """The exchange of a node that asks nobody."""
+    """The exchange of a node that asks nobody, and why."""
+
+    def __init__(self, reason: str = "this node is offline and does not hold it") -> None:
+        self._reason = reason
 
     async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
-        raise BlockNotFound(cid, "this node is offline and does not hold it")
+        raise BlockNotFound(cid, self._reason)
 
     async def announce(self, cids: Sequence[CID]) -> None:
         """Nobody to tell."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from node.policy import WORDS, BadPolicy, Policy, read_hosts
+
 Setting = bool | int | float | str | tuple[str, ...]
 _Bound = tuple[Callable[[Setting], bool], str]
 
@@ -26,6 +28,14 @@ def _each(pattern: str) -> Callable[[Setting], bool]:
     return lambda values: isinstance(values, tuple) and all(map(fits, values))
 
 
+def _hosts(entries: Setting) -> bool:
+    try:
+        read_hosts(entries if isinstance(entries, tuple) else (), Policy())
+    except BadPolicy:
+        return False
+    return True
+
+
 _LARGEST = float(2**63 - 1)  # also leaves out infinity and what is no number
 _ADDRESS = r"/(ip4|ip6|dns|dns4|dns6)/[^/\s]+/tcp/\d{1,5}"
 _PEER = r"/p2p/\w+"
@@ -43,6 +53,7 @@ _BY_TYPE: dict[type, _Bound] = {
 # By key, or by a name that means the same in every section.
 _BOUNDS: dict[str, _Bound] = {
     "port": (_between(0, 65535), "a port: 1 to 65535, or 0 for any free one"),
+    "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
     "swarm.peers": (_each(_ADDRESS + _PEER), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
     "cluster.announce": (_each(f"{_ADDRESS}({_PEER})?"), "addresses such as /ip4/192.0.2.7/tcp/9096"),
     "cluster.replication_min": _COPIES,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 from node.bounds import Setting, broken_bounds
+from node.policy import Policy
 
 ENVIRONMENT_PREFIX = "PINFOLD_"
 # No settings: the data folder, and where the tests keep the peers they run against.
@@ -32,6 +33,14 @@ class GatewayConfig:
     subdomain_hosts: tuple[str, ...] = ("localhost",)  # hosts that give every root a subdomain of its own
     dnslink: bool = True  # serve a host that has a DNSLink as the site it leads to
     x_ipfs_path: bool = False  # send the header that Ipfs-Uri replaces (IPIP-548)
+    trustless: bool = False  # give only what a client can verify: blocks, CARs, IPNS records
+    fetch: bool = True  # ask others for content that is not here
+    only_pinned: bool = False  # give only what the cluster pins
+    hosts: tuple[str, ...] = ()  # `host word…`: what is different at one host and below it
+
+    def policy(self) -> Policy:
+        """What holds at every host that `hosts` does not name."""
+        return Policy(self.trustless, self.fetch, self.only_pinned, self.dnslink)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from blockstore.database import open_database
 from blockstore.lock import hold_lock
 from blockstore.pins import open_local_pins
-from blockstore.service import Blocks
+from blockstore.service import Blocks, OfflineExchange
 from blockstore.sqlite import SqliteBlockstore, open_sqlite_blockstore
 from cluster import attempts
 from cluster import store as pinset_store
@@ -40,7 +40,7 @@ from node.malloc import keep_freed_memory
 from node.names.names import open_names
 from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
-from node.retrieval.content import ContentBlocks, holders_in
+from node.retrieval.content import ContentBlocks, holders_in, nobody
 from node.version import CLUSTER_VERSION
 
 
@@ -119,12 +119,14 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         names = await enter(open_names(config.names, folder.names, networks.calls, offline=offline))
 
         holders = holders_in(cluster)
+        kept = Blocks(store, OfflineExchange("it is not here, and nothing is fetched for this host"))
         parts = Parts(
             config=config,
             peer=identity.peer_id,
             store=store,
             blocks=blocks,
             content=lambda root: GuardedBlocks(ContentBlocks(blocks, root, holders), denylist),
+            kept=lambda root: GuardedBlocks(ContentBlocks(kept, root, nobody), denylist),
             adding=Adding(store, blocks, pins, cluster, identity.peer_id),
             collecting=Collecting(store, local_pins, pinset),
             cluster=cluster,

@@ -48,7 +48,8 @@ class Inviter(Protocol):
 class Parts:
     """`blocks` is the store with every way to fetch what it lacks, `content` the same for one root's DAG.
 
-    `swarm` is None while the open network is off.
+    `kept` is like `content`, of what the store has: nothing is fetched. `swarm` is None while the open
+    network is off.
     """
 
     config: Config
@@ -56,6 +57,7 @@ class Parts:
     store: SqliteBlockstore
     blocks: Blocks
     content: Callable[[CID], BlockSource]
+    kept: Callable[[CID], BlockSource]
     adding: Adding
     collecting: Collecting
     cluster: Cluster

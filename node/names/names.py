@@ -18,7 +18,14 @@ from node.config import NamesConfig
 from node.names import dnslink
 from node.names.cache import Answer, Cache
 from node.names.dns import Lookups, NoLookups, Server, TextLookup
-from node.names.errors import BadRecord, DnsFailure, NamesError, NameTooDeep, RecordsUnavailable
+from node.names.errors import (
+    BadRecord,
+    DnsFailure,
+    NameNotFound,
+    NamesError,
+    NameTooDeep,
+    RecordsUnavailable,
+)
 from node.names.name import DomainName, IpnsName, Name, NamePath, Target, below
 from node.names.peers import Members
 from node.names.record import Record
@@ -76,8 +83,11 @@ class Names:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._cache: Cache[Name, Step] = Cache(self._look_up, tasks, now, _CACHED)
 
-    async def resolve(self, path: NamePath) -> ResolvedName:
-        """Follow names to content. Raises NameNotFound, BadRecord, DnsFailure, NameTooDeep."""
+    async def resolve(self, path: NamePath, *, fetch: bool = True) -> ResolvedName:
+        """Follow names to content; without `fetch`, IPNS by the records that are kept here.
+
+        Raises NameNotFound, BadRecord, DnsFailure, NameTooDeep.
+        """
         target: Target = path
         followed: list[Name] = []
         ttl: float | None = None
@@ -87,15 +97,15 @@ class Names:
             if len(followed) == MAX_DEPTH:
                 raise NameTooDeep(f"{path}: more than {MAX_DEPTH} names lead to each other")
             followed.append(target.name)
-            found, left = await self._step(target.name)
+            found, left = await self._step(target.name, fetch)
             if left is not None:
                 ttl = left if ttl is None else min(ttl, left)
             target = _joined(found, target.segments)
         return ResolvedName(target, ttl, tuple(followed))
 
-    async def record(self, name: IpnsName) -> KeptRecord:
-        """The newest record that could be had. Raises NameNotFound."""
-        found, left = await self._cache.get(name)
+    async def record(self, name: IpnsName, *, fetch: bool = True) -> KeptRecord:
+        """The newest record that could be had; without `fetch`, here. Raises NameNotFound."""
+        found, left = await self._answer(name, fetch)
         if isinstance(found, Record):
             return KeptRecord(found, left)
         assert isinstance(found, NamesError)  # a key's name leads to nothing else
@@ -115,14 +125,23 @@ class Names:
             return False
         return True
 
-    async def _step(self, name: Name) -> tuple[Target, float | None]:
+    async def _step(self, name: Name, fetch: bool = True) -> tuple[Target, float | None]:
         """Where one name leads, and the seconds that stays so."""
         if (fixed := self._static.get(name)) is not None:
             return fixed, None
-        found, left = await self._cache.get(name)
+        found, left = await self._answer(name, fetch)
         if isinstance(found, NamesError):
             raise found.with_traceback(None)
         return (found.target if isinstance(found, Record) else found), left
+
+    async def _answer(self, name: Name, fetch: bool) -> tuple[Step, float]:
+        """What the name leads to, and the seconds that stays so."""
+        if fetch or not isinstance(name, IpnsName):
+            return await self._cache.get(name)
+        record = await self._records.here(name)
+        if record is None:
+            return NameNotFound(f"{name}: no record here, and none is asked for elsewhere"), 0.0
+        return record, max(0.0, min(ttl_of(record), record.expires - self._now()))
 
     async def _look_up(self, name: Name) -> Answer[Step]:
         async with self._slots:

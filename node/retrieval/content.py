@@ -30,6 +30,11 @@ def holders_in(cluster: Cluster) -> Holders:
     return holders
 
 
+async def nobody(root: CID) -> Sequence[str]:
+    """The holders of a root that nobody is asked for."""
+    return ()
+
+
 class ContentBlocks:
     """A BlockSource for one root. Who holds it is looked up once, and only when a block is missing here.
 

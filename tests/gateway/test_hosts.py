@@ -10,9 +10,12 @@ from blockstore.cid import CID, DAG_PB, LIBP2P_KEY, RAW
 from node.http.errors import BadRequest
 from node.http.gateway import labels
 from node.http.gateway.hosts import ForeignHost, GatewayHost, Hosts, PathHost, Subdomain
+from node.http.gateway.mount import Mount
 from node.names.name import DomainName
+from node.policy import Policy
 
-HOSTS = Hosts(("localhost", "gw.example.org"), dnslink=True)
+POLICY = Policy()
+HOSTS = Hosts(("localhost", "gw.example.org"), POLICY, {})
 
 
 @pytest.mark.parametrize(
@@ -41,8 +44,36 @@ def test_a_host_stands_for_a_gateway_its_subdomain_a_name_or_plain_paths(
 
 
 def test_without_dnslink_no_name_is_ever_looked_up() -> None:
-    hosts = Hosts(("localhost",), dnslink=False)
-    assert hosts.classify("example.com") == hosts.classify("x.localhost") == PathHost()
+    policy = Policy(dnslink=False)
+    hosts = Hosts(("localhost",), policy, {})
+    for name in ("example.com", "x.localhost"):
+        assert hosts.classify(name) == PathHost(Mount(policy=policy))
+
+
+def test_a_policy_holds_for_its_host_and_below_it_the_longest_name_first() -> None:
+    policies = {
+        "gw.example.org": Policy(trustless=True),
+        "example.org": Policy(fetch=False),
+        "site.example.org": Policy(only_pinned=True),
+        "127.0.0.1": Policy(dnslink=False),
+    }
+    hosts = Hosts(("localhost", "gw.example.org"), POLICY, policies)
+    for authority, policy in {
+        "gw.example.org:8080": policies["gw.example.org"],
+        "bafy.ipfs.GW.example.org": policies["gw.example.org"],
+        "xgw.example.org": policies["example.org"],
+        "a.site.example.org.": policies["site.example.org"],
+        "127.0.0.1:8080": policies["127.0.0.1"],
+        "org": POLICY,
+        "localhost": POLICY,
+        "": POLICY,
+    }.items():
+        assert hosts.classify(authority).paths.policy == policy
+
+
+def test_a_host_longer_than_any_name_has_its_policy_and_is_not_remembered() -> None:
+    hosts = Hosts((), POLICY, {"example.org": Policy(fetch=False)})
+    assert not hosts.classify("a." * 500 + "example.org").paths.policy.fetch
 
 
 @given(st.text(max_size=300))

@@ -75,6 +75,11 @@ def load_environment(**variables: str) -> Config:
     ("key", "value"),
     [
         ("gateway.port", -1),
+        ("gateway.hosts", "example.org truthless"),
+        ("gateway.hosts", "example.org trustless deserialized"),
+        ("gateway.hosts", "example.org no-fetch, EXAMPLE.org trustless"),
+        ("gateway.hosts", "https://example.org trustless"),
+        ("gateway.hosts", ("",)),
         ("cluster.port", 65536),
         ("storage.quota", -1),
         ("cluster.batch_age", math.nan),

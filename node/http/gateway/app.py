@@ -8,23 +8,25 @@ from blockstore.errors import NoLink
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
 from node.http.gateway import headers as make
-from node.http.gateway import ipns, ipns_record, pages, paths, rewriting
-from node.http.gateway.hosts import PATH_HOST, Hosts
-from node.http.gateway.mount import PATHS, Mount
+from node.http.gateway import ipns, ipns_record, pages, paths, pinned, rewriting, trustless
+from node.http.gateway.hosts import Hosts, PathHost
+from node.http.gateway.mount import Mount
 from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
 from node.http.gateway.ranges import BadRange, Unsatisfiable
 from node.http.gateway.redirects import BadRedirects
 from node.http.gateway.representation import HOT, respond
-from node.http.gateway.request import RequestPath, parse_path
+from node.http.gateway.request import RequestPath, content_text, parse_path
 from node.http.gateway.subdomains import Moved, Target, mounted
 from node.http.gateway.target import authority, target_of
 from node.http.server import nobody
 from node.parts import Parts
+from node.policy import read_hosts
 from node.retrieval.hot import HotBlocks
 
 _HOSTS = web.AppKey("hosts", Hosts)
 _OWN: tuple[tuple[type[Exception], int], ...] = (
     (BadRange, 400),
+    (pinned.NotPinnedHere, 403),
     (paths.NotHere, 404),
     (NotAcceptable, 406),
     (Unsatisfiable, 416),
@@ -39,7 +41,8 @@ def gateway_app(parts: Parts) -> web.Application:
     app = web.Application()
     app[PARTS] = parts
     app[HOT] = HotBlocks(parts.store)
-    app[_HOSTS] = Hosts(settings.subdomain_hosts, dnslink=settings.dnslink)
+    policy = settings.policy()
+    app[_HOSTS] = Hosts(settings.subdomain_hosts, policy, read_hosts(settings.hosts, policy))
     app.router.add_route("*", "/ipfs/{path:.*}", content)
     app.router.add_route("*", "/ipns/{path:.*}", content)
     app.router.add_route("*", "/{path:.*}", content)
@@ -62,7 +65,7 @@ async def _content(request: web.Request) -> web.StreamResponse:
     target = target_of(request)
     host = request.app[_HOSTS].classify(authority(request))
     names = request.app[PARTS].names
-    mount = PATHS if host is PATH_HOST else await mounted(host, target, names)
+    mount = host.paths if isinstance(host, PathHost) else await mounted(host, target, names)
     if isinstance(mount, Moved):
         return _moved(request, mount)
     if not mount.isolated:
@@ -75,12 +78,16 @@ async def _content(request: web.Request) -> web.StreamResponse:
 
 async def _of_mount(request: web.Request, target: Target, mount: Mount) -> web.StreamResponse:
     asked = negotiate(request.query if request.query_string else {}, request.headers.get("Accept"))
+    if mount.policy.trustless:
+        trustless.check(content_text(target.path, mount), asked)
     if asked.format == "ipns-record" and (mount.prefix or target.path).startswith("/ipns/"):
         return await _record(request, target, mount, asked)
     path = await _path(request, target, mount)
     if isinstance(path, Moved):
         return _moved(request, path)
     request.app[PARTS].denylist.check_path(path.content)
+    if mount.policy.only_pinned:
+        await pinned.check(request.app[PARTS].cluster, path, asked)
     try:
         return await respond(request, path, asked)
     except NoLink:
@@ -95,7 +102,10 @@ async def _record(request: web.Request, target: Target, mount: Mount, asked: Ask
     if not mount.isolated and (elsewhere := ipns.canonical(path, target)):
         return _moved(request, elsewhere)
     request.app[PARTS].denylist.check_path(path)
-    return await ipns_record.record(request, path, asked)
+    if mount.policy.only_pinned:
+        leads_to = await ipns.followed(request.app[PARTS], path, target.path, mount)
+        await pinned.check(request.app[PARTS].cluster, leads_to, asked)
+    return await ipns_record.record(request, path, asked, fetch=mount.policy.fetch)
 
 
 async def _path(request: web.Request, target: Target, mount: Mount) -> RequestPath | Moved:

@@ -11,6 +11,13 @@ from blockstore.service import BlockSource
 from node.http.gateway import headers as make
 from node.http.gateway.negotiation import Asked
 from node.http.gateway.request import RequestPath
+from node.parts import Parts
+
+
+def blocks_of(parts: Parts, path: RequestPath) -> BlockSource:
+    """What the path's content is read from; at a host that fetches nothing, only what is here."""
+    source = parts.content if path.mount.policy.fetch else parts.kept
+    return source(path.content.root)
 
 
 @dataclass(frozen=True, slots=True)

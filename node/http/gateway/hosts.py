@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from node.http.gateway.mount import PATHS, Mount
+from node.policy import Policy
+
 _REMEMBERED = 4096  # hosts
+_LONGEST = 253 + len(":65535")  # characters of a host that is remembered; longer ones are no names of the DNS
 
 Namespace = Literal["ipfs", "ipns"]
 
@@ -17,6 +21,8 @@ Namespace = Literal["ipfs", "ipns"]
 class PathHost:
     """A host of plain paths: an IP address, or one label that is no gateway of ours."""
 
+    paths: Mount = PATHS  # here and below: how the host's plain paths are answered
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayHost:
@@ -24,6 +30,7 @@ class GatewayHost:
 
     authority: str
     name: str
+    paths: Mount = PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class Subdomain:
     label: str
     namespace: Namespace
     gateway: str  # with its port, as it came
+    paths: Mount = PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +48,66 @@ class ForeignHost:
     """A name that may have a DNSLink."""
 
     name: str
+    paths: Mount = PATHS
 
 
 Host = PathHost | GatewayHost | Subdomain | ForeignHost
 
-PATH_HOST = PathHost()
-
 
 class Hosts:
-    """Knows the gateway's own hosts; `classify` costs a dict look-up for a host seen lately."""
+    """Knows the gateway's own hosts, and what is special at which.
 
-    def __init__(self, subdomain_hosts: Iterable[str], *, dnslink: bool) -> None:
+    `policies` are by host name in lower case and hold for every host below it, the longest name first;
+    `policy` is that of all others.
+    """
+
+    def __init__(
+        self,
+        subdomain_hosts: Iterable[str],
+        policy: Policy,
+        policies: Mapping[str, Policy],
+    ) -> None:
         self._known = frozenset(host.lower().strip(".") for host in subdomain_hosts)
-        self._dnslink = dnslink
-        self.classify = lru_cache(_REMEMBERED)(self._classify)
+        self._policies = policies
+        self._policy = policy
+        self._remembered = lru_cache(_REMEMBERED)(self._classified)
 
-    def _classify(self, authority: str) -> Host:
-        """`authority`: a host with its port or without, as in a Host header."""
+    def classify(self, authority: str) -> Host:
+        """`authority`: a host with its port or without, as in a Host header. Seen lately: a dict look-up."""
+        return (self._remembered if len(authority) <= _LONGEST else self._classified)(authority)
+
+    def _classified(self, authority: str) -> Host:
         host, port = _split(authority)
         name = host.lower()
+        paths = Mount(policy=self._policy_of(name))
         if name in self._known:
-            return GatewayHost(authority, name)
+            return GatewayHost(authority, name, paths)
         for known in self._known:
             if name.endswith("." + known):
-                return self._below(host[: -len(known) - 1], known + port)
-        if not self._dnslink or "." not in name or _is_address(name):
-            return PATH_HOST
-        return ForeignHost(name)
+                return _below(host[: -len(known) - 1], known + port, paths)
+        return _foreign(name, paths)
 
-    def _below(self, labels: str, gateway: str) -> Host:
-        label, _, namespace = labels.rpartition(".")
-        if label and namespace.lower() == "ipfs":
-            return Subdomain(label, "ipfs", gateway)
-        if label and namespace.lower() == "ipns":
-            return Subdomain(label, "ipns", gateway)
-        return ForeignHost(f"{labels}.{gateway.partition(':')[0]}".lower()) if self._dnslink else PATH_HOST
+    def _policy_of(self, name: str) -> Policy:
+        while name and self._policies:
+            if policy := self._policies.get(name):
+                return policy
+            name = name.partition(".")[2]
+        return self._policy
+
+
+def _below(labels: str, gateway: str, paths: Mount) -> Host:
+    label, _, namespace = labels.rpartition(".")
+    if label and namespace.lower() == "ipfs":
+        return Subdomain(label, "ipfs", gateway, paths)
+    if label and namespace.lower() == "ipns":
+        return Subdomain(label, "ipns", gateway, paths)
+    return _foreign(f"{labels}.{gateway.partition(':')[0]}".lower(), paths)
+
+
+def _foreign(name: str, paths: Mount) -> Host:
+    if not paths.policy.dnslink or "." not in name or _is_address(name):
+        return PathHost(paths)
+    return ForeignHost(name, paths)
 
 
 def _split(authority: str) -> tuple[str, str]:

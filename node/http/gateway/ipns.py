@@ -29,7 +29,7 @@ def canonical(path: NamePath, target: Target) -> Moved | None:
 async def followed(parts: Parts, path: NamePath, escaped: str, mount: Mount) -> RequestPath:
     """Where the name leads now. Raises NamesError, TimeoutError."""
     async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
-        found = await parts.names.resolve(path)
+        found = await parts.names.resolve(path, fetch=mount.policy.fetch)
     text = content_text(escaped, mount)
     return RequestPath(
         escaped,

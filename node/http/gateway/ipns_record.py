@@ -17,11 +17,14 @@ from node.names.name import IpnsName, NamePath
 from node.names.record import Record
 
 
-async def record(request: web.Request, path: NamePath, asked: Asked) -> web.Response:
-    """The newest record of a key. Raises BadRequest for a DNSLink or a path below the name, NamesError."""
+async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: bool) -> web.Response:
+    """The newest record of a key; without `fetch`, of those kept here.
+
+    Raises BadRequest for a DNSLink or a path below the name, NamesError.
+    """
     if not isinstance(path.name, IpnsName) or path.segments:
         raise BadRequest(f"{path}: there are IPNS records of keys, and of nothing below them")
-    found = (await request.app[PARTS].names.record(path.name)).record
+    found = (await request.app[PARTS].names.record(path.name, fetch=fetch)).record
     headers = make.cors(request)
     headers["Content-Type"] = TYPES["ipns-record"]
     headers["Etag"] = f'"{hashlib.sha256(found.raw).hexdigest()[:32]}"'

@@ -1,13 +1,17 @@
-"""What stands before the path of a URL: nothing on a path gateway, a content root on an origin of its own."""
+"""What a host makes of a URL's path: where its content hangs, and what is given of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from node.policy import Policy
+
+_EVERYTHING = Policy()
+
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """Where the content of a host hangs.
+    """Where the content of a host hangs, nowhere on a path gateway, and the policy for it.
 
     `prefix` is `/ipfs/<cid>` or `/ipns/<name>`, empty on a path gateway. `gateway` is the host (with its
     port) of the gateway that a subdomain belongs to; empty for a host that is a DNSLink's own.
@@ -15,6 +19,7 @@ class Mount:
 
     prefix: str = ""
     gateway: str = ""
+    policy: Policy = _EVERYTHING
 
     @property
     def isolated(self) -> bool:

@@ -12,7 +12,7 @@ from node.http.app import PARTS
 from node.http.errors import BadRequest
 from node.http.gateway import archive, block, dag, tar, unixfs
 from node.http.gateway import headers as make
-from node.http.gateway.content import Content
+from node.http.gateway.content import Content, blocks_of
 from node.http.gateway.negotiation import Asked, NotAcceptable
 from node.http.gateway.request import RequestPath
 from node.retrieval.hot import HotBlocks
@@ -36,7 +36,7 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
 
 async def _resolved(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
     parts = request.app[PARTS]
-    blocks = parts.content(path.content.root)
+    blocks = blocks_of(parts, path)
     patience = parts.config.gateway.first_byte_timeout
     async with asyncio.timeout(patience):
         found = await resolve(blocks, path.content)

@@ -16,7 +16,7 @@ from blockstore.unixfs.reader import read_file, stat
 from node.http.app import PARTS
 from node.http.gateway import headers as make
 from node.http.gateway import media, redirects, reply, representation
-from node.http.gateway.content import Content
+from node.http.gateway.content import Content, blocks_of
 from node.http.gateway.negotiation import Asked
 from node.http.gateway.redirects import Answer, BadRedirects, Rule
 from node.http.gateway.request import RequestPath
@@ -30,7 +30,7 @@ async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.
     """
     parts = request.app[PARTS]
     site = path.content.segments[: len(path.content.segments) - len(path.segments)]
-    blocks = parts.content(path.content.root)
+    blocks = blocks_of(parts, path)
     async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
         rules = await _rules(blocks, ContentPath(path.content.root, (*site, redirects.NAME)))
     answer = redirects.match(rules, path.segments)
@@ -71,7 +71,7 @@ def _rewritten(path: RequestPath, site: tuple[str, ...], answer: Answer) -> Requ
 async def _page(request: web.Request, path: RequestPath, status: int, asked: Asked) -> web.StreamResponse:
     """A file as the page of an error."""
     parts = request.app[PARTS]
-    blocks = parts.content(path.content.root)
+    blocks = blocks_of(parts, path)
     async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
         found = await resolve(blocks, path.content)
         info = await stat(blocks, found.cid)

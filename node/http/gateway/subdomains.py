@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from blockstore.cid import CID
 from blockstore.errors import BadCid, BadPath
 from node.http.gateway import labels
 from node.http.gateway.hosts import ForeignHost, GatewayHost, Host, PathHost, Subdomain
-from node.http.gateway.mount import PATHS, Mount
+from node.http.gateway.mount import Mount
 from node.names.errors import BadName
 from node.names.name import DomainName, IpnsName, Name, parse_name
 from node.names.names import Names
@@ -43,11 +43,11 @@ class Moved:
 async def mounted(host: Host, target: Target, names: Names) -> Mount | Moved:
     """Where a request's content hangs. Raises BadRequest, BadPath, BadName."""
     if isinstance(host, PathHost):
-        return PATHS
+        return host.paths
     if isinstance(host, GatewayHost):
         return await _of_gateway(host, target, names)
     if isinstance(host, ForeignHost):
-        return await _of_dnslink(host.name, names)
+        return await _of_dnslink(host.name, host.paths, names)
     if host.namespace == "ipfs":
         return _of_cid(host, target)
     return await _of_name(host, target, names)
@@ -57,16 +57,16 @@ async def _of_gateway(host: GatewayHost, target: Target, names: Names) -> Mount 
     """Content paths move to a subdomain; what does not parse is left to be told so."""
     _, namespace, root, *_rest = *target.path.split("/", 3), "", ""
     if namespace not in ("ipfs", "ipns"):
-        return await _of_dnslink(host.name, names)
+        return await _of_dnslink(host.name, host.paths, names) if host.paths.policy.dnslink else host.paths
     label = _cid_label(root) if namespace == "ipfs" else await _name_label(root, names)
     if not label:
-        return PATHS
+        return host.paths
     path = target.path.partition(f"/{namespace}/{root}")[2]
     return Moved(target.at(f"{label}.{namespace}.{host.authority}", path))
 
 
-async def _of_dnslink(host: str, names: Names) -> Mount:
-    return Mount(f"/ipns/{host}") if await names.has_dnslink(host) else PATHS
+async def _of_dnslink(host: str, paths: Mount, names: Names) -> Mount:
+    return replace(paths, prefix=f"/ipns/{host}") if await names.has_dnslink(host) else paths
 
 
 def _of_cid(host: Subdomain, target: Target) -> Mount | Moved:
@@ -76,17 +76,17 @@ def _of_cid(host: Subdomain, target: Target) -> Mount | Moved:
         raise BadPath(f'invalid path "/ipfs/{host.label}": {error}') from None
     if (label := labels.of_cid(cid)) != host.label:
         return Moved(target.at(f"{label}.ipfs.{host.gateway}", target.path))
-    return Mount(f"/ipfs/{label}", host.gateway)
+    return Mount(f"/ipfs/{label}", host.gateway, host.paths.policy)
 
 
 async def _of_name(host: Subdomain, target: Target, names: Names) -> Mount | Moved:
     try:
         key = IpnsName.parse(host.label)
     except BadName:
-        return Mount(f"/ipns/{await _dotted(host.label, names)}", host.gateway)
+        return Mount(f"/ipns/{await _dotted(host.label, names)}", host.gateway, host.paths.policy)
     if (label := labels.of_name(key)) != host.label:
         return Moved(target.at(f"{label}.ipns.{host.gateway}", target.path))
-    return Mount(f"/ipns/{label}", host.gateway)
+    return Mount(f"/ipns/{label}", host.gateway, host.paths.policy)
 
 
 async def _dotted(label: str, names: Names) -> DomainName:

@@ -435,6 +435,24 @@ async def test_other_routing_joins_through_its_seam(tmp_path):
     assert routing.asked == 1
 
 
+async def test_what_fetches_nothing_follows_the_records_that_are_here(tmp_path):
+    key, asked = Key(1), []
+
+    class Routing:
+        async def find(self, name):
+            asked.append(name)
+            return []
+
+    async with names(tmp_path, routing=[Routing()]) as one:
+        with pytest.raises(NameNotFound, match="none is asked for elsewhere"):
+            await one.resolve(NamePath(key.name), fetch=False)
+        await one.put(key.name, key.record(A, START + 90, ttl=60.0))
+        found = await one.resolve(NamePath(key.name), fetch=False)
+        assert (str(found.path), found.ttl) == (A, 60.0)
+        assert (await one.record(key.name, fetch=False)).ttl == 60.0
+        assert asked == []
+
+
 class Broken:
     """A store whose file fails in one way."""
 
