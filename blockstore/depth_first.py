@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from itertools import islice
 
 from blockstore import codecs
@@ -13,6 +13,9 @@ from blockstore.service import BlockSource
 
 MAX_PENDING = 1_000_000  # links known and not followed yet
 MAX_SEEN = 1_000_000  # some 100 MB; a DAG with more blocks than this may give some of them twice
+
+Skip = Callable[[CID], bool]
+"""Whether a walk leaves out a link, and so what only it leads to."""
 
 
 class Lookahead:
@@ -46,14 +49,24 @@ class Lookahead:
         return block
 
 
+def nothing(cid: CID) -> bool:
+    """A Skip that leaves out no link."""
+    return False
+
+
 async def depth_first(
-    source: BlockSource, root: CID, *, duplicates: bool = False, max_depth: int | None = None
+    source: BlockSource,
+    root: CID,
+    *,
+    duplicates: bool = False,
+    max_depth: int | None = None,
+    skip: Skip = nothing,
 ) -> AsyncGenerator[Block]:
     """Each block before its children, children in link order; a block met again only with `duplicates`.
 
-    Identity CIDs are followed and not given: they carry their block. Raises BlockNotFound, BadBlock,
-    UnknownCodec; DagTooLarge when a million links wait to be followed, or for links `max_depth` levels below
-    the root.
+    Identity CIDs are followed and not given: they carry their block. Links that `skip` names are neither.
+    Raises BlockNotFound, BadBlock, UnknownCodec; DagTooLarge when a million links wait to be followed, or for
+    links `max_depth` levels below the root.
     """
     lookahead = Lookahead(source)
     seen: set[CID] = set()
@@ -67,7 +80,7 @@ async def depth_first(
             yield block
         if not duplicates and len(seen) < MAX_SEEN:
             seen.add(cid)
-        links = codecs.links(block)
+        links = [link for link in codecs.links(block) if not skip(link)]
         if links and depth == max_depth:
             raise DagTooLarge(f"the DAG below {root} is deeper than {max_depth} levels")
         stack += ((link, depth + 1) for link in reversed(links))

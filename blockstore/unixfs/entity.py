@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
-from blockstore.depth_first import MAX_PENDING, MAX_SEEN, Lookahead
+from blockstore.depth_first import MAX_PENDING, MAX_SEEN, Lookahead, Skip, nothing
 from blockstore.errors import BadBlock, DagTooLarge, NotUnixFS
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType
@@ -45,12 +45,17 @@ class _Step(NamedTuple):
 
 
 async def entity(
-    source: BlockSource, cid: CID, span: ByteSpan | None = None, *, duplicates: bool = False
+    source: BlockSource,
+    cid: CID,
+    span: ByteSpan | None = None,
+    *,
+    duplicates: bool = False,
+    skip: Skip = nothing,
 ) -> AsyncGenerator[Block]:
     """Depth first: of a file the blocks that the span needs, of a HAMT all shards, else the block itself.
 
-    A span says nothing of what is no file. Blocks of identity CIDs are not given. Raises BlockNotFound,
-    BadBlock, DagTooLarge.
+    A span says nothing of what is no file. Blocks of identity CIDs are not given, nor what `skip` says.
+    Raises BlockNotFound, BadBlock, DagTooLarge.
     """
     root = await source.get(cid)
     walk = _Walk(_start(root, span), duplicates=duplicates)
@@ -59,7 +64,7 @@ async def entity(
         block = await lookahead.take(step.cid, walk.following())
         if walk.gives(step.cid):
             yield block
-        walk.push(_children(block, step))
+        walk.push([child for child in _children(block, step) if not skip(child.cid)])
 
 
 class _Walk:

@@ -6,7 +6,7 @@ section 6.5). As in Go's net/http, an announced trailer without a value is not s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -18,7 +18,7 @@ STREAM_ERROR = "X-Stream-Error"
 class TrailerResponse(web.StreamResponse):
     """Announces X-Stream-Error; `trailers` holds its values, in order, when the body ends."""
 
-    def __init__(self, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status=status, headers={**(headers or {}), "Trailer": STREAM_ERROR})
         self.trailers: Sequence[str] = ()
         self._trailer_writer: StreamWriter | None = None
@@ -40,6 +40,16 @@ class TrailerResponse(web.StreamResponse):
             writer.chunked = False  # what follows is the end of the chunked body, not one more chunk
             await writer.write(_last_chunk(self.trailers))
         await super().write_eof(data)
+
+    async def break_off(self, reason: str) -> None:
+        """The last chunk and the trailer, without the line that ends both; the caller closes the connection.
+
+        An answer that ended well would be kept by shared caches, as long as its Cache-Control says.
+        """
+        writer, self._trailer_writer = self._trailer_writer, None
+        if writer is not None and writer.chunked:
+            writer.chunked = False
+            await writer.write(_last_chunk((reason,)).removesuffix(b"\r\n"))
 
 
 def _last_chunk(values: Sequence[str]) -> bytes:

@@ -1,8 +1,7 @@
 """CARs (spec: trustless gateway): which blocks, in which order, and what the answer says of itself."""
 
-import asyncio
-
 import pytest
+from aiohttp import ClientPayloadError
 from support.dags import chain, leaves
 from support.dags import node as plain_node
 from support.gateway import car_of, directory, file_of
@@ -185,24 +184,53 @@ async def test_a_missing_root_or_name_is_told_before_anything_is_sent(gateway, t
         assert (await gateway.get(f"/ipfs/{root.cid}/none?format=car", method)).status == 404
 
 
-async def cut_off(gateway, path):
-    """What came of an answer that breaks off."""
-    address = gateway.node.faces.gateway.url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(address[0], int(address[2].strip("/")))
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-    came = await reader.read()
-    writer.close()
-    return came
+async def cut_off(gateway, request):
+    """Head and body of an answer that breaks off."""
+    answer = await gateway.raw(f"{request}\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.decode(), body
 
 
-async def test_a_car_that_breaks_off_says_so(gateway):
+@pytest.fixture
+async def broken(gateway):
+    """A file without its last block, which is behind the first 64 KiB of a CAR."""
     parts = leaves(8, size=40_000)
     root = file_of(parts)
     await gateway.put(root, *parts[:-1])
-    came = await cut_off(gateway, f"/ipfs/{root.cid}?format=car")
-    assert came.startswith(b"HTTP/1.1 200")
-    assert parts[3].data in came
-    assert came.rstrip().endswith(BROKEN_OFF)  # and no chunk of length zero, which would end it well
+    return root, parts
+
+
+async def test_a_car_that_breaks_off_says_so(gateway, broken):
+    root, parts = broken
+    head, body = await cut_off(gateway, f"GET /ipfs/{root.cid}?format=car HTTP/1.1")
+    assert head.startswith("HTTP/1.1 200")
+    assert "\r\nTrailer: X-Stream-Error" in head
+    assert parts[3].data in body
+    content, _, trailer = body.rpartition(b"\r\n0\r\n")
+    assert content.endswith(BROKEN_OFF)
+    assert trailer.decode().startswith(f"X-Stream-Error: block {parts[-1].cid} not found")
+    assert trailer.endswith(b"\r\n")
+    assert not trailer.endswith(b"\r\n\r\n")  # without its end no client and no cache takes it for whole
+
+
+async def test_clients_notice_that_a_car_broke_off(gateway, broken):
+    with pytest.raises(ClientPayloadError):
+        await gateway.get(f"/ipfs/{broken[0].cid}?format=car")
+    again = await gateway.head(f"/ipfs/{broken[0].cid}?format=car")
+    assert (again.status, again.headers["Trailer"]) == (200, "X-Stream-Error")
+
+
+async def test_a_client_of_http_1_0_gets_the_text_alone(gateway, broken):
+    head, body = await cut_off(gateway, f"GET /ipfs/{broken[0].cid}?format=car HTTP/1.0")
+    assert head.startswith("HTTP/1.0 200")
+    assert body.endswith(BROKEN_OFF)
+
+
+async def test_a_whole_car_ends_as_it_should_and_the_connection_goes_on(gateway, tree):
+    request = f"GET /ipfs/{tree[0].cid}?format=car HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    _, bodies = await cut_off(gateway, f"{request}GET / HTTP/1.1\r\nConnection: close")
+    assert b"\r\n0\r\n\r\nHTTP/1.1 200 OK" in bodies
+    assert b"X-Stream-Error: " not in bodies
 
 
 async def test_a_dag_is_followed_a_thousand_levels_down_and_no_further(gateway):
@@ -212,3 +240,7 @@ async def test_a_dag_is_followed_a_thousand_levels_down_and_no_further(gateway):
     deeper = plain_node([blocks[0].cid])
     await gateway.put(deeper)
     assert (await gateway.get(f"/ipfs/{deeper.cid}?format=car")).status == 500
+    big = leaves(3, size=40_000)
+    await gateway.put(root := plain_node([*(leaf.cid for leaf in big), deeper.cid]), *big)
+    _, body = await cut_off(gateway, f"GET /ipfs/{root.cid}?format=car HTTP/1.1")
+    assert BROKEN_OFF + b"\r\n0\r\nX-Stream-Error: the DAG below" in body

@@ -80,3 +80,13 @@ async def test_a_tree_with_a_gap_is_no_archive(gateway):
     file = file_of(parts)
     await gateway.put(file, parts[0], parts[2])
     assert (await gateway.get(f"/ipfs/{file.cid}?format=tar")).status == 404
+
+
+async def test_an_archive_that_breaks_off_says_why(gateway):
+    parts = leaves(20, size=100_000)
+    file = file_of(parts)
+    await gateway.put(file, *parts[:-1])
+    answer = await gateway.raw(f"GET /ipfs/{file.cid}?format=tar HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    trailer = answer.rpartition(b"\r\n0\r\n")[2].decode()
+    assert trailer.startswith(f"X-Stream-Error: block {parts[-1].cid} not found")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -54,6 +55,16 @@ class Gateway:
 
     async def head(self, path: str, **headers: str) -> Answer:
         return await self.get(path, "HEAD", **headers)
+
+    async def raw(self, request: bytes) -> bytes:
+        """What comes back on a connection of its own until the gateway ends it."""
+        listener = self.node.faces.gateway
+        reader, writer = await asyncio.open_connection(listener.host, listener.port)
+        writer.write(request)
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
 
     async def put(self, *blocks: Block) -> None:
         await self.node.parts.store.put_many(blocks)

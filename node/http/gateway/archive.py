@@ -13,14 +13,16 @@ from aiohttp import web
 
 from blockstore.block import Block
 from blockstore.car import car_stream
-from blockstore.depth_first import depth_first
+from blockstore.depth_first import Skip, depth_first
 from blockstore.path import Resolved
 from blockstore.unixfs.entity import ByteSpan, entity
+from node.http.app import PARTS
 from node.http.errors import BadRequest
 from node.http.gateway import headers as make
 from node.http.gateway import reply
 from node.http.gateway.content import Content
 from node.http.gateway.negotiation import TYPES
+from node.http.trailers import TrailerResponse
 
 MAX_DEPTH = 1024  # levels of a DAG that are followed
 BROKEN_OFF = b"[Gateway Error: CAR stream truncated, response is incomplete]"
@@ -70,26 +72,26 @@ def _span(text: str) -> ByteSpan:
 
 
 async def car(request: web.Request, content: Content, found: Resolved) -> web.StreamResponse:
-    """The blocks of the path, then those below its end that were asked for.
+    """The blocks of the path, then those below its end that were asked for, without what a denylist blocks.
 
     Raises BadRequest for parameters that are not understood, BlockNotFound for a block that cannot be had;
-    behind the first 64 KiB that ends the answer with a text that no CAR has.
+    behind the first 64 KiB that ends the answer with a text that no CAR has, and a trailer that says why.
     """
     wanted = Selection.of(request.query, content.asked.parameters)
     kind = f"{TYPES['car']}; version=1; order=dfs; dups={wanted.dups}"
     headers = content.headers(request, kind, _etag(content, wanted))
-    if response := reply.not_modified(request, headers):
+    if response := reply.conditional(request, headers):
         return response
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Accept-Ranges"] = "none"
     stem = "_".join((str(found.roots[0]), *content.path.content.segments[-1:]))
     name = request.query.get("filename") or f"{stem}.car"
     headers["Content-Disposition"] = make.disposition("attachment", name)
-    stream = web.StreamResponse(headers=headers)
+    stream = TrailerResponse(headers=headers)
     if request.method == "HEAD":
         await stream.prepare(request)
         return stream
-    pieces = car_stream([found.roots[0]], _blocks(content, found, wanted))
+    pieces = car_stream([found.roots[0]], _blocks(content, found, wanted, request.app[PARTS].denylist.blocks))
     return await reply.send(request, stream, pieces, content.stall, BROKEN_OFF)
 
 
@@ -100,7 +102,9 @@ def _etag(content: Content, wanted: Selection) -> str:
     return f'W/"{content.path.content.root}.car.{digest}"'
 
 
-async def _blocks(content: Content, found: Resolved, wanted: Selection) -> AsyncGenerator[Block]:
+async def _blocks(
+    content: Content, found: Resolved, wanted: Selection, blocked: Skip
+) -> AsyncGenerator[Block]:
     given = set()
     for cid in found.walked:
         if not cid.is_identity and (wanted.duplicates or cid not in given):
@@ -108,17 +112,18 @@ async def _blocks(content: Content, found: Resolved, wanted: Selection) -> Async
         given.add(cid)
     if wanted.duplicates:
         given = set()
-    async with aclosing(_below(content, found, wanted)) as blocks:
+    async with aclosing(_below(content, found, wanted, blocked)) as blocks:
         async for block in blocks:
             if block.cid not in given:
                 yield block
 
 
-def _below(content: Content, found: Resolved, wanted: Selection) -> AsyncGenerator[Block]:
+def _below(content: Content, found: Resolved, wanted: Selection, blocked: Skip) -> AsyncGenerator[Block]:
+    source, cid, twice = content.blocks, found.cid, wanted.duplicates
     if wanted.scope == "all":
-        return depth_first(content.blocks, found.cid, duplicates=wanted.duplicates, max_depth=MAX_DEPTH)
+        return depth_first(source, cid, duplicates=twice, max_depth=MAX_DEPTH, skip=blocked)
     if wanted.scope == "entity":
-        return entity(content.blocks, found.cid, wanted.span, duplicates=wanted.duplicates)
+        return entity(source, cid, wanted.span, duplicates=twice, skip=blocked)
     return _one(content, found)
 
 

@@ -13,7 +13,7 @@ from node.http.gateway.negotiation import TYPES
 async def raw(request: web.Request, content: Content) -> web.Response:
     """The block's bytes, to be verified by the client."""
     headers = content.headers(request, TYPES["raw"], f'"{content.cid}.raw"')
-    if response := reply.not_modified(request, headers):
+    if response := reply.conditional(request, headers):
         return response
     headers["X-Content-Type-Options"] = "nosniff"
     name = request.query.get("filename") or f"{content.cid}.bin"

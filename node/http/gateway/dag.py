@@ -38,7 +38,7 @@ async def respond(request: web.Request, content: Content) -> web.Response:
 async def _bytes(request: web.Request, content: Content, kind: Format | None) -> web.Response:
     suffix = kind or "bin"
     headers = content.headers(request, TYPES[kind] if kind else _UNKNOWN, f'"{content.cid}.{suffix}"')
-    if response := reply.not_modified(request, headers):
+    if response := reply.conditional(request, headers):
         return response
     headers["X-Content-Type-Options"] = "nosniff"
     inline = suffix.endswith("json") and request.query.get("download") != "true"
@@ -50,7 +50,7 @@ async def _bytes(request: web.Request, content: Content, kind: Format | None) ->
 async def _page(request: web.Request, content: Content) -> web.Response:
     etag = f'"DagIndex-{preview.template_hash()}_CID-{content.cid}"'
     headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
-    if response := reply.not_modified(request, headers):
+    if response := reply.conditional(request, headers):
         return response
     block = await content.blocks.get(content.cid)
     own = f"{request.rel_url.raw_path}?format={_FORMATS[content.cid.codec][0]}"

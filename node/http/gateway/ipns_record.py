@@ -28,22 +28,25 @@ async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: b
     headers = make.cors(request)
     headers["Content-Type"] = TYPES["ipns-record"]
     headers["Etag"] = f'"{hashlib.sha256(found.raw).hexdigest()[:32]}"'
-    headers.update(_freshness(found, time.time()))
+    if cache := _cache_control(found, time.time()):
+        headers["Cache-Control"] = cache
     headers["Ipfs-Uri"] = f"ipns://{path.name}"
     if request.app[PARTS].config.gateway.x_ipfs_path:
         headers["X-Ipfs-Path"] = f"/ipns/{path.name}"
     if location := asked.location(request.rel_url.raw_path, request.query):
         headers["Content-Location"] = location
-    if response := reply.not_modified(request, headers):
+    if response := reply.conditional(request, headers):
         return response
+    if found.ttl is None:  # caches may guess from this; no condition is compared with it
+        headers["Last-Modified"] = formatdate(usegmt=True)
     headers["X-Content-Type-Options"] = "nosniff"
     name = request.query.get("filename") or f"{path.name}.ipns-record"
     headers["Content-Disposition"] = make.disposition("attachment", name)
     return web.Response(body=found.raw, headers=headers)
 
 
-def _freshness(found: Record, now: float) -> dict[str, str]:
-    """The record's own TTL, and never longer than it is valid; without a TTL, when it was given."""
-    if found.ttl is None:
-        return {"Last-Modified": formatdate(now, usegmt=True)}
-    return {"Cache-Control": f"public, max-age={int(max(0.0, min(found.ttl, found.expires - now)))}"}
+def _cache_control(found: Record, now: float) -> str:
+    """The record's own TTL, and never longer than it is valid; empty without a TTL."""
+    if found.expires <= now:
+        return "no-store"
+    return "" if found.ttl is None else f"public, max-age={int(min(found.ttl, found.expires - now))}"

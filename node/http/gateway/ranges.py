@@ -1,4 +1,8 @@
-"""Byte ranges (RFC 9110 section 14): the first range of the header counts, as in many servers."""
+"""Byte ranges (RFC 9110 section 14): of several, the first that the content has is given.
+
+A server may send fewer ranges than were asked for (section 15.3.7.2). Answers of many parts are left out on
+purpose: browsers ask for one range at a time, and a header of a thousand overlapping ones must cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 _SPEC = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
+_MAX = 16  # ranges that are looked at
 
 
 class BadRange(Exception):
@@ -13,7 +18,7 @@ class BadRange(Exception):
 
 
 class Unsatisfiable(Exception):
-    """A range outside the content, which has `size` bytes."""
+    """Ranges outside the content, which has `size` bytes."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"range is outside the {size} bytes of the content")
@@ -28,24 +33,31 @@ class ByteRange:
     last: int | None
 
     def within(self, size: int) -> tuple[int, int]:
-        """Start and stop (exclusive) in content of that size. Raises Unsatisfiable."""
+        """Start and stop (exclusive) in content of that size; not ascending where nothing of it is meant."""
         if self.first is None:
-            start, stop = max(0, size - (self.last or 0)), size
-        else:
-            start, stop = self.first, size if self.last is None else min(self.last + 1, size)
-        if start >= stop:
-            raise Unsatisfiable(size)
-        return start, stop
+            return max(0, size - (self.last or 0)), size
+        return self.first, size if self.last is None else min(self.last + 1, size)
 
 
-def parse(header: str | None) -> ByteRange | None:
-    """The first range, None without a header of the unit `bytes`. Raises BadRange."""
-    if header is None or not header.startswith("bytes="):
+def part(header: str, size: int) -> tuple[int, int] | None:
+    """Start and stop (exclusive) of what a Range header asks for, None where its unit is not `bytes`.
+
+    Raises BadRange, Unsatisfiable.
+    """
+    if not header.startswith("bytes="):
         return None
-    match = _SPEC.fullmatch(header[6:].split(",")[0].strip())
+    for asked in map(_parsed, header[6:].split(",", _MAX)[:_MAX]):
+        start, stop = asked.within(size)
+        if start < stop:
+            return start, stop
+    raise Unsatisfiable(size)
+
+
+def _parsed(text: str) -> ByteRange:
+    match = _SPEC.fullmatch(text.strip())
     if match is None or match[0] == "-":
-        raise BadRange(f"invalid range: {header[:64]}")
-    first, last = (int(text) if text else None for text in match.groups())
+        raise BadRange(f"invalid range: {text.strip()[:64]}")
+    first, last = (int(digits) if digits else None for digits in match.groups())
     if first is not None and last is not None and first > last:
-        raise BadRange(f"invalid range: {header[:64]}")
+        raise BadRange(f"invalid range: {match[0]}")
     return ByteRange(first, last)

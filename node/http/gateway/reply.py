@@ -7,45 +7,61 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from blockstore.errors import BlockstoreError
-from node.http.gateway import etag, ranges
+from node.http.errors import text_of
+from node.http.gateway import conditions, pages, ranges
+from node.http.gateway import headers as make
+from node.http.trailers import TrailerResponse
 
 Reader = Callable[[int, int], AsyncGenerator[bytes]]
 """(start, stop) -> the bytes between, in pieces."""
 
 
-def not_modified(request: web.Request, headers: CIMultiDict[str]) -> web.Response | None:
-    """304 with Etag and Cache-Control when the client has this content; else None."""
-    condition = request.headers.get("If-None-Match")
-    if condition is None or not etag.matches(condition, headers["Etag"]):
+def conditional(request: web.Request, headers: make.Headers) -> web.Response | None:
+    """The answer when the client has this content (304), or wants only other content (412); else None.
+
+    `headers` are those of the whole answer, Etag among them.
+    """
+    if conditions.failed(request.headers, headers):
+        response = pages.refusal(request, 412, "the content is not, or no longer, the one asked for")
+        response.headers["Etag"] = headers["Etag"]
+        return response
+    if not conditions.known(request.headers, headers):
         return None
     headers.popall("Content-Type", None)
     return web.Response(status=304, headers=headers)
 
 
-def whole(request: web.Request, data: bytes, headers: CIMultiDict[str]) -> web.Response:
+def part(request: web.Request, headers: make.Headers, size: int) -> tuple[int, int] | None:
+    """Start and stop (exclusive) of the range asked for, None for all. Raises BadRange, Unsatisfiable."""
+    asked = request.headers.get("Range")
+    if asked is None or not conditions.parts_fit(request.headers, headers):
+        return None
+    return ranges.part(asked, size)
+
+
+def whole(request: web.Request, data: bytes, headers: make.Headers) -> web.Response:
     """Content that is in memory. Raises BadRange, Unsatisfiable."""
     headers["Accept-Ranges"] = "bytes"
-    wanted = ranges.parse(request.headers.get("Range"))
+    wanted = part(request, headers, len(data))
     if wanted is None:
         return web.Response(body=data, headers=headers)
-    start, stop = wanted.within(len(data))
+    start, stop = wanted
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
     return web.Response(status=206, body=data[start:stop], headers=headers)
 
 
 async def streamed(
-    request: web.Request, size: int, headers: CIMultiDict[str], read: Reader, stall: float
+    request: web.Request, size: int, headers: make.Headers, read: Reader, stall: float
 ) -> web.StreamResponse:
     """Content that is read while it is sent; `stall` is the seconds that one piece may take to come.
 
     Content-Type is decided by the caller. Raises BadRange, Unsatisfiable, and what the first piece raises.
     """
     headers["Accept-Ranges"] = "bytes"
-    wanted = ranges.parse(request.headers.get("Range"))
-    start, stop = wanted.within(size) if wanted else (0, size)
+    wanted = part(request, headers, size)
+    start, stop = wanted or (0, size)
     if wanted:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)
@@ -75,15 +91,17 @@ async def send(
             await response.write(first)
             async for piece in timed:
                 await response.write(piece)
-        except (BlockstoreError, TimeoutError):
-            await _break(request, response, broken_off)
+        except (BlockstoreError, TimeoutError) as error:
+            await _break(request, response, broken_off, error)
     return response
 
 
-async def _break(request: web.Request, response: web.StreamResponse, last: bytes) -> None:
-    """End without the end that the protocol asks for."""
+async def _break(request: web.Request, response: web.StreamResponse, last: bytes, error: Exception) -> None:
+    """End without the end that the protocol asks for; where a trailer was announced, it says why."""
     if last:
         await response.write(last)
+    if isinstance(response, TrailerResponse):
+        await response.break_off(text_of(error))
     if request.transport is not None:
         request.transport.close()  # what is written is still sent
 

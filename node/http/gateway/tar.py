@@ -11,16 +11,17 @@ from node.http.gateway import headers as make
 from node.http.gateway import reply
 from node.http.gateway.content import Content
 from node.http.gateway.negotiation import TYPES, NotAcceptable
+from node.http.trailers import TrailerResponse
 
 
 async def archive(request: web.Request, content: Content) -> web.StreamResponse:
     """The tree, its top entry called by the CID.
 
     An entry that would leave the tree is refused with a status where it is met in the first 64 KiB; behind
-    them it breaks the connection. Raises NotAcceptable, BadPath, BlockNotFound.
+    them it breaks the connection, and a trailer says why. Raises NotAcceptable, BadPath, BlockNotFound.
     """
     headers = content.headers(request, TYPES["tar"], f'W/"{content.cid}.x-tar"')
-    if response := reply.not_modified(request, headers):
+    if response := reply.conditional(request, headers):
         return response
     try:
         await stat(content.blocks, content.cid)
@@ -30,7 +31,7 @@ async def archive(request: web.Request, content: Content) -> web.StreamResponse:
     headers["Accept-Ranges"] = "none"
     name = request.query.get("filename") or f"{content.cid}.tar"
     headers["Content-Disposition"] = make.disposition("attachment", name)
-    stream = web.StreamResponse(headers=headers)
+    stream = TrailerResponse(headers=headers)
     if request.method == "HEAD":
         await stream.prepare(request)
         return stream

@@ -10,8 +10,8 @@ from aiohttp import web
 from blockstore.cid import CID
 from blockstore.errors import NoLink
 from blockstore.unixfs.reader import UnixFSStat, lookup, read_file, stat
+from node.http.gateway import conditions, listing, media, reply
 from node.http.gateway import headers as make
-from node.http.gateway import listing, media, ranges, reply
 from node.http.gateway.content import Content
 from node.http.gateway.request import RequestPath
 
@@ -33,7 +33,7 @@ def small_file(request: web.Request, path: RequestPath, data: bytes) -> web.Resp
     kind = _named_type(request, path.name) or media.sniff(data)
     root = str(path.content.root) if path.namespace == "ipns" else path.root
     headers = make.content_headers(request, path, root, kind, f'"{root}"', make.cache_control(path))
-    if response := reply.not_modified(request, headers):
+    if response := reply.conditional(request, headers):
         return response
     _set_disposition(request, headers)
     return reply.whole(request, data, headers)
@@ -42,10 +42,11 @@ def small_file(request: web.Request, path: RequestPath, data: bytes) -> web.Resp
 async def _file(
     request: web.Request, content: Content, info: UnixFSStat, name: str, etag: str
 ) -> web.StreamResponse:
-    kind = _named_type(request, name) or await _sniffed(request, content, info.cid)
-    headers = content.headers(request, kind, f'"{etag}"')
-    if response := reply.not_modified(request, headers):
+    headers = _dated(content.headers(request, media.UNKNOWN, f'"{etag}"'), info)
+    if response := reply.conditional(request, headers):
         return response
+    wanted = reply.part(request, headers, info.size)
+    headers["Content-Type"] = _named_type(request, name) or await _sniffed(content, info.cid, wanted)
     _set_disposition(request, headers)
 
     def read(start: int, stop: int) -> AsyncGenerator[bytes]:
@@ -56,10 +57,17 @@ async def _file(
 
 def _symlink(request: web.Request, content: Content, info: UnixFSStat) -> web.Response:
     """Not followed: the body is where it points to."""
-    headers = content.headers(request, "inode/symlink", f'"{info.cid}"')
-    if response := reply.not_modified(request, headers):
+    headers = _dated(content.headers(request, "inode/symlink", f'"{info.cid}"'), info)
+    if response := reply.conditional(request, headers):
         return response
     return reply.whole(request, info.target or b"", headers)
+
+
+def _dated(headers: make.Headers, info: UnixFSStat) -> make.Headers:
+    """With Last-Modified where the node has a time; one that was not recorded is not made up."""
+    if modified := conditions.last_modified(info.mtime):
+        headers["Last-Modified"] = modified
+    return headers
 
 
 async def _directory(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
@@ -78,8 +86,8 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
 
 async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
     etag = f'"DirIndex-{listing.page_hash()}_CID-{content.cid}"'
-    headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
-    if response := reply.not_modified(request, headers):
+    headers = _dated(content.headers(request, "text/html; charset=utf-8", etag, generated=True), info)
+    if response := reply.conditional(request, headers):
         return response
     headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     page = web.StreamResponse(headers=headers)
@@ -93,10 +101,9 @@ def _named_type(request: web.Request, name: str) -> str | None:
     return media.by_name(request.query.get("filename") or name) if name or request.query_string else None
 
 
-async def _sniffed(request: web.Request, content: Content, cid: CID) -> str:
+async def _sniffed(content: Content, cid: CID, wanted: tuple[int, int] | None) -> str:
     """By the first bytes, unless the client wants a later range: then they are not fetched for it."""
-    wanted = ranges.parse(request.headers.get("Range"))
-    if wanted and wanted.first != 0:
+    if wanted and wanted[0]:
         return media.UNKNOWN
     head = b""
     async with aclosing(read_file(content.blocks, cid, 0, media.SNIFF_BYTES)) as pieces:
