@@ -9,6 +9,7 @@ import pytest
 from blockstore.block import Block
 from blockstore.cid import CBOR, DAG_CBOR, DAG_JSON, JSON
 from node.http.gateway import preview
+from node.http.gateway.links import Links
 
 END = Block.of(b'{"end":true}', DAG_JSON)
 JSON_NODE = Block.of(
@@ -181,7 +182,7 @@ async def test_a_page_of_a_node_nested_without_end_is_short(gateway, depth):
 
 
 def test_a_page_of_many_fields_is_cut_and_says_so():
-    shown = preview.fields(["x" * 100] * 100_000)
+    shown = preview.fields(["x" * 100] * 100_000, Links("/", "", "/ipfs/"))
     assert len(shown) < 2 * preview.MAX_SHOWN
     assert shown.endswith("cut here: this is a large node")
 

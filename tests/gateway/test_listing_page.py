@@ -26,7 +26,9 @@ async def directory(names: list[str], options: ImportOptions) -> tuple[Recording
 
 async def page(source: RecordingSource, root: CID, path: RequestPath) -> str:
     info = await stat(source, root)
-    return b"".join([piece async for piece in listing.page(path, info, source)]).decode()
+    return b"".join(
+        [piece async for piece in listing.listed(path, info, source, MemoryBlockstore())]
+    ).decode()
 
 
 def below(root: CID, escaped: str = "/", prefix: str = "", gateway: str = "") -> RequestPath:
@@ -65,7 +67,7 @@ async def test_types_come_from_names_and_sizes_from_the_directory_and_no_entry_i
     source, root = await directory(["a.png", "b"], ImportOptions())
     source.asked.clear()
     text = await page(source, root, below(root))
-    assert "<td>image/png</td>" in text
+    assert "<td>image/png<td>" in text
     assert "2 entries" in text
     assert set(source.asked) == {root}
 
@@ -76,9 +78,9 @@ async def test_the_page_begins_before_the_directory_is_read_to_its_end(options: 
     source, root = await directory(names, options)
     info = await stat(source, root)
     source.asked.clear()
-    pieces = listing.page(below(root), info, source)
+    pieces = listing.listed(below(root), info, source, MemoryBlockstore())
     first = (await anext(pieces)).decode()
-    assert 50 < first.count("<tr>") < 200
+    assert 50 < first.count("<tr") < 200
     assert len(source.asked) < 100  # a HAMT of these has some 250 shards
     rest = b"".join([piece async for piece in pieces]).decode()
-    assert (first + rest).count("<tr>") == len(names) + 1
+    assert (first + rest).count("<tr") == len(names) + 1

@@ -32,6 +32,7 @@ _OWN: tuple[tuple[type[Exception], int], ...] = (
     (Unsatisfiable, 416),
     (BadRedirects, 500),
 )
+_ANY = r"{path:[\s\S]*}"  # names may hold line feeds, which "." does not match
 _EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, _ in _OWN), *EXPECTED)
 
 
@@ -43,9 +44,9 @@ def gateway_app(parts: Parts) -> web.Application:
     app[HOT] = HotBlocks(parts.store)
     policy = settings.policy()
     app[_HOSTS] = Hosts(settings.subdomain_hosts, policy, read_hosts(settings.hosts, policy))
-    app.router.add_route("*", "/ipfs/{path:.*}", content)
-    app.router.add_route("*", "/ipns/{path:.*}", content)
-    app.router.add_route("*", "/{path:.*}", content)
+    app.router.add_route("*", f"/ipfs/{_ANY}", content)
+    app.router.add_route("*", f"/ipns/{_ANY}", content)
+    app.router.add_route("*", f"/{_ANY}", content)
     return app
 
 

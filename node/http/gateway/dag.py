@@ -48,12 +48,12 @@ async def _bytes(request: web.Request, content: Content, kind: Format | None) ->
 
 
 async def _page(request: web.Request, content: Content) -> web.Response:
-    etag = f'"DagIndex-{preview.template_hash()}_CID-{content.cid}"'
+    template = preview.template()
+    etag = f'"DagIndex-{template.digest}_CID-{content.cid}"'
     headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
     if response := reply.conditional(request, headers):
         return response
     block = await content.blocks.get(content.cid)
-    own = f"{request.rel_url.raw_path}?format={_FORMATS[content.cid.codec][0]}"
-    return web.Response(
-        body=preview.render(content.path.text, block, own).encode(errors="replace"), headers=headers
-    )
+    shown = preview.render(content.path, block, request.rel_url.raw_path)
+    headers["Content-Security-Policy"] = template.policy
+    return web.Response(body=shown.encode(errors="replace"), headers=headers)

@@ -2,141 +2,114 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from functools import cache
-from html import escape
-from pathlib import Path
-from string import Template
-from urllib.parse import quote
 
+from blockstore.cid import CID
 from blockstore.service import BlockSource
-from blockstore.unixfs.reader import DirectoryEntry, UnixFSStat, list_directory
-from node.http.gateway import media
+from blockstore.store import Blockstore
+from blockstore.unixfs.reader import DirectoryEntry, Kind, UnixFSStat, list_directory
+from node.http.gateway.kinds import kinds_here, sort_of
+from node.http.gateway.links import Links
+from node.http.gateway.page import Page, page
 from node.http.gateway.request import RequestPath, quote_name
-from node.version import VERSION
+from node.http.gateway.visible import visible
 
-_TEMPLATE = Path(__file__).parent.parent / "templates" / "listing.html"
+BROKEN_OFF = (
+    b"<tr><td colspan=4 role=alert>The listing breaks off here: a block of the directory could not be had."
+)
+
 _WRITE_BYTES = 64 * 1024
 _FIRST_ROWS = 100  # sent at once: a screen or two
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-_INSPECTOR = "https://cid.ipfs.tech/#"  # where the site of a DNSLink links to, which has no other content
+_LOOKED_AT = 256  # entries of a directory whose kinds are looked up
+_UNITS = tuple((999.5 * 1000**i, 1000**i, unit) for i, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB")))
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch  # a name that is the same in text, in HTML and in a URL
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Where the page's links lead.
+def row(entry: DirectoryEntry, links: Links, kinds: Mapping[CID, Kind]) -> str:
+    """One entry as HTML: made by hand, for there may be a million of them.
 
-    `base` is the directory's own escaped path with a slash at its end, `top` that of the root above it as
-    breadcrumbs have it, without. `hashes` is what stands before the CID of an entry.
+    The cells' end tags are left out, which HTML allows.
     """
-
-    base: str
-    top: str
-    hashes: str
-
-    @classmethod
-    def of(cls, path: RequestPath) -> Links:
-        """On an origin of its own, entries are below its root; other content is at the gateway above it."""
-        root = f"/{path.namespace}/{path.root}"
-        own = "".join(f"{quote_name(segment)}/" for segment in path.segments)
-        if not path.mount.isolated:
-            return cls(f"{root}/{own}", root, "/ipfs/")
-        if path.mount.gateway:
-            above = f"//{quote(path.mount.gateway, safe=':[]')}"
-            return cls(f"/{own}", f"{above}{root}", f"{above}/ipfs/")
-        return cls(f"/{own}", f"//{path.root}", "")
-
-    def crumbs(self, path: RequestPath) -> str:
-        """Every directory above and this one, as HTML."""
-        href = f"{self.top}{'' if self.hashes else '/'}"
-        parts = [f'/{path.namespace}/<a href="{escape(href)}">{escape(path.root)}</a>']
-        href = self.top
-        for segment in path.segments:
-            href = f"{href}/{quote_name(segment)}"
-            parts.append(f'<a href="{escape(href)}">{escape(segment)}</a>')
-        return "/".join(parts)
-
-    def row(self, entry: DirectoryEntry) -> str:
-        """One entry as HTML: made by hand, for there may be a million of them."""
-        cid, name = str(entry.cid), quote_name(entry.name)
-        if self.hashes:  # boxo escapes the name twice, and its tests ask for that
-            link = f'href="{self.hashes}{cid}?filename={name.replace("%", "%25")}"'
-        else:
-            link = f'href="{_INSPECTOR}{cid}" target="_blank" rel="noreferrer noopener"'
-        size = human_size(entry.tsize) if entry.tsize is not None else ""
-        return (
-            f'<tr><td><a href="{self.base}{name}">{escape(entry.name)}</a></td><td>{_kind(entry)}</td>'
-            f'<td><a class="ipfs-hash" translate="no" {link}>{cid[:4]}…{cid[-4:]}</a></td>'
-            f"<td>{size}</td></tr>\n"
-        )
+    shown = href = twice = entry.name
+    if not _PLAIN(shown):
+        shown, href = visible(shown), quote_name(shown)
+        twice = href.replace("%", "%25")  # boxo escapes the name twice here, and its tests ask for that
+    cid = str(entry.cid)
+    mark, kind = sort_of(entry, kinds)
+    return (
+        f'<tr{mark}><td><a href="{links.base}{href}">{shown}</a><td>{kind}'
+        f'<td><a class="ipfs-hash" translate="no" {links.to(cid, f"?filename={twice}")}>'
+        f"{cid[:4]}…{cid[-4:]}</a>{_size_cell(entry.tsize)}\n"
+    )
 
 
 def human_size(size: int) -> str:
     """Bytes in decimal units, three digits."""
-    amount, unit = float(size), 0
-    while amount >= 999.5 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{amount:.0f} {_UNITS[unit]}" if unit == 0 or amount >= 99.5 else f"{amount:.3g} {_UNITS[unit]}"
+    for end, unit, name in _UNITS:
+        if size < end:
+            return f"{size / unit:.3g} {name}"
+    return f"{size / 10**18:.3g} EB"
 
 
-@cache
-def page_hash() -> str:
-    """What the Etag of a generated page depends on besides the CID."""
-    return hashlib.sha256(VERSION.encode() + _TEMPLATE.read_bytes()).hexdigest()[:16]
+def template() -> Page:
+    """The page around the rows."""
+    return page("listing.html")
 
 
-async def page(path: RequestPath, info: UnixFSStat, blocks: BlockSource) -> AsyncGenerator[bytes]:
-    """The page in pieces of some 64 KiB, the first one early. Entries' own blocks are never read.
+async def listed(
+    path: RequestPath, info: UnixFSStat, blocks: BlockSource, here: Blockstore
+) -> AsyncGenerator[bytes]:
+    """The page in pieces of some 64 KiB, the first one early. Entries' own blocks are never fetched.
 
-    Raises what reading the directory raises.
+    Of a small directory, those that are `here` tell what the entries are. Raises what reading the directory
+    raises.
     """
-    head, tail = _around(path, info, Links.of(path))
-    gathered, length = [head], len(head)
-    async with aclosing(_rows(path, info, blocks)) as rows:
-        async for count, row in rows:
-            gathered.append(row)
-            length += len(row)
+    links = Links.of(path)
+    head, tail = _around(path, info, links)
+    kinds = await _kinds(info, blocks, here)
+    gathered, length, count = [head], len(head), 0
+    async with aclosing(list_directory(blocks, info.cid)) as entries:
+        async for entry in entries:
+            line = row(entry, links, kinds)
+            gathered.append(line)
+            length += len(line)
+            count += 1
             if length >= _WRITE_BYTES or count == _FIRST_ROWS:
                 yield _encoded(gathered)
                 gathered, length = [], 0
-    yield _encoded([*gathered, tail])
+    yield _encoded([*gathered, tail.replace("<!-- count -->", _counted(count), 1)])
 
 
-async def _rows(path: RequestPath, info: UnixFSStat, blocks: BlockSource) -> AsyncGenerator[tuple[int, str]]:
-    links = Links.of(path)
-    count = 0
-    if path.segments:
-        yield count, f'<tr><td><a href="{links.base}..">..</a></td><td></td><td></td><td></td></tr>\n'
+async def _kinds(info: UnixFSStat, blocks: BlockSource, here: Blockstore) -> dict[CID, Kind]:
+    if info.sharded or info.links > _LOOKED_AT:
+        return {}
     async with aclosing(list_directory(blocks, info.cid)) as entries:
-        async for entry in entries:
-            count += 1
-            yield count, links.row(entry)
+        return await kinds_here(here, [entry.cid async for entry in entries])
 
 
 def _around(path: RequestPath, info: UnixFSStat, links: Links) -> tuple[str, str]:
-    filled = _template().substitute(
-        path=escape(path.text),
-        crumbs=links.crumbs(path),
-        cid=info.cid,
-        size=human_size(info.cumulative),
-        entries="" if info.sharded else f" &middot; {info.links} {'entry' if info.links == 1 else 'entries'}",
+    up = (
+        f'<tr class=up><td><a href="{links.base}..">..</a><td>parent folder<td><td>\n'
+        if path.segments
+        else ""
     )
+    texts = {"path": path.text, "cid": str(info.cid), "base": links.base, "size": human_size(info.cumulative)}
+    order = "sharded, so in the order of hashes" if info.sharded else _counted(info.links)
+    filled = template().fill(texts, {"crumbs": links.crumbs(path), "entries": f" &middot; {order}", "up": up})
     head, _, tail = filled.partition("<!-- rows -->\n")
     return head, tail
 
 
-@cache
-def _template() -> Template:
-    return Template(_TEMPLATE.read_text("utf-8"))
+def _counted(entries: int) -> str:
+    return f"{entries:,} {'entry' if entries == 1 else 'entries'}"
 
 
-def _kind(entry: DirectoryEntry) -> str:
-    """By the name: to know more, the entry's block would have to be read."""
-    kind = media.by_name(entry.name)
-    return kind.partition(";")[0] if kind else ""
+def _size_cell(size: int | None) -> str:
+    if size is None or size < 1000:
+        return "<td>" if size is None else f"<td>{size} B"
+    return f'<td title="{size:,} bytes">{human_size(size)}'
 
 
 def _encoded(pieces: list[str]) -> bytes:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-from html import escape
 from http import HTTPStatus
-from pathlib import Path
-from string import Template
 
 from aiohttp import web
 
 from node.http.gateway import headers as make
-
-_TEMPLATE = Path(__file__).parent.parent / "templates" / "error.html"
+from node.http.gateway.page import page
 
 
 def refusal(request: web.Request, status: int, text: str) -> web.Response:
@@ -24,14 +19,10 @@ def refusal(request: web.Request, status: int, text: str) -> web.Response:
         headers["Content-Type"] = "text/plain; charset=utf-8"
         return web.Response(status=status, body=f"{text}\n".encode(errors="replace"), headers=headers)
     headers["Content-Type"] = "text/html; charset=utf-8"
-    headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
-    page = _template().substitute(status=status, phrase=_phrase(status), text=escape(text))
-    return web.Response(status=status, body=page.encode(errors="replace"), headers=headers)
-
-
-@cache
-def _template() -> Template:
-    return Template(_TEMPLATE.read_text("utf-8"))
+    template = page("error.html")
+    headers["Content-Security-Policy"] = template.policy
+    filled = template.fill({"status": str(status), "phrase": _phrase(status), "text": text}, {})
+    return web.Response(status=status, body=filled.encode(), headers=headers)
 
 
 def _phrase(status: int) -> str:

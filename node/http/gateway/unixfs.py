@@ -10,6 +10,7 @@ from aiohttp import web
 from blockstore.cid import CID
 from blockstore.errors import NoLink
 from blockstore.unixfs.reader import UnixFSStat, lookup, read_file, stat
+from node.http.app import PARTS
 from node.http.gateway import conditions, listing, media, reply
 from node.http.gateway import headers as make
 from node.http.gateway.content import Content
@@ -85,16 +86,18 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
 
 
 async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
-    etag = f'"DirIndex-{listing.page_hash()}_CID-{content.cid}"'
+    template = listing.template()
+    etag = f'"DirIndex-{template.digest}_CID-{content.cid}"'
     headers = _dated(content.headers(request, "text/html; charset=utf-8", etag, generated=True), info)
     if response := reply.conditional(request, headers):
         return response
-    headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    headers["Content-Security-Policy"] = template.policy
     page = web.StreamResponse(headers=headers)
     if request.method == "HEAD":
         await page.prepare(request)
         return page
-    return await reply.send(request, page, listing.page(content.path, info, content.blocks), content.stall)
+    pieces = listing.listed(content.path, info, content.blocks, request.app[PARTS].store)
+    return await reply.send(request, page, pieces, content.stall, listing.BROKEN_OFF)
 
 
 def _named_type(request: web.Request, name: str) -> str | None:

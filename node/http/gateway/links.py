@@ -1,0 +1,53 @@
+"""Where the links of a generated page lead, on a path gateway and on origins of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from blockstore.cid import CID
+from node.http.gateway.request import RequestPath, quote_name
+from node.http.gateway.visible import visible
+
+_INSPECTOR = "https://cid.ipfs.tech/#"  # where the site of a DNSLink links to, which has no other content
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where the page's links lead.
+
+    `base` is the directory's own escaped path with a slash at its end, `top` that of the root above it as
+    breadcrumbs have it, without. `hashes` is what stands before the CID of an entry.
+    """
+
+    base: str
+    top: str
+    hashes: str
+
+    @classmethod
+    def of(cls, path: RequestPath) -> Links:
+        """On an origin of its own, entries are below its root; other content is at the gateway above it."""
+        root = f"/{path.namespace}/{path.root}"
+        own = "".join(f"{quote_name(segment)}/" for segment in path.segments)
+        if not path.mount.isolated:
+            return cls(f"{root}/{own}", root, "/ipfs/")
+        if path.mount.gateway:
+            above = f"//{quote(path.mount.gateway, safe=':[]')}"
+            return cls(f"/{own}", f"{above}{root}", f"{above}/ipfs/")
+        return cls(f"/{own}", f"//{path.root}", "")
+
+    def crumbs(self, path: RequestPath) -> str:
+        """Every directory above and this one, as HTML."""
+        href = f"{self.top}{'' if self.hashes else '/'}"
+        parts = [f'/{path.namespace}/<a href="{visible(href)}">{visible(path.root)}</a>']
+        href = self.top
+        for segment in path.segments:
+            href = f"{href}/{quote_name(segment)}"
+            parts.append(f'<a href="{visible(href)}">{visible(segment)}</a>')
+        return "/".join(parts)
+
+    def to(self, cid: CID | str, query: str = "") -> str:
+        """The attributes of a link to other content; `query` begins with "?"."""
+        if self.hashes:
+            return f'href="{self.hashes}{cid}{query}"'
+        return f'href="{_INSPECTOR}{cid}" target="_blank" rel="noreferrer noopener"'
