@@ -27,6 +27,7 @@ from bitswap.wants import Patience, Wants
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
+from blockstore.inquiry import Inquiry
 
 _log = logging.getLogger(__name__)
 _TICK = 0.5  # seconds between looks at who is late
@@ -113,6 +114,10 @@ class BitswapExchange:
         """See `Exchange.announce`: whoever waits for these blocks gets them."""
         await self._server.announce(cids)
 
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        """See `Exchange.inquiries`."""
+        return (self._wants.inquiry(cid),)
+
     def session(self, root: CID) -> BitswapSession:
         return BitswapSession(self, Session(root))
 
@@ -162,7 +167,7 @@ class BitswapExchange:
         if self._flush is not None:
             self._flush.cancel()
         for cid in self._wants.wantlist():
-            self._fail(cid, "this node is shutting down")
+            self._fail(cid, BlockNotFound(cid, "this node is shutting down"))
 
     # Fetching.
 
@@ -192,17 +197,17 @@ class BitswapExchange:
             if not waiter.done():
                 waiter.set_result(arrival.data)
 
-    def _fail(self, cid: CID, reason: str) -> None:
+    def _fail(self, cid: CID, error: BlockNotFound) -> None:
         for waiter in self._waiters.pop(cid.multihash, ()):
             if not waiter.done():
-                waiter.set_exception(BlockNotFound(cid, reason))
+                waiter.set_exception(error)
 
     async def _watch(self) -> None:
         """While something is wanted, look who is late."""
         while await self._wanting.wait():
             await asyncio.sleep(_TICK)
             for given_up in self._wants.on_tick(self._loop.time()):
-                self._fail(given_up.cid, given_up.reason)
+                self._fail(given_up.cid, BlockNotFound.after(given_up.cid, given_up.inquiry))
             self._tell_soon()
             if not self._wants:
                 self._wanting.clear()
@@ -273,6 +278,9 @@ class BitswapSession:
 
     async def announce(self, cids: Sequence[CID]) -> None:
         await self._exchange.announce(cids)
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        return self._exchange.inquiries(cid)
 
     def session(self, root: CID) -> BitswapSession:
         return self._exchange.session(root)

@@ -9,6 +9,7 @@ from enum import Enum
 from bitswap.message import WantType
 from bitswap.session import Session
 from blockstore.cid import CID
+from blockstore.inquiry import Inquiry, Outcome
 
 _MAX_SESSIONS = 8  # that learn from one want
 
@@ -35,7 +36,7 @@ class GivenUp:
     """A want that nobody could satisfy."""
 
     cid: CID
-    reason: str
+    inquiry: Inquiry
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -87,23 +88,14 @@ class Want:
         self.havers.pop(peer, None)
         self.refused.pop(peer, None)
 
-    def reason(self) -> str:
-        """What was tried, in words."""
-        if not self.refused:
-            return "no peer connected"
-        counts = [(kind, sum(refusal is kind for refusal in self.refused.values())) for kind in Refusal]
-        told = [(kind, count) for kind, count in counts if count]
-        peers = f"{len(self.refused)} peer{'s' * (len(self.refused) > 1)} asked"
-        if [kind for kind, _ in told] == [Refusal.DONT_HAVE]:
-            return f"{peers}, none has it"
-        if len(told) == 1:
-            return f"{peers}, none {_NONE[told[0][0]]}"
-        return f"{peers}: " + ", ".join(f"{count} {_SOME[kind]}" for kind, count in told)
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What each peer that was asked has said."""
+        said = (_OUTCOMES[refusal] for refusal in self.refused.values())
+        return (*said, *(Outcome.WAITING for _ in self.asked))
 
 
-_NONE = {Refusal.SILENT: "answered", Refusal.UNREACHABLE: "could be reached"}
-_SOME = {
-    Refusal.DONT_HAVE: "without it",
-    Refusal.SILENT: "silent",
-    Refusal.UNREACHABLE: "out of reach",
+_OUTCOMES = {
+    Refusal.DONT_HAVE: Outcome.LACKING,
+    Refusal.SILENT: Outcome.SILENT,
+    Refusal.UNREACHABLE: Outcome.UNREACHABLE,
 }

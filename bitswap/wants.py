@@ -22,6 +22,7 @@ from bitswap.remote import MAX_ASKS, Remote
 from bitswap.session import Session
 from bitswap.want import Ask, GivenUp, Refusal, Want
 from blockstore.cid import CID
+from blockstore.inquiry import Inquiry
 
 _MAX_HINTS = 16  # peers a want is asked of by hint
 _MAX_TURNS = 32  # sessions looked at when room appears
@@ -74,6 +75,12 @@ class Wants:
     def explain(self, cid: CID) -> str:
         """Where one want stands, for people and tests."""
         return repr(self._wants.get(cid.multihash))
+
+    def inquiry(self, cid: CID) -> Inquiry:
+        """Where one want stands, in counts; without one, who could be asked."""
+        connected = sum(remote.connected for remote in self._remotes.values())
+        want = self._wants.get(cid.multihash)
+        return Inquiry(connected=connected) if want is None else self._inquiry(want, connected)
 
     def expects(self, peer: str) -> bool:
         """Whether a block from that peer can be anything but unsolicited."""
@@ -180,13 +187,23 @@ class Wants:
             for want in self._wants.values()
             if want.quiet_since is not None and now - want.quiet_since >= self._patience.newcomer
         ]
+        over = [GivenUp(want.cid, self.inquiry(want.cid)) for want in hopeless]
         for want in hopeless:
             self._finish(want)
         self._use_room(now)
         self._forget_strangers()
-        return [GivenUp(want.cid, want.reason()) for want in hopeless]
+        return over
 
     # One want.
+
+    def _inquiry(self, want: Want, connected: int) -> Inquiry:
+        remotes = map(self._remotes.get, want.hints)
+        return Inquiry(
+            connected=connected,
+            holders=len(want.hints),
+            holders_connected=sum(remote is not None and remote.connected for remote in remotes),
+            outcomes=want.outcomes(),
+        )
 
     def _advance(self, want: Want, now: float) -> bool:
         """Ask whoever is next. False when the want must wait in line."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from blockstore.inquiry import Inquiry, told
+
 
 class BlockstoreError(Exception):
     """Every error of this package."""
@@ -56,12 +58,23 @@ class UnknownCodec(BlockstoreError):
 
 
 class BlockNotFound(BlockstoreError):
-    """The block is not here, and where we asked nobody had it; `reason` says what was tried."""
+    """The block is not here, and where we asked nobody had it; `reason` says what was tried.
 
-    def __init__(self, cid: object, reason: str = "not in the local store") -> None:
+    `inquiries` are what the reason is told from, where others were asked.
+    """
+
+    def __init__(
+        self, cid: object, reason: str = "not in the local store", inquiries: tuple[Inquiry, ...] = ()
+    ) -> None:
         super().__init__(f"block {cid} not found: {reason}")
         self.cid = cid
         self.reason = reason
+        self.inquiries = inquiries
+
+    @classmethod
+    def after(cls, cid: object, *inquiries: Inquiry) -> BlockNotFound:
+        """The error when these were tried."""
+        return cls(cid, told(inquiries), inquiries)
 
 
 class NoLink(BlockstoreError):

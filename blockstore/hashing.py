@@ -55,19 +55,34 @@ def multihash(data: bytes, name: str = "sha2-256") -> bytes:
     return varint.encode(code) + varint.encode(len(digest)) + digest
 
 
+def check_known(multihash: bytes) -> None:
+    """Raises UnknownHash where bytes could not be verified against it, BadCid where it is no multihash."""
+    if multihash[:2] != b"\x12\x20":
+        _function(multihash)
+
+
 def matches(expected: bytes, data: bytes) -> bool:
     """Whether bytes hash to that multihash; digests cut below 20 bytes never match. Raises UnknownHash."""
     if expected[:2] == b"\x12\x20":
         return hashlib.sha256(data).digest() == expected[2:]
+    code, function, position = _function(expected)
     try:
-        code, position = varint.decode(expected)
         length, position = varint.decode(expected, position)
+    except ValueError as error:
+        raise BadCid(f"invalid multihash: {error}") from None
+    digest = function(data)
+    if code == 0:
+        return digest == expected[position:]
+    return 20 <= length <= len(digest) and digest[:length] == expected[position:]
+
+
+def _function(multihash: bytes) -> tuple[int, _Digest, int]:
+    """Its code, the function, and the position behind the code."""
+    try:
+        code, position = varint.decode(multihash)
     except ValueError as error:
         raise BadCid(f"invalid multihash: {error}") from None
     function = _BY_CODE.get(code)
     if function is None:
         raise UnknownHash(f"hash function 0x{code:x} is unknown, so the block cannot be verified")
-    digest = function(data)
-    if code == 0:
-        return digest == expected[position:]
-    return 20 <= length <= len(digest) and digest[:length] == expected[position:]
+    return code, function, position

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from blockstore import hashing
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
+from blockstore.inquiry import Inquiry
 from blockstore.store import Blockstore
 
 
@@ -27,6 +29,13 @@ class Exchange(Protocol):
         """Tell peers that wait for these blocks; called after they are stored, never before."""
         ...
 
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        """How the fetch of that block stands now, one for each way to it.
+
+        Without a fetch in flight: who could be asked. What a fetch that failed was told is in its error.
+        """
+        ...
+
     def session(self, root: CID) -> Exchange:
         """An exchange for one DAG: remembers which peers were useful for it."""
         ...
@@ -43,6 +52,9 @@ class OfflineExchange:
 
     async def announce(self, cids: Sequence[CID]) -> None:
         """Nobody to tell."""
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        return ()
 
     def session(self, root: CID) -> OfflineExchange:
         return self
@@ -71,7 +83,7 @@ class Blocks:
         return Blocks(self.store, self.exchange.session(root), hints)
 
     async def get(self, cid: CID) -> Block:
-        """Raises BlockNotFound."""
+        """Raises BlockNotFound, UnknownHash."""
         (block,) = await self.store.get_many([cid])
         return block if block is not None else await self._fetch(cid)
 
@@ -91,6 +103,7 @@ class Blocks:
         await self.exchange.announce([block.cid for block in blocks])
 
     async def _fetch(self, cid: CID) -> Block:
+        hashing.check_known(cid.multihash)  # what could not be verified is not asked for
         block = await self.exchange.fetch(cid, self._hints)
         if block.cid != cid:  # another form of the name, or an exchange that is wrong
             block = Block.verify(cid, block.data, "exchange")

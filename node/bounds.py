@@ -40,6 +40,8 @@ _LARGEST = float(2**63 - 1)  # also leaves out infinity and what is no number
 _ADDRESS = r"/(ip4|ip6|dns|dns4|dns6)/[^/\s]+/tcp/\d{1,5}"
 _PEER = r"/p2p/\w+"
 
+_GATEWAY = r"https?://[^/?#@\s]+(/[^?#\s]*)?"
+
 _ANYTHING: _Bound = (lambda value: True, "")
 _AT_LEAST_ONE: _Bound = (_between(1, _LARGEST), "a number of at least 1")
 _COPIES: _Bound = (
@@ -56,6 +58,7 @@ _BOUNDS: dict[str, _Bound] = {
     "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
     "swarm.peers": (_each(_ADDRESS + _PEER), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
     "cluster.announce": (_each(f"{_ADDRESS}({_PEER})?"), "addresses such as /ip4/192.0.2.7/tcp/9096"),
+    "retrieval.gateways": (_each(_GATEWAY), "a list of URLs such as https://gateway.example.org"),
     "cluster.replication_min": _COPIES,
     "cluster.replication_max": _COPIES,
     "cluster.concurrent_pins": _AT_LEAST_ONE,

@@ -105,6 +105,13 @@ class NamesConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrievalConfig:
+    """Blocks from elsewhere than the networks."""
+
+    gateways: tuple[str, ...] = ()  # URLs of trustless gateways, asked when nobody connected has a block
+
+
+@dataclass(frozen=True, slots=True)
 class StorageConfig:
     """Blocks on disk."""
 
@@ -122,6 +129,7 @@ class Config:
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     names: NamesConfig = field(default_factory=NamesConfig)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:

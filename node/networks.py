@@ -1,4 +1,4 @@
-"""The networks of a node and the exchange over them; none of it when it runs offline."""
+"""The networks of a node and the exchange over them, nearest first; none of it when it runs offline."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from node.folder import Folder
 from node.identity import Identity
 from node.offline import NoNetwork
 from node.parts import Swarm
+from node.retrieval.gateways import open_gateways
 from node.retrieval.staggered import StaggeredExchange, Way
 
 
@@ -39,7 +40,9 @@ async def open_networks(
     *,
     offline: bool,
 ) -> AsyncIterator[Networks]:
-    """The members' private network and, where it is on, the open one; Bitswap gives from `shelf` on both.
+    """The members' private network and, where they are on, the open one and trustless gateways.
+
+    Bitswap gives from `shelf` on both networks.
 
     Raises PortInUse.
     """
@@ -65,20 +68,21 @@ async def open_networks(
         )
         cluster = await enter(open_network(portal, identity, private))
         ways = [Way("cluster", await enter(open_bitswap(shelf, cluster)))]
-        if not config.swarm.enabled:
-            yield Networks(cluster, cluster, None, StaggeredExchange(ways))
-            return
-        public = NetworkSettings(
-            name="swarm",
-            listen=(_listen(config.swarm.host, config.swarm.port),),
-            port_setting="swarm.port",
-            max_connections=config.swarm.max_connections,
-            keep=config.swarm.peers,
-            peer_file=folder.peers,
-            mdns=config.swarm.mdns,
-        )
-        swarm = await enter(open_network(portal, identity, public))
-        ways.append(Way("open network", await enter(open_bitswap(shelf, swarm))))
+        swarm: Swarm | None = None
+        if config.swarm.enabled:
+            public = NetworkSettings(
+                name="swarm",
+                listen=(_listen(config.swarm.host, config.swarm.port),),
+                port_setting="swarm.port",
+                max_connections=config.swarm.max_connections,
+                keep=config.swarm.peers,
+                peer_file=folder.peers,
+                mdns=config.swarm.mdns,
+            )
+            swarm = opened = await enter(open_network(portal, identity, public))
+            ways.append(Way("open network", await enter(open_bitswap(shelf, opened))))
+        if config.retrieval.gateways:
+            ways.append(Way("trustless gateways", await enter(open_gateways(config.retrieval.gateways))))
         yield Networks(cluster, cluster, swarm, StaggeredExchange(ways))
 
 

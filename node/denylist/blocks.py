@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.inquiry import Inquiry
 from blockstore.service import BlockSource, Exchange
 from blockstore.store import Blockstore, Stat
 from node.denylist.denylist import Denylist
@@ -41,6 +42,9 @@ class GuardedExchange:
 
     async def announce(self, cids: Sequence[CID]) -> None:
         await self._exchange.announce(cids)
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        return self._exchange.inquiries(cid)
 
     def session(self, root: CID) -> GuardedExchange:
         return GuardedExchange(self._exchange.session(root), self._denylist)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, BlockstoreError
+from blockstore.inquiry import Inquiry
 from blockstore.service import Exchange
+
+_LOOK = 0.2  # seconds between looks whether the ways that are left have anybody to wait for
+_PROBE = 2.0  # seconds between blocks that are asked for on all ways at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +24,27 @@ class Way:
     exchange: Exchange
     head_start: float = 0.3
 
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        return self.named(self.exchange.inquiries(cid))
+
+    def named(self, inquiries: Sequence[Inquiry]) -> tuple[Inquiry, ...]:
+        return tuple(replace(inquiry, way=inquiry.way or self.name) for inquiry in inquiries)
+
 
 class StaggeredExchange:
     """Satisfies Exchange: the first way that has the block wins, the others' wants are withdrawn.
 
-    A way that fails early passes its turn on at once. Per DAG (`session`) the way that answered last goes
-    first, so that a whole DAG from one good source costs one want a block.
+    A way that fails early, or has nobody within reach, passes its turn on at once; when one has failed and
+    nobody is left to answer on the others, the fetch fails. Per DAG (`session`) the
+    way that answered last goes first, so that a whole DAG from one good source costs one want a block. Now
+    and then the others are asked too, without delay: a better way that has the DAG by now wins it back.
     """
 
     def __init__(self, ways: Sequence[Way]) -> None:
+        self._best = ways[0] if ways else None
         self._ways = list(ways)
+        self._rounds: dict[CID, _Round] = {}
+        self._probed_at = float("-inf")
 
     def session(self, root: CID) -> StaggeredExchange:
         return StaggeredExchange(
@@ -40,41 +55,52 @@ class StaggeredExchange:
         for way in self._ways:
             await way.exchange.announce(cids)
 
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        """See `Exchange.inquiries`: those of each way, and what the failed ones said."""
+        running = self._rounds.get(cid)
+        if running is None:
+            return tuple(inquiry for way in self._ways for inquiry in way.inquiries(cid))
+        return (*running.failures, *running.awaited(cid))
+
     async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
         """Raises BlockNotFound with what every way said."""
-        if len(self._ways) == 1:
-            return await self._ways[0].exchange.fetch(cid, hints)
-        wants: dict[asyncio.Task[Block], Way] = {}
-        failures: list[str] = []
+        running = self._rounds[cid] = _Round()
         try:
-            for way in tuple(self._ways):
-                want = asyncio.ensure_future(way.exchange.fetch(cid, hints))
-                wants[want] = way
-                if block := await self._first(wants, failures, way.head_start):
+            pauses = self._pauses(cid, hints)
+            for way, pause in zip(tuple(self._ways), pauses, strict=True):
+                running.wants[asyncio.ensure_future(way.exchange.fetch(cid, hints))] = way
+                if block := await self._first(running, pause):
                     return block
-            while wants:
-                if block := await self._first(wants, failures, None):
+            while running.wants and not running.is_hopeless(cid):
+                if block := await self._first(running, _LOOK):
                     return block
+            running.failures += running.awaited(cid)
         finally:
-            for want in wants:
-                want.cancel()
-            await asyncio.gather(*wants, return_exceptions=True)
-        raise BlockNotFound(cid, "; ".join(failures) or "there is nobody to ask")
+            if self._rounds.get(cid) is running:
+                del self._rounds[cid]
+            await running.withdraw()
+        raise BlockNotFound.after(cid, *running.failures)
 
-    async def _first(
-        self, wants: dict[asyncio.Task[Block], Way], failures: list[str], timeout: float | None
-    ) -> Block | None:
+    def _pauses(self, cid: CID, hints: Sequence[str]) -> list[float]:
+        """For each way, the seconds until the next one is asked too."""
+        now = asyncio.get_running_loop().time()
+        if self._ways and self._ways[0] is not self._best and now - self._probed_at >= _PROBE:
+            self._probed_at = now
+            return [0.0] * len(self._ways)
+        return [way.head_start if hints or _is_hopeful(way, cid) else 0.0 for way in self._ways]
+
+    async def _first(self, running: _Round, timeout: float | None) -> Block | None:
         """A block within the time, or None when the time is over or one more way has failed."""
-        done, _ = await asyncio.wait(wants, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(running.wants, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         found: Block | None = None
         for want in done:
-            way = wants.pop(want)
+            way = running.wants.pop(want)
             error = want.exception()
             if error is None:
                 found = want.result()
                 self._prefer(way)
             elif isinstance(error, BlockstoreError):
-                failures.append(f"{way.name}: {getattr(error, 'reason', error)}")
+                running.failures += way.named(_told(error))
             else:
                 raise error
         return found
@@ -83,3 +109,33 @@ class StaggeredExchange:
         if self._ways[0] is not way:
             self._ways.remove(way)
             self._ways.insert(0, way)
+
+
+@dataclass(slots=True, eq=False)
+class _Round:
+    """One block on its way: who is being asked, and what those said who do not have it."""
+
+    wants: dict[asyncio.Task[Block], Way] = field(default_factory=dict)
+    failures: list[Inquiry] = field(default_factory=list)
+
+    def awaited(self, cid: CID) -> list[Inquiry]:
+        return [inquiry for way in self.wants.values() for inquiry in way.inquiries(cid)]
+
+    def is_hopeless(self, cid: CID) -> bool:
+        """Whether one way is over, and the others have only somebody new to wait for."""
+        return bool(self.failures) and all(inquiry.settled for inquiry in self.awaited(cid))
+
+    async def withdraw(self) -> None:
+        for want in self.wants:
+            want.cancel()
+        await asyncio.gather(*self.wants, return_exceptions=True)
+
+
+def _told(error: BlockstoreError) -> tuple[Inquiry, ...]:
+    if isinstance(error, BlockNotFound):
+        return error.inquiries or (Inquiry(note=error.reason),)
+    return (Inquiry(note=str(error)),)
+
+
+def _is_hopeful(way: Way, cid: CID) -> bool:
+    return any(inquiry.hopeful for inquiry in way.exchange.inquiries(cid))

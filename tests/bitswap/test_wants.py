@@ -48,7 +48,7 @@ class Table:
 
     def pass_time(self, seconds: float) -> list[str]:
         self.now += seconds
-        return [f"{NAMES[over.cid]}: {over.reason}" for over in self.wants.on_tick(self.now)]
+        return [f"{NAMES[over.cid]}: {over.inquiry}" for over in self.wants.on_tick(self.now)]
 
     def sent(self) -> dict[str, str]:
         return {peer: " ".join(map(_note, self.wants.take(peer))) for peer in self.wants.dirty()}
@@ -161,7 +161,9 @@ def test_a_peer_that_cannot_be_reached_is_named_as_such() -> None:
     table = Table()
     table.want(B0, None, "far")
     table.wants.on_unreachable("far", table.now)
-    assert table.pass_time(10) == ["b0: 1 peer asked, none could be reached"]
+    assert table.pass_time(10) == [
+        "b0: 1 to hold it, 0 of them connected; 1 peer asked, none could be reached"
+    ]
 
 
 def test_a_peer_that_claims_to_have_it_and_is_silent_is_passed_over_but_may_still_send() -> None:

@@ -7,6 +7,7 @@ from support.clock import virtual_time
 
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound, HashMismatch
+from blockstore.inquiry import Inquiry, Outcome
 from node.retrieval.staggered import StaggeredExchange, Way
 
 BLOCK = Block.of(b"wanted")
@@ -15,8 +16,9 @@ BLOCK = Block.of(b"wanted")
 class Source:
     """An exchange that answers after a while, or fails, and knows who asked."""
 
-    def __init__(self, delay=0.0, error=None):
+    def __init__(self, delay=0.0, error=None, connected=1):
         self.delay = delay
+        self.connected = connected
         self.error = error
         self.asked = 0
         self.withdrawn = 0
@@ -35,6 +37,10 @@ class Source:
 
     async def announce(self, cids):
         self.announced += cids
+
+    def inquiries(self, cid):
+        waiting = (Outcome.WAITING,) * (self.connected if self.asked else 0)
+        return (Inquiry(connected=self.connected, outcomes=waiting),)
 
     def session(self, root):
         return self
@@ -112,3 +118,64 @@ async def test_stored_blocks_are_announced_on_every_way():
     sources = Source(), Source()
     await staggered(*sources).announce([BLOCK.cid])
     assert [source.announced for source in sources] == [[BLOCK.cid], [BLOCK.cid]]
+
+
+@virtual_time
+async def test_a_way_with_nobody_within_reach_gets_no_head_start_unless_somebody_is_to_hold_the_block():
+    first, second = Source(60, connected=0), Source(0.1)
+    await staggered(first, second).fetch(BLOCK.cid)
+    assert asyncio.get_running_loop().time() == pytest.approx(0.1)
+    await staggered(first, second).fetch(BLOCK.cid, ["holder"])
+    assert asyncio.get_running_loop().time() == pytest.approx(0.5)
+
+
+@virtual_time
+async def test_a_better_way_that_has_the_dag_by_now_wins_it_back():
+    peers, gateway = Source(error=missing()), Source(0.2)
+    session = staggered(peers, gateway).session(BLOCK.cid)
+    await session.fetch(BLOCK.cid)
+    peers.error, peers.delay = None, 0.1
+    asked = peers.asked
+    for _ in range(3):  # the first of them is asked for everywhere
+        await session.fetch(BLOCK.cid)
+    assert peers.asked == asked + 3
+    assert gateway.withdrawn == 1
+
+
+@virtual_time
+async def test_a_dag_from_one_way_costs_the_others_a_want_every_other_second():
+    peers, gateway = Source(60), Source(0.1)
+    session = staggered(peers, gateway).session(BLOCK.cid)
+    for _ in range(100):
+        await session.fetch(BLOCK.cid)
+    assert gateway.asked == 100
+    assert 4 <= peers.asked <= 7
+
+
+@virtual_time
+async def test_a_fetch_in_flight_tells_what_failed_and_what_is_awaited():
+    exchange = staggered(Source(error=missing()), Source(60))
+    fetching = asyncio.ensure_future(exchange.fetch(BLOCK.cid))
+    await asyncio.sleep(1)
+    assert list(map(str, exchange.inquiries(BLOCK.cid))) == [
+        "way 0: nobody has it",
+        "way 1: 1 peer asked, none has answered yet",
+    ]
+    fetching.cancel()
+    await asyncio.gather(fetching, return_exceptions=True)
+    assert [inquiry.way for inquiry in exchange.inquiries(BLOCK.cid)] == ["way 0", "way 1"]
+
+
+@virtual_time
+async def test_when_one_way_has_failed_somebody_new_on_the_others_is_not_waited_for():
+    nobody, gateway = Source(60, connected=0), Source(1, missing("no gateway has it"))
+    with pytest.raises(BlockNotFound, match=r"way 1: no gateway has it; way 0: no peer connected"):
+        await staggered(nobody, gateway).fetch(BLOCK.cid)
+    assert asyncio.get_running_loop().time() < 1.5
+    assert nobody.withdrawn == 1
+
+
+@virtual_time
+async def test_who_may_still_answer_is_waited_for_when_the_others_have_failed():
+    peer, gateway = Source(5), Source(error=missing())
+    assert await staggered(peer, gateway).fetch(BLOCK.cid) == BLOCK

@@ -1,0 +1,83 @@
+"""Trustless gateways as a way to blocks: several of them, the healthiest first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound
+from blockstore.inquiry import Inquiry, together
+from node.retrieval.staggered import StaggeredExchange, Way
+from node.retrieval.trustless import Patience, TrustlessGateway
+from node.version import VERSION
+
+_HEAD_START = 2.0  # seconds: a gateway may have to look for the block itself
+_KEEP_ALIVE = 60.0
+
+
+@asynccontextmanager
+async def open_gateways(urls: Sequence[str], patience: Patience | None = None) -> AsyncIterator[Gateways]:
+    """Ask these gateways for the length of the block; leaving it ends what is being fetched."""
+    patience = patience or Patience()
+    async with ClientSession(
+        connector=TCPConnector(limit=0, limit_per_host=patience.requests, keepalive_timeout=_KEEP_ALIVE),
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        headers={"User-Agent": f"pinfold/{VERSION}"},
+        timeout=ClientTimeout(total=None, sock_connect=patience.headers),
+    ) as session:
+        yield Gateways([TrustlessGateway(url, session, patience) for url in urls])
+
+
+class Gateways:
+    """Satisfies Exchange. Within a DAG the gateway that answered last is asked first."""
+
+    def __init__(self, gateways: Sequence[TrustlessGateway]) -> None:
+        self._gateways = tuple(gateways)
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        return f"<Gateways {list(self._gateways)}>"
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        """See `Exchange.fetch`."""
+        return await self.session(cid).fetch(cid, hints)
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Nobody to tell."""
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        return self.session(cid).inquiries(cid)
+
+    def session(self, root: CID) -> _Session:
+        now = self._loop.time()
+        best = sorted(self._gateways, key=lambda gateway: gateway.health.order(now))
+        return _Session(self, StaggeredExchange([Way("", gateway, _HEAD_START) for gateway in best]))
+
+
+class _Session:
+    """The gateways for one DAG, told of as one."""
+
+    def __init__(self, gateways: Gateways, exchange: StaggeredExchange) -> None:
+        self._gateways = gateways
+        self._exchange = exchange
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        try:
+            return await self._exchange.fetch(cid)
+        except BlockNotFound as error:
+            raise BlockNotFound.after(cid, together(error.inquiries)) from None
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Nobody to tell."""
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        return (together(self._exchange.inquiries(cid)),)
+
+    def session(self, root: CID) -> _Session:
+        return self._gateways.session(root)

@@ -1,0 +1,164 @@
+"""One trustless gateway: blocks over HTTP, each verified (specs: trustless gateway, `?format=raw`)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import partial
+from time import time
+
+from aiohttp import ClientConnectionError, ClientError, ClientResponse, ClientSession
+from yarl import URL
+
+from blockstore.block import MAX_BLOCK_BYTES, Block
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound, HashMismatch
+from blockstore.inquiry import Inquiry, Outcome
+from node.retrieval.health import Health
+from node.retrieval.shared import SharedCalls
+
+_log = logging.getLogger(__name__)
+_HEADERS = {"Accept": "application/vnd.ipld.raw", "Accept-Encoding": "identity"}
+_MAX_REDIRECTS = 4
+_INLINE_BYTES = 64 * 1024  # blocks up to this are hashed on the loop: a thread would cost more
+_SHORTEST_WAIT = 1.0  # seconds, whatever Retry-After says
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds. `headers`: a gateway that has to look for the block itself needs some. `block`: until all of
+    it is here, whatever trickles in meanwhile. `requests`: at once, more wait for their turn.
+    """
+
+    headers: float = 20.0
+    block: float = 60.0
+    requests: int = 32
+
+
+class _Refused(Exception):
+    """No block, and why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+
+class TrustlessGateway:
+    """Satisfies Exchange. Only bytes that hash to their CID come out of it."""
+
+    def __init__(self, url: str, session: ClientSession, patience: Patience) -> None:
+        self._url = URL(url.rstrip("/") + "/ipfs/", encoded=True)
+        self._session = session
+        self._patience = patience
+        self._slots = asyncio.Semaphore(patience.requests)
+        self._calls: SharedCalls[CID, Block] = SharedCalls()
+        self._loop = asyncio.get_running_loop()
+        self.health = Health()
+
+    def __repr__(self) -> str:
+        return f"<TrustlessGateway {self._url.origin()}: {self.health}>"
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        """See `Exchange.fetch`; hints mean nothing here. Requests for one block share an HTTP request."""
+        if cid.is_identity:
+            return Block.inline(cid)
+        try:
+            return await self._calls.get(cid, partial(self._in_turn, cid))
+        except _Refused as refusal:
+            told = Inquiry(source="gateway", connected=1, outcomes=(refusal.outcome,))
+            raise BlockNotFound.after(cid, told) from None
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Nobody to tell."""
+
+    def session(self, root: CID) -> TrustlessGateway:
+        return self
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        if self.health.rests(self._loop.time()):
+            return (Inquiry(source="gateway", outcomes=(Outcome.RESTING,)),)
+        outcomes = (Outcome.WAITING,) if cid in self._calls else ()
+        return (Inquiry(source="gateway", connected=1, outcomes=outcomes),)
+
+    async def _in_turn(self, cid: CID) -> Block:
+        async with self._slots:
+            if self.health.rests(self._loop.time()):
+                raise _Refused(Outcome.RESTING)
+            return await self._asked(cid)
+
+    async def _asked(self, cid: CID) -> Block:
+        """The block, and what this taught about the gateway. Raises _Refused."""
+        asked_at = self._loop.time()
+        try:
+            data = await self._get(cid, asked_at)
+            return await self._verified(cid, data)
+        except TimeoutError:
+            self.health.on_silence(asked_at, self._loop.time())
+            raise _Refused(Outcome.SILENT) from None
+        except HashMismatch as error:
+            _log.warning("%s; the gateway is left alone for a while", error)
+            self.health.on_lie(self._loop.time())
+            raise _Refused(Outcome.WRONG) from None
+        except ClientError as error:
+            _log.info("%r: %r", self, error)
+            self.health.on_failure(self._loop.time())
+            unreachable = isinstance(error, ClientConnectionError)
+            raise _Refused(Outcome.UNREACHABLE if unreachable else Outcome.FAILING) from None
+
+    async def _get(self, cid: CID, asked_at: float) -> bytes:
+        """Bytes as the gateway sends them. Raises _Refused, TimeoutError, ClientError."""
+        url = self._url.joinpath(str(cid.as_v1()), encoded=True).with_query(format="raw")
+        async with asyncio.timeout(self._patience.block):
+            async with asyncio.timeout(self._patience.headers):
+                request = self._session.get(url, headers=_HEADERS, max_redirects=_MAX_REDIRECTS)
+                response = await request
+            async with response:
+                self._judge(response, asked_at)
+                return await self._body(cid, response)
+
+    def _judge(self, response: ClientResponse, asked_at: float) -> None:
+        """What a status says of the gateway. Raises _Refused for all but 200."""
+        now = self._loop.time()
+        if response.status in (429, 503):
+            self.health.postpone(now, _retry_after(response.headers.get("Retry-After", "")))
+            raise _Refused(Outcome.BUSY)
+        if response.status in (401, 403, 406) or (response.status >= 500 and response.status != 504):
+            _log.info("%r answered %d", self, response.status)
+            self.health.on_failure(now)
+            raise _Refused(Outcome.FAILING)
+        self.health.on_answer(asked_at, now)
+        if response.status != 200:  # 504: it looked for the block, and has not found it
+            raise _Refused(Outcome.SILENT if response.status == 504 else Outcome.LACKING)
+
+    async def _body(self, cid: CID, response: ClientResponse) -> bytes:
+        """Raises HashMismatch for more bytes than a block may have."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > MAX_BLOCK_BYTES:
+                response.close()
+                raise HashMismatch(
+                    cid, f"{self._url.origin()}, which sends more than {MAX_BLOCK_BYTES} bytes"
+                )
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _verified(self, cid: CID, data: bytes) -> Block:
+        """Raises HashMismatch."""
+        source = str(self._url.origin())
+        if len(data) <= _INLINE_BYTES:
+            return Block.verify(cid, data, source)
+        return await asyncio.to_thread(Block.verify, cid, data, source)
+
+
+def _retry_after(text: str) -> float:
+    """Seconds that a Retry-After header asks for, as a number or a date (RFC 9110, section 10.2.3)."""
+    if text.isascii() and text.isdigit():
+        return max(float(text[:9]), _SHORTEST_WAIT)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time(), _SHORTEST_WAIT)
+    except (ValueError, OverflowError):
+        return _SHORTEST_WAIT

@@ -1,0 +1,92 @@
+"""A node whose blocks come from a trustless gateway, asked over its own gateway."""
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+
+from aiohttp import ClientSession
+from support.gateway import Gateway, file_of
+from support.http_gateway import http_gateway
+from support.node import running_node
+
+from blockstore.block import Block
+from node.config import Config, GatewayConfig, RetrievalConfig, SwarmConfig
+from node.folder import Folder
+from node.setup import create_node
+
+BLOCK = Block.of(b"from far away")
+
+
+@asynccontextmanager
+async def node_behind(folder, *urls, offline=False, **settings):
+    """A node without the open network; its gateway."""
+    config = Config(
+        swarm=SwarmConfig(enabled=False),
+        retrieval=RetrievalConfig(tuple(urls)),
+        gateway=GatewayConfig(**settings),
+    )
+    async with running_node(folder, config, offline=offline) as node, ClientSession() as client:
+        yield Gateway(node, client)
+
+
+async def test_a_node_without_the_open_network_serves_what_a_gateway_has_and_keeps_it(tmp_path):
+    leaves = [Block.of(random.Random(n).randbytes(1000)) for n in range(40)]
+    root = file_of(leaves)
+    crowd = asyncio.Event()
+    async with http_gateway([root, *leaves]) as source, node_behind(tmp_path, source.url) as gateway:
+
+        async def once_many_are_asked_for(request):
+            if source.running == 16:
+                crowd.set()
+            if len(source.requests) > 2:  # behind the root, and the first leaf that the type is told by
+                await crowd.wait()
+            return await source.honest(request)
+
+        source.behaviour = once_many_are_asked_for
+        answer = await gateway.get(f"/ipfs/{root.cid}")
+        assert answer.body == b"".join(leaf.data for leaf in leaves)
+        assert sorted(source.asked_for) == sorted(str(block.cid) for block in [root, *leaves])
+        assert (await gateway.get(f"/ipfs/{root.cid}")).body == answer.body
+        assert len(source.requests) == 41
+
+
+async def test_a_block_that_no_gateway_has_is_404_at_once_with_what_was_tried(tmp_path):
+    async with (
+        http_gateway() as one,
+        http_gateway() as other,
+        node_behind(tmp_path, one.url, other.url) as gateway,
+    ):
+        began = asyncio.get_running_loop().time()
+        answer = await gateway.get(f"/ipfs/{BLOCK.cid}")
+        assert asyncio.get_running_loop().time() - began < 2
+        assert answer.status == 404
+        tried = "trustless gateways: 2 gateways asked, none has it; cluster: no peer connected"
+        assert answer.text == f"block {BLOCK.cid} not found: {tried}\n"
+
+
+async def test_an_offline_node_asks_no_gateway(tmp_path):
+    async with http_gateway([BLOCK]) as source, node_behind(tmp_path, source.url, offline=True) as gateway:
+        assert (await gateway.get(f"/ipfs/{BLOCK.cid}")).status == 404
+        assert source.requests == []
+
+
+async def test_a_denylisted_block_is_asked_of_no_gateway(tmp_path):
+    folder = Folder(tmp_path)
+    create_node(folder, None, "tester")
+    folder.denylists.mkdir(exist_ok=True)
+    leaves = [Block.of(b"good"), Block.of(b"bad")]
+    (folder.denylists / "own.deny").write_text(f"/ipfs/{leaves[1].cid}\n")
+    root = file_of(leaves)
+    async with http_gateway([root, *leaves]) as source, node_behind(tmp_path, source.url) as gateway:
+        assert (await gateway.get(f"/ipfs/{leaves[1].cid}")).status == 410
+        await gateway.get(f"/ipfs/{root.cid}")
+        assert str(root.cid) in source.asked_for
+        assert str(leaves[1].cid) not in source.asked_for
+
+
+async def test_a_hash_that_cannot_be_verified_is_not_asked_for(tmp_path):
+    unknown = "bafkrwiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    async with http_gateway() as source, node_behind(tmp_path, source.url) as gateway:
+        answer = await gateway.get(f"/ipfs/{unknown}")
+        assert (answer.status, "cannot be verified" in answer.text) == (400, True)
+        assert source.requests == []
