@@ -7,7 +7,7 @@ from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
 from node.denylist.errors import ContentBlocked, LegallyBlocked
 from node.http.multipart import BadMultipart
-from node.names.errors import BadName, NamesError
+from node.names.errors import BadName, NamesError, NameTooDeep
 
 
 class BadRequest(Exception):
@@ -23,6 +23,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (LegallyBlocked, 451),
     (ContentBlocked, 410),
     (BadName, 400),
+    (NameTooDeep, 400),  # spec: DNSLink gateway
     (NamesError, 500),
     (cluster.NotPinned, 404),
     (cluster.BadInvite, 400),

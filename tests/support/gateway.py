@@ -25,6 +25,8 @@ from node.config import Config, GatewayConfig
 from node.node import Node
 from support.node import running_node
 
+_MAX_LINE = 64 * 1024  # of an answer's header
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -83,7 +85,8 @@ class Gateway:
 async def open_gateway(folder: Path, **settings: object) -> AsyncIterator[Gateway]:
     """`settings` are those of the section `gateway`."""
     config = Config(gateway=replace(GatewayConfig(), **settings))
-    async with running_node(folder, config) as node, ClientSession(skip_auto_headers=["Accept"]) as client:
+    session = ClientSession(skip_auto_headers=["Accept"], max_line_size=_MAX_LINE, max_field_size=_MAX_LINE)
+    async with session as client, running_node(folder, config) as node:
         yield Gateway(node, client)
 
 

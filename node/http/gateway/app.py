@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from blockstore.errors import NoLink
+from blockstore.errors import BlockNotFound, NoLink
+from node.denylist.errors import ContentBlocked
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
 from node.http.gateway import headers as make
@@ -15,10 +16,11 @@ from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
 from node.http.gateway.ranges import BadRange, Unsatisfiable
 from node.http.gateway.redirects import BadRedirects
 from node.http.gateway.representation import HOT, respond
-from node.http.gateway.request import RequestPath, content_text, parse_path
+from node.http.gateway.request import RequestPath, content_names, content_text, parse_path
 from node.http.gateway.subdomains import Moved, Target, mounted
 from node.http.gateway.target import authority, target_of
 from node.http.server import nobody
+from node.names.errors import NameNotFound
 from node.parts import Parts
 from node.policy import read_hosts
 from node.retrieval.hot import HotBlocks
@@ -74,7 +76,25 @@ async def _content(request: web.Request) -> web.StreamResponse:
             return _welcome(request)
         if elsewhere := paths.moved(request, target):
             return _moved(request, elsewhere)
-    return await _of_mount(request, target, mount)
+    try:
+        response = await _cacheable(request, target, mount)
+    except _EXPECTED as error:
+        response = _refused(request, error)
+    if not response.prepared and "Ipfs-Uri" not in response.headers:  # an error, or a way elsewhere
+        make.tell_path(request, response.headers, *content_names(target.path, mount))
+    return response
+
+
+async def _cacheable(request: web.Request, target: Target, mount: Mount) -> web.StreamResponse:
+    """412 where the client forbids to fetch what is not here (spec: path gateway, only-if-cached)."""
+    if "only-if-cached" not in request.headers.get("Cache-Control", ""):
+        return await _of_mount(request, target, mount)
+    try:
+        return await _of_mount(request, target, mount.without_fetching())
+    except ContentBlocked:
+        raise
+    except (BlockNotFound, NameNotFound) as error:
+        return pages.refusal(request, 412, f"{text_of(error)}, and only-if-cached forbids to fetch it")
 
 
 async def _of_mount(request: web.Request, target: Target, mount: Mount) -> web.StreamResponse:

@@ -44,12 +44,16 @@ def content_headers(
     if cache:
         headers["Cache-Control"] = cache
     headers["X-Ipfs-Roots"] = roots
-    text = path.text
-    if request.app[PARTS].config.gateway.x_ipfs_path and text.isascii() and text.isprintable():
-        headers["X-Ipfs-Path"] = text
-    if uri := path.uri():
-        headers["Ipfs-Uri"] = uri
+    tell_path(request, headers, path.text, path.uri())
     return headers
+
+
+def tell_path(request: web.Request, headers: Headers, text: str, uri: str) -> None:
+    """What was asked for, decoded and as a URI; either is left out where it is empty or fits no header."""
+    if uri:
+        headers["Ipfs-Uri"] = uri
+    if text and request.app[PARTS].config.gateway.x_ipfs_path and text.isascii() and text.isprintable():
+        headers["X-Ipfs-Path"] = text
 
 
 def cache_control(path: RequestPath, *, generated: bool = False) -> str:

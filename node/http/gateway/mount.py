@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from node.policy import Policy
 
@@ -25,6 +25,10 @@ class Mount:
     def isolated(self) -> bool:
         """Whether the content has an origin of its own in browsers."""
         return bool(self.prefix)
+
+    def without_fetching(self) -> Mount:
+        """The same content as far as it is here."""
+        return replace(self, policy=replace(self.policy, fetch=False))
 
 
 PATHS = Mount()

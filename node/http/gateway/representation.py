@@ -27,10 +27,6 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
         found = await request.app[HOT].get(root)
         if found is not None:  # the whole file, with one trip to the database at most
             return unixfs.small_file(request, path, found.data)
-    cached_only = "only-if-cached" in request.headers.get("Cache-Control", "")
-    if cached_only and not await request.app[PARTS].store.has(root):
-        text = f"{root} is not here, and only-if-cached forbids to fetch it\n"
-        return web.Response(status=412, text=text, headers=make.cors(request))
     return await _resolved(request, path, asked)
 
 

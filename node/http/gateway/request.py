@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, unquote
 
+from blockstore.errors import BadPath
 from blockstore.path import ContentPath
 from node.http.gateway.mount import PATHS, Mount
+from node.names.errors import BadName
+from node.names.name import NamePath
 
 _MAX_URI = 8192  # IPIP-548
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,12 @@ class RequestPath:
 
 
 def content_text(escaped: str, mount: Mount = PATHS) -> str:
-    """The content path that a URL's path says, percent-decoded once."""
-    return mount.prefix + (unquote(escaped, errors="surrogateescape") if "%" in escaped else escaped)
+    """The content path that a URL's path says, percent-decoded once. Raises BadPath."""
+    if "%" not in escaped:
+        return mount.prefix + escaped
+    if _NO_ESCAPE.search(escaped):
+        raise BadPath(f'invalid path "{escaped[:200]}": a % that is not followed by two hex digits')
+    return mount.prefix + unquote(escaped, errors="surrogateescape")
 
 
 def parse_path(escaped: str, mount: Mount = PATHS) -> RequestPath:
@@ -60,6 +69,18 @@ def parse_path(escaped: str, mount: Mount = PATHS) -> RequestPath:
     text = content_text(escaped, mount)
     content = ContentPath.parse(text)
     return RequestPath(escaped, text, content, str(content.root), text.endswith("/"), mount=mount)
+
+
+def content_names(escaped: str, mount: Mount = PATHS) -> tuple[str, str]:
+    """What `X-Ipfs-Path` and `Ipfs-Uri` say of a URL, wherever it leads; empty where it names no content."""
+    try:
+        text = content_text(escaped, mount)
+        if not text.startswith("/ipns/"):
+            return text, parse_path(escaped, mount).uri()
+        uri = NamePath.parse(text).uri() + ("/" if text.endswith("/") else "")
+    except (BadPath, BadName):
+        return "", ""
+    return text, uri if len(uri) <= _MAX_URI else ""
 
 
 def quote_name(name: str) -> str:

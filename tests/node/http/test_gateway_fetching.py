@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from aiohttp import ClientSession
+from support.gateway import directory
+from support.ipns import Key
 from support.node import running_node
 
 from blockstore.block import Block
@@ -108,3 +110,18 @@ async def test_a_directory_whose_root_is_here_is_listed_without_fetching_its_ent
         assert status == 200
         assert b">a</a>" in body
         assert not peers.wanted.is_set()
+
+
+async def test_only_if_cached_asks_nobody_for_anything(tmp_path):
+    folder = directory({"leaf": BLOCK.cid})
+    peers = Peers(BLOCK)
+    only_here = ClientSession(headers={"Cache-Control": "only-if-cached"})
+    async with gateway(tmp_path, peers) as (node, listener), only_here as client:
+        await node.parts.blocks.put_many([folder])
+        for path in (f"/ipfs/{BLOCK.cid}", f"/ipfs/{folder.cid}/leaf", f"/ipns/{Key(1).name}"):
+            for suffix in ("", "?format=raw", "?format=car", "?format=tar"):
+                for method in ("GET", "HEAD"):
+                    async with client.request(method, f"{listener.url}{path}{suffix}") as answer:
+                        assert (answer.status, peers.hints) == (412, [])
+        async with client.get(f"{listener.url}/ipfs/{folder.cid}/") as listing:
+            assert listing.status == 200
