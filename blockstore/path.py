@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ from blockstore.unixfs.listing import find_link
 
 MAX_PATH = 16 * 1024  # characters
 MAX_SEGMENTS = 1024
+_URI = re.compile(r"(ipfs|ipns):(?://)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,15 @@ class ContentPath:
 
     @classmethod
     def parse(cls, text: str) -> ContentPath:
-        """From `/ipfs/<cid>/a/b`, `<cid>/a/b` or, percent-decoded, `ipfs://<cid>/a/b`.
+        """From `/ipfs/<cid>/a/b`, `<cid>/a/b`, or a URI of that (see `path_of_uri`).
 
         ".." takes back the name before it, and may not leave the root. Raises BadPath.
         """
         shown = text if len(text) <= 200 else text[:200] + "…"
-        if len(text) > MAX_PATH or "\0" in text:
+        path = path_of_uri(text)
+        if len(text) > MAX_PATH or "\0" in path:
             raise BadPath(f'invalid path "{shown}": above {MAX_PATH} characters, or a NUL in it')
-        root, _, rest = _without_scheme(text).partition("/")
+        root, _, rest = _without_namespace(path).partition("/")
         try:
             return cls(CID.parse(root), clean_segments(rest))
         except (BadCid, ValueError) as error:
@@ -117,14 +120,23 @@ def _field(value: Value, segment: str, cid: CID) -> Value:
     raise NoLink(segment, cid)
 
 
-def _without_scheme(text: str) -> str:
-    if text.lower().startswith("ipfs://"):
-        return unquote(text[len("ipfs://") :].partition("?")[0].partition("#")[0], errors="surrogateescape")
-    if text.startswith("/ipfs/"):
-        return text[len("/ipfs/") :]
-    if text.startswith("/"):
-        raise BadPath(f'invalid path "{text[:200]}": it does not begin with /ipfs/ or with a CID')
-    return text
+def path_of_uri(text: str) -> str:
+    """`/ipfs/<cid>/a` for `ipfs://<cid>/a` and `ipfs:<cid>/a`, the same for ipns; other text as it is.
+
+    The scheme may be in any case. Percent-decoded; a query and a fragment say nothing of content (IPIP-548).
+    """
+    if (scheme := _URI.match(text)) is None:
+        return text
+    rest = text[scheme.end() :].partition("#")[0].partition("?")[0]
+    return f"/{scheme[1].lower()}/{unquote(rest, errors='surrogateescape')}"
+
+
+def _without_namespace(path: str) -> str:
+    if path.startswith("/ipfs/"):
+        return path[len("/ipfs/") :]
+    if path.startswith("/"):
+        raise BadPath(f'invalid path "{path[:200]}": it does not begin with /ipfs/ or with a CID')
+    return path
 
 
 def clean_segments(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import IO
 
 import click
 
+from blockstore.path import path_of_uri
 from node.cli.beside import beside
 from node.cli.context import Failure, Session, session
 from node.cli.progress import Advance, progress_bar
@@ -33,7 +34,7 @@ def command(context: Session, path: str, output: Path | None) -> None:
 
 
 def _target(path: str, output: Path | None) -> Path:
-    name = path.rstrip("/").rpartition("/")[2]
+    name = path_of_uri(path).rstrip("/").rpartition("/")[2]
     target = output or Path(name)
     if target.is_dir():
         target = target / name

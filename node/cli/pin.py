@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import click
 
+from blockstore.path import path_of_uri
 from node.cli.context import Failure, Session, emit, json_option, session
 from node.client import Answer, ApiError, Client
 
@@ -56,8 +57,8 @@ def pin_query(options: dict[str, object]) -> list[tuple[str, str]]:
 
 
 def content_route(path: str) -> str:
-    """The API's route for a CID or a path: /ipfs/<cid>/a/b."""
-    path = path.removeprefix("ipfs://")
+    """The API's route for a CID, a path (/ipfs/<cid>/a/b) or a URI of one."""
+    path = path_of_uri(path)
     path = path if path.startswith(("/ipfs/", "/ipns/", "/ipld/")) else f"/ipfs/{path.strip('/')}"
     return "/pins" + quote(path)
 

@@ -1,4 +1,4 @@
-"""Content paths in requests to the APIs: `/ipfs/<cid>/a/b`, `ipfs://…`, a CID alone, or the same of names."""
+"""Content paths in requests to the APIs: `/ipfs/<cid>/a/b`, `ipfs://…`, a CID alone, and names likewise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 from blockstore.cid import CID
 from blockstore.errors import BadPath
-from blockstore.path import ContentPath, Resolved, resolve
+from blockstore.path import ContentPath, Resolved, path_of_uri, resolve
 from blockstore.service import BlockSource
 from node.names.name import NamePath
 from node.parts import Parts
@@ -24,7 +24,7 @@ async def resolved(parts: Parts, text: str) -> tuple[Resolved, BlockSource]:
 
 
 async def _content_path(parts: Parts, text: str) -> ContentPath:
-    if not text.lower().startswith(("/ipns/", "ipns:")):
+    if not path_of_uri(text).startswith("/ipns/"):
         return ContentPath.parse(text)
     return (await parts.names.resolve(NamePath.parse(text))).path
 

@@ -6,21 +6,20 @@ import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import idna
 import libipld
 
 from blockstore.cid import CID, DAG_PB, IDENTITY, LIBP2P_KEY, SHA2_256
 from blockstore.errors import BadCid, BadPath
-from blockstore.path import MAX_PATH, ContentPath, clean_segments
+from blockstore.path import MAX_PATH, ContentPath, clean_segments, path_of_uri
 from node.names.errors import BadName, BadRecord
 
 _MAX_BASE58 = 128
 _MAX_DOMAIN = 253
 _MAX_UNICODE = 1024  # characters that are looked at; as A-labels they are longer
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_SCHEMES = re.compile(r"(?:ipns:(?://)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +110,16 @@ class NamePath:
 
     @classmethod
     def parse(cls, text: str) -> NamePath:
-        """From `/ipns/<name>/a/b`, or percent-decoded `ipns://<name>/a/b` and `ipns:<name>/a/b`.
+        """From `/ipns/<name>/a/b`, or a URI of that (see `path_of_uri`).
 
         Raises BadName, BadPath.
         """
-        if len(text) > MAX_PATH or "\0" in text:
+        path = path_of_uri(text)
+        if len(text) > MAX_PATH or "\0" in path:
             raise BadPath(f"path is above {MAX_PATH} characters, or has a NUL in it")
-        name, _, rest = _without_scheme(text).partition("/")
+        if not path.startswith("/ipns/"):
+            raise BadPath(f'invalid path "{text[:200]}": it does not begin with /ipns/')
+        name, _, rest = path[len("/ipns/") :].partition("/")
         try:
             return cls(parse_name(name), clean_segments(rest))
         except BadName:
@@ -158,15 +160,6 @@ def below(target: Target, segments: tuple[str, ...]) -> Target:
     if isinstance(target, ContentPath):
         return ContentPath(target.root, target.segments + segments)
     return NamePath(target.name, target.segments + segments)
-
-
-def _without_scheme(text: str) -> str:
-    if found := _SCHEMES.match(text):
-        rest = text[found.end() :].partition("?")[0].partition("#")[0]
-        return unquote(rest, errors="surrogateescape")
-    if text.startswith("/ipns/"):
-        return text[len("/ipns/") :]
-    raise BadPath(f'invalid path "{text[:200]}": it does not begin with /ipns/')
 
 
 def _quoted(segment: str) -> str:

@@ -10,6 +10,7 @@ from aiohttp import web
 from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
 from blockstore.errors import BadPath, BlockTooLarge
+from blockstore.path import path_of_uri
 from blockstore.service import BlockSource
 from blockstore.unixfs.listing import DirectoryEntry
 from blockstore.unixfs.reader import UnixFSStat, list_directory, read_file, stat
@@ -52,7 +53,7 @@ async def get(request: web.Request) -> web.StreamResponse:
     """A file or tree as TAR, its root named as in the path."""
     if read.boolean(request.query, "compress"):
         raise BadRequest("compress is not supported")
-    name = argument(request).rstrip("/").rpartition("/")[2]
+    name = path_of_uri(argument(request)).rstrip("/").rpartition("/")[2]
     cid, blocks = await _end(request)
     info = await stat(blocks, cid)
     pieces = tar_stream(blocks, cid, name)

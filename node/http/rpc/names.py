@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from blockstore.path import path_of_uri
 from node.http.app import PARTS
 from node.http.errors import BadRequest
 from node.http.rpc import answers
@@ -34,13 +35,13 @@ async def get(request: web.Request) -> web.StreamResponse:
 async def resolve(request: web.Request) -> web.StreamResponse:
     """The content path that a name, or a path below one, leads to."""
     text = argument(request)
-    path = NamePath.parse(text if text.lower().startswith(("/ipns/", "ipns:")) else f"/ipns/{text}")
+    path = NamePath.parse(text if path_of_uri(text).startswith("/ipns/") else f"/ipns/{text}")
     found = await request.app[PARTS].names.resolve(path)
     return answers.one({"Path": str(found.path)})
 
 
 def _key_name(request: web.Request) -> IpnsName:
-    return IpnsName.parse(argument(request).removeprefix("/ipns/"))
+    return IpnsName.parse(path_of_uri(argument(request)).removeprefix("/ipns/"))
 
 
 async def _read(part: Part) -> bytes:
