@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 
@@ -26,6 +27,13 @@ def _between(least: float, most: float) -> Callable[[Setting], bool]:
 def _each(pattern: str) -> Callable[[Setting], bool]:
     fits = re.compile(pattern).fullmatch
     return lambda values: isinstance(values, tuple) and all(map(fits, values))
+
+
+def _networks(texts: Setting) -> bool:
+    try:
+        return isinstance(texts, tuple) and all(ipaddress.ip_network(text, strict=False) for text in texts)
+    except ValueError:
+        return False
 
 
 def _hosts(entries: Setting) -> bool:
@@ -56,6 +64,8 @@ _BY_TYPE: dict[type, _Bound] = {
 _BOUNDS: dict[str, _Bound] = {
     "port": (_between(0, 65535), "a port: 1 to 65535, or 0 for any free one"),
     "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
+    "gateway.client_burst": _AT_LEAST_ONE,
+    "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
     "swarm.peers": (_each(_ADDRESS + _PEER), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
     "cluster.announce": (_each(f"{_ADDRESS}({_PEER})?"), "addresses such as /ip4/192.0.2.7/tcp/9096"),
     "retrieval.gateways": (_each(_GATEWAY), "a list of URLs such as https://gateway.example.org"),

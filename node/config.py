@@ -37,6 +37,16 @@ class GatewayConfig:
     fetch: bool = True  # ask others for content that is not here
     only_pinned: bool = False  # give only what the cluster pins
     hosts: tuple[str, ...] = ()  # `host word…`: what is different at one host and below it
+    max_requests: int = 4096  # answered at once; 0, here and below: no limit
+    max_response: int = 0  # bytes of a file, a TAR or a CAR
+    max_range_file: int = 0  # bytes of a file of which ranges are given
+    max_seconds: float = 3600.0  # that an answer may be sent
+    send_timeout: float = 60.0  # seconds until a client that reads nothing is left
+    client_requests: int = 0  # of one client, answered at once
+    client_rate: float = 0.0  # requests of one client a second
+    client_burst: int = 100  # requests that a client may make at once before its rate counts
+    client_bytes: int = 0  # sent to one client a second
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # whose X-Forwarded-For is believed
 
     def policy(self) -> Policy:
         """What holds at every host that `hosts` does not name."""

@@ -30,7 +30,8 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         own = config.gateway
-        gateway = await enter(listen(gateway_app(parts), "gateway", own.host, own.port, TunnelSite))
+        app = gateway_app(parts)
+        gateway = await enter(listen(app, "gateway", own.host, own.port, TunnelSite, own.send_timeout))
         rpc = await enter(listen(rpc_app(parts), "rpc", config.rpc.host, config.rpc.port))
         api = await enter(listen(cluster_app(parts), "api", config.api.host, config.api.port))
         yield Faces(gateway, rpc, api)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
 from node.errors import NodeError
+from node.http.stalled import ending_stalled
 
 _REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 _BACKLOG = 1024
@@ -39,12 +42,17 @@ class Listener:
 
 @asynccontextmanager
 async def listen(
-    app: web.Application, section: str, host: str, port: int, site: type[web.TCPSite] = web.TCPSite
+    app: web.Application,
+    section: str,
+    host: str,
+    port: int,
+    site: type[web.TCPSite] = web.TCPSite,
+    send_timeout: float = 0.0,
 ) -> AsyncIterator[Listener]:
     """Serve `app` for the length of the block; `section` is the one of the config that holds host and port.
 
-    `site` decides how connections begin. A handler is cancelled when its client leaves. Port 0 takes any free
-    one. Raises PortInUse.
+    `site` decides how connections begin. A handler is cancelled when its client leaves, or reads nothing for
+    `send_timeout` seconds (0 = it may). Port 0 takes any free one. Raises PortInUse.
     """
     runner = web.AppRunner(
         app,
@@ -60,7 +68,10 @@ async def listen(
     await runner.setup()
     try:
         await _bind(site(runner, host, port, backlog=_BACKLOG), section, host, port)
-        yield Listener(host, _bound_port(runner))
+        async with (
+            ending_stalled(partial(_transports, runner), send_timeout) if send_timeout else nullcontext()
+        ):
+            yield Listener(host, _bound_port(runner))
     finally:
         await runner.cleanup()
 
@@ -68,6 +79,11 @@ async def listen(
 def nobody() -> web.Response:
     """The answer to a client that has left: aiohttp notices on sending it, and says nothing of it."""
     return web.Response()
+
+
+def _transports(runner: web.AppRunner) -> list[asyncio.Transport]:
+    connections = runner.server.connections if runner.server else []
+    return [one.transport for one in connections if one.transport is not None]
 
 
 async def _bind(site: web.TCPSite, section: str, host: str, port: int) -> None:

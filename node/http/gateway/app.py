@@ -10,6 +10,8 @@ from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
 from node.http.gateway import headers as make
 from node.http.gateway import ipns, ipns_record, pages, paths, pinned, rewriting, trustless
+from node.http.gateway.admitting import ADMISSION, PROXIES, admitted, limits_of
+from node.http.gateway.caps import RangeOfTooLarge, TooLarge
 from node.http.gateway.hosts import Hosts, PathHost
 from node.http.gateway.mount import Mount
 from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
@@ -19,6 +21,8 @@ from node.http.gateway.representation import HOT, respond
 from node.http.gateway.request import RequestPath, content_names, content_text, parse_path
 from node.http.gateway.subdomains import Moved, Target, mounted
 from node.http.gateway.target import authority, target_of
+from node.http.limits.addresses import TrustedProxies
+from node.http.limits.admission import Admission
 from node.http.server import nobody
 from node.names.errors import NameNotFound
 from node.parts import Parts
@@ -31,7 +35,9 @@ _OWN: tuple[tuple[type[Exception], int], ...] = (
     (pinned.NotPinnedHere, 403),
     (paths.NotHere, 404),
     (NotAcceptable, 406),
+    (TooLarge, 410),
     (Unsatisfiable, 416),
+    (RangeOfTooLarge, 501),
     (BadRedirects, 500),
 )
 _ANY = r"{path:[\s\S]*}"  # names may hold line feeds, which "." does not match
@@ -43,6 +49,8 @@ def gateway_app(parts: Parts) -> web.Application:
     settings = parts.config.gateway
     app = web.Application()
     app[PARTS] = parts
+    app[ADMISSION] = Admission(limits_of(settings))
+    app[PROXIES] = TrustedProxies(settings.trusted_proxies)
     app[HOT] = HotBlocks(parts.store)
     policy = settings.policy()
     app[_HOSTS] = Hosts(settings.subdomain_hosts, policy, read_hosts(settings.hosts, policy))
@@ -53,7 +61,12 @@ def gateway_app(parts: Parts) -> web.Application:
 
 
 async def content(request: web.Request) -> web.StreamResponse:
-    """One request, errors as text or as a page."""
+    """One request, let in or sent away."""
+    return await admitted(request, answer)
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    """What there is to say to a request, errors as text or as a page."""
     if request.method not in ("GET", "HEAD"):
         return _without_content(request)
     try:
@@ -172,6 +185,8 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
             response = pages.refusal(request, status, text_of(error))
             if isinstance(error, Unsatisfiable):
                 response.headers["Content-Range"] = f"bytes */{error.size}"
+            elif isinstance(error, TooLarge):
+                response.headers["Cache-Control"] = make.GENERATED  # a setting changes seldom (boxo)
             return response
     return pages.refusal(request, status_of(error), text_of(error))
 

@@ -20,6 +20,7 @@ from node.http.app import PARTS
 from node.http.errors import BadRequest
 from node.http.gateway import headers as make
 from node.http.gateway import reply
+from node.http.gateway.caps import capped
 from node.http.gateway.content import Content
 from node.http.gateway.negotiation import TYPES
 from node.http.trailers import TrailerResponse
@@ -91,8 +92,10 @@ async def car(request: web.Request, content: Content, found: Resolved) -> web.St
     if request.method == "HEAD":
         await stream.prepare(request)
         return stream
-    pieces = car_stream([found.roots[0]], _blocks(content, found, wanted, request.app[PARTS].denylist.blocks))
-    return await reply.send(request, stream, pieces, content.stall, BROKEN_OFF)
+    parts = request.app[PARTS]
+    pieces = car_stream([found.roots[0]], _blocks(content, found, wanted, parts.denylist.blocks))
+    most = parts.config.gateway.max_response
+    return await reply.send(request, stream, capped(pieces, most), content.stall, BROKEN_OFF)
 
 
 def _etag(content: Content, wanted: Selection) -> str:

@@ -9,10 +9,14 @@ from contextlib import aclosing
 from aiohttp import web
 
 from blockstore.errors import BlockstoreError
+from node.http.app import PARTS
 from node.http.errors import text_of
-from node.http.gateway import conditions, pages, ranges
+from node.http.gateway import admitting, conditions, pages, ranges
 from node.http.gateway import headers as make
+from node.http.gateway.caps import TooLarge, check_range
 from node.http.trailers import TrailerResponse
+
+_LINGER = 30.0  # seconds for what was written before an answer broke off
 
 Reader = Callable[[int, int], AsyncGenerator[bytes]]
 """(start, stop) -> the bytes between, in pieces."""
@@ -57,12 +61,14 @@ async def streamed(
 ) -> web.StreamResponse:
     """Content that is read while it is sent; `stall` is the seconds that one piece may take to come.
 
-    Content-Type is decided by the caller. Raises BadRange, Unsatisfiable, and what the first piece raises.
+    Content-Type is decided by the caller. Raises BadRange, Unsatisfiable, RangeOfTooLarge, and what the first
+    piece raises.
     """
     headers["Accept-Ranges"] = "bytes"
     wanted = part(request, headers, size)
     start, stop = wanted or (0, size)
     if wanted:
+        check_range(size, request.app[PARTS].config.gateway.max_range_file)
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)
     response = web.StreamResponse(status=206 if wanted else 200, headers=headers)
@@ -84,14 +90,17 @@ async def send(
     Later troubles break the connection, which is how a client knows that it has not got everything;
     `broken_off` is the last it gets then.
     """
+    longest = request.app[PARTS].config.gateway.max_seconds or None
+    write = admitting.writer(request, response)
     async with aclosing(_in_time(pieces, stall)) as timed:
         first = await anext(timed, b"")
         await response.prepare(request)
         try:
-            await response.write(first)
-            async for piece in timed:
-                await response.write(piece)
-        except (BlockstoreError, TimeoutError) as error:
+            async with asyncio.timeout(longest):
+                await write(first)
+                async for piece in timed:
+                    await write(piece)
+        except (BlockstoreError, TimeoutError, TooLarge) as error:
             await _break(request, response, broken_off, error)
     return response
 
@@ -103,7 +112,8 @@ async def _break(request: web.Request, response: web.StreamResponse, last: bytes
     if isinstance(response, TrailerResponse):
         await response.break_off(text_of(error))
     if request.transport is not None:
-        request.transport.close()  # what is written is still sent
+        request.transport.close()  # what is written is still sent, to a client that takes it
+        asyncio.get_running_loop().call_later(_LINGER, request.transport.abort)
 
 
 async def gathered(pieces: AsyncGenerator[bytes], size: int = 64 * 1024) -> AsyncGenerator[bytes]:

@@ -7,8 +7,10 @@ from aiohttp import web
 from blockstore.errors import NotUnixFS
 from blockstore.unixfs.reader import stat
 from blockstore.unixfs.tar import tar_stream
+from node.http.app import PARTS
 from node.http.gateway import headers as make
 from node.http.gateway import reply
+from node.http.gateway.caps import capped, check
 from node.http.gateway.content import Content
 from node.http.gateway.negotiation import TYPES, NotAcceptable
 from node.http.trailers import TrailerResponse
@@ -18,15 +20,18 @@ async def archive(request: web.Request, content: Content) -> web.StreamResponse:
     """The tree, its top entry called by the CID.
 
     An entry that would leave the tree is refused with a status where it is met in the first 64 KiB; behind
-    them it breaks the connection, and a trailer says why. Raises NotAcceptable, BadPath, BlockNotFound.
+    them it breaks the connection, and a trailer says why. Raises NotAcceptable, TooLarge, BadPath,
+    BlockNotFound.
     """
     headers = content.headers(request, TYPES["tar"], f'W/"{content.cid}.x-tar"')
     if response := reply.conditional(request, headers):
         return response
     try:
-        await stat(content.blocks, content.cid)
+        info = await stat(content.blocks, content.cid)
     except NotUnixFS as error:
         raise NotAcceptable(f"{error}: there is no TAR of it") from None
+    most = request.app[PARTS].config.gateway.max_response
+    check(info.size if info.kind == "file" else info.cumulative, most)
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Accept-Ranges"] = "none"
     name = request.query.get("filename") or f"{content.cid}.tar"
@@ -36,4 +41,4 @@ async def archive(request: web.Request, content: Content) -> web.StreamResponse:
         await stream.prepare(request)
         return stream
     pieces = reply.gathered(tar_stream(content.blocks, content.cid, str(content.cid)))
-    return await reply.send(request, stream, pieces, content.stall)
+    return await reply.send(request, stream, capped(pieces, most), content.stall)

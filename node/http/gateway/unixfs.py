@@ -13,6 +13,7 @@ from blockstore.unixfs.reader import UnixFSStat, lookup, read_file, stat
 from node.http.app import PARTS
 from node.http.gateway import conditions, listing, media, reply
 from node.http.gateway import headers as make
+from node.http.gateway.caps import check
 from node.http.gateway.content import Content
 from node.http.gateway.request import RequestPath
 
@@ -31,6 +32,7 @@ async def respond(request: web.Request, content: Content) -> web.StreamResponse:
 
 def small_file(request: web.Request, path: RequestPath, data: bytes) -> web.Response:
     """A root that is a file in one raw block: no node to decode, nothing more to read."""
+    check(len(data), request.app[PARTS].config.gateway.max_response)
     kind = _named_type(request, path.name) or media.sniff(data)
     root = str(path.content.root) if path.namespace == "ipns" else path.root
     headers = make.content_headers(request, path, root, kind, f'"{root}"', make.cache_control(path))
@@ -46,6 +48,7 @@ async def _file(
     headers = _dated(content.headers(request, media.UNKNOWN, f'"{etag}"'), info)
     if response := reply.conditional(request, headers):
         return response
+    check(info.size, request.app[PARTS].config.gateway.max_response)
     wanted = reply.part(request, headers, info.size)
     headers["Content-Type"] = _named_type(request, name) or await _sniffed(content, info.cid, wanted)
     _set_disposition(request, headers)

@@ -1,0 +1,100 @@
+"""Requests let in, or sent away with 429; whole bodies are sent while they count."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from node.config import GatewayConfig
+from node.http.gateway import pages
+from node.http.limits.addresses import Address, TrustedProxies, key_of
+from node.http.limits.admission import Admission, Client, Limits, TooManyRequests
+
+ADMISSION = web.AppKey("admission", Admission)
+PROXIES = web.AppKey("proxies", TrustedProxies)
+CLIENT = web.RequestKey("client", Client)
+"""Of a request whose bytes are paced; else not there."""
+
+_PART = 16 * 1024  # bytes of a paced answer that are written at once
+_LARGE = 64 * 1024  # bytes of a body that a client may leave unread
+
+
+def limits_of(settings: GatewayConfig) -> Limits:
+    return Limits(
+        settings.max_requests,
+        settings.client_requests,
+        settings.client_rate,
+        settings.client_burst,
+        settings.client_bytes,
+    )
+
+
+async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The handler's answer, or 429. Raises what the handler raises."""
+    try:
+        return await _inside(request, handler)
+    except TooManyRequests as error:
+        return refused(request, error)
+
+
+async def _inside(request: web.Request, handler: Handler) -> web.StreamResponse:
+    admission = request.app[ADMISSION]
+    client = admission.enter(key_of(address_of(request)) if admission.per_client else b"")
+    try:
+        if client.pace is not None:
+            request[CLIENT] = client
+        response = await handler(request)
+        if type(response) is web.Response and isinstance(body := response.body, bytes):
+            if client.pace is not None and request.method != "HEAD":
+                admission.check_debt(client)
+                await paced(client, len(body))
+            if len(body) > _LARGE:
+                await _send(request, response)
+        return response
+    finally:
+        admission.leave(client)
+
+
+def address_of(request: web.Request) -> Address | None:
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
+    return request.app[PROXIES].client(request.remote or "", forwarded)
+
+
+def refused(request: web.Request, error: TooManyRequests) -> web.Response:
+    response = pages.refusal(request, 429, str(error))
+    response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+async def _send(request: web.Request, response: web.Response) -> None:
+    """A large body is sent here, so that it counts for as long as it is in memory."""
+    with suppress(ConnectionError):  # the client has left; aiohttp is told so again, and ends the connection
+        await response.prepare(request)
+        await response.write_eof()
+
+
+def writer(request: web.Request, response: web.StreamResponse) -> Callable[[bytes], Awaitable[None]]:
+    """What sends a piece of the response, as fast as the client may have it."""
+    client = request.get(CLIENT)
+    return response.write if client is None else partial(_write_paced, response, client)
+
+
+async def _write_paced(response: web.StreamResponse, client: Client, piece: bytes) -> None:
+    """In small parts: a client at a slow pace is to see that something comes."""
+    view = memoryview(piece)
+    for start in range(0, len(piece), _PART):
+        part = view[start : start + _PART]
+        await paced(client, len(part))
+        await response.write(part)
+
+
+async def paced(client: Client, size: int) -> None:
+    """Wait until the client may have so many bytes more."""
+    if client.pace and (wait := client.pace.owe(size, time.monotonic())):
+        await asyncio.sleep(wait)

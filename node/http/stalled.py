@@ -1,0 +1,59 @@
+"""Clients that do not read what they asked for: their connections are ended, and the memory is free again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+_LOOKS = 4  # within a client's time
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """So many bytes wait to be sent, and none has gone since then."""
+
+    size: int
+    since: float
+
+
+def waiting(sizes: Mapping[Key, int], before: Mapping[Key, Waiting], now: float) -> dict[Key, Waiting]:
+    """What waits now, told from what waited when somebody last looked."""
+    found: dict[Key, Waiting] = {}
+    for key, size in sizes.items():
+        if size:
+            known = before.get(key)
+            found[key] = known if known and known.size == size else Waiting(size, now)
+    return found
+
+
+@asynccontextmanager
+async def ending_stalled(
+    transports: Callable[[], Iterable[asyncio.WriteTransport]], patience: float
+) -> AsyncIterator[None]:
+    """Within the block, abort connections on which nothing of what waits has gone for `patience` seconds.
+
+    A connection's buffer stays of one size only while nothing is sent of it: whoever writes waits for it.
+    """
+    task = asyncio.create_task(_end_stalled(transports, patience))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _end_stalled(transports: Callable[[], Iterable[asyncio.WriteTransport]], patience: float) -> None:
+    seen: Mapping[asyncio.WriteTransport, Waiting] = {}
+    now = asyncio.get_running_loop().time
+    while True:
+        await asyncio.sleep(patience / _LOOKS)
+        seen = waiting({one: one.get_write_buffer_size() for one in transports()}, seen, now())
+        for transport, what in seen.items():
+            if now() - what.since >= patience:
+                transport.abort()
