@@ -1,6 +1,8 @@
 """What an operator allows, for all hosts and for one (boxo: PublicGateways; trustless gateway spec)."""
 
+import re
 from dataclasses import replace
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from aiohttp import ClientSession
@@ -146,6 +148,22 @@ async def test_only_pinned_content_is_served_below_the_root_of_its_pin(tmp_path)
         assert (await gateway.get(f"/ipfs/{child}/big.bin")).status == 403
         await gateway.node.parts.cluster.unpin(root)
         assert (await gateway.get(f"/ipfs/{root}/index.txt")).status == 403
+
+
+async def test_a_listing_of_pinned_content_leads_to_nothing_that_is_refused(tmp_path):
+    async with open_gateway(tmp_path, only_pinned=True, subdomain_hosts=("gw.example.net",)) as gateway:
+        root = await gateway.add(FILES)
+        await pin(gateway, root)
+        for path, host in ((f"/ipfs/{root}/sub/", ""), ("/sub/", f"{root}.ipfs.gw.example.net")):
+            page = await gateway.get(path, Host=host or "127.0.0.1")
+            own = [link for link in re.findall(r'href="([^"]+)"', page.text) if link.startswith("/")]
+            assert any(link.endswith("/sub/big.bin") for link in own)
+            for link in own:
+                there = link if link.startswith("//") else path
+                target = urljoin(f"http://{host or '127.0.0.1'}{there}", link)
+                answer = await gateway.get(urlsplit(target).path, Host=urlsplit(target).netloc)
+                assert answer.status in (200, 301), target
+            assert 'href="https://cid.ipfs.tech/#' in page.text
 
 
 async def test_an_old_pin_is_found_by_the_cid_of_today(tmp_path):

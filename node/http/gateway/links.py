@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from blockstore.cid import CID
 from node.http.gateway.request import RequestPath, quote_name
 from node.http.gateway.visible import visible
 
-_INSPECTOR = "https://cid.ipfs.tech/#"  # where the site of a DNSLink links to, which has no other content
+_INSPECTOR = "https://cid.ipfs.tech/#"  # where a host without other content links to
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,15 @@ class Links:
 
     @classmethod
     def of(cls, path: RequestPath) -> Links:
-        """On an origin of its own, entries are below its root; other content is at the gateway above it."""
+        """On an origin of its own, entries are below its root; other content is at the gateway above it.
+
+        At a host that serves only pins, there is no other content: a block inside a pin is none itself.
+        """
+        links = cls._anywhere(path)
+        return replace(links, hashes="") if path.mount.policy.only_pinned else links
+
+    @classmethod
+    def _anywhere(cls, path: RequestPath) -> Links:
         root = f"/{path.namespace}/{path.root}"
         own = "".join(f"{quote_name(segment)}/" for segment in path.segments)
         if not path.mount.isolated:
