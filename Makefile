@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: help run test test-all check format interop peers binary demo bench conformance lock clean
+.PHONY: help run test test-all check format browser interop peers binary demo bench conformance lock clean
 
 help:
 	@echo "make run      start a node (data in ~/.pinfold, or PINFOLD_PATH)"
@@ -11,6 +11,7 @@ help:
 	@echo "make check    formatting, lint, types"
 	@echo "make demo     three nodes on loopback: add, replicate, lose one, read back"
 	@echo "make binary   one file: dist/pinfold, and its smoke test"
+	@echo "make browser  tests of the gateway's pages in Chromium"
 	@echo "make interop  tests against real Kubo, ipfs-cluster and Helia"
 	@echo "make conformance  the gateway under gateway-conformance, where that is on the PATH"
 	@echo "make bench    figures beside Kubo's"
@@ -25,7 +26,7 @@ test:
 
 test-all:
 	@packaging/setup dev
-	$(BIN)/python -m pytest -m "not interop"
+	$(BIN)/python -m pytest -m "not interop and not browser"
 
 check:
 	@packaging/setup dev
@@ -37,6 +38,10 @@ format:
 	@packaging/setup dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+browser:
+	@packaging/setup dev
+	$(BIN)/python -m pytest -m browser tests/browser
 
 peers:
 	@packaging/peers

@@ -21,6 +21,7 @@ BROKEN_OFF = (
 )
 
 _WRITE_BYTES = 64 * 1024
+_GROUP = "<tbody>\n"  # browsers lay a group of rows out when it comes into view
 _FIRST_ROWS = 100  # sent at once: a screen or two
 _LOOKED_AT = 256  # entries of a directory whose kinds are looked up
 _UNITS = tuple((999.5 * 1000**i, 1000**i, unit) for i, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB")))
@@ -78,7 +79,7 @@ async def listed(
             count += 1
             if length >= _WRITE_BYTES or count == _FIRST_ROWS:
                 yield _encoded(gathered)
-                gathered, length = [], 0
+                gathered, length = [_GROUP], 0
     yield _encoded([*gathered, tail.replace("<!-- count -->", _counted(count), 1)])
 
 
@@ -96,7 +97,7 @@ def _around(path: RequestPath, info: UnixFSStat, links: Links) -> tuple[str, str
         else ""
     )
     texts = {"path": path.text, "cid": str(info.cid), "base": links.base, "size": human_size(info.cumulative)}
-    order = "sharded, so in the order of hashes" if info.sharded else _counted(info.links)
+    order = "sharded: in the order of hashes, not of names" if info.sharded else _counted(info.links)
     filled = template().fill(texts, {"crumbs": links.crumbs(path), "entries": f" &middot; {order}", "up": up})
     head, _, tail = filled.partition("<!-- rows -->\n")
     return head, tail

@@ -1,0 +1,123 @@
+"""Pages used: followed by clicks, copied from, read while they come, and attacked by names and content."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from browser.samples import FILES, HOSTILE, folder, hostile
+from support.browser import Page
+from support.gateway import Gateway
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+SHARDED = 20_000
+
+
+async def test_rows_and_breadcrumbs_lead_through_the_tree(gateway: Gateway, page: Page) -> None:
+    root = await folder(gateway)
+    base = f"{gateway.node.faces.gateway.url}/ipfs/{root}"
+    await page.open(f"{base}/")
+    await page.click("tr.d td:first-child a")
+    assert await page.run("location.href") == f"{base}/photos/"
+    await page.click("tr.d td:first-child a")
+    assert await page.run("location.href") == f"{base}/photos/2026/"
+    await page.click("tr.up a")
+    assert await page.run("location.href") == f"{base}/photos/"
+    await page.click("nav a")
+    assert await page.run("location.href") == f"{base}/"
+    await page.click('td:first-child a[href$="/README.md"]')
+    assert await page.run("document.contentType") == "text/markdown"
+    assert len(str(await page.run("document.body.innerText"))) == FILES["site/README.md"]
+
+
+async def test_the_copy_button_copies_the_cid(gateway: Gateway, page: Page) -> None:
+    root = await folder(gateway)
+    origin = gateway.node.faces.gateway.url
+    await page.open(f"{origin}/ipfs/{root}/")
+    await page.permit(origin, "clipboardReadWrite")
+    await page.click("#copy", leads_away=False)
+    assert await page.run("navigator.clipboard.readText()") == str(root)
+    assert await page.run('document.getElementById("copied").textContent') == "Copied"
+    assert page.complaints == []
+
+
+async def test_where_pages_may_not_use_the_clipboard_the_button_does_it_the_old_way(
+    gateway: Gateway, page: Page
+) -> None:
+    """Plain HTTP from another machine is no secure context."""
+    root = await folder(gateway)
+    port = gateway.node.faces.gateway.port
+    await page.open(f"http://gateway.test:{port}/ipfs/{root}/")
+    assert await page.run("isSecureContext") is False
+    await page.click("#copy", leads_away=False)
+    assert await page.run("getSelection().toString()") == str(root)
+    assert await page.run('document.getElementById("copied").textContent') == "Copied"
+
+
+async def test_without_scripts_there_is_no_button_and_the_cid_is_one_click_to_select(
+    gateway: Gateway, page: Page
+) -> None:
+    await page.call("Emulation.setScriptExecutionDisabled", value=True)
+    await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{await folder(gateway)}/")
+    assert await page.run('document.getElementById("copy").checkVisibility()') is False
+    assert await page.run('getComputedStyle(document.getElementById("cid")).userSelect') == "all"
+
+
+async def test_rows_are_there_before_the_directory_ends(gateway: Gateway, page: Page) -> None:
+    root = await gateway.add({f"many/{n:05}.txt": b"x" for n in range(SHARDED)}, hamt_threshold=1)
+    began = time.perf_counter()
+    await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{root}/", until="Page.frameNavigated")
+    seen, state = 0, ""
+    while not seen:
+        seen, state = await page.run("[document.querySelectorAll('tbody tr').length, document.readyState]")
+    first = time.perf_counter() - began
+    assert 0 < seen < SHARDED
+    assert state == "loading"
+    while state != "complete":
+        await asyncio.sleep(0.05)
+        seen, state = await page.run("[document.querySelectorAll('tbody tr').length, document.readyState]")
+    print(f"first rows after {first:.2f} s, all {seen} after {time.perf_counter() - began:.2f} s")
+    assert seen == SHARDED
+    assert "20,000 entries" in str(await page.run("document.querySelector('footer').textContent"))
+
+
+async def test_hostile_names_are_text(gateway: Gateway, page: Page) -> None:
+    root = await hostile(gateway)
+    url = f"{gateway.node.faces.gateway.url}/ipfs/{root}/"
+    await page.open(url)
+    assert page.complaints == []
+    assert await page.run("document.querySelectorAll('td:first-child a').length") == len(HOSTILE)
+    assert await page.run("document.querySelectorAll('img, td script').length") == 0
+    assert "\u202e" not in str(await page.run("document.documentElement.outerHTML"))
+    kinds = await page.run("[...document.querySelectorAll('td a')].map(a => new URL(a.href).origin)")
+    assert set(kinds) == {gateway.node.faces.gateway.url}
+    for number in range(len(HOSTILE)):
+        await page.open(url)
+        await page.click(f"tbody tr:nth-child({number + 1}) td:first-child a")
+        assert await page.run("document.body.innerText.trim()") == "harmless"
+    assert [said for said in page.complaints if not said.endswith("/favicon.ico")] == []
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.json", "x.md", "x.css", "x.jpg.txt"])
+async def test_what_is_named_as_text_does_not_run(gateway: Gateway, page: Page, name: str) -> None:
+    root = await gateway.add({f"d/{name}": b"<!DOCTYPE html><title>run</title><script>alert(1)</script>"})
+    await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{root}/{name}")
+    assert await page.run("document.contentType") != "text/html"
+    assert await page.run("document.title") != "run"
+    assert [said for said in page.complaints if not said.endswith("/favicon.ico")] == []
+
+
+async def test_sites_on_subdomains_do_not_see_each_other(gateway: Gateway, page: Page) -> None:
+    one = await gateway.add({"d/index.html": b"<title>one</title>"})
+    two = await gateway.add({"d/index.html": b"<title>two</title>"})
+    at = f"http://localhost:{gateway.node.faces.gateway.port}/ipfs"
+    await page.open(f"{at}/{one}/")
+    assert str(await page.run("location.host")).startswith(f"{one}.ipfs.localhost:")
+    await page.run("localStorage.setItem('secret', 'of one'); document.cookie = 'secret=of one'")
+    await page.open(f"{at}/{two}/")
+    assert await page.run("document.title") == "two"
+    assert await page.run("[localStorage.getItem('secret'), document.cookie]") == [None, ""]
+    await page.open(f"{at}/{one}/")
+    assert await page.run("localStorage.getItem('secret')") == "of one"
