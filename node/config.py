@@ -30,6 +30,7 @@ class GatewayConfig:
     host: str = "127.0.0.1"
     port: int = 8080  # 0 = any free one
     first_byte_timeout: float = 30.0  # seconds until a 504 when content has to be fetched
+    negative_ttl: float = 10.0  # seconds that a block which could not be had is not looked for again
     subdomain_hosts: tuple[str, ...] = ("localhost",)  # hosts that give every root a subdomain of its own
     dnslink: bool = True  # serve a host that has a DNSLink as the site it leads to
     x_ipfs_path: bool = False  # send the header that Ipfs-Uri replaces (IPIP-548)

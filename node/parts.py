@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from blockstore.cid import CID
-from blockstore.service import Blocks, BlockSource
+from blockstore.service import Blocks
 from blockstore.sqlite import SqliteBlockstore
 from cluster.cluster import Cluster
 from cluster.invite import Invite
@@ -17,6 +17,7 @@ from node.collecting import Collecting
 from node.config import Config
 from node.denylist.denylist import Denylist
 from node.names.names import Names
+from node.retrieval.patient import Source
 
 
 class Swarm(Protocol):
@@ -56,8 +57,8 @@ class Parts:
     peer: str
     store: SqliteBlockstore
     blocks: Blocks
-    content: Callable[[CID], BlockSource]
-    kept: Callable[[CID], BlockSource]
+    content: Callable[[CID], Source]
+    kept: Callable[[CID], Source]
     adding: Adding
     collecting: Collecting
     cluster: Cluster

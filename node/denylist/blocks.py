@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.inquiry import Inquiry
-from blockstore.service import BlockSource, Exchange
+from blockstore.service import Exchange
 from blockstore.store import Blockstore, Stat
 from node.denylist.denylist import Denylist
+from node.retrieval.patient import Source
 
 
 class ServedBlocks:
@@ -51,9 +52,9 @@ class GuardedExchange:
 
 
 class GuardedBlocks:
-    """A BlockSource that answers no blocked block, be it here or elsewhere."""
+    """A Source that answers no blocked block, be it here or elsewhere."""
 
-    def __init__(self, source: BlockSource, denylist: Denylist) -> None:
+    def __init__(self, source: Source, denylist: Denylist) -> None:
         self._source = source
         self._denylist = denylist
 
@@ -67,3 +68,6 @@ class GuardedBlocks:
         for cid in cids:
             self._denylist.check_cid(cid)
         return await self._source.get_many(cids)
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        return self._source.inquiries(cid)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from blockstore.cid import CID
 from blockstore.errors import BadPath
 from blockstore.path import ContentPath, Resolved, path_of_uri, resolve
 from blockstore.service import BlockSource
 from node.names.name import NamePath
 from node.parts import Parts
+from node.retrieval.deadline import Deadline
+from node.retrieval.misses import Misses
+from node.retrieval.patient import PatientBlocks
 
 
 async def resolved(parts: Parts, text: str) -> tuple[Resolved, BlockSource]:
     """Where the path leads, and the source of blocks for what lies there.
 
-    Raises BadPath, NoLink, BlockNotFound, NamesError, TimeoutError.
+    Raises BadPath, NoLink, BlockNotFound, NamesError, RetrievalTimeout.
     """
     path = await _content_path(parts, text)
     blocks = parts.content(path.root)
-    async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
-        return await resolve(blocks, path), blocks
+    deadline = Deadline(parts.config.gateway.first_byte_timeout)
+    return await resolve(PatientBlocks(blocks, parts.store, Misses(0), deadline), path), blocks
 
 
 async def _content_path(parts: Parts, text: str) -> ContentPath:

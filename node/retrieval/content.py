@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.inquiry import Inquiry
 from blockstore.service import Blocks
 from cluster.cluster import Cluster
 from cluster.errors import NotPinned
@@ -62,6 +63,10 @@ class ContentBlocks:
         found = await self._blocks.store.get_many(cids)
         here = [block for block in found if block is not None]
         return here if len(here) == len(found) else await (await self._remote()).get_many(cids)
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        """See `Exchange.inquiries`."""
+        return (self._session or self._blocks).exchange.inquiries(cid)
 
     async def _remote(self) -> Blocks:
         if self._session is None:

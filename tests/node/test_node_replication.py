@@ -82,4 +82,4 @@ async def test_a_gateway_says_what_it_tried_when_content_does_not_come(tmp_path)
     ):
         text = await answer.text()
     assert answer.status in (404, 504)
-    assert "not found" in text or "connected to 0 other members" in text
+    assert "not found" in text or "cluster: no peer connected" in text

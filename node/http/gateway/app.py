@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from aiohttp import web
 
 from blockstore.errors import BlockNotFound, NoLink
@@ -12,6 +14,7 @@ from node.http.gateway import headers as make
 from node.http.gateway import ipns, ipns_record, pages, paths, pinned, rewriting, trustless
 from node.http.gateway.admitting import ADMISSION, PROXIES, admitted, limits_of
 from node.http.gateway.caps import RangeOfTooLarge, TooLarge
+from node.http.gateway.content import MISSES
 from node.http.gateway.hosts import Hosts, PathHost
 from node.http.gateway.mount import Mount
 from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
@@ -28,6 +31,7 @@ from node.names.errors import NameNotFound
 from node.parts import Parts
 from node.policy import read_hosts
 from node.retrieval.hot import HotBlocks
+from node.retrieval.misses import Misses, RecentlyMissing
 
 _HOSTS = web.AppKey("hosts", Hosts)
 _OWN: tuple[tuple[type[Exception], int], ...] = (
@@ -40,6 +44,7 @@ _OWN: tuple[tuple[type[Exception], int], ...] = (
     (RangeOfTooLarge, 501),
     (BadRedirects, 500),
 )
+_LATER = "60"  # seconds
 _ANY = r"{path:[\s\S]*}"  # names may hold line feeds, which "." does not match
 _EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, _ in _OWN), *EXPECTED)
 
@@ -52,6 +57,7 @@ def gateway_app(parts: Parts) -> web.Application:
     app[ADMISSION] = Admission(limits_of(settings))
     app[PROXIES] = TrustedProxies(settings.trusted_proxies)
     app[HOT] = HotBlocks(parts.store)
+    app[MISSES] = Misses(settings.negative_ttl)
     policy = settings.policy()
     app[_HOSTS] = Hosts(settings.subdomain_hosts, policy, read_hosts(settings.hosts, policy))
     app.router.add_route("*", f"/ipfs/{_ANY}", content)
@@ -176,9 +182,9 @@ def _without_content(request: web.Request) -> web.Response:
 
 
 def _refused(request: web.Request, error: Exception) -> web.Response:
-    if isinstance(error, TimeoutError):
-        response = pages.refusal(request, 504, _diagnosis(request.app[PARTS]))
-        response.headers["Retry-After"] = "60"
+    if isinstance(error, RecentlyMissing):
+        response = _refused(request, error.cause)
+        response.headers["Retry-After"] = str(ceil(error.retry_after))
         return response
     for kind, status in _OWN:
         if isinstance(error, kind):
@@ -188,14 +194,7 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
             elif isinstance(error, TooLarge):
                 response.headers["Cache-Control"] = make.GENERATED  # a setting changes seldom (boxo)
             return response
-    return pages.refusal(request, status_of(error), text_of(error))
-
-
-def _diagnosis(parts: Parts) -> str:
-    swarm = f"{len(parts.swarm.peers())} peers of the open network" if parts.swarm else "no open network"
-    members = len(parts.cluster.id().connected)
-    return (
-        "Unable to retrieve content within timeout period: "
-        f"no answer in {parts.config.gateway.first_byte_timeout:g} s; connected to {members} other members "
-        f"of the cluster and to {swarm}"
-    )
+    response = pages.refusal(request, status_of(error), text_of(error))
+    if isinstance(error, TimeoutError):
+        response.headers["Retry-After"] = _LATER
+    return response

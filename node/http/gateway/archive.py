@@ -95,7 +95,7 @@ async def car(request: web.Request, content: Content, found: Resolved) -> web.St
     parts = request.app[PARTS]
     pieces = car_stream([found.roots[0]], _blocks(content, found, wanted, parts.denylist.blocks))
     most = parts.config.gateway.max_response
-    return await reply.send(request, stream, capped(pieces, most), content.stall, BROKEN_OFF)
+    return await reply.send(request, stream, capped(pieces, most), content.blocks.deadline, BROKEN_OFF)
 
 
 def _etag(content: Content, wanted: Selection) -> str:

@@ -7,17 +7,24 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from blockstore.cid import CID
-from blockstore.service import BlockSource
+from node.http.app import PARTS
 from node.http.gateway import headers as make
 from node.http.gateway.negotiation import Asked
 from node.http.gateway.request import RequestPath
-from node.parts import Parts
+from node.retrieval.deadline import Deadline
+from node.retrieval.misses import Misses
+from node.retrieval.patient import PatientBlocks
+
+MISSES = web.AppKey("misses", Misses)
 
 
-def blocks_of(parts: Parts, path: RequestPath) -> BlockSource:
+def blocks_of(request: web.Request, path: RequestPath) -> PatientBlocks:
     """What the path's content is read from; at a host that fetches nothing, only what is here."""
-    source = parts.content if path.mount.policy.fetch else parts.kept
-    return source(path.content.root)
+    parts = request.app[PARTS]
+    root, deadline = path.content.root, Deadline(parts.config.gateway.first_byte_timeout)
+    if path.mount.policy.fetch:
+        return PatientBlocks(parts.content(root), parts.store, request.app[MISSES], deadline)
+    return PatientBlocks(parts.kept(root), parts.store, Misses(0), deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +34,7 @@ class Content:
     path: RequestPath
     cid: CID
     roots: str
-    blocks: BlockSource
-    stall: float  # seconds that one piece may take to come
+    blocks: PatientBlocks
     asked: Asked
 
     def headers(

@@ -28,8 +28,12 @@ def canonical(path: NamePath, target: Target) -> Moved | None:
 
 async def followed(parts: Parts, path: NamePath, escaped: str, mount: Mount) -> RequestPath:
     """Where the name leads now. Raises NamesError, TimeoutError."""
-    async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
-        found = await parts.names.resolve(path, fetch=mount.policy.fetch)
+    seconds = parts.config.gateway.first_byte_timeout
+    try:
+        async with asyncio.timeout(seconds):
+            found = await parts.names.resolve(path, fetch=mount.policy.fetch)
+    except TimeoutError:
+        raise TimeoutError(f"where {path.name} leads was not known in {seconds:g} s") from None
     text = content_text(escaped, mount)
     return RequestPath(
         escaped,

@@ -15,6 +15,7 @@ from node.http.gateway import admitting, conditions, pages, ranges
 from node.http.gateway import headers as make
 from node.http.gateway.caps import TooLarge, check_range
 from node.http.trailers import TrailerResponse
+from node.retrieval.deadline import Deadline
 
 _LINGER = 30.0  # seconds for what was written before an answer broke off
 
@@ -57,9 +58,9 @@ def whole(request: web.Request, data: bytes, headers: make.Headers) -> web.Respo
 
 
 async def streamed(
-    request: web.Request, size: int, headers: make.Headers, read: Reader, stall: float
+    request: web.Request, size: int, headers: make.Headers, read: Reader, deadline: Deadline
 ) -> web.StreamResponse:
-    """Content that is read while it is sent; `stall` is the seconds that one piece may take to come.
+    """Content that is read while it is sent; `deadline` is that of the blocks it is read from.
 
     Content-Type is decided by the caller. Raises BadRange, Unsatisfiable, RangeOfTooLarge, and what the first
     piece raises.
@@ -75,14 +76,14 @@ async def streamed(
     if request.method == "HEAD" or start == stop:
         await response.prepare(request)
         return response
-    return await send(request, response, read(start, stop), stall)
+    return await send(request, response, read(start, stop), deadline)
 
 
 async def send(
     request: web.Request,
     response: web.StreamResponse,
     pieces: AsyncGenerator[bytes],
-    stall: float,
+    deadline: Deadline,
     broken_off: bytes = b"",
 ) -> web.StreamResponse:
     """Headers go with the first piece, so that what it raises can still be answered with a status.
@@ -92,13 +93,14 @@ async def send(
     """
     longest = request.app[PARTS].config.gateway.max_seconds or None
     write = admitting.writer(request, response)
-    async with aclosing(_in_time(pieces, stall)) as timed:
-        first = await anext(timed, b"")
+    async with aclosing(pieces):
+        first = await anext(pieces, b"")
+        deadline.first_byte()
         await response.prepare(request)
         try:
             async with asyncio.timeout(longest):
                 await write(first)
-                async for piece in timed:
+                async for piece in pieces:
                     await write(piece)
         except (BlockstoreError, TimeoutError, TooLarge) as error:
             await _break(request, response, broken_off, error)
@@ -128,14 +130,3 @@ async def gathered(pieces: AsyncGenerator[bytes], size: int = 64 * 1024) -> Asyn
                 yield b"".join(parts)
                 parts, length = [], 0
     yield b"".join(parts)
-
-
-async def _in_time(pieces: AsyncGenerator[bytes], stall: float) -> AsyncGenerator[bytes]:
-    """Raises TimeoutError when one piece takes longer."""
-    while True:
-        async with asyncio.timeout(stall):
-            try:
-                piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
-        yield piece

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from blockstore.cid import DAG_PB, RAW
 from blockstore.path import Resolved, resolve
-from node.http.app import PARTS
 from node.http.errors import BadRequest
 from node.http.gateway import archive, block, dag, tar, unixfs
 from node.http.gateway import headers as make
@@ -16,12 +13,13 @@ from node.http.gateway.content import Content, blocks_of
 from node.http.gateway.negotiation import Asked, NotAcceptable
 from node.http.gateway.request import RequestPath
 from node.retrieval.hot import HotBlocks
+from node.retrieval.patient import Phase
 
 HOT = web.AppKey("hot", HotBlocks)
 
 
 async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
-    """Raises BadRequest, NotAcceptable, BadRange, Unsatisfiable, TimeoutError, and what reading raises."""
+    """Raises BadRequest, NotAcceptable, BadRange, Unsatisfiable, and what reading raises."""
     root = path.content.root
     if asked.format is None and root.codec == RAW and not path.content.segments:
         found = await request.app[HOT].get(root)
@@ -31,18 +29,15 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
 
 
 async def _resolved(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
-    parts = request.app[PARTS]
-    blocks = blocks_of(parts, path)
-    patience = parts.config.gateway.first_byte_timeout
-    async with asyncio.timeout(patience):
-        found = await resolve(blocks, path.content)
+    blocks = blocks_of(request, path)
+    found = await resolve(blocks, path.content)
     if found.remainder:
         text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own\n"
         return web.Response(status=501, body=text.encode(errors="replace"), headers=make.cors(request))
-    target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, patience, asked)
+    blocks.phase = Phase.CONTENT
+    target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, asked)
     if not found.cid.is_identity:
-        async with asyncio.timeout(patience):
-            await blocks.get(found.cid)
+        await blocks.get(found.cid)
     return await _represented(request, target, found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from urllib.parse import unquote
@@ -25,14 +24,11 @@ from node.http.gateway.request import RequestPath
 async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse | None:
     """What the site's rules say; None where it has none for this path.
 
-    Raises BadRedirects, NoLink for a rule that leads nowhere itself, ContentBlocked, TimeoutError, and what
-    reading raises.
+    Raises BadRedirects, NoLink for a rule that leads nowhere itself, ContentBlocked, and what reading raises.
     """
     parts = request.app[PARTS]
     site = path.content.segments[: len(path.content.segments) - len(path.segments)]
-    blocks = blocks_of(parts, path)
-    async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
-        rules = await _rules(blocks, ContentPath(path.content.root, (*site, redirects.NAME)))
+    rules = await _rules(blocks_of(request, path), ContentPath(path.content.root, (*site, redirects.NAME)))
     answer = redirects.match(rules, path.segments)
     if answer is None:
         return None
@@ -70,17 +66,14 @@ def _rewritten(path: RequestPath, site: tuple[str, ...], answer: Answer) -> Requ
 
 async def _page(request: web.Request, path: RequestPath, status: int, asked: Asked) -> web.StreamResponse:
     """A file as the page of an error."""
-    parts = request.app[PARTS]
-    blocks = blocks_of(parts, path)
-    async with asyncio.timeout(parts.config.gateway.first_byte_timeout):
-        found = await resolve(blocks, path.content)
-        info = await stat(blocks, found.cid)
-    roots = ",".join(map(str, found.roots))
-    content = Content(path, found.cid, roots, blocks, parts.config.gateway.first_byte_timeout, asked)
+    blocks = blocks_of(request, path)
+    found = await resolve(blocks, path.content)
+    info = await stat(blocks, found.cid)
+    content = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, asked)
     headers = content.headers(request, media.by_name(path.name) or "text/html", f'"{found.cid}"')
     headers["Content-Length"] = str(info.size)
     response = web.StreamResponse(status=status, headers=headers)
     if request.method == "HEAD" or not info.size:
         await response.prepare(request)
         return response
-    return await reply.send(request, response, read_file(blocks, found.cid), content.stall)
+    return await reply.send(request, response, read_file(blocks, found.cid), blocks.deadline)

@@ -41,4 +41,4 @@ async def archive(request: web.Request, content: Content) -> web.StreamResponse:
         await stream.prepare(request)
         return stream
     pieces = reply.gathered(tar_stream(content.blocks, content.cid, str(content.cid)))
-    return await reply.send(request, stream, capped(pieces, most), content.stall)
+    return await reply.send(request, stream, capped(pieces, most), content.blocks.deadline)

@@ -56,7 +56,7 @@ async def _file(
     def read(start: int, stop: int) -> AsyncGenerator[bytes]:
         return read_file(content.blocks, info.cid, start, stop)
 
-    return await reply.streamed(request, info.size, headers, read, content.stall)
+    return await reply.streamed(request, info.size, headers, read, content.blocks.deadline)
 
 
 def _symlink(request: web.Request, content: Content, info: UnixFSStat) -> web.Response:
@@ -100,7 +100,7 @@ async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> 
         await page.prepare(request)
         return page
     pieces = listing.listed(content.path, info, content.blocks, request.app[PARTS].store)
-    return await reply.send(request, page, pieces, content.stall, listing.BROKEN_OFF)
+    return await reply.send(request, page, pieces, content.blocks.deadline, listing.BROKEN_OFF)
 
 
 def _named_type(request: web.Request, name: str) -> str | None:

@@ -4,13 +4,16 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import pytest
 from aiohttp import ClientSession
-from support.gateway import directory
+from support.gateway import Answer, directory
 from support.ipns import Key
 from support.node import running_node
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
+from blockstore.errors import BlockNotFound
+from blockstore.inquiry import Inquiry, Outcome
 from blockstore.service import Blocks
 from node.http.gateway.app import gateway_app
 from node.http.server import listen
@@ -41,12 +44,15 @@ class Peers:
     async def announce(self, cids):
         pass
 
+    def inquiries(self, cid):
+        return (Inquiry("open network", connected=3, outcomes=(Outcome.LACKING, Outcome.WAITING)),)
+
     def session(self, root):
         return self
 
 
 @asynccontextmanager
-async def gateway(tmp_path, peers, holders=(), patience=30.0):
+async def gateway(tmp_path, peers, holders=(), patience=30.0, negative_ttl=10.0):
     """The gateway of a node whose only way out are these peers."""
 
     async def look_up(root):
@@ -57,7 +63,10 @@ async def gateway(tmp_path, peers, holders=(), patience=30.0):
         config = node.parts.config
         parts = replace(
             node.parts,
-            config=replace(config, gateway=replace(config.gateway, first_byte_timeout=patience)),
+            config=replace(
+                config,
+                gateway=replace(config.gateway, first_byte_timeout=patience, negative_ttl=negative_ttl),
+            ),
             content=lambda root: ContentBlocks(blocks, root, look_up),
         )
         async with listen(gateway_app(parts), "gateway", "127.0.0.1", 0) as listener:
@@ -65,8 +74,13 @@ async def gateway(tmp_path, peers, holders=(), patience=30.0):
 
 
 async def get(url):
+    answer = await asked(url)
+    return answer.status, answer.body
+
+
+async def asked(url):
     async with ClientSession() as client, client.get(url) as answer:
-        return answer.status, await answer.read()
+        return Answer(answer.status, answer.headers, await answer.read())
 
 
 async def test_what_a_peer_has_is_fetched_from_the_pins_holders_first_and_kept(tmp_path):
@@ -85,7 +99,8 @@ async def test_content_that_does_not_come_in_time_is_504_with_a_plain_diagnosis(
         status, body = await get(f"{listener.url}/ipfs/{BLOCK.cid}")
         assert status == 504
         assert b"Unable to retrieve content within timeout period" in body
-        assert b"connected to 0 other members of the cluster and to no open network" in body
+        assert f"no answer in 0.05 s for block {BLOCK.cid}, needed for the content".encode() in body
+        assert b"open network: 2 peers asked: 1 without it, 1 yet to answer" in body
         assert peers.withdrawn.is_set()
 
 
@@ -125,3 +140,52 @@ async def test_only_if_cached_asks_nobody_for_anything(tmp_path):
                         assert (answer.status, peers.hints) == (412, [])
         async with client.get(f"{listener.url}/ipfs/{folder.cid}/") as listing:
             assert listing.status == 200
+
+
+async def test_what_could_not_be_had_is_answered_alike_for_a_while_without_looking_again(tmp_path):
+    peers = Peers()
+    async with gateway(tmp_path, peers, patience=0.05) as (_, listener):
+        first = await asked(f"{listener.url}/ipfs/{BLOCK.cid}")
+        again = await asked(f"{listener.url}/ipfs/{BLOCK.cid}")
+        assert (again.status, again.body) == (first.status, first.body) == (504, first.body)
+        assert 1 <= int(again.headers["Retry-After"]) <= 10
+        assert len(peers.hints) == 1
+
+
+async def test_a_block_that_nobody_has_is_answered_alike_for_a_while_too(tmp_path):
+    peers = Nobody()
+    async with gateway(tmp_path, peers) as (node, listener):
+        first = await asked(f"{listener.url}/ipfs/{BLOCK.cid}")
+        again = await asked(f"{listener.url}/ipfs/{BLOCK.cid}?format=raw")
+        assert (again.status, again.body) == (first.status, first.body) == (404, first.body)
+        assert 1 <= int(again.headers["Retry-After"]) <= 10
+        assert peers.asked == 1
+        await node.parts.store.put_many([BLOCK])
+        assert await get(f"{listener.url}/ipfs/{BLOCK.cid}?format=raw") == (200, BLOCK.data)
+
+
+async def test_what_the_gateway_could_not_have_is_fetched_for_others_all_the_same(tmp_path):
+    peers = Nobody()
+    async with gateway(tmp_path, peers) as (node, listener):
+        await get(f"{listener.url}/ipfs/{BLOCK.cid}")
+        with pytest.raises(BlockNotFound):
+            await Blocks(node.parts.store, peers).get(BLOCK.cid)
+        assert peers.asked == 2
+
+
+async def test_without_a_negative_ttl_every_request_looks_again(tmp_path):
+    peers = Nobody()
+    async with gateway(tmp_path, peers, negative_ttl=0) as (_, listener):
+        for _ in range(3):
+            assert (await asked(f"{listener.url}/ipfs/{BLOCK.cid}")).status == 404
+        assert peers.asked == 3
+
+
+class Nobody(Peers):
+    """Peers of whom none has anything, and who say so."""
+
+    asked = 0
+
+    async def fetch(self, cid, hints=()):
+        self.asked += 1
+        raise BlockNotFound.after(cid, *self.inquiries(cid))
