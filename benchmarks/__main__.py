@@ -6,12 +6,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import one_node, several_nodes
+from benchmarks import gateway, one_node, several_nodes
 
 BENCHMARKS = {
     "add": one_node.add_one_file,
     "small": one_node.add_small_files,
-    "gateway": one_node.gateway,
+    "small-files": gateway.small_files,
+    "streams": gateway.streams,
+    "first-bytes": gateway.first_bytes,
+    "listings": gateway.listings,
+    "memory": gateway.memory,
     "fetch": several_nodes.fetch,
     "cluster": several_nodes.cluster,
 }

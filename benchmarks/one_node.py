@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,40 +42,3 @@ def add_small_files(folder: Path) -> Iterator[Figure]:
             *alternate(3, *(lambda side=side: add(side) for side in sides)),
             "files/s",
         )
-
-
-def gateway(folder: Path) -> Iterator[Figure]:
-    """1 KiB with 32 connections, and one stream of 1 GiB."""
-    with both(folder) as sides:
-        small, big = random_file(folder / "small", 1024), random_file(folder / "big", BIG)
-        paths = {
-            side.name: [side.run("add", "-Q", *CHUNKS, str(file)) for file in (small, big)] for side in sides
-        }
-
-        def load(side: Side) -> float:
-            return _wrk(f"{side.gateway_url()}/ipfs/{paths[side.name][0]}")
-
-        def stream(side: Side) -> float:
-            url = f"{side.gateway_url()}/ipfs/{paths[side.name][1]}"
-            return (
-                BIG
-                / 1e6
-                / seconds(lambda: subprocess.run(["curl", "-sf", "-o", "/dev/null", url], check=True))
-            )
-
-        yield Figure(
-            "gateway, 1 KiB", *alternate(3, *(lambda side=side: load(side) for side in sides)), "requests/s"
-        )
-        yield Figure(
-            "gateway, 1 GiB", *alternate(3, *(lambda side=side: stream(side) for side in sides)), "MB/s"
-        )
-
-
-def _wrk(url: str) -> float:
-    output = subprocess.run(
-        ["wrk", "-t1", "-c32", "-d5", url], capture_output=True, text=True, check=True
-    ).stdout
-    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    if found is None or "Non-2xx" in output:
-        raise RuntimeError(output)
-    return float(found[1])

@@ -27,6 +27,8 @@ class Side(Protocol):
 
     def run(self, *arguments: str) -> str: ...
 
+    def import_car(self, car: Path) -> None: ...
+
     def gateway_url(self) -> str: ...
 
     def rss(self) -> float: ...
@@ -39,6 +41,9 @@ class Pinfold:
 
     def run(self, *arguments: str) -> str:
         return self.node.run(*arguments)
+
+    def import_car(self, car: Path) -> None:
+        self.node.run("car", "import", "--no-pin", str(car))
 
     def gateway_url(self) -> str:
         return self.node.addresses()["gateway"]
@@ -55,6 +60,9 @@ class KuboSide:
 
     def run(self, *arguments: str) -> str:
         return self.kubo.run(*arguments)
+
+    def import_car(self, car: Path) -> None:
+        self.kubo.run("dag", "import", "--pin-roots=false", str(car))
 
     def gateway_url(self) -> str:
         return self.kubo.gateway

@@ -5,7 +5,10 @@ Hand-written, because the canonical order (Links before Data) is not the order t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 
 from blockstore import varint
 from blockstore.cid import CID
@@ -13,6 +16,13 @@ from blockstore.errors import BadBlock, BadCid
 
 _NODE_DATA, _NODE_LINK = 0x0A, 0x12  # protobuf tags: field number << 3 | wire type
 _LINK_HASH, _LINK_NAME, _LINK_TSIZE = 0x0A, 0x12, 0x18
+
+REMEMBERED_BYTES = 64 * 1024
+"""Nodes up to this size are remembered, decoded: a file of 1024 chunks, a directory of a thousand names."""
+REMEMBERED = 16
+"""How many of them: even nodes of nothing but links take some 2 MB each then."""
+
+_Sections = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,11 @@ def find_link(data: bytes, name: str) -> PBLink | None:
     """The first link of that name; others are not decoded, so not checked either. Raises BadBlock."""
     encoded = name.encode("utf-8", "surrogateescape")
     field = b"\x12" + _varint(len(encoded)) + encoded
-    for tag, start, stop in _sections(data) if field in data else ():
+    if (position := data.find(field)) < 0:
+        return None
+    sections = _sections(data)
+    first = bisect_right(sections, position, key=itemgetter(1)) - 1
+    for tag, start, stop in sections[max(first, 0) :]:
         if tag == _NODE_LINK and data.find(field, start, stop) >= 0:
             link = PBLink(*_decode_link(data, start, stop))
             if link.name == name:
@@ -96,8 +110,17 @@ def _encode_link(link: PBLink) -> bytes:
     return body
 
 
-def _sections(data: bytes) -> list[tuple[int, int, int]]:
+def _sections(data: bytes) -> _Sections:
     """Tag, start and stop of each field of a node: Data at most once, and not between links."""
+    return _scanned_lately(data) if len(data) <= REMEMBERED_BYTES else _scanned(data)
+
+
+@lru_cache(REMEMBERED)
+def _scanned_lately(data: bytes) -> _Sections:
+    return _scanned(data)
+
+
+def _scanned(data: bytes) -> _Sections:
     found: list[tuple[int, int, int]] = []
     position, end, bodies = 0, len(data), []
     while position < end:
@@ -113,7 +136,7 @@ def _sections(data: bytes) -> list[tuple[int, int, int]]:
         found.append((tag, start, position))
     if bodies not in ([], [0], [len(found) - 1]):
         raise BadBlock("invalid dag-pb: Data is repeated, or stands between links")
-    return found
+    return tuple(found)
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:

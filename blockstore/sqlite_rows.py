@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), block
 INSERT OR IGNORE INTO totals VALUES(1, 0, 0);
 """
 
+_LARGE = 128 * 1024  # bytes of a block from which on opening it by its row is worth a call
 _KEYS_A_PAGE = 1000
 _BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
 _WIDTHS = (1, 16, 256)  # so that few statements serve every number of keys, and all stay prepared
@@ -64,10 +65,28 @@ def data(connection: sqlite3.Connection, multihash: bytes) -> bytes | None:
 
 
 def data_of(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The data of those that are here, by multihash."""
     found: dict[bytes, bytes] = {}
-    for marks, keys in _groups(multihashes):
-        found.update(connection.execute(f"SELECT mh, data FROM blocks WHERE mh IN ({marks})", keys))
+    large: dict[bytes, int] = {}
+    connection.execute("BEGIN")  # one snapshot for both looks
+    try:
+        for marks, keys in _groups(multihashes):
+            query = f"SELECT mh, id, iif(size < {_LARGE}, data, NULL) FROM blocks WHERE mh IN ({marks})"
+            for multihash, row, body in connection.execute(query, keys):
+                if body is None:
+                    large[multihash] = row
+                else:
+                    found[multihash] = body
+        found.update((multihash, _large(connection, row)) for multihash, row in large.items())
+    finally:
+        connection.execute("COMMIT")
     return found
+
+
+def _large(connection: sqlite3.Connection, row: int) -> bytes:
+    """A block read straight into its bytes: a SELECT makes SQLite's copy first, then Python's with the GIL."""
+    with connection.blobopen("blocks", "data", row, readonly=True) as blob:
+        return blob.read()
 
 
 def rows(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[bytes, Row]:

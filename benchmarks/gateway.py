@@ -1,0 +1,244 @@
+"""The gateway beside Kubo's: the same content on both, one load generator, in turns."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import random
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from blockstore.car import export_car
+from blockstore.service import Blocks, OfflineExchange
+from blockstore.store import MemoryBlockstore
+from blockstore.unixfs.entries import FileEntry
+from blockstore.unixfs.importer import import_entries
+from blockstore.unixfs.options import ImportFlags, resolve
+
+from benchmarks.sides import CHUNKS, MIB, Figure, Side, alternate, both, random_file, seconds
+
+BIG = 1024 * MIB
+_STREAMS = 16
+_READERS = 64
+_COLD_FILES = 200
+_LOAD_SECONDS = 5
+_RUNS = 5
+
+
+def small_files(folder: Path) -> Iterator[Figure]:
+    """1 KiB with 32 connections: one file again and again, then a thousand of them in turns."""
+    with both(folder) as sides:
+        one = _added(sides, random_file(folder / "one", 1024))
+        yield _compare(
+            "1 KiB, one file", sides, lambda side: _wrk(side, f"/ipfs/{one}", connections=32), "requests/s"
+        )
+        tree = _many(folder / "tree", 1000, 1024)
+        root = _added(sides, tree, "-r")
+        paths = [f"/ipfs/{root}/{index}" for index in range(1000)]
+        yield _compare(
+            "1 KiB, a thousand files below one root",
+            sides,
+            lambda side: _wrk(side, paths[0], _in_turns(paths), connections=32),
+            "requests/s",
+        )
+
+
+def streams(folder: Path) -> Iterator[Figure]:
+    """1 GiB as one stream, 16 at once, and random ranges of it."""
+    with both(folder) as sides:
+        path = f"/ipfs/{_added(sides, random_file(folder / 'big', BIG))}"
+        yield _compare("stream 1 GiB", sides, lambda side: _curl(side, path, 1), "MB/s")
+        yield _compare(
+            f"{_STREAMS} streams of 1 GiB at once", sides, lambda side: _curl(side, path, _STREAMS), "MB/s", 3
+        )
+        for size, name in ((64 * 1024, "64 KiB"), (MIB, "1 MiB")):
+            yield _compare(
+                f"ranges of {name} in 1 GiB",
+                sides,
+                lambda side, size=size: _wrk(side, path, _ranges(size), connections=8),
+                "requests/s",
+            )
+
+
+def memory(folder: Path) -> Iterator[Figure]:
+    """RSS while 64 clients stream files of 1 GiB, as fast as they can and then slowly."""
+    with both(folder) as sides:
+        path = f"/ipfs/{_added(sides, random_file(folder / 'big', BIG))}"
+        for name, limit in (("", ()), (" at 2 MB/s each", ("--limit-rate", "2M"))):
+            peaks = [_peak(side, path, limit) for side in sides]
+            yield Figure(f"RSS, {_READERS} streams{name}", *peaks, "MB", smaller_is_better=True)
+
+
+def first_bytes(folder: Path) -> Iterator[Figure]:
+    """Files of 1 MiB that nobody has asked for since the daemons started."""
+    tree = _many(folder / "tree", _COLD_FILES, MIB)
+    with both(folder) as sides:
+        root = _added(sides, tree, "-r")
+    with both(folder) as sides:
+        firsts = [
+            sorted(_fetch(side, f"/ipfs/{root}/{index}")[0] for index in range(_COLD_FILES)) for side in sides
+        ]
+        middle = [times[len(times) // 2] * 1000 for times in firsts]
+        yield Figure("first byte of a cold file", *middle, "ms", smaller_is_better=True)
+
+
+def listings(folder: Path) -> Iterator[Figure]:
+    """Directory pages of 10 000 and 100 000 entries."""
+    with both(folder) as sides:
+        for count in (10_000, 100_000):
+            car = folder / f"{count}.car"
+            root = asyncio.run(_directory(car, count))
+            for side in sides:
+                side.import_car(car)
+            path = f"/ipfs/{root}/"
+            for what, part in (("first byte", 0), ("whole page", 1)):
+                yield _compare(
+                    f"directory of {count:,}, {what}".replace(",", " ", 1),
+                    sides,
+                    lambda side, path=path, part=part: _fetch(side, path)[part] * 1000,
+                    "ms",
+                    smaller_is_better=True,
+                )
+
+
+def _compare(
+    what: str,
+    sides: Sequence[Side],
+    work: Callable[[Side], float],
+    unit: str,
+    runs: int = _RUNS,
+    *,
+    smaller_is_better: bool = False,
+) -> Figure:
+    medians = alternate(runs, *(lambda side=side: work(side) for side in sides))
+    return Figure(what, *medians, unit, smaller_is_better)
+
+
+def _added(sides: Sequence[Side], path: Path, *options: str) -> str:
+    """The CID, which is the same on both."""
+    (cid,) = {side.run("add", "-Q", *CHUNKS, *options, str(path)) for side in sides}
+    return cid
+
+
+def _many(tree: Path, count: int, size: int) -> Path:
+    tree.mkdir()
+    for index in range(count):
+        random_file(tree / str(index), size)
+    return tree
+
+
+async def _directory(car: Path, count: int) -> str:
+    """A CAR of a folder with that many files, some bytes each; its root."""
+    blocks = Blocks(MemoryBlockstore(), OfflineExchange())
+    options = resolve("unixfs-v1-2025", ImportFlags())
+    added = [one async for one in import_entries(_entries(count), blocks, options)]
+    root = added[-1].cid
+    with car.open("wb") as file:
+        async for piece in export_car(blocks, root):
+            file.write(piece)
+    return str(root)
+
+
+async def _entries(count: int) -> AsyncIterator[FileEntry]:
+    for index in range(count):
+        yield FileEntry(f"folder/photo {index:06}.jpeg", _once(str(index).encode()))
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+# The load.
+
+
+def _curl(side: Side, path: str, clients: int) -> float:
+    """MB/s of all of them together."""
+    command = ["curl", "-sf", "-o", "/dev/null", side.gateway_url() + path]
+
+    def all_of_them() -> None:
+        running = [subprocess.Popen(command) for _ in range(clients)]
+        if any(client.wait() for client in running):
+            raise RuntimeError(f"{side.name}: curl failed")
+
+    return clients * BIG / 1e6 / seconds(all_of_them)
+
+
+def _fetch(side: Side, path: str) -> tuple[float, float]:
+    """Seconds until the first byte of the body and until its end, on a connection of its own."""
+    connection = http.client.HTTPConnection(urlsplit(side.gateway_url()).netloc)
+    try:
+        connection.connect()
+        began = time.perf_counter()
+        connection.request("GET", path)
+        response = connection.getresponse()
+        if response.status != 200 or not response.read(1):
+            raise RuntimeError(f"{side.name}: {response.status}")
+        first = time.perf_counter() - began
+        while response.read(MIB):
+            pass
+        return first, time.perf_counter() - began
+    finally:
+        connection.close()
+
+
+def _peak(side: Side, path: str, limit: Sequence[str]) -> float:
+    """The most memory seen in ten seconds of that load."""
+    command = ["curl", "-sf", "-m", "10", *limit, "-o", "/dev/null", side.gateway_url() + path]
+    running = [subprocess.Popen(command) for _ in range(_READERS)]
+    peak = 0.0
+    while any(client.poll() is None for client in running):
+        peak = max(peak, side.rss())
+        time.sleep(0.1)
+    return peak
+
+
+def _wrk(side: Side, path: str, script: str = "", *, connections: int) -> float:
+    """Requests a second; every one of them has to succeed."""
+    with _script(script) as options:
+        load = ["wrk", "-t1", f"-c{connections}", f"-d{_LOAD_SECONDS}", *options]
+        output = subprocess.run(
+            [*load, side.gateway_url() + path], capture_output=True, text=True, check=True
+        ).stdout
+    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    if found is None or "Non-2xx" in output or "Socket errors" in output:
+        raise RuntimeError(f"{side.name}: {output}")
+    return float(found[1])
+
+
+@contextmanager
+def _script(text: str) -> Iterator[list[str]]:
+    if not text:
+        yield []
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(text)
+        file.flush()
+        yield ["-s", file.name]
+
+
+def _in_turns(paths: Sequence[str]) -> str:
+    listed = ", ".join(f'"{path}"' for path in paths)
+    return (
+        f"local paths = {{{listed}}}\nlocal at = 0\n"
+        "request = function()\n"
+        "  at = at % #paths + 1\n"
+        '  return wrk.format("GET", paths[at])\n'
+        "end\n"
+    )
+
+
+def _ranges(size: int) -> str:
+    starts = ", ".join(str(random.randrange(BIG - size)) for _ in range(1000))
+    return (
+        f"local starts = {{{starts}}}\nlocal at = 0\n"
+        "request = function()\n"
+        "  at = at % #starts + 1\n"
+        f'  return wrk.format("GET", nil, {{["Range"] = "bytes=" .. starts[at] .. "-" .. (starts[at] + {size - 1})}})\n'
+        "end\n"
+    )
