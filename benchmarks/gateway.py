@@ -14,14 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.sides import CHUNKS, MIB, Figure, Side, alternate, both, random_file, seconds
 from blockstore.car import export_car
 from blockstore.service import Blocks, OfflineExchange
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.entries import FileEntry
 from blockstore.unixfs.importer import import_entries
 from blockstore.unixfs.options import ImportFlags, resolve
-
-from benchmarks.sides import CHUNKS, MIB, Figure, Side, alternate, both, random_file, seconds
 
 BIG = 1024 * MIB
 _STREAMS = 16
@@ -239,6 +238,7 @@ def _ranges(size: int) -> str:
         f"local starts = {{{starts}}}\nlocal at = 0\n"
         "request = function()\n"
         "  at = at % #starts + 1\n"
-        f'  return wrk.format("GET", nil, {{["Range"] = "bytes=" .. starts[at] .. "-" .. (starts[at] + {size - 1})}})\n'
+        f'  local range = "bytes=" .. starts[at] .. "-" .. (starts[at] + {size - 1})\n'
+        '  return wrk.format("GET", nil, {["Range"] = range})\n'
         "end\n"
     )

@@ -55,6 +55,8 @@ class SqliteBlockstore:
         self._guarded_from = NO_LIMIT
         self._touched = RowSet()
         self._collecting = False
+        self.deletions = 0
+        """How often blocks were deleted: what is kept of blocks elsewhere is forgotten when it moves on."""
 
     def __repr__(self) -> str:
         return f"<SqliteBlockstore {self._database.path}>"
@@ -101,6 +103,7 @@ class SqliteBlockstore:
 
     async def delete_many(self, cids: Iterable[CID]) -> None:
         await self._database.write(statements.delete, _stored(cids))
+        self.deletions += 1
 
     async def keys(self) -> AsyncIterator[CID]:
         last = b""
@@ -164,6 +167,7 @@ class SqliteBlockstore:
             last = page[-1][0]
             garbage = {row: multihash for row, multihash in page if row not in keep}
             if garbage and (swept := await self._database.write(self._sweep, garbage)).cids:
+                self.deletions += 1
                 yield swept
 
     async def reclaim(self, pages: int = 500) -> int:

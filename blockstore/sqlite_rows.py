@@ -84,7 +84,7 @@ def data_of(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dic
 
 
 def _large(connection: sqlite3.Connection, row: int) -> bytes:
-    """A block read straight into its bytes: a SELECT makes SQLite's copy first, then Python's with the GIL."""
+    """A block read straight into its bytes: SELECT has SQLite make a copy first, then Python another."""
     with connection.blobopen("blocks", "data", row, readonly=True) as blob:
         return blob.read()
 

@@ -77,8 +77,16 @@ class RuleSet:
 class Denylist:
     """Every list that is in force; the first that says anything about a thing decides."""
 
-    def __init__(self, rule_sets: Callable[[], Sequence[RuleSet]]) -> None:
+    def __init__(
+        self, rule_sets: Callable[[], Sequence[RuleSet]], version: Callable[[], int] = lambda: 0
+    ) -> None:
         self._rule_sets = rule_sets
+        self._version = version
+
+    @property
+    def version(self) -> int:
+        """Another one after each change of the lists."""
+        return self._version()
 
     def blocks(self, cid: CID) -> bool:
         """Whether that block is not to be served, fetched or given to peers."""

@@ -90,6 +90,8 @@ class Files:
         self._folders = tuple(folders)
         self._files: dict[Path, ListFile] = {}
         self.rule_sets: tuple[RuleSet, ...] = ()
+        self.version = 0
+        self._read: dict[Path, tuple[int, int]] = {}
 
     def load(self) -> None:
         """Read everything. Raises BadDenylist."""
@@ -115,6 +117,10 @@ class Files:
     def _set(self, files: dict[Path, ListFile]) -> None:
         self._files = files
         self.rule_sets = tuple(file.rules for file in files.values())
+        read = {path: (file.modified, file.end) for path, file in files.items()}
+        if read != self._read:
+            self._read = read
+            self.version += 1
 
 
 def denylist_folders(own: Path, environment: Mapping[str, str] = os.environ) -> list[Path]:
@@ -138,7 +144,7 @@ async def open_denylist(folders: Sequence[Path], seconds: float = _SECONDS) -> A
         return
     async with open_tasks() as tasks:
         tasks.spawn(_follow(files, seconds))
-        yield Denylist(lambda: files.rule_sets)
+        yield Denylist(lambda: files.rule_sets, lambda: files.version)
 
 
 async def _follow(files: Files, seconds: float) -> None:

@@ -20,8 +20,9 @@ from node.http.gateway.mount import Mount
 from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
 from node.http.gateway.ranges import BadRange, Unsatisfiable
 from node.http.gateway.redirects import BadRedirects
-from node.http.gateway.representation import HOT, respond
+from node.http.gateway.representation import respond
 from node.http.gateway.request import RequestPath, content_names, content_text, parse_path
+from node.http.gateway.response_cache import ResponseCache
 from node.http.gateway.subdomains import Moved, Target, mounted
 from node.http.gateway.target import authority, target_of
 from node.http.limits.addresses import TrustedProxies
@@ -30,9 +31,9 @@ from node.http.server import nobody
 from node.names.errors import NameNotFound
 from node.parts import Parts
 from node.policy import read_hosts
-from node.retrieval.hot import HotBlocks
 from node.retrieval.misses import Misses, RecentlyMissing
 
+_CACHE = web.AppKey("cache", ResponseCache)
 _HOSTS = web.AppKey("hosts", Hosts)
 _OWN: tuple[tuple[type[Exception], int], ...] = (
     (BadRange, 400),
@@ -56,8 +57,8 @@ def gateway_app(parts: Parts) -> web.Application:
     app[PARTS] = parts
     app[ADMISSION] = Admission(limits_of(settings))
     app[PROXIES] = TrustedProxies(settings.trusted_proxies)
-    app[HOT] = HotBlocks(parts.store)
     app[MISSES] = Misses(settings.negative_ttl)
+    app[_CACHE] = ResponseCache(lambda: (parts.store.deletions, parts.denylist.version))
     policy = settings.policy()
     app[_HOSTS] = Hosts(settings.subdomain_hosts, policy, read_hosts(settings.hosts, policy))
     app.router.add_route("*", f"/ipfs/{_ANY}", content)
@@ -75,6 +76,8 @@ async def answer(request: web.Request) -> web.StreamResponse:
     """What there is to say to a request, errors as text or as a page."""
     if request.method not in ("GET", "HEAD"):
         return _without_content(request)
+    if ready := request.app[_CACHE].find(request):
+        return ready
     try:
         return await _content(request)
     except ConnectionError:
@@ -84,6 +87,8 @@ async def answer(request: web.Request) -> web.StreamResponse:
 
 
 async def _content(request: web.Request) -> web.StreamResponse:
+    cache = request.app[_CACHE]
+    version = cache.version()
     target = target_of(request)
     host = request.app[_HOSTS].classify(authority(request))
     names = request.app[PARTS].names
@@ -101,6 +106,8 @@ async def _content(request: web.Request) -> web.StreamResponse:
         response = _refused(request, error)
     if not response.prepared and "Ipfs-Uri" not in response.headers:  # an error, or a way elsewhere
         make.tell_path(request, response.headers, *content_names(target.path, mount))
+    if not mount.policy.only_pinned:  # what is pinned now may not be later
+        cache.keep(request, response, version)
     return response
 
 

@@ -12,23 +12,11 @@ from node.http.gateway import headers as make
 from node.http.gateway.content import Content, blocks_of
 from node.http.gateway.negotiation import Asked, NotAcceptable
 from node.http.gateway.request import RequestPath
-from node.retrieval.hot import HotBlocks
 from node.retrieval.patient import Phase
-
-HOT = web.AppKey("hot", HotBlocks)
 
 
 async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
     """Raises BadRequest, NotAcceptable, BadRange, Unsatisfiable, and what reading raises."""
-    root = path.content.root
-    if asked.format is None and root.codec == RAW and not path.content.segments:
-        found = await request.app[HOT].get(root)
-        if found is not None:  # the whole file, with one trip to the database at most
-            return unixfs.small_file(request, path, found.data)
-    return await _resolved(request, path, asked)
-
-
-async def _resolved(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
     blocks = blocks_of(request, path)
     found = await resolve(blocks, path.content)
     if found.remainder:

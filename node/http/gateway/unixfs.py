@@ -15,7 +15,7 @@ from node.http.gateway import conditions, listing, media, reply
 from node.http.gateway import headers as make
 from node.http.gateway.caps import check
 from node.http.gateway.content import Content
-from node.http.gateway.request import RequestPath
+from node.http.gateway.response_cache import MAX_BODY
 
 _INDEX = "index.html"
 
@@ -30,18 +30,6 @@ async def respond(request: web.Request, content: Content) -> web.StreamResponse:
     return await _file(request, content, info, content.path.name, str(content.cid))
 
 
-def small_file(request: web.Request, path: RequestPath, data: bytes) -> web.Response:
-    """A root that is a file in one raw block: no node to decode, nothing more to read."""
-    check(len(data), request.app[PARTS].config.gateway.max_response)
-    kind = _named_type(request, path.name) or media.sniff(data)
-    root = str(path.content.root) if path.namespace == "ipns" else path.root
-    headers = make.content_headers(request, path, root, kind, f'"{root}"', make.cache_control(path))
-    if response := reply.conditional(request, headers):
-        return response
-    _set_disposition(request, headers)
-    return reply.whole(request, data, headers)
-
-
 async def _file(
     request: web.Request, content: Content, info: UnixFSStat, name: str, etag: str
 ) -> web.StreamResponse:
@@ -50,8 +38,12 @@ async def _file(
         return response
     check(info.size, request.app[PARTS].config.gateway.max_response)
     wanted = reply.part(request, headers, info.size)
-    headers["Content-Type"] = _named_type(request, name) or await _sniffed(content, info.cid, wanted)
     _set_disposition(request, headers)
+    if wanted is None and info.size <= MAX_BODY:
+        data = await _all(content, info.cid)
+        headers["Content-Type"] = _named_type(request, name) or media.sniff(data)
+        return reply.whole(request, data, headers)
+    headers["Content-Type"] = _named_type(request, name) or await _sniffed(content, info.cid, wanted)
 
     def read(start: int, stop: int) -> AsyncGenerator[bytes]:
         return read_file(content.blocks, info.cid, start, stop)
@@ -111,11 +103,13 @@ async def _sniffed(content: Content, cid: CID, wanted: tuple[int, int] | None) -
     """By the first bytes, unless the client wants a later range: then they are not fetched for it."""
     if wanted and wanted[0]:
         return media.UNKNOWN
-    head = b""
-    async with aclosing(read_file(content.blocks, cid, 0, media.SNIFF_BYTES)) as pieces:
-        async for piece in pieces:
-            head += piece
-    return media.sniff(head)
+    return media.sniff(await _all(content, cid, media.SNIFF_BYTES))
+
+
+async def _all(content: Content, cid: CID, stop: int | None = None) -> bytes:
+    """A small file, or the beginning of one."""
+    async with aclosing(read_file(content.blocks, cid, 0, stop)) as pieces:
+        return b"".join([piece async for piece in pieces])
 
 
 def _set_disposition(request: web.Request, headers: make.Headers) -> None:

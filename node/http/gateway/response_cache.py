@@ -1,0 +1,136 @@
+"""Small answers in memory, ready to be written: what is at /ipfs/<cid> never changes.
+
+Kept is a 200 that says of itself that it is immutable. Its key is all that such an answer depends on: the
+target, the host as its client and the proxies name it, and what Accept asks for. Requests for a range or with
+a condition go the long way.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
+from time import time
+
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import SERVER_SOFTWARE
+from multidict import istr
+
+from node.http.gateway.headers import IMMUTABLE
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_BODY = 64 * 1024
+
+_OVERHEAD = 1024  # bytes that an entry takes besides its answer
+_KEY = (hdrs.HOST, hdrs.X_FORWARDED_HOST, hdrs.X_FORWARDED_PROTO, hdrs.ACCEPT)
+_CONDITIONS = (
+    hdrs.RANGE,
+    hdrs.IF_NONE_MATCH,
+    hdrs.IF_MODIFIED_SINCE,
+    hdrs.IF_MATCH,
+    hdrs.IF_UNMODIFIED_SINCE,
+    istr("Service-Worker"),
+)
+
+_Key = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An answer in the form it is sent, less its Date, which stands between the two."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.head) + len(self.body) + _OVERHEAD
+
+
+class ReadyResponse(web.StreamResponse):
+    """Writes an answer as it is: nothing of it is put together anew. For HTTP/1.1 with keep-alive."""
+
+    def __init__(self, ready: Ready) -> None:
+        super().__init__()
+        self._ready = ready
+
+    @property
+    def keep_alive(self) -> bool:
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
+        writer = request.writer
+        ready = self._ready
+        await writer.write(b"%b%b\r\n\r\n%b" % (ready.head, _date(int(time())), ready.body))
+        await writer.drain()
+        return writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Everything is written already."""
+
+
+class ResponseCache:
+    """At most MAX_BYTES, the least recently used go first; all are forgotten when `version()` changes."""
+
+    def __init__(self, version: Callable[[], Hashable]) -> None:
+        self.version = version
+        self._seen = version()
+        self._entries: OrderedDict[_Key, Ready] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, request: web.Request) -> ReadyResponse | None:
+        """The same answer as before to such a request."""
+        if (key := _key(request)) is None:
+            return None
+        if (now := self.version()) != self._seen:
+            self._seen = now
+            self._entries.clear()
+            self._bytes = 0
+        if (ready := self._entries.get(key)) is None:
+            return None
+        self._entries.move_to_end(key)
+        return ReadyResponse(ready)
+
+    def keep(self, request: web.Request, response: web.StreamResponse, version: Hashable) -> None:
+        """Remember an answer, if it is one to be kept; `version` is from when making it began."""
+        key = _key(request)
+        if key is None or key in self._entries or version != self.version():
+            return
+        if (ready := _ready(response)) is None:
+            return
+        self._entries[key] = ready
+        self._bytes += ready.size
+        while self._bytes > MAX_BYTES:
+            _, oldest = self._entries.popitem(last=False)
+            self._bytes -= oldest.size
+
+
+def _key(request: web.Request) -> _Key | None:
+    """None where the answer depends on more than the key has."""
+    headers = request.headers
+    plain = request.method == hdrs.METH_GET and request.version == HttpVersion11 and request.keep_alive
+    if not plain or any(name in headers for name in _CONDITIONS):
+        return None
+    return request.raw_path, *map(headers.get, _KEY)
+
+
+def _ready(response: web.StreamResponse) -> Ready | None:
+    headers = response.headers
+    if response.status != 200 or headers.get(hdrs.CACHE_CONTROL) != IMMUTABLE:
+        return None
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return None
+    body = response.body
+    if len(body) > MAX_BODY or any("\r" in value or "\n" in value for value in headers.values()):
+        return None
+    sent = {**headers, hdrs.CONTENT_LENGTH: str(len(body)), hdrs.SERVER: SERVER_SOFTWARE, hdrs.DATE: ""}
+    lines = "\r\n".join(f"{name}: {value}" for name, value in sent.items())
+    return Ready(f"HTTP/1.1 200 OK\r\n{lines}".encode(), body)
+
+
+@lru_cache(1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
