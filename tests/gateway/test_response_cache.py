@@ -138,3 +138,13 @@ async def test_no_header_can_be_slipped_in_by_a_file_name(gateway, value):
     for _ in range(2):
         answer = await gateway.get(f"/ipfs/{block.cid}?filename=%{name}")
         assert "X-Evil" not in answer.headers
+
+
+async def test_a_paced_client_is_paced_from_memory_too(tmp_path):
+    async with open_gateway(tmp_path, client_bytes=100_000) as gateway:
+        block = Block.of(b"p" * 40_000)
+        await gateway.put(block)
+        began = asyncio.get_running_loop().time()
+        for _ in range(4):  # the first second's worth may come at once
+            assert (await gateway.get(f"/ipfs/{block.cid}")).body == block.data
+        assert asyncio.get_running_loop().time() - began > 0.4

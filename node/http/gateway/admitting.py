@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from node.config import GatewayConfig
 from node.http.gateway import pages
+from node.http.gateway.response_cache import ReadyResponse
 from node.http.limits.addresses import Address, TrustedProxies, key_of
 from node.http.limits.admission import Admission, Client, Limits, TooManyRequests
 
@@ -50,11 +51,11 @@ async def _inside(request: web.Request, handler: Handler) -> web.StreamResponse:
         if client.pace is not None:
             request[CLIENT] = client
         response = await handler(request)
-        if type(response) is web.Response and isinstance(body := response.body, bytes):
+        if isinstance(response, web.Response | ReadyResponse) and isinstance(body := response.body, bytes):
             if client.pace is not None and request.method != "HEAD":
                 admission.check_debt(client)
                 await paced(client, len(body))
-            if len(body) > _LARGE:
+            if len(body) > _LARGE and isinstance(response, web.Response):
                 await _send(request, response)
         return response
     finally:

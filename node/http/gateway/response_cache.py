@@ -58,6 +58,10 @@ class ReadyResponse(web.StreamResponse):
         self._ready = ready
 
     @property
+    def body(self) -> bytes:
+        return self._ready.body
+
+    @property
     def keep_alive(self) -> bool:
         return True
 
