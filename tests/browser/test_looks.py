@@ -40,10 +40,10 @@ async def path_of(gateway: Gateway, kind: str) -> str:
         return f"/ipfs/{await hostile(gateway)}/"
     if kind == "node":
         return f"/ipfs/{await node(gateway)}"
-    return "/ipfs/no-such-cid"
+    return "/" if kind == "welcome" else "/ipfs/no-such-cid"
 
 
-KINDS = ["listing", "inner listing", "hostile listing", "node", "error"]
+KINDS = ["listing", "inner listing", "hostile listing", "node", "welcome", "error"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

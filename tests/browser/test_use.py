@@ -32,6 +32,22 @@ async def test_rows_and_breadcrumbs_lead_through_the_tree(gateway: Gateway, page
     assert len(str(await page.run("document.body.innerText"))) == FILES["site/README.md"]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_what_is_typed_into_the_welcome_page_is_opened(gateway: Gateway, page: Page, host: str) -> None:
+    """On localhost that leads to an origin of its own, which a policy for forms would have to know."""
+    root = await folder(gateway)
+    await page.open(f"http://{host}:{gateway.node.faces.gateway.port}/")
+    await page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    await page.click("#open", leads_away=False)
+    await page.call("Input.insertText", text=f"ipfs://{root}/photos/")
+    await page.click("form button")
+    where = str(await page.run("location.href"))
+    assert where.endswith("/photos/")
+    assert str(root) in where
+    assert "harbour.jpg" in str(await page.run("document.body.innerText"))
+    assert page.complaints == []
+
+
 async def test_the_copy_button_copies_the_cid(gateway: Gateway, page: Page) -> None:
     root = await folder(gateway)
     origin = gateway.node.faces.gateway.url

@@ -66,6 +66,14 @@ async def test_errors_spell_out_what_the_path_hides(gateway: Gateway) -> None:
     assert "[U+202E]evil" in answer.text
 
 
+async def test_what_may_be_answered_some_other_time_has_a_link_to_try_again(gateway: Gateway) -> None:
+    missing = Block.of(b"nobody has this").cid
+    wanted = await gateway.get(f"/ipfs/{missing}", Accept=HTML, Cache_Control="only-if-cached")
+    assert (wanted.status, '<a href="">Try again</a>' in wanted.text) == (412, True)
+    wrong = await gateway.get("/ipfs/nonsense", Accept=HTML)
+    assert (wrong.status, "Try again" in wrong.text) == (400, False)
+
+
 async def test_entries_that_are_here_tell_what_they_are(gateway: Gateway) -> None:
     folder, link, file = (
         directory({}),

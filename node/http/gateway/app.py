@@ -25,6 +25,7 @@ from node.http.gateway.request import RequestPath, content_names, content_text, 
 from node.http.gateway.response_cache import ResponseCache
 from node.http.gateway.subdomains import Moved, Target, mounted
 from node.http.gateway.target import authority, target_of
+from node.http.gateway.welcome import welcome
 from node.http.limits.addresses import TrustedProxies
 from node.http.limits.admission import Admission
 from node.http.server import nobody
@@ -97,7 +98,8 @@ async def _content(request: web.Request) -> web.StreamResponse:
         return _moved(request, mount)
     if not mount.isolated:
         if target.path == "/":
-            return _welcome(request)
+            opened = welcome(request)
+            return _moved(request, opened) if isinstance(opened, Moved) else opened
         if elsewhere := paths.moved(request, target):
             return _moved(request, elsewhere)
     try:
@@ -176,11 +178,6 @@ async def _rewritten(request: web.Request, path: RequestPath, asked: Asked) -> w
 def _moved(request: web.Request, elsewhere: Moved) -> web.Response:
     headers = {**make.cors(request), "Location": elsewhere.location}
     return web.Response(status=elsewhere.status, headers=headers)
-
-
-def _welcome(request: web.Request) -> web.Response:
-    headers = {**make.cors(request), "Content-Type": "text/plain; charset=utf-8"}
-    return web.Response(text="Pinfold gateway: content is at /ipfs/<cid> and /ipns/<name>\n", headers=headers)
 
 
 def _without_content(request: web.Request) -> web.Response:

@@ -1,28 +1,52 @@
-"""Errors as the client reads them: a line of text, or a page for browsers."""
+"""What the gateway itself has to say, errors above all: a line of text, or a page for browsers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from aiohttp import web
 
 from node.http.gateway import headers as make
 from node.http.gateway.page import page
 
+_AGAIN = '<p><a href="">Try again</a></p>\n'
+
 
 def refusal(request: web.Request, status: int, text: str) -> web.Response:
-    """HTML only where Accept names it."""
+    """An error."""
+    texts = {"status": str(status), "phrase": _phrase(status), "text": text}
+    response = told(
+        request, status, text, "error.html", texts, {"again": _AGAIN if _may_pass(status) else ""}
+    )
+    response.headers["Cache-Control"] = "no-cache" if status in (404, 410) else "no-store"
+    return response
+
+
+def told(
+    request: web.Request,
+    status: int,
+    text: str,
+    name: str,
+    texts: Mapping[str, str],
+    html: Mapping[str, str] = MappingProxyType({}),
+) -> web.Response:
+    """The template of that name filled with texts and HTML where Accept names HTML, else one line of text."""
     headers = make.cors(request)
-    headers["Cache-Control"] = "no-cache" if status in (404, 410) else "no-store"
     headers["X-Content-Type-Options"] = "nosniff"
     if "text/html" not in request.headers.get("Accept", ""):
         headers["Content-Type"] = "text/plain; charset=utf-8"
         return web.Response(status=status, body=f"{text}\n".encode(errors="replace"), headers=headers)
+    template = page(name)
     headers["Content-Type"] = "text/html; charset=utf-8"
-    template = page("error.html")
     headers["Content-Security-Policy"] = template.policy
-    filled = template.fill({"status": str(status), "phrase": _phrase(status), "text": text}, {})
-    return web.Response(status=status, body=filled.encode(), headers=headers)
+    return web.Response(status=status, body=template.fill(texts, html).encode(), headers=headers)
+
+
+def _may_pass(status: int) -> bool:
+    """Whether the same request may be answered some other time."""
+    return status in (412, 429) or (status >= 500 and status != 501)
 
 
 def _phrase(status: int) -> str:
