@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from blockstore import hashing
+from blockstore.arrivals import Arrivals
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
@@ -71,16 +72,26 @@ class BlockSource(Protocol):
 
 
 class Blocks:
-    """A BlockSource over a store and an exchange. A fetched block is stored before it is returned."""
+    """A BlockSource over a store and an exchange. A fetched block is stored before it is returned.
 
-    def __init__(self, store: Blockstore, exchange: Exchange, hints: Sequence[str] = ()) -> None:
+    A fetch ends as well when its block is stored by something else: another fetch, or an import.
+    """
+
+    def __init__(
+        self,
+        store: Blockstore,
+        exchange: Exchange,
+        hints: Sequence[str] = (),
+        arrivals: Arrivals | None = None,
+    ) -> None:
         self.store = store
         self.exchange = exchange
         self._hints = tuple(hints)
+        self._arrivals = arrivals or Arrivals()
 
     def session(self, root: CID, hints: Sequence[str] = ()) -> Blocks:
         """The same store, with an exchange session for that DAG."""
-        return Blocks(self.store, self.exchange.session(root), hints)
+        return Blocks(self.store, self.exchange.session(root), hints, self._arrivals)
 
     async def get(self, cid: CID) -> Block:
         """Raises BlockNotFound, UnknownHash."""
@@ -100,15 +111,26 @@ class Blocks:
     async def put_many(self, blocks: Sequence[Block]) -> None:
         """Store, then announce. Raises StorageFull."""
         await self.store.put_many(blocks)
+        self._arrivals.came(blocks)
         await self.exchange.announce([block.cid for block in blocks])
 
     async def _fetch(self, cid: CID) -> Block:
         hashing.check_known(cid.multihash)  # what could not be verified is not asked for
-        block = await self.exchange.fetch(cid, self._hints)
-        if block.cid != cid:  # another form of the name, or an exchange that is wrong
-            block = Block.verify(cid, block.data, "exchange")
-        await self.put_many([block])
-        return block
+        with self._arrivals.expected(cid) as arrival:
+            block = await self._first(asyncio.ensure_future(self.exchange.fetch(cid, self._hints)), arrival)
+            if block.cid != cid:  # another form of the name, or an exchange that is wrong
+                block = Block.verify(cid, block.data, "exchange")
+            if not arrival.done():
+                await self.put_many([block])
+            return block
+
+    async def _first(self, fetch: asyncio.Future[Block], arrival: asyncio.Future[Block]) -> Block:
+        try:
+            await asyncio.wait((fetch, arrival), return_when=asyncio.FIRST_COMPLETED)
+            return arrival.result() if arrival.done() else fetch.result()
+        finally:
+            fetch.cancel()
+            await asyncio.gather(fetch, return_exceptions=True)
 
     async def _fetch_all(self, cids: Sequence[CID]) -> list[Block]:
         wanted = [asyncio.create_task(self._fetch(cid)) for cid in cids]

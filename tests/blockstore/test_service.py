@@ -108,3 +108,31 @@ async def test_offline_says_so() -> None:
         await blocks.get(leaf(1).cid)
     await blocks.put_many([leaf(1)])
     assert await blocks.get(leaf(1).cid) == leaf(1)
+
+
+async def test_a_block_that_is_stored_meanwhile_ends_the_fetch() -> None:
+    store, remote = MemoryBlockstore(), RemoteBlocks(leaves(2))
+    blocks = Blocks(store, remote)
+    remote.hold()
+    waiting = [
+        asyncio.create_task(session.get(leaf(0).cid)) for session in (blocks, blocks.session(leaf(1).cid))
+    ]
+    await remote.until_running(2)
+    await blocks.put_many([leaf(0)])
+    assert await asyncio.gather(*waiting) == [leaf(0)] * 2
+    assert (remote.running, remote.withdrawn) == (0, 2)
+    assert remote.announced == [leaf(0).cid]
+
+
+async def test_a_block_stored_under_another_name_is_given_under_the_one_that_was_asked() -> None:
+    store, remote = (
+        MemoryBlockstore(),
+        RemoteBlocks([Block(CID(1, DAG_PB, leaf(0).cid.multihash), leaf(0).data)]),
+    )
+    blocks = Blocks(store, remote)
+    remote.hold()
+    asked = CID(1, DAG_PB, leaf(0).cid.multihash)
+    waiting = asyncio.create_task(blocks.get(asked))
+    await remote.until_running(1)
+    await blocks.put_many([leaf(0)])
+    assert await waiting == Block(asked, leaf(0).data)

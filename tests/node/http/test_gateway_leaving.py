@@ -1,0 +1,126 @@
+"""Clients that leave while a block is on its way from a real peer and from a trustless gateway."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from support.http_gateway import HttpGateway, http_gateway, silence
+from support.node import running_node
+from support.p2p_networks import networks, until_peer
+
+from bitswap.message import PROTOCOLS, decode
+from blockstore.block import Block
+from node.config import Config, RetrievalConfig, SwarmConfig
+
+BLOCK = Block.of(b"from far away")
+MARK = Block.of(b"asked for last")
+PROMPT = 0.1  # seconds
+ATTEMPTS = 3  # of which the best counts: other processes may have the machine for a while
+
+
+@dataclass
+class Asked:
+    """A peer of the open network that has nothing to say, and hears what it is asked."""
+
+    network: object
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled_at: float = 0.0
+
+    async def on_message(self, _peer: str, _protocol: str, data: bytes) -> None:
+        for entry in decode(data).entries:
+            if entry.cid.multihash != BLOCK.cid.multihash:
+                continue
+            if entry.cancel:
+                self.cancelled_at = asyncio.get_running_loop().time()
+                self.cancelled.set()
+            else:
+                self.wanted.set()
+
+
+@dataclass
+class Scene:
+    """A node's gateway, and the two who are asked for what it does not have."""
+
+    host: str
+    port: int
+    peer: Asked
+    source: HttpGateway
+
+    async def visit(self, block: Block = BLOCK) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A client that asks for the block."""
+        reader, writer = await asyncio.open_connection(self.host, self.port)
+        writer.write(
+            f"GET /ipfs/{block.cid}?format=raw HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        )
+        return reader, writer
+
+    async def until_both_are_asked(self) -> None:
+        await self.peer.wanted.wait()
+        await self.source.asked.wait()
+
+    async def until_both_have_heard(self) -> None:
+        await self.peer.cancelled.wait()
+        await self.source.aborted.wait()
+
+    def forget(self) -> None:
+        for event in (self.peer.wanted, self.peer.cancelled, self.source.asked, self.source.aborted):
+            event.clear()
+
+
+@asynccontextmanager
+async def scene(folder) -> AsyncIterator[Scene]:
+    async with networks(1) as (_, [network]), http_gateway([BLOCK]) as source:
+        peer = Asked(network)
+        network.on_message(PROTOCOLS, peer.on_message)
+        source.behaviour = silence
+        config = Config(
+            swarm=SwarmConfig(peers=(network.addresses()[0],)), retrieval=RetrievalConfig((source.url,))
+        )
+        async with running_node(folder, config, offline=False) as node:
+            await until_peer(network, node.parts.peer)
+            gateway = node.faces.gateway
+            yield Scene(gateway.host, gateway.port, peer, source)
+
+
+async def test_a_client_that_leaves_withdraws_the_want_and_aborts_the_request_within_100_ms(tmp_path):
+    async with scene(tmp_path) as world:
+        took = []
+        for _ in range(ATTEMPTS):
+            world.forget()
+            _, client = await world.visit()
+            await world.until_both_are_asked()
+            left_at = asyncio.get_running_loop().time()
+            client.close()
+            await world.until_both_have_heard()
+            took.append(max(world.peer.cancelled_at, world.source.aborted_at) - left_at)
+        assert min(took) < PROMPT
+
+
+async def test_one_of_several_clients_leaves_and_the_others_get_their_block_by_one_request(tmp_path):
+    async with scene(tmp_path) as world:
+        release = asyncio.Event()
+        everybody_asks = asyncio.Event()
+
+        async def held(request):
+            if request.match_info["cid"] == str(MARK.cid):
+                everybody_asks.set()
+            await release.wait()
+            return await world.source.honest(request)
+
+        world.source.behaviour = held
+        clients = [await world.visit() for _ in range(4)]
+        _, leaving = clients.pop(1)
+        _, last = await world.visit(MARK)
+        await everybody_asks.wait()
+        leaving.close()
+        await leaving.wait_closed()
+        release.set()
+        for reader, writer in clients:
+            assert (await reader.read()).endswith(BLOCK.data)
+            writer.close()
+        assert world.source.asked_for == [str(BLOCK.cid), str(MARK.cid)]
+        assert not world.source.aborted.is_set()
+        await world.peer.cancelled.wait()
+        last.close()
