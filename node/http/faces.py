@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from node.http.access_log import open_access_log
 from node.http.cluster_api import cluster_app
 from node.http.gateway.app import gateway_app
 from node.http.gateway.tunnel import TunnelSite
@@ -30,7 +31,7 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         own = config.gateway
-        app = gateway_app(parts)
+        app = gateway_app(parts, await enter(open_access_log(own.access_log)))
         gateway = await enter(listen(app, "gateway", own.host, own.port, TunnelSite, own.send_timeout))
         rpc = await enter(listen(rpc_app(parts), "rpc", config.rpc.host, config.rpc.port))
         api = await enter(listen(cluster_app(parts), "api", config.api.host, config.api.port))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+
+from bitswap.tasks import open_tasks
 
 _LOOKS = 4  # within a client's time
 
@@ -39,13 +41,9 @@ async def ending_stalled(
 
     A connection's buffer stays of one size only while nothing is sent of it: whoever writes waits for it.
     """
-    task = asyncio.create_task(_end_stalled(transports, patience))
-    try:
+    async with open_tasks() as tasks:
+        tasks.spawn(_end_stalled(transports, patience))
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _end_stalled(transports: Callable[[], Iterable[asyncio.WriteTransport]], patience: float) -> None:

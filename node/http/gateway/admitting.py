@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -14,15 +10,13 @@ from aiohttp.typedefs import Handler
 from node.config import GatewayConfig
 from node.http.gateway import pages
 from node.http.gateway.response_cache import ReadyResponse
+from node.http.gateway.writing import CLIENT, paced
 from node.http.limits.addresses import Address, TrustedProxies, key_of
-from node.http.limits.admission import Admission, Client, Limits, TooManyRequests
+from node.http.limits.admission import Admission, Limits, TooManyRequests
 
 ADMISSION = web.AppKey("admission", Admission)
 PROXIES = web.AppKey("proxies", TrustedProxies)
-CLIENT = web.RequestKey("client", Client)
-"""Of a request whose bytes are paced; else not there."""
 
-_PART = 16 * 1024  # bytes of a paced answer that are written at once
 _LARGE = 64 * 1024  # bytes of a body that a client may leave unread
 
 
@@ -78,24 +72,3 @@ async def _send(request: web.Request, response: web.Response) -> None:
     with suppress(ConnectionError):  # the client has left; aiohttp is told so again, and ends the connection
         await response.prepare(request)
         await response.write_eof()
-
-
-def writer(request: web.Request, response: web.StreamResponse) -> Callable[[bytes], Awaitable[None]]:
-    """What sends a piece of the response, as fast as the client may have it."""
-    client = request.get(CLIENT)
-    return response.write if client is None else partial(_write_paced, response, client)
-
-
-async def _write_paced(response: web.StreamResponse, client: Client, piece: bytes) -> None:
-    """In small parts: a client at a slow pace is to see that something comes."""
-    view = memoryview(piece)
-    for start in range(0, len(piece), _PART):
-        part = view[start : start + _PART]
-        await paced(client, len(part))
-        await response.write(part)
-
-
-async def paced(client: Client, size: int) -> None:
-    """Wait until the client may have so many bytes more."""
-    if client.pace and (wait := client.pace.owe(size, time.monotonic())):
-        await asyncio.sleep(wait)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from blockstore.errors import BlockNotFound, NoLink
 from node.denylist.errors import ContentBlocked
+from node.http.access_log import AccessLog
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
 from node.http.gateway import headers as make
@@ -16,6 +17,7 @@ from node.http.gateway.admitting import ADMISSION, PROXIES, admitted, limits_of
 from node.http.gateway.caps import RangeOfTooLarge, TooLarge
 from node.http.gateway.content import MISSES
 from node.http.gateway.hosts import Hosts, PathHost
+from node.http.gateway.logged import LOG, logged
 from node.http.gateway.mount import Mount
 from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
 from node.http.gateway.ranges import BadRange, Unsatisfiable
@@ -51,8 +53,8 @@ _ANY = r"{path:[\s\S]*}"  # names may hold line feeds, which "." does not match
 _EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, _ in _OWN), *EXPECTED)
 
 
-def gateway_app(parts: Parts) -> web.Application:
-    """All routes of the listener `gateway`."""
+def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
+    """All routes of the listener `gateway`; with a log, all requests are in it."""
     settings = parts.config.gateway
     app = web.Application()
     app[PARTS] = parts
@@ -62,10 +64,19 @@ def gateway_app(parts: Parts) -> web.Application:
     app[_CACHE] = ResponseCache(lambda: (parts.store.deletions, parts.denylist.version))
     policy = settings.policy()
     app[_HOSTS] = Hosts(settings.subdomain_hosts, policy, read_hosts(settings.hosts, policy))
-    app.router.add_route("*", f"/ipfs/{_ANY}", content)
-    app.router.add_route("*", f"/ipns/{_ANY}", content)
-    app.router.add_route("*", f"/{_ANY}", content)
+    handler = content
+    if log is not None:
+        app[LOG] = log
+        handler = logged_content
+    app.router.add_route("*", f"/ipfs/{_ANY}", handler)
+    app.router.add_route("*", f"/ipns/{_ANY}", handler)
+    app.router.add_route("*", f"/{_ANY}", handler)
     return app
+
+
+async def logged_content(request: web.Request) -> web.StreamResponse:
+    """One request that is logged."""
+    return await logged(request, content)
 
 
 async def content(request: web.Request) -> web.StreamResponse:

@@ -11,9 +11,10 @@ from aiohttp import web
 from blockstore.errors import BlockstoreError
 from node.http.app import PARTS
 from node.http.errors import text_of
-from node.http.gateway import admitting, conditions, pages, ranges
+from node.http.gateway import conditions, pages, ranges
 from node.http.gateway import headers as make
 from node.http.gateway.caps import TooLarge, check_range
+from node.http.gateway.writing import writer
 from node.http.trailers import TrailerResponse
 from node.retrieval.deadline import Deadline
 
@@ -92,7 +93,7 @@ async def send(
     `broken_off` is the last it gets then.
     """
     longest = request.app[PARTS].config.gateway.max_seconds or None
-    write = admitting.writer(request, response)
+    write = writer(request, response)
     async with aclosing(pieces):
         first = await anext(pieces, b"")
         deadline.first_byte()

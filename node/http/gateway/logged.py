@@ -1,0 +1,58 @@
+"""Requests to the gateway in the access log."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from node.http.access_log import Access, AccessLog
+from node.http.gateway.admitting import address_of
+from node.http.gateway.response_cache import ReadyResponse
+from node.http.gateway.target import authority
+from node.http.gateway.writing import SENT, Sent
+
+LOG = web.AppKey("log", AccessLog)
+_LEFT = 499  # the client did, before it had an answer (nginx)
+
+
+async def logged(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Raises what the handler raises."""
+    sent = request[SENT] = Sent()
+    at, began = time.time(), time.perf_counter()
+    status, size = _LEFT, 0
+    try:
+        response = await handler(request)
+        status, size = response.status, _size(request, response, sent)
+        return response
+    except Exception:
+        status = 500
+        raise
+    finally:
+        seconds = time.perf_counter() - began
+        request.app[LOG].write(_access(request, at, seconds, status, size or sent.bytes))
+
+
+def _access(request: web.Request, at: float, seconds: float, status: int, size: int) -> Access:
+    headers = request.headers
+    version = f"HTTP/{request.version.major}.{request.version.minor}"
+    return Access(
+        client=str(address_of(request) or request.remote or ""),
+        at=at,
+        request=f"{request.method} {request.raw_path} {version}",
+        status=status,
+        size=size,
+        referer=headers.get("Referer", ""),
+        agent=headers.get("User-Agent", ""),
+        host=authority(request),
+        seconds=seconds,
+    )
+
+
+def _size(request: web.Request, response: web.StreamResponse, sent: Sent) -> int:
+    """Bytes of the body: those written, or those that are about to be."""
+    if not isinstance(response, web.Response | ReadyResponse):
+        return sent.bytes
+    bodiless = request.method == "HEAD" or response.status == 304
+    return 0 if bodiless or not isinstance(response.body, bytes) else len(response.body)
