@@ -14,6 +14,7 @@ from node.http import own_api, shapes, statuses
 from node.http import query as read
 from node.http.add_api import add
 from node.http.app import PARTS
+from node.http.browsers import nothing_runs, own_pages_only
 from node.http.content_paths import resolved_cid
 from node.http.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
 from node.http.pin_options import pin_options
@@ -26,7 +27,8 @@ MAX_CIDS = 10_000  # in one `?cids=`
 
 def cluster_app(parts: Parts) -> web.Application:
     """All routes of the listener `api`."""
-    app = web.Application(middlewares=[errors_as_json, no_trailing_slash])
+    app = web.Application(middlewares=[own_pages_only, errors_as_json, no_trailing_slash])
+    app.on_response_prepare.append(nothing_runs)
     app[PARTS] = parts
     app.router.add_get("/id", identity)
     app.router.add_get("/version", version)

@@ -1,4 +1,4 @@
-"""Who may call the RPC from a browser: pages of this machine on the RPC's own port only (Kubo's rule).
+"""Who may call the APIs from a browser: pages of this machine on the API's own port only (Kubo's rule).
 
 A page of any site can make a browser on this machine send requests to loopback; only the headers tell.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from aiohttp import web
+
 FORBIDDEN = "403 - Forbidden"
 _LOCAL = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
 def allowed(headers: Mapping[str, str], port: int) -> bool:
-    """Whether a request with these headers may act on the RPC that listens on that port."""
+    """Whether a request with these headers may act on the API that listens on that port."""
     origin, referer = headers.get("Origin"), headers.get("Referer")
     if origin is not None and not _is_own(origin, port):
         return False
@@ -22,6 +24,12 @@ def allowed(headers: Mapping[str, str], port: int) -> bool:
     agent = headers.get("User-Agent", "")
     named = origin is not None or referer is not None
     return named or not agent.startswith("Mozilla") or "Electron" in agent
+
+
+def own_port(request: web.Request) -> int:
+    """The port that the request came in by; 0 where it has none."""
+    name = request.get_extra_info("sockname")
+    return int(name[1]) if name else 0
 
 
 def _is_own(url: str, port: int) -> bool:

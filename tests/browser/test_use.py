@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
+from aiohttp import ClientSession
 from browser.samples import FILES, HOSTILE, folder, hostile
 from support.browser import Page
 from support.gateway import Gateway
@@ -137,3 +139,34 @@ async def test_sites_on_subdomains_do_not_see_each_other(gateway: Gateway, page:
     assert await page.run("[localStorage.getItem('secret'), document.cookie]") == [None, ""]
     await page.open(f"{at}/{one}/")
     assert await page.run("localStorage.getItem('secret')") == "of one"
+
+
+async def test_content_cannot_drive_the_node(gateway: Gateway, page: Page) -> None:
+    """Requests of a page on the gateway reach the other listeners of this machine; they change nothing."""
+    root = await gateway.add({"d/index.html": b"<title>site</title>"})
+    faces = gateway.node.faces
+    await page.open(f"{faces.gateway.url}/ipfs/{root}/")
+    calls = {
+        f"{faces.api.url}/pins/{root}": "no-cors",
+        f"{faces.api.url}/v1/invite": "cors",
+        f"{faces.rpc.url}/api/v0/repo/gc": "no-cors",
+        f"{faces.rpc.url}/api/v0/id": "cors",
+    }
+    tried = await page.run(
+        f"""Promise.all(Object.entries({json.dumps(calls)}).map(([url, mode]) =>
+          fetch(url, {{method: "POST", mode}}).then(answer => answer.type, error => error.name)))"""
+    )
+    assert tried == ["opaque", "TypeError", "opaque", "TypeError"]
+    async with ClientSession() as client, client.get(f"{faces.api.url}/allocations") as answer:
+        assert answer.status == 204
+
+
+@pytest.mark.parametrize("face", ["api", "rpc"])
+async def test_answers_of_the_apis_are_data_to_a_browser(gateway: Gateway, page: Page, face: str) -> None:
+    url = {"api": f"{gateway.node.faces.api.url}/pins/<script>alert(1)<", "rpc": gateway.node.faces.rpc.url}[
+        face
+    ]
+    await page.open(url)
+    assert await page.run("document.contentType") in ("application/json", "text/plain")
+    assert await page.run("document.scripts.length") == 0
+    assert [said for said in page.complaints if said.startswith("dialog")] == []

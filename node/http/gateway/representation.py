@@ -7,8 +7,7 @@ from aiohttp import web
 from blockstore.cid import DAG_PB, RAW
 from blockstore.path import Resolved, resolve
 from node.http.errors import BadRequest
-from node.http.gateway import archive, block, dag, tar, unixfs
-from node.http.gateway import headers as make
+from node.http.gateway import archive, block, dag, pages, tar, unixfs
 from node.http.gateway.content import Content, blocks_of
 from node.http.gateway.negotiation import Asked, NotAcceptable
 from node.http.gateway.request import RequestPath
@@ -20,8 +19,8 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
     blocks = blocks_of(request, path)
     found = await resolve(blocks, path.content)
     if found.remainder:
-        text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own\n"
-        return web.Response(status=501, body=text.encode(errors="replace"), headers=make.cors(request))
+        text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own"
+        return pages.refusal(request, 501, text)
     blocks.phase = Phase.CONTENT
     target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, asked)
     if not found.cid.is_identity:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from node.http import gojson, origins
 from node.http.app import PARTS
+from node.http.browsers import nothing_runs
 from node.http.errors import EXPECTED, BadRequest, text_of
 from node.http.rpc import content, dag, names, node
 from node.http.rpc.answers import HEADERS
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Command] = {
 def rpc_app(parts: Parts) -> web.Application:
     """All routes of the listener `rpc`."""
     app = web.Application()
+    app.on_response_prepare.append(nothing_runs)
     app[PARTS] = parts
     app.router.add_route("*", "/{path:.*}", call)
     return app
@@ -50,7 +52,7 @@ async def call(request: web.Request) -> web.StreamResponse:
     command = COMMANDS.get(request.path.removeprefix("/api/v0/").rstrip("/"))
     if command is None or not request.path.startswith("/api/v0/"):
         return _text(404, "404 page not found")
-    if not origins.allowed(request.headers, _own_port(request)):
+    if not origins.allowed(request.headers, origins.own_port(request)):
         return _text(403, origins.FORBIDDEN)
     if request.method == "OPTIONS":
         return web.Response(status=204, headers={**HEADERS, "Allow": "OPTIONS, POST"})
@@ -65,11 +67,6 @@ async def call(request: web.Request) -> web.StreamResponse:
     except EXPECTED as error:
         body = gojson.encode({"Message": text_of(error), "Code": 0, "Type": "error"})
         return web.Response(status=500, body=body, headers={**HEADERS, "Content-Type": "application/json"})
-
-
-def _own_port(request: web.Request) -> int:
-    name = request.get_extra_info("sockname")
-    return int(name[1]) if name else 0
 
 
 def _text(status: int, text: str, **more: str) -> web.Response:
