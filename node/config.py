@@ -47,6 +47,7 @@ class GatewayConfig:
     client_rate: float = 0.0  # requests of one client a second
     client_burst: int = 100  # requests that a client may make at once before its rate counts
     client_bytes: int = 0  # sent to one client a second
+    server_timing: bool = False  # tell in a header where the time of an answer went
     access_log: str = ""  # a file, `-` for standard output; empty = none
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # whose X-Forwarded-For is believed
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from math import ceil
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from blockstore.errors import BlockNotFound, NoLink
+from node.config import GatewayConfig
 from node.denylist.errors import ContentBlocked
 from node.http.access_log import AccessLog
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
 from node.http.gateway import headers as make
-from node.http.gateway import ipns, ipns_record, pages, paths, pinned, rewriting, trustless
+from node.http.gateway import ipns, ipns_record, pages, paths, pinned, rewriting, timing, trustless
 from node.http.gateway.admitting import ADMISSION, PROXIES, admitted, limits_of
 from node.http.gateway.caps import RangeOfTooLarge, TooLarge
 from node.http.gateway.content import MISSES
@@ -56,7 +58,7 @@ _EXPECTED: tuple[type[Exception], ...] = (*(kind for kind, _ in _OWN), *EXPECTED
 def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
     """All routes of the listener `gateway`; with a log, all requests are in it."""
     settings = parts.config.gateway
-    app = web.Application()
+    app = web.Application(middlewares=_on_request(settings, log))
     app[PARTS] = parts
     app[ADMISSION] = Admission(limits_of(settings))
     app[PROXIES] = TrustedProxies(settings.trusted_proxies)
@@ -64,19 +66,18 @@ def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
     app[_CACHE] = ResponseCache(lambda: (parts.store.deletions, parts.denylist.version))
     policy = settings.policy()
     app[_HOSTS] = Hosts(settings.subdomain_hosts, policy, read_hosts(settings.hosts, policy))
-    handler = content
     if log is not None:
         app[LOG] = log
-        handler = logged_content
-    app.router.add_route("*", f"/ipfs/{_ANY}", handler)
-    app.router.add_route("*", f"/ipns/{_ANY}", handler)
-    app.router.add_route("*", f"/{_ANY}", handler)
+    if settings.server_timing:
+        app.on_response_prepare.append(timing.tell)
+    for path in (f"/ipfs/{_ANY}", f"/ipns/{_ANY}", f"/{_ANY}"):
+        app.router.add_route("*", path, content)
     return app
 
 
-async def logged_content(request: web.Request) -> web.StreamResponse:
-    """One request that is logged."""
-    return await logged(request, content)
+def _on_request(settings: GatewayConfig, log: AccessLog | None) -> list[Middleware]:
+    """What is around each request where settings ask for it: it costs nothing where they do not."""
+    return [*([logged] if log else []), *([timing.timed] if settings.server_timing else [])]
 
 
 async def content(request: web.Request) -> web.StreamResponse:
@@ -104,7 +105,11 @@ async def _content(request: web.Request) -> web.StreamResponse:
     target = target_of(request)
     host = request.app[_HOSTS].classify(authority(request))
     names = request.app[PARTS].names
-    mount = host.paths if isinstance(host, PathHost) else await mounted(host, target, names)
+    if isinstance(host, PathHost):
+        mount: Mount | Moved = host.paths
+    else:
+        timing.begin(request, "names")
+        mount = await mounted(host, target, names)
     if isinstance(mount, Moved):
         return _moved(request, mount)
     if not mount.isolated:
@@ -176,6 +181,7 @@ async def _path(request: web.Request, target: Target, mount: Mount) -> RequestPa
     if not mount.isolated and (elsewhere := ipns.canonical(path, target)):
         return elsewhere
     request.app[PARTS].denylist.check_path(path)
+    timing.begin(request, "names")
     return await ipns.followed(request.app[PARTS], path, target.path, mount)
 
 

@@ -17,6 +17,7 @@ LOG = web.AppKey("log", AccessLog)
 _LEFT = 499  # the client did, before it had an answer (nginx)
 
 
+@web.middleware
 async def logged(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Raises what the handler raises."""
     sent = request[SENT] = Sent()

@@ -7,7 +7,7 @@ from aiohttp import web
 from blockstore.cid import DAG_PB, RAW
 from blockstore.path import Resolved, resolve
 from node.http.errors import BadRequest
-from node.http.gateway import archive, block, dag, pages, tar, unixfs
+from node.http.gateway import archive, block, dag, pages, tar, timing, unixfs
 from node.http.gateway.content import Content, blocks_of
 from node.http.gateway.negotiation import Asked, NotAcceptable
 from node.http.gateway.request import RequestPath
@@ -16,11 +16,13 @@ from node.retrieval.patient import Phase
 
 async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
     """Raises BadRequest, NotAcceptable, BadRange, Unsatisfiable, and what reading raises."""
+    timing.begin(request, "path")
     blocks = blocks_of(request, path)
     found = await resolve(blocks, path.content)
     if found.remainder:
         text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own"
         return pages.refusal(request, 501, text)
+    timing.begin(request, "block")
     blocks.phase = Phase.CONTENT
     target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, asked)
     if not found.cid.is_identity:
