@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-_FIRST_REST = 1.0  # seconds after a first failure, doubled with each further one
+FIRST_REST = 1.0  # seconds after a first failure, doubled with each further one
 _LONGEST_REST = 300.0
 _REST_AFTER_LIE = 900.0
 _ONE_FAILURE = 1.0  # seconds: requests that fail together have failed once
@@ -14,7 +14,8 @@ _MAX_FAILURES = 16
 class Health:
     """Times are the loop's seconds. Rests vary by a quarter, so that nodes do not all return at once."""
 
-    def __init__(self, dice: random.Random | None = None) -> None:
+    def __init__(self, first_rest: float = FIRST_REST, dice: random.Random | None = None) -> None:
+        self._first_rest = first_rest
         self._dice = dice or random.Random()
         self._until = float("-inf")
         self._failed_at = float("-inf")
@@ -25,13 +26,13 @@ class Health:
     def __repr__(self) -> str:
         return f"<Health {self._failures} failures, rests until {self._until:.1f}, {self._seconds:.3f} s>"
 
-    def rests(self, now: float) -> bool:
-        """Whether it is to be left alone."""
-        return now < self._until
+    def rest(self, now: float) -> float:
+        """Seconds that it is still to be left alone; 0 when it may be asked."""
+        return max(0.0, self._until - now)
 
     def order(self, now: float) -> tuple[bool, int, float]:
         """Sorts the best first."""
-        return self.rests(now), self._failures, self._seconds
+        return self.rest(now) > 0, self._failures, self._seconds
 
     def on_answer(self, asked_at: float, now: float) -> None:
         """It said something sensible, be it that it does not have the block."""
@@ -44,7 +45,7 @@ class Health:
         if now - self._failed_at > _ONE_FAILURE:
             self._failed_at = now
             self._failures = min(self._failures + 1, _MAX_FAILURES)
-            self.postpone(now, min(_FIRST_REST * 2.0 ** (self._failures - 1), _LONGEST_REST))
+            self.postpone(now, min(self._first_rest * 2.0 ** (self._failures - 1), _LONGEST_REST))
 
     def on_silence(self, asked_at: float, now: float) -> None:
         """It did not answer in time: a failure only if it has answered nobody since it was asked."""

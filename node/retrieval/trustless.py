@@ -17,24 +17,27 @@ from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, HashMismatch
 from blockstore.inquiry import Inquiry, Outcome
-from node.retrieval.health import Health
+from node.retrieval.health import FIRST_REST, Health
 from node.retrieval.shared import SharedCalls
 
 _log = logging.getLogger(__name__)
 _HEADERS = {"Accept": "application/vnd.ipld.raw", "Accept-Encoding": "identity"}
 _MAX_REDIRECTS = 4
 _INLINE_BYTES = 64 * 1024  # blocks up to this are hashed on the loop: a thread would cost more
-_SHORTEST_WAIT = 1.0  # seconds, whatever Retry-After says
+_SHORT_REST = 2.0  # seconds
+_MAY_PASS = (Outcome.UNREACHABLE, Outcome.FAILING, Outcome.BUSY)
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds. `headers`: a gateway that has to look for the block itself needs some. `block`: until all of
-    it is here, whatever trickles in meanwhile. `requests`: at once, more wait for their turn.
+    it is here, whatever trickles in meanwhile. `rest`: after a first failure. `requests`: at once, more wait
+    for their turn.
     """
 
     headers: float = 20.0
     block: float = 60.0
+    rest: float = FIRST_REST
     requests: int = 32
 
 
@@ -55,7 +58,7 @@ class TrustlessGateway:
         self._slots = asyncio.Semaphore(patience.requests)
         self._calls: SharedCalls[CID, Block] = SharedCalls()
         self._loop = asyncio.get_running_loop()
-        self.health = Health()
+        self.health = Health(patience.rest)
 
     def __repr__(self) -> str:
         return f"<TrustlessGateway {self._url.origin()}: {self.health}>"
@@ -77,16 +80,30 @@ class TrustlessGateway:
         return self
 
     def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
-        if self.health.rests(self._loop.time()):
+        if self.health.rest(self._loop.time()) > _SHORT_REST:
             return (Inquiry(source="gateway", outcomes=(Outcome.RESTING,)),)
         outcomes = (Outcome.WAITING,) if cid in self._calls else ()
         return (Inquiry(source="gateway", connected=1, outcomes=outcomes),)
 
     async def _in_turn(self, cid: CID) -> Block:
+        """Asks, and once more where the gateway had only a moment's trouble. Raises _Refused."""
         async with self._slots:
-            if self.health.rests(self._loop.time()):
-                raise _Refused(Outcome.RESTING)
+            await self._rested()
+            try:
+                return await self._asked(cid)
+            except _Refused as refusal:
+                short = self.health.rest(self._loop.time()) <= _SHORT_REST
+                if refusal.outcome not in _MAY_PASS or not short:
+                    raise
+            await self._rested()
             return await self._asked(cid)
+
+    async def _rested(self) -> None:
+        """Short rests are waited for: a stream through a gateway outlives its hiccups. Raises _Refused."""
+        while rest := self.health.rest(self._loop.time()):
+            if rest > _SHORT_REST:
+                raise _Refused(Outcome.RESTING)
+            await asyncio.sleep(rest)
 
     async def _asked(self, cid: CID) -> Block:
         """The block, and what this taught about the gateway. Raises _Refused."""
@@ -122,7 +139,8 @@ class TrustlessGateway:
         """What a status says of the gateway. Raises _Refused for all but 200."""
         now = self._loop.time()
         if response.status in (429, 503):
-            self.health.postpone(now, _retry_after(response.headers.get("Retry-After", "")))
+            asked = _seconds(response.headers.get("Retry-After", ""))
+            self.health.postpone(now, max(asked, self._patience.rest))
             raise _Refused(Outcome.BUSY)
         if response.status in (401, 403, 406) or (response.status >= 500 and response.status != 504):
             _log.info("%r answered %d", self, response.status)
@@ -154,11 +172,11 @@ class TrustlessGateway:
         return await asyncio.to_thread(Block.verify, cid, data, source)
 
 
-def _retry_after(text: str) -> float:
-    """Seconds that a Retry-After header asks for, as a number or a date (RFC 9110, section 10.2.3)."""
-    if text.isascii() and text.isdigit():
-        return max(float(text[:9]), _SHORTEST_WAIT)
+def _seconds(retry_after: str) -> float:
+    """What a Retry-After header says, as a number or a date (RFC 9110, section 10.2.3); 0 when it does not."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:9])
     try:
-        return max(parsedate_to_datetime(text).timestamp() - time(), _SHORTEST_WAIT)
+        return parsedate_to_datetime(retry_after).timestamp() - time()
     except (ValueError, OverflowError):
-        return _SHORTEST_WAIT
+        return 0.0
