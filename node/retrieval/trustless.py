@@ -173,7 +173,7 @@ class TrustlessGateway:
 
 
 def _seconds(retry_after: str) -> float:
-    """What a Retry-After header says: a number or a date (RFC 9110, section 10.2.3); 0 where it is neither."""
+    """What a Retry-After header asks for, a number or a date (RFC 9110, section 10.2.3); 0 when neither."""
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after[:9])
     try:
