@@ -91,7 +91,11 @@ def find_link(data: bytes, name: str) -> PBLink | None:
 
 def node_data(data: bytes) -> bytes | None:
     """A node's Data alone. Raises BadBlock."""
-    return next((data[start:stop] for tag, start, stop in _sections(data) if tag == _NODE_DATA), None)
+    sections = _sections(data)
+    for tag, start, stop in (*sections[:1], *sections[-1:]):  # it stands nowhere else
+        if tag == _NODE_DATA:
+            return data[start:stop]
+    return None
 
 
 def _varint(value: int) -> bytes:

@@ -130,7 +130,7 @@ class StorageConfig:
 
     quota: int = 0  # bytes of blocks; 0 = as much as the disk holds, less `reserve`
     reserve: int = 512 * 1024 * 1024  # bytes of the disk that are never filled
-    fast_malloc: bool = False  # keeps freed memory: faster reads of 1 MiB blocks, some tens of MB more RSS
+    fast_malloc: bool = True  # keeps freed memory while at work: faster reads of large blocks, some tens of MB
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from node.denylist.files import denylist_folders, open_denylist
 from node.folder import Folder
 from node.http.faces import Faces, serve_faces
 from node.local_pins import ClusterLocalPins
-from node.malloc import keep_freed_memory
+from node.malloc import tuned_memory
 from node.names.names import open_names
 from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
@@ -62,8 +62,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         stack.enter_context(hold_lock(folder.lock))
-        if config.storage.fast_malloc:
-            keep_freed_memory()
+        await enter(tuned_memory(fast=config.storage.fast_malloc))
         identity = keys.load(folder.identity)
         belonging = Belonging.read(folder.cluster)
         name = config.cluster.peer_name or socket.gethostname()
