@@ -71,6 +71,7 @@ _BOUNDS: dict[str, _Bound] = {
     "retrieval.gateways": (_each(_GATEWAY), "a list of URLs such as https://gateway.example.org"),
     "cluster.replication_min": _COPIES,
     "cluster.replication_max": _COPIES,
+    "gateway.idle_timeout": _AT_LEAST_ONE,
     "cluster.concurrent_pins": _AT_LEAST_ONE,
     "cluster.batch_size": _AT_LEAST_ONE,
     "cluster.allocate_by": (_each("freespace|tag:.+"), "a list of freespace and tag:NAME"),

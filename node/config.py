@@ -42,6 +42,8 @@ class GatewayConfig:
     max_response: int = 0  # bytes of a file, a TAR or a CAR
     max_range_file: int = 0  # bytes of a file of which ranges are given
     max_seconds: float = 3600.0  # that an answer may be sent
+    max_connections: int = 10_000  # open at once
+    idle_timeout: float = 120.0  # seconds until a connection without a whole request is ended
     send_timeout: float = 60.0  # seconds until a client that reads nothing is left
     client_requests: int = 0  # of one client, answered at once
     client_rate: float = 0.0  # requests of one client a second
@@ -130,7 +132,7 @@ class StorageConfig:
 
     quota: int = 0  # bytes of blocks; 0 = as much as the disk holds, less `reserve`
     reserve: int = 512 * 1024 * 1024  # bytes of the disk that are never filled
-    fast_malloc: bool = True  # keeps freed memory while at work: faster reads of large blocks, some tens of MB
+    fast_malloc: bool = True  # keep freed memory while at work: faster reads of large blocks, some tens of MB
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from node.http.access_log import open_access_log
 from node.http.cluster_api import cluster_app
 from node.http.gateway.app import gateway_app
 from node.http.gateway.tunnel import TunnelSite
+from node.http.limits.connections import connection_limit
 from node.http.rpc import rpc_app
 from node.http.server import Listener, listen
 from node.parts import Parts
@@ -32,7 +34,10 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
         enter = stack.enter_async_context
         own = config.gateway
         app = gateway_app(parts, await enter(open_access_log(own.access_log)))
-        gateway = await enter(listen(app, "gateway", own.host, own.port, TunnelSite, own.send_timeout))
+        site = partial(TunnelSite, most=connection_limit(own.max_connections))
+        gateway = await enter(
+            listen(app, "gateway", own.host, own.port, site, own.send_timeout, own.idle_timeout)
+        )
         rpc = await enter(listen(rpc_app(parts), "rpc", config.rpc.host, config.rpc.port))
         api = await enter(listen(cluster_app(parts), "api", config.api.host, config.api.port))
         yield Faces(gateway, rpc, api)

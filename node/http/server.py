@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ _REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 _BACKLOG = 1024
 _READ_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
 _SHUTDOWN_SECONDS = 2.0
+_IDLE_SECONDS = 3600.0
 _MAX_LINE = 32 * 1024  # a long list of CIDs in a query string is fine
 
 
@@ -46,19 +47,22 @@ async def listen(
     section: str,
     host: str,
     port: int,
-    site: type[web.TCPSite] = web.TCPSite,
+    site: Callable[..., web.TCPSite] = web.TCPSite,
     send_timeout: float = 0.0,
+    idle_timeout: float = _IDLE_SECONDS,
 ) -> AsyncIterator[Listener]:
     """Serve `app` for the length of the block; `section` is the one of the config that holds host and port.
 
     `site` decides how connections begin. A handler is cancelled when its client leaves, or reads nothing for
-    `send_timeout` seconds (0 = it may). Port 0 takes any free one. Raises PortInUse.
+    `send_timeout` seconds (0 = it may). A connection without a whole request for `idle_timeout` seconds is
+    ended. Port 0 takes any free one. Raises PortInUse.
     """
     runner = web.AppRunner(
         app,
         handle_signals=False,
         access_log=None,
         handler_cancellation=True,
+        keepalive_timeout=idle_timeout,
         shutdown_timeout=_SHUTDOWN_SECONDS,
         read_bufsize=_READ_BYTES,
         max_line_size=_MAX_LINE,
