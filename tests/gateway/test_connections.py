@@ -50,15 +50,6 @@ async def test_a_thousand_silent_connections_do_not_keep_anybody_out(gateway):
     await _served_beside(gateway, 1000)
 
 
-@pytest.mark.slow
-async def test_ten_thousand_silent_connections_do_not_keep_anybody_out(tmp_path):
-    if connection_limit(0) < 20_100:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (21_000, 21_000))  # both ends are in this process
-    async with open_gateway(tmp_path, max_connections=10_001) as gateway:
-        await gateway.put(FILE)
-        await _served_beside(gateway, 10_000)
-
-
 async def test_one_too_many_is_told_so_and_room_comes_back(tmp_path):
     async with open_gateway(tmp_path, max_connections=2) as gateway:
         await gateway.put(FILE)
