@@ -182,6 +182,19 @@ async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with):
         assert await greedy.read_all() < 3_001_000
 
 
+async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with):
+    gateway = await open_with(max_response=300_000)
+    tree = directory({f"{number:0200}": SMALL.cid for number in range(4000)})
+    await gateway.put(tree)
+    async with Greedy(gateway) as greedy:
+        await greedy.ask(f"/ipfs/{tree.cid}/")
+        body = b""
+        while piece := await greedy.reader.read(1 << 20):
+            body += piece
+    assert 100_000 < len(body) < 310_000
+    assert b"The listing breaks off here" in body[-1000:]
+
+
 async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with):
     gateway = await open_with(max_range_file=2_000_000)
     refused = await gateway.get(f"/ipfs/{LARGE.cid}", Range="bytes=0-9")
@@ -233,6 +246,18 @@ async def test_a_client_that_reads_slowly_gets_everything(open_with):
             piece = await greedy.reader.read(1 << 20)
             assert piece
             length += len(piece)
+
+
+async def test_a_block_is_sent_for_the_longest_time_too(open_with):
+    gateway = await open_with(max_seconds=0.3)
+    async with Greedy(gateway) as greedy:
+        await greedy.ask(f"/ipfs/{PIECE.cid}?format=raw", times=30)
+
+        async def left():
+            greedy.writer.write(b" ")
+            return greedy.writer.transport.is_closing()
+
+        await eventually(left)
 
 
 async def test_an_answer_ends_after_the_longest_time(open_with):

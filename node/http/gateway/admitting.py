@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from node.config import GatewayConfig
+from node.http.app import PARTS
 from node.http.gateway import pages
 from node.http.gateway.response_cache import ReadyResponse
 from node.http.gateway.writing import CLIENT, paced
@@ -50,7 +51,7 @@ async def _inside(request: web.Request, handler: Handler) -> web.StreamResponse:
                 admission.check_debt(client)
                 await paced(client, len(body))
             if len(body) > _LARGE and isinstance(response, web.Response):
-                await _send(request, response)
+                await _send(request, response, request.app[PARTS].config.gateway.max_seconds)
         return response
     finally:
         admission.leave(client)
@@ -67,8 +68,14 @@ def refused(request: web.Request, error: TooManyRequests) -> web.Response:
     return response
 
 
-async def _send(request: web.Request, response: web.Response) -> None:
+async def _send(request: web.Request, response: web.Response, longest: float) -> None:
     """A large body is sent here, so that it counts for as long as it is in memory."""
-    with suppress(ConnectionError):  # the client has left; aiohttp is told so again, and ends the connection
-        await response.prepare(request)
-        await response.write_eof()
+    try:
+        async with asyncio.timeout(longest or None):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    except ConnectionError:
+        return  # the client has left; aiohttp is told so again, and ends the connection

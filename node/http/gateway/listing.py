@@ -17,7 +17,7 @@ from node.http.gateway.request import RequestPath, quote_name
 from node.http.gateway.visible import visible
 
 BROKEN_OFF = (
-    b"<tr><td colspan=4 role=alert>The listing breaks off here: a block of the directory could not be had."
+    b"<tr><td colspan=4 role=alert>The listing breaks off here: the rest could not be had, or is too much."
 )
 
 _WRITE_BYTES = 64 * 1024

@@ -13,7 +13,7 @@ from blockstore.unixfs.reader import UnixFSStat, lookup, read_file, stat
 from node.http.app import PARTS
 from node.http.gateway import conditions, listing, media, reply
 from node.http.gateway import headers as make
-from node.http.gateway.caps import check
+from node.http.gateway.caps import capped, check
 from node.http.gateway.content import Content
 from node.http.gateway.response_cache import MAX_BODY
 
@@ -91,7 +91,9 @@ async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> 
     if request.method == "HEAD":
         await page.prepare(request)
         return page
-    pieces = listing.listed(content.path, info, content.blocks, request.app[PARTS].store)
+    parts = request.app[PARTS]
+    pieces = listing.listed(content.path, info, content.blocks, parts.store)
+    pieces = capped(pieces, parts.config.gateway.max_response)
     return await reply.send(request, page, pieces, content.blocks.deadline, listing.BROKEN_OFF)
 
 
