@@ -123,4 +123,3 @@ async def test_ranges_of_large_files_are_refused_as_kubo_refuses_them(tmp_path: 
         theirs = await kubos(tmp_path, gateway, root, requests, MaxRangeRequestFileSize="20000", NoFetch=True)
         assert await ours(gateway, requests) == theirs
         assert list(theirs.values()) == [501, 200, 206, 404, 500]
-    assert set(theirs.values()) == {200, 404, 406}
