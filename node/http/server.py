@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from node.errors import NodeError
 from node.http.stalled import ending_stalled
@@ -22,6 +24,17 @@ _READ_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
 _SHUTDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 3600.0
 _MAX_LINE = 32 * 1024  # a long list of CIDs in a query string is fine
+
+_log = logging.getLogger("aiohttp.server")
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """A request that does not parse is its client's mistake: the answer is 400, and nothing is logged."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+_log.addFilter(_is_ours)
 
 
 class PortInUse(NodeError):
@@ -68,6 +81,7 @@ async def listen(
         max_line_size=_MAX_LINE,
         max_field_size=_MAX_LINE,
         auto_decompress=False,
+        logger=_log,
     )
     await runner.setup()
     try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from node.http.gateway.subdomains import URL_CHARACTERS
+
 NAME = "_redirects"
 MAX_BYTES = 64 * 1024
 
@@ -59,13 +61,17 @@ class Answer:
     status: int
 
     def location(self, query: str) -> str:
-        """`to` with the query of the request; a name that both have keeps the request's value."""
+        """`to` with the query of the request; a name that both have keeps the request's value.
+
+        What is no character of a URL becomes an escape: `to` is whatever stands in somebody's file.
+        """
         url = urlsplit(self.to)
         if query and url.query:
             asked = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
             own = [pair for pair in parse_qsl(url.query, keep_blank_values=True) if pair[0] not in asked]
             query = "&".join(filter(None, (urlencode(own), query)))
-        return url._replace(query=query or url.query).geturl()
+        location = url._replace(query=query or url.query).geturl()
+        return quote(location.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
 
 
 def match(rules: tuple[Rule, ...], path: Segments) -> Answer | None:

@@ -33,7 +33,7 @@ async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.
     if answer is None:
         return None
     if answer.status in redirects.MOVED:
-        location = answer.location(request.query_string)
+        location = answer.location(request.rel_url.raw_query_string)
         return web.Response(status=answer.status, headers={**make.cors(request), "Location": location})
     rewritten = _rewritten(path, site, answer)
     parts.denylist.check_path(rewritten.content)

@@ -68,7 +68,7 @@ def _dated(headers: make.Headers, info: UnixFSStat) -> make.Headers:
 
 async def _directory(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
     if not content.path.slash and "go-get" not in request.query:
-        query = request.query_string
+        query = request.rel_url.raw_query_string  # decoded, it might not fit a header
         location = content.path.escaped + "/" + (f"?{query}" if query else "")
         return web.Response(status=301, headers={**make.cors(request), "Location": location})
     try:

@@ -1,0 +1,115 @@
+"""Invariant: any request gets an expected status in time, no error is unhandled, and the gateway lives on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from multidict import CIMultiDict
+from support.gateway import Gateway, open_gateway
+from support.gateway_content import DAG, GAP, KNOWN, LIAR, LONG_GAP, SITE_ROOT, STATIC_NAMES, fill
+from support.gateway_requests import get, requests
+
+SECONDS = 10.0
+# 500 is for content and names that are broken; the text says what broke. 403 and 429 are for settings.
+EXPECTED = {200, 206, 301, 302, 303, 304, 307, 308, 400, 404, 405, 406, 412, 416, 417, 451, 500, 501}
+UNHANDLED = b"Server got itself in trouble"
+
+hostile = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Complaints(logging.Handler):
+    """What was logged as a warning, or worse."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+@asynccontextmanager
+async def complaints() -> AsyncIterator[list[str]]:
+    handler = Complaints()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield handler.texts
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A gateway with some of everything, and what it complained of."""
+
+    gateway: Gateway
+    complaints: list[str]
+
+    async def answer(self, request: bytes) -> bytes:
+        return await asyncio.wait_for(self.gateway.raw(request), SECONDS)
+
+    async def holds(self, request: bytes) -> None:
+        check(request, await self.answer(request))
+        assert (await self.answer(get(f"/ipfs/{KNOWN.cid}"))).endswith(KNOWN.data)
+        assert self.complaints == []
+
+
+@pytest.fixture
+async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    monkeypatch.setenv("IPFS_NS_MAP", STATIC_NAMES)
+    async with complaints() as texts, open_gateway(tmp_path) as gateway:
+        await fill(gateway)
+        yield Served(gateway, texts)
+
+
+def check(request: bytes, answer: bytes) -> None:
+    """That it is an answer of this gateway to that request."""
+    if answer.startswith(b"HTTP/1.1 100"):
+        answer = answer.partition(b"\r\n\r\n")[2]
+    head, end, body = answer.partition(b"\r\n\r\n")
+    line, *fields = head.decode().split("\r\n")
+    told = CIMultiDict(field.split(": ", 1) for field in fields)
+    status = int(line.split()[1])
+    assert end
+    assert status in EXPECTED, line
+    assert UNHANDLED not in body
+    if "Access-Control-Allow-Origin" not in told:
+        assert status in (400, 417), line  # it is no request that a server should try to understand
+        return
+    assert all(field.isprintable() for field in fields), fields
+    assert told.get("Location", "/").startswith(("/", "http://", "https://"))
+    assert not told.get("Location", "/").startswith("//")
+    assert status < 400 or "immutable" not in told.get("Cache-Control", "") or "Etag" in told
+    if request.startswith(b"HEAD") or status == 304:
+        assert not body
+    elif status in (200, 206) and "Content-Length" in told:
+        assert len(body) == int(told["Content-Length"])
+    elif status == 500:
+        assert len(body.strip()) > 20, body
+
+
+@given(requests())
+@example(get(f"/ipfs/{LONG_GAP.cid}?format=car"))
+@example(get(f"/ipfs/{GAP.cid}", Range="bytes=999-1001"))
+@example(get(f"/ipfs/{LIAR.cid}", Range="bytes=0-0"))
+@example(get(f"/ipfs/{DAG.cid}?format=tar"))
+@example(get("/loop", f"{SITE_ROOT}.ipfs.localhost"))
+@example(get("/", "a.example.org"))
+@settings(hostile, max_examples=500)
+async def test_any_request(served: Served, wire: bytes) -> None:
+    await served.holds(wire)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@given(requests())
+@settings(hostile, max_examples=20_000)
+async def test_any_of_many_requests(served: Served, wire: bytes) -> None:
+    await served.holds(wire)
