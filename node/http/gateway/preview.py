@@ -18,6 +18,7 @@ from node.http.gateway.visible import spelled
 MAX_DEPTH = 64  # levels that are shown; a node may be nested as deeply as its block is long
 MAX_SHOWN = 1024 * 1024  # characters of fields
 _MAX_BYTES = 256  # of a byte string
+_MAX_TEXT = 64 * 1024  # characters of a text; escaped, each may be six
 
 
 def template() -> Page:
@@ -88,4 +89,6 @@ def _scalar(value: Value, links: Links) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(spelled(json.dumps(text, ensure_ascii=False), lambda code: json.dumps(chr(code))[1:-1]))
+    more = "…" if len(text) > _MAX_TEXT else ""
+    quoted = json.dumps(text[:_MAX_TEXT], ensure_ascii=False)
+    return escape(spelled(quoted, lambda code: json.dumps(chr(code))[1:-1])) + more
