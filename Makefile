@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: help run test test-all check format browser interop peers binary demo bench conformance lock clean
+.PHONY: help run test test-all check format browser screenshots interop peers binary demo bench conformance lock clean
 
 help:
 	@echo "make run      start a node (data in ~/.pinfold, or PINFOLD_PATH)"
@@ -12,6 +12,7 @@ help:
 	@echo "make demo     three nodes on loopback: add, replicate, lose one, read back"
 	@echo "make binary   one file: dist/pinfold, and its smoke test"
 	@echo "make browser  tests of the gateway's pages in Chromium"
+	@echo "make screenshots  the pictures of the docs, taken again"
 	@echo "make interop  tests against real Kubo, ipfs-cluster and Helia"
 	@echo "make conformance  the gateway under gateway-conformance, where that is on the PATH"
 	@echo "make bench    figures beside Kubo's"
@@ -42,6 +43,10 @@ format:
 browser:
 	@packaging/setup dev
 	$(BIN)/python -m pytest -m browser tests/browser
+
+screenshots:
+	@packaging/setup dev
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(BIN)/python tests/browser/screenshots.py docs/images
 
 peers:
 	@packaging/peers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cbrrr
 from support.gateway import Gateway
 
 from blockstore.block import Block
@@ -40,10 +41,13 @@ async def hostile(gateway: Gateway) -> CID:
     return await gateway.add({f"bad/{name}": b"harmless" for name in HOSTILE})
 
 
+async def sharded(gateway: Gateway, entries: int) -> CID:
+    """A directory too large for one block."""
+    return await gateway.add({f"many/{n:06}.txt": b"%d" % n for n in range(entries)}, hamt_threshold=1)
+
+
 async def node(gateway: Gateway) -> CID:
     """A dag-cbor node with every kind of value."""
-    import cbrrr
-
     end = Block.of(b"the end of a link")
     value = {
         "name": "Pinfold",

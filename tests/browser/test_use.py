@@ -8,7 +8,7 @@ import time
 
 import pytest
 from aiohttp import ClientSession
-from browser.samples import FILES, HOSTILE, folder, hostile
+from browser.samples import FILES, HOSTILE, folder, hostile, sharded
 from support.browser import Page
 from support.gateway import Gateway
 
@@ -84,7 +84,7 @@ async def test_without_scripts_there_is_no_button_and_the_cid_is_one_click_to_se
 
 
 async def test_rows_are_there_before_the_directory_ends(gateway: Gateway, page: Page) -> None:
-    root = await gateway.add({f"many/{n:05}.txt": b"x" for n in range(SHARDED)}, hamt_threshold=1)
+    root = await sharded(gateway, SHARDED)
     began = time.perf_counter()
     await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{root}/", until="Page.frameNavigated")
     seen, state = 0, ""
