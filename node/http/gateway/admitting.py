@@ -13,7 +13,7 @@ from node.http.gateway import pages
 from node.http.gateway.response_cache import ReadyResponse
 from node.http.gateway.writing import CLIENT, paced
 from node.http.limits.addresses import Address, TrustedProxies, key_of
-from node.http.limits.admission import Admission, Limits, TooManyRequests
+from node.http.limits.admission import Admission, Client, Limits, TooManyRequests
 
 ADMISSION = web.AppKey("admission", Admission)
 PROXIES = web.AppKey("proxies", TrustedProxies)
@@ -33,28 +33,39 @@ def limits_of(settings: GatewayConfig) -> Limits:
 
 async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The handler's answer, or 429. Raises what the handler raises."""
+    admission = request.app[ADMISSION]
     try:
-        return await _inside(request, handler)
+        client = admission.enter(key_of(address_of(request)) if admission.per_client else b"")
     except TooManyRequests as error:
         return refused(request, error)
-
-
-async def _inside(request: web.Request, handler: Handler) -> web.StreamResponse:
-    admission = request.app[ADMISSION]
-    client = admission.enter(key_of(address_of(request)) if admission.per_client else b"")
     try:
-        if client.pace is not None:
-            request[CLIENT] = client
-        response = await handler(request)
-        if isinstance(response, web.Response | ReadyResponse) and isinstance(body := response.body, bytes):
-            if client.pace is not None and request.method != "HEAD":
-                admission.check_debt(client)
-                await paced(client, len(body))
-            if len(body) > _LARGE and isinstance(response, web.Response):
-                await _send(request, response, request.app[PARTS].config.gateway.max_seconds)
+        response = await (handler(request) if client.pace is None else _paced(request, handler, client))
+        if type(response) is web.Response and len(body_of(response)) > _LARGE:
+            await _send(request, response, request.app[PARTS].config.gateway.max_seconds)
         return response
     finally:
         admission.leave(client)
+
+
+async def _paced(request: web.Request, handler: Handler, client: Client) -> web.StreamResponse:
+    """A stream goes at its client's pace; a whole body begins when the client may have all of it."""
+    request[CLIENT] = client
+    response = await handler(request)
+    if request.method == "HEAD" or not (body := body_of(response)):
+        return response
+    try:
+        request.app[ADMISSION].check_debt(client)
+    except TooManyRequests as error:
+        return refused(request, error)
+    await paced(client, len(body))
+    return response
+
+
+def body_of(response: web.StreamResponse) -> bytes:
+    """Of an answer that is in memory; empty where it is streamed."""
+    if isinstance(response, web.Response | ReadyResponse) and isinstance(response.body, bytes):
+        return response.body
+    return b""
 
 
 def address_of(request: web.Request) -> Address | None:

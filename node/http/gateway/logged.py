@@ -8,8 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from node.http.access_log import Access, AccessLog
-from node.http.gateway.admitting import address_of
-from node.http.gateway.response_cache import ReadyResponse
+from node.http.gateway.admitting import address_of, body_of
 from node.http.gateway.target import authority
 from node.http.gateway.writing import SENT, Sent
 
@@ -22,17 +21,18 @@ async def logged(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Raises what the handler raises."""
     sent = request[SENT] = Sent()
     at, began = time.time(), time.perf_counter()
-    status, size = _LEFT, 0
+    status, response = _LEFT, None
     try:
         response = await handler(request)
-        status, size = response.status, _size(request, response, sent)
+        status = response.status
         return response
     except Exception:
         status = 500
         raise
     finally:
         seconds = time.perf_counter() - began
-        request.app[LOG].write(_access(request, at, seconds, status, size or sent.bytes))
+        size = _size(request, response, sent) if response else sent.bytes
+        request.app[LOG].write(_access(request, at, seconds, status, size))
 
 
 def _access(request: web.Request, at: float, seconds: float, status: int, size: int) -> Access:
@@ -53,7 +53,5 @@ def _access(request: web.Request, at: float, seconds: float, status: int, size: 
 
 def _size(request: web.Request, response: web.StreamResponse, sent: Sent) -> int:
     """Bytes of the body: those written, or those that are about to be."""
-    if not isinstance(response, web.Response | ReadyResponse):
-        return sent.bytes
     bodiless = request.method == "HEAD" or response.status == 304
-    return 0 if bodiless or not isinstance(response.body, bytes) else len(response.body)
+    return sent.bytes or (0 if bodiless else len(body_of(response)))
