@@ -6,11 +6,13 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from itertools import islice
 
 from blockstore import codecs
+from blockstore.ahead import LEAST, MOST, Share, reading
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, DagTooLarge
 from blockstore.service import BlockSource
 
+_FIRST_GUESS = 1024 * 1024  # bytes of a block
 MAX_PENDING = 1_000_000  # links known and not followed yet
 MAX_SEEN = 1_000_000  # some 100 MB; a DAG with more blocks than this may give some of them twice
 
@@ -21,13 +23,14 @@ Skip = Callable[[CID], bool]
 class Lookahead:
     """A few blocks at a time for a walk that knows what comes next; what came early waits for its turn."""
 
-    def __init__(self, source: BlockSource, *, window: int = 16, limit: int = 4 * 1024 * 1024) -> None:
-        """At most `window` blocks a request; none is asked for early while `limit` bytes wait."""
+    def __init__(self, source: BlockSource, share: Share = lambda: MOST, *, window: int = 16) -> None:
+        """At most `window` blocks a request, fewer where blocks like those before would not fit a share."""
         self._source = source
+        self._share = share
         self._window = window
-        self._limit = limit
         self._ready: dict[CID, Block] = {}
         self._bytes = 0
+        self._typical = _FIRST_GUESS
 
     async def take(self, cid: CID, following: Iterable[CID]) -> Block:
         """That block, and perhaps some of the next ones with it. Raises BlockNotFound for `cid` only."""
@@ -36,8 +39,7 @@ class Lookahead:
             self._bytes -= len(block.data)
             return block
         early = (other for other in following if other != cid and other not in self._ready)
-        room = self._window - 1 if self._bytes < self._limit else 0
-        wanted = list(dict.fromkeys([cid, *islice(early, room)]))
+        wanted = list(dict.fromkeys([cid, *islice(early, self._room())]))
         try:
             block, *rest = await self._source.get_many(wanted)
         except BlockNotFound as error:
@@ -45,8 +47,17 @@ class Lookahead:
                 raise
             return await self._source.get(cid)
         self._ready.update((other.cid, other) for other in rest)
-        self._bytes += sum(len(other.data) for other in rest)
+        waiting = sum(len(other.data) for other in rest)
+        self._bytes += waiting
+        self._typical = max(self._typical // 2, (waiting + len(block.data)) // len(wanted), 1)
         return block
+
+    def _room(self) -> int:
+        """Blocks that may come early."""
+        share = self._share()
+        if share < LEAST:
+            return 0
+        return max(0, min(self._window - 1, (share - self._bytes) // self._typical - 1))
 
 
 def nothing(cid: CID) -> bool:
@@ -68,21 +79,22 @@ async def depth_first(
     Raises BlockNotFound, BadBlock, UnknownCodec; DagTooLarge when a million links wait to be followed, or for
     links `max_depth` levels below the root.
     """
-    lookahead = Lookahead(source)
-    seen: set[CID] = set()
-    stack = [(root, 0)]
-    while stack:
-        cid, depth = stack.pop()
-        if cid in seen:
-            continue
-        block = await lookahead.take(cid, (other for other, _ in reversed(stack) if other not in seen))
-        if not cid.is_identity:
-            yield block
-        if not duplicates and len(seen) < MAX_SEEN:
-            seen.add(cid)
-        links = [link for link in codecs.links(block) if not skip(link)]
-        if links and depth == max_depth:
-            raise DagTooLarge(f"the DAG below {root} is deeper than {max_depth} levels")
-        stack += ((link, depth + 1) for link in reversed(links))
-        if len(stack) > MAX_PENDING:
-            raise DagTooLarge(f"more than {MAX_PENDING} links wait to be followed below {root}")
+    with reading() as share:
+        lookahead = Lookahead(source, share)
+        seen: set[CID] = set()
+        stack = [(root, 0)]
+        while stack:
+            cid, depth = stack.pop()
+            if cid in seen:
+                continue
+            block = await lookahead.take(cid, (other for other, _ in reversed(stack) if other not in seen))
+            if not cid.is_identity:
+                yield block
+            if not duplicates and len(seen) < MAX_SEEN:
+                seen.add(cid)
+            links = [link for link in codecs.links(block) if not skip(link)]
+            if links and depth == max_depth:
+                raise DagTooLarge(f"the DAG below {root} is deeper than {max_depth} levels")
+            stack += ((link, depth + 1) for link in reversed(links))
+            if len(stack) > MAX_PENDING:
+                raise DagTooLarge(f"more than {MAX_PENDING} links wait to be followed below {root}")

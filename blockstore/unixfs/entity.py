@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.depth_first import MAX_PENDING, MAX_SEEN, Lookahead, Skip, nothing
@@ -59,12 +60,13 @@ async def entity(
     """
     root = await source.get(cid)
     walk = _Walk(_start(root, span), duplicates=duplicates)
-    lookahead = Lookahead(source)
-    while (step := walk.pop()) is not None:
-        block = await lookahead.take(step.cid, walk.following())
-        if walk.gives(step.cid):
-            yield block
-        walk.push([child for child in _children(block, step) if not skip(child.cid)])
+    with reading() as share:
+        lookahead = Lookahead(source, share)
+        while (step := walk.pop()) is not None:
+            block = await lookahead.take(step.cid, walk.following())
+            if walk.gives(step.cid):
+                yield block
+            walk.push([child for child in _children(block, step) if not skip(child.cid)])
 
 
 class _Walk:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from blockstore import dag_pb
+from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.dag_pb import PBLink
@@ -81,17 +82,18 @@ async def find_link(blocks: BlockSource, block: Block, name: str) -> Found:
 
 
 async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[DirectoryEntry]:
-    lookahead = Lookahead(blocks)
-    stack = [(link, root) for link in reversed(root.links)]
-    while stack:
-        link, shard = stack.pop()
-        name = shard.entry_name(link)
-        if name:
-            yield DirectoryEntry(name, link.cid, link.tsize)
-            continue
-        following = (other.cid for other, at in reversed(stack) if at.leads_down(other))
-        child = _child(shard, await lookahead.take(link.cid, following))
-        stack += [(link, child) for link in reversed(child.links)]
+    with reading() as share:
+        lookahead = Lookahead(blocks, share)
+        stack = [(link, root) for link in reversed(root.links)]
+        while stack:
+            link, shard = stack.pop()
+            name = shard.entry_name(link)
+            if name:
+                yield DirectoryEntry(name, link.cid, link.tsize)
+                continue
+            following = (other.cid for other, at in reversed(stack) if at.leads_down(other))
+            child = _child(shard, await lookahead.take(link.cid, following))
+            stack += [(link, child) for link in reversed(child.links)]
 
 
 def _message(block: Block) -> UnixFSData | None:

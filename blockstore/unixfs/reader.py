@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from blockstore.ahead import one_ahead
+from blockstore.ahead import Share, one_ahead, reading
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BadBlock, NotUnixFS
@@ -21,7 +21,6 @@ __all__ = ["DirectoryEntry", "UnixFSStat", "describe", "list_directory", "lookup
 MAX_FILE_DEPTH = 256  # balanced trees have five levels, trickle trees some thirty
 
 _FIRST_BATCH = 512 * 1024
-_BATCH = 2 * 1024 * 1024  # one being sent and one being fetched: 4 MiB a reader
 _BATCH_BLOCKS = 32  # whatever sizes a parent claims for them
 
 Kind = Literal["file", "directory", "symlink"]
@@ -75,8 +74,8 @@ async def read_file(
 ) -> AsyncGenerator[bytes]:
     """The bytes from `start` up to `stop` (None: the end), in pieces of at most a block.
 
-    Only blocks that the range needs are read, some 2 MiB ahead of what was given out. A range beyond the end
-    gives what there is. `root` is the block of that CID, where the caller has it already.
+    Only blocks that the range needs are read, some 2 MiB ahead of what was given out, less where many read.
+    A range beyond the end gives what there is. `root` is the block of that CID, where the caller has it.
     Close it (`contextlib.aclosing`) to withdraw what is being fetched.
     Raises NotUnixFS, BlockNotFound; BadBlock also where a block's size is not what its parent says.
     """
@@ -88,11 +87,12 @@ async def read_file(
         yield piece
     if not (parts := _children(node, _Item(cid, 0, size, 0), start, stop)):
         return
-    batches = _batches(blocks, parts[::-1], start, stop)
-    async with aclosing(one_ahead(batches)) as fetched:
-        async for pieces in fetched:
-            for piece in filter(None, pieces):
-                yield piece
+    with reading() as share:
+        batches = _batches(blocks, parts[::-1], start, stop, share)
+        async with aclosing(one_ahead(batches, share)) as fetched:
+            async for pieces in fetched:
+                for piece in filter(None, pieces):
+                    yield piece
 
 
 class _Item(NamedTuple):
@@ -106,7 +106,7 @@ class _Item(NamedTuple):
 
 
 async def _batches(
-    blocks: BlockSource, stack: list[_Item], start: int, stop: int
+    blocks: BlockSource, stack: list[_Item], start: int, stop: int, share: Share
 ) -> AsyncGenerator[list[bytes]]:
     """The range in order, as many pieces at once as one request brings; `stack` has what comes first last."""
     budget = _FIRST_BATCH
@@ -122,7 +122,7 @@ async def _batches(
                 stack += (late._replace(block=block) for late, block in reversed(batch[position + 1 :]))
                 stack += reversed(_children(node, item, start, stop))
                 break
-        budget = min(2 * budget, _BATCH)
+        budget = min(2 * budget, share() // 2)
         yield pieces
 
 

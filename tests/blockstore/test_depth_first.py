@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import dag_cbor
 import multiformats
 import pytest
 from support.dags import chain, cids, leaf, leaves, node, tree
 from support.sources import RecordingSource, source_of
 
+from blockstore import ahead
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
 from blockstore.depth_first import Lookahead, depth_first
@@ -79,12 +82,26 @@ async def test_a_block_of_an_unknown_codec_is_not_passed_over() -> None:
         await order(await source_of(root, strange), root.cid)
 
 
-async def test_little_waits_for_its_turn() -> None:
-    big = [leaf(number, 1000) for number in range(20)]
+@pytest.mark.parametrize(("size", "most"), [(1_000, 16), (500_000, 8), (1_000_000, 4), (2_000_000, 4)])
+async def test_blocks_that_wait_for_their_turn_fit_a_share(size, most) -> None:
+    big = [leaf(number, size) for number in range(40)]
     source = await source_of(*big)
-    lookahead = Lookahead(source, window=4, limit=3000)
+    lookahead = Lookahead(source)
     asked = cids(big)
     for position, cid in enumerate(asked):
         assert (await lookahead.take(cid, asked[position + 1 :])).cid == cid
-        assert len(source.asked) <= position + 4
+        assert len(source.asked) <= position + most
     assert source.asked == asked
+    assert max(source.requests) >= most // 2
+
+
+async def test_where_many_read_each_takes_what_it_needs_next() -> None:
+    blocks = tree(10, 2)
+    source = await source_of(*blocks)
+    with ExitStack() as others:
+        for _ in range(ahead.TOTAL // ahead.LEAST):
+            others.enter_context(ahead.reading())
+        assert set(await order(source, blocks[0].cid)) == set(cids(blocks))
+        assert max(source.requests) == 1
+    await order(source, blocks[0].cid)
+    assert max(source.requests) > 8
