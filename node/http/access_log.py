@@ -11,24 +11,33 @@ import os
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol
 
-from bitswap.tasks import open_tasks
 from node.errors import NodeError
 
 _log = logging.getLogger(__name__)
 
 STDOUT = "-"
 _GATHER_SECONDS = 0.2
+_CLOSE_SECONDS = 2.0  # for the last lines: a pipe that nobody reads must not keep the node from ending
 _MAX_WAITING = 4 * 1024 * 1024  # bytes of lines that are not written yet
 _MAX_TEXT = 4096  # bytes of one field
 _UNSAFE = re.compile(rb"[^ !#-\[\]-~]")  # control characters, quotes, backslashes, and what is not ASCII
 
-Sink = Callable[[bytes], None]
-"""Appends bytes; raises OSError."""
+
+class Sink(Protocol):
+    """Where lines go. Its methods are called by one thread."""
+
+    def append(self, data: bytes) -> None:
+        """Raises OSError."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class AccessLogUnusable(NodeError):
@@ -71,49 +80,60 @@ class AccessLog:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._waiting: list[bytes] = []
-        self._bytes = 0
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._closing = threading.Event()
+        self._taken = 0  # bytes, this and the next by who calls `write` alone, the others by the thread
         self._dropped = 0
-        self._some = asyncio.Event()
+        self._done = 0
+        self._told = 0
         self._failed = False
-        self._lock = threading.Lock()
 
     def write(self, access: Access) -> None:
         line = access.line()
-        if self._bytes + len(line) > _MAX_WAITING:
+        if self._taken - self._done + len(line) > _MAX_WAITING:
             self._dropped += 1
             return
-        self._waiting.append(line)
-        self._bytes += len(line)
-        self._some.set()
+        self._taken += len(line)
+        self._lines.put(line)
 
-    async def writing(self) -> None:
-        """Write what comes, until cancelled."""
-        while True:
-            await self._some.wait()
-            await asyncio.sleep(_GATHER_SECONDS)
-            await self.flush()
+    def close(self) -> None:
+        """What waits is written; then `writing` ends."""
+        self._closing.set()
+        self._lines.put(None)
 
-    async def flush(self) -> None:
-        """Write what waits. A full or broken disk costs its lines, and is told once."""
-        self._some.clear()
-        lines, self._waiting = self._waiting, []
-        if dropped := self._dropped:
-            _log.warning("the access log is too slow: %d lines are missing", dropped)
-        self._dropped = 0
+    def writing(self) -> None:
+        """Write what comes, until closed: the work of a thread."""
+        while lines := self._gathered():
+            self._append(b"".join(lines))
+        self._sink.close()
+
+    def _gathered(self) -> list[bytes]:
+        """The lines of a moment; none at the end."""
+        lines: list[bytes] = []
+        while not lines or not self._lines.empty():
+            line = self._lines.get()
+            if line is None:
+                if lines:
+                    self._lines.put(None)  # is met again, then with no line before it
+                break
+            if not lines:
+                self._closing.wait(_GATHER_SECONDS)
+            lines.append(line)
+        return lines
+
+    def _append(self, data: bytes) -> None:
+        """A full or broken disk costs its lines, and is told once."""
         try:
-            await asyncio.to_thread(self._append, b"".join(lines))
+            self._sink.append(data)
             self._failed = False
         except OSError as error:
             if not self._failed:
                 _log.warning("the access log cannot be written, lines are missing: %s", error)
             self._failed = True
-        finally:
-            self._bytes -= sum(map(len, lines))
-
-    def _append(self, data: bytes) -> None:
-        with self._lock:  # a write whose waiter was cancelled still goes on
-            self._sink(data)
+        self._done += len(data)
+        if missing := self._dropped - self._told:
+            _log.warning("the access log is too slow: %d lines are missing", missing)
+            self._told += missing
 
 
 class LogFile:
@@ -125,7 +145,7 @@ class LogFile:
         self._torn = False
         self._descriptor = self._open()
 
-    def __call__(self, data: bytes) -> None:
+    def append(self, data: bytes) -> None:
         """Raises OSError; the rest of a line that did not fit is left out."""
         if self._is_elsewhere():
             fresh = self._open()
@@ -134,7 +154,7 @@ class LogFile:
         if self._torn:
             data = b"\n" + data
         self._torn = True
-        write_all(self._descriptor, data)
+        _write_all(self._descriptor, data)
         self._torn = False
 
     def close(self) -> None:
@@ -152,7 +172,18 @@ class LogFile:
         return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+class StandardOutput:
+    """The daemon's own, for who gathers it elsewhere."""
+
+    def append(self, data: bytes) -> None:
+        """Raises OSError."""
+        _write_all(1, data)
+
+    def close(self) -> None:
+        """It stays open."""
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
     """Raises OSError."""
     view = memoryview(data)
     while view:
@@ -167,27 +198,15 @@ async def open_access_log(path: str) -> AsyncIterator[AccessLog | None]:
     """
     if not path:
         yield None
-    elif path == STDOUT:
-        async with _written(lambda data: write_all(1, data)) as log:
-            yield log
-    else:
-        file = _opened(path)
-        try:
-            async with _written(file) as log:
-                yield log
-        finally:
-            file.close()
-
-
-@asynccontextmanager
-async def _written(sink: Sink) -> AsyncIterator[AccessLog]:
-    log = AccessLog(sink)
+        return
+    log = AccessLog(StandardOutput() if path == STDOUT else _opened(path))
+    thread = threading.Thread(target=log.writing, name="access log", daemon=True)
+    thread.start()
     try:
-        async with open_tasks() as tasks:
-            tasks.spawn(log.writing())
-            yield log
+        yield log
     finally:
-        await log.flush()
+        log.close()
+        await asyncio.to_thread(thread.join, _CLOSE_SECONDS)
 
 
 def _opened(path: str) -> LogFile:

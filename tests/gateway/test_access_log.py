@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def access(**fields):
     values = {"client": "192.0.2.1", "at": 1.8e9, "request": "GET / HTTP/1.1", "status": 200, "size": 6}
     values |= {"referer": "", "agent": "", "host": "", "seconds": 0.0123} | fields
     return Access(**values)
+
+
+def has(path, text):
+    """Whether the file has that text by now."""
+
+    async def check():
+        return path.exists() and text.encode() in path.read_bytes()
+
+    return check
 
 
 def lines(path):
@@ -114,7 +124,7 @@ async def test_a_log_that_was_moved_away_is_made_anew(tmp_path):
     path = tmp_path / "log"
     async with open_access_log(str(path)) as log:
         log.write(access(agent="before"))
-        await log.flush()
+        await eventually(has(path, "before"))
         path.rename(tmp_path / "log.1")
         log.write(access(agent="after"))
     assert [line[5] for line in lines(tmp_path / "log.1")] == ["before"]
@@ -137,15 +147,44 @@ async def test_a_full_disk_costs_lines_is_told_once_and_breaks_nothing(tmp_path,
         await gateway.put(SMALL)
         for _ in range(3):
             assert (await gateway.get(f"/ipfs/{SMALL.cid}")).body == SMALL.data
+    assert "the access log cannot be written, lines are missing: [Errno 28]" in caplog.text
     async with open_access_log(str(path)) as log:
-        caplog.clear()
-        for _ in range(3):
-            log.write(access())
-            await log.flush()
-        assert caplog.text.count("the access log cannot be written") == 1
+        log.write(access(agent="lost"))
+
+        async def told():
+            return caplog.text.count("the access log cannot be written") == 2
+
+        await eventually(told)
         path.unlink()
         log.write(access(agent="again"))
     assert [line[5] for line in lines(path)] == ["again"]
+
+
+async def test_trouble_is_told_once_and_not_a_line(caplog):
+    class Full:
+        attempts = 0
+
+        def append(self, data):
+            self.attempts += 1
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            pass
+
+    disk = Full()
+    log = AccessLog(disk)
+    thread = threading.Thread(target=log.writing)
+    thread.start()
+    for number in range(1, 4):
+        log.write(access())
+
+        async def tried(number=number):
+            return disk.attempts == number
+
+        await eventually(tried)
+    log.close()
+    thread.join()
+    assert caplog.text.count("the access log cannot be written") == 1
 
 
 def test_a_line_that_was_torn_does_not_spoil_the_next_one(tmp_path, monkeypatch):
@@ -159,25 +198,51 @@ def test_a_line_that_was_torn_does_not_spoil_the_next_one(tmp_path, monkeypatch)
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OSError, match="No space"):
-        file(b"a line that does not fit\n")
+        file.append(b"a line that does not fit\n")
     monkeypatch.setattr(os, "write", real)
-    file(b"one that does\n")
+    file.append(b"one that does\n")
     file.close()
     assert (tmp_path / "log").read_bytes() == b"a line that does not\none that does\n"
 
 
-async def test_lines_that_nobody_writes_in_time_are_dropped_and_counted(monkeypatch, caplog):
-    written = []
-    log = AccessLog(written.append)
+class Stuck:
+    """A disk that does not answer until it is released."""
+
+    def __init__(self):
+        self.released = threading.Event()
+        self.data = b""
+
+    def append(self, data):
+        self.released.wait()
+        self.data += data
+
+    def close(self):
+        pass
+
+
+def test_lines_that_nobody_writes_in_time_are_dropped_and_counted(monkeypatch, caplog):
+    disk = Stuck()
+    log = AccessLog(disk)
     monkeypatch.setattr(access_log, "_MAX_WAITING", 250)
     for _ in range(5):
         log.write(access())
-    await log.flush()
-    assert b"".join(written).count(b"\n") == 2
+    thread = threading.Thread(target=log.writing)
+    thread.start()
+    disk.released.set()
+    log.close()
+    thread.join()
+    assert disk.data.count(b"\n") == 2
     assert "3 lines are missing" in caplog.text
-    log.write(access())
-    await log.flush()
-    assert b"".join(written).count(b"\n") == 3
+
+
+async def test_a_pipe_that_nobody_reads_does_not_keep_the_node_from_ending(monkeypatch):
+    disk = Stuck()
+    monkeypatch.setattr(access_log, "_CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(access_log, "StandardOutput", lambda: disk)
+    async with open_access_log("-") as log:
+        log.write(access())
+    assert disk.data == b""
+    disk.released.set()
 
 
 async def test_a_file_that_cannot_be_opened_is_told_at_the_start(tmp_path):
