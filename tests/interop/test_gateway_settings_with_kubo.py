@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from support.gateway import Gateway, open_gateway
+from support.gateway import Gateway, file_of, open_gateway
 from support.ipns import Key
 from support.kubo import Kubo
 from support.sites import KEY, publish
 from yarl import URL
 
+from blockstore.block import Block
 from blockstore.cid import CID
 
 pytestmark = pytest.mark.interop
@@ -123,3 +125,31 @@ async def test_ranges_of_large_files_are_refused_as_kubo_refuses_them(tmp_path: 
         theirs = await kubos(tmp_path, gateway, root, requests, MaxRangeRequestFileSize="20000", NoFetch=True)
         assert await ours(gateway, requests) == theirs
         assert list(theirs.values()) == [501, 200, 206, 404, 500]
+
+
+async def test_a_full_gateway_says_what_kubos_says(tmp_path: Path) -> None:
+    piece = Block.of(b"p" * 1024 * 1024)
+    large = file_of([piece] * 48)  # more than the buffers of a connection hold
+    kubo = Kubo(tmp_path / "kubo")
+    kubo.run("config", "--json", "Gateway.MaxConcurrentRequests", "1")
+    async with open_gateway(tmp_path / "node", max_requests=1) as gateway:
+        await gateway.put(piece, large)
+        archive = tmp_path / "content.car"
+        archive.write_bytes((await gateway.get(f"/ipfs/{large.cid}?format=car")).body)
+        with kubo.running("--offline"):
+            kubo.run("dag", "import", "--pin-roots=false", str(archive))
+            theirs = await _while_full(kubo.gateway, f"/ipfs/{large.cid}")
+        assert theirs == (429, "60", "no-store")
+        assert await _while_full(gateway.node.faces.gateway.url, f"/ipfs/{large.cid}") == theirs
+
+
+async def _while_full(base: str, path: str) -> tuple[int, str | None, str | None]:
+    """Status, Retry-After and Cache-Control while one client has not read its answer."""
+    url = URL(base)
+    reader, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    async with ClientSession() as client, client.get(f"{base}/ipfs/bafkqaaa") as answer:
+        found = answer.status, answer.headers.get("Retry-After"), answer.headers.get("Cache-Control")
+    writer.transport.abort()
+    return found

@@ -34,8 +34,15 @@ def check_range(size: int, most: int) -> None:
         raise RangeOfTooLarge(most)
 
 
-async def capped(pieces: AsyncGenerator[bytes], most: int) -> AsyncGenerator[bytes]:
-    """A stream whose length nobody knows, to be broken off: raises TooLarge behind the last that fits."""
+def capped(pieces: AsyncGenerator[bytes], most: int) -> AsyncGenerator[bytes]:
+    """A stream whose length nobody knows, to be broken off: raises TooLarge behind the last that fits.
+
+    `most` bytes, 0 = no limit.
+    """
+    return _cut(pieces, most) if most else pieces
+
+
+async def _cut(pieces: AsyncGenerator[bytes], most: int) -> AsyncGenerator[bytes]:
     length = 0
     async with aclosing(pieces):
         async for piece in pieces:
