@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import partial
 
 from blockstore import dag_pb
 from blockstore.ahead import reading
@@ -83,7 +84,7 @@ async def find_link(blocks: BlockSource, block: Block, name: str) -> Found:
 
 async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[DirectoryEntry]:
     with reading() as share:
-        lookahead = Lookahead(blocks, share)
+        lookahead = Lookahead(blocks, share, partial(_shards_below, root))
         stack = [(link, root) for link in reversed(root.links)]
         while stack:
             link, shard = stack.pop()
@@ -94,6 +95,11 @@ async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[Directory
             following = (other.cid for other, at in reversed(stack) if at.leads_down(other))
             child = _child(shard, await lookahead.take(link.cid, following))
             stack += [(link, child) for link in reversed(child.links)]
+
+
+def _shards_below(root: Shard, block: Block) -> list[CID]:
+    """By the length of a link's name, which is the same in all shards. Raises BadBlock, NotUnixFS."""
+    return [link.cid for link in UnixFSNode.of(block).links if root.leads_down(link)]
 
 
 def _message(block: Block) -> UnixFSData | None:

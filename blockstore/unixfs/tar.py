@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import posixpath
 import tarfile
-from collections.abc import AsyncGenerator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
+from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.depth_first import Lookahead
 from blockstore.errors import BadPath
 from blockstore.service import BlockSource
-from blockstore.unixfs.listing import list_directory
+from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import UnixFSStat, describe, read_file
 
 MAX_TREE_DEPTH = 256
+_AHEAD = 16  # entries whose blocks are fetched together,
+_AHEAD_BYTES = 4 * 1024 * 1024  # when they are that small
 
 _TYPES = {"file": tarfile.REGTYPE, "directory": tarfile.DIRTYPE, "symlink": tarfile.SYMTYPE}
 _MODES = {"file": 0o644, "directory": 0o755, "symlink": 0o777}
@@ -45,24 +50,64 @@ async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tupl
     """Path in the archive and root block of each member, depth first."""
     root = await blocks.get(cid)
     yield name, root
-    listings = [(name, list_directory(blocks, cid))] if _is_directory(root) else []
+    if not _is_directory(root):
+        return
+    with reading() as share:
+        async with aclosing(_below(blocks, cid, name, Lookahead(blocks, share))) as members:
+            async for member in members:
+                yield member
+
+
+async def _below(
+    blocks: BlockSource, cid: CID, name: str, lookahead: Lookahead
+) -> AsyncGenerator[tuple[str, Block]]:
+    listings = [(name, _Listing(blocks, cid))]
     try:
         while listings:
             directory, entries = listings[-1]
-            entry = await anext(entries, None)
+            entry = await entries.next()
             if entry is None:
                 listings.pop()
                 continue
             path = _join(directory, entry.name)
-            root = await blocks.get(entry.cid)
+            root = await lookahead.take(entry.cid, entries.following(_AHEAD_BYTES))
             yield path, root
             if _is_directory(root):
                 if len(listings) == MAX_TREE_DEPTH:
                     raise BadPath(f'"{path}" is deeper than {MAX_TREE_DEPTH} directories')
-                listings.append((path, list_directory(blocks, entry.cid)))
+                listings.append((path, _Listing(blocks, entry.cid)))
     finally:
         for _, entries in listings:
-            await entries.aclose()
+            await entries.close()
+
+
+class _Listing:
+    """The entries of one directory, a few of them known before their turn."""
+
+    def __init__(self, blocks: BlockSource, cid: CID) -> None:
+        self._entries = list_directory(blocks, cid)
+        self._known: deque[DirectoryEntry] = deque()
+
+    async def next(self) -> DirectoryEntry | None:
+        """None at the end."""
+        while len(self._known) < _AHEAD:
+            entry = await anext(self._entries, None)
+            if entry is None:
+                break
+            self._known.append(entry)
+        return self._known.popleft() if self._known else None
+
+    def following(self, most: int) -> Iterator[CID]:
+        """The next ones, as long as they say that they are not above that many bytes together."""
+        total = 0
+        for entry in self._known:
+            total += entry.tsize or 0
+            if total > most:
+                return
+            yield entry.cid
+
+    async def close(self) -> None:
+        await self._entries.aclose()
 
 
 def _is_directory(root: Block) -> bool:

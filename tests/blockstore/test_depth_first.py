@@ -82,6 +82,44 @@ async def test_a_block_of_an_unknown_codec_is_not_passed_over() -> None:
         await order(await source_of(root, strange), root.cid)
 
 
+async def test_a_narrow_dag_is_fetched_many_blocks_at_a_time_too() -> None:
+    ends = leaves(64)
+    middles = [node([end.cid]) for end in ends]
+    tops = [node([middle.cid]) for middle in middles]
+    root = node(cids(tops))
+    source = await source_of(root, *tops, *middles, *ends)
+    given = await order(source, root.cid)
+    assert given[:4] == cids([root, tops[0], middles[0], ends[0]])
+    assert sorted(source.asked, key=bytes) == sorted(given, key=bytes)
+    assert len(source.requests) < 30
+
+
+async def test_a_waiting_block_that_does_not_decode_stops_the_walk_at_its_place() -> None:
+    strange = Block.of(b"?", 0x85)
+    ends = leaves(3)
+    first, last = node([ends[0].cid]), node([ends[1].cid])
+    root = node([first.cid, strange.cid, last.cid])
+    source = await source_of(root, first, strange, last, *ends)
+    given: list[CID] = []
+
+    async def walk() -> None:
+        async for block in depth_first(source, root.cid):
+            given.append(block.cid)
+
+    with pytest.raises(UnknownCodec):
+        await walk()
+    assert given == cids([root, first, ends[0], strange])
+
+
+async def test_blocks_that_link_to_one_another_over_and_over_are_opened_once_each() -> None:
+    level, blocks = leaf(0), []
+    for _ in range(60):
+        level = node([level.cid, level.cid])
+        blocks.append(level)
+    source = await source_of(leaf(0), *blocks)
+    assert await order(source, level.cid) == cids([*reversed(blocks), leaf(0)])
+
+
 @pytest.mark.parametrize(("size", "most"), [(1_000, 16), (500_000, 8), (1_000_000, 4), (2_000_000, 4)])
 async def test_blocks_that_wait_for_their_turn_fit_a_share(size, most) -> None:
     big = [leaf(number, size) for number in range(40)]

@@ -59,6 +59,15 @@ async def test_a_hamt_is_listed_in_the_order_of_its_hashes_without_touching_its_
     assert len(source.requests) < len(source.asked)  # shards come several at a time
 
 
+async def test_shards_below_shards_are_fetched_many_at_a_time() -> None:
+    source, root = await directory(ImportOptions(hamt_threshold=1, hamt_fanout=8))
+    source.asked.clear()
+    source.requests.clear()
+    assert len(await names_in(source, root)) == len(NAMES)
+    assert len(source.asked) > 100
+    assert len(source.requests) < len(source.asked) / 6
+
+
 @pytest.mark.parametrize("options", [ImportOptions(hamt_threshold=0), *SHARDED])
 async def test_an_entry_is_found_by_name(options: ImportOptions) -> None:
     source, root = await directory(options)

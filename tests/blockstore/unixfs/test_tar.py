@@ -137,3 +137,18 @@ async def test_what_is_no_file_has_no_archive() -> None:
     block = Block.of(b"\xf6", 0x71)
     with pytest.raises(NotUnixFS):
         await joined(tar_stream(await source_of(block), block.cid, "f"))
+
+
+async def test_small_files_are_fetched_several_at_a_time_and_large_ones_one_by_one() -> None:
+    small = [leaf(n) for n in range(100)]
+    links = tuple(PBLink(block.cid, f"{n:03}", len(block.data)) for n, block in enumerate(small))
+    folder = Block.of(dag_pb.encode(PBNode(links, UnixFSData(NodeType.DIRECTORY).encode())), DAG_PB)
+    source = await source_of(folder, *small)
+    assert len(members(await joined(tar_stream(source, folder.cid, "t")))) == 101
+    assert len(source.requests) < 12
+
+    links = tuple(PBLink(link.cid, link.name, 3 * 1024 * 1024) for link in links)
+    folder = Block.of(dag_pb.encode(PBNode(links, UnixFSData(NodeType.DIRECTORY).encode())), DAG_PB)
+    source = await source_of(folder, *small)
+    assert len(members(await joined(tar_stream(source, folder.cid, "t")))) == 101
+    assert max(source.requests) == 2
