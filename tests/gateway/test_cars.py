@@ -154,6 +154,16 @@ async def test_the_url_wins_over_accept(gateway, tree):
     answer = await gateway.get(path, Accept=f"{CAR}; order=unk; dups=y")
     assert answer.headers["Content-Type"].endswith("order=dfs; dups=n")
     assert "Content-Location" not in answer.headers
+    other = await gateway.get(
+        f"/ipfs/{tree[0].cid}?format=car&car-dups=y", Accept=f"{CAR}; dups=n; order=unk"
+    )
+    assert other.headers["Content-Type"] == f"{CAR}; version=1; order=dfs; dups=y"  # any order will do
+    added = await gateway.get(f"/ipfs/{tree[0].cid}?format=car", Accept=f"{CAR}; version=1; dups=y")
+    assert added.headers["Content-Type"].endswith("dups=y")
+    raw = await gateway.get(f"/ipfs/{tree[0].cid}?format=raw", Accept=CAR)
+    assert raw.headers["Content-Type"] == "application/vnd.ipld.raw"
+    packed = await gateway.get(f"/ipfs/{tree[0].cid}?format=car", Accept="application/vnd.ipld.raw")
+    assert packed.headers["Content-Type"].startswith(CAR)
 
 
 async def test_what_accept_chose_has_an_address_of_its_own(gateway, tree):

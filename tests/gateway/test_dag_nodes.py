@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import cbrrr
 import pytest
+from support.sites import KEY, publish
 
 from blockstore.block import Block
 from blockstore.cid import CBOR, DAG_CBOR, DAG_JSON, JSON
@@ -201,3 +202,20 @@ async def test_a_codec_that_nobody_knows_is_bytes(gateway):
     answer = await gateway.get(f"/ipfs/{strange.cid}")
     assert (answer.body, answer.headers["Content-Type"]) == (b"strange", "application/octet-stream")
     assert (await gateway.get(f"/ipfs/{strange.cid}?format=json")).status == 406
+
+
+@dags
+async def test_below_a_name_a_node_is_the_same_and_is_cached_as_long_as_the_name_says(gateway, node):
+    kind = NAMES[node][0]
+    await publish(gateway, node.cid)
+    for suffix, headers in (("", {}), (f"?format={kind}", {}), ("", {"Accept": TYPES[kind]})):
+        fixed = await gateway.get(f"/ipfs/{node.cid}{suffix}", **headers)
+        named = await gateway.get(f"/ipns/{KEY.name}{suffix}", **headers)
+        assert named.body == fixed.body == node.data
+        for name in ("Etag", "Content-Type", "Content-Disposition", "X-Ipfs-Roots"):
+            assert named.headers[name] == fixed.headers[name]
+    page = await gateway.get(f"/ipns/{KEY.name}/", Accept="text/html")
+    assert page.headers["Etag"].startswith('"DagIndex-')
+    for answer in (named, page):
+        assert answer.headers["Cache-Control"].startswith("public, max-age=")
+        assert "immutable" not in answer.headers["Cache-Control"]

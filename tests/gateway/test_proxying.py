@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+from blockstore.cid import CID, RAW
+
 FILE = {"d/a.txt": b"inside"}
 
 
@@ -72,3 +74,24 @@ async def test_connect_within_a_connection_that_is_used_already_is_refused(gatew
         await exchange(streams, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         line, _, _ = await exchange(streams, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
         assert line.startswith("HTTP/1.1 40")
+
+
+async def test_both_forms_of_proxy_answer_as_the_host_that_is_meant(gateway):
+    root = await gateway.add({"d/ipfs/file.txt": b"in a directory called ipfs", "d/a": b""})
+    old = CID.v0(root.multihash)
+    long = CID.v1(RAW, b"\x13\x40" + bytes(64))
+    for tunnelled in (False, True):
+        async with connection(gateway) as streams:
+            if tunnelled:
+                await exchange(streams, f"CONNECT {root}.ipfs.localhost:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+            for host, path, status, told in (
+                (f"{root}.ipfs.localhost", "/ipfs/file.txt", 200, b"in a directory called ipfs"),
+                ("localhost", f"/ipfs/{old}/", 301, f"Location: http://{root}.ipfs.localhost/\r\n".encode()),
+                (f"{root}.ipfs.localhost", f"/ipfs/{root}/", 404, b"no link"),
+                (f"{long}.ipfs.localhost", "/", 400, b"label length limit of 63"),
+            ):
+                target = path if tunnelled else f"http://{host}{path}"
+                named = host if tunnelled else "proxy.example"
+                line, head, body = await exchange(streams, f"GET {target} HTTP/1.1\r\nHost: {named}\r\n\r\n")
+                assert line.startswith(f"HTTP/1.1 {status} "), (tunnelled, host, path)
+                assert told in head.encode() + body

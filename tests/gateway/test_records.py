@@ -5,6 +5,10 @@ import time
 import pytest
 from support.ipns import Key
 
+from node.names import wire
+from node.names.errors import BadRecord
+from node.names.record import create
+
 RECORD = "application/vnd.ipfs.ipns-record"
 VALUE = "/ipfs/bafkqaaa"
 
@@ -51,3 +55,43 @@ async def test_records_are_of_keys_and_of_nothing_else(gateway):
     assert (await gateway.get(f"/ipns/{Key(2).name}?format=ipns-record")).status == 500
     moved = await gateway.get(f"/ipns/{name.peer_id}?format=ipns-record")
     assert (moved.status, moved.headers["Location"]) == (302, f"/ipns/{name}?format=ipns-record")
+
+
+def damaged(data, **fields):
+    """A record with some of its outer fields replaced, or left out where the value is None."""
+    numbers = {"value": 1, "signature_1": 2, "validity": 4, "signature_2": 8, "document": 9}
+    outer = dict(wire.fields(data)) | {numbers[name]: value for name, value in fields.items()}
+    return b"".join(
+        wire.encoded(number, value) for number, value in sorted(outer.items()) if value is not None
+    )
+
+
+BAD = {
+    "signed in the old way only": {"signature_2": None, "document": None},
+    "another value in its old fields": {"value": b"/ipfs/bafkqabtimvwgy3yk"},
+    "another signature": {"signature_2": bytes(64)},
+    "no record": None,
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(gateway, what):
+    """The suite has these cases too, but its check of them cannot fail."""
+    key = Key(5)
+    good = key.record(VALUE, time.time() + 1e6)
+    changes = BAD[what]
+    bad = b"nonsense" if changes is None else damaged(good, **changes)
+    with pytest.raises(BadRecord):
+        await gateway.node.parts.names.put(key.name, bad)
+    for suffix in ("", "/", "/a", "?format=ipns-record", "?format=raw"):
+        answer = await gateway.get(f"/ipns/{key.name}{suffix}")
+        assert 500 <= answer.status <= 599, suffix
+        assert "immutable" not in answer.headers.get("Cache-Control", "")
+
+
+async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway):
+    for number, changes in ((6, {"signature_1": bytes(64)}), (7, {"signature_1": None, "value": None})):
+        key = Key(number)
+        record = create(key.identity, VALUE, sequence=1, expires=time.time() + 1e6, ttl=60.0, v1=number == 6)
+        await gateway.node.parts.names.put(key.name, damaged(record, **changes) if number == 6 else record)
+        assert (await gateway.get(f"/ipns/{key.name}")).status == 200

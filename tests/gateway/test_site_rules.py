@@ -1,7 +1,7 @@
 """`_redirects` of a site: only on its own origin, only for paths that lead nowhere."""
 
 import pytest
-from support.sites import NAME, STATIC, publish
+from support.sites import INLINED, KEY, NAME, STATIC, publish
 
 from blockstore.block import Block
 
@@ -76,3 +76,88 @@ async def test_a_file_of_bad_rules_is_told_only_where_it_would_be_used(gateway, 
     assert answer.status == 500
     assert text in answer.text
     assert (await gateway.get("/here.txt", Host=host)).body == b"here"
+
+
+EVERY_CASE = b"""# a comment\r
+/one /one.html\r
+/three /three.html 301\r
+\r
+/two /two.html 302 # for a while\r
+/303 /b 303\r
+/307 /b 307\r
+/308 /b 308\r
+/index /index.html 200\r
+/posts/:year/:month/:day/:title /articles/:year/:month/:day/:title\r
+/splat/* /redirected/:splat\r
+/out https://example.org/x?y=1\r
+/not-found/* /404.html 404\r
+/gone/* /410.html 410\r
+/unavailable/* /451.html 451\r
+/dir/* /folder 200\r
+/* /index.html 200\r
+"""
+PAGES = {f"d/{status}.html": b"<p>my %d" % status for status in (404, 410, 451)}
+SITE = {"d/_redirects": EVERY_CASE, "d/index.html": b"<p>my index", "d/folder/index.html": b"<p>in", **PAGES}
+IMMUTABLE = "public, max-age=29030400, immutable"
+
+
+@pytest.fixture
+async def hosts(gateway):
+    """The same site at each kind of host with an origin of its own."""
+    root = await gateway.add(SITE)
+    await publish(gateway, root)
+    return {
+        "cid": f"{root}.ipfs.localhost",
+        "key": f"{KEY.name}.ipns.localhost",
+        "inlined": f"{INLINED}.ipns.localhost",
+        "domain": NAME,
+    }
+
+
+async def test_every_kind_of_rule_on_every_kind_of_host(gateway, hosts):
+    for host in hosts.values():
+        for path, status, location in (
+            ("/one", 301, "/one.html"), ("/three", 301, "/three.html"), ("/two", 302, "/two.html"),
+            ("/303", 303, "/b"), ("/307", 307, "/b"), ("/308", 308, "/b"), ("/one/", 301, "/one.html"),
+            ("/posts/2022/01/02/hello%20world", 301, "/articles/2022/01/02/hello%20world"),
+            ("/splat/a/b.html", 301, "/redirected/a/b.html"), ("/splat", 301, "/redirected/"),
+            ("/out?y=2&z=%2F", 301, "https://example.org/x?y=2&z=%2F"), ("/one?a=b", 301, "/one.html?a=b"),
+        ):  # fmt: skip
+            moved = await gateway.get(path, Host=host)
+            assert (moved.status, moved.headers["Location"]) == (status, location), (host, path)
+        for path in ("/index", "/any/where/else"):
+            answer = await gateway.get(path, Host=host)
+            assert (answer.status, answer.body) == (200, b"<p>my index")
+        assert (await gateway.get("/dir/x", Host=host)).body == b"<p>in"
+
+
+async def test_the_pages_of_errors_are_cached_as_what_they_are_a_part_of(gateway, hosts):
+    for kind, host in hosts.items():
+        for path, status in (("/not-found/x", 404), ("/gone/x", 410), ("/unavailable/x", 451)):
+            answer = await gateway.get(path, Host=host)
+            assert (answer.status, answer.body) == (status, b"<p>my %d" % status)
+            assert answer.headers["Etag"] == f'"{Block.of(answer.body).cid}"'
+            if kind == "cid":
+                assert answer.headers["Cache-Control"] == IMMUTABLE
+            else:
+                assert answer.headers["Cache-Control"].startswith("public, max-age=")
+                assert "immutable" not in answer.headers["Cache-Control"]
+            assert "Date" in answer.headers
+
+
+async def test_what_a_rule_gave_instead_is_revalidated(gateway, hosts):
+    for host in hosts.values():
+        first = await gateway.get("/missing", Host=host, Accept="text/html")
+        assert first.headers["Etag"] == f'"{Block.of(b"<p>my index").cid}"'
+        for tags in (first.headers["Etag"], f'"x", W/{first.headers["Etag"]}'):
+            again = await gateway.get("/missing", Host=host, Accept="text/html", If_None_Match=tags)
+            assert (again.status, again.body) == (304, b"")
+
+
+async def test_a_site_with_a_bad_status_in_its_rules_still_serves_its_files(gateway):
+    for status in (b"301!", b"201", b"418", b"999"):
+        root = await gateway.add({"d/_redirects": b"/a /b " + status, "d/found.html": b"found"})
+        host = f"{root}.ipfs.localhost"
+        assert (await gateway.get("/found.html", Host=host)).body == b"found"
+        broken = await gateway.get("/none", Host=host)
+        assert (broken.status, "unsupported redirect status" in broken.text) == (500, True)

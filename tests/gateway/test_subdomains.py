@@ -1,7 +1,9 @@
 """Every root on an origin of its own, and domains that are sites (spec: subdomain gateway)."""
 
+from urllib.parse import quote
+
 import pytest
-from support.sites import INLINED, KEY, NAME, STATIC, publish
+from support.sites import INLINED, KEY, NAME, PEER, STATIC, publish
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB, RAW
@@ -129,3 +131,26 @@ async def test_a_name_may_lead_into_a_dag(gateway):
     assert (answer.status, answer.body) == (200, b"inner")
     assert "Index of /ipns/" in (await gateway.get("/", Host=NAME)).text
     assert "..</a>" not in (await gateway.get("/", Host=NAME)).text
+
+
+async def test_a_domain_that_leads_to_a_key_is_served_however_the_key_is_written(gateway):
+    await publish(gateway, await gateway.add(FILES))
+    for name in (NAME, PEER):
+        inlined = name.replace("-", "--").replace(".", "-")
+        for host in (name, f"{name}.ipns.localhost", f"{inlined}.ipns.localhost", f"{name}.:80"):
+            answer = await gateway.get("/index.txt", Host=host)
+            assert (answer.status, answer.body) == (200, b"hello\n"), host
+            assert answer.headers["Ipfs-Uri"] == f"ipns://{name}/index.txt"
+
+
+async def test_uris_of_protocol_handlers_are_paths_of_the_gateway_that_was_asked(gateway):
+    for host in ("localhost", "127.0.0.1"):
+        for path, uri, location in (
+            ("/ipfs/", "ipfs://QmXoypizjW3WknFiJnKLwHCnL72vedxjQkDDP1mXWo6uco/wiki/D_M.html",
+             "/ipfs/QmXoypizjW3WknFiJnKLwHCnL72vedxjQkDDP1mXWo6uco/wiki/D_M.html"),
+            ("/ipns/", "ipns://en.wikipedia-on-ipfs.org", "/ipns/en.wikipedia-on-ipfs.org"),
+            ("/ipns/", "IPNS://en.wikipedia-on-ipfs.org/a%20b", "/ipns/en.wikipedia-on-ipfs.org/a%20b"),
+        ):  # fmt: skip
+            moved = await gateway.get(f"{path}?uri={quote(uri, safe='')}", Host=host)
+            assert (moved.status, moved.headers["Location"]) == (301, location)
+        assert (await gateway.get("/ipfs/?uri=javascript%3Aalert(1)", Host=host)).status == 400

@@ -11,7 +11,8 @@ from support.ipns import Key
 KEY = Key(7)
 NAME = "my-site.example.org"
 INLINED = "my--site-example-org"
-STATIC = f"{NAME}:/ipns/{KEY.name},direct.example.org:/ipfs/bafkqabtimvwgy3yk"
+PEER = "by-peer.example.org"  # leads to the same key, written as a peer id
+STATIC = f"{NAME}:/ipns/{KEY.name},{PEER}:/ipns/{KEY.name.peer_id},direct.example.org:/ipfs/bafkqabtimvwgy3yk"
 
 
 async def publish(gateway: Gateway, root: CID, below: str = "", ttl: float = 600.0) -> None:
