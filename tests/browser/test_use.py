@@ -12,6 +12,9 @@ from browser.samples import FILES, HOSTILE, folder, hostile, sharded
 from support.browser import Page
 from support.gateway import Gateway
 
+from blockstore import dag_pb
+from blockstore.block import Block
+
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 SHARDED = 20_000
@@ -139,6 +142,52 @@ async def test_sites_on_subdomains_do_not_see_each_other(gateway: Gateway, page:
     assert await page.run("[localStorage.getItem('secret'), document.cookie]") == [None, ""]
     await page.open(f"{at}/{one}/")
     assert await page.run("localStorage.getItem('secret')") == "of one"
+
+
+async def test_a_page_that_broke_off_shows_what_came_and_says_so(gateway: Gateway, page: Page) -> None:
+    root = await sharded(gateway, 1500)
+    top = dag_pb.decode((await gateway.node.parts.store.get(root)).data)
+    await gateway.forget(top.links[-1].cid)
+    await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{root}/", until="Page.frameStoppedLoading")
+    assert int(str(await page.run("document.querySelectorAll('tbody tr').length"))) > 100
+    assert "breaks off" in str(await page.run("document.querySelector('[role=alert]').textContent"))
+    assert await page.run("document.querySelector('footer')") is None
+
+
+async def test_on_an_origin_of_its_own_a_listing_leads_inside_and_out(gateway: Gateway, page: Page) -> None:
+    root = await folder(gateway)
+    port = gateway.node.faces.gateway.port
+    await page.open(f"http://localhost:{port}/ipfs/{root}/photos/")
+    own = f"http://{root}.ipfs.localhost:{port}"
+    assert await page.run("location.href") == f"{own}/photos/"
+    await page.click("tr.d td:first-child a")
+    assert await page.run("location.href") == f"{own}/photos/2026/"
+    await page.click("nav a")
+    assert await page.run("location.href") == f"{own}/"
+    await page.click("tr.d .ipfs-hash")
+    assert await page.run("location.host") != f"{root}.ipfs.localhost:{port}"
+    assert "harbour.jpg" in str(await page.run("document.body.innerText"))
+    assert [said for said in page.complaints if not said.endswith("/favicon.ico")] == []
+
+
+async def test_content_on_a_path_gateway_gets_no_service_worker_over_others(
+    gateway: Gateway, page: Page
+) -> None:
+    script = b"self.addEventListener('fetch', event => event.respondWith(new Response('taken over')))"
+    root = await gateway.add({"d/index.html": b"<title>site</title>", "d/worker.js": script})
+    alone = Block.of(script)
+    await gateway.put(alone)
+    await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{root}/")
+    for worker, scope in (
+        (f"/ipfs/{root}/worker.js", "/"),
+        (f"/ipfs/{root}/worker.js", "/ipfs/"),
+        (f"/ipfs/{alone.cid}", "/ipfs/"),
+        (f"/ipfs/{alone.cid}?filename=worker.js", "/ipfs/"),
+        (f"/ipfs/{alone.cid}/?filename=worker.js", "/ipfs/"),
+    ):
+        tried = f"navigator.serviceWorker.register({json.dumps(worker)}, {{scope: {json.dumps(scope)}}})"
+        refused = await page.run(f"{tried}.then(() => 'registered', error => error.name)")
+        assert refused in ("SecurityError", "TypeError"), worker  # the scope, or the gateway's 400
 
 
 async def test_content_cannot_drive_the_node(gateway: Gateway, page: Page) -> None:

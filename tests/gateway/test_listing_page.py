@@ -26,9 +26,7 @@ async def directory(names: list[str], options: ImportOptions) -> tuple[Recording
 
 async def page(source: RecordingSource, root: CID, path: RequestPath) -> str:
     info = await stat(source, root)
-    return b"".join(
-        [piece async for piece in listing.listed(path, info, source, MemoryBlockstore())]
-    ).decode()
+    return b"".join([piece async for piece in listing.listed(path, info, source, {})]).decode()
 
 
 def below(root: CID, escaped: str = "/", prefix: str = "", gateway: str = "") -> RequestPath:
@@ -78,7 +76,7 @@ async def test_the_page_begins_before_the_directory_is_read_to_its_end(options: 
     source, root = await directory(names, options)
     info = await stat(source, root)
     source.asked.clear()
-    pieces = listing.listed(below(root), info, source, MemoryBlockstore())
+    pieces = listing.listed(below(root), info, source, {})
     first = (await anext(pieces)).decode()
     assert 50 < first.count("<tr") < 200
     assert len(source.asked) < 100  # a HAMT of these has some 250 shards

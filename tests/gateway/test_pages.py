@@ -104,6 +104,29 @@ async def test_entries_that_are_here_tell_what_they_are(gateway: Gateway) -> Non
     }
 
 
+async def test_a_page_that_knows_more_of_its_entries_is_another_page(gateway: Gateway) -> None:
+    folder = directory({})
+    root = directory({"folder": folder.cid})
+    await gateway.put(root)
+    before = await gateway.get(f"/ipfs/{root.cid}/")
+    assert "<td>folder<td>" not in before.text
+    await gateway.put(folder)
+    after = await gateway.get(f"/ipfs/{root.cid}/", If_None_Match=before.headers["Etag"])
+    assert (after.status, "<td>folder<td>" in after.text) == (200, True)
+    again = await gateway.get(f"/ipfs/{root.cid}/", If_None_Match=after.headers["Etag"])
+    assert again.status == 304
+
+
+async def test_a_listing_that_breaks_off_says_so(gateway: Gateway) -> None:
+    root = await gateway.add({f"d/{number}": b"x" for number in range(3000)}, hamt_threshold=1)
+    shards = [link.cid for link in dag_pb.decode((await gateway.node.parts.store.get(root)).data).links]
+    await gateway.forget(shards[-1])
+    page = await gateway.raw(f"GET /ipfs/{root}/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    assert not page.endswith(b"0\r\n\r\n")  # the end that HTTP asks for
+    assert b"The listing breaks off here" in page.rpartition(b"</a>")[2]
+    assert b"entries" not in page.partition(b"<tbody>")[2]
+
+
 async def test_no_more_than_a_mebibyte_of_entries_is_read_to_know_their_kinds() -> None:
     store = MemoryBlockstore()
     large = [unixfs(NodeType.FILE, bytes([number]) * 400_000) for number in range(4)]

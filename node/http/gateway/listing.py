@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -16,9 +17,7 @@ from node.http.gateway.page import Page, page
 from node.http.gateway.request import RequestPath, quote_name
 from node.http.gateway.visible import visible
 
-BROKEN_OFF = (
-    b"<tr><td colspan=4 role=alert>The listing breaks off here: the rest could not be had, or is too much."
-)
+BROKEN_OFF = b'<tr><td role="alert">The listing breaks off here: this is not all.'
 
 _WRITE_BYTES = 64 * 1024
 _GROUP = "<tbody>\n"  # browsers lay a group of rows out when it comes into view
@@ -59,17 +58,30 @@ def template() -> Page:
     return page("listing.html")
 
 
-async def listed(
-    path: RequestPath, info: UnixFSStat, blocks: BlockSource, here: Blockstore
-) -> AsyncGenerator[bytes]:
-    """The page in pieces of some 64 KiB, the first one early. Entries' own blocks are never fetched.
+def etag(cid: CID, kinds: Mapping[CID, Kind]) -> str:
+    """Of the page of a directory, some of whose entries have these kinds: more of them make another page."""
+    known = "".join(sorted(map(str, kinds)))
+    seen = f"-{hashlib.sha256(known.encode()).hexdigest()[:16]}" if known else ""
+    return f'"DirIndex-{template().digest}{seen}_CID-{cid}"'
 
-    Of a small directory, those that are `here` tell what the entries are. Raises what reading the directory
-    raises.
+
+async def kinds_in(info: UnixFSStat, blocks: BlockSource, here: Blockstore) -> Mapping[CID, Kind]:
+    """What the entries are, as far as blocks that are `here` tell; of small directories only."""
+    if info.sharded or info.links > _LOOKED_AT:
+        return {}
+    async with aclosing(list_directory(blocks, info.cid)) as entries:
+        return await kinds_here(here, [entry.cid async for entry in entries])
+
+
+async def listed(
+    path: RequestPath, info: UnixFSStat, blocks: BlockSource, kinds: Mapping[CID, Kind]
+) -> AsyncGenerator[bytes]:
+    """The page in pieces of some 64 KiB, the first one early. Entries' own blocks are never read.
+
+    Raises what reading the directory raises.
     """
     links = Links.of(path)
     head, tail = _around(path, info, links)
-    kinds = await _kinds(info, blocks, here)
     gathered, length, count = [head], len(head), 0
     async with aclosing(list_directory(blocks, info.cid)) as entries:
         async for entry in entries:
@@ -81,13 +93,6 @@ async def listed(
                 yield _encoded(gathered)
                 gathered, length = [_GROUP], 0
     yield _encoded([*gathered, tail.replace("<!-- count -->", _counted(count), 1)])
-
-
-async def _kinds(info: UnixFSStat, blocks: BlockSource, here: Blockstore) -> dict[CID, Kind]:
-    if info.sharded or info.links > _LOOKED_AT:
-        return {}
-    async with aclosing(list_directory(blocks, info.cid)) as entries:
-        return await kinds_here(here, [entry.cid async for entry in entries])
 
 
 def _around(path: RequestPath, info: UnixFSStat, links: Links) -> tuple[str, str]:

@@ -81,18 +81,18 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
 
 
 async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
-    template = listing.template()
-    etag = f'"DirIndex-{template.digest}_CID-{content.cid}"'
+    parts = request.app[PARTS]
+    kinds = await listing.kinds_in(info, content.blocks, parts.store)
+    etag = listing.etag(content.cid, kinds)
     headers = _dated(content.headers(request, "text/html; charset=utf-8", etag, generated=True), info)
     if response := reply.conditional(request, headers):
         return response
-    headers["Content-Security-Policy"] = template.policy
+    headers["Content-Security-Policy"] = listing.template().policy
     page = web.StreamResponse(headers=headers)
     if request.method == "HEAD":
         await page.prepare(request)
         return page
-    parts = request.app[PARTS]
-    pieces = listing.listed(content.path, info, content.blocks, parts.store)
+    pieces = listing.listed(content.path, info, content.blocks, kinds)
     pieces = capped(pieces, parts.config.gateway.max_response)
     return await reply.send(request, page, pieces, content.blocks.deadline, listing.BROKEN_OFF)
 
