@@ -9,6 +9,7 @@ from blockstore.block import Block
 PARTS = leaves(4, size=100)
 FILE, NOTE, BAD = file_of(PARTS), Block.of(b"note"), Block.of(b"bad")
 INNER = directory({"bad": BAD.cid, "file": FILE.cid})
+LEGAL = Block.of(b"forbidden by a court")
 LATE = directory({"note": NOTE.cid})
 ROOT = directory({"bad": BAD.cid, "d": INNER.cid, "late": LATE.cid})
 
@@ -18,9 +19,10 @@ async def gateway(tmp_path):
     lists = tmp_path / "denylists"
     lists.mkdir()
     rules = (BAD.cid, PARTS[1].cid, LATE.cid)
-    lists.joinpath("test.deny").write_text("".join(f"/ipfs/{cid}\n" for cid in rules))
+    text = "".join(f"/ipfs/{cid}\n" for cid in rules) + f"/ipfs/{LEGAL.cid} gateway_status=451\n"
+    lists.joinpath("test.deny").write_text(text)
     async with open_gateway(tmp_path) as opened:
-        await opened.put(*PARTS, FILE, NOTE, BAD, INNER, LATE, ROOT)
+        await opened.put(*PARTS, FILE, NOTE, BAD, INNER, LATE, LEGAL, ROOT)
         yield opened
 
 
@@ -63,3 +65,10 @@ async def test_formats_that_need_a_blocked_part_break_instead_of_leaving_it_out(
     assert (await gateway.get(f"/ipfs/{FILE.cid}?filename=x.bin", Range="bytes=0-60")).body == PARTS[0].data[
         :61
     ]
+
+
+async def test_what_the_law_forbids_has_a_status_of_its_own(gateway):
+    for suffix in ("", "?format=raw", "?format=car"):
+        answer = await gateway.get(f"/ipfs/{LEGAL.cid}{suffix}")
+        assert (answer.status, "is blocked and cannot be provided" in answer.text) == (451, True)
+        assert "immutable" not in answer.headers["Cache-Control"]

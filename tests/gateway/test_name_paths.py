@@ -73,7 +73,9 @@ async def test_what_is_no_path_is_told(gateway, path):
 
 
 async def test_a_service_worker_cannot_take_over_all_content(gateway):
-    assert (await gateway.get(f"/ipfs/{CID}", Service_Worker="script")).status == 400
+    for path in (f"/ipfs/{CID}", f"/ipns/{NAME}", f"/ipns/{KEY.name}"):
+        refused = await gateway.get(path, Service_Worker="script")
+        assert (refused.status, "registration is not allowed" in refused.text) == (400, True)
     assert (await gateway.get(f"/ipfs/{CID}/", Service_Worker="script")).status == 200
 
 

@@ -1,13 +1,17 @@
 """Signed IPNS records over HTTP (spec: trustless gateway, IPIP-351): the client can verify them."""
 
 import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
+import cbrrr
 import pytest
 from support.ipns import Key
 
+from node.http.gateway.ipns_record import cache_control
 from node.names import wire
 from node.names.errors import BadRecord
-from node.names.record import create
+from node.names.record import Record, create
 
 RECORD = "application/vnd.ipfs.ipns-record"
 VALUE = "/ipfs/bafkqaaa"
@@ -95,3 +99,27 @@ async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway
         record = create(key.identity, VALUE, sequence=1, expires=time.time() + 1e6, ttl=60.0, v1=number == 6)
         await gateway.node.parts.names.put(key.name, damaged(record, **changes) if number == 6 else record)
         assert (await gateway.get(f"/ipns/{key.name}")).status == 200
+
+
+async def test_a_record_that_says_nothing_of_time_is_told_as_of_now(gateway):
+    key = Key(8)
+    end = datetime.fromtimestamp(time.time() + 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    fields = {"Value": VALUE.encode(), "ValidityType": 0, "Validity": end, "Sequence": 1}
+    document = bytes(cbrrr.encode_dag_cbor(fields))
+    signature = key.identity.sign(b"ipns-signature:" + document)
+    record = wire.encoded(8, signature) + wire.encoded(9, document)
+    await gateway.node.parts.names.put(key.name, record)
+    path = f"/ipns/{key.name}?format=ipns-record"
+    answer = await gateway.get(path)
+    assert (answer.status, answer.body) == (200, record)
+    assert "Cache-Control" not in answer.headers
+    told = parsedate_to_datetime(answer.headers["Last-Modified"]).timestamp()
+    assert abs(told - time.time()) < 60
+    assert (await gateway.get(path, If_Modified_Since="Mon, 01 Jan 2035 00:00:00 GMT")).status == 200
+
+
+def test_a_record_that_ended_meanwhile_is_not_to_be_kept():
+    record = Record(VALUE, 1, expires=100.0, ttl=60.0, raw=b"")
+    assert cache_control(record, 99.0) == "public, max-age=1"
+    assert cache_control(record, 10.0) == "public, max-age=60"
+    assert cache_control(record, 100.0) == "no-store"

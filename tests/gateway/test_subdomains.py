@@ -154,3 +154,8 @@ async def test_uris_of_protocol_handlers_are_paths_of_the_gateway_that_was_asked
             moved = await gateway.get(f"{path}?uri={quote(uri, safe='')}", Host=host)
             assert (moved.status, moved.headers["Location"]) == (301, location)
         assert (await gateway.get("/ipfs/?uri=javascript%3Aalert(1)", Host=host)).status == 400
+
+
+async def test_a_gateways_own_host_has_nothing_but_paths_of_content(gateway):
+    for path, status in (("/", 200), ("/other", 404), ("/api/v0/id", 404), ("/ipfs", 400), ("/ipns", 400)):
+        assert (await gateway.get(path, Host="localhost")).status == status

@@ -28,7 +28,7 @@ async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: b
     headers = make.cors(request)
     headers["Content-Type"] = TYPES["ipns-record"]
     headers["Etag"] = f'"{hashlib.sha256(found.raw).hexdigest()[:32]}"'
-    if cache := _cache_control(found, time.time()):
+    if cache := cache_control(found, time.time()):
         headers["Cache-Control"] = cache
     headers["Ipfs-Uri"] = f"ipns://{path.name}"
     if request.app[PARTS].config.gateway.x_ipfs_path:
@@ -45,7 +45,7 @@ async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: b
     return web.Response(body=found.raw, headers=headers)
 
 
-def _cache_control(found: Record, now: float) -> str:
+def cache_control(found: Record, now: float) -> str:
     """The record's own TTL, and never longer than it is valid; empty without a TTL."""
     if found.expires <= now:
         return "no-store"
