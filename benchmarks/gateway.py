@@ -12,9 +12,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlsplit
 
-from benchmarks.sides import CHUNKS, MIB, Figure, Side, alternate, both, random_file, seconds
+from benchmarks.sides import CHUNKS, MIB, Figure, Side, alternate, both, drop_caches, random_file, seconds
 from blockstore.car import export_car
 from blockstore.service import Blocks, OfflineExchange
 from blockstore.store import MemoryBlockstore
@@ -25,7 +26,7 @@ from blockstore.unixfs.options import ImportFlags, resolve
 BIG = 1024 * MIB
 _STREAMS = 16
 _READERS = 64
-_COLD_FILES = 200
+_COLD_FILES = 100
 _LOAD_SECONDS = 5
 _RUNS = 5
 
@@ -75,16 +76,30 @@ def memory(folder: Path) -> Iterator[Figure]:
 
 
 def first_bytes(folder: Path) -> Iterator[Figure]:
-    """Files of 1 MiB that nobody has asked for since the daemons started."""
-    tree = _many(folder / "tree", _COLD_FILES, MIB)
+    """Files that nobody has asked for since the daemons started: from the disk, then from its cache."""
     with both(folder) as sides:
-        root = _added(sides, tree, "-r")
-    with both(folder) as sides:
-        firsts = [
-            sorted(_fetch(side, f"/ipfs/{root}/{index}")[0] for index in range(_COLD_FILES)) for side in sides
-        ]
-        middle = [times[len(times) // 2] * 1000 for times in firsts]
-        yield Figure("first byte of a cold file", *middle, "ms", smaller_is_better=True)
+        files = {
+            name: [random_file(folder / f"{name}-{index}", size) for index in range(_COLD_FILES)]
+            for name, size in (("64 KiB", 64 * 1024), ("1 MiB", MIB))
+        }
+        paths = {name: [f"/ipfs/{_added(sides, file)}" for file in files[name]] for name in files}
+    for where, prepare in (("on disk", drop_caches), ("in the page cache", lambda: None)):
+        with both(folder) as sides:
+            for name, own in paths.items():
+                prepare()
+                for side in sides:  # the programs themselves are not what is measured
+                    _fetch(side, own[0])
+                figures = _in_pairs(sides, own[1:])
+                yield Figure(f"first byte, {name} {where}", *figures, "ms", smaller_is_better=True)
+
+
+def _in_pairs(sides: Sequence[Side], paths: Sequence[str]) -> list[float]:
+    """The median of milliseconds until the first byte of each path, the sides in turns."""
+    times: list[list[float]] = [[], []]
+    for index, path in enumerate(paths):
+        for which in (0, 1) if index % 2 else (1, 0):
+            times[which].append(_fetch(sides[which], path)[0] * 1000)
+    return [median(some) for some in times]
 
 
 def listings(folder: Path) -> Iterator[Figure]:

@@ -95,9 +95,10 @@ class Figure:
 
 @contextmanager
 def pinfold(folder: Path, join: str = "") -> Iterator[Pinfold]:
-    """A running Pinfold node in that folder."""
+    """A running Pinfold node in that folder, set up first where it is not."""
     node = Node(str(Path(sys.executable).with_name("pinfold")), folder)
-    node.run("init", *(["--join", join] if join else []))
+    if not folder.exists():
+        node.run("init", *(["--join", join] if join else []))
     node.start()
     try:
         yield Pinfold(node)
@@ -151,3 +152,9 @@ def random_file(path: Path, size: int) -> Path:
             file.write(source.randbytes(MIB))
         file.write(source.randbytes(size % MIB))
     return path
+
+
+def drop_caches() -> None:
+    """Have the system forget the files that it keeps in memory. Raises PermissionError but for root."""
+    subprocess.run(["sync"], check=True)
+    Path("/proc/sys/vm/drop_caches").write_text("3")

@@ -49,8 +49,9 @@ class Kubo:
             "IPFS_TELEMETRY": "off",
             "DO_NOT_TRACK": "1",
         }
-        self.run("init", "--empty-repo")
-        self.run("bootstrap", "rm", "--all")
+        if not (folder / "config").exists():
+            self.run("init", "--empty-repo")
+            self.run("bootstrap", "rm", "--all")
         if swarm_key:
             (folder / "swarm.key").write_text(swarm_key)
             self.environment["LIBP2P_FORCE_PNET"] = "1"

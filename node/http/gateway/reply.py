@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from blockstore.errors import BlockstoreError
 from node.http.app import PARTS
 from node.http.errors import text_of
-from node.http.gateway import conditions, pages, ranges
+from node.http.gateway import conditions, media, pages, ranges
 from node.http.gateway import headers as make
 from node.http.gateway.caps import TooLarge, check_range
 from node.http.gateway.writing import writer
@@ -63,8 +63,8 @@ async def streamed(
 ) -> web.StreamResponse:
     """Content that is read while it is sent; `deadline` is that of the blocks it is read from.
 
-    Content-Type is decided by the caller. Raises BadRange, Unsatisfiable, RangeOfTooLarge, and what the first
-    piece raises.
+    Without a Content-Type its first bytes say what it is. Raises BadRange, Unsatisfiable, RangeOfTooLarge,
+    and what the first piece raises.
     """
     headers["Accept-Ranges"] = "bytes"
     wanted = part(request, headers, size)
@@ -97,6 +97,8 @@ async def send(
     async with aclosing(pieces):
         first = await anext(pieces, b"")
         deadline.first_byte()
+        if hdrs.CONTENT_TYPE not in response.headers:
+            response.headers[hdrs.CONTENT_TYPE] = media.sniff(first)
         await response.prepare(request)
         try:
             async with asyncio.timeout(longest):

@@ -43,10 +43,13 @@ async def _file(
         data = await _all(content, info.cid)
         headers["Content-Type"] = _named_type(request, name) or media.sniff(data)
         return reply.whole(request, data, headers)
-    headers["Content-Type"] = _named_type(request, name) or await _sniffed(content, info.cid, wanted)
+    if kind := _named_type(request, name) or await _told_apart(request, content, info.cid, wanted):
+        headers["Content-Type"] = kind
+    else:
+        del headers["Content-Type"]
 
     def read(start: int, stop: int) -> AsyncGenerator[bytes]:
-        return read_file(content.blocks, info.cid, start, stop)
+        return reply.gathered(read_file(content.blocks, info.cid, start, stop))
 
     return await reply.streamed(request, info.size, headers, read, content.blocks.deadline)
 
@@ -101,11 +104,18 @@ def _named_type(request: web.Request, name: str) -> str | None:
     return media.by_name(request.query.get("filename") or name) if name or request.query_string else None
 
 
-async def _sniffed(content: Content, cid: CID, wanted: tuple[int, int] | None) -> str:
-    """By the first bytes, unless the client wants a later range: then they are not fetched for it."""
+async def _told_apart(
+    request: web.Request, content: Content, cid: CID, wanted: tuple[int, int] | None
+) -> str | None:
+    """The type by the first bytes; None where these are what is sent first, and tell it then.
+
+    For a later range they are not fetched.
+    """
     if wanted and wanted[0]:
         return media.UNKNOWN
-    return media.sniff(await _all(content, cid, media.SNIFF_BYTES))
+    if request.method == "HEAD" or (wanted and wanted[1] < media.SNIFF_BYTES):
+        return media.sniff(await _all(content, cid, media.SNIFF_BYTES))
+    return None
 
 
 async def _all(content: Content, cid: CID, stop: int | None = None) -> bytes:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientSession
+from support.gateway import open_gateway
 from support.node import running_node
 from yarl import URL
 
@@ -294,3 +295,16 @@ async def test_a_file_with_a_missing_block_breaks_the_connection_instead_of_endi
             pass
         assert len(got) < len(BIG)
         writer.close()
+
+
+@pytest.mark.parametrize("size", [3_000, 200_000])
+async def test_the_type_is_told_by_the_first_bytes_however_they_are_cut(tmp_path, size):
+    page = b" " * 150 + b"<html>" + b"x" * size
+    async with open_gateway(tmp_path) as gateway:
+        root = await gateway.add({"page": page}, chunker="size-100")
+        for asked in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=0-"}):
+            assert (await gateway.get(f"/ipfs/{root}", **asked)).headers["Content-Type"] == "text/html"
+        assert (await gateway.head(f"/ipfs/{root}")).headers["Content-Type"] == "text/html"
+        assert (await gateway.get(f"/ipfs/{root}")).body == page
+        later = await gateway.get(f"/ipfs/{root}", Range="bytes=200-")
+        assert later.headers["Content-Type"] == "application/octet-stream"
