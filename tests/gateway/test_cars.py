@@ -88,8 +88,11 @@ async def test_a_path_through_dag_cbor_gives_the_nodes_on_the_way(gateway):
     await gateway.put(end, document)
     assert await car(gateway, f"/ipfs/{document.cid}/a/b?format=car") == [document.cid, end.cid]
     for scope in ("block", "entity"):
-        given = await car(gateway, f"/ipfs/{document.cid}?format=car&dag-scope={scope}")
-        assert given == [document.cid]
+        for field in ("", "/a"):
+            given = await car(gateway, f"/ipfs/{document.cid}{field}?format=car&dag-scope={scope}&car-dups=y")
+            assert given == [document.cid]
+    assert await car(gateway, f"/ipfs/{document.cid}/a?format=car") == [document.cid, end.cid]
+    assert (await gateway.get(f"/ipfs/{document.cid}/a/none?format=car")).status == 404
 
 
 @pytest.mark.parametrize(

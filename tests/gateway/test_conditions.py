@@ -126,3 +126,21 @@ async def test_of_several_ranges_the_first_that_can_be_is_given(gateway, dated):
         assert (part.status, part.body) == (206, DATA[start:stop])
         assert part.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(DATA)}"
     assert (await gateway.get(dated + "/f.bin", Range="bytes=99999-,88888-")).status == 416
+
+
+async def test_of_an_empty_file_all_is_given_whatever_the_range(gateway):
+    root = await gateway.add({"d/empty": b"", "d/x": b"x"})
+    for path in ("/ipfs/bafkqaaa", "/ipfs/bafkqaaa?format=raw", f"/ipfs/{root}/empty"):
+        for asked in ("bytes=0-", "bytes=0-99", "bytes=-5", "bytes=7-"):
+            answer = await gateway.get(path, Range=asked)
+            assert (answer.status, answer.body) == (200, b"")
+
+
+async def test_a_later_part_of_one_block_has_the_type_of_the_whole(gateway):
+    """Of several blocks the first would have to be fetched for it."""
+    root = await gateway.add({"f": b"<!doctype html>" + b"x" * 900}, mtime=RECORDED)
+    many = await gateway.add({"f": b"<!doctype html>" + b"x" * 9000})
+    part = await gateway.get(f"/ipfs/{root}", Range="bytes=500-")
+    assert (part.status, part.headers["Content-Type"]) == (206, "text/html")
+    part = await gateway.get(f"/ipfs/{many}", Range="bytes=5000-")
+    assert (part.status, part.headers["Content-Type"]) == (206, "application/octet-stream")

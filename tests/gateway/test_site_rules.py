@@ -125,9 +125,10 @@ async def test_every_kind_of_rule_on_every_kind_of_host(gateway, hosts):
         ):  # fmt: skip
             moved = await gateway.get(path, Host=host)
             assert (moved.status, moved.headers["Location"]) == (status, location), (host, path)
-        for path in ("/index", "/any/where/else"):
+        for path in ("/index", "/any/where/else", "/any/"):
             answer = await gateway.get(path, Host=host)
             assert (answer.status, answer.body) == (200, b"<p>my index")
+            assert answer.headers["Ipfs-Uri"].endswith(path)  # what was asked for, not what was given
         assert (await gateway.get("/dir/x", Host=host)).body == b"<p>in"
 
 

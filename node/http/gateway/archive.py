@@ -75,6 +75,8 @@ def _span(text: str) -> ByteSpan:
 async def car(request: web.Request, content: Content, found: Resolved) -> web.StreamResponse:
     """The blocks of the path, then those below its end that were asked for, without what a denylist blocks.
 
+    A path that ends in a field ends at the block that holds it, as in boxo.
+
     Raises BadRequest for parameters that are not understood, BlockNotFound for a block that cannot be had;
     behind the first 64 KiB that ends the answer with a text that no CAR has, and a trailer that says why.
     """
@@ -109,7 +111,7 @@ async def _blocks(
     content: Content, found: Resolved, wanted: Selection, blocked: Skip
 ) -> AsyncGenerator[Block]:
     given = set()
-    for cid in found.walked:
+    for cid in found.walked[: -1 if found.remainder else None]:  # a block with a field at its end comes below
         if not cid.is_identity and (wanted.duplicates or cid not in given):
             yield await content.blocks.get(cid)
         given.add(cid)

@@ -56,4 +56,5 @@ async def _page(request: web.Request, content: Content) -> web.Response:
     block = await content.blocks.get(content.cid)
     shown = preview.render(content.path, block, request.rel_url.raw_path)
     headers["Content-Security-Policy"] = template.policy
+    headers["X-Content-Type-Options"] = "nosniff"
     return web.Response(body=shown.encode(errors="replace"), headers=headers)

@@ -30,9 +30,6 @@ async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: b
     headers["Etag"] = f'"{hashlib.sha256(found.raw).hexdigest()[:32]}"'
     if cache := cache_control(found, time.time()):
         headers["Cache-Control"] = cache
-    headers["Ipfs-Uri"] = f"ipns://{path.name}"
-    if request.app[PARTS].config.gateway.x_ipfs_path:
-        headers["X-Ipfs-Path"] = f"/ipns/{path.name}"
     if location := asked.location(request.rel_url.raw_path, request.query):
         headers["Content-Location"] = location
     if response := reply.conditional(request, headers):

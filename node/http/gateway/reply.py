@@ -40,9 +40,12 @@ def conditional(request: web.Request, headers: make.Headers) -> web.Response | N
 
 
 def part(request: web.Request, headers: make.Headers, size: int) -> tuple[int, int] | None:
-    """Start and stop (exclusive) of the range asked for, None for all. Raises BadRange, Unsatisfiable."""
+    """Start and stop (exclusive) of the range asked for, None for all. Raises BadRange, Unsatisfiable.
+
+    Of nothing all is given, as by Go's servers: some clients put a range into every request.
+    """
     asked = request.headers.get("Range")
-    if asked is None or not conditions.parts_fit(request.headers, headers):
+    if asked is None or not size or not conditions.parts_fit(request.headers, headers):
         return None
     return ranges.part(asked, size)
 

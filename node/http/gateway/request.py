@@ -23,7 +23,8 @@ class RequestPath:
 
     Below /ipns/, `content` is where the name led, `root` the name in canonical text, `below` the segments of
     the URL where a name that leads into a DAG makes them fewer than those of `content`, and `ttl` the seconds
-    that it still leads there (None: not known).
+    that it still leads there (None: not known). `asked_uri` is what was asked for where the rules of a site
+    give other content instead.
     """
 
     escaped: str
@@ -35,6 +36,7 @@ class RequestPath:
     below: tuple[str, ...] | None = None
     ttl: float | None = None
     mount: Mount = PATHS
+    asked_uri: str | None = None
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -48,6 +50,8 @@ class RequestPath:
 
     def uri(self) -> str:
         """The `Ipfs-Uri` header: the root in canonical text and the path below; empty when too long."""
+        if self.asked_uri is not None:
+            return self.asked_uri
         rest = "".join("/" + quote_name(segment) for segment in self.segments)
         old = self.namespace == "ipfs" and not self.content.root.version
         root = str(self.content.root.as_v1()) if old else self.root

@@ -61,7 +61,8 @@ def _rewritten(path: RequestPath, site: tuple[str, ...], answer: Answer) -> Requ
         own = clean_segments(unquote(answer.to.partition("?")[0], errors="surrogateescape"))
     except ValueError as error:
         raise BadRedirects(f'"{answer.to[:100]}": {error}') from None
-    return replace(path, content=ContentPath(path.content.root, site + own), below=own, slash=True)
+    content = ContentPath(path.content.root, site + own)
+    return replace(path, content=content, below=own, slash=True, asked_uri=path.uri())
 
 
 async def _page(request: web.Request, path: RequestPath, status: int, asked: Asked) -> web.StreamResponse:

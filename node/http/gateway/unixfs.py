@@ -43,7 +43,7 @@ async def _file(
         data = await _all(content, info.cid)
         headers["Content-Type"] = _named_type(request, name) or media.sniff(data)
         return reply.whole(request, data, headers)
-    if kind := _named_type(request, name) or await _told_apart(request, content, info.cid, wanted):
+    if kind := _named_type(request, name) or await _told_apart(request, content, info, wanted):
         headers["Content-Type"] = kind
     else:
         del headers["Content-Type"]
@@ -105,16 +105,17 @@ def _named_type(request: web.Request, name: str) -> str | None:
 
 
 async def _told_apart(
-    request: web.Request, content: Content, cid: CID, wanted: tuple[int, int] | None
+    request: web.Request, content: Content, info: UnixFSStat, wanted: tuple[int, int] | None
 ) -> str | None:
     """The type by the first bytes; None where these are what is sent first, and tell it then.
 
-    For a later range they are not fetched.
+    For a later range they are not fetched, unless the file is one block.
     """
-    if wanted and wanted[0]:
+    later = wanted is not None and wanted[0] > 0
+    if later and info.links:
         return media.UNKNOWN
-    if request.method == "HEAD" or (wanted and wanted[1] < media.SNIFF_BYTES):
-        return media.sniff(await _all(content, cid, media.SNIFF_BYTES))
+    if later or request.method == "HEAD" or (wanted and wanted[1] < media.SNIFF_BYTES):
+        return media.sniff(await _all(content, info.cid, media.SNIFF_BYTES))
     return None
 
 
