@@ -23,12 +23,14 @@ def quick():
 
 
 @asynccontextmanager
-async def two_nodes(tmp_path):
-    """The founder, the one it invited, and an HTTP client."""
-    async with running_node(tmp_path / "a", quick(), offline=False) as a:
+async def two_nodes(tmp_path, **gateway):
+    """The founder, the one it invited, and an HTTP client. `gateway` are settings of the second."""
+    config = quick()
+    invited = replace(config, gateway=replace(config.gateway, **gateway))
+    async with running_node(tmp_path / "a", config, offline=False) as a:
         token = str(await a.parts.invite(Role.TRUSTED, 3600))
         async with (
-            running_node(tmp_path / "b", quick(), offline=False, token=token) as b,
+            running_node(tmp_path / "b", invited, offline=False, token=token) as b,
             ClientSession() as client,
         ):
             yield a, b, client
@@ -83,3 +85,22 @@ async def test_a_gateway_says_what_it_tried_when_content_does_not_come(tmp_path)
         text = await answer.text()
     assert answer.status in (404, 504)
     assert "not found" in text or "cluster: no peer connected" in text
+
+
+async def test_members_that_are_to_hold_a_pin_are_told_in_counts_and_not_by_name(tmp_path):
+    wanted = Block.of(b"nobody has this").cid
+    async with two_nodes(tmp_path, first_byte_timeout=1.0) as (a, b, client):
+
+        async def both_know_of_the_pin():
+            async with client.get(f"{b.faces.api.url}/allocations/{wanted}") as answer:
+                return answer.status == 200
+
+        async with client.post(f"{a.faces.api.url}/pins/{wanted}") as answer:
+            assert answer.status in (200, 202)
+        await eventually(both_know_of_the_pin)
+        async with client.get(f"{b.faces.gateway.url}/ipfs/{wanted}") as answer:
+            text = await answer.text()
+        assert answer.status == 504
+        assert "cluster: 1 to hold it, 1 of them connected; 1 peer asked, none has it" in text
+        secrets = [a.parts.peer, b.parts.peer, "127.0.0.1", "/ip4/"]
+        assert [secret for secret in secrets if secret in text] == []

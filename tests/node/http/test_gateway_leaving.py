@@ -11,7 +11,7 @@ from support.p2p_networks import networks, until_peer
 
 from bitswap.message import PROTOCOLS, decode
 from blockstore.block import Block
-from node.config import Config, RetrievalConfig, SwarmConfig
+from node.config import Config, GatewayConfig, RetrievalConfig, SwarmConfig
 
 BLOCK = Block.of(b"from far away")
 MARK = Block.of(b"asked for last")
@@ -70,18 +70,20 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder) -> AsyncIterator[Scene]:
+async def scene(folder, **gateway) -> AsyncIterator[Scene]:
     async with networks(1) as (_, [network]), http_gateway([BLOCK]) as source:
         peer = Asked(network)
         network.on_message(PROTOCOLS, peer.on_message)
         source.behaviour = silence
         config = Config(
-            swarm=SwarmConfig(peers=(network.addresses()[0],)), retrieval=RetrievalConfig((source.url,))
+            gateway=GatewayConfig(**gateway),
+            swarm=SwarmConfig(peers=(network.addresses()[0],)),
+            retrieval=RetrievalConfig((source.url,)),
         )
         async with running_node(folder, config, offline=False) as node:
             await until_peer(network, node.parts.peer)
-            gateway = node.faces.gateway
-            yield Scene(gateway.host, gateway.port, peer, source)
+            at = node.faces.gateway
+            yield Scene(at.host, at.port, peer, source)
 
 
 async def test_a_client_that_leaves_withdraws_the_want_and_aborts_the_request_within_100_ms(tmp_path):
@@ -124,3 +126,18 @@ async def test_one_of_several_clients_leaves_and_the_others_get_their_block_by_o
         assert not world.source.aborted.is_set()
         await world.peer.cancelled.wait()
         last.close()
+
+
+async def test_who_did_not_answer_in_time_is_told_in_counts_and_not_by_name(tmp_path):
+    async with scene(tmp_path, first_byte_timeout=1.0) as world:
+        reader, writer = await world.visit()
+        head, _, text = (await reader.read()).decode().partition("\r\n\r\n")
+        writer.close()
+        assert head.startswith("HTTP/1.1 504 ")
+        assert text == (
+            "Unable to retrieve content within timeout period: no answer in 1 s "
+            f"for block {BLOCK.cid}, needed for the content; cluster: no peer connected; "
+            "open network: 1 peer asked, none has answered yet; "
+            "trustless gateways: 1 gateway asked, none has answered yet\n"
+        )
+        await world.until_both_have_heard()
