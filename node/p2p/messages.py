@@ -132,7 +132,8 @@ class Allowance:
     async def take(self, size: int) -> None:
         """Wait until there is room; a message larger than all of it waits until nothing else is there."""
         while self._used and self._used + size > self._most:
-            self._freed = trio.Event()
+            if self._freed.is_set():  # the messages of several streams may wait for the same event
+                self._freed = trio.Event()
             await self._freed.wait()
         self._used += size
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import json
+import random
 import shutil
 import sys
 import sysconfig
@@ -87,6 +88,15 @@ def test_we_fetch_from_kubo(node: Node, kubo: Kubo, tmp_path: Path, what: str, v
     cid = kubo.run("add", "-Q", "-r", f"--cid-version={version}", str(theirs))
     node.run("get", cid, "-o", str(tmp_path / "out"), timeout=120)
     assert same(theirs, tmp_path / "out")
+
+
+def test_we_pin_what_kubo_sends_on_a_hundred_streams_at_once(node: Node, kubo: Kubo, tmp_path: Path) -> None:
+    """It opens a stream a message while others are busy, and they share what they may have in our memory."""
+    theirs = tmp_path / "many blocks"
+    theirs.write_bytes(random.Random(9).randbytes(160 << 20))
+    cid = kubo.run("add", "-Q", "--cid-version=1", "--chunker=size-262144", str(theirs))
+    node.run("pin", "add", cid, "--wait", timeout=60)
+    assert node.statuses(cid) == ["pinned"]
 
 
 @pytest.mark.parametrize("what", [*SIZES, "folder"])

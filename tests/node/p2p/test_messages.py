@@ -90,6 +90,28 @@ def test_an_allowance_is_waited_for_and_a_larger_message_goes_alone() -> None:
     trio.run(run)
 
 
+def test_messages_of_many_streams_that_wait_for_one_allowance_all_get_it() -> None:
+    async def run() -> None:
+        allowance, taken = Allowance(100), list[int]()
+
+        async def take_and_give(number: int) -> None:
+            await allowance.take(60)
+            taken.append(number)
+            await trio.lowlevel.checkpoint()
+            allowance.give(60)
+
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                await allowance.take(60)
+                for number in range(20):
+                    nursery.start_soon(take_and_give, number)
+                await trio.testing.wait_all_tasks_blocked()
+                allowance.give(60)
+        assert sorted(taken) == list(range(20))
+
+    trio.run(run)
+
+
 class _Sending:
     """An outbox over streams that may be broken, and what became of each message."""
 
