@@ -45,6 +45,14 @@ async def test_a_whole_dag_is_given_once_and_depth_first(gateway, tree):
     assert answer.headers["Cache-Control"] == IMMUTABLE
 
 
+async def test_the_root_of_an_archive_is_what_the_path_leads_to(gateway, tree):
+    """Importing it pins that, and all of it is there."""
+    root, inner, file, *_ = tree
+    for path, end in (("", root), ("/d", inner), ("/d/file", file)):
+        answer = await gateway.get(f"/ipfs/{root.cid}{path}?format=car")
+        assert (await car_of(answer.body))[0] == (end.cid,)
+
+
 async def test_duplicates_are_given_where_they_are_asked_for(gateway, tree):
     root, inner, file, parts, note = tree
     answer = await gateway.get(f"/ipfs/{root.cid}", Accept=f"{CAR}; version=1; order=dfs; dups=y")

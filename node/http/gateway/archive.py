@@ -75,7 +75,8 @@ def _span(text: str) -> ByteSpan:
 async def car(request: web.Request, content: Content, found: Resolved) -> web.StreamResponse:
     """The blocks of the path, then those below its end that were asked for, without what a denylist blocks.
 
-    A path that ends in a field ends at the block that holds it, as in boxo.
+    The archive's root is the end of the path, which is what importing it pins; a path that ends in a field
+    ends at the block that holds it (both as in boxo: the specs leave the root open).
 
     Raises BadRequest for parameters that are not understood, BlockNotFound for a block that cannot be had;
     behind the first 64 KiB that ends the answer with a text that no CAR has, and a trailer that says why.
@@ -95,7 +96,7 @@ async def car(request: web.Request, content: Content, found: Resolved) -> web.St
         await stream.prepare(request)
         return stream
     parts = request.app[PARTS]
-    pieces = car_stream([found.roots[0]], _blocks(content, found, wanted, parts.denylist.blocks))
+    pieces = car_stream([found.cid], _blocks(content, found, wanted, parts.denylist.blocks))
     most = parts.config.gateway.max_response
     return await reply.send(request, stream, capped(pieces, most), content.blocks.deadline, BROKEN_OFF)
 
