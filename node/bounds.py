@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from node.policy import WORDS, BadPolicy, Policy, read_hosts
 
@@ -44,11 +45,19 @@ def _hosts(entries: Setting) -> bool:
     return True
 
 
+def _gateways(urls: Setting) -> bool:
+    try:
+        return isinstance(urls, tuple) and all(
+            _URL.fullmatch(url) and urlsplit(url).port != 0 for url in urls
+        )
+    except ValueError:  # a port that there is not
+        return False
+
+
 _LARGEST = float(2**63 - 1)  # also leaves out infinity and what is no number
 _ADDRESS = r"/(ip4|ip6|dns|dns4|dns6)/[^/\s]+/tcp/\d{1,5}"
 _PEER = r"/p2p/\w+"
-
-_GATEWAY = r"https?://[^/?#@\s]+(/[^?#\s]*)?"
+_URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(/[!-\"$->@-~]*)?", re.ASCII)
 
 _ANYTHING: _Bound = (lambda value: True, "")
 _AT_LEAST_ONE: _Bound = (_between(1, _LARGEST), "a number of at least 1")
@@ -68,7 +77,7 @@ _BOUNDS: dict[str, _Bound] = {
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
     "swarm.peers": (_each(_ADDRESS + _PEER), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
     "cluster.announce": (_each(f"{_ADDRESS}({_PEER})?"), "addresses such as /ip4/192.0.2.7/tcp/9096"),
-    "retrieval.gateways": (_each(_GATEWAY), "a list of URLs such as https://gateway.example.org"),
+    "retrieval.gateways": (_gateways, "a list of URLs such as https://gateway.example.org"),
     "cluster.replication_min": _COPIES,
     "cluster.replication_max": _COPIES,
     "gateway.idle_timeout": _AT_LEAST_ONE,

@@ -13,6 +13,8 @@ from blockstore.inquiry import Inquiry
 from blockstore.service import Exchange
 
 _LOOK = 0.2  # seconds between looks whether the ways that are left have anybody to wait for
+_SENDING = 2.0  # seconds after its last block that a way counts as one that sends
+_LONGEST_TURN = 10.0  # seconds
 _PROBE = 2.0  # seconds between blocks that are asked for on all ways at once
 
 
@@ -36,8 +38,9 @@ class StaggeredExchange:
 
     A way that fails early, or has nobody within reach, passes its turn on at once; when one has failed and
     nobody is left to answer on the others, the fetch fails. Per DAG (`session`) the
-    way that answered last goes first, so that a whole DAG from one good source costs one want a block. Now
-    and then the others are asked too, without delay: a better way that has the DAG by now wins it back.
+    way that answered last goes first, and keeps its turn while it sends, however many blocks are in flight:
+    a whole DAG from one good source costs one want a block. Now and then the others are asked too, without
+    delay: a better way that has the DAG by now wins it back.
     """
 
     def __init__(self, ways: Sequence[Way]) -> None:
@@ -45,6 +48,8 @@ class StaggeredExchange:
         self._ways = list(ways)
         self._rounds: dict[CID, _Round] = {}
         self._probed_at = float("-inf")
+        self._sent_at: dict[Way, float] = {}
+        self._loop = asyncio.get_running_loop()
 
     def session(self, root: CID) -> StaggeredExchange:
         return StaggeredExchange(
@@ -69,7 +74,7 @@ class StaggeredExchange:
             pauses = self._pauses(cid, hints)
             for way, pause in zip(tuple(self._ways), pauses, strict=True):
                 running.wants[asyncio.ensure_future(way.exchange.fetch(cid, hints))] = way
-                if block := await self._first(running, pause):
+                if block := await self._before_others(running, way, cid, pause):
                     return block
             while running.wants and not running.is_hopeless(cid):
                 if block := await self._first(running, _LOOK):
@@ -83,11 +88,24 @@ class StaggeredExchange:
 
     def _pauses(self, cid: CID, hints: Sequence[str]) -> list[float]:
         """For each way, the seconds until the next one is asked too."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if self._ways and self._ways[0] is not self._best and now - self._probed_at >= _PROBE:
             self._probed_at = now
             return [0.0] * len(self._ways)
         return [way.head_start if hints or _is_hopeful(way, cid) else 0.0 for way in self._ways]
+
+    async def _before_others(self, running: _Round, way: Way, cid: CID, pause: float) -> Block | None:
+        """A block before it is the next way's turn; a way that is sending other blocks keeps its turn."""
+        end = self._loop.time() + (_LONGEST_TURN if pause else 0)
+        while True:
+            if block := await self._first(running, pause):
+                return block
+            if self._loop.time() >= end or way not in running.wants.values() or not self._sends(way, cid):
+                return None
+
+    def _sends(self, way: Way, cid: CID) -> bool:
+        recently = self._loop.time() - self._sent_at.get(way, float("-inf")) < _SENDING
+        return recently and not all(inquiry.settled for inquiry in way.inquiries(cid))
 
     async def _first(self, running: _Round, timeout: float | None) -> Block | None:
         """A block within the time, or None when the time is over or one more way has failed."""
@@ -106,6 +124,7 @@ class StaggeredExchange:
         return found
 
     def _prefer(self, way: Way) -> None:
+        self._sent_at[way] = self._loop.time()
         if self._ways[0] is not way:
             self._ways.remove(way)
             self._ways.insert(0, way)

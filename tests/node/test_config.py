@@ -90,11 +90,30 @@ def load_environment(**variables: str) -> Config:
         ("cluster.tags", "group"),
         ("cluster.announce", "/ip4/192.0.2.7"),
         ("swarm.peers", "/ip4/192.0.2.7/tcp/4001"),
+        ("retrieval.gateways", "gateway.example.org"),
+        ("retrieval.gateways", "ftp://gateway.example.org"),
+        ("retrieval.gateways", "https://user@gateway.example.org"),
+        ("retrieval.gateways", "https://gateway.example.org:99999"),
+        ("retrieval.gateways", "https://gateway.example.org?a=b"),
+        ("retrieval.gateways", "https:///ipfs"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused(key, value):
     with pytest.raises(BadConfig, match=f'setting "{key}" takes '):
         with_setting(Config(), key, value)
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        "https://gateway.example.org, http://127.0.0.1:8080/",
+        "http://[::1]:8080",
+        "https://example.org:443/a/path",
+        "http://node_1:65535",
+    ],
+)
+def test_urls_of_gateways_are_taken(urls):
+    assert len(with_setting(Config(), "retrieval.gateways", urls).retrieval.gateways) == urls.count("://")
 
 
 @pytest.mark.parametrize(("least", "most"), [(2, -1), (-1, 2), (3, 2)])

@@ -179,3 +179,46 @@ async def test_when_one_way_has_failed_somebody_new_on_the_others_is_not_waited_
 async def test_who_may_still_answer_is_waited_for_when_the_others_have_failed():
     peer, gateway = Source(5), Source(error=missing())
     assert await staggered(peer, gateway).fetch(BLOCK.cid) == BLOCK
+
+
+class Line(Source):
+    """A slow line: it brings one block after the other."""
+
+    def __init__(self, seconds):
+        super().__init__(seconds)
+        self.turn = asyncio.Lock()
+
+    async def fetch(self, cid, hints=()):
+        async with self.turn:
+            return await super().fetch(cid, hints)
+
+
+@virtual_time
+async def test_a_way_that_sends_keeps_its_turn_while_many_blocks_are_in_flight():
+    line, gateway = Line(0.25), Source()
+    session = staggered(line, gateway).session(BLOCK.cid)
+    await asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(32)))
+    assert (line.asked, gateway.asked) == (32, 0)
+    assert asyncio.get_running_loop().time() == pytest.approx(8)
+
+
+@virtual_time
+async def test_a_way_that_sends_other_blocks_and_does_not_have_this_one_loses_its_turn():
+    line, gateway = Line(0.25), Source()
+    session = staggered(line, gateway).session(BLOCK.cid)
+    others = asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(32)))
+    await asyncio.sleep(1)
+    line.inquiries = lambda cid: (Inquiry(connected=1, outcomes=(Outcome.LACKING,)),)
+    began = asyncio.get_running_loop().time()
+    await session.fetch(BLOCK.cid)
+    assert asyncio.get_running_loop().time() - began < 0.5
+    await others
+
+
+@virtual_time
+async def test_no_way_keeps_its_turn_for_ever():
+    line, gateway = Line(0.25), Source()
+    session = staggered(line, gateway).session(BLOCK.cid)
+    await asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(60)))
+    assert 15 < gateway.asked < 25
+    assert asyncio.get_running_loop().time() < 11
