@@ -4,7 +4,7 @@ import pytest
 from aiohttp import ClientPayloadError
 from support.dags import chain, leaves
 from support.dags import node as plain_node
-from support.gateway import car_of, directory, file_of
+from support.gateway import car_of, directory, file_of, open_gateway
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, RAW
@@ -265,3 +265,15 @@ async def test_a_dag_is_followed_a_thousand_levels_down_and_no_further(gateway):
     await gateway.put(root := plain_node([*(leaf.cid for leaf in big), deeper.cid]), *big)
     _, body = await cut_off(gateway, f"GET /ipfs/{root.cid}?format=car HTTP/1.1")
     assert BROKEN_OFF + b"\r\n0\r\nX-Stream-Error: the DAG below" in body
+
+
+async def test_a_car_that_takes_too_long_says_so_too(tmp_path):
+    part = leaves(1, size=100_000)[0]
+    level, blocks = part, [part]
+    for _ in range(30):  # 2^30 times the same part
+        level = plain_node([level.cid, level.cid])
+        blocks.append(level)
+    async with open_gateway(tmp_path, max_seconds=0.3) as gateway:
+        await gateway.put(*blocks)
+        _, body = await cut_off(gateway, f"GET /ipfs/{level.cid}?format=car&car-dups=y HTTP/1.1")
+    assert BROKEN_OFF + b"\r\n0\r\nX-Stream-Error: the whole answer took longer" in body

@@ -208,8 +208,8 @@ async def test_nodes_nested_without_end(gateway):
     for block in (
         Block.of(b"[" * 500_000 + b"]" * 500_000, DAG_JSON),
         Block.of(b'{"a":' * 200_000 + b"1" + b"}" * 200_000, DAG_JSON),
-        Block.of(b"\x81" * 1_000_000 + b"\x01", DAG_CBOR),
-        Block.of(b"\xa1\x61a" * 300_000 + b"\x01", DAG_CBOR),
+        Block.of(b"\x81" * 200_000 + b"\x01", DAG_CBOR),
+        Block.of(b"\xa1\x61a" * 100_000 + b"\x01", DAG_CBOR),
         Block.of(b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", DAG_CBOR),
         Block.of(b"\x7b\x7f\xff\xff\xff\xff\xff\xff\xff", DAG_CBOR),
         Block.of(json.dumps({"/": {"bytes": "A" * 1_000_000}}).encode(), DAG_JSON),

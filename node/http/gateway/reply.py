@@ -23,6 +23,8 @@ _LINGER = 30.0  # seconds for what was written before an answer broke off
 Reader = Callable[[int, int], AsyncGenerator[bytes]]
 """(start, stop) -> the bytes between, in pieces."""
 
+_TOO_LONG = "the whole answer took longer than this gateway allows"
+
 
 def conditional(request: web.Request, headers: make.Headers) -> web.Response | None:
     """The answer when the client has this content (304), or wants only other content (412); else None.
@@ -118,7 +120,7 @@ async def _break(request: web.Request, response: web.StreamResponse, last: bytes
     if last:
         await response.write(last)
     if isinstance(response, TrailerResponse):
-        await response.break_off(text_of(error))
+        await response.break_off(text_of(error) if str(error) else _TOO_LONG)
     if request.transport is not None:
         request.transport.close()  # what is written is still sent, to a client that takes it
         asyncio.get_running_loop().call_later(_LINGER, request.transport.abort)
