@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from browser.samples import folder, hostile, node
+from browser.samples import folder, hostile, node, sharded
 from support.browser import Page
 from support.gateway import Gateway
 
@@ -101,6 +101,19 @@ async def test_what_a_screen_reader_is_told(gateway: Gateway, page: Page) -> Non
     assert cells[:2] == ["..", "parent folder"]
     assert cells[4:6] == ["coast.jpg", "image/jpeg"]  # icons say nothing
     assert all(name for role, name in tree if role == "link")
+
+
+async def test_assistive_technology_is_told_of_two_thousand_rows_at_once(
+    gateway: Gateway, page: Page
+) -> None:
+    """Only behind those, rows are left until they come into view: browsers could not bear them otherwise."""
+    await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{await sharded(gateway, 5000)}/")
+    told = [node["role"]["value"] for node in await page.accessibility()]
+    assert 2000 < told.count("row") < 3000
+    assert await page.run("document.querySelectorAll('tbody tr').length") == 5000
+    assert await page.run(
+        "window.find(document.querySelector('tbody:last-of-type tr:last-of-type a').textContent)"
+    )
 
 
 async def test_the_keyboard_reaches_everything_and_shows_where_it_is(gateway: Gateway, page: Page) -> None:

@@ -42,7 +42,6 @@ async def test_what_is_typed_into_the_welcome_page_is_opened(gateway: Gateway, p
     """On localhost that leads to an origin of its own, which a policy for forms would have to know."""
     root = await folder(gateway)
     await page.open(f"http://{host}:{gateway.node.faces.gateway.port}/")
-    await page.call("Emulation.setFocusEmulationEnabled", enabled=True)
     await page.click("#open", leads_away=False)
     await page.call("Input.insertText", text=f"ipfs://{root}/photos/")
     await page.click("form button")
@@ -57,7 +56,7 @@ async def test_the_copy_button_copies_the_cid(gateway: Gateway, page: Page) -> N
     root = await folder(gateway)
     origin = gateway.node.faces.gateway.url
     await page.open(f"{origin}/ipfs/{root}/")
-    await page.permit(origin, "clipboardReadWrite")
+    await page.permit(origin, "clipboardReadWrite", "clipboardSanitizedWrite")
     await page.click("#copy", leads_away=False)
     assert await page.run("navigator.clipboard.readText()") == str(root)
     assert await page.run('document.getElementById("copied").textContent') == "Copied"
@@ -144,13 +143,12 @@ async def test_sites_on_subdomains_do_not_see_each_other(gateway: Gateway, page:
     assert await page.run("localStorage.getItem('secret')") == "of one"
 
 
-async def test_a_page_that_broke_off_shows_what_came_and_says_so(gateway: Gateway, page: Page) -> None:
-    root = await sharded(gateway, 1500)
+async def test_a_page_that_broke_off_shows_what_came_and_no_end(gateway: Gateway, page: Page) -> None:
+    root = await sharded(gateway, SHARDED)
     top = dag_pb.decode((await gateway.node.parts.store.get(root)).data)
     await gateway.forget(top.links[-1].cid)
-    await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{root}/", until="Page.frameStoppedLoading")
-    assert int(str(await page.run("document.querySelectorAll('tbody tr').length"))) > 100
-    assert "breaks off" in str(await page.run("document.querySelector('[role=alert]').textContent"))
+    await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{root}/", until="Network.loadingFailed")
+    assert int(str(await page.run("document.querySelectorAll('tbody tr').length"))) >= 100
     assert await page.run("document.querySelector('footer')") is None
 
 

@@ -196,6 +196,7 @@ class Browser:
         self._connection.attach(page)
         for domain in ("Page", "Network", "Runtime", "Log", "Accessibility"):
             await page.call(f"{domain}.enable")
+        await page.call("Emulation.setFocusEmulationEnabled", enabled=True)
         try:
             await page.look()
             yield page

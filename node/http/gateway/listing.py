@@ -20,7 +20,8 @@ from node.http.gateway.visible import visible
 BROKEN_OFF = b'<tr><td role="alert">The listing breaks off here: this is not all.'
 
 _WRITE_BYTES = 64 * 1024
-_GROUP = "<tbody>\n"  # browsers lay a group of rows out when it comes into view
+_NEAR = 2000  # rows that browsers lay out at once and tell assistive technology of
+_FAR_GROUP = "<tbody class=far>\n"  # those behind come in groups, laid out when they come into view
 _FIRST_ROWS = 100  # sent at once: a screen or two
 _LOOKED_AT = 256  # entries of a directory whose kinds are looked up
 _UNITS = tuple((999.5 * 1000**i, 1000**i, unit) for i, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB")))
@@ -91,7 +92,7 @@ async def listed(
             count += 1
             if length >= _WRITE_BYTES or count == _FIRST_ROWS:
                 yield _encoded(gathered)
-                gathered, length = [_GROUP], 0
+                gathered, length = [_FAR_GROUP] if count >= _NEAR else [], 0
     yield _encoded([*gathered, tail.replace("<!-- count -->", _counted(count), 1)])
 
 
