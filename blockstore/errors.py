@@ -73,8 +73,13 @@ class BlockNotFound(BlockstoreError):
 
     @classmethod
     def after(cls, cid: object, *inquiries: Inquiry) -> BlockNotFound:
-        """The error when these were tried."""
-        return cls(cid, told(inquiries), inquiries)
+        """The error when these were tried: BlockUnavailable unless all who were asked do not have it."""
+        kind = cls if all(inquiry.decided for inquiry in inquiries) else BlockUnavailable
+        return kind(cid, told(inquiries), inquiries)
+
+
+class BlockUnavailable(BlockNotFound):
+    """Whether the block can be had is not known: somebody who was asked could not say, or did not."""
 
 
 class NoLink(BlockstoreError):

@@ -49,6 +49,11 @@ class Inquiry:
         return bool(self.connected or self.holders)
 
     @property
+    def decided(self) -> bool:
+        """Whether all who were asked have answered that they do not have it, or have shown that."""
+        return all(outcome in (Outcome.LACKING, Outcome.WRONG) for outcome in self.outcomes)
+
+    @property
     def settled(self) -> bool:
         """Whether nobody is left whose answer could change anything, unless somebody new comes."""
         return Outcome.WAITING not in self.outcomes and bool(self.outcomes or not self.hopeful)

@@ -39,6 +39,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (blockstore.BadCar, 400),
     (blockstore.BlockTooLarge, 400),
     (blockstore.UnknownHash, 400),
+    (blockstore.BlockUnavailable, 504),
     (blockstore.BlockNotFound, 404),
     (blockstore.NoLink, 404),
     (blockstore.NotUnixFS, 400),

@@ -149,7 +149,7 @@ def test_one_that_stops_in_the_middle_breaks_the_answer_off_and_is_asked_again_l
                 response.read()
         assert file.read_bytes().startswith(got + caught.value.partial)
         status, text = refused(ours, f"/ipfs/{Block.of(b'not here').cid}")
-        assert status == 404
+        assert status == 504
         assert "trustless gateways: 1 gateway asked" in text
     with kubo.running():
         whole = wait_until("the file again", lambda: get_if_whole(ours, f"/ipfs/{cid}"), 60)

@@ -216,6 +216,6 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
                 response.headers["Cache-Control"] = make.GENERATED  # a setting changes seldom (boxo)
             return response
     response = pages.refusal(request, status_of(error), text_of(error))
-    if isinstance(error, TimeoutError):
+    if response.status == 504:
         response.headers["Retry-After"] = _LATER
     return response

@@ -4,7 +4,7 @@ import asyncio
 import random
 from contextlib import asynccontextmanager
 
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 from support.gateway import Gateway, file_of
 from support.http_gateway import http_gateway
 from support.node import running_node
@@ -62,6 +62,22 @@ async def test_a_block_that_no_gateway_has_is_404_at_once_with_what_was_tried(tm
         assert answer.status == 404
         tried = "trustless gateways: 2 gateways asked, none has it; cluster: no peer connected"
         assert answer.text == f"block {BLOCK.cid} not found: {tried}\n"
+
+
+async def test_who_could_not_answer_makes_it_504_and_later_is_another_time(tmp_path):
+    async def broken(_request):
+        return web.Response(status=500)
+
+    async with (
+        http_gateway() as one,
+        http_gateway() as other,
+        node_behind(tmp_path, one.url, other.url) as us,
+    ):
+        one.behaviour = broken
+        answer = await us.get(f"/ipfs/{BLOCK.cid}")
+        assert answer.status == 504
+        assert "trustless gateways: 2 gateways asked: 1 without it, 1 failing" in answer.text
+        assert int(answer.headers["Retry-After"]) > 0
 
 
 async def test_an_offline_node_asks_no_gateway(tmp_path):
