@@ -15,10 +15,40 @@ from multidict import CIMultiDict
 from support.gateway import Gateway, open_gateway
 from support.gateway_content import DAG, GAP, KNOWN, LIAR, LONG_GAP, SITE_ROOT, STATIC_NAMES, fill
 from support.gateway_requests import get, requests
+from support.sites import NAME
 
 SECONDS = 10.0
-# 500 is for content and names that are broken; the text says what broke. 403 and 429 are for settings.
-EXPECTED = {200, 206, 301, 302, 303, 304, 307, 308, 400, 404, 405, 406, 412, 416, 417, 451, 500, 501}
+# 500 is for content and names that are broken; the text says what broke. 403 and 410 are for settings.
+EXPECTED = {
+    200,
+    206,
+    301,
+    302,
+    303,
+    304,
+    307,
+    308,
+    400,
+    403,
+    404,
+    405,
+    406,
+    410,
+    412,
+    416,
+    417,
+    451,
+    500,
+    501,
+}
+STRICT: dict[str, object] = {
+    "fetch": False,
+    "hosts": ("localhost trustless", f"{NAME} only-pinned"),
+    "max_response": 2000,
+    "max_range_file": 2000,
+    "server_timing": True,
+    "x_ipfs_path": True,
+}
 UNHANDLED = b"Server got itself in trouble"
 
 hostile = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -61,12 +91,29 @@ class Served:
         assert self.complaints == []
 
 
-@pytest.fixture
-async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    monkeypatch.setenv("IPFS_NS_MAP", STATIC_NAMES)
-    async with complaints() as texts, open_gateway(tmp_path) as gateway:
+@asynccontextmanager
+async def serving(folder: Path, **given: object) -> AsyncIterator[Served]:
+    async with complaints() as texts, open_gateway(folder, **given) as gateway:
         await fill(gateway)
         yield Served(gateway, texts)
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPFS_NS_MAP", STATIC_NAMES)
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def strict(tmp_path: Path) -> AsyncIterator[Served]:
+    """By settings that refuse much."""
+    async with serving(tmp_path, **STRICT) as found:
+        yield found
 
 
 def check(request: bytes, answer: bytes) -> None:
@@ -102,9 +149,15 @@ def check(request: bytes, answer: bytes) -> None:
 @example(get(f"/ipfs/{DAG.cid}?format=tar"))
 @example(get("/loop", f"{SITE_ROOT}.ipfs.localhost"))
 @example(get("/", "a.example.org"))
-@settings(hostile, max_examples=500)
+@settings(hostile, max_examples=400)
 async def test_any_request(served: Served, wire: bytes) -> None:
     await served.holds(wire)
+
+
+@given(requests())
+@settings(hostile, max_examples=250)
+async def test_any_request_by_settings_that_refuse_much(strict: Served, wire: bytes) -> None:
+    await strict.holds(wire)
 
 
 @pytest.mark.slow
