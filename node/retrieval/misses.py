@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from blockstore.cid import CID
@@ -21,8 +21,12 @@ class RecentlyMissing(BlockNotFound):
         self.retry_after = retry_after
 
 
+Cause = Callable[[], Exception]
+"""Makes the error anew: one that was raised holds on to all that it came through."""
+
+
 class _Miss(NamedTuple):
-    cause: Exception
+    cause: Cause
     until: float
 
 
@@ -37,24 +41,23 @@ class Misses:
     def __len__(self) -> int:
         return len(self._misses)
 
-    def add(self, cid: CID, cause: Exception) -> None:
+    def add(self, cid: CID, cause: Cause) -> None:
         if not self._ttl:
             return
         self._misses.pop(cid, None)
-        self._misses[cid] = _Miss(cause.with_traceback(None), self._loop.time() + self._ttl)
+        self._misses[cid] = _Miss(cause, self._loop.time() + self._ttl)
         self._forget()
 
-    def among(self, cids: Iterable[CID]) -> list[CID]:
-        """Those of these that are known to be missing."""
+    def among(self, cids: Iterable[CID]) -> dict[CID, RecentlyMissing]:
+        """What to answer for those of these that are known to be missing."""
         if not self._misses:
-            return []
+            return {}
         self._forget()
-        return [cid for cid in cids if cid in self._misses]
+        return {cid: self._error(cid) for cid in cids if cid in self._misses}
 
-    def error(self, cid: CID) -> RecentlyMissing:
-        """What to answer for one of those."""
+    def _error(self, cid: CID) -> RecentlyMissing:
         cause, until = self._misses[cid]
-        return RecentlyMissing(cid, cause, until - self._loop.time())
+        return RecentlyMissing(cid, cause(), until - self._loop.time())
 
     def _forget(self) -> None:
         now = self._loop.time()

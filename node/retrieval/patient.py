@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from types import TracebackType
@@ -16,7 +16,7 @@ from blockstore.inquiry import Inquiry, told
 from blockstore.service import BlockSource
 from blockstore.store import Blockstore
 from node.retrieval.deadline import Deadline
-from node.retrieval.misses import Misses
+from node.retrieval.misses import Misses, RecentlyMissing
 
 T = TypeVar("T")
 
@@ -78,27 +78,28 @@ class PatientBlocks:
                 return await get()
         except BlockNotFound as error:
             if isinstance(error.cid, CID) and error.inquiries:
-                self._misses.add(error.cid, error)
+                again = partial(type(error), error.cid, error.reason, error.inquiries)
+                self._misses.add(error.cid, again)
             raise
         except TimeoutError:
             if not watch.is_over:
                 raise
             raise await self._overdue(watch) from None
 
-    async def _check(self, known: Sequence[CID]) -> None:
+    async def _check(self, known: Mapping[CID, RecentlyMissing]) -> None:
         """Raises RecentlyMissing, unless these blocks have come here since."""
-        if missing := await self._store.missing(known):
-            raise self._misses.error(missing[0])
+        if missing := await self._store.missing(list(known)):
+            raise known[missing[0]]
 
     async def _overdue(self, watch: _Watch) -> RetrievalTimeout:
         """A block that had most of the time proves something; what was asked for last does not."""
         seconds = self.deadline.seconds
         missing = await self._store.missing(list(watch.standing))
-        errors = [RetrievalTimeout(seconds, self.phase, cid, watch.standing[cid]) for cid in missing]
-        for cid, error in zip(missing, errors, strict=True):
+        late = [partial(RetrievalTimeout, seconds, self.phase, cid, watch.standing[cid]) for cid in missing]
+        for cid, error in zip(missing, late, strict=True):
             if watch.waited() >= seconds / 2:
                 self._misses.add(cid, error)
-        return errors[0] if errors else RetrievalTimeout(seconds, self.phase)
+        return late[0]() if late else RetrievalTimeout(seconds, self.phase)
 
 
 class _Watch:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from support.clock import virtual_time
@@ -113,6 +114,8 @@ async def test_what_could_not_be_had_is_not_looked_for_again_for_a_while():
     with pytest.raises(RecentlyMissing) as again:
         await patient(source, misses=misses).get_many([OTHER.cid, BLOCK.cid])
     assert (again.value.cid, str(again.value.cause)) == (BLOCK.cid, str(first.value))
+    assert type(again.value.cause) is first.type
+    assert again.value.cause.__traceback__ is None
     assert again.value.retry_after == 10
     assert len(source.asked) == 1
     await asyncio.sleep(10)
@@ -151,7 +154,7 @@ async def test_a_block_that_was_asked_for_at_the_end_of_the_time_is_not_taken_fo
     assert len(misses) == 0
     with pytest.raises(RetrievalTimeout):
         await patient(source, misses=misses).get_many([BLOCK.cid, OTHER.cid])
-    assert misses.among([OTHER.cid, BLOCK.cid]) == [OTHER.cid, BLOCK.cid]
+    assert list(misses.among([OTHER.cid, BLOCK.cid])) == [OTHER.cid, BLOCK.cid]
 
 
 @virtual_time
@@ -159,9 +162,9 @@ async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first():
     misses = Misses(10)
     blocks = [Block.of(str(n).encode()) for n in range(5000)]
     for block in blocks:
-        misses.add(block.cid, BlockNotFound(block.cid))
+        misses.add(block.cid, partial(BlockNotFound, block.cid))
     assert len(misses) == 4096
-    assert misses.among([blocks[0].cid, blocks[-1].cid]) == [blocks[-1].cid]
+    assert list(misses.among([blocks[0].cid, blocks[-1].cid])) == [blocks[-1].cid]
 
 
 @virtual_time
