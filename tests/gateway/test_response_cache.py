@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import tracemalloc
 from contextlib import closing
 
 import pytest
@@ -120,6 +121,18 @@ async def test_memory_is_bounded_and_the_oldest_go_first(gateway, monkeypatch):
     await gateway.put(*blocks)
     for block in (*blocks, blocks[0]):
         assert (await gateway.get(f"/ipfs/{block.cid}")).body == block.data
+
+
+async def test_requests_that_are_made_long_are_not_kept(gateway):
+    """They would be most of the memory: what bounds it counts answers."""
+    tracemalloc.start()
+    for number in range(400):
+        path = f"/ipfs/bafkqaaa?{number}={'x' * 20_000}"
+        answer = await gateway.get(path, Accept=f"text/plain;x={'y' * 20_000}", Host="h" * 20_000)
+        assert answer.status == 200
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 25_000_000  # yarl, too, remembers some hundred URLs
 
 
 async def test_large_files_and_pages_are_not_kept(gateway):

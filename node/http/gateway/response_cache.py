@@ -25,6 +25,7 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_BODY = 64 * 1024
 
 _OVERHEAD = 1024  # bytes that an entry takes besides its answer
+_MAX_KEY = 1024  # characters; a stranger can make a key as long as a request
 _KEY = (hdrs.HOST, hdrs.X_FORWARDED_HOST, hdrs.X_FORWARDED_PROTO, hdrs.ACCEPT)
 _CONDITIONS = (
     hdrs.RANGE,
@@ -102,6 +103,8 @@ class ResponseCache:
         """Remember an answer, if it is one to be kept; `version` is from when making it began."""
         key = _key(request)
         if key is None or key in self._entries or version != self.version():
+            return
+        if sum(len(part) for part in key if part) > _MAX_KEY:
             return
         if (ready := _ready(response)) is None:
             return
