@@ -12,6 +12,7 @@ from blockstore.errors import BlockNotFound, BlockstoreError
 from blockstore.inquiry import Inquiry
 from blockstore.service import Exchange
 
+_GLANCE = 0.1  # seconds between looks whether everybody has said no before the head start is over
 _LOOK = 0.2  # seconds between looks whether the ways that are left have anybody to wait for
 _SENDING = 2.0  # seconds after its last block that a way counts as one that sends
 _LONGEST_TURN = 10.0  # seconds
@@ -28,6 +29,10 @@ class Way:
 
     def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
         return self.named(self.exchange.inquiries(cid))
+
+    def is_settled(self, cid: CID) -> bool:
+        """Whether it is left with only somebody new to wait for."""
+        return all(inquiry.settled for inquiry in self.exchange.inquiries(cid))
 
     def named(self, inquiries: Sequence[Inquiry]) -> tuple[Inquiry, ...]:
         return tuple(replace(inquiry, way=inquiry.way or self.name) for inquiry in inquiries)
@@ -95,17 +100,24 @@ class StaggeredExchange:
         return [way.head_start if hints or _is_hopeful(way, cid) else 0.0 for way in self._ways]
 
     async def _before_others(self, running: _Round, way: Way, cid: CID, pause: float) -> Block | None:
-        """A block before it is the next way's turn; a way that is sending other blocks keeps its turn."""
-        end = self._loop.time() + (_LONGEST_TURN if pause else 0)
-        while True:
-            if block := await self._first(running, pause):
-                return block
-            if self._loop.time() >= end or way not in running.wants.values() or not self._sends(way, cid):
-                return None
+        """A block before it is the next way's turn.
 
-    def _sends(self, way: Way, cid: CID) -> bool:
-        recently = self._loop.time() - self._sent_at.get(way, float("-inf")) < _SENDING
-        return recently and not all(inquiry.settled for inquiry in way.inquiries(cid))
+        A way that is sending other blocks keeps its turn; one where everybody has said no gives it up.
+        """
+        began, wait = self._loop.time(), min(pause, _GLANCE)
+        while True:
+            if block := await self._first(running, wait):
+                return block
+            passed = self._loop.time() - began
+            if not pause or way not in running.wants.values() or way.is_settled(cid):
+                return None
+            if passed >= pause:
+                wait = pause
+                if passed >= _LONGEST_TURN or not self._sends(way):
+                    return None
+
+    def _sends(self, way: Way) -> bool:
+        return self._loop.time() - self._sent_at.get(way, float("-inf")) < _SENDING
 
     async def _first(self, running: _Round, timeout: float | None) -> Block | None:
         """A block within the time, or None when the time is over or one more way has failed."""

@@ -22,10 +22,12 @@ class Source:
         self.error = error
         self.asked = 0
         self.withdrawn = 0
+        self.holders = 0
         self.announced = []
 
     async def fetch(self, cid, hints=()):
         self.asked += 1
+        self.holders = len(hints)
         try:
             await asyncio.sleep(self.delay)
         except asyncio.CancelledError:
@@ -40,7 +42,7 @@ class Source:
 
     def inquiries(self, cid):
         waiting = (Outcome.WAITING,) * (self.connected if self.asked else 0)
-        return (Inquiry(connected=self.connected, outcomes=waiting),)
+        return (Inquiry(connected=self.connected, holders=self.holders, outcomes=waiting),)
 
     def session(self, root):
         return self
@@ -222,3 +224,11 @@ async def test_no_way_keeps_its_turn_for_ever():
     await asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(60)))
     assert 15 < gateway.asked < 25
     assert asyncio.get_running_loop().time() < 11
+
+
+@virtual_time
+async def test_a_way_where_everybody_has_said_no_gives_up_its_head_start():
+    peers, gateway = Source(10, missing()), Source(0.01)
+    peers.inquiries = lambda cid: (Inquiry(connected=2, outcomes=(Outcome.LACKING,) * 2),)
+    assert await staggered(peers, gateway).fetch(BLOCK.cid) == BLOCK
+    assert asyncio.get_running_loop().time() < 0.2
