@@ -42,14 +42,14 @@ class StaggeredExchange:
     """Satisfies Exchange: the first way that has the block wins, the others' wants are withdrawn.
 
     A way that fails early, or has nobody within reach, passes its turn on at once; when one has failed and
-    nobody is left to answer on the others, the fetch fails. Per DAG (`session`) the
-    way that answered last goes first, and keeps its turn while it sends, however many blocks are in flight:
-    a whole DAG from one good source costs one want a block. Now and then the others are asked too, without
-    delay: a better way that has the DAG by now wins it back.
+    nobody is left to answer on the others, the fetch fails. Per DAG (`session`) the way that answered last
+    goes first, and keeps its turn while it sends, however many blocks are in flight: a whole DAG from one
+    good source costs one want a block. Now and then the others are asked too, without delay: a better way
+    that has the DAG by now wins it back.
     """
 
     def __init__(self, ways: Sequence[Way]) -> None:
-        self._best = ways[0] if ways else None
+        self._given = tuple(ways)
         self._ways = list(ways)
         self._rounds: dict[CID, _Round] = {}
         self._probed_at = float("-inf")
@@ -58,7 +58,7 @@ class StaggeredExchange:
 
     def session(self, root: CID) -> StaggeredExchange:
         return StaggeredExchange(
-            [Way(way.name, way.exchange.session(root), way.head_start) for way in self._ways]
+            [Way(way.name, way.exchange.session(root), way.head_start) for way in self._given]
         )
 
     async def announce(self, cids: Sequence[CID]) -> None:
@@ -94,7 +94,7 @@ class StaggeredExchange:
     def _pauses(self, cid: CID, hints: Sequence[str]) -> list[float]:
         """For each way, the seconds until the next one is asked too."""
         now = self._loop.time()
-        if self._ways and self._ways[0] is not self._best and now - self._probed_at >= _PROBE:
+        if self._ways[:1] != list(self._given[:1]) and now - self._probed_at >= _PROBE:
             self._probed_at = now
             return [0.0] * len(self._ways)
         return [way.head_start if hints or _is_hopeful(way, cid) else 0.0 for way in self._ways]

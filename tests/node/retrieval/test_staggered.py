@@ -232,3 +232,13 @@ async def test_a_way_where_everybody_has_said_no_gives_up_its_head_start():
     peers.inquiries = lambda cid: (Inquiry(connected=2, outcomes=(Outcome.LACKING,) * 2),)
     assert await staggered(peers, gateway).fetch(BLOCK.cid) == BLOCK
     assert asyncio.get_running_loop().time() < 0.2
+
+
+@virtual_time
+async def test_what_was_learned_outside_of_a_dag_says_nothing_of_the_next_one():
+    first, second = Source(60), Source()
+    exchange = staggered(first, second)
+    await exchange.fetch(BLOCK.cid)
+    first.delay = 0.1
+    await exchange.session(BLOCK.cid).fetch(BLOCK.cid)
+    assert (first.asked, second.asked) == (2, 1)
