@@ -29,9 +29,9 @@ _log = logging.getLogger("aiohttp.server")
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """A request that does not parse is its client's mistake: the answer is 400, and nothing is logged."""
+    """Nothing is logged of a request that does not parse (400), nor of a client that left too soon."""
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, HttpProcessingError)
+    return not isinstance(error, HttpProcessingError | ConnectionError)
 
 
 _log.addFilter(_is_ours)

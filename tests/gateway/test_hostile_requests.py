@@ -85,6 +85,29 @@ HOSTS = (
     ".ipfs.localhost", f"{'b' * 5000}.ipfs.localhost", "xn--.ipns.localhost", "xn--zzzzzz",
 )  # fmt: skip
 
+NAMES = [
+    "Accept",
+    "Accept-Encoding",
+    "Authorization",
+    "Cache-Control",
+    "Content-Encoding",
+    "Content-Type",
+    "Cookie",
+    "Expect",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "Origin",
+    "Range",
+    "Service-Worker",
+    "TE",
+    "Upgrade",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+]
+
 
 async def test_what_is_no_http_is_refused(gateway):
     for request in NO_HTTP:
@@ -122,6 +145,27 @@ async def test_hosts_that_are_none(gateway):
             lines = f"Host: 127.0.0.1\r\n{name}: {host}" if name != "Host" else f"Host: {host}"
             request = f"GET / HTTP/1.1\r\n{lines}\r\nConnection: close\r\n\r\n".encode()
             assert await status(gateway, request) in (200, 301, 400, 404, 500), host
+
+
+async def test_expectations_are_answered_at_once(gateway):
+    """No body is waited for, whatever the client would like to send."""
+    for value in (b"100-continue", b"200-ok", b"\x9e\xff", b""):
+        lines = b"Expect: " + value + b"\r\nContent-Length: 0"
+        answer = await gateway.raw(b"GET " + PATH + b" HTTP/1.1\r\n" + lines + END)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert answer.endswith(b"leaf")
+
+
+async def test_bytes_that_are_no_text_are_no_trouble_in_any_header(gateway):
+    for name in NAMES:
+        for value in (b"\x9e\xff", b"bytes=\xff-", b'"\xe9"', b"text/html;\xff=\xfe"):
+            header = name.encode() + b": " + value
+            assert await status(gateway, b"GET " + PATH + b" HTTP/1.1\r\n" + header + END) in (
+                200,
+                400,
+                404,
+                412,
+            )
 
 
 async def test_half_a_request_harms_nobody_else(gateway):

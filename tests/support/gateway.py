@@ -58,11 +58,13 @@ class Gateway:
     async def head(self, path: str, **headers: str) -> Answer:
         return await self.get(path, "HEAD", **headers)
 
-    async def raw(self, request: bytes) -> bytes:
-        """What comes back on a connection of its own until the gateway ends it."""
+    async def raw(self, request: bytes, *, eof: bool = False) -> bytes:
+        """What comes back on a connection of its own until the gateway ends it; `eof`: this is all."""
         listener = self.node.faces.gateway
         reader, writer = await asyncio.open_connection(listener.host, listener.port)
         writer.write(request)
+        if eof:
+            writer.write_eof()
         try:
             return await reader.read()
         finally:

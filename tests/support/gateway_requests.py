@@ -160,7 +160,7 @@ def _places(draw: st.DrawFn) -> tuple[str, str]:
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """One request that closes its connection; its target and header values are ASCII."""
+    """One request that closes its connection, in a tunnel perhaps; its target and headers are ASCII."""
     host, target = draw(_places())
     if query := "&".join(f"{name}={value}" for name, value in draw(_some_of(_QUERY, 3)).items()):
         target = f"{target}?{query}"
@@ -171,4 +171,6 @@ def requests(draw: st.DrawFn) -> bytes:
     length = {"Content-Length": str(len(body))} if body else {}
     headers = {"Host": host, **draw(_some_of(_HEADERS, 4)), **length, "Connection": "close"}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"{method} {target} HTTP/1.{draw(st.sampled_from('1110'))}\r\n{lines}\r\n".encode() + body
+    tunnel = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n" if draw(st.integers(0, 15)) == 0 else b""
+    head = f"{method} {target} HTTP/1.{draw(st.sampled_from('1110'))}\r\n{lines}\r\n"
+    return tunnel + head.encode() + body

@@ -71,13 +71,17 @@ def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
     if settings.server_timing:
         app.on_response_prepare.append(timing.tell)
     for path in (f"/ipfs/{_ANY}", f"/ipns/{_ANY}", f"/{_ANY}"):
-        app.router.add_route("*", path, content)
+        app.router.add_route("*", path, content, expect_handler=_at_once)
     return app
 
 
 def _on_request(settings: GatewayConfig, log: AccessLog | None) -> list[Middleware]:
     """What is around each request where settings ask for it: it costs nothing where they do not."""
     return [*([logged] if log else []), *([timing.timed] if settings.server_timing else [])]
+
+
+async def _at_once(request: web.Request) -> None:
+    """Whatever Expect says: no body is ever waited for, the answer comes now (RFC 9110 section 10.1.1)."""
 
 
 async def content(request: web.Request) -> web.StreamResponse:
