@@ -113,7 +113,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 @pytest.fixture
 async def strict(tmp_path: Path) -> AsyncIterator[Served]:
     """By settings that refuse much."""
-    async with serving(tmp_path, **STRICT) as found:
+    async with serving(tmp_path / "node", access_log=str(tmp_path / "access.log"), **STRICT) as found:
         yield found
 
 
