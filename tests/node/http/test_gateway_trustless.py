@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import ClientSession, web
 from support.gateway import Gateway, file_of
-from support.http_gateway import http_gateway
+from support.http_gateway import http_gateway, silence
 from support.node import running_node
 
 from blockstore.block import Block
@@ -106,3 +106,31 @@ async def test_a_hash_that_cannot_be_verified_is_not_asked_for(tmp_path):
         answer = await gateway.get(f"/ipfs/{unknown}")
         assert (answer.status, "cannot be verified" in answer.text) == (400, True)
         assert source.requests == []
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_file_ends_what_is_fetched_ahead_of_it(tmp_path):
+    leaves = [Block.of(random.Random(n).randbytes(256 * 1024)) for n in range(12)]
+    root = file_of(leaves)
+    stuck = {str(leaf.cid) for leaf in leaves[6:]}
+    async with http_gateway([root, *leaves]) as source, node_behind(tmp_path, source.url) as gateway:
+        held = asyncio.Event()
+
+        async def behave(request):
+            if request.match_info["cid"] in stuck:
+                held.set()
+                await silence(request)
+            return await source.honest(request)
+
+        source.behaviour = behave
+        at = gateway.node.faces.gateway
+        reader, writer = await asyncio.open_connection(at.host, at.port)
+        writer.write(f"GET /ipfs/{root.cid} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(len(leaves[0].data))
+        await held.wait()
+        left_at = asyncio.get_running_loop().time()
+        writer.close()
+        while source.running:
+            source.aborted.clear()
+            await source.aborted.wait()
+        assert source.aborted_at - left_at < 0.5  # seconds; a tenth where nobody else has the machine
