@@ -14,6 +14,7 @@ from blockstore.service import BlockSource
 
 _MAX_READY = 64  # blocks that wait for their turn
 _FIRST_GUESS = 1024 * 1024  # bytes of a block
+_LOOKED_AT = 256  # links ahead; a node may have 45 000, all the same, and each is taken in its turn
 MAX_PENDING = 1_000_000  # links known and not followed yet
 MAX_SEEN = 1_000_000  # some 100 MB; a DAG with more blocks than this may give some of them twice
 
@@ -54,7 +55,8 @@ class Lookahead:
         if block is not None:
             self._bytes -= len(block.data)
             return block
-        early = (other for other in self._unfolded(following) if other != cid and other not in self._ready)
+        ahead = islice(self._unfolded(following), _LOOKED_AT)
+        early = (other for other in ahead if other != cid and other not in self._ready)
         wanted = list(dict.fromkeys([cid, *islice(early, self._room())]))
         try:
             block, *rest = await self._source.get_many(wanted)
@@ -126,7 +128,8 @@ async def depth_first(
             cid, depth = stack.pop()
             if cid in seen:
                 continue
-            block = await lookahead.take(cid, (other for other, _ in reversed(stack) if other not in seen))
+            ahead = islice(reversed(stack), _LOOKED_AT)
+            block = await lookahead.take(cid, (other for other, _ in ahead if other not in seen))
             if not cid.is_identity:
                 yield block
             if not duplicates and len(seen) < MAX_SEEN:

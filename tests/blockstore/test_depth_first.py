@@ -143,3 +143,13 @@ async def test_where_many_read_each_takes_what_it_needs_next() -> None:
         assert max(source.requests) == 1
     await order(source, blocks[0].cid)
     assert max(source.requests) > 8
+
+
+async def test_what_is_ahead_is_looked_at_in_part_however_much_it_is() -> None:
+    """A node may link to one block 45 000 times; each of these is taken in its turn."""
+    root, child = leaves(2)
+    lookahead = Lookahead(await source_of(root, child))
+    ahead = iter([child.cid] * 45_000)
+    for _ in range(10):
+        await lookahead.take(root.cid, ahead)
+    assert len(list(ahead)) > 40_000
