@@ -103,17 +103,19 @@ def _in_pairs(sides: Sequence[Side], paths: Sequence[str]) -> list[float]:
 
 
 def listings(folder: Path) -> Iterator[Figure]:
-    """Directory pages of 10 000 and 100 000 entries."""
+    """Directory pages of 10 000 entries in one block, and of 10 000 and 100 000 in a HAMT."""
+    flat = ImportFlags(hamt_threshold=1 << 30)
     with both(folder) as sides:
-        for count in (10_000, 100_000):
-            car = folder / f"{count}.car"
-            root = asyncio.run(_directory(car, count))
+        for count, flags in ((10_000, flat), (10_000, ImportFlags()), (100_000, ImportFlags())):
+            name = f"{count:,} entries{' in one block' if flags is flat else ''}".replace(",", " ")
+            car = folder / f"{name}.car"
+            root = asyncio.run(_directory(car, count, flags))
             for side in sides:
                 side.import_car(car)
             path = f"/ipfs/{root}/"
             for what, part in (("first byte", 0), ("whole page", 1)):
                 yield _compare(
-                    f"directory of {count:,}, {what}".replace(",", " ", 1),
+                    f"directory of {name}, {what}",
                     sides,
                     lambda side, path=path, part=part: _fetch(side, path)[part] * 1000,
                     "ms",
@@ -147,10 +149,10 @@ def _many(tree: Path, count: int, size: int) -> Path:
     return tree
 
 
-async def _directory(car: Path, count: int) -> str:
+async def _directory(car: Path, count: int, flags: ImportFlags) -> str:
     """A CAR of a folder with that many files, some bytes each; its root."""
     blocks = Blocks(MemoryBlockstore(), OfflineExchange())
-    options = resolve("unixfs-v1-2025", ImportFlags())
+    options = resolve("unixfs-v1-2025", flags)
     added = [one async for one in import_entries(_entries(count), blocks, options)]
     root = added[-1].cid
     with car.open("wb") as file:

@@ -6,6 +6,7 @@ Hand-written, because the canonical order (Links before Data) is not the order t
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -71,6 +72,29 @@ def decode(data: bytes) -> PBNode:
 def link_cids(data: bytes) -> list[CID]:
     """The targets of a node's links, in order, checked as strictly as `decode` does. Raises BadBlock."""
     return [_decode_link(data, start, stop)[0] for tag, start, stop in _sections(data) if tag == _NODE_LINK]
+
+
+def each_link(data: bytes) -> Iterator[PBLink]:
+    """A node's links one by one, each decoded when its turn comes. Raises BadBlock there."""
+    for tag, start, stop in _sections(data):
+        if tag == _NODE_LINK:
+            yield PBLink(*_decode_link(data, start, stop))
+
+
+def totals(data: bytes) -> tuple[bytes | None, int, int]:
+    """A node's Data, how many links it has, and the sum of what they claim (Tsize): they are not decoded.
+
+    Raises BadBlock.
+    """
+    body: bytes | None = None
+    links = tsize = 0
+    for tag, start, stop in _sections(data):
+        if tag == _NODE_LINK:
+            links += 1
+            tsize += _tsize(data, start, stop)
+        else:
+            body = data[start:stop]
+    return body, links, tsize
 
 
 def find_link(data: bytes, name: str) -> PBLink | None:
@@ -169,6 +193,17 @@ def _decode_link(data: bytes, position: int, stop: int) -> tuple[CID, str | None
     if position != stop:
         raise BadBlock("invalid dag-pb: a link has an unknown, repeated, misplaced or truncated field")
     return cid, name, tsize
+
+
+def _tsize(data: bytes, position: int, stop: int) -> int:
+    """The last field of a link; 0 where it has none."""
+    while position + 1 < stop and data[position] != _LINK_TSIZE:
+        length = data[position + 1]
+        position += 2
+        if length > 0x7F:
+            length, position = _length(data, position - 1)
+        position += length
+    return _length(data, position + 1)[0] if position < stop and data[position] == _LINK_TSIZE else 0
 
 
 def _decode_cid(target: bytes) -> CID:

@@ -35,19 +35,47 @@ class UnixFSNode:
             return cls(block.cid, PBNode((), None), UnixFSData(NodeType.RAW, block.data, len(block.data)))
         if block.cid.codec != DAG_PB:
             raise NotUnixFS(f"{block.cid} is not a file or directory: its codec is 0x{block.cid.codec:x}")
-        try:
-            small = len(block.data) <= REMEMBERED_BYTES
-            return cls(block.cid, *(_decoded_lately if small else _decoded)(block.data))
-        except NotUnixFS as error:
-            raise NotUnixFS(f"{block.cid} is a dag-pb node, but no file or directory: {error}") from None
+        small = len(block.data) <= REMEMBERED_BYTES
+        pb, data = (_decoded_lately if small else _decoded)(block.data)
+        return cls(block.cid, pb, _unixfs(block.cid, data))
 
 
-def _decoded(data: bytes) -> tuple[PBNode, UnixFSData]:
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a block says of itself; of its links only their number, and the bytes that they claim together."""
+
+    cid: CID
+    data: UnixFSData
+    links: int
+    tsize: int
+
+    @classmethod
+    def of(cls, block: Block) -> Outline:
+        """A directory of ten thousand names is looked at without decoding each. Raises as `UnixFSNode.of`."""
+        if block.cid.codec == DAG_PB and len(block.data) > REMEMBERED_BYTES:
+            body, links, tsize = dag_pb.totals(block.data)
+            return cls(block.cid, _unixfs(block.cid, _message(body)), links, tsize)
+        node = UnixFSNode.of(block)
+        return cls(block.cid, node.data, len(node.links), sum(link.tsize or 0 for link in node.links))
+
+
+def _decoded(data: bytes) -> tuple[PBNode, UnixFSData | BadBlock]:
     node = dag_pb.decode(data)
+    return node, _message(node.data)
+
+
+def _message(data: bytes | None) -> UnixFSData | BadBlock:
+    """Remembered like a message, an error is a value."""
     try:
-        return node, UnixFSData.decode(node.data or b"")
+        return UnixFSData.decode(data or b"")
     except BadBlock as error:
-        raise NotUnixFS(str(error)) from None
+        return error.with_traceback(None)
+
+
+def _unixfs(cid: CID, message: UnixFSData | BadBlock) -> UnixFSData:
+    if isinstance(message, BadBlock):
+        raise NotUnixFS(f"{cid} is a dag-pb node, but no file or directory: {message}")
+    return message
 
 
 # Ranges of a file begin with the same node each time, and one request looks at it more than once.

@@ -15,7 +15,7 @@ from blockstore.block import Block
 from blockstore.dag_pb import PBLink, PBNode
 from blockstore.errors import BadEntry
 from blockstore.unixfs.data import MURMUR3_X64_64, NodeType, UnixFSData
-from blockstore.unixfs.hamt import hamt_hash
+from blockstore.unixfs.hamt import hash_value
 from blockstore.unixfs.nodes import NO_STAT, Child, Emit, Namer, Stat
 
 _HASH_BITS = 64
@@ -98,9 +98,7 @@ class _Shards:
         self._digits = len(f"{self._fanout - 1:X}")
 
     def write(self, entries: Mapping[str, Child], stat: Stat) -> Child:
-        hashed = [
-            _Hashed(int.from_bytes(hamt_hash(name), "big"), name, child) for name, child in entries.items()
-        ]
+        hashed = [_Hashed(hash_value(name), name, child) for name, child in entries.items()]
         return self._shard(hashed, self._bits, stat)
 
     def _shard(self, entries: list[_Hashed], used: int, stat: Stat) -> Child:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import mmh3
 
@@ -17,8 +18,20 @@ _HASH_BITS = 64
 
 def hamt_hash(name: str) -> bytes:
     """Eight bytes: murmur3-x64-128 of the name with seed 0, its first half, most significant byte first."""
-    first, _ = mmh3.mmh3_x64_128_utupledigest(name.encode("utf-8", "surrogateescape"))
-    return first.to_bytes(8, "big")
+    return hash_value(name).to_bytes(8, "big")
+
+
+def hash_value(name: str) -> int:
+    """The same as a number."""
+    first: int = mmh3.mmh3_x64_128_utupledigest(name.encode("utf-8", "surrogateescape"))[0]
+    return first
+
+
+@lru_cache
+def _written(fanout: int) -> tuple[str, ...]:
+    """Every bucket as it stands in front of names."""
+    digits = (fanout.bit_length() + 2) // 4
+    return tuple(f"{index:0{digits}X}" for index in range(fanout))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,8 @@ class Shard:
     links: tuple[PBLink, ...]
     fanout: int
     level: int
+    digits: int
+    """Characters of the bucket in front of each link's name."""
 
     @classmethod
     def of(cls, node: PBNode, data: UnixFSData, level: int) -> Shard:
@@ -40,7 +55,7 @@ class Shard:
             raise BadBlock(f"sharded directory uses hash function 0x{data.hash_type or 0:x}, not murmur3")
         if not 8 <= fanout <= MAX_FANOUT or fanout & fanout - 1:
             raise BadBlock(f"sharded directory of fanout {fanout}: not a power of two from 8 to {MAX_FANOUT}")
-        shard = cls(node.links, fanout, level)
+        shard = cls(node.links, fanout, level, len(_written(fanout)[0]))
         if (level + 1) * shard.bits > _HASH_BITS:
             raise BadBlock("sharded directory is deeper than its names' hashes are long")
         if level and not node.links:
@@ -52,16 +67,10 @@ class Shard:
         """Bits of a name's hash that choose the bucket here."""
         return self.fanout.bit_length() - 1
 
-    @property
-    def digits(self) -> int:
-        """Characters of the bucket in front of each link's name."""
-        return (self.bits + 3) // 4
-
     def bucket(self, name: str) -> str:
         """The bucket of an entry, as written in front of its link's name."""
         shift = _HASH_BITS - (self.level + 1) * self.bits
-        index = int.from_bytes(hamt_hash(name), "big") >> shift & self.fanout - 1
-        return f"{index:0{self.digits}X}"
+        return _written(self.fanout)[hash_value(name) >> shift & self.fanout - 1]
 
     def entry_name(self, link: PBLink) -> str:
         """The entry's name; empty where the link leads to a shard. Raises BadBlock.

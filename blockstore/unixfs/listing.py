@@ -41,11 +41,13 @@ async def list_directory(blocks: BlockSource, cid: CID) -> AsyncGenerator[Direct
 
     Shards are fetched as the listing proceeds. Raises NotUnixFS, BadBlock, BlockNotFound.
     """
-    node = UnixFSNode.of(await blocks.get(cid))
-    if node.data.type == NodeType.DIRECTORY:
-        for link in node.links:
+    block = await blocks.get(cid)
+    data = _message(block) if cid.codec == DAG_PB else None
+    if data is not None and data.type == NodeType.DIRECTORY:
+        for link in dag_pb.each_link(block.data):
             yield DirectoryEntry(link.name or "", link.cid, link.tsize)
-    elif node.data.type == NodeType.HAMT:
+    elif data is not None and data.type == NodeType.HAMT:
+        node = UnixFSNode.of(block)
         async for entry in _sharded(blocks, Shard.of(node.pb, node.data, 0)):
             yield entry
     else:

@@ -12,8 +12,8 @@ from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BadBlock, NotUnixFS
 from blockstore.service import BlockSource
-from blockstore.unixfs.data import NodeType
-from blockstore.unixfs.decoded import DIRECTORIES, FILES, UnixFSNode
+from blockstore.unixfs.data import NodeType, UnixFSData
+from blockstore.unixfs.decoded import DIRECTORIES, FILES, Outline, UnixFSNode
 from blockstore.unixfs.listing import DirectoryEntry, list_directory, lookup
 
 __all__ = ["DirectoryEntry", "UnixFSStat", "describe", "list_directory", "lookup", "read_file", "stat"]
@@ -53,15 +53,15 @@ async def stat(blocks: BlockSource, cid: CID) -> UnixFSStat:
 
 def describe(root: Block) -> UnixFSStat:
     """What `stat` says, of a root block that is at hand. Raises NotUnixFS, BadBlock."""
-    node = UnixFSNode.of(root)
-    data = node.data
+    outline = Outline.of(root)
+    data = outline.data
     target = data.data or b"" if data.type == NodeType.SYMLINK else None
     return UnixFSStat(
         cid=root.cid,
-        kind=_kind(node),
-        size=_file_size(node) if data.type in FILES else len(target or b""),
-        cumulative=len(root.data) + sum(link.tsize or 0 for link in node.links),
-        links=len(node.links),
+        kind=_kind(outline),
+        size=_file_size(root.cid, data, outline.links) if data.type in FILES else len(target or b""),
+        cumulative=len(root.data) + outline.tsize,
+        links=outline.links,
         sharded=data.type == NodeType.HAMT,
         mode=data.mode,
         mtime=data.mtime,
@@ -81,7 +81,7 @@ async def read_file(
     """
     root = root or await blocks.get(cid)
     node = UnixFSNode.of(root)
-    size = _file_size(node)
+    size = _file_size(cid, node.data, len(node.links))
     start, stop = max(start, 0), size if stop is None else max(stop, 0)
     if piece := (node.data.data or b"")[start:stop]:
         yield piece
@@ -156,25 +156,24 @@ def _children(node: UnixFSNode, item: _Item, start: int, stop: int) -> list[_Ite
 
 
 def _check_size(node: UnixFSNode, item: _Item) -> None:
-    size = _file_size(node)
+    size = _file_size(node.cid, node.data, len(node.links))
     if size != item.size:
         raise BadBlock(f"block {node.cid} holds {size} bytes of the file; its parent says {item.size}")
 
 
-def _file_size(node: UnixFSNode) -> int:
+def _file_size(cid: CID, data: UnixFSData, links: int) -> int:
     """Bytes of the file below a node. Raises NotUnixFS; BadBlock where its figures contradict each other."""
-    data = node.data
     if data.type not in FILES:
-        raise NotUnixFS(f"{node.cid} is not a file")
-    if len(data.blocksizes) != len(node.links):
-        raise BadBlock(f"file {node.cid} has {len(node.links)} links and {len(data.blocksizes)} block sizes")
+        raise NotUnixFS(f"{cid} is not a file")
+    if len(data.blocksizes) != links:
+        raise BadBlock(f"file {cid} has {links} links and {len(data.blocksizes)} block sizes")
     size = len(data.data or b"") + sum(data.blocksizes)
     if data.filesize not in (None, size):
-        raise BadBlock(f"file {node.cid} says it has {data.filesize} bytes; its parts have {size}")
+        raise BadBlock(f"file {cid} says it has {data.filesize} bytes; its parts have {size}")
     return size
 
 
-def _kind(node: UnixFSNode) -> Kind:
+def _kind(node: Outline) -> Kind:
     if node.data.type in FILES:
         return "file"
     if node.data.type in DIRECTORIES:

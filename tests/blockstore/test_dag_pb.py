@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
-from blockstore.dag_pb import PBLink, PBNode, decode, encode, link_cids
+from blockstore.dag_pb import PBLink, PBNode, decode, each_link, encode, link_cids, totals
 from blockstore.errors import BadBlock
 
 LEAF = CID.v1(RAW, b"\x12\x20" + bytes(32))
@@ -94,3 +94,10 @@ def test_what_no_writer_writes_is_refused(wire: bytes) -> None:
         decode(wire)
     with pytest.raises(BadBlock):
         link_cids(wire)
+
+
+@given(nodes)
+def test_totals_and_single_links_are_those_of_the_decoded_node(node: PBNode) -> None:
+    data = encode(node)
+    assert totals(data) == (node.data, len(node.links), sum(link.tsize or 0 for link in node.links))
+    assert tuple(each_link(data)) == node.links

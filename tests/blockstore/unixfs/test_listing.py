@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from support.dags import leaf
+from support.gateway import directory as directory_of
 from support.importing import file, root_of
 from support.sources import RecordingSource, source_of
 
@@ -15,7 +16,7 @@ from blockstore.unixfs.data import MURMUR3_X64_64, NodeType, UnixFSData
 from blockstore.unixfs.hamt import Shard, hamt_hash
 from blockstore.unixfs.listing import find_link, list_directory, lookup
 from blockstore.unixfs.options import ImportOptions
-from blockstore.unixfs.reader import stat
+from blockstore.unixfs.reader import describe, stat
 
 NAMES = [f"name-{number}" for number in range(700)] + ["日本語", "ñ", "with space", "%2F"]
 
@@ -191,4 +192,15 @@ def test_buckets_take_the_hash_from_its_first_bit() -> None:
         for level in (0, 1, 2):
             index = value >> 64 - bits * (level + 1) & fanout - 1
             digits = len(f"{fanout - 1:X}")
-            assert Shard((), fanout, level).bucket("file1") == f"{index:0{digits}X}"
+            assert Shard((), fanout, level, digits).bucket("file1") == f"{index:0{digits}X}"
+
+
+async def test_a_large_directory_in_one_block_is_outlined_as_it_is_listed() -> None:
+    entries = {f"photo {index:05}.jpeg": leaf(index).cid for index in range(3000)}
+    block = directory_of(entries)
+    assert len(block.data) > dag_pb.REMEMBERED_BYTES
+    info = describe(block)
+    source = await source_of(block)
+    listed = [entry async for entry in list_directory(source, block.cid)]
+    assert info.links == len(listed) == 3000
+    assert info.cumulative == len(block.data) + sum(entry.tsize or 0 for entry in listed)
