@@ -41,6 +41,7 @@ from node.names.names import open_names
 from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
 from node.retrieval.content import ContentBlocks, holders_in, nobody
+from node.retrieval.reads import open_shared_reads
 from node.version import CLUSTER_VERSION
 
 
@@ -118,14 +119,17 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         names = await enter(open_names(config.names, folder.names, networks.calls, offline=offline))
 
         holders = holders_in(cluster)
+        reads = await enter(open_shared_reads(store))
         kept = Blocks(store, OfflineExchange("it is not here, and nothing is fetched for this host"))
         parts = Parts(
             config=config,
             peer=identity.peer_id,
             store=store,
             blocks=blocks,
-            content=lambda root: GuardedBlocks(ContentBlocks(blocks, root, holders), denylist),
-            kept=lambda root: GuardedBlocks(ContentBlocks(kept, root, nobody), denylist),
+            content=lambda root: GuardedBlocks(
+                ContentBlocks(blocks, root, holders, reads.get_many), denylist
+            ),
+            kept=lambda root: GuardedBlocks(ContentBlocks(kept, root, nobody, reads.get_many), denylist),
             adding=Adding(store, blocks, pins, cluster, identity.peer_id),
             collecting=Collecting(store, local_pins, pinset),
             cluster=cluster,

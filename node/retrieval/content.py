@@ -10,6 +10,7 @@ from blockstore.inquiry import Inquiry
 from blockstore.service import Blocks
 from cluster.cluster import Cluster
 from cluster.errors import NotPinned
+from node.retrieval.reads import Read
 
 Holders = Callable[[CID], Awaitable[Sequence[str]]]
 """Peer ids of the members that are to hold that root; empty when it is not pinned."""
@@ -43,8 +44,10 @@ class ContentBlocks:
     and reading it begin with the same nodes.
     """
 
-    def __init__(self, blocks: Blocks, root: CID, holders: Holders) -> None:
+    def __init__(self, blocks: Blocks, root: CID, holders: Holders, read: Read | None = None) -> None:
+        """`read`: what is here, where that is not read from the store of `blocks` itself."""
         self._blocks = blocks
+        self._read = read or blocks.store.get_many
         self._root = root
         self._holders = holders
         self._session: Blocks | None = None
@@ -60,7 +63,7 @@ class ContentBlocks:
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block]:
         """Raises BlockNotFound."""
-        found = await self._blocks.store.get_many(cids)
+        found = await self._read(cids)
         here = [block for block in found if block is not None]
         return here if len(here) == len(found) else await (await self._remote()).get_many(cids)
 

@@ -1,0 +1,116 @@
+"""Blocks of the local store for all requests: what many want at about the same time is read once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from bitswap.tasks import Tasks, open_tasks
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.sqlite import SqliteBlockstore
+
+Read = Callable[[Sequence[CID]], Awaitable[list[Block | None]]]
+"""One answer a CID, in order; None where the block is not here."""
+
+MAX_BYTES = 32 * 1024 * 1024
+SMALL = 64 * 1024
+
+_LATELY = 256  # blocks whose readers are counted
+_Found = dict[bytes, bytes | None]
+
+
+@asynccontextmanager
+async def open_shared_reads(store: SqliteBlockstore) -> AsyncIterator[SharedReads]:
+    """For the length of the block; reads that run at its end are given up."""
+    async with open_tasks() as tasks:
+        yield SharedReads(store, tasks)
+
+
+class SharedReads:
+    """Keeps MAX_BYTES in memory, least recently used out first: small blocks, and others wanted twice lately.
+
+    One reader of a large file leaves nothing behind; sixteen of them read it once. Everything is forgotten
+    when blocks were deleted.
+    """
+
+    def __init__(self, store: SqliteBlockstore, tasks: Tasks) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._deletions = store.deletions
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self._bytes = 0
+        self._wanted: OrderedDict[bytes, int] = OrderedDict()
+        self._running: dict[bytes, asyncio.Future[_Found]] = {}
+
+    def __repr__(self) -> str:
+        return f"<SharedReads {len(self._kept)} blocks, {self._bytes} bytes, {len(self._running)} coming>"
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
+        """As `Blockstore.get_many`."""
+        if self._store.deletions != self._deletions:
+            self._forget()
+        names = [cid.multihash for cid in cids]
+        found: _Found = {name: self._kept[name] for name in names if name in self._kept}
+        for name in found:
+            self._kept.move_to_end(name)
+        missing = {cid.multihash: cid for cid in cids if cid.multihash not in found}
+        for reading in self._readings(missing):
+            found.update(await asyncio.shield(reading))
+        return [_block(cid, found[name]) for cid, name in zip(cids, names, strict=True)]
+
+    def _readings(self, missing: dict[bytes, CID]) -> list[asyncio.Future[_Found]]:
+        """What is to be waited for: reads of others, and one of the rest."""
+        self._count(missing)
+        new = [cid for name, cid in missing.items() if name not in self._running]
+        if new:
+            reading: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
+            self._running.update((cid.multihash, reading) for cid in new)
+            self._tasks.spawn(self._read(new, reading))
+        return list(dict.fromkeys(self._running[name] for name in missing))
+
+    async def _read(self, cids: list[CID], reading: asyncio.Future[_Found]) -> None:
+        deletions = self._deletions
+        try:
+            blocks = await self._store.get_many(cids)
+            found = {
+                cid.multihash: block.data if block else None for cid, block in zip(cids, blocks, strict=True)
+            }
+            reading.set_result(found)
+            if self._store.deletions == deletions:
+                self._keep(found)
+        except Exception as error:  # noqa: BLE001  whoever waits raises it
+            reading.set_exception(error)
+            reading.exception()  # and if nobody does any more, it is nobody's
+        finally:
+            reading.cancel()  # where this was cancelled; otherwise it has its result
+            for cid in cids:
+                del self._running[cid.multihash]
+
+    def _count(self, names: Iterable[bytes]) -> None:
+        for name in names:
+            self._wanted[name] = self._wanted.pop(name, 0) + 1
+        while len(self._wanted) > _LATELY:
+            self._wanted.popitem(last=False)
+
+    def _keep(self, found: _Found) -> None:
+        for name, data in found.items():
+            if data is None or name in self._kept:
+                continue
+            if len(data) <= SMALL or self._wanted.get(name, 0) > 1:
+                self._kept[name] = data
+                self._bytes += len(data)
+        while self._bytes > MAX_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest)
+
+    def _forget(self) -> None:
+        self._deletions = self._store.deletions
+        self._kept.clear()
+        self._bytes = 0
+
+
+def _block(cid: CID, data: bytes | None) -> Block | None:
+    return None if data is None else Block(cid, data)
