@@ -50,12 +50,25 @@ def small_files(folder: Path) -> Iterator[Figure]:
 
 
 def streams(folder: Path) -> Iterator[Figure]:
-    """1 GiB as one stream, 16 at once, and random ranges of it."""
+    """One stream of 1 GiB, 16 at once of the same file and of different ones, and random ranges."""
     with both(folder) as sides:
         path = f"/ipfs/{_added(sides, random_file(folder / 'big', BIG))}"
-        yield _compare("stream 1 GiB", sides, lambda side: _curl(side, path, 1), "MB/s")
+        yield _compare("stream 1 GiB", sides, lambda side: _curl(side, [path], BIG), "MB/s")
         yield _compare(
-            f"{_STREAMS} streams of 1 GiB at once", sides, lambda side: _curl(side, path, _STREAMS), "MB/s", 3
+            f"{_STREAMS} streams of one file of 1 GiB",
+            sides,
+            lambda side: _curl(side, [path] * _STREAMS, BIG),
+            "MB/s",
+            3,
+        )
+        size = BIG // _STREAMS
+        names = range(_STREAMS)
+        paths = [f"/ipfs/{_added(sides, random_file(folder / f'{name}', size))}" for name in names]
+        yield _compare(
+            f"{_STREAMS} streams of {_STREAMS} files of 64 MiB",
+            sides,
+            lambda side: _curl(side, paths, size),
+            "MB/s",
         )
         for size, name in ((64 * 1024, "64 KiB"), (MIB, "1 MiB")):
             yield _compare(
@@ -173,16 +186,16 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 # The load.
 
 
-def _curl(side: Side, path: str, clients: int) -> float:
-    """MB/s of all of them together."""
-    command = ["curl", "-sf", "-o", "/dev/null", side.gateway_url() + path]
+def _curl(side: Side, paths: Sequence[str], size: int) -> float:
+    """MB/s of all of them together, each of that size."""
+    commands = [["curl", "-sf", "-o", "/dev/null", side.gateway_url() + path] for path in paths]
 
     def all_of_them() -> None:
-        running = [subprocess.Popen(command) for _ in range(clients)]
+        running = [subprocess.Popen(command) for command in commands]
         if any(client.wait() for client in running):
             raise RuntimeError(f"{side.name}: curl failed")
 
-    return clients * BIG / 1e6 / seconds(all_of_them)
+    return len(paths) * size / 1e6 / seconds(all_of_them)
 
 
 def _fetch(side: Side, path: str) -> tuple[float, float]:

@@ -18,6 +18,7 @@ Read = Callable[[Sequence[CID]], Awaitable[list[Block | None]]]
 MAX_BYTES = 32 * 1024 * 1024
 SMALL = 64 * 1024
 
+_HITS_A_TURN = 8
 _LATELY = 256  # blocks whose readers are counted
 _Found = dict[bytes, bytes | None]
 
@@ -42,6 +43,7 @@ class SharedReads:
         self._deletions = store.deletions
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
         self._bytes = 0
+        self._hits = 0
         self._wanted: OrderedDict[bytes, int] = OrderedDict()
         self._running: dict[bytes, asyncio.Future[_Found]] = {}
 
@@ -59,7 +61,15 @@ class SharedReads:
         missing = {cid.multihash: cid for cid in cids if cid.multihash not in found}
         for reading in self._readings(missing):
             found.update(await asyncio.shield(reading))
+        if not missing:
+            await self._give_way()
         return [_block(cid, found[name]) for cid, name in zip(cids, names, strict=True)]
+
+    async def _give_way(self) -> None:
+        """A long walk through a few blocks that are all in memory must not keep the loop to itself."""
+        self._hits += 1
+        if self._hits % _HITS_A_TURN == 0:
+            await asyncio.sleep(0)
 
     def _readings(self, missing: dict[bytes, CID]) -> list[asyncio.Future[_Found]]:
         """What is to be waited for: reads of others, and one of the rest."""

@@ -129,3 +129,20 @@ async def test_memory_is_bounded(store, shared, monkeypatch):
         for block in (LARGE, OTHER, SMALL):
             assert await shared.get_many([block.cid]) == [block]
     assert "1 blocks" in repr(shared) or "2 blocks" in repr(shared)
+
+
+async def test_a_long_walk_in_memory_lets_others_have_their_turn(shared):
+    await shared.get_many([SMALL.cid])
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    for _ in range(1000):
+        await shared.get_many([SMALL.cid])
+    beside.cancel()
+    assert turns > 50

@@ -186,8 +186,10 @@ async def test_504_says_that_it_looked_in_vain_which_is_no_failure():
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("after", ["120", formatdate(time() + 120, usegmt=True), "9" * 400])
+@pytest.mark.parametrize("after", ["120", "a date", "9" * 400])
 async def test_a_busy_gateway_is_left_alone_as_long_as_it_asks(status, after):
+    if after == "a date":
+        after = formatdate(time() + 120, usegmt=True)
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url]) as gateways:
         gateway.behaviour = answers(status, Retry_After=after)
         assert await refused(gateways) == "1 gateway asked: 1 too busy"
