@@ -167,6 +167,8 @@ class Spreader:
     async def _read_gossip(self, peer: str, message: bytes) -> None:
         kind, body = message[:1], message[1:]
         if kind == bytes([_BATCH]):
+            if not self._members.is_member(self._signer.peer_id):
+                return  # not let in, though it knows the secret; who is let in catches up first
             signed = self._check(body)
             self._note_clock(signed.batch.log.author, seconds(signed.batch.stamp) - self._now(), behind=False)
             await self._admit([signed])
