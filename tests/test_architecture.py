@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +95,14 @@ def test_every_source_file_says_what_it_is() -> None:
         if file.read_text().strip() and not ast.get_docstring(ast.parse(file.read_text()))
     ]
     assert not empty
+
+
+def test_every_package_is_installed():
+    """The list in pyproject.toml is written by hand: one that is missing breaks whoever installs the wheel."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    here = [
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for top in OURS
+        for file in (ROOT / top).rglob("__init__.py")
+    ]
+    assert sorted(listed) == sorted(here)
