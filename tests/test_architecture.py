@@ -98,7 +98,7 @@ def test_every_source_file_says_what_it_is() -> None:
 
 
 def test_every_package_is_installed():
-    """The list in pyproject.toml is written by hand: one that is missing breaks whoever installs the wheel."""
+    """The list in pyproject.toml is written by hand: without one of them an installed wheel does not run."""
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     here = [
         ".".join(file.parent.relative_to(ROOT).parts)
