@@ -54,18 +54,18 @@ class Outline:
         """A directory of ten thousand names is looked at without decoding each. Raises as `UnixFSNode.of`."""
         if block.cid.codec == DAG_PB and len(block.data) > REMEMBERED_BYTES:
             body, links, tsize = dag_pb.totals(block.data)
-            return cls(block.cid, _unixfs(block.cid, _message(body)), links, tsize)
+            return cls(block.cid, _unixfs(block.cid, message(body)), links, tsize)
         node = UnixFSNode.of(block)
         return cls(block.cid, node.data, len(node.links), sum(link.tsize or 0 for link in node.links))
 
 
 def _decoded(data: bytes) -> tuple[PBNode, UnixFSData | BadBlock]:
     node = dag_pb.decode(data)
-    return node, _message(node.data)
+    return node, message(node.data)
 
 
-def _message(data: bytes | None) -> UnixFSData | BadBlock:
-    """Remembered like a message, an error is a value."""
+def message(data: bytes | None) -> UnixFSData | BadBlock:
+    """A node's Data read as UnixFS. What it is not is told as a value, to be remembered like a message."""
     try:
         return UnixFSData.decode(data or b"")
     except BadBlock as error:

@@ -15,7 +15,7 @@ from blockstore.depth_first import Lookahead
 from blockstore.errors import BadBlock, NoLink, NotUnixFS
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.decoded import DIRECTORIES, UnixFSNode
+from blockstore.unixfs.decoded import DIRECTORIES, UnixFSNode, message
 from blockstore.unixfs.hamt import Shard
 
 
@@ -106,11 +106,8 @@ def _shards_below(root: Shard, block: Block) -> list[CID]:
 
 def _message(block: Block) -> UnixFSData | None:
     """What a dag-pb block says as UnixFS; None where it is plain dag-pb, whose data may be anything."""
-    body = dag_pb.node_data(block.data)
-    try:
-        return UnixFSData.decode(body or b"")
-    except BadBlock:
-        return None
+    found = message(dag_pb.node_data(block.data))
+    return found if isinstance(found, UnixFSData) else None
 
 
 def _child(parent: Shard, block: Block) -> Shard:
