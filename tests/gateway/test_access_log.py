@@ -1,6 +1,5 @@
 """The access log: one line a request, whatever the client sends and whatever becomes of the file."""
 
-import asyncio
 import os
 import re
 import stat
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.gateway import file_of, open_gateway
+from support.gateway import file_of, narrow_connection, open_gateway
 from support.node import eventually
 
 from blockstore.block import Block
@@ -91,7 +90,7 @@ async def test_streams_refusals_and_clients_that_leave_are_logged_too(tmp_path):
         await gateway.put(piece, large)
         await gateway.get(f"/ipfs/{large.cid}", Range="bytes=0-2999999")
         listener = gateway.node.faces.gateway
-        reader, writer = await asyncio.open_connection(listener.host, listener.port, limit=1024)
+        reader, writer = await narrow_connection(listener.host, listener.port)
         writer.write(f"GET /ipfs/{large.cid} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         await reader.readline()
         assert (await gateway.get("/ipfs/bafkqaaa")).status == 429

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from support.gateway import Gateway, file_of, open_gateway
+from support.gateway import Gateway, file_of, narrow_connection, open_gateway
 from support.ipns import Key
 from support.kubo import Kubo
 from support.sites import KEY, publish
@@ -146,7 +145,7 @@ async def test_a_full_gateway_says_what_kubos_says(tmp_path: Path) -> None:
 async def _while_full(base: str, path: str) -> tuple[int, str | None, str | None]:
     """Status, Retry-After and Cache-Control while one client has not read its answer."""
     url = URL(base)
-    reader, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
+    reader, writer = await narrow_connection(url.host, url.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
     async with ClientSession() as client, client.get(f"{base}/ipfs/bafkqaaa") as answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from node.node import Node
 from support.node import running_node
 
 _MAX_LINE = 64 * 1024  # of an answer's header
+_NARROW = 64 * 1024  # bytes that a kernel keeps for a client that does not read; its own choice may be 32 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,15 @@ async def open_gateway(folder: Path, **settings: object) -> AsyncIterator[Gatewa
     session = ClientSession(skip_auto_headers=["Accept"], max_line_size=_MAX_LINE, max_field_size=_MAX_LINE)
     async with session as client, running_node(folder, config) as node:
         yield Gateway(node, client)
+
+
+async def narrow_connection(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that holds some 5 MiB of what its client does not read, both kernels' buffers together."""
+    own = socket.socket()
+    own.setblocking(False)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
+    await asyncio.get_running_loop().sock_connect(own, (host, port))
+    return await asyncio.open_connection(sock=own, limit=1024)
 
 
 async def car_of(body: bytes) -> tuple[tuple[CID, ...], list[CID]]:
