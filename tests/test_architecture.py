@@ -41,6 +41,8 @@ CONFINED = {
     "dns": (("node/names/resolver.py",), "one file asks the DNS"),
     "aiosqlite": (("blockstore/database.py",), "one file owns connections and their threads"),
 }
+# the layers of the gateway: each may import those before it; the files beside them may import all
+LAYERS = ("hosts", "paths", "pages", "replies", "formats")
 
 
 def _sources() -> list[Path]:
@@ -82,6 +84,19 @@ def test_a_supplier_is_imported_only_behind_its_seam(library: str) -> None:
         and not str(file.relative_to(ROOT)).startswith(places)
     ]
     assert not broken, f"{reason}: {broken}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_of_the_gateway_imports_only_what_is_below_it(layer: str) -> None:
+    gateway = "node.http.gateway"
+    allowed = tuple(f"{gateway}.{name}" for name in LAYERS[: LAYERS.index(layer) + 1])
+    broken = [
+        f"{file.relative_to(ROOT)} imports {module}"
+        for file in sorted((ROOT / "node/http/gateway" / layer).glob("*.py"))
+        for module in _imports(file)
+        if _within(module, (gateway,)) and not _within(module, allowed)
+    ]
+    assert not broken, f"a request goes down through {LAYERS[::-1]}, and nothing calls back up: {broken}"
 
 
 def test_packaging_never_becomes_a_python_package() -> None:

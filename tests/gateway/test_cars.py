@@ -8,7 +8,7 @@ from support.gateway import car_of, directory, file_of, open_gateway
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, RAW
-from node.http.gateway.archive import BROKEN_OFF
+from node.http.gateway.formats.archive import BROKEN_OFF
 
 CAR = "application/vnd.ipld.car"
 IMMUTABLE = "public, max-age=29030400, immutable"

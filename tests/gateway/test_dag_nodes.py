@@ -9,8 +9,8 @@ from support.sites import KEY, publish
 
 from blockstore.block import Block
 from blockstore.cid import CBOR, DAG_CBOR, DAG_JSON, JSON
-from node.http.gateway import preview
-from node.http.gateway.links import Links
+from node.http.gateway.pages import preview
+from node.http.gateway.pages.links import Links
 
 END = Block.of(b'{"end":true}', DAG_JSON)
 JSON_NODE = Block.of(

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from blockstore.cid import CID, DAG_PB, LIBP2P_KEY, RAW
 from node.http.errors import BadRequest
-from node.http.gateway import labels
-from node.http.gateway.hosts import ForeignHost, GatewayHost, Hosts, PathHost, Subdomain
-from node.http.gateway.mount import Mount
+from node.http.gateway.hosts import labels
+from node.http.gateway.hosts.hosts import ForeignHost, GatewayHost, Hosts, PathHost, Subdomain
+from node.http.gateway.hosts.mount import Mount
 from node.names.name import DomainName
 from node.policy import Policy
 

@@ -8,7 +8,7 @@ from support.gateway import directory, file_of, narrow_connection, open_gateway
 from support.node import eventually
 
 from blockstore.block import Block
-from node.http.gateway.archive import BROKEN_OFF
+from node.http.gateway.formats.archive import BROKEN_OFF
 
 SMALL = Block.of(b"hello\n")
 PIECE = Block.of(b"p" * 1024 * 1024)

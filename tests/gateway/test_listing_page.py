@@ -10,9 +10,9 @@ from blockstore.cid import CID
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.options import ImportOptions
 from blockstore.unixfs.reader import lookup, stat
-from node.http.gateway import listing
-from node.http.gateway.mount import Mount
-from node.http.gateway.request import RequestPath, parse_path
+from node.http.gateway.hosts.mount import Mount
+from node.http.gateway.pages import listing
+from node.http.gateway.paths.request import RequestPath, parse_path
 
 HOSTILE = '"><b>100% a#b?c&日$path.txt'
 ESCAPED = "%22%3E%3Cb%3E100%25%20a%23b%3Fc%26%E6%97%A5%24path.txt"

@@ -15,8 +15,8 @@ from blockstore.cid import DAG_CBOR, DAG_PB
 from blockstore.dag_pb import PBNode
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
-from node.http.gateway.kinds import kinds_here
-from node.http.gateway.visible import visible
+from node.http.gateway.pages.kinds import kinds_here
+from node.http.gateway.pages.visible import visible
 
 HTML = "text/html,*/*"
 OVERRIDE = "photo\u202egnp.exe"

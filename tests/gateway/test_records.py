@@ -8,7 +8,7 @@ import cbrrr
 import pytest
 from support.ipns import Key
 
-from node.http.gateway.ipns_record import cache_control
+from node.http.gateway.formats.ipns_record import cache_control
 from node.names import wire
 from node.names.errors import BadRecord
 from node.names.record import Record, create

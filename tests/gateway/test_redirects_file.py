@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.http.gateway.redirects import MAX_BYTES, MOVED, PAGES, BadRedirects, match, parse
+from node.http.gateway.paths.redirects import MAX_BYTES, MOVED, PAGES, BadRedirects, match, parse
 
 
 def answer(rules: str, path: str) -> tuple[str, int] | None:

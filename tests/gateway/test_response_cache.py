@@ -11,7 +11,7 @@ from support.gateway import open_gateway
 from blockstore.block import Block
 from cluster.pin import PinOptions
 from node.denylist import files
-from node.http.gateway import response_cache
+from node.http.gateway.replies import response_cache
 
 PAGE = b"<!DOCTYPE html><p>hello"
 

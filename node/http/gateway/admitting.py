@@ -9,9 +9,9 @@ from aiohttp.typedefs import Handler
 
 from node.config import GatewayConfig
 from node.http.app import PARTS
-from node.http.gateway import pages
-from node.http.gateway.response_cache import ReadyResponse
-from node.http.gateway.writing import CLIENT, paced
+from node.http.gateway.replies import messages
+from node.http.gateway.replies.response_cache import ReadyResponse
+from node.http.gateway.replies.writing import CLIENT, paced
 from node.http.limits.addresses import Address, TrustedProxies, key_of
 from node.http.limits.admission import Admission, Client, Limits, TooManyRequests
 
@@ -74,7 +74,7 @@ def address_of(request: web.Request) -> Address | None:
 
 
 def refused(request: web.Request, error: TooManyRequests) -> web.Response:
-    response = pages.refusal(request, 429, str(error))
+    response = messages.refusal(request, 429, str(error))
     response.headers["Retry-After"] = str(error.retry_after)
     return response
 

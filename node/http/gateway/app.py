@@ -13,22 +13,26 @@ from node.denylist.errors import ContentBlocked
 from node.http.access_log import AccessLog
 from node.http.app import PARTS
 from node.http.errors import EXPECTED, status_of, text_of
-from node.http.gateway import headers as make
-from node.http.gateway import ipns, ipns_record, pages, paths, pinned, rewriting, timing, trustless
+from node.http.gateway import pinned, rewriting, timing, trustless
 from node.http.gateway.admitting import ADMISSION, PROXIES, admitted, limits_of
-from node.http.gateway.caps import RangeOfTooLarge, TooLarge
-from node.http.gateway.content import MISSES
-from node.http.gateway.hosts import Hosts, PathHost
+from node.http.gateway.formats import ipns_record
+from node.http.gateway.formats.content import MISSES
+from node.http.gateway.formats.negotiation import Asked, NotAcceptable, negotiate
+from node.http.gateway.hosts.hosts import Hosts, PathHost
+from node.http.gateway.hosts.mount import Mount
+from node.http.gateway.hosts.subdomains import mounted
+from node.http.gateway.hosts.target import Moved, Target, authority, target_of
 from node.http.gateway.logged import LOG, logged
-from node.http.gateway.mount import Mount
-from node.http.gateway.negotiation import Asked, NotAcceptable, negotiate
-from node.http.gateway.ranges import BadRange, Unsatisfiable
-from node.http.gateway.redirects import BadRedirects
+from node.http.gateway.paths import ipns
+from node.http.gateway.paths.elsewhere import NotHere, moved
+from node.http.gateway.paths.redirects import BadRedirects
+from node.http.gateway.paths.request import RequestPath, content_names, content_text, parse_path
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import messages
+from node.http.gateway.replies.caps import RangeOfTooLarge, TooLarge
+from node.http.gateway.replies.ranges import BadRange, Unsatisfiable
+from node.http.gateway.replies.response_cache import ResponseCache
 from node.http.gateway.representation import respond
-from node.http.gateway.request import RequestPath, content_names, content_text, parse_path
-from node.http.gateway.response_cache import ResponseCache
-from node.http.gateway.subdomains import Moved, Target, mounted
-from node.http.gateway.target import authority, target_of
 from node.http.gateway.welcome import welcome
 from node.http.limits.addresses import TrustedProxies
 from node.http.limits.admission import Admission
@@ -43,7 +47,7 @@ _HOSTS = web.AppKey("hosts", Hosts)
 _OWN: tuple[tuple[type[Exception], int], ...] = (
     (BadRange, 400),
     (pinned.NotPinnedHere, 403),
-    (paths.NotHere, 404),
+    (NotHere, 404),
     (NotAcceptable, 406),
     (TooLarge, 410),
     (Unsatisfiable, 416),
@@ -120,7 +124,7 @@ async def _content(request: web.Request) -> web.StreamResponse:
         if target.path == "/":
             opened = welcome(request)
             return _moved(request, opened) if isinstance(opened, Moved) else opened
-        if elsewhere := paths.moved(request, target):
+        if elsewhere := moved(request, target):
             return _moved(request, elsewhere)
     try:
         response = await _cacheable(request, target, mount)
@@ -142,7 +146,7 @@ async def _cacheable(request: web.Request, target: Target, mount: Mount) -> web.
     except ContentBlocked:
         raise
     except (BlockNotFound, NameNotFound) as error:
-        return pages.refusal(request, 412, f"{text_of(error)}, and only-if-cached forbids to fetch it")
+        return messages.refusal(request, 412, f"{text_of(error)}, and only-if-cached forbids to fetch it")
 
 
 async def _of_mount(request: web.Request, target: Target, mount: Mount) -> web.StreamResponse:
@@ -213,13 +217,13 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
         return response
     for kind, status in _OWN:
         if isinstance(error, kind):
-            response = pages.refusal(request, status, text_of(error))
+            response = messages.refusal(request, status, text_of(error))
             if isinstance(error, Unsatisfiable):
                 response.headers["Content-Range"] = f"bytes */{error.size}"
             elif isinstance(error, TooLarge):
                 response.headers["Cache-Control"] = make.GENERATED  # a setting changes seldom (boxo)
             return response
-    response = pages.refusal(request, status_of(error), text_of(error))
+    response = messages.refusal(request, status_of(error), text_of(error))
     if response.status == 504:
         response.headers["Retry-After"] = _LATER
     return response

@@ -9,8 +9,8 @@ from aiohttp.typedefs import Handler
 
 from node.http.access_log import Access, AccessLog
 from node.http.gateway.admitting import address_of, body_of
-from node.http.gateway.target import authority
-from node.http.gateway.writing import SENT, Sent
+from node.http.gateway.hosts.target import authority
+from node.http.gateway.replies.writing import SENT, Sent
 
 LOG = web.AppKey("log", AccessLog)
 _LEFT = 499  # the client did, before it had an answer (nginx)

@@ -9,8 +9,8 @@ from blockstore.errors import BadCid
 from cluster.cluster import Cluster
 from cluster.errors import NotPinned
 from cluster.pin import Pin, PinMode
-from node.http.gateway.negotiation import Asked
-from node.http.gateway.request import RequestPath
+from node.http.gateway.formats.negotiation import Asked
+from node.http.gateway.paths.request import RequestPath
 
 
 class NotPinnedHere(Exception):

@@ -7,10 +7,12 @@ from aiohttp import web
 from blockstore.cid import DAG_PB, RAW
 from blockstore.path import Resolved, resolve
 from node.http.errors import BadRequest
-from node.http.gateway import archive, block, dag, pages, tar, timing, unixfs
-from node.http.gateway.content import Content, blocks_of
-from node.http.gateway.negotiation import Asked, NotAcceptable
-from node.http.gateway.request import RequestPath
+from node.http.gateway import timing
+from node.http.gateway.formats import archive, block, dag, tar, unixfs
+from node.http.gateway.formats.content import Content, blocks_of
+from node.http.gateway.formats.negotiation import Asked, NotAcceptable
+from node.http.gateway.paths.request import RequestPath
+from node.http.gateway.replies import messages
 from node.retrieval.patient import Phase
 
 
@@ -21,7 +23,7 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
     found = await resolve(blocks, path.content)
     if found.remainder and asked.format != "car":  # a CAR holds what is needed to see the field
         text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own"
-        return pages.refusal(request, 501, text)
+        return messages.refusal(request, 501, text)
     timing.begin(request, "block")
     blocks.phase = Phase.CONTENT
     target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, asked)

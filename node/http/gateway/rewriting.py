@@ -12,13 +12,16 @@ from blockstore.errors import NoLink
 from blockstore.path import ContentPath, clean_segments, resolve
 from blockstore.service import BlockSource
 from blockstore.unixfs.reader import read_file, stat
+from node.http import media
 from node.http.app import PARTS
-from node.http.gateway import headers as make
-from node.http.gateway import media, redirects, reply, representation
-from node.http.gateway.content import Content, blocks_of
-from node.http.gateway.negotiation import Asked
-from node.http.gateway.redirects import Answer, BadRedirects, Rule
-from node.http.gateway.request import RequestPath
+from node.http.gateway import representation
+from node.http.gateway.formats.content import Content, blocks_of
+from node.http.gateway.formats.negotiation import Asked
+from node.http.gateway.paths import redirects
+from node.http.gateway.paths.redirects import Answer, BadRedirects, Rule
+from node.http.gateway.paths.request import RequestPath
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import reply
 
 
 async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse | None:

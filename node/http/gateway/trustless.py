@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.http.gateway.negotiation import Asked, NotAcceptable
+from node.http.gateway.formats.negotiation import Asked, NotAcceptable
 from node.names.errors import BadName
 from node.names.name import IpnsName
 

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from blockstore.cid import CID, LIBP2P_KEY
 from blockstore.errors import BadCid
-from node.http.gateway import labels, pages
-from node.http.gateway.subdomains import URL_CHARACTERS, Moved
+from node.http.gateway.hosts import labels
+from node.http.gateway.hosts.target import URL_CHARACTERS, Moved
+from node.http.gateway.replies import messages
 from node.names.errors import BadName
 from node.names.name import DomainName, IpnsName
 from node.version import VERSION
@@ -24,7 +25,7 @@ def welcome(request: web.Request) -> web.Response | Moved:
     """A page where Accept names HTML, else a line of text; `?open=` leads to content."""
     if wanted := request.query.get("open", "").strip():
         return Moved(place_of(wanted), 302)
-    return pages.told(request, 200, _TEXT, "welcome.html", {"version": VERSION})
+    return messages.told(request, 200, _TEXT, "welcome.html", {"version": VERSION})
 
 
 def place_of(text: str) -> str:

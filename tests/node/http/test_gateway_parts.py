@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.http.gateway import conditions, listing, media, ranges
+from node.http import media
+from node.http.gateway.pages import listing
+from node.http.gateway.replies import conditions, ranges
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from node.http.app import PARTS
 from node.http.errors import BadRequest
-from node.http.gateway import headers as make
-from node.http.gateway import reply
-from node.http.gateway.negotiation import TYPES, Asked
+from node.http.gateway.formats.negotiation import TYPES, Asked
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import reply
 from node.names.name import IpnsName, NamePath
 from node.names.record import Record
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from blockstore.errors import BadPath
 from blockstore.path import ContentPath
-from node.http.gateway.mount import PATHS, Mount
+from node.http.gateway.hosts.mount import PATHS, Mount
 from node.names.errors import BadName
 from node.names.name import NamePath
 

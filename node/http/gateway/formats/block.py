@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from node.http.gateway import headers as make
-from node.http.gateway import reply
-from node.http.gateway.content import Content
-from node.http.gateway.negotiation import TYPES
+from node.http.gateway.formats.content import Content
+from node.http.gateway.formats.negotiation import TYPES
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import reply
 
 
 async def raw(request: web.Request, content: Content) -> web.Response:

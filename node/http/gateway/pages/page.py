@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
-from node.http.gateway.visible import visible
+from node.http.gateway.pages.visible import visible
 from node.version import VERSION
 
-_FOLDER = Path(__file__).parent.parent / "templates"
+_FOLDER = Path(__file__).parents[2] / "templates"
 _INCLUDE = re.compile(r"<!-- include ([a-z]+\.html) -->\n?")
 
 

@@ -10,12 +10,14 @@ from aiohttp import web
 from blockstore.cid import CID
 from blockstore.errors import NoLink
 from blockstore.unixfs.reader import UnixFSStat, lookup, read_file, stat
+from node.http import media
 from node.http.app import PARTS
-from node.http.gateway import conditions, listing, media, reply
-from node.http.gateway import headers as make
-from node.http.gateway.caps import capped, check
-from node.http.gateway.content import Content
-from node.http.gateway.response_cache import MAX_BODY
+from node.http.gateway.formats.content import Content
+from node.http.gateway.pages import listing
+from node.http.gateway.replies import conditions, reply
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies.caps import capped, check
+from node.http.gateway.replies.response_cache import MAX_BODY
 
 _INDEX = "index.html"
 

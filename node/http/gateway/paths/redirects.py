@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from node.http.gateway.subdomains import URL_CHARACTERS
+from node.http.gateway.hosts.target import URL_CHARACTERS
 
 NAME = "_redirects"
 MAX_BYTES = 64 * 1024

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from aiohttp import web
 
-from node.http.gateway.subdomains import URL_CHARACTERS, Target
+URL_CHARACTERS = "".join(map(chr, range(33, 127)))  # what is no such character becomes an escape
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request without its host: `path` and `query` as they came, `https` what its client speaks."""
+
+    path: str
+    query: str
+    https: bool
+
+    def at(self, authority: str, path: str) -> str:
+        """The URL of the same request elsewhere."""
+        query = f"?{self.query}" if self.query else ""
+        url = f"{'https' if self.https else 'http'}://{authority}{path or '/'}{query}"
+        return quote(url.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The content is to be asked for at another URL."""
+
+    location: str
+    status: int = 301
 
 
 def authority(request: web.Request) -> str:

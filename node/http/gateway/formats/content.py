@@ -8,9 +8,9 @@ from aiohttp import web
 
 from blockstore.cid import CID
 from node.http.app import PARTS
-from node.http.gateway import headers as make
-from node.http.gateway.negotiation import Asked
-from node.http.gateway.request import RequestPath
+from node.http.gateway.formats.negotiation import Asked
+from node.http.gateway.paths.request import RequestPath
+from node.http.gateway.replies import headers as make
 from node.retrieval.deadline import Deadline
 from node.retrieval.misses import Misses
 from node.retrieval.patient import PatientBlocks

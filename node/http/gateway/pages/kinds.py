@@ -11,7 +11,7 @@ from blockstore.errors import BadBlock, NotUnixFS
 from blockstore.store import Blockstore
 from blockstore.unixfs.listing import DirectoryEntry
 from blockstore.unixfs.reader import Kind, describe
-from node.http.gateway import media
+from node.http import media
 
 _MAX_BYTES = 1024 * 1024  # of roots that are read for one page
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from node.http.gateway.mount import PATHS, Mount
+from node.http.gateway.hosts.mount import PATHS, Mount
 from node.policy import Policy
 
 _REMEMBERED = 4096  # hosts

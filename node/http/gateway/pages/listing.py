@@ -11,11 +11,11 @@ from blockstore.cid import CID
 from blockstore.service import BlockSource
 from blockstore.store import Blockstore
 from blockstore.unixfs.reader import DirectoryEntry, Kind, UnixFSStat, list_directory
-from node.http.gateway.kinds import kinds_here, sort_of
-from node.http.gateway.links import Links
-from node.http.gateway.page import Page, page
-from node.http.gateway.request import RequestPath, quote_name
-from node.http.gateway.visible import visible
+from node.http.gateway.pages.kinds import kinds_here, sort_of
+from node.http.gateway.pages.links import Links
+from node.http.gateway.pages.page import Page, page
+from node.http.gateway.pages.visible import visible
+from node.http.gateway.paths.request import RequestPath, quote_name
 
 BROKEN_OFF = b'<tr><td role="alert">The listing breaks off here: this is not all.'
 

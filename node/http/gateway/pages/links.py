@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from blockstore.cid import CID
-from node.http.gateway.request import RequestPath, quote_name
-from node.http.gateway.visible import visible
+from node.http.gateway.pages.visible import visible
+from node.http.gateway.paths.request import RequestPath, quote_name
 
 _INSPECTOR = "https://cid.ipfs.tech/#"  # where a host without other content links to
 

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from urllib.parse import quote
+from dataclasses import replace
 
 from blockstore.cid import CID
 from blockstore.errors import BadCid, BadPath
-from node.http.gateway import labels
-from node.http.gateway.hosts import ForeignHost, GatewayHost, Host, PathHost, Subdomain
-from node.http.gateway.mount import Mount
+from node.http.gateway.hosts import labels
+from node.http.gateway.hosts.hosts import ForeignHost, GatewayHost, Host, PathHost, Subdomain
+from node.http.gateway.hosts.mount import Mount
+from node.http.gateway.hosts.target import Moved, Target
 from node.names.errors import BadName
 from node.names.name import DomainName, IpnsName, Name, parse_name
 from node.names.names import Names
-
-URL_CHARACTERS = "".join(map(chr, range(33, 127)))  # what is no such character becomes an escape
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A request without its host: `path` and `query` as they came, `https` what its client speaks."""
-
-    path: str
-    query: str
-    https: bool
-
-    def at(self, authority: str, path: str) -> str:
-        """The URL of the same request elsewhere."""
-        query = f"?{self.query}" if self.query else ""
-        url = f"{'https' if self.https else 'http'}://{authority}{path or '/'}{query}"
-        return quote(url.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """The content is to be asked for at another URL."""
-
-    location: str
-    status: int = 301
 
 
 async def mounted(host: Host, target: Target, names: Names) -> Mount | Moved:

@@ -10,10 +10,10 @@ from blockstore import codecs
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
 from blockstore.codecs import Value
-from node.http.gateway.links import Links
-from node.http.gateway.page import Page, page
-from node.http.gateway.request import RequestPath
-from node.http.gateway.visible import spelled
+from node.http.gateway.pages.links import Links
+from node.http.gateway.pages.page import Page, page
+from node.http.gateway.pages.visible import spelled
+from node.http.gateway.paths.request import RequestPath
 
 MAX_DEPTH = 64  # levels that are shown; a node may be nested as deeply as its block is long
 MAX_SHOWN = 1024 * 1024  # characters of fields

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from aiohttp import web
 
-from node.http.gateway import headers as make
-from node.http.gateway.page import page
+from node.http.gateway.pages.page import page
+from node.http.gateway.replies import headers as make
 
 _AGAIN = '<p><a href="">Try again</a></p>\n'
 

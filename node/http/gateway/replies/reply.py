@@ -9,12 +9,13 @@ from contextlib import aclosing
 from aiohttp import hdrs, web
 
 from blockstore.errors import BlockstoreError
+from node.http import media
 from node.http.app import PARTS
 from node.http.errors import text_of
-from node.http.gateway import conditions, media, pages, ranges
-from node.http.gateway import headers as make
-from node.http.gateway.caps import TooLarge, check_range
-from node.http.gateway.writing import writer
+from node.http.gateway.replies import conditions, messages, ranges
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies.caps import TooLarge, check_range
+from node.http.gateway.replies.writing import writer
 from node.http.trailers import TrailerResponse
 from node.retrieval.deadline import Deadline
 
@@ -32,7 +33,7 @@ def conditional(request: web.Request, headers: make.Headers) -> web.Response | N
     `headers` are those of the whole answer, Etag among them.
     """
     if conditions.failed(request.headers, headers):
-        response = pages.refusal(request, 412, "the content is not, or no longer, the one asked for")
+        response = messages.refusal(request, 412, "the content is not, or no longer, the one asked for")
         response.headers["Etag"] = headers["Etag"]
         return response
     if not conditions.known(request.headers, headers):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from node.http.gateway.mount import Mount
-from node.http.gateway.request import RequestPath, content_text
-from node.http.gateway.subdomains import Moved, Target
+from node.http.gateway.hosts.mount import Mount
+from node.http.gateway.hosts.target import Moved, Target
+from node.http.gateway.paths.request import RequestPath, content_text
 from node.names.name import IpnsName, NamePath
 from node.parts import Parts
 

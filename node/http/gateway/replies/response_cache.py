@@ -19,7 +19,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE
 from multidict import istr
 
-from node.http.gateway.headers import IMMUTABLE
+from node.http.gateway.replies.headers import IMMUTABLE
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_BODY = 64 * 1024

@@ -5,10 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from blockstore import cid as codes
-from node.http.gateway import headers as make
-from node.http.gateway import preview, reply
-from node.http.gateway.content import Content
-from node.http.gateway.negotiation import TYPES, Format, NotAcceptable
+from node.http.gateway.formats.content import Content
+from node.http.gateway.formats.negotiation import TYPES, Format, NotAcceptable
+from node.http.gateway.pages import preview
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import reply
 
 # What each codec may be called; the first is its own name.
 _FORMATS: dict[int, tuple[Format, ...]] = {

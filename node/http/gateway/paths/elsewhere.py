@@ -9,8 +9,8 @@ from aiohttp import web
 from blockstore.errors import BadPath
 from blockstore.path import ContentPath
 from node.http.errors import BadRequest
-from node.http.gateway.request import content_text
-from node.http.gateway.subdomains import URL_CHARACTERS, Moved, Target
+from node.http.gateway.hosts.target import URL_CHARACTERS, Moved, Target
+from node.http.gateway.paths.request import content_text
 from node.names.errors import BadName
 from node.names.name import NamePath
 

@@ -18,11 +18,11 @@ from blockstore.path import Resolved
 from blockstore.unixfs.entity import ByteSpan, entity
 from node.http.app import PARTS
 from node.http.errors import BadRequest
-from node.http.gateway import headers as make
-from node.http.gateway import reply
-from node.http.gateway.caps import capped
-from node.http.gateway.content import Content
-from node.http.gateway.negotiation import TYPES
+from node.http.gateway.formats.content import Content
+from node.http.gateway.formats.negotiation import TYPES
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import reply
+from node.http.gateway.replies.caps import capped
 from node.http.trailers import TrailerResponse
 
 MAX_DEPTH = 1024  # levels of a DAG that are followed

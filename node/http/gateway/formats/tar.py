@@ -8,11 +8,11 @@ from blockstore.errors import NotUnixFS
 from blockstore.unixfs.reader import stat
 from blockstore.unixfs.tar import tar_stream
 from node.http.app import PARTS
-from node.http.gateway import headers as make
-from node.http.gateway import reply
-from node.http.gateway.caps import capped, check
-from node.http.gateway.content import Content
-from node.http.gateway.negotiation import TYPES, NotAcceptable
+from node.http.gateway.formats.content import Content
+from node.http.gateway.formats.negotiation import TYPES, NotAcceptable
+from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import reply
+from node.http.gateway.replies.caps import capped, check
 from node.http.trailers import TrailerResponse
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from node.http.app import PARTS
-from node.http.gateway.request import RequestPath
+from node.http.gateway.paths.request import RequestPath
 
 Headers = CIMultiDict[str]
 

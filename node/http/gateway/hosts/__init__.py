@@ -1,0 +1,1 @@
+"""Which host a request is for, and what hangs there: nothing here looks at content."""

@@ -1,0 +1,1 @@
+"""Which content a URL means: paths, names followed, and where else to ask."""

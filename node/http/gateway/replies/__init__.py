@@ -1,0 +1,1 @@
+"""How an answer is sent: headers, conditions, ranges, bytes, and the gateway's own messages."""
