@@ -9,8 +9,9 @@ from typing import NamedTuple
 from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
-from blockstore.depth_first import MAX_PENDING, MAX_SEEN, Lookahead, Skip, nothing
+from blockstore.depth_first import MAX_PENDING, MAX_SEEN, Skip, nothing
 from blockstore.errors import BadBlock, DagTooLarge, NotUnixFS
+from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType
 from blockstore.unixfs.decoded import FILES, UnixFSNode

@@ -11,8 +11,8 @@ from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.dag_pb import PBLink
-from blockstore.depth_first import Lookahead
 from blockstore.errors import BadBlock, NoLink, NotUnixFS
+from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import DIRECTORIES, UnixFSNode, message

@@ -11,8 +11,8 @@ from contextlib import aclosing
 from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID
-from blockstore.depth_first import Lookahead
 from blockstore.errors import BadPath
+from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import UnixFSStat, describe, read_file

@@ -11,8 +11,9 @@ from support.sources import RecordingSource, source_of
 from blockstore import ahead
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
-from blockstore.depth_first import Lookahead, depth_first
+from blockstore.depth_first import depth_first
 from blockstore.errors import BlockNotFound, UnknownCodec
+from blockstore.lookahead import Lookahead
 
 
 async def order(source: RecordingSource, root: CID, *, duplicates: bool = False) -> list[CID]:
