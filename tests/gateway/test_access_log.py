@@ -14,7 +14,8 @@ from support.node import eventually
 
 from blockstore.block import Block
 from node.http import access_log
-from node.http.access_log import Access, AccessLog, AccessLogUnusable, LogFile, open_access_log
+from node.http.access_log import Access, AccessLog, AccessLogUnusable, open_access_log
+from node.http.log_file import LogFile
 
 SMALL = Block.of(b"hello\n")
 LINE = re.compile(
