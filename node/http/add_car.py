@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from blockstore.car import CarSummary, import_car
+from blockstore.car_import import CarSummary, import_car
 from blockstore.errors import BadCar
 from blockstore.unixfs.ingest import Added
 from cluster.pin import PinOptions

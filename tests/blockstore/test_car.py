@@ -18,10 +18,10 @@ from support.dags import cids, leaf, leaves, node, tree
 from support.importing import pieces
 from support.sources import joined, source_of
 
-from blockstore import car as car_module
-from blockstore import varint
+from blockstore import car_import, varint
 from blockstore.block import MAX_BLOCK_BYTES, Block
-from blockstore.car import CarSummary, car_stream, export_car, import_car
+from blockstore.car import car_stream, export_car
+from blockstore.car_import import CarSummary, import_car
 from blockstore.car_reader import read_car
 from blockstore.cid import CID
 from blockstore.errors import BadCar, HashMismatch, StorageFull, UnknownHash
@@ -242,7 +242,7 @@ async def test_no_room_for_staging_is_said_plainly(monkeypatch: pytest.MonkeyPat
         def write(self, data: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(car_module, "SpooledTemporaryFile", lambda **_: FullDisk())
+    monkeypatch.setattr(car_import, "SpooledTemporaryFile", lambda **_: FullDisk())
     store = MemoryBlockstore()
     with pytest.raises(StorageFull, match="free space"):
         await import_car(store, cut(HEAD + GOOD, 100))

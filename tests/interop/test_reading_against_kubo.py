@@ -12,7 +12,8 @@ from support.importing import keystream, pieces
 from support.kubo import Kubo, peer_command
 from support.sources import RecordingSource, joined
 
-from blockstore.car import export_car, import_car
+from blockstore.car import export_car
+from blockstore.car_import import import_car
 from blockstore.cid import CID
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.listing import list_directory, lookup

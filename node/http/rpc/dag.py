@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from blockstore.car import export_car, import_car
+from blockstore.car import export_car
+from blockstore.car_import import import_car
 from blockstore.cid import CID
 from cluster.errors import ClusterError
 from cluster.pin import PinOptions
