@@ -140,12 +140,7 @@ def _encode_link(link: PBLink) -> bytes:
 
 def _sections(data: bytes) -> _Sections:
     """Tag, start and stop of each field of a node: Data at most once, and not between links."""
-    return _scanned_lately(data) if len(data) <= REMEMBERED_BYTES else _scanned(data)
-
-
-@lru_cache(REMEMBERED)
-def _scanned_lately(data: bytes) -> _Sections:
-    return _scanned(data)
+    return _scanned_lately(data) if len(data) <= REMEMBERED_BYTES else _scanned_last(data)
 
 
 def _scanned(data: bytes) -> _Sections:
@@ -165,6 +160,11 @@ def _scanned(data: bytes) -> _Sections:
     if bodies not in ([], [0], [len(found) - 1]):
         raise BadBlock("invalid dag-pb: Data is repeated, or stands between links")
     return tuple(found)
+
+
+# One request for a large directory looks at its node four times (a block of 2 MiB takes some 10 MB for that).
+_scanned_lately = lru_cache(REMEMBERED)(_scanned)
+_scanned_last = lru_cache(1)(_scanned)
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:

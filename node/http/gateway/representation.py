@@ -26,9 +26,8 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
         return messages.refusal(request, 501, text)
     timing.begin(request, "block")
     blocks.phase = Phase.CONTENT
-    target = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, asked)
-    if not found.cid.is_identity:
-        await blocks.get(found.cid)
+    root = await blocks.get(found.cid)
+    target = Content(path, root, ",".join(map(str, found.roots)), blocks, asked)
     return await _represented(request, target, found)
 
 
@@ -37,13 +36,13 @@ async def _represented(request: web.Request, content: Content, found: Resolved) 
     if asked == "car":
         return await archive.car(request, content, found)
     if asked == "raw":
-        return await block.raw(request, content)
+        return block.raw(request, content)
     if asked == "tar":
         return await tar.archive(request, content)
     if asked == "ipns-record":
         raise BadRequest("format=ipns-record is for /ipns/<name of a key>")
     if content.cid.codec not in (RAW, DAG_PB):
-        return await dag.respond(request, content)
+        return dag.respond(request, content)
     if asked in ("dag-json", "dag-cbor"):
         raise NotAcceptable(f"{content.cid} is UnixFS: codecs are not converted (IPIP-524)")
     return await unixfs.respond(request, content)

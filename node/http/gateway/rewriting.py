@@ -11,7 +11,7 @@ from aiohttp import web
 from blockstore.errors import NoLink
 from blockstore.path import ContentPath, clean_segments, resolve
 from blockstore.service import BlockSource
-from blockstore.unixfs.reader import read_file, stat
+from blockstore.unixfs.reader import describe, read_file
 from node.http import media
 from node.http.app import PARTS
 from node.http.gateway import representation
@@ -72,12 +72,13 @@ async def _page(request: web.Request, path: RequestPath, status: int, asked: Ask
     """A file as the page of an error."""
     blocks = blocks_of(request, path)
     found = await resolve(blocks, path.content)
-    info = await stat(blocks, found.cid)
-    content = Content(path, found.cid, ",".join(map(str, found.roots)), blocks, asked)
+    root = await blocks.get(found.cid)
+    size = describe(root).size
+    content = Content(path, root, ",".join(map(str, found.roots)), blocks, asked)
     headers = content.headers(request, media.by_name(path.name) or "text/html", f'"{found.cid}"')
-    headers["Content-Length"] = str(info.size)
+    headers["Content-Length"] = str(size)
     response = web.StreamResponse(status=status, headers=headers)
-    if request.method == "HEAD" or not info.size:
+    if request.method == "HEAD" or not size:
         await response.prepare(request)
         return response
-    return await reply.send(request, response, read_file(blocks, found.cid), blocks.deadline)
+    return await reply.send(request, response, read_file(blocks, found.cid, root=root), blocks.deadline)

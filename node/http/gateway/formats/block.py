@@ -10,7 +10,7 @@ from node.http.gateway.replies import headers as make
 from node.http.gateway.replies import reply
 
 
-async def raw(request: web.Request, content: Content) -> web.Response:
+def raw(request: web.Request, content: Content) -> web.Response:
     """The block's bytes, to be verified by the client."""
     headers = content.headers(request, TYPES["raw"], f'"{content.cid}.raw"')
     if response := reply.conditional(request, headers):
@@ -18,4 +18,4 @@ async def raw(request: web.Request, content: Content) -> web.Response:
     headers["X-Content-Type-Options"] = "nosniff"
     name = request.query.get("filename") or f"{content.cid}.bin"
     headers["Content-Disposition"] = make.disposition("attachment", name)
-    return reply.whole(request, (await content.blocks.get(content.cid)).data, headers)
+    return reply.whole(request, content.root.data, headers)

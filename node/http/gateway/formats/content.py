@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from blockstore.block import Block
 from blockstore.cid import CID
 from node.http.app import PARTS
 from node.http.gateway.formats.negotiation import Asked
@@ -29,13 +30,17 @@ def blocks_of(request: web.Request, path: RequestPath) -> PatientBlocks:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The CID at the end of a path, one CID a segment on the way, and the source of its blocks."""
+    """The block at the end of a path, one CID a segment on the way, and the source of the blocks below."""
 
     path: RequestPath
-    cid: CID
+    root: Block
     roots: str
     blocks: PatientBlocks
     asked: Asked
+
+    @property
+    def cid(self) -> CID:
+        return self.root.cid
 
     def headers(
         self, request: web.Request, content_type: str, etag: str, *, generated: bool = False

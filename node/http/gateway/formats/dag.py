@@ -21,7 +21,7 @@ _FORMATS: dict[int, tuple[Format, ...]] = {
 _UNKNOWN = "application/octet-stream"
 
 
-async def respond(request: web.Request, content: Content) -> web.Response:
+def respond(request: web.Request, content: Content) -> web.Response:
     """Codecs without a format of their own are given as bytes. Raises NotAcceptable, BadBlock."""
     names = _FORMATS.get(content.cid.codec, ())
     asked = content.asked
@@ -32,11 +32,11 @@ async def respond(request: web.Request, content: Content) -> web.Response:
         )
     dag = names[:1] in (("dag-json",), ("dag-cbor",))
     if dag and asked.format is None and asked.html and request.query.get("download") != "true":
-        return await _page(request, content)
-    return await _bytes(request, content, asked.format or (names[0] if names else None))
+        return _page(request, content)
+    return _bytes(request, content, asked.format or (names[0] if names else None))
 
 
-async def _bytes(request: web.Request, content: Content, kind: Format | None) -> web.Response:
+def _bytes(request: web.Request, content: Content, kind: Format | None) -> web.Response:
     suffix = kind or "bin"
     headers = content.headers(request, TYPES[kind] if kind else _UNKNOWN, f'"{content.cid}.{suffix}"')
     if response := reply.conditional(request, headers):
@@ -45,17 +45,16 @@ async def _bytes(request: web.Request, content: Content, kind: Format | None) ->
     inline = suffix.endswith("json") and request.query.get("download") != "true"
     name = request.query.get("filename") or f"{content.cid}.{suffix.removeprefix('dag-')}"
     headers["Content-Disposition"] = make.disposition("inline" if inline else "attachment", name)
-    return reply.whole(request, (await content.blocks.get(content.cid)).data, headers)
+    return reply.whole(request, content.root.data, headers)
 
 
-async def _page(request: web.Request, content: Content) -> web.Response:
+def _page(request: web.Request, content: Content) -> web.Response:
     template = preview.template()
     etag = f'"DagIndex-{template.digest}_CID-{content.cid}"'
     headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
     if response := reply.conditional(request, headers):
         return response
-    block = await content.blocks.get(content.cid)
-    shown = preview.render(content.path, block, request.rel_url.raw_path)
+    shown = preview.render(content.path, content.root, request.rel_url.raw_path)
     headers["Content-Security-Policy"] = template.policy
     headers["X-Content-Type-Options"] = "nosniff"
     return web.Response(body=shown.encode(errors="replace"), headers=headers)

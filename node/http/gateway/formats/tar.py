@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from blockstore.errors import NotUnixFS
-from blockstore.unixfs.reader import stat
+from blockstore.unixfs.reader import describe
 from blockstore.unixfs.tar import tar_stream
 from node.http.app import PARTS
 from node.http.gateway.formats.content import Content
@@ -27,7 +27,7 @@ async def archive(request: web.Request, content: Content) -> web.StreamResponse:
     if response := reply.conditional(request, headers):
         return response
     try:
-        info = await stat(content.blocks, content.cid)
+        info = describe(content.root)
     except NotUnixFS as error:
         raise NotAcceptable(f"{error}: there is no TAR of it") from None
     most = request.app[PARTS].config.gateway.max_response

@@ -7,9 +7,9 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from blockstore.cid import CID
+from blockstore.block import Block
 from blockstore.errors import NoLink
-from blockstore.unixfs.reader import UnixFSStat, lookup, read_file, stat
+from blockstore.unixfs.reader import UnixFSStat, describe, lookup, read_file
 from node.http import media
 from node.http.app import PARTS
 from node.http.gateway.formats.content import Content
@@ -24,17 +24,18 @@ _INDEX = "index.html"
 
 async def respond(request: web.Request, content: Content) -> web.StreamResponse:
     """Raises NotUnixFS and what reading raises."""
-    info = await stat(content.blocks, content.cid)
+    info = describe(content.root)
     if info.kind == "directory":
         return await _directory(request, content, info)
     if info.kind == "symlink":
         return _symlink(request, content, info)
-    return await _file(request, content, info, content.path.name, str(content.cid))
+    return await _file(request, content, content.root, content.path.name, str(content.cid))
 
 
 async def _file(
-    request: web.Request, content: Content, info: UnixFSStat, name: str, etag: str
+    request: web.Request, content: Content, root: Block, name: str, etag: str
 ) -> web.StreamResponse:
+    info = describe(root)
     headers = _dated(content.headers(request, media.UNKNOWN, f'"{etag}"'), info)
     if response := reply.conditional(request, headers):
         return response
@@ -42,16 +43,16 @@ async def _file(
     wanted = reply.part(request, headers, info.size)
     _set_disposition(request, headers)
     if wanted is None and info.size <= MAX_BODY:
-        data = await _all(content, info.cid)
+        data = await _all(content, root)
         headers["Content-Type"] = _named_type(request, name) or media.sniff(data)
         return reply.whole(request, data, headers)
-    if kind := _named_type(request, name) or await _told_apart(request, content, info, wanted):
+    if kind := _named_type(request, name) or await _told_apart(request, content, root, wanted):
         headers["Content-Type"] = kind
     else:
         del headers["Content-Type"]
 
     def read(start: int, stop: int) -> AsyncGenerator[bytes]:
-        return reply.gathered(read_file(content.blocks, info.cid, start, stop))
+        return reply.gathered(read_file(content.blocks, root.cid, start, stop, root=root))
 
     return await reply.streamed(request, info.size, headers, read, content.blocks.deadline)
 
@@ -77,10 +78,11 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
         location = content.path.escaped + "/" + (f"?{query}" if query else "")
         return web.Response(status=301, headers={**make.cors(request), "Location": location})
     try:
-        index = await stat(content.blocks, (await lookup(content.blocks, content.cid, _INDEX)).cid)
+        entry = await lookup(content.blocks, content.cid, _INDEX)
     except NoLink:
         return await _listing(request, content, info)
-    if index.kind == "file":
+    index = await content.blocks.get(entry.cid)
+    if describe(index).kind == "file":
         return await _file(request, content, index, _INDEX, str(content.cid))
     return await _listing(request, content, info)
 
@@ -107,23 +109,23 @@ def _named_type(request: web.Request, name: str) -> str | None:
 
 
 async def _told_apart(
-    request: web.Request, content: Content, info: UnixFSStat, wanted: tuple[int, int] | None
+    request: web.Request, content: Content, root: Block, wanted: tuple[int, int] | None
 ) -> str | None:
     """The type by the first bytes; None where these are what is sent first, and tell it then.
 
     For a later range they are not fetched, unless the file is one block.
     """
     later = wanted is not None and wanted[0] > 0
-    if later and info.links:
+    if later and describe(root).links:
         return media.UNKNOWN
     if later or request.method == "HEAD" or (wanted and wanted[1] < media.SNIFF_BYTES):
-        return media.sniff(await _all(content, info.cid, media.SNIFF_BYTES))
+        return media.sniff(await _all(content, root, media.SNIFF_BYTES))
     return None
 
 
-async def _all(content: Content, cid: CID, stop: int | None = None) -> bytes:
+async def _all(content: Content, root: Block, stop: int | None = None) -> bytes:
     """A small file, or the beginning of one."""
-    async with aclosing(read_file(content.blocks, cid, 0, stop)) as pieces:
+    async with aclosing(read_file(content.blocks, root.cid, 0, stop, root=root)) as pieces:
         return b"".join([piece async for piece in pieces])
 
 
