@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ _SECONDS = 2.0  # between looks at the files
 _SETTLED = 2.0  # seconds without a write, after which a last line without a line end counts
 _PIECE = 1 << 20
 _TOLD = 10  # bad lines of one reading that are logged
+_HEADER_END = re.compile(rb"^---\r*(?:\n|\Z)", re.MULTILINE)
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +94,7 @@ class Files:
         self.rule_sets: tuple[RuleSet, ...] = ()
         self.version = 0
         self._read: dict[Path, tuple[int, int]] = {}
+        self._troubles: dict[Path, str] = {}
 
     def load(self) -> None:
         """Read everything. Raises BadDenylist."""
@@ -99,16 +102,24 @@ class Files:
 
     def refresh(self) -> None:
         """Take up what changed. A list that cannot be read any more stays in force as it was."""
-        files = {}
+        files, troubles = {}, {}
         for path in self._paths():
             before = self._files.get(path)
             try:
                 files[path] = before.refreshed() if before is not None else ListFile.read(path)
             except BadDenylist as error:
-                _log.warning("%s", error)
+                troubles[path] = str(error)
                 if before is not None:
                     files[path] = before
+        self._tell(troubles)
         self._set(files)
+
+    def _tell(self, troubles: dict[Path, str]) -> None:
+        """Each trouble once, for as long as it lasts."""
+        for path, trouble in troubles.items():
+            if trouble != self._troubles.get(path):
+                _log.warning("%s", trouble)
+        self._troubles = troubles
 
     def _paths(self) -> Iterator[Path]:
         for folder in self._folders:
@@ -155,13 +166,10 @@ async def _follow(files: Files, seconds: float) -> None:
 
 def _header(file: BinaryIO) -> str:
     """What stands before the line `---`; empty, and the file at its start again, where there is none."""
-    head = b""
-    while len(head) <= MAX_HEADER and (line := file.readline(MAX_HEADER)):
-        if line.rstrip(b"\r\n") == b"---":
-            return head.decode(errors="replace")
-        head += line
-    file.seek(0)
-    return ""
+    head = file.read(MAX_HEADER)
+    end = _HEADER_END.search(head)
+    file.seek(end.end() if end else 0)
+    return head[: end.start()].decode(errors="replace") if end else ""
 
 
 def _lines(file: BinaryIO, settled: bool) -> Iterator[bytes]:

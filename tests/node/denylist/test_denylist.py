@@ -1,6 +1,7 @@
 """Denylists: the format's vectors, exceptions, statuses, files that grow (IPIP-383; ipfs-shipyard/nopfs)."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -262,7 +263,21 @@ def test_a_list_that_breaks_while_the_node_runs_stays_in_force(tmp_path, caplog)
     (tmp_path / "new").replace(tmp_path / "a.deny")
     files.refresh()
     assert Denylist(lambda: files.rule_sets).blocks(CID.parse(ONE))
-    assert "its version is 9" in caplog.text
+    files.refresh()
+    assert caplog.text.count("its version is 9") == 1
+    (tmp_path / "a.deny").write_text(f"/ipfs/{TWO}\n")
+    files.refresh()
+    (tmp_path / "a.deny").write_text("version: 9\n---\n")
+    files.refresh()
+    assert caplog.text.count("its version is 9") == 2
+    assert Denylist(lambda: files.rule_sets).blocks(CID.parse(TWO))
+
+
+def test_a_long_list_without_a_header_is_read_at_once(tmp_path):
+    text = "# aa\n" * 250_000 + f"/ipfs/{ONE}\n"
+    began = time.process_time()
+    assert denylist_of(tmp_path, a=text).blocks(CID.parse(ONE))
+    assert time.process_time() - began < 1.5  # each line added to the header so far: 5 s
 
 
 async def test_an_open_denylist_follows_its_folder(tmp_path):
