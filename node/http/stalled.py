@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import TypeVar
 from bitswap.tasks import open_tasks
 
 _LOOKS = 4  # within a client's time
+_NO_LINGER = struct.pack("ii", 1, 0)  # of SO_LINGER: on, for no seconds
 
 Key = TypeVar("Key")
 
@@ -33,11 +36,20 @@ def waiting(sizes: Mapping[Key, int], before: Mapping[Key, Waiting], now: float)
     return found
 
 
+def reset(transport: asyncio.WriteTransport) -> None:
+    """End an open connection; what waits for its client is dropped, by the kernel too.
+
+    Without SO_LINGER the kernel would go on offering some MiB to a client that takes nothing, for minutes.
+    """
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
+
+
 @asynccontextmanager
 async def ending_stalled(
     transports: Callable[[], Iterable[asyncio.WriteTransport]], patience: float
 ) -> AsyncIterator[None]:
-    """Within the block, abort connections on which nothing of what waits has gone for `patience` seconds.
+    """Within the block, reset connections on which nothing of what waits has gone for `patience` seconds.
 
     A connection's buffer stays of one size only while nothing is sent of it: whoever writes waits for it.
     """
@@ -54,4 +66,4 @@ async def _end_stalled(transports: Callable[[], Iterable[asyncio.WriteTransport]
         seen = waiting({one: one.get_write_buffer_size() for one in transports()}, seen, now())
         for transport, what in seen.items():
             if now() - what.since >= patience:
-                transport.abort()
+                reset(transport)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import pytest
 from support.gateway import directory, file_of, narrow_connection, open_gateway
@@ -20,6 +21,7 @@ class Greedy:
 
     def __init__(self, gateway):
         self._listener = gateway.node.faces.gateway
+        self.length = 0
 
     async def __aenter__(self):
         self.reader, self.writer = await narrow_connection(self._listener.host, self._listener.port)
@@ -35,15 +37,16 @@ class Greedy:
         self.send(path, times)
         assert (await self.reader.readline()).startswith(b"HTTP/1.1 200")
 
+    async def read_to_end(self):
+        """Raises ConnectionError where it was no clean one."""
+        while piece := await self.reader.read(1 << 20):
+            self.length += len(piece)
+
     async def read_all(self):
-        """Bytes until the end, and whether it was a clean one."""
-        length = 0
-        try:
-            while piece := await self.reader.read(1 << 20):
-                length += len(piece)
-        except ConnectionError:
-            pass
-        return length
+        """Bytes until the end, clean or not."""
+        with suppress(ConnectionError):
+            await self.read_to_end()
+        return self.length
 
 
 @pytest.fixture
@@ -218,6 +221,20 @@ async def test_a_client_that_does_not_read_is_left(open_with):
 
         await eventually(answered)
         assert await greedy.read_all() < 48 * len(PIECE.data)
+
+
+async def test_nothing_is_kept_for_a_client_that_was_left(open_with):
+    """Not by the kernel either, which would offer it some MiB for minutes."""
+    gateway = await open_with(send_timeout=0.3, max_requests=1)
+    async with Greedy(gateway) as greedy:
+        await greedy.ask(f"/ipfs/{LARGE.cid}")
+
+        async def answered():
+            return (await gateway.get(f"/ipfs/{SMALL.cid}")).status == 200
+
+        await eventually(answered)
+        with pytest.raises(ConnectionResetError):
+            await greedy.read_to_end()
 
 
 async def test_a_client_that_does_not_read_its_many_small_answers_is_left(open_with):

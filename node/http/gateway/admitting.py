@@ -14,6 +14,7 @@ from node.http.gateway.replies.response_cache import ReadyResponse
 from node.http.gateway.replies.writing import CLIENT, paced
 from node.http.limits.addresses import Address, TrustedProxies, key_of
 from node.http.limits.admission import Admission, Client, Limits, TooManyRequests
+from node.http.stalled import reset
 
 ADMISSION = web.AppKey("admission", Admission)
 PROXIES = web.AppKey("proxies", TrustedProxies)
@@ -87,6 +88,6 @@ async def _send(request: web.Request, response: web.Response, longest: float) ->
             await response.write_eof()
     except TimeoutError:
         if request.transport is not None:
-            request.transport.abort()
+            reset(request.transport)
     except ConnectionError:
         return  # the client has left; aiohttp is told so again, and ends the connection
