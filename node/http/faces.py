@@ -16,6 +16,8 @@ from node.http.rpc import rpc_app
 from node.http.server import Listener, listen
 from node.parts import Parts
 
+_NO_BODY_BYTES = 16 * 1024  # held of a body that comes to the gateway, which reads none
+
 
 @dataclass(frozen=True, slots=True)
 class Faces:
@@ -34,9 +36,10 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
         enter = stack.enter_async_context
         own = config.gateway
         app = gateway_app(parts, await enter(open_access_log(own.access_log)))
-        site = partial(TunnelSite, most=connection_limit(own.max_connections))
+        most, idle = connection_limit(own.max_connections), own.idle_timeout
+        site = partial(TunnelSite, most=most, idle_timeout=idle)
         gateway = await enter(
-            listen(app, "gateway", own.host, own.port, site, own.send_timeout, own.idle_timeout)
+            listen(app, "gateway", own.host, own.port, site, own.send_timeout, idle, _NO_BODY_BYTES)
         )
         rpc = await enter(listen(rpc_app(parts), "rpc", config.rpc.host, config.rpc.port))
         api = await enter(listen(cluster_app(parts), "api", config.api.host, config.api.port))

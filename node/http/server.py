@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from node.errors import NodeError
@@ -20,10 +20,12 @@ from node.http.stalled import ending_stalled
 
 _REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 _BACKLOG = 1024
-_READ_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
+_BODY_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
 _SHUTDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 3600.0
 _MAX_LINE = 32 * 1024  # a long list of CIDs in a query string is fine
+_MAX_FIELD = 8 * 1024  # bytes of one header, as in nginx and Apache
+_MAX_FIELDS = 64  # so that a head without end takes half a MiB at most
 
 _log = logging.getLogger("aiohttp.server")
 
@@ -43,14 +45,14 @@ class PortInUse(NodeError):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One listening socket. `url` has the port that was really bound."""
+    """Where connections are taken; no host is every address. `url` has the port that was really bound."""
 
     host: str
     port: int
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host}]" if ":" in self.host else self.host or "localhost"
         return f"http://{host}:{self.port}"
 
 
@@ -63,13 +65,17 @@ async def listen(
     site: Callable[..., web.TCPSite] = web.TCPSite,
     send_timeout: float = 0.0,
     idle_timeout: float = _IDLE_SECONDS,
+    body_bytes: int = _BODY_BYTES,
 ) -> AsyncIterator[Listener]:
     """Serve `app` for the length of the block; `section` is the one of the config that holds host and port.
 
     `site` decides how connections begin. A handler is cancelled when its client leaves, or reads nothing for
     `send_timeout` seconds (0 = it may). A connection without a whole request for `idle_timeout` seconds is
-    ended. Port 0 takes any free one. Raises PortInUse.
+    ended. Some `body_bytes` of a body are held until they are read. Port 0 takes any free one.
+
+    Raises PortInUse.
     """
+    app.on_response_prepare.append(_end_where_nothing_else_tells)
     runner = web.AppRunner(
         app,
         handle_signals=False,
@@ -77,9 +83,10 @@ async def listen(
         handler_cancellation=True,
         keepalive_timeout=idle_timeout,
         shutdown_timeout=_SHUTDOWN_SECONDS,
-        read_bufsize=_READ_BYTES,
+        read_bufsize=body_bytes,
         max_line_size=_MAX_LINE,
-        max_field_size=_MAX_LINE,
+        max_field_size=_MAX_FIELD,
+        max_headers=_MAX_FIELDS,
         auto_decompress=False,
         logger=_log,
     )
@@ -97,6 +104,12 @@ async def listen(
 def nobody() -> web.Response:
     """The answer to a client that has left: aiohttp notices on sending it, and says nothing of it."""
     return web.Response(status=499, reason="Client Closed Request")  # as nginx has it in its logs
+
+
+async def _end_where_nothing_else_tells(request: web.Request, response: web.StreamResponse) -> None:
+    """HTTP/1.0 has no chunks: a body of unknown length ends with its connection (RFC 9112 section 6.3)."""
+    if request.version < HttpVersion11 and response.content_length is None:
+        response.force_close()
 
 
 def _transports(runner: web.AppRunner) -> list[asyncio.Transport]:

@@ -70,8 +70,7 @@ async def test_one_too_many_is_told_so_and_room_comes_back(tmp_path):
 @pytest.mark.parametrize(
     "beginning", [b"", b"G", b"GET /ipfs/", b"GET / HTTP/1.1\r\nX-Slow: ", b"CONNECT x HTTP/1.1\r\n", REQUEST]
 )
-async def test_who_never_finishes_a_request_is_left(tmp_path, monkeypatch, beginning):
-    monkeypatch.setattr("node.http.gateway.tunnel._PATIENCE", 0.3)
+async def test_who_never_finishes_a_request_is_left(tmp_path, beginning):
     async with open_gateway(tmp_path, idle_timeout=0.3) as gateway, Caller(gateway) as caller:
         await gateway.put(FILE)
         caller.writer.write(beginning)

@@ -14,7 +14,6 @@ from aiohttp import web
 
 _METHOD = b"CONNECT "
 _MAX_HEAD = 16 * 1024  # bytes of a CONNECT request
-_PATIENCE = 60.0  # seconds for the first bytes of a connection
 _ACCEPTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _FULL = (
@@ -27,13 +26,18 @@ Serve = Callable[[], asyncio.Protocol]
 
 
 class TunnelSite(web.TCPSite):
-    """A TCP listener whose connections may begin with CONNECT; it has so many of them at most."""
+    """A TCP listener whose connections may begin with CONNECT.
+
+    It has so many of them at most; one is ended that says nothing, or does not end its CONNECT, in time.
+    """
 
     __slots__ = ("_door",)
 
-    def __init__(self, runner: web.BaseRunner, host: str, port: int, *, backlog: int, most: int) -> None:
+    def __init__(
+        self, runner: web.BaseRunner, host: str, port: int, *, backlog: int, most: int, idle_timeout: float
+    ) -> None:
         super().__init__(runner, host, port, backlog=backlog)
-        self._door = _Door(most)
+        self._door = _Door(most, idle_timeout)
 
     async def start(self) -> None:
         await web.BaseSite.start(self)
@@ -47,9 +51,10 @@ class TunnelSite(web.TCPSite):
 
 @dataclass(slots=True)
 class _Door:
-    """Connections that are open, and how many may be."""
+    """Connections that are open, how many may be, and for how many seconds without having begun."""
 
     most: int
+    idle_timeout: float
     open: int = 0
 
 
@@ -64,7 +69,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # of a TCP socket; uvloop's has no base class
-        self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._transport.abort)
+        self._timer = asyncio.get_running_loop().call_later(self._door.idle_timeout, self._transport.abort)
         self._door.open += 1
         if self._door.open > self._door.most:
             self._transport.write(_FULL)

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 from aiohttp import web
+from support.node import eventually
 
 from blockstore.errors import BlockNotFound
-from node.http.server import PortInUse, listen
+from node.http.server import Listener, PortInUse, listen
 from node.http.streams import stream_json
 from node.http.trailers import TrailerResponse
 
@@ -85,6 +86,61 @@ async def test_http_1_0_gets_the_body_without_chunks_or_trailers():
     async with listen(stream_of(1, 2), "api", "127.0.0.1", 0) as listener:
         answer = await ask(listener, b"GET / HTTP/1.0\r\n\r\n")
     assert answer.endswith(b"\r\n\r\n1\n2\n")
+
+
+async def test_the_end_of_the_connection_is_the_end_where_http_1_0_has_no_other():
+    kept = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    async with listen(stream_of(1, 2), "api", "127.0.0.1", 0) as listener, asyncio.timeout(5):
+        head, _, body = (await ask(listener, kept)).partition(b"\r\n\r\n")
+    assert (b"keep-alive" in head, body) == (False, b"1\n2\n")
+
+
+async def test_a_connection_of_http_1_0_goes_on_behind_an_answer_whose_length_is_told():
+    async def handler(_request):
+        return web.Response(text="told")
+
+    kept = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    async with listen(app_of(handler), "api", "127.0.0.1", 0) as listener, asyncio.timeout(5):
+        assert (await ask(listener, kept + b"GET / HTTP/1.0\r\n\r\n")).count(b"\r\n\r\ntold") == 2
+
+
+@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:80"), ("", "http://localhost:80")])
+def test_the_url_of_a_listener_is_one_that_clients_can_use(host, url):
+    assert Listener(host, 80).url == url
+
+
+async def test_a_head_is_bounded_by_the_length_of_its_lines_and_by_their_number():
+    async def handler(_request):
+        return web.Response(text="taken")
+
+    async with listen(app_of(handler), "api", "127.0.0.1", 0) as listener:
+        for lines, status in ((64, b"200"), (65, b"400")):
+            head = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 100) for number in range(lines - 2))
+            request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n"
+            assert (await ask(listener, request)).split()[1] == status
+        for size, status in ((8 * 1024, b"200"), (9 * 1024, b"400")):
+            request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: " + b"a" * size + b"\r\n\r\n"
+            assert (await ask(listener, request)).split()[1] == status
+
+
+@pytest.mark.parametrize("most", [64 * 1024, 1024 * 1024])
+async def test_so_much_of_a_body_that_nobody_reads_is_held(most):
+    held = asyncio.get_running_loop().create_future()
+
+    async def handler(request):
+        async def paused():
+            return not request.transport.is_reading()
+
+        await eventually(paused)
+        held.set_result(request.content.total_bytes)
+        return web.Response()
+
+    async with listen(app_of(handler), "api", "127.0.0.1", 0, body_bytes=most) as listener:
+        _, writer = await asyncio.open_connection(listener.host, listener.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + bytes(8 * most))
+        async with asyncio.timeout(5):
+            assert most < await held < 4 * most
+        writer.transport.abort()
 
 
 async def test_an_announced_trailer_without_value_is_not_sent():
