@@ -59,7 +59,7 @@ async def test_a_time_that_cannot_be_or_stands_for_none_is_not_told(gateway, rec
 
 
 @pytest.mark.parametrize(
-    "date", ["", "yesterday", "0", "6 Nov 1994 99:99:99 GMT", "1 Jan 999999999 00:00:00 GMT", "9" * 9000]
+    "date", ["", "yesterday", "0", "6 Nov 1994 99:99:99 GMT", "1 Jan 999999999 00:00:00 GMT", "9" * 8000]
 )
 async def test_dates_that_are_none_are_passed_over(gateway, dated, date):
     for name in ("If_Modified_Since", "If_Unmodified_Since"):
