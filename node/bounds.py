@@ -57,6 +57,7 @@ def _gateways(urls: Setting) -> bool:
 _LARGEST = float(2**63 - 1)  # also leaves out infinity and what is no number
 _ADDRESS = r"/(ip4|ip6|dns|dns4|dns6)/[^/\s]+/tcp/\d{1,5}"
 _PEER = r"/p2p/\w+"
+_HOST_NAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?"
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(/[!-\"$->@-~]*)?", re.ASCII)
 
 _ANYTHING: _Bound = (lambda value: True, "")
@@ -72,6 +73,7 @@ _BY_TYPE: dict[type, _Bound] = {
 # By key, or by a name that means the same in every section.
 _BOUNDS: dict[str, _Bound] = {
     "port": (_between(0, 65535), "a port: 1 to 65535, or 0 for any free one"),
+    "gateway.subdomain_hosts": (_each(_HOST_NAME), "host names without a port, such as gw.example.org"),
     "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
     "gateway.client_burst": _AT_LEAST_ONE,
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
@@ -80,6 +82,7 @@ _BOUNDS: dict[str, _Bound] = {
     "retrieval.gateways": (_gateways, "a list of URLs such as https://gateway.example.org"),
     "cluster.replication_min": _COPIES,
     "cluster.replication_max": _COPIES,
+    "gateway.first_byte_timeout": _AT_LEAST_ONE,
     "gateway.idle_timeout": _AT_LEAST_ONE,
     "cluster.concurrent_pins": _AT_LEAST_ONE,
     "cluster.batch_size": _AT_LEAST_ONE,

@@ -41,7 +41,7 @@ def get(context: Session, key: str) -> None:
     click.echo(_shown(values[key]))
 
 
-@command.command("set")
+@command.command("set", context_settings={"ignore_unknown_options": True})  # -1 is a value
 @click.argument("key")
 @click.argument("value")
 @session

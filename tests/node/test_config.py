@@ -75,6 +75,11 @@ def load_environment(**variables: str) -> Config:
     ("key", "value"),
     [
         ("gateway.port", -1),
+        ("gateway.first_byte_timeout", 0),
+        ("gateway.subdomain_hosts", "https://gw.example.org"),
+        ("gateway.subdomain_hosts", "localhost, gw.example.org:8443"),
+        ("gateway.subdomain_hosts", "*.gw.example.org"),
+        ("gateway.subdomain_hosts", "b\u00fccher.example"),
         ("gateway.hosts", "example.org truthless"),
         ("gateway.hosts", "example.org trustless deserialized"),
         ("gateway.hosts", "example.org no-fetch, EXAMPLE.org trustless"),

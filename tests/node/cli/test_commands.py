@@ -104,9 +104,16 @@ def test_a_setting_is_written_and_comments_are_kept(folder):
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_setting_may_be_minus_one(folder):
+    assert run(folder, "config", "set", "cluster.replication_min", "2").exit_code == 0
+    assert run(folder, "config", "set", "cluster.replication_min", "-1").exit_code == 0
+    assert run(folder, "config", "get", "cluster.replication_min").output == "-1\n"
+
+
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
+        ("gateway.port", "-1", "takes a port"),
         ("gateway.prot", "1", "unknown setting"),
         ("gateway", "1", "unknown"),
         ("gateway.port", "x", "whole number"),
