@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,13 +49,16 @@ def _sources() -> list[Path]:
     return [file for package in OURS for file in sorted((ROOT / package).rglob("*.py"))]
 
 
-def _imports(file: Path) -> Iterator[str]:
+@cache
+def _imports(file: Path) -> tuple[str, ...]:
+    names: list[str] = []
     for item in ast.walk(ast.parse(file.read_text())):
         if isinstance(item, ast.Import):
-            yield from (alias.name for alias in item.names)
+            names += (alias.name for alias in item.names)
         elif isinstance(item, ast.ImportFrom):
             assert item.level == 0, f"{file}: relative imports hide which package is meant"
-            yield item.module or ""
+            names.append(item.module or "")
+    return tuple(names)
 
 
 def _within(module: str, allowed: tuple[str, ...]) -> bool:
