@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_MAX_BYTES = 10
+_LAST_SHIFT = 63  # of the tenth byte
 
 
 def encode(value: int) -> bytes:
@@ -20,18 +20,18 @@ def decode(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, 
 
     Raises ValueError when the bytes end inside it or it is longer than 64 bits.
     """
-    if offset < len(data) and data[offset] < 0x80:  # most there are
-        return data[offset], offset + 1
     value = shift = 0
-    for position in range(offset, min(offset + _MAX_BYTES, len(data))):
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if value >> 64:
-                break
-            return value, position + 1
-        shift += 7
-    raise ValueError("varint is truncated or too long")
+    try:
+        while (byte := data[offset]) > 0x7F and shift < _LAST_SHIFT:
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            offset += 1
+    except IndexError:
+        raise ValueError("varint is truncated") from None
+    value |= byte << shift
+    if byte > 0x7F or value >> 64:
+        raise ValueError("varint is too long for 64 bits")
+    return value, offset + 1
 
 
 def decode_shortest(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, int]:
