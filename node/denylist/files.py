@@ -146,7 +146,7 @@ def denylist_folders(own: Path, environment: Mapping[str, str] = os.environ) -> 
 
 
 @asynccontextmanager
-async def open_denylist(folders: Sequence[Path], seconds: float = _SECONDS) -> AsyncIterator[Denylist]:
+async def open_denylist(folders: Sequence[Path]) -> AsyncIterator[Denylist]:
     """The lists of those folders, followed for as long as the block lasts. Raises BadDenylist."""
     files = Files(folders)
     await asyncio.to_thread(files.load)
@@ -154,13 +154,13 @@ async def open_denylist(folders: Sequence[Path], seconds: float = _SECONDS) -> A
         yield Denylist(lambda: ())
         return
     async with open_tasks() as tasks:
-        tasks.spawn(_follow(files, seconds))
+        tasks.spawn(_follow(files))
         yield Denylist(lambda: files.rule_sets, lambda: files.version)
 
 
-async def _follow(files: Files, seconds: float) -> None:
+async def _follow(files: Files) -> None:
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(_SECONDS)
         await asyncio.to_thread(files.refresh)
 
 
