@@ -3,68 +3,18 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 import re
+
+from node.http.extensions import BY_EXTENSION
+from node.http.signatures import known, known_binary
 
 SNIFF_BYTES = 512
 UNKNOWN = "application/octet-stream"
 _TEXT = "text/plain; charset=utf-8"
 
-mimetypes.init(files=[])  # only Python's own table: the same file has the same type on every machine
-_BY_EXTENSION = {
-    **mimetypes.types_map,
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".avif": "image/avif",
-    ".car": "application/vnd.ipld.car",
-    ".flac": "audio/flac",
-    ".gz": "application/gzip",
-    ".jsonld": "application/ld+json",
-    ".md": "text/markdown",
-    ".mkv": "video/x-matroska",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/opus",
-    ".wasm": "application/wasm",
-    ".webp": "image/webp",
-    ".woff": "font/woff",
-    ".woff2": "font/woff2",
-    ".xz": "application/x-xz",
-    ".yaml": "application/yaml",
-    ".yml": "application/yaml",
-    ".zst": "application/zstd",
-}
-
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"%PDF-", "application/pdf"),
-    (0, b"%!PS-Adobe-", "application/postscript"),
-    (0, b"\xef\xbb\xbf", _TEXT),
-    (0, b"\xfe\xff", "text/plain; charset=utf-16be"),
-    (0, b"\xff\xfe", "text/plain; charset=utf-16le"),
-    (0, b"GIF8", "image/gif"),
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (8, b"WEBPVP", "image/webp"),
-    (8, b"WAVE", "audio/wave"),
-    (8, b"AVI ", "video/avi"),
-    (4, b"ftypavif", "image/avif"),
-    (4, b"ftyp", "video/mp4"),
-    (0, b"\x1aE\xdf\xa3", "video/webm"),
-    (0, b"OggS\x00", "application/ogg"),
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"fLaC", "audio/flac"),
-    (0, b"MThd\x00\x00\x00\x06", "audio/midi"),
-    (0, b"BM", "image/bmp"),
-    (0, b"wOFF", "font/woff"),
-    (0, b"wOF2", "font/woff2"),
-    (0, b"\x1f\x8b\x08", "application/gzip"),
-    (0, b"PK\x03\x04", "application/zip"),
-    (0, b"Rar!\x1a\x07", "application/x-rar-compressed"),
-    (0, b"7z\xbc\xaf'\x1c", "application/x-7z-compressed"),
-    (0, b"\x00asm", "application/wasm"),
-    (0, b"<?xml", "text/xml; charset=utf-8"),
-)
-_FIRST_BYTES = frozenset(magic[0] for offset, magic, _ in _SIGNATURES if offset == 0)
-_CONTAINERS = frozenset((b"WEBP", b"WAVE", b"AVI ", b"ftyp"))
+_SVG = "image/svg+xml"
+_BEFORE_SVG = (b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")
+_ELEMENT = re.compile(rb"<([A-Za-z][^\s/>]*)[\s/>]")
 _HTML = tuple(
     b"<" + tag
     for tag in b"!doctype html,html,head,script,iframe,h1,div,font,table,a,style,title,b,body,br,p,!--".split(
@@ -78,7 +28,7 @@ _TEXT_BYTES = bytes({9, 10, 12, 13, 27} | set(range(32, 256)))
 def by_name(name: str) -> str | None:
     """Content type of a file name, None when its extension says nothing."""
     stem, dot, extension = name.rpartition(".")
-    kind = _BY_EXTENSION.get(f".{extension.lower()}") if dot and stem else None
+    kind = BY_EXTENSION.get(f".{extension.lower()}") if dot and stem else None
     if kind is None or kind == "text/html" or not kind.startswith("text/"):
         return kind
     return f"{kind}; charset=utf-8"
@@ -87,16 +37,22 @@ def by_name(name: str) -> str | None:
 def sniff(data: bytes) -> str:
     """Content type of a file that begins with these bytes."""
     head = data[:SNIFF_BYTES]
-    if (head[:1] and head[0] in _FIRST_BYTES) or head[4:8] == b"ftyp" or head[8:12] in _CONTAINERS:
-        for offset, magic, kind in _SIGNATURES:
-            if head.startswith(magic, offset):
-                return kind
     start = head.lstrip(b"\t\n\x0c\r ")
-    if start[:1] == b"<" and start.lower().startswith(_HTML) and _tag_ends(start.lower()):
-        return "text/html"
+    if start[:1] == b"<" and (kind := _markup(start)):
+        return kind
+    if kind := known(head):
+        return kind
     if head.translate(None, _TEXT_BYTES):
-        return UNKNOWN
+        return known_binary(head) or UNKNOWN
     return "application/json" if start[:1] in (b"{", b"[") and _is_json(head) else _TEXT
+
+
+def _markup(start: bytes) -> str | None:
+    """SVG, which browsers show as an image under its own type only, or a page."""
+    if start.startswith(_BEFORE_SVG) and (element := _ELEMENT.search(start)) and element[1] == b"svg":
+        return _SVG
+    lower = start.lower()
+    return "text/html" if lower.startswith(_HTML) and _tag_ends(lower) else None
 
 
 def _is_json(head: bytes) -> bool:
