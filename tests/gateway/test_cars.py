@@ -182,6 +182,25 @@ async def test_what_accept_chose_has_an_address_of_its_own(gateway, tree):
     assert answer.headers["Content-Location"] == (
         f"/ipfs/{tree[0].cid}?dag-scope=block&car-dups=y&format=car"
     )
+    assert answer.headers["Vary"] == "Accept"  # for caches that know nothing of Content-Location
+    assert "Vary" not in (await gateway.get(f"/ipfs/{tree[0].cid}?format=car", Accept=CAR)).headers
+
+
+@pytest.mark.parametrize(
+    ("query", "dups", "told"),
+    [
+        ("?car-dups=y", "y", "car-dups=y"),
+        ("?car-dups=n", "n", "car-dups=n"),
+        ("?car-dups=", "n", "car-dups=n"),
+    ],
+)
+async def test_the_address_of_what_accept_chose_gives_the_same(gateway, tree, query, dups, told):
+    """Where the URL has its own word for a parameter of Accept, that counts."""
+    answer = await gateway.get(f"/ipfs/{tree[0].cid}{query}", Accept=f"{CAR}; dups=n; version=1")
+    assert answer.headers["Content-Type"].endswith(f"dups={dups}")
+    assert answer.headers["Content-Location"] == (f"/ipfs/{tree[0].cid}?{told}&car-version=1&format=car")
+    same = await gateway.get(answer.headers["Content-Location"])
+    assert (same.body, same.headers["Etag"]) == (answer.body, answer.headers["Etag"])
 
 
 async def test_other_selections_have_other_etags_and_each_is_revalidated(gateway, tree):

@@ -166,6 +166,21 @@ async def test_browsers_get_a_page_with_links(gateway, node):
     assert download.body == node.data
 
 
+@dags
+async def test_caches_are_told_that_the_page_and_the_node_share_an_address(gateway, node):
+    """Else one that kept the page for a browser gives it to a program, or the other way round."""
+    path = f"/ipfs/{node.cid}"
+    etags = set()
+    for accept in ("*/*", "text/html"):
+        answer = await gateway.get(path, Accept=accept)
+        again = await gateway.get(path, Accept=accept, If_None_Match=answer.headers["Etag"])
+        assert (answer.headers["Vary"], again.status, again.headers["Vary"]) == ("Accept", 304, "Accept")
+        etags.add(answer.headers["Etag"])
+    assert len(etags) == 2
+    for query in ("?format=raw", "?format=dag-json" if node is JSON_NODE else "?format=dag-cbor"):
+        assert "Vary" not in (await gateway.get(path + query, Accept="text/html")).headers
+
+
 async def test_what_a_node_says_cannot_become_markup(gateway):
     answer = await gateway.get(f"/ipfs/{JSON_NODE.cid}", Accept="text/html")
     assert "&lt;b&gt;&amp;" in answer.text

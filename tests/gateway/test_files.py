@@ -193,6 +193,11 @@ async def test_a_file_name_and_download_set_the_disposition(tmp_path):
         assert headers["Content-Disposition"] == (
             "attachment; filename=\"____.tar\"; filename*=UTF-8''%D1%82%D0%B5%D1%81%D1%82.tar"
         )
+        _, headers, _ = await get(f"/ipfs/{root}/big?filename=100%2525.txt")
+        assert (
+            headers["Content-Disposition"]
+            == "inline; filename=\"100%2525.txt\"; filename*=UTF-8''100%2525.txt"
+        )
 
 
 @pytest.mark.parametrize("how", [("?format=raw", {}), ("", {"Accept": "application/vnd.ipld.raw"})])

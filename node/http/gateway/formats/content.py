@@ -48,6 +48,5 @@ class Content:
         """`generated` pages are made by this program, so they change with it."""
         cache = make.cache_control(self.path, generated=generated)
         headers = make.content_headers(request, self.path, self.roots, content_type, etag, cache)
-        if location := self.asked.location(request.rel_url.raw_path, request.query):
-            headers["Content-Location"] = location
+        make.tell_choice(headers, self.asked.location(request.rel_url.raw_path, request.query))
         return headers

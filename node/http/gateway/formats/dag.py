@@ -31,9 +31,16 @@ def respond(request: web.Request, content: Content) -> web.Response:
             f"{content.cid} is {told}, not {asked.format}: codecs are not converted (IPIP-524)"
         )
     dag = names[:1] in (("dag-json",), ("dag-cbor",))
-    if dag and asked.format is None and asked.html and request.query.get("download") != "true":
-        return _page(request, content)
+    if dag and asked.format is None and request.query.get("download") != "true":
+        return _shown(request, content, names[0])
     return _bytes(request, content, asked.format or (names[0] if names else None))
+
+
+def _shown(request: web.Request, content: Content, kind: Format) -> web.Response:
+    """The page for a browser, the node for a program; caches are told that Accept makes the difference."""
+    response = _page(request, content) if content.asked.html else _bytes(request, content, kind)
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 def _bytes(request: web.Request, content: Content, kind: Format | None) -> web.Response:

@@ -30,8 +30,7 @@ async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: b
     headers["Etag"] = f'"{hashlib.sha256(found.raw).hexdigest()[:32]}"'
     if cache := cache_control(found, time.time()):
         headers["Cache-Control"] = cache
-    if location := asked.location(request.rel_url.raw_path, request.query):
-        headers["Content-Location"] = location
+    make.tell_choice(headers, asked.location(request.rel_url.raw_path, request.query))
     if response := reply.conditional(request, headers):
         return response
     if found.ttl is None:  # caches may guess from this; no condition is compared with it

@@ -49,7 +49,8 @@ class Asked:
         if not self.by_accept:
             return ""
         own = {f"{self.format}-{name}": value for name, value in self.parameters.items()}
-        pairs = {**query, **own, "format": str(self.format)}
+        counted = {name: value for name, value in own.items() if not query.get(name)}
+        pairs = {**query, **counted, "format": str(self.format)}
         return f"{escaped}?{'&'.join(f'{_escaped(name)}={_escaped(text)}' for name, text in pairs.items())}"
 
 

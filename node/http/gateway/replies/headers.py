@@ -56,6 +56,17 @@ def tell_path(request: web.Request, headers: Headers, text: str, uri: str) -> No
         headers["X-Ipfs-Path"] = text
 
 
+def tell_choice(headers: Headers, location: str) -> None:
+    """Where what Accept chose is under an address of its own; empty: Accept chose nothing.
+
+    Vary is for caches that know nothing of Content-Location. It is on these answers only: everybody asks for
+    files, and with as many Accepts as there are browsers (RFC 9110 section 12.5.5; boxo has no Vary at all).
+    """
+    if location:
+        headers["Content-Location"] = location
+        headers["Vary"] = "Accept"
+
+
 def cache_control(path: RequestPath, *, generated: bool = False) -> str:
     """By what the path begins with; `generated` pages change with the program. Empty: not known."""
     if path.namespace == "ipfs":
@@ -67,9 +78,12 @@ def cache_control(path: RequestPath, *, generated: bool = False) -> str:
 
 
 def disposition(kind: str, name: str) -> str:
-    """Content-Disposition with an ASCII name, and the real one beside it where that differs (RFC 6266)."""
+    """Content-Disposition with an ASCII name, and the real one beside it where that differs (RFC 6266).
+
+    Some browsers take a `%` for an escape (appendix D), so it is none of the signs that speak for themselves.
+    """
     plain = "".join(c if " " <= c <= "~" and c not in '"\\' else "_" for c in name)
-    if plain == name:
+    if plain == name and "%" not in name:
         return f'{kind}; filename="{name}"'
     exact = quote(name.encode(errors="surrogateescape"), safe="")
     return f"{kind}; filename=\"{quote(plain, safe=' ')}\"; filename*=UTF-8''{exact}"
