@@ -57,6 +57,10 @@ async def test_a_name_that_leads_nowhere_is_the_gateways_failure_and_a_bad_one_t
         ("/ipns/?uri=ipns%3A%2F%2Fexample.org", "/ipns/example.org"),
         (f"/ipfs/ipfs/{CID}/x?y=1", f"/ipfs/{CID}/x?y=1"),
         ("/ipfs/ipns/example.org/x", "/ipns/example.org/x"),
+        (f"/ipfs/?uri=ipfs%3A%2F{CID}", f"/ipfs/{CID}"),
+        (f"/ipfs/?uri=ipfs%3A%2F%2F%2F{CID}%2Fa", f"/ipfs/{CID}/a"),
+        (f"/ipfs//{CID}/x?y=1", f"/ipfs/{CID}/x?y=1"),
+        ("/ipns///example.org", "/ipns/example.org"),
     ],
 )
 async def test_other_ways_to_write_a_path_lead_to_it(gateway, path, location):
@@ -66,7 +70,13 @@ async def test_other_ways_to_write_a_path_lead_to_it(gateway, path, location):
 
 @pytest.mark.parametrize(
     "path",
-    ["/ipfs/?uri=https%3A%2F%2Fexample.org", "/ipfs/?uri=http%3A%2F%2F%5B", "/ipfs/ipfs/nonsense", "/ipfs"],
+    [
+        "/ipfs/?uri=https%3A%2F%2Fexample.org",
+        "/ipfs/?uri=http%3A%2F%2F%5B",
+        "/ipfs/ipfs/nonsense",
+        "/ipfs",
+        "/ipfs//",
+    ],
 )
 async def test_what_is_no_path_is_told(gateway, path):
     assert (await gateway.get(path)).status == 400

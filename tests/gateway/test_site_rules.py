@@ -78,6 +78,13 @@ async def test_a_file_of_bad_rules_is_told_only_where_it_would_be_used(gateway, 
     assert (await gateway.get("/here.txt", Host=host)).body == b"here"
 
 
+async def test_rules_that_are_no_file_are_bad_ones(gateway):
+    host = f"{await gateway.add({'d/_redirects/x': b'x', 'd/here.txt': b'here'})}.ipfs.localhost"
+    answer = await gateway.get("/nowhere", Host=host)
+    assert (answer.status, "could not parse _redirects:" in answer.text) == (500, True)
+    assert (await gateway.get("/here.txt", Host=host)).body == b"here"
+
+
 EVERY_CASE = b"""# a comment\r
 /one /one.html\r
 /three /three.html 301\r

@@ -8,6 +8,7 @@ from support.dags import leaves
 from support.gateway import directory, file_of
 
 from blockstore.block import Block
+from blockstore.cid import DAG_CBOR
 
 TAR = "application/x-tar"
 
@@ -63,6 +64,15 @@ async def test_a_name_that_leads_out_of_the_tree_is_an_error(gateway, name):
     answer = await gateway.get(f"/ipfs/{inner.cid}?format=tar")
     assert answer.status == 400
     assert b"evil" not in answer.body
+
+
+async def test_of_a_tree_that_holds_other_things_than_files_there_is_no_archive(gateway):
+    node = Block.of(b"\xa0", DAG_CBOR)
+    root = directory({"node": node.cid})
+    await gateway.put(node, root)
+    for path in (f"/ipfs/{root.cid}", f"/ipfs/{root.cid}/node"):
+        answer = await gateway.get(f"{path}?format=tar")
+        assert (answer.status, str(node.cid) in answer.text) == (406, True)
 
 
 async def test_a_name_that_leads_up_within_the_tree_is_fine(gateway):

@@ -7,7 +7,7 @@ from support.gateway import directory
 from support.sites import KEY, publish
 
 from blockstore.block import Block
-from blockstore.cid import CID
+from blockstore.cid import CID, DAG_CBOR, DAG_PB
 from node.names.record import create
 
 FILES = {"d/ą/ę/źł.txt": b"deep", "d/ą/site/index.html": b"<p>", "d/x%2C+y=z é.txt": b"odd"}
@@ -103,12 +103,20 @@ async def test_names_are_decoded_once_and_signs_stay_what_they_are(gateway, root
     assert (await gateway.get(f"/ipfs/{root}/x,+y=z%20%C3%A9.txt")).status == 404
 
 
-async def test_an_index_that_is_a_directory_is_an_entry_like_others(gateway):
-    inner = directory({})
+@pytest.mark.parametrize("inner", [directory({}), Block.of(b"\xa0", DAG_CBOR), Block.of(b"", DAG_PB)])
+async def test_an_index_that_is_no_file_is_an_entry_like_others(gateway, inner):
     root = directory({"index.html": inner.cid})
     await gateway.put(inner, root)
     answer = await gateway.get(f"/ipfs/{root.cid}/")
     assert (answer.status, ">index.html</a>" in answer.text) == (200, True)
+
+
+async def test_the_size_of_an_empty_file_is_told_before_it_is_fetched(gateway):
+    """Programs that copy trees ask for sizes first."""
+    root = await gateway.add({"d/empty": b""})
+    for path in ("/ipfs/bafkqaaa", f"/ipfs/{root}/empty", f"/ipfs/{root}/empty?format=raw"):
+        answer = await gateway.head(path)
+        assert (answer.status, answer.headers.get("Content-Length")) == (200, "0")
 
 
 async def test_probes_need_no_content(gateway):

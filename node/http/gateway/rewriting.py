@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from blockstore.errors import NoLink
+from blockstore.errors import NoLink, NotUnixFS
 from blockstore.path import ContentPath, clean_segments, resolve
 from blockstore.service import BlockSource
 from blockstore.unixfs.reader import describe, read_file
@@ -46,16 +46,15 @@ async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.
 
 
 async def _rules(blocks: BlockSource, path: ContentPath) -> tuple[Rule, ...]:
-    """Empty where the site has no such file."""
+    """Empty where the site has no such file. Raises BadRedirects."""
     try:
         found = await resolve(blocks, path)
+        async with aclosing(read_file(blocks, found.cid, 0, redirects.MAX_BYTES + 1)) as pieces:
+            return redirects.parse(b"".join([piece async for piece in pieces]))
     except NoLink:
         return ()
-    data = b""
-    async with aclosing(read_file(blocks, found.cid, 0, redirects.MAX_BYTES + 1)) as pieces:
-        async for piece in pieces:
-            data += piece
-    return redirects.parse(data)
+    except NotUnixFS as error:
+        raise BadRedirects(str(error)) from None
 
 
 def _rewritten(path: RequestPath, site: tuple[str, ...], answer: Answer) -> RequestPath:

@@ -20,16 +20,20 @@ async def archive(request: web.Request, content: Content) -> web.StreamResponse:
     """The tree, its top entry called by the CID.
 
     An entry that would leave the tree is refused with a status where it is met in the first 64 KiB; behind
-    them it breaks the connection, and a trailer says why. Raises NotAcceptable, TooLarge, BadPath,
-    BlockNotFound.
+    them it breaks the connection, and a trailer says why. Raises NotAcceptable, which holds for trees with
+    something else than files in them too, TooLarge, BadPath, BlockNotFound.
     """
+    try:
+        return await _archive(request, content)
+    except NotUnixFS as error:
+        raise NotAcceptable(f"{error}: there is no TAR with it") from None
+
+
+async def _archive(request: web.Request, content: Content) -> web.StreamResponse:
     headers = content.headers(request, TYPES["tar"], f'W/"{content.cid}.x-tar"')
     if response := reply.conditional(request, headers):
         return response
-    try:
-        info = describe(content.root)
-    except NotUnixFS as error:
-        raise NotAcceptable(f"{error}: there is no TAR of it") from None
+    info = describe(content.root)
     most = request.app[PARTS].config.gateway.max_response
     check(info.size if info.kind == "file" else info.cumulative, most)
     headers["X-Content-Type-Options"] = "nosniff"

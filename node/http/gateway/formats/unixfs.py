@@ -8,7 +8,7 @@ from contextlib import aclosing
 from aiohttp import web
 
 from blockstore.block import Block
-from blockstore.errors import NoLink
+from blockstore.errors import NoLink, NotUnixFS
 from blockstore.unixfs.reader import UnixFSStat, describe, lookup, read_file
 from node.http import media
 from node.http.app import PARTS
@@ -82,9 +82,16 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
     except NoLink:
         return await _listing(request, content, info)
     index = await content.blocks.get(entry.cid)
-    if describe(index).kind == "file":
+    if _is_file(index):
         return await _file(request, content, index, _INDEX, str(content.cid))
     return await _listing(request, content, info)
+
+
+def _is_file(root: Block) -> bool:
+    try:
+        return describe(root).kind == "file"
+    except NotUnixFS:
+        return False
 
 
 async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:

@@ -30,6 +30,9 @@ def moved(request: web.Request, target: Target) -> Moved | None:
         raise NotHere("404 page not found: content is at /ipfs/<cid> and /ipns/<name>")
     if len(path) == 6 and "uri" in request.query:
         return _of_uri(request.query["uri"])
+    namespace, below = path[:6], path[6:]
+    if below.startswith("/") and (cleaned := below.lstrip("/")):  # put together of parts that both had one
+        return Moved(namespace + cleaned + (f"?{target.query}" if target.query else ""))
     if request.headers.get("Service-Worker") == "script" and path.count("/") == 2:
         raise BadRequest("navigator.serviceWorker: registration is not allowed for this scope")
     if path.startswith(("/ipfs/ipfs/", "/ipfs/ipns/")):
@@ -45,7 +48,8 @@ def _of_uri(uri: str) -> Moved:
         raise BadRequest("uri is no URI") from None
     if url.scheme not in ("ipfs", "ipns"):
         raise BadRequest(f'uri begins with "{url.scheme[:32]}:", not with ipfs: or ipns:')
-    path = f"/{url.scheme}/{url.netloc}{url.path}" + (f"?{url.query}" if url.query else "")
+    below = f"{url.netloc}{url.path}".lstrip("/")
+    path = f"/{url.scheme}/{below}" + (f"?{url.query}" if url.query else "")
     return Moved(quote(path.encode(errors="surrogateescape"), safe=URL_CHARACTERS))
 
 

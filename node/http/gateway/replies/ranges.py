@@ -46,8 +46,9 @@ def part(header: str, size: int) -> tuple[int, int] | None:
     """
     if not header.startswith("bytes="):
         return None
-    for asked in map(_parsed, header[6:].split(",", _MAX)[:_MAX]):
-        start, stop = asked.within(size)
+    asked = [text for text in header[6:].split(",", _MAX)[:_MAX] if text.strip()]  # section 5.6.1.2
+    for one in map(_parsed, asked or [""]):
+        start, stop = one.within(size)
         if start < stop:
             return start, stop
     raise Unsatisfiable(size)

@@ -58,6 +58,7 @@ def whole(request: web.Request, data: bytes, headers: make.Headers) -> web.Respo
     headers["Accept-Ranges"] = "bytes"
     wanted = part(request, headers, len(data))
     if wanted is None:
+        headers["Content-Length"] = str(len(data))  # aiohttp leaves out a zero where HEAD asks
         return web.Response(body=data, headers=headers)
     start, stop = wanted
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
