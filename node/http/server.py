@@ -25,7 +25,7 @@ _SHUTDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 3600.0
 _MAX_LINE = 32 * 1024  # a long list of CIDs in a query string is fine
 _MAX_FIELD = 8 * 1024  # bytes of one header, as in nginx and Apache
-_MAX_FIELDS = 64  # so that a head without end takes half a MiB at most
+_MAX_FIELDS = 100  # as in Apache: a head without end takes some 800 KiB at most
 
 _log = logging.getLogger("aiohttp.server")
 
