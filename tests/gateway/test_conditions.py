@@ -109,6 +109,15 @@ async def test_who_wants_only_the_content_it_knows_is_told_when_it_is_another(ga
         assert both.status == 200
 
 
+async def test_a_weak_etag_revalidates_and_is_like_no_other_for_if_match(gateway, dated):
+    for path in ("?format=car", "?format=tar"):
+        etag = (await gateway.head(dated + path)).headers["Etag"]
+        assert etag.startswith("W/")
+        assert (await gateway.get(dated + path, If_None_Match=etag)).status == 304
+        assert (await gateway.get(dated + path, If_Match="*")).status == 200
+        assert (await gateway.get(dated + path, If_Match=etag)).status == 412
+
+
 async def test_names_are_revalidated_by_time_as_well(gateway, dated):
     await publish(gateway, await gateway.add(FILES, mtime=RECORDED))
     answer = await gateway.get(f"/ipns/{KEY.name}/f.bin", If_Modified_Since=THEN)
