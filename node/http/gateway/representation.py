@@ -9,7 +9,7 @@ from blockstore.path import Resolved, resolve
 from node.http.errors import BadRequest
 from node.http.gateway import timing
 from node.http.gateway.formats import archive, block, dag, tar, unixfs
-from node.http.gateway.formats.content import Content, blocks_of
+from node.http.gateway.formats.content import Content, blocks_of, content_at
 from node.http.gateway.formats.negotiation import Asked, NotAcceptable
 from node.http.gateway.paths.request import RequestPath
 from node.http.gateway.replies import messages
@@ -26,9 +26,7 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
         return messages.refusal(request, 501, text)
     timing.begin(request, "block")
     blocks.phase = Phase.CONTENT
-    root = await blocks.get(found.cid)
-    target = Content(path, root, ",".join(map(str, found.roots)), blocks, asked)
-    return await _represented(request, target, found)
+    return await _represented(request, await content_at(path, found, blocks, asked), found)
 
 
 async def _represented(request: web.Request, content: Content, found: Resolved) -> web.StreamResponse:

@@ -15,7 +15,7 @@ from blockstore.unixfs.reader import describe, read_file
 from node.http import media
 from node.http.app import PARTS
 from node.http.gateway import representation
-from node.http.gateway.formats.content import Content, blocks_of
+from node.http.gateway.formats.content import blocks_of, content_at
 from node.http.gateway.formats.negotiation import Asked
 from node.http.gateway.paths import redirects
 from node.http.gateway.paths.redirects import Answer, BadRedirects, Rule
@@ -70,14 +70,9 @@ def _rewritten(path: RequestPath, site: tuple[str, ...], answer: Answer) -> Requ
 async def _page(request: web.Request, path: RequestPath, status: int, asked: Asked) -> web.StreamResponse:
     """A file as the page of an error."""
     blocks = blocks_of(request, path)
-    found = await resolve(blocks, path.content)
-    root = await blocks.get(found.cid)
-    size = describe(root).size
-    content = Content(path, root, ",".join(map(str, found.roots)), blocks, asked)
-    headers = content.headers(request, media.by_name(path.name) or "text/html", f'"{found.cid}"')
-    headers["Content-Length"] = str(size)
+    content = await content_at(path, await resolve(blocks, path.content), blocks, asked)
+    headers = content.headers(request, media.by_name(path.name) or "text/html", f'"{content.cid}"')
+    headers["Content-Length"] = str(describe(content.root).size)
     response = web.StreamResponse(status=status, headers=headers)
-    if request.method == "HEAD" or not size:
-        await response.prepare(request)
-        return response
-    return await reply.send(request, response, read_file(blocks, found.cid, root=root), blocks.deadline)
+    pieces = read_file(blocks, content.cid, root=content.root)
+    return await reply.send(request, response, pieces, blocks.deadline)

@@ -86,15 +86,10 @@ async def car(request: web.Request, content: Content, found: Resolved) -> web.St
     headers = content.headers(request, kind, _etag(content, wanted))
     if response := reply.conditional(request, headers):
         return response
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Accept-Ranges"] = "none"
     stem = "_".join((str(found.roots[0]), *content.path.content.segments[-1:]))
-    name = request.query.get("filename") or f"{stem}.car"
-    headers["Content-Disposition"] = make.disposition("attachment", name)
+    make.save_as(request, headers, f"{stem}.car")
+    headers["Accept-Ranges"] = "none"
     stream = TrailerResponse(headers=headers)
-    if request.method == "HEAD":
-        await stream.prepare(request)
-        return stream
     parts = request.app[PARTS]
     pieces = car_stream([found.cid], _blocks(content, found, wanted, parts.denylist.blocks))
     most = parts.config.gateway.max_response

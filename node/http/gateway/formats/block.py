@@ -15,7 +15,5 @@ def raw(request: web.Request, content: Content) -> web.Response:
     headers = content.headers(request, TYPES["raw"], f'"{content.cid}.raw"')
     if response := reply.conditional(request, headers):
         return response
-    headers["X-Content-Type-Options"] = "nosniff"
-    name = request.query.get("filename") or f"{content.cid}.bin"
-    headers["Content-Disposition"] = make.disposition("attachment", name)
+    make.save_as(request, headers, f"{content.cid}.bin")
     return reply.whole(request, content.root.data, headers)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.path import Resolved
 from node.http.app import PARTS
 from node.http.gateway.formats.negotiation import Asked
 from node.http.gateway.paths.request import RequestPath
@@ -50,3 +51,8 @@ class Content:
         headers = make.content_headers(request, self.path, self.roots, content_type, etag, cache)
         make.tell_choice(headers, self.asked.location(request.rel_url.raw_path, request.query))
         return headers
+
+
+async def content_at(path: RequestPath, found: Resolved, blocks: PatientBlocks, asked: Asked) -> Content:
+    """The end of a path, read. Raises BlockNotFound, RetrievalTimeout."""
+    return Content(path, await blocks.get(found.cid), ",".join(map(str, found.roots)), blocks, asked)

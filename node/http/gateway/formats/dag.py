@@ -48,10 +48,9 @@ def _bytes(request: web.Request, content: Content, kind: Format | None) -> web.R
     headers = content.headers(request, TYPES[kind] if kind else _UNKNOWN, f'"{content.cid}.{suffix}"')
     if response := reply.conditional(request, headers):
         return response
-    headers["X-Content-Type-Options"] = "nosniff"
     inline = suffix.endswith("json") and request.query.get("download") != "true"
-    name = request.query.get("filename") or f"{content.cid}.{suffix.removeprefix('dag-')}"
-    headers["Content-Disposition"] = make.disposition("inline" if inline else "attachment", name)
+    name = f"{content.cid}.{suffix.removeprefix('dag-')}"
+    make.save_as(request, headers, name, "inline" if inline else "attachment")
     return reply.whole(request, content.root.data, headers)
 
 

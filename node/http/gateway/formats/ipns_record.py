@@ -35,9 +35,7 @@ async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: b
         return response
     if found.ttl is None:  # caches may guess from this; no condition is compared with it
         headers["Last-Modified"] = formatdate(usegmt=True)
-    headers["X-Content-Type-Options"] = "nosniff"
-    name = request.query.get("filename") or f"{path.name}.ipns-record"
-    headers["Content-Disposition"] = make.disposition("attachment", name)
+    make.save_as(request, headers, f"{path.name}.ipns-record")
     return web.Response(body=found.raw, headers=headers)
 
 

@@ -36,13 +36,8 @@ async def _archive(request: web.Request, content: Content) -> web.StreamResponse
     info = describe(content.root)
     most = request.app[PARTS].config.gateway.max_response
     check(info.size if info.kind == "file" else info.cumulative, most)
-    headers["X-Content-Type-Options"] = "nosniff"
+    make.save_as(request, headers, f"{content.cid}.tar")
     headers["Accept-Ranges"] = "none"
-    name = request.query.get("filename") or f"{content.cid}.tar"
-    headers["Content-Disposition"] = make.disposition("attachment", name)
     stream = TrailerResponse(headers=headers)
-    if request.method == "HEAD":
-        await stream.prepare(request)
-        return stream
     pieces = reply.gathered(tar_stream(content.blocks, content.cid, str(content.cid)))
     return await reply.send(request, stream, capped(pieces, most), content.blocks.deadline)

@@ -103,9 +103,6 @@ async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> 
         return response
     headers["Content-Security-Policy"] = listing.template().policy
     page = web.StreamResponse(headers=headers)
-    if request.method == "HEAD":
-        await page.prepare(request)
-        return page
     pieces = listing.listed(content.path, info, content.blocks, kinds)
     pieces = capped(pieces, parts.config.gateway.max_response)
     return await reply.send(request, page, pieces, content.blocks.deadline, listing.BROKEN_OFF)

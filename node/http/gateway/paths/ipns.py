@@ -38,11 +38,11 @@ async def followed(parts: Parts, path: NamePath, escaped: str, mount: Mount) -> 
     return RequestPath(
         escaped,
         text,
-        found.path,
-        str(path.name),
-        text.endswith("/"),
-        "ipns",
-        path.segments,
-        found.ttl,
-        mount,
+        content=found.path,
+        root=str(path.name),
+        slash=text.endswith("/"),
+        namespace="ipns",
+        below=path.segments,
+        ttl=found.ttl,
+        mount=mount,
     )

@@ -77,6 +77,12 @@ def cache_control(path: RequestPath, *, generated: bool = False) -> str:
     return f"{age}, {_REVALIDATED}" if generated else age
 
 
+def save_as(request: web.Request, headers: Headers, name: str, kind: str = "attachment") -> None:
+    """Bytes for programs: saved under the name that the client gives, else this one, and never sniffed."""
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Content-Disposition"] = disposition(kind, request.query.get("filename") or name)
+
+
 def disposition(kind: str, name: str) -> str:
     """Content-Disposition with an ASCII name, and the real one beside it where that differs (RFC 6266).
 

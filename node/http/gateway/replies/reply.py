@@ -81,9 +81,6 @@ async def streamed(
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)
     response = web.StreamResponse(status=206 if wanted else 200, headers=headers)
-    if request.method == "HEAD" or start == stop:
-        await response.prepare(request)
-        return response
     return await send(request, response, read(start, stop), deadline)
 
 
@@ -97,8 +94,11 @@ async def send(
     """Headers go with the first piece, so that what it raises can still be answered with a status.
 
     Later troubles break the connection, which is how a client knows that it has not got everything;
-    `broken_off` is the last it gets then.
+    `broken_off` is the last it gets then. HEAD gets the headers, and nothing is read for it.
     """
+    if request.method == "HEAD":
+        await response.prepare(request)
+        return response
     longest = request.app[PARTS].config.gateway.max_seconds or None
     write = writer(request, response)
     async with aclosing(pieces):
