@@ -29,7 +29,7 @@ from yarl import URL
 
 from blockstore.block import Block
 from blockstore.car import car_stream
-from blockstore.cid import CID
+from blockstore.cid import CID, RAW
 
 pytestmark = pytest.mark.interop
 RECORDED = 784111777
@@ -44,6 +44,26 @@ HEADERS = (
 # Kubo gives less: where content moved, or is not sent again; Go's pages of redirects have a type.
 ONLY_OURS = {301: {"Content-Type", "X-Ipfs-Roots"}, 302: {"Content-Type", "Ipfs-Uri"}}
 ONLY_OURS[304] = {"Last-Modified", "X-Ipfs-Roots"}
+
+WITHOUT_NAMES = (
+    b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+    b'<?xml version="1.0"?>\n<svg></svg>',
+    b"<!DOCTYPE html><svg>",
+    b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00",
+    b"\x00\x00\x00\x14ftypqt  \x00\x00\x00\x00",
+    b"II*\x00" + bytes(9),
+    b"\x00\x00\x01\x00\x01\x00",
+    b"\xff\xfb\x90\x44" + bytes(30),
+    b"\xff\xf1\x50\x80",
+    b"\xfd7zXZ\x00\x00\x04",
+    b"BZh91AY&SY\x94",
+    b"\x28\xb5\x2f\xfd\x04",
+    b"Rar!\x1a\x07\x01\x00",
+    b"\x89PNG\r\n\x1a\n",
+    b'{"a":[1]}',
+    b"text",
+)
+"""Of kinds that both tell apart; in identity CIDs."""
 
 Requests = list[tuple[str, dict[str, str]]]
 """What is put behind a path, and headers."""
@@ -144,6 +164,8 @@ def everything(dated: CID) -> list[tuple[str, str, dict[str, str]]]:
         f"/ipns/{KEY.name.peer_id}/x", f"{key}/e.html", "/ipfs/bafkqabtimvwgy3yk", f"{dag}/", f"{dag}/cbor/",
         f"{many}/", f"{dag}", f"{site}/sub/index.html", f"/ipfs/{dated}/e/", f"{json}/list", f"{json}/list/9",
     ]  # fmt: skip
+    others += [f"/ipfs/{CID.identity(RAW, data)}" for data in WITHOUT_NAMES]
+    others += [f"/ipfs/?uri=ipfs%3A%2F{DAG.cid}", f"/ipfs/?uri=ipfs%3A%2F%2F%2F{DAG.cid}%2Ffile"]
     asked = [(path, OF_ALL + OF_FILES) for path in files] + [(path, OF_OTHERS) for path in others]
     asked += [(path, OF_ALL) for path in (f"{site}/", f"{many}/", f"/ipfs/{dated}")]
     return [(path, query, headers) for path, requests in asked for query, headers in requests]

@@ -20,9 +20,10 @@ class Helia:
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator[Helia]:
+    def running(cls, *gateway: str) -> Iterator[Helia]:
+        """With the multiaddress of a trustless gateway, that is its only source."""
         folder = peers_folder() / "js"
-        command = [str(folder / "node_modules/.bin/node"), str(folder / "helia.mjs")]
+        command = [str(folder / "node_modules/.bin/node"), str(folder / "helia.mjs"), *gateway]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             try:
                 yield cls(process, str(_answer(process)["addr"]))
