@@ -5,8 +5,8 @@ brings in one pass, hands whole frames to their streams, answers windows and pin
 reader never waits for the writer, so two busy ends cannot block each other), and writes up to four
 frames a system call.
 
-Bounds: streams a side may open, unread bytes a stream (its window) and a connection, frames waiting to
-be answered. A peer that exceeds what it was granted loses the connection.
+Bounds: streams a side may open, bytes that all of them together may be sent before they are read, frames
+waiting to be answered. A peer that exceeds what it was granted loses the connection.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from node.p2p.wire import Bytes
 
 PROTOCOL = "/yamux/1.0.0"
 INITIAL_WINDOW = 256 * 1024  # by the specification
-WINDOW = 1024 * 1024  # what we grant to a stream that is being read
+WINDOW = 8 * 1024 * 1024  # of a stream that is being read: what a long line carries in one round trip
+CONNECTION_WINDOW = 16 * 1024 * 1024  # of all streams together; above it each keeps its initial one
 MAX_STREAMS = 256  # of each side
 MAX_FRAME = 65519 - 12  # data of a frame: with its header, exactly one Noise message
 _BATCH = 4 * MAX_FRAME  # data written at once; then another stream has its turn
-_CONNECTION_BUFFER = 16 * 1024 * 1024  # unread bytes of all streams, above which windows no longer grow
 _MAX_ANSWERS = 4096  # frames that wait to be written
 _STALL = 60.0  # seconds in which nothing could be written
 _MAX_WINDOW = 2**32 - 1
@@ -45,7 +45,7 @@ class YamuxStream:
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
         self._wanted = 0  # bytes a reader waits for
-        self._granted = INITIAL_WINDOW  # bytes the peer may still send
+        self.granted = INITIAL_WINDOW  # bytes the peer may still send
         self._window = INITIAL_WINDOW  # bytes we may still send
         self._readable = trio.Event()
         self._writable = trio.Event()
@@ -116,9 +116,10 @@ class YamuxStream:
 
     def expect(self, length: int) -> None:
         """A data frame begins. Raises ProtocolViolation when it is larger than granted."""
-        if length > self._granted:
-            raise ProtocolViolation(f"stream {self.number}: {length} bytes sent, {self._granted} granted")
-        self._granted -= length
+        if length > self.granted:
+            raise ProtocolViolation(f"stream {self.number}: {length} bytes sent, {self.granted} granted")
+        self.granted -= length
+        self._connection.granted -= length
 
     def widen(self, delta: int) -> None:
         """The peer grants us more. Raises ProtocolViolation when the sum is no 32-bit number."""
@@ -172,11 +173,13 @@ class YamuxStream:
 
     def _grant(self) -> None:
         """Let the peer send what we are ready to hold, in steps of half of it, or what is waited for."""
-        full = self._connection.buffered > _CONNECTION_BUFFER
-        ready = max(INITIAL_WINDOW if full else WINDOW, self._wanted)
-        delta = ready - self._buffered - self._granted
-        if delta >= ready // 2 or self._buffered + self._granted < self._wanted:
-            self._granted += delta
+        own = self._buffered + self.granted
+        left = CONNECTION_WINDOW - (self._connection.promised - own)
+        ready = max(INITIAL_WINDOW, min(WINDOW, left), self._wanted)
+        delta = ready - own
+        if delta >= ready // 2 or own < self._wanted:
+            self.granted += delta
+            self._connection.granted += delta
             self._connection.answer(_UPDATE, 0, self.number, delta)
 
     def _forget_if_done(self) -> None:
@@ -200,8 +203,14 @@ class Yamux:
         self._left = 0  # bytes of the data frame that is being read
         self._last = False  # it carries FIN
         self._leaving = False  # the peer takes no new streams
-        self.buffered = 0
+        self.buffered = 0  # bytes of all streams that are not read yet,
+        self.granted = 0  # and those that may still come
         self.lost = ""
+
+    @property
+    def promised(self) -> int:
+        """Bytes that we hold, or have said that we would."""
+        return self.buffered + self.granted
 
     async def run(self) -> None:
         """Returns when the connection has ended; `lost` says why."""
@@ -218,7 +227,7 @@ class Yamux:
             raise ConnectionLost(self.lost or "the peer is leaving")
         if sum(number % 2 == self._next % 2 for number in self._streams) >= MAX_STREAMS:
             raise StreamLost(f"{MAX_STREAMS} streams to this peer are open")
-        stream = self._streams[self._next] = YamuxStream(self, self._next)
+        stream = self._remember(self._next)
         self.answer(_UPDATE, _SYN, self._next, 0)
         self._next += 2
         await trio.lowlevel.checkpoint()
@@ -248,6 +257,7 @@ class Yamux:
     def forget(self, stream: YamuxStream) -> None:
         if self._streams.get(stream.number) is stream:
             del self._streams[stream.number]
+            self.granted -= stream.granted
 
     async def _send(self, frames: bytes) -> None:
         async with self._writing:
@@ -345,7 +355,12 @@ class Yamux:
         if sum(known % 2 == number % 2 for known in self._streams) >= MAX_STREAMS:
             self.answer(_UPDATE, _RST, number, 0)
             return None
-        stream = self._streams[number] = YamuxStream(self, number)
+        stream = self._remember(number)
         self.answer(_UPDATE, _ACK, number, 0)
         self._on_stream(stream)
+        return stream
+
+    def _remember(self, number: int) -> YamuxStream:
+        stream = self._streams[number] = YamuxStream(self, number)
+        self.granted += stream.granted
         return stream

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from support.p2p_pipes import MemoryBytes, Recorder, pipe_pair
 
 from node.p2p.errors import ConnectionLost, StreamLost
-from node.p2p.yamux import INITIAL_WINDOW, MAX_STREAMS, WINDOW, Yamux, YamuxStream
+from node.p2p.yamux import (
+    CONNECTION_WINDOW,
+    INITIAL_WINDOW,
+    MAX_STREAMS,
+    WINDOW,
+    Yamux,
+    YamuxStream,
+)
 
 HEADER = struct.Struct("!BBHII")
 DATA, UPDATE, PING, GO_AWAY = range(4)
@@ -93,6 +100,58 @@ def test_a_message_larger_than_the_window_gets_through() -> None:
             far = await accepted.receive()
             assert await far.read_exactly(100) == sent[:100]
             assert await far.read_exactly(len(sent) - 100) == sent[100:]
+
+    with_pair(act, 1 << 20)
+
+
+def granted_after_a_read(streams: int, size: int) -> list[int]:
+    """What is granted anew to each of so many streams when so many bytes of each were read."""
+
+    async def run() -> list[int]:
+        one, other = trio.testing.memory_stream_pair()
+        opened, accepted = trio.open_memory_channel[YamuxStream](streams)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Yamux(MemoryBytes(one), False, opened.send_nowait).run)
+            for number in range(1, 2 * streams, 2):
+                await other.send_all(data(number, bytes(size), SYN))
+                await (await accepted.receive()).read_exactly(size)
+            await other.send_all(frame(PING, SYN, 0, 7))
+            written = b""
+            while (PING, ACK, 0, 7) not in frames(written):
+                written += bytes(await other.receive_some())
+            nursery.cancel_scope.cancel()
+        return [value for kind, _, _, value in frames(written) if kind == UPDATE and value]
+
+    return trio.run(run)
+
+
+def test_a_stream_that_is_read_may_have_megabytes_under_way() -> None:
+    """On a line of 400 ms there and back, 8 MiB of them are 20 MB/s; a window of 1 MiB would be 2.5."""
+    (granted,) = granted_after_a_read(streams=1, size=100)
+    assert granted > 7 * 1024 * 1024
+
+
+def test_all_streams_of_a_peer_are_promised_a_bounded_number_of_bytes() -> None:
+    granted = granted_after_a_read(streams=MAX_STREAMS, size=INITIAL_WINDOW)
+    assert len(granted) == MAX_STREAMS  # nobody is left without
+    assert CONNECTION_WINDOW // 2 <= sum(granted) <= CONNECTION_WINDOW + MAX_STREAMS * INITIAL_WINDOW
+
+
+def test_what_was_promised_to_streams_that_have_ended_is_free_again() -> None:
+    async def act(dialler: Yamux, accepted: trio.MemoryReceiveChannel[YamuxStream]) -> None:
+        stream = await dialler.open_stream()
+        far = await accepted.receive()
+        await stream.write(b"all of it")
+        await far.read()
+        await far.write(b"heard")
+        await stream.read()
+        for end in (stream, far):
+            await end.close()
+        lost = await dialler.open_stream()
+        await (await accepted.receive()).reset()
+        with pytest.raises(StreamLost):
+            await lost.read()
+        assert dialler.promised == 0
 
     with_pair(act, 1 << 20)
 
