@@ -14,7 +14,7 @@ Share = Callable[[], int]
 """Bytes that one reader may hold at present; it may always hold the one block that it needs next."""
 
 TOTAL = 64 * 1024 * 1024
-MOST = 4 * 1024 * 1024
+MOST = 16 * 1024 * 1024
 LEAST = 1024 * 1024
 """A share below this is for one block at a time: what the next step needs is read when it is asked for."""
 

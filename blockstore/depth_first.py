@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Callable
 from itertools import islice
 
 from blockstore import codecs
-from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import DagTooLarge
+from blockstore.loads import loading
 from blockstore.lookahead import LOOKED_AT, Lookahead
 from blockstore.service import BlockSource
 
@@ -44,10 +44,8 @@ async def depth_first(
     def links_of(block: Block) -> list[CID]:
         return [link for link in codecs.links(block) if not skip(link)]
 
-    with reading() as share:
-        lookahead = Lookahead(
-            source, share, lambda block: (cid for cid in links_of(block) if cid not in seen)
-        )
+    async with loading(source) as loads:
+        lookahead = Lookahead(loads, lambda block: (cid for cid in links_of(block) if cid not in seen))
         stack = [(root, 0)]
         while stack:
             cid, depth = stack.pop()

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.depth_first import MAX_PENDING, MAX_SEEN, Skip, nothing
 from blockstore.errors import BadBlock, DagTooLarge, NotUnixFS
+from blockstore.loads import loading
 from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType
@@ -19,6 +19,7 @@ from blockstore.unixfs.hamt import Shard
 from blockstore.unixfs.reader import describe
 
 MAX_DEPTH = 256
+_LOOKED_AT = 256  # steps ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ async def entity(
     """
     root = await source.get(cid)
     walk = _Walk(_start(root, span), duplicates=duplicates)
-    with reading() as share:
-        lookahead = Lookahead(source, share)
+    async with loading(source) as loads:
+        lookahead = Lookahead(loads)
         while (step := walk.pop()) is not None:
             block = await lookahead.take(step.cid, walk.following())
             if walk.gives(step.cid):
@@ -90,7 +91,7 @@ class _Walk:
         return None
 
     def following(self) -> list[CID]:
-        return [step.cid for step in self._stack[:-17:-1] if step.cid not in self._given]
+        return [step.cid for step in self._stack[: -_LOOKED_AT - 1 : -1] if step.cid not in self._given]
 
     def gives(self, cid: CID) -> bool:
         if cid.is_identity or cid in self._given:

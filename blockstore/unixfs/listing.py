@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
 from blockstore import dag_pb
-from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.dag_pb import PBLink
 from blockstore.errors import BadBlock, NoLink, NotUnixFS
+from blockstore.loads import loading
 from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType, UnixFSData
@@ -39,7 +40,8 @@ class Found:
 async def list_directory(blocks: BlockSource, cid: CID) -> AsyncGenerator[DirectoryEntry]:
     """Entries in the order the directory holds them: by name when it is one block, by hash when it is a HAMT.
 
-    Shards are fetched as the listing proceeds. Raises NotUnixFS, BadBlock, BlockNotFound.
+    Shards are fetched as the listing proceeds; close it (`contextlib.aclosing`) to withdraw what is being
+    fetched. Raises NotUnixFS, BadBlock, BlockNotFound.
     """
     block = await blocks.get(cid)
     data = _message(block) if cid.codec == DAG_PB else None
@@ -48,8 +50,9 @@ async def list_directory(blocks: BlockSource, cid: CID) -> AsyncGenerator[Direct
             yield DirectoryEntry(link.name or "", link.cid, link.tsize)
     elif data is not None and data.type == NodeType.HAMT:
         node = UnixFSNode.of(block)
-        async for entry in _sharded(blocks, Shard.of(node.pb, node.data, 0)):
-            yield entry
+        async with aclosing(_sharded(blocks, Shard.of(node.pb, node.data, 0))) as entries:
+            async for entry in entries:
+                yield entry
     else:
         raise NotUnixFS(f"{cid} is not a directory")
 
@@ -85,8 +88,8 @@ async def find_link(blocks: BlockSource, block: Block, name: str) -> Found:
 
 
 async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[DirectoryEntry]:
-    with reading() as share:
-        lookahead = Lookahead(blocks, share, partial(_shards_below, root))
+    async with loading(blocks) as loads:
+        lookahead = Lookahead(loads, partial(_shards_below, root))
         stack = [(link, root) for link in reversed(root.links)]
         while stack:
             link, shard = stack.pop()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from blockstore.ahead import Share, one_ahead, reading
-from blockstore.block import Block
+from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
-from blockstore.errors import BadBlock, NotUnixFS
+from blockstore.errors import BadBlock, BlockstoreError, NotUnixFS
+from blockstore.loads import SMALL, Load, Loads, loading
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import DIRECTORIES, FILES, Outline, UnixFSNode
@@ -20,8 +21,6 @@ __all__ = ["DirectoryEntry", "UnixFSStat", "describe", "list_directory", "lookup
 
 MAX_FILE_DEPTH = 256  # balanced trees have five levels, trickle trees some thirty
 
-_FIRST_BATCH = 512 * 1024
-_BATCH_BLOCKS = 32  # whatever sizes a parent claims for them
 
 Kind = Literal["file", "directory", "symlink"]
 
@@ -74,7 +73,7 @@ async def read_file(
 ) -> AsyncGenerator[bytes]:
     """The bytes from `start` up to `stop` (None: the end), in pieces of at most a block.
 
-    Only blocks that the range needs are read, some 2 MiB ahead of what was given out, less where many read.
+    Only blocks that the range needs are read, ahead of what was given out: as far as `Loads` says.
     A range beyond the end gives what there is. `root` is the block of that CID, where the caller has it.
     Close it (`contextlib.aclosing`) to withdraw what is being fetched.
     Raises NotUnixFS, BlockNotFound; BadBlock also where a block's size is not what its parent says.
@@ -87,59 +86,97 @@ async def read_file(
         yield piece
     if not (parts := _children(node, _Item(cid, 0, size, 0), start, stop)):
         return
-    with reading() as share:
-        batches = _batches(blocks, parts[::-1], start, stop, share)
-        async with aclosing(one_ahead(batches, share)) as fetched:
-            async for pieces in fetched:
-                for piece in filter(None, pieces):
-                    yield piece
+    async with loading(blocks) as loads, aclosing(_Reader(loads, parts, start, stop).pieces()) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
-class _Item(NamedTuple):
-    """A DAG, the bytes of the file that it holds as its parent says, and its root where that is read."""
+@dataclass(slots=True, eq=False)
+class _Item:
+    """A DAG, and the bytes of the file that it holds as its parent says. `opened`: its children are known."""
 
     cid: CID
     start: int
     size: int
     depth: int
-    block: Block | None = None
+    load: Load | None = None
+    opened: bool = False
+
+    @property
+    def is_node(self) -> bool:
+        """Of more bytes than a block holds."""
+        return self.size > MAX_BLOCK_BYTES
+
+    @property
+    def cost(self) -> int:
+        """Bytes that its root is taken to have; a small one is not believed."""
+        return SMALL if self.is_node else max(self.size, SMALL)
 
 
-async def _batches(
-    blocks: BlockSource, stack: list[_Item], start: int, stop: int, share: Share
-) -> AsyncGenerator[list[bytes]]:
-    """The range in order, as many pieces at once as one request brings; `stack` has what comes first last."""
-    budget = _FIRST_BATCH
-    while stack:
-        batch = await _load(blocks, _take(stack, budget))
-        pieces: list[bytes] = []
-        for position, (item, block) in enumerate(batch):
-            node = UnixFSNode.of(block)
-            _check_size(node, item)
+class _Reader:
+    """The range in order. What was asked for is in `_coming`, what follows on `_stack`, the next one last."""
+
+    def __init__(self, loads: Loads, parts: Sequence[_Item], start: int, stop: int) -> None:
+        self._loads = loads
+        self._start = start
+        self._stop = stop
+        self._stack = list(reversed(parts))
+        self._coming: deque[_Item] = deque()
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        self._ask()
+        while self._coming:
+            item = self._coming.popleft()
+            node = await self._take(item)
+            if node.links and not item.opened:
+                self._stack += reversed(self._coming)
+                self._coming.clear()
+                self._open(item, node)
+            self._ask()
             data = node.data.data or b""
-            pieces.append(data[max(start - item.start, 0) : max(stop - item.start, 0)])
-            if node.links:  # its children come before the rest of the batch
-                stack += (late._replace(block=block) for late, block in reversed(batch[position + 1 :]))
-                stack += reversed(_children(node, item, start, stop))
-                break
-        budget = min(2 * budget, share() // 2)
-        yield pieces
+            if piece := data[max(self._start - item.start, 0) : max(self._stop - item.start, 0)]:
+                yield piece
 
+    async def _take(self, item: _Item) -> UnixFSNode:
+        load, item.load = item.load, None  # its bytes are not to live as long as what knows of the item
+        assert load is not None
+        node = UnixFSNode.of(await self._loads.take(load))
+        _check_size(node, item)
+        return node
 
-def _take(stack: list[_Item], budget: int) -> list[_Item]:
-    """The next items to load together; one of many bytes is a node, and is loaded alone."""
-    items: list[_Item] = []
-    total = 0
-    while stack and len(items) < _BATCH_BLOCKS and (not items or total + stack[-1].size <= budget):
-        items.append(stack.pop())
-        total += items[-1].size
-    return items
+    def _ask(self) -> None:
+        """Ask for what comes next: for one block in any case, for more as there is room."""
+        room = self._loads.room
+        new: list[_Item] = []
+        while self._stack and self._knows_more():
+            item = self._stack[-1]
+            if item.load is None:
+                if item.cost > room and self._coming:
+                    break
+                room -= item.cost
+                new.append(item)
+            self._coming.append(self._stack.pop())
+        loads = self._loads.begin([(item.cid, item.cost) for item in new])
+        for item, load in zip(new, loads, strict=True):
+            item.load = load
 
+    def _knows_more(self) -> bool:
+        """Whether the stack has what comes next: below a node, only once that has come."""
+        last = self._coming[-1] if self._coming else None
+        if last is None or not last.is_node or last.opened:
+            return True
+        block = last.load.here if last.load else None
+        if block is None:
+            return False
+        try:
+            self._open(last, UnixFSNode.of(block))
+        except BlockstoreError:
+            return False  # which is told in its turn
+        return True
 
-async def _load(blocks: BlockSource, items: list[_Item]) -> list[tuple[_Item, Block]]:
-    missing = [item.cid for item in items if item.block is None]
-    found = iter(await blocks.get_many(missing) if missing else ())
-    return [(item, item.block or next(found)) for item in items]
+    def _open(self, item: _Item, node: UnixFSNode) -> None:
+        self._stack += reversed(_children(node, item, self._start, self._stop))
+        item.opened = True
 
 
 def _children(node: UnixFSNode, item: _Item, start: int, stop: int) -> list[_Item]:

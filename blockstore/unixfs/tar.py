@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
-from blockstore.ahead import reading
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BadPath
+from blockstore.loads import loading
 from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
@@ -52,10 +52,9 @@ async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tupl
     yield name, root
     if not _is_directory(root):
         return
-    with reading() as share:
-        async with aclosing(_below(blocks, cid, name, Lookahead(blocks, share))) as members:
-            async for member in members:
-                yield member
+    async with loading(blocks) as loads, aclosing(_below(blocks, cid, name, Lookahead(loads))) as members:
+        async for member in members:
+            yield member
 
 
 async def _below(

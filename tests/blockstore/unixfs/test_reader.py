@@ -95,7 +95,7 @@ async def test_leaves_are_fetched_several_at_a_time_within_a_bound_of_bytes() ->
     source, root = await imported(ImportOptions(cid_version=1, raw_leaves=True), data)
     source.requests.clear()
     assert await joined(read_file(source, root)) == data
-    assert source.requests == [1, 2, 4, 8, 8, 2]
+    assert source.requests == [1, 2, 3, 6, 11, 2]
 
 
 async def test_reading_stays_one_batch_ahead_of_the_consumer() -> None:
@@ -106,7 +106,7 @@ async def test_reading_stays_one_batch_ahead_of_the_consumer() -> None:
         await anext(pieces)
         for _ in range(20):
             await asyncio.sleep(0)
-        assert source.requests == [1, 2, 4]
+        assert source.requests == [1, 2, 3]
 
 
 async def test_a_root_at_hand_is_not_fetched_again() -> None:
