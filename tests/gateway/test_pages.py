@@ -70,8 +70,14 @@ async def test_what_may_be_answered_some_other_time_has_a_link_to_try_again(gate
     missing = Block.of(b"nobody has this").cid
     wanted = await gateway.get(f"/ipfs/{missing}", Accept=HTML, Cache_Control="only-if-cached")
     assert (wanted.status, '<a href="">Try again</a>' in wanted.text) == (412, True)
+    assert wanted.headers["Cache-Control"] == "no-store"
     wrong = await gateway.get("/ipfs/nonsense", Accept=HTML)
     assert (wrong.status, "Try again" in wrong.text) == (400, False)
+
+
+async def test_what_is_not_there_is_asked_for_again_and_other_errors_are_not_kept(gateway: Gateway) -> None:
+    for path, kept in ((f"/ipfs/{Block.of(b'gone').cid}", "no-cache"), ("/ipfs/nonsense", "no-store")):
+        assert (await gateway.get(path)).headers["Cache-Control"] == kept
 
 
 async def test_entries_that_are_here_tell_what_they_are(gateway: Gateway) -> None:

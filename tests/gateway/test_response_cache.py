@@ -6,12 +6,15 @@ import tracemalloc
 from contextlib import closing
 
 import pytest
+from aiohttp import ClientSession, web
 from support.gateway import open_gateway
 
 from blockstore.block import Block
 from cluster.pin import PinOptions
 from node.denylist import files
 from node.http.gateway.replies import response_cache
+from node.http.gateway.replies.headers import IMMUTABLE
+from node.http.server import listen
 
 PAGE = b"<!DOCTYPE html><p>hello"
 
@@ -35,14 +38,47 @@ async def test_the_answer_from_memory_is_the_one_that_was_made(gateway):
     assert (await gateway.get(f"/ipfs/{root}/a.txt")).headers["Date"].endswith("GMT")
 
 
-async def test_it_does_come_from_memory(gateway, tmp_path):
-    block = Block.of(b"here, then gone")
-    await gateway.put(block)
-    await gateway.get(f"/ipfs/{block.cid}")
-    with closing(sqlite3.connect(tmp_path / "blocks.db")) as behind_its_back, behind_its_back:
-        behind_its_back.execute("DELETE FROM blocks")
-    assert (await gateway.get(f"/ipfs/{block.cid}")).body == b"here, then gone"
-    assert not await gateway.node.parts.store.has(block.cid)
+async def from_memory(gateway, block):
+    """Only an answer that is made tells where its time went."""
+    answer = await gateway.get(f"/ipfs/{block.cid}")
+    assert answer.body == block.data
+    return "Server-Timing" not in answer.headers
+
+
+async def test_it_does_come_from_memory(tmp_path):
+    async with open_gateway(tmp_path, server_timing=True) as gateway:
+        block = Block.of(b"here, then gone")
+        await gateway.put(block)
+        assert [await from_memory(gateway, block) for _ in range(3)] == [False, True, True]
+        with closing(sqlite3.connect(tmp_path / "blocks.db")) as behind_its_back, behind_its_back:
+            behind_its_back.execute("DELETE FROM blocks")
+        assert await from_memory(gateway, block)
+        assert not await gateway.node.parts.store.has(block.cid)
+
+
+async def test_an_answer_is_not_kept_where_something_changed_while_it_was_made():
+    version, made = 0, []
+
+    async def answer(request):
+        nonlocal version
+        if ready := cache.find(request):
+            return ready
+        before = cache.version()
+        made.append(request)
+        version += len(made) == 1
+        assert cache.find(request) is None  # as others ask meanwhile
+        response = web.Response(body=b"x", headers={"Cache-Control": IMMUTABLE})
+        cache.keep(request, response, before)
+        return response
+
+    cache = response_cache.ResponseCache(lambda: version)
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with listen(app, "gateway", "127.0.0.1", 0) as listener, ClientSession() as client:
+        for _ in range(4):
+            async with client.get(listener.url) as response:
+                assert await response.read() == b"x"
+    assert len(made) == 2
 
 
 async def test_what_is_deleted_is_not_given_from_memory(gateway):
@@ -115,12 +151,16 @@ async def test_only_what_is_pinned_now_is_given_where_that_is_the_policy(tmp_pat
         assert (await gateway.get(f"/ipfs/{root}")).status == 403
 
 
-async def test_memory_is_bounded_and_the_oldest_go_first(gateway, monkeypatch):
+async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first(tmp_path, monkeypatch):
     monkeypatch.setattr(response_cache, "MAX_BYTES", 4 * 3000)
-    blocks = [Block.of(bytes([i]) * 1000) for i in range(6)]
-    await gateway.put(*blocks)
-    for block in (*blocks, blocks[0]):
-        assert (await gateway.get(f"/ipfs/{block.cid}")).body == block.data
+    blocks = [Block.of(bytes([i]) * 1000) for i in range(5)]
+    async with open_gateway(tmp_path, server_timing=True) as gateway:
+        await gateway.put(*blocks)
+        assert [await from_memory(gateway, block) for block in blocks[:4]] == [False] * 4
+        assert await from_memory(gateway, blocks[0])
+        assert not await from_memory(gateway, blocks[4])
+        assert await from_memory(gateway, blocks[0])
+        assert not await from_memory(gateway, blocks[1])
 
 
 async def test_requests_that_are_made_long_are_not_kept(gateway):
