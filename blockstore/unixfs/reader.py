@@ -15,9 +15,6 @@ from blockstore.loads import SMALL, Load, Loads, loading
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import DIRECTORIES, FILES, Outline, UnixFSNode
-from blockstore.unixfs.listing import DirectoryEntry, list_directory, lookup
-
-__all__ = ["DirectoryEntry", "UnixFSStat", "describe", "list_directory", "lookup", "read_file", "stat"]
 
 MAX_FILE_DEPTH = 256  # balanced trees have five levels, trickle trees some thirty
 

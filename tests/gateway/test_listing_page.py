@@ -8,8 +8,9 @@ from support.sources import RecordingSource
 
 from blockstore.cid import CID
 from blockstore.store import MemoryBlockstore
+from blockstore.unixfs.listing import lookup
 from blockstore.unixfs.options import ImportOptions
-from blockstore.unixfs.reader import lookup, stat
+from blockstore.unixfs.reader import stat
 from node.http.gateway.hosts.mount import Mount
 from node.http.gateway.pages import listing
 from node.http.gateway.paths.request import RequestPath, parse_path

@@ -12,8 +12,8 @@ from blockstore.cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
 from blockstore.errors import BadPath, BlockTooLarge
 from blockstore.path import path_of_uri
 from blockstore.service import BlockSource
-from blockstore.unixfs.listing import DirectoryEntry
-from blockstore.unixfs.reader import UnixFSStat, list_directory, read_file, stat
+from blockstore.unixfs.listing import DirectoryEntry, list_directory
+from blockstore.unixfs.reader import UnixFSStat, read_file, stat
 from blockstore.unixfs.tar import tar_stream
 from cluster.pin import PinMode, PinOptions
 from node.http import query as read

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from blockstore.block import Block
 from blockstore.errors import NoLink, NotUnixFS
-from blockstore.unixfs.reader import UnixFSStat, describe, lookup, read_file
+from blockstore.unixfs.listing import lookup
+from blockstore.unixfs.reader import UnixFSStat, describe, read_file
 from node.http import media
 from node.http.app import PARTS
 from node.http.gateway.formats.content import Content

@@ -10,7 +10,8 @@ from contextlib import aclosing
 from blockstore.cid import CID
 from blockstore.service import BlockSource
 from blockstore.store import Blockstore
-from blockstore.unixfs.reader import DirectoryEntry, Kind, UnixFSStat, list_directory
+from blockstore.unixfs.listing import DirectoryEntry, list_directory
+from blockstore.unixfs.reader import Kind, UnixFSStat
 from node.http.gateway.pages.kinds import kinds_here, sort_of
 from node.http.gateway.pages.links import Links
 from node.http.gateway.pages.page import Page, page
