@@ -63,11 +63,6 @@ class Remote:
         """Whether it may be asked for one more block."""
         return self.asks < MAX_ASKS and self.blocks_in_flight * self.size < MAX_IN_FLIGHT
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether it ever sent what it was asked for, and has not failed since."""
-        return self.heard_at > 0 and not self.failures
-
     def load(self, odds: float) -> tuple[int, float]:
         """For comparing: failures first, then the time we would wait, in blocks that may come in vain."""
         return self.failures, (self.blocks_in_flight + 1) / odds

@@ -76,18 +76,6 @@ class LocalPinner:
                 return known
             return await self._walk(known, hints, progress, walking)
 
-    async def record_complete(
-        self,
-        cid: CID,
-        *,
-        recursive: bool,
-        blocks: int,
-        bytes: int,  # noqa: A002  the field's name
-    ) -> PinnedRoot:
-        """Keep a root whose blocks were all just put, by an import that holds the store's `protect()`."""
-        await self._blocks.store.flush()
-        return await self._database.write(_record, PinnedRoot(cid, True, recursive, blocks, bytes))
-
     async def unpin(self, cid: CID) -> None:
         """Forget the root; a missing one is fine. Blocks stay until garbage is collected."""
         self._walks.pop(cid, None)

@@ -121,16 +121,6 @@ def save(identity: Identity, path: Path) -> None:
     _sync_folder(path.parent)
 
 
-def load_or_create(path: Path) -> Identity:
-    """The key at `path`, made on first use. Raises BadIdentity."""
-    try:
-        return load(path)
-    except FileNotFoundError:
-        identity = Identity.generate()
-        save(identity, path)
-        return identity
-
-
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

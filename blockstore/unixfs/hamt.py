@@ -16,13 +16,8 @@ MAX_FANOUT = 1024
 _HASH_BITS = 64
 
 
-def hamt_hash(name: str) -> bytes:
-    """Eight bytes: murmur3-x64-128 of the name with seed 0, its first half, most significant byte first."""
-    return hash_value(name).to_bytes(8, "big")
-
-
 def hash_value(name: str) -> int:
-    """The same as a number."""
+    """64 bits: murmur3-x64-128 of the name with seed 0, its first half."""
     first: int = mmh3.mmh3_x64_128_utupledigest(name.encode("utf-8", "surrogateescape"))[0]
     return first
 

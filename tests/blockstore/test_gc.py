@@ -296,7 +296,7 @@ async def test_a_pinned_dag_is_whole_after_a_collection(tmp_path: Path, store: S
     await store.put_many([*blocks, *leaves(50, start=5000)])
     source = Blocks(store, OfflineExchange())
     async with open_local_pins(tmp_path / "pins.db", source) as pins:
-        await pins.record_complete(blocks[0].cid, recursive=True, blocks=85, bytes=1)
+        await pins.pin(blocks[0].cid, recursive=True, hints=(), progress=lambda *_: None)
         assert len(await collect(store, *[pin.cid async for pin in pins.pinned()])) == 50
         await pins.unpin(blocks[0].cid)
         root = await pins.pin(blocks[0].cid, recursive=True, hints=(), progress=lambda *_: None)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.dags import cids, leaf, leaves, node, tree
+from support.dags import cids, leaf, leaves, tree
 from support.exchanges import RemoteBlocks
 
 from blockstore.block import Block
@@ -166,14 +166,6 @@ async def test_two_walks_of_one_root_both_end(pins: Pins) -> None:
     assert first.complete
 
 
-async def test_an_import_records_its_root_without_a_walk(pins: Pins) -> None:
-    await pins.store.put_many(TREE)
-    root = await pins.pinner.record_complete(ROOT, recursive=True, blocks=85, bytes=TREE_BYTES)
-    assert root == PinnedRoot(ROOT, True, True, 85, TREE_BYTES)
-    assert await pins.pin() == root
-    assert pins.progress == []
-
-
 async def test_versions_of_a_cid_are_roots_of_their_own(pins: Pins) -> None:
     block = Block.of(b"", version=0)
     await pins.store.put_many([block])
@@ -185,9 +177,10 @@ async def test_versions_of_a_cid_are_roots_of_their_own(pins: Pins) -> None:
 
 
 async def test_roots_are_listed_in_key_order_over_pages_and_from_any_of_them(pins: Pins) -> None:
-    roots = sorted(cids(leaves(2100)), key=bytes)
-    records = (pins.pinner.record_complete(cid, recursive=True, blocks=1, bytes=32) for cid in roots)
-    await asyncio.gather(*records)
+    blocks = leaves(2100)
+    await pins.store.put_many(blocks)
+    roots = sorted(cids(blocks), key=bytes)
+    await asyncio.gather(*map(pins.pin, roots))
     assert [root.cid for root in await pins.all()] == roots
     behind = [root.cid async for root in pins.pinner.pinned(after=roots[1500])]
     assert behind == roots[1501:]
@@ -225,8 +218,7 @@ async def test_blocks_are_durable_before_their_root_is_complete(tmp_path: Path) 
     store = FlushWatch(tmp_path / "pins.db")
     async with open_local_pins(tmp_path / "pins.db", Blocks(store, RemoteBlocks(TREE))) as pinner:
         await pinner.pin(ROOT, recursive=True, hints=(), progress=lambda *_: None)
-        await pinner.record_complete(node([]).cid, recursive=True, blocks=1, bytes=0)
-    assert store.complete_at_flush == [0, 1]
+    assert store.complete_at_flush == [0]
 
 
 async def test_a_damaged_file_says_so(tmp_path: Path) -> None:

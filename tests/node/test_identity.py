@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.identity import BadIdentity, Identity, load, load_or_create, public_key_of
+from node.identity import BadIdentity, Identity, load, public_key_of, save
 
 # Test vector of the libp2p peer-id specification ("Keys", Ed25519): private key and the public key inside it.
 SPEC_PRIVATE = bytes.fromhex(
@@ -47,13 +47,14 @@ def test_a_peer_id_or_signature_of_anything_is_just_false(peer: str, signature: 
     assert not Identity.verify(peer, b"data", signature)
 
 
-def test_the_key_file_is_created_once_and_private(tmp_path: Path) -> None:
+def test_the_key_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "identity.key"
-    first = load_or_create(path)
-    assert load_or_create(path) == first
+    identity = Identity.generate()
+    save(identity, path)
+    assert load(path) == identity
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["identity.key"]
-    assert base64.b64decode(path.read_bytes()) == first.to_protobuf()
+    assert base64.b64decode(path.read_bytes()) == identity.to_protobuf()
 
 
 def test_a_raw_protobuf_key_is_read_too(tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_a_damaged_key_file_is_named(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "identity.key"
     path.write_bytes(data)
     with pytest.raises(BadIdentity, match=r"identity\.key"):
-        load_or_create(path)
+        load(path)
     assert path.read_bytes() == data
 
 

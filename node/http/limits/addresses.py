@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAX_HOPS = 16
 _MAX_TEXT = 64  # characters of an address with brackets, scope and port
