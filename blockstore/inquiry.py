@@ -18,6 +18,7 @@ class Outcome(Enum):
     FAILING = "failing"
     WRONG = "with bytes that do not match the hash"
     RESTING = "left alone after earlier failures"
+    PAUSING = "to be asked again in a moment"
     WAITING = "yet to answer"
 
 
@@ -54,9 +55,14 @@ class Inquiry:
         return all(outcome in (Outcome.LACKING, Outcome.WRONG) for outcome in self.outcomes)
 
     @property
+    def idle(self) -> bool:
+        """Whether nobody is about to answer, so that others may as well be asked."""
+        return Outcome.WAITING not in self.outcomes and bool(self.outcomes or not self.hopeful)
+
+    @property
     def settled(self) -> bool:
         """Whether nobody is left whose answer could change anything, unless somebody new comes."""
-        return Outcome.WAITING not in self.outcomes and bool(self.outcomes or not self.hopeful)
+        return self.idle and Outcome.PAUSING not in self.outcomes
 
     def _promised(self) -> str:
         if not self.holders:

@@ -16,7 +16,6 @@ from node.retrieval.staggered import StaggeredExchange, Way
 from node.retrieval.trustless import Patience, TrustlessGateway
 from node.version import VERSION
 
-_HEAD_START = 2.0  # seconds: a gateway may have to look for the block itself
 _KEEP_ALIVE = 60.0
 
 
@@ -31,14 +30,16 @@ async def open_gateways(urls: Sequence[str], patience: Patience | None = None) -
         headers={"User-Agent": f"pinfold/{VERSION}"},
         timeout=ClientTimeout(total=None, sock_connect=patience.headers),
     ) as session:
-        yield Gateways([TrustlessGateway(url, session, patience) for url in urls])
+        yield Gateways([TrustlessGateway(url, session, patience) for url in urls], patience.hedge)
 
 
 class Gateways:
     """Satisfies Exchange. Within a DAG the gateway that answered last is asked first."""
 
-    def __init__(self, gateways: Sequence[TrustlessGateway]) -> None:
+    def __init__(self, gateways: Sequence[TrustlessGateway], hedge: float) -> None:
+        """`hedge`: seconds until the next one is asked too."""
         self._gateways = tuple(gateways)
+        self._hedge = hedge
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
@@ -57,7 +58,7 @@ class Gateways:
     def session(self, root: CID) -> _Session:
         now = self._loop.time()
         best = sorted(self._gateways, key=lambda gateway: gateway.health.order(now))
-        return _Session(self, StaggeredExchange([Way("", gateway, _HEAD_START) for gateway in best]))
+        return _Session(self, StaggeredExchange([Way("", gateway, self._hedge) for gateway in best]))
 
 
 class _Session:

@@ -40,6 +40,10 @@ class Health:
         self._failures = 0
         self._seconds += (now - asked_at - self._seconds) / 8
 
+    def on_left(self, asked_at: float, now: float) -> None:
+        """Nobody waits for its answer any more, which takes at least that long."""
+        self._seconds = max(self._seconds, now - asked_at)
+
     def on_failure(self, now: float) -> None:
         """It could not be reached, or is broken."""
         if now - self._failed_at > _ONE_FAILURE:

@@ -30,9 +30,9 @@ class Way:
     def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
         return self.named(self.exchange.inquiries(cid))
 
-    def is_settled(self, cid: CID) -> bool:
-        """Whether it is left with only somebody new to wait for."""
-        return all(inquiry.settled for inquiry in self.exchange.inquiries(cid))
+    def is_idle(self, cid: CID) -> bool:
+        """Whether nobody there is about to answer."""
+        return all(inquiry.idle for inquiry in self.exchange.inquiries(cid))
 
     def named(self, inquiries: Sequence[Inquiry]) -> tuple[Inquiry, ...]:
         return tuple(replace(inquiry, way=inquiry.way or self.name) for inquiry in inquiries)
@@ -109,7 +109,7 @@ class StaggeredExchange:
             if block := await self._first(running, wait):
                 return block
             passed = self._loop.time() - began
-            if not pause or way not in running.wants.values() or way.is_settled(cid):
+            if not pause or way not in running.wants.values() or way.is_idle(cid):
                 return None
             if passed >= pause:
                 wait = pause

@@ -31,12 +31,13 @@ _MAY_PASS = (Outcome.UNREACHABLE, Outcome.FAILING, Outcome.BUSY)
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds. `headers`: a gateway that has to look for the block itself needs some. `block`: until all of
-    it is here, whatever trickles in meanwhile. `rest`: after a first failure. `requests`: at once, more wait
-    for their turn.
+    it is here, whatever trickles in meanwhile. `hedge`: until the next gateway is asked too. `rest`: after a
+    first failure. `requests`: at once, more wait for their turn.
     """
 
     headers: float = 20.0
     block: float = 60.0
+    hedge: float = 2.0
     rest: float = FIRST_REST
     requests: int = 32
 
@@ -80,9 +81,10 @@ class TrustlessGateway:
         return self
 
     def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
-        if self.health.rest(self._loop.time()) > _SHORT_REST:
+        rest = self.health.rest(self._loop.time())
+        if rest > _SHORT_REST:
             return (Inquiry(source="gateway", outcomes=(Outcome.RESTING,)),)
-        outcomes = (Outcome.WAITING,) if cid in self._calls else ()
+        outcomes = (Outcome.PAUSING if rest else Outcome.WAITING,) if cid in self._calls else ()
         return (Inquiry(source="gateway", connected=1, outcomes=outcomes),)
 
     async def _in_turn(self, cid: CID) -> Block:
@@ -111,6 +113,9 @@ class TrustlessGateway:
         try:
             data = await self._get(cid, asked_at)
             return await self._verified(cid, data)
+        except asyncio.CancelledError:
+            self.health.on_left(asked_at, self._loop.time())
+            raise
         except TimeoutError:
             self.health.on_silence(asked_at, self._loop.time())
             raise _Refused(Outcome.SILENT) from None

@@ -200,5 +200,5 @@ def test_what_was_tried_is_told_in_counts(inquiry, text):
 
 def test_several_are_told_together():
     gateways = [Inquiry(source="gateway", connected=1, outcomes=(outcome,)) for outcome in Outcome]
-    assert str(together(gateways)).startswith("8 gateways asked: 1 without it, 1 silent, 1 out of reach")
+    assert str(together(gateways)).startswith("9 gateways asked: 1 without it, 1 silent, 1 out of reach")
     assert told([]) == "there is nobody to ask"

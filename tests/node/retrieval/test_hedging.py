@@ -1,0 +1,113 @@
+"""Two gateways over real sockets: the first is bad in some way, the second has everything at hand."""
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from support.gateway import file_of
+from support.http_gateway import http_gateway, silence
+from support.sources import joined
+
+from blockstore.block import Block
+from blockstore.car import car_stream
+from blockstore.service import Blocks
+from blockstore.store import MemoryBlockstore
+from blockstore.unixfs.reader import read_file
+from node.retrieval.gateways import open_gateways
+from node.retrieval.trustless import Patience
+
+SOON = 0.2  # seconds that a gateway has before the next one is asked too
+FILES = [[Block.of(random.Random(20 * f + n).randbytes(50_000)) for n in range(20)] for f in range(3)]
+BLOCKS = [block for leaves in FILES for block in (file_of(leaves), *leaves)]
+DATA = {str(block.cid): block for block in BLOCKS}
+
+
+async def drips(request):
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for byte in DATA[request.match_info["cid"]].data:
+        await response.write(bytes([byte]))
+        await asyncio.sleep(0.05)
+    return response
+
+
+async def cuts(request):
+    response = web.StreamResponse(headers={"Content-Length": "50000"})
+    await response.prepare(request)
+    await response.write(DATA[request.match_info["cid"]].data[:20_000])
+    request.transport.close()
+    return response
+
+
+async def lies(_request):
+    return web.Response(body=b"something else")
+
+
+async def is_busy(_request):
+    return web.Response(status=429, headers={"Retry-After": "60"})
+
+
+async def sends_a_car(request):
+    async def blocks():
+        yield DATA[request.match_info["cid"]]
+
+    block = DATA[request.match_info["cid"]]
+    headers = {"Content-Type": "application/vnd.ipld.car; version=1"}
+    return web.Response(body=await joined(car_stream([block.cid], blocks())), headers=headers)
+
+
+@asynccontextmanager
+async def two(behaviour, hedge=SOON, rest=1.0):
+    async with http_gateway(BLOCKS) as bad, http_gateway(BLOCKS) as good:
+        bad.behaviour = behaviour
+        async with open_gateways([bad.url, good.url], Patience(hedge=hedge, rest=rest)) as gateways:
+            yield bad, good, Blocks(MemoryBlockstore(), gateways)
+
+
+async def read(blocks, leaves):
+    """Seconds that a file took."""
+    began, root = asyncio.get_running_loop().time(), file_of(leaves).cid
+    data = await joined(read_file(blocks.session(root), root))
+    assert data == b"".join(leaf.data for leaf in leaves)
+    return asyncio.get_running_loop().time() - began
+
+
+@pytest.mark.parametrize("behaviour", [silence, drips])
+async def test_a_slow_gateway_costs_one_file_a_moment_and_the_next_ones_nothing(behaviour):
+    async with two(behaviour) as (bad, good, blocks):
+        assert SOON < await read(blocks, FILES[0]) < 10 * SOON
+        asked = len(bad.requests)
+        for leaves in FILES[1:]:
+            await read(blocks, leaves)
+        assert len(bad.requests) == asked
+        assert len(good.requests) == len(BLOCKS)
+
+
+@pytest.mark.parametrize("behaviour", [lies, is_busy, cuts, sends_a_car])
+async def test_a_gateway_that_fails_passes_its_turn_on_at_once(behaviour):
+    async with two(behaviour, hedge=10.0) as (_, good, blocks):
+        for leaves in FILES:
+            assert await read(blocks, leaves) < 0.9
+        assert len(good.requests) == len(BLOCKS)
+
+
+async def test_a_gateway_that_proved_slow_is_not_given_up_for_good():
+    async with two(silence) as (bad, good, blocks):
+        await read(blocks, FILES[0])
+        bad.behaviour, good.behaviour = None, silence
+        for leaves in FILES[1:]:
+            assert await read(blocks, leaves) < 2 * SOON + 0.8
+
+
+async def test_a_hiccup_of_the_only_one_that_has_it_is_waited_for():
+    async with two(cuts, rest=0.01) as (bad, good, blocks):
+        good.blocks.clear()
+        cutting = bad.behaviour
+
+        async def once(request):
+            return await (cutting if len(bad.requests) == 1 else bad.honest)(request)
+
+        bad.behaviour = once
+        await read(blocks, FILES[0])
