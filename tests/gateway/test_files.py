@@ -105,6 +105,8 @@ async def test_a_symlink_is_shown_not_followed(gateway):
     assert answer.headers["Content-Type"] == "inode/symlink"
     known = await gateway.get(f"/ipfs/{tree.cid}/link", If_None_Match=answer.headers["Etag"])
     assert known.status == 304
+    saved = await gateway.get(f"/ipfs/{tree.cid}/link?filename=to.txt&download=true")
+    assert saved.headers["Content-Disposition"] == 'attachment; filename="to.txt"'
 
 
 async def test_a_file_name_and_download_set_the_disposition(gateway, root):

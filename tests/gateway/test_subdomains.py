@@ -42,7 +42,10 @@ async def test_an_old_cid_moves_to_its_form_of_today(gateway):
 async def test_a_reverse_proxy_says_which_host_and_protocol_its_client_used(gateway):
     root = await gateway.add(FILES)
     answer = await gateway.get(
-        f"/ipfs/{root}", Host="inside:1", X_Forwarded_Host="localhost, inside", X_Forwarded_Proto="https"
+        f"/ipfs/{root}",
+        Host="inside:1",
+        X_Forwarded_Host="localhost, inside",
+        X_Forwarded_Proto="https, http",
     )
     assert answer.headers["Location"] == f"https://{root}.ipfs.localhost/"
     assert (await gateway.get(f"/ipfs/{root}/index.txt", Host="unknown.example")).body == b"hello\n"

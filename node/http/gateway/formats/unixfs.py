@@ -63,6 +63,7 @@ def _symlink(request: web.Request, content: Content, info: UnixFSStat) -> web.Re
     headers = _dated(content.headers(request, "inode/symlink", f'"{info.cid}"'), info)
     if response := reply.conditional(request, headers):
         return response
+    _set_disposition(request, headers)
     return reply.whole(request, info.target or b"", headers)
 
 

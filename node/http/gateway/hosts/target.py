@@ -35,13 +35,12 @@ class Moved:
 
 def authority(request: web.Request) -> str:
     """X-Forwarded-Host, else the host in an absolute request line (RFC 9112 section 3.2.2), else Host."""
-    headers = request.headers
-    if forwarded := headers.get("X-Forwarded-Host"):
-        return forwarded.partition(",")[0].strip()
+    if forwarded := _forwarded(request, "X-Forwarded-Host"):
+        return forwarded
     raw = request.raw_path
     if not raw.startswith("/") and "://" in raw:
         return raw.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
-    return headers.get("Host", "")
+    return request.headers.get("Host", "")
 
 
 def target_of(request: web.Request) -> Target:
@@ -53,5 +52,10 @@ def target_of(request: web.Request) -> Target:
         path = "/" + path.lstrip("/")
     if not path.isascii():
         path = quote(path.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
-    forwarded = request.headers.get("X-Forwarded-Proto")
-    return Target(path, query, (forwarded or request.scheme).lower() == "https")
+    scheme = _forwarded(request, "X-Forwarded-Proto") or request.scheme
+    return Target(path, query, scheme.lower() == "https")
+
+
+def _forwarded(request: web.Request, name: str) -> str:
+    """What the first of several proxies says: it is the one that visitors see."""
+    return request.headers.get(name, "").partition(",")[0].strip()
