@@ -10,6 +10,8 @@ PARTS = leaves(4, size=100)
 FILE, NOTE, BAD = file_of(PARTS), Block.of(b"note"), Block.of(b"bad")
 INNER = directory({"bad": BAD.cid, "file": FILE.cid})
 LEGAL = Block.of(b"forbidden by a court")
+PAGE, RULES = Block.of(b"<p>not to be seen"), Block.of(b"/page/* /seen.html 200\n/error/* /seen.html 404\n")
+SITE = directory({"_redirects": RULES.cid, "seen.html": PAGE.cid})
 LATE = directory({"note": NOTE.cid})
 ROOT = directory({"bad": BAD.cid, "d": INNER.cid, "late": LATE.cid})
 
@@ -19,10 +21,10 @@ async def gateway(tmp_path):
     lists = tmp_path / "denylists"
     lists.mkdir()
     rules = (BAD.cid, PARTS[1].cid, LATE.cid)
-    text = "".join(f"/ipfs/{cid}\n" for cid in rules) + f"/ipfs/{LEGAL.cid} gateway_status=451\n"
-    lists.joinpath("test.deny").write_text(text)
+    paths = f"/ipfs/{LEGAL.cid} gateway_status=451\n/ipfs/{SITE.cid}/seen.html\n"
+    lists.joinpath("test.deny").write_text("".join(f"/ipfs/{cid}\n" for cid in rules) + paths)
     async with open_gateway(tmp_path) as opened:
-        await opened.put(*PARTS, FILE, NOTE, BAD, INNER, LATE, LEGAL, ROOT)
+        await opened.put(*PARTS, FILE, NOTE, BAD, INNER, LATE, LEGAL, ROOT, PAGE, RULES, SITE)
         yield opened
 
 
@@ -69,6 +71,14 @@ async def test_formats_that_need_a_blocked_part_break_instead_of_leaving_it_out(
 
 async def test_what_the_law_forbids_has_a_status_of_its_own(gateway):
     for suffix in ("", "?format=raw", "?format=car"):
-        answer = await gateway.get(f"/ipfs/{LEGAL.cid}{suffix}")
-        assert (answer.status, "is blocked and cannot be provided" in answer.text) == (451, True)
-        assert "immutable" not in answer.headers["Cache-Control"]
+        for headers in ({}, {"Cache_Control": "only-if-cached"}):
+            answer = await gateway.get(f"/ipfs/{LEGAL.cid}{suffix}", **headers)
+            assert (answer.status, "is blocked and cannot be provided" in answer.text) == (451, True)
+            assert "immutable" not in answer.headers["Cache-Control"]
+
+
+async def test_the_rules_of_a_site_do_not_lead_to_a_blocked_path(gateway):
+    for path in ("/seen.html", "/page/x", "/error/x"):
+        answer = await gateway.get(path, Host=f"{SITE.cid}.ipfs.localhost")
+        assert (answer.status, PAGE.data in answer.body) == (410, False)
+    assert (await gateway.get(f"/ipfs/{PAGE.cid}")).body == PAGE.data  # it is the path that is blocked

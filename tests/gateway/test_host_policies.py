@@ -64,7 +64,10 @@ async def test_a_trustless_host_gives_records_of_keys_and_no_dnslinks(tmp_path):
         root = await gateway.add(FILES)
         await publish(gateway, root)
         assert (await gateway.get(f"/ipns/{KEY.name}?format=ipns-record")).status == 200
-        for path in (f"{KEY.name}?format=car", f"{KEY.name}", f"{NAME}?format=car", f"{NAME}/x?format=raw"):
+        for path in (
+            f"{KEY.name}?format=car", f"{KEY.name}", f"{KEY.name}/x?format=ipns-record",
+            f"{NAME}?format=car", f"{NAME}/x?format=raw", f"{NAME}?format=ipns-record",
+        ):  # fmt: skip
             assert (await gateway.get(f"/ipns/{path}")).status == 406
         assert (await gateway.get("/?format=car", Host=NAME)).status == 406
 

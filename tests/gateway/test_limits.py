@@ -151,12 +151,14 @@ async def test_files_above_the_cap_are_gone_for_a_week(open_with):
     gateway = await open_with(max_response=1_000_000)
     tree = directory({"large": LARGE.cid, "small": SMALL.cid})
     await gateway.put(tree)
+    files = await gateway.add({f"d/{number}": b"%d" % number * 100_000 for number in range(10)})
     for path, headers in (
         (f"/ipfs/{LARGE.cid}", {}),
         (f"/ipfs/{LARGE.cid}", {"Range": "bytes=0-1"}),
         (f"/ipfs/{tree.cid}/large", {}),
         (f"/ipfs/{PIECE.cid}", {}),
         (f"/ipfs/{LARGE.cid}?format=tar", {}),
+        (f"/ipfs/{files}?format=tar", {}),
     ):
         refused = await gateway.get(path, **headers)
         assert refused.status == 410

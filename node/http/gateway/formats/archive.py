@@ -106,17 +106,13 @@ def _etag(content: Content, wanted: Selection) -> str:
 async def _blocks(
     content: Content, found: Resolved, wanted: Selection, blocked: Skip
 ) -> AsyncGenerator[Block]:
-    given = set()
+    """None of the path comes below again: no block can link to one that links to it."""
     for cid in found.walked[: -1 if found.remainder else None]:  # a block with a field at its end comes below
-        if not cid.is_identity and (wanted.duplicates or cid not in given):
+        if not cid.is_identity:
             yield await content.blocks.get(cid)
-        given.add(cid)
-    if wanted.duplicates:
-        given = set()
     async with aclosing(_below(content, found, wanted, blocked)) as blocks:
         async for block in blocks:
-            if block.cid not in given:
-                yield block
+            yield block
 
 
 def _below(content: Content, found: Resolved, wanted: Selection, blocked: Skip) -> AsyncGenerator[Block]:

@@ -46,7 +46,7 @@ async def _of_dnslink(host: str, paths: Mount, names: Names) -> Mount:
 
 def _of_cid(host: Subdomain, target: Target) -> Mount | Moved:
     try:
-        cid = _parsed(host.label)
+        cid = CID.parse(host.label)
     except BadCid as error:
         raise BadPath(f'invalid path "/ipfs/{host.label}": {error}') from None
     if (label := labels.of_cid(cid)) != host.label:
@@ -90,11 +90,3 @@ async def _name_label(text: str, names: Names) -> str:
     if isinstance(name, DomainName) and not await names.has_dnslink(str(name)):
         return ""
     return labels.of_name(name)
-
-
-def _parsed(label: str) -> CID:
-    """Hosts come in lower case from browsers, in any from others."""
-    try:
-        return CID.parse(label)
-    except BadCid:
-        return CID.parse(label.lower())
