@@ -140,13 +140,15 @@ def check(request: bytes, answer: bytes) -> None:
     if request.startswith(b"HEAD") or status == 304:
         assert not body
     elif status in (200, 206) and "Content-Length" in told:
-        assert len(body) == int(told["Content-Length"])
+        cut = str(LONG_GAP.cid).encode() in request  # its last block is missing
+        assert len(body) == int(told["Content-Length"]) or (cut and len(body) < int(told["Content-Length"]))
     elif status == 500:
         assert len(body.strip()) > 20, body
 
 
 @given(requests())
 @example(get(f"/ipfs/{LONG_GAP.cid}?format=car"))
+@example(get(f"/ipfs/{LONG_GAP.cid}"))
 @example(get(f"/ipfs/{GAP.cid}", Range="bytes=999-1001"))
 @example(get(f"/ipfs/{LIAR.cid}", Range="bytes=0-0"))
 @example(get(f"/ipfs/{DAG.cid}?format=tar"))
