@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from blockstore.ahead import LEAST, MOST, Share, reading
 from blockstore.block import Block
 from blockstore.cid import CID
-from blockstore.errors import BlockNotFound
 from blockstore.service import BlockSource
 
 FIRST = 512 * 1024  # bytes asked for to begin with: a first byte does not wait for what comes later
@@ -43,6 +42,7 @@ class Load:
     began: float
     task: asyncio.Task[list[Block]]
     place: int
+    alone: bool
 
     @property
     def here(self) -> Block | None:
@@ -92,15 +92,20 @@ class Loads:
         """Wait for it. Raises what asking for it alone raises."""
         waits = not load.task.done()
         try:
-            block = (await load.task)[load.place]
-        except BlockNotFound as error:
-            if error.cid == load.cid:
-                raise
-            block = await self._source.get(load.cid)  # which another one took with it
+            block = await self._of(load)
         finally:
             self._bytes -= load.size
         self._learn(load, waits)
         return block
+
+    async def _of(self, load: Load) -> Block:
+        """Others that are late or cannot be had keep nobody waiting: each block has its own turn then."""
+        if load.alone:
+            return (await load.task)[0]
+        await asyncio.wait((load.task,), timeout=_FAR)
+        if block := load.here:
+            return block
+        return (await self._source.get_many([load.cid]))[0]
 
     async def close(self) -> None:
         """Withdraw what is under way."""
@@ -113,7 +118,8 @@ class Loads:
         self._running.add(task := asyncio.create_task(self._source.get_many(cids)))
         task.add_done_callback(self._ended)
         self._bytes += sum(size for _, size in group)
-        return [Load(cid, size, began, task, place) for place, (cid, size) in enumerate(group)]
+        alone = len(group) == 1
+        return [Load(cid, size, began, task, place, alone) for place, (cid, size) in enumerate(group)]
 
     def _ended(self, task: asyncio.Task[list[Block]]) -> None:
         self._running.discard(task)

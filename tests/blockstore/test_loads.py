@@ -40,10 +40,12 @@ class FarSource:
         self._seconds = seconds
         self._rate = bytes_per_second
         self._free_at = 0.0
+        self._due = {}
         self.under_way = 0
         self.most_under_way = 0
         self.longest = 0.0
         self.withdrawn = 0
+        self.late = {}
 
     async def get(self, cid: CID) -> Block:
         return (await self.get_many([cid]))[0]
@@ -60,15 +62,20 @@ class FarSource:
 
     async def _fetch(self, cid):
         now = asyncio.get_running_loop().time()
+        if cid in self.late:
+            await asyncio.sleep(3600)
+            return self.late[cid]
         if cid not in self._blocks:
             await asyncio.sleep(self._seconds)
             raise BlockNotFound(cid)
         size = len(self._blocks[cid].data)
-        self._free_at = max(self._free_at, now + self._seconds / 2) + size / self._rate
+        if cid not in self._due:  # who asks for what is on its way gets the same
+            self._free_at = max(self._free_at, now + self._seconds / 2) + size / self._rate
+            self._due[cid] = self._free_at + self._seconds / 2
         self.under_way += size
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            await asyncio.sleep(self._free_at + self._seconds / 2 - now)
+            await asyncio.sleep(self._due[cid] - now)
         finally:
             self.under_way -= size
         return self._blocks[cid]
@@ -118,6 +125,32 @@ async def test_over_a_slow_line_no_block_waits_long_for_its_turn() -> None:
     source = FarSource([ROOT, *FILE], 0.1, bytes_per_second=300_000)
     assert await seconds_for(read_file(source, ROOT.cid)) < 1.1 * 48 * MIB / 300_000
     assert source.longest < 10
+
+
+@virtual_time
+async def test_a_first_byte_waits_for_its_block_and_for_no_other() -> None:
+    small = leaves(64, size=3000)
+    source = FarSource([file_of(small), *small], 0.1, bytes_per_second=1000)
+    async with aclosing(read_file(source, file_of(small).cid)) as pieces:
+        for leaf in small[:3]:
+            began = asyncio.get_running_loop().time()
+            assert await anext(pieces) == leaf.data
+            assert asyncio.get_running_loop().time() - began < 8
+
+
+@virtual_time
+async def test_what_comes_late_keeps_nothing_that_is_here_from_being_given() -> None:
+    """As where a file is here but for a few blocks, which a slow peer has."""
+    here, away = leaves(40, size=3000), leaves(3, start=100, size=3000)
+    root = file_of([*here, *away])
+    source = FarSource([root, *here])
+    source.late = {block.cid: block for block in away}
+    async with aclosing(read_file(source, root.cid)) as pieces:
+        for leaf in here:
+            assert await anext(pieces) == leaf.data
+        assert asyncio.get_running_loop().time() < 60
+        for leaf in away:
+            assert await anext(pieces) == leaf.data
 
 
 @virtual_time
