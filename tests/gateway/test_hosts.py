@@ -71,6 +71,15 @@ def test_a_policy_holds_for_its_host_and_below_it_the_longest_name_first() -> No
         assert hosts.classify(authority).paths.policy == policy
 
 
+def test_a_subdomain_belongs_to_the_longest_of_hosts_that_lie_below_each_other() -> None:
+    nested = ["a.b.c.d.e.f", "b.c.d.e.f", "c.d.e.f", "d.e.f", "e.f", "f"]
+    hosts = Hosts((*nested[3:], *nested[:3]), POLICY, {})
+    for host in nested:
+        assert hosts.classify(f"x.ipfs.{host}:80") == Subdomain(
+            "x", "ipfs", f"{host}:80", Mount(policy=POLICY)
+        )
+
+
 def test_a_host_longer_than_any_name_has_its_policy_and_is_not_remembered() -> None:
     hosts = Hosts((), POLICY, {"example.org": Policy(fetch=False)})
     assert not hosts.classify("a." * 500 + "example.org").paths.policy.fetch

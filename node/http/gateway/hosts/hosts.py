@@ -67,7 +67,8 @@ class Hosts:
         policy: Policy,
         policies: Mapping[str, Policy],
     ) -> None:
-        self._known = frozenset(host.lower().strip(".") for host in subdomain_hosts)
+        known = {host.lower().strip(".") for host in subdomain_hosts}
+        self._known = sorted(known, key=len, reverse=True)  # of hosts below each other the longest name first
         self._policies = policies
         self._policy = policy
         self._remembered = lru_cache(_REMEMBERED)(self._classified)
