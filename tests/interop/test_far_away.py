@@ -1,0 +1,79 @@
+"""A file from a peer 100 ms away, by our gateway and by Kubo's: ours is no slower."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from nodes import Node, wait_until
+from support.kubo import Kubo
+from support.slow_link import slow_link
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+
+MIB = 1 << 20
+DELAY = 0.1  # seconds, each way
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Kubo]:
+    theirs = Kubo(tmp_path / "far")
+    theirs.run("config", "--json", "Gateway.NoFetch", "true")
+    with theirs.running():
+        yield theirs
+
+
+def through(link: int, kubo: Kubo) -> str:
+    return f"/ip4/127.0.0.1/tcp/{link}/p2p/{kubo.run('id', '-f', '<id>')}"
+
+
+def seconds_for(url: str, data: bytes) -> float:
+    began = time.monotonic()
+    with urllib.request.urlopen(url, timeout=120) as response:
+        assert response.read() == data
+    return time.monotonic() - began
+
+
+def ours(folder: Path, key: str, value: str) -> Node:
+    node = Node(str(Path(sys.executable).with_name("pinfold")), folder)
+    node.run("init")
+    node.run("config", "set", key, value)
+    node.start()
+    return node
+
+
+def has_a_peer(node: Node) -> bool:
+    request = urllib.request.Request(node.addresses()["rpc"] + "/api/v0/swarm/peers", method="POST")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return bool(json.load(response)["Peers"])
+
+
+def test_a_file_comes_as_fast_as_kubo_gets_it_and_faster_from_a_trustless_gateway(
+    far: Kubo, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(data := random.Random(1).randbytes(24 * MIB))
+    cid = far.run("add", "-Q", "--cid-version=1", "--chunker=size-262144", str(file))
+    near = Kubo(tmp_path / "near")
+    with ExitStack() as stack:
+        swarm = stack.enter_context(slow_link(far.ports["Swarm"], DELAY))
+        http = stack.enter_context(slow_link(far.ports["Gateway"], DELAY))
+        stack.enter_context(near.running())
+        near.run("swarm", "connect", through(swarm, far))
+        theirs = seconds_for(f"{near.gateway}/ipfs/{cid}", data)
+
+        peer = ours(tmp_path / "peer", "swarm.peers", through(swarm, far))
+        stack.callback(peer.stop)
+        wait_until("a peer", lambda: has_a_peer(peer), 20)
+        assert seconds_for(f"{peer.addresses()['gateway']}/ipfs/{cid}", data) < theirs
+
+        client = ours(tmp_path / "client", "retrieval.gateways", f"http://127.0.0.1:{http}")
+        stack.callback(client.stop)
+        assert seconds_for(f"{client.addresses()['gateway']}/ipfs/{cid}", data) < theirs / 2
