@@ -17,6 +17,7 @@ from blockstore.block import Block
 from blockstore.car_reader import read_car
 from blockstore.cid import CID
 from blockstore.errors import StorageFull
+from blockstore.service import Blocks
 from blockstore.store import Blockstore
 
 P = ParamSpec("P")
@@ -36,10 +37,10 @@ class CarSummary:
     bytes: int
 
 
-async def import_car(
-    store: Blockstore, chunks: AsyncIterator[bytes], staging: Path | None = None
-) -> CarSummary:
+async def import_car(blocks: Blocks, chunks: AsyncIterator[bytes], staging: Path | None = None) -> CarSummary:
     """Store all blocks of a CAR, or none: nothing is put before the last byte has been read and verified.
+
+    Whoever waits for one of them, here or elsewhere, gets it then.
 
     Meanwhile the blocks lie in a nameless file in `staging` (None: the system's folder for temporary files),
     small CARs in memory. Blocks already put when the disk fills up, or when the caller cancels, are whole and
@@ -50,15 +51,15 @@ async def import_car(
     with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(staging) if staging else None) as stage:
         async with aclosing(one_ahead(car.batches)) as batches:
             async for batch in batches:
-                missing = set(await store.missing([block.cid for block in batch]))
+                missing = set(await blocks.store.missing([block.cid for block in batch]))
                 count += len(batch)
                 size += sum(len(block.data) for block in batch)
                 new += sum(len(block.data) for block in batch if block.cid in missing)
                 await _in_thread(_stage, stage, batch)
-        await _check_room(store, new)
+        await _check_room(blocks.store, new)
         await _in_thread(_rewind, stage)
         while batch := await _in_thread(_unstage, stage):
-            await store.put_many(batch)
+            await blocks.put_many(batch)
     return CarSummary(car.roots, count, size)
 
 

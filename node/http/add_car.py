@@ -33,7 +33,7 @@ async def _stored(request: web.Request) -> tuple[str, CarSummary]:
     async for part in upload_parts(request):
         if found is not None:
             raise BadRequest("a CAR upload takes exactly one file")
-        found = part.path, await import_car(request.app[PARTS].store, part.body)
+        found = part.path, await import_car(request.app[PARTS].blocks, part.body)
         if len(found[1].roots) != 1:
             raise BadCar(f"the CAR has {len(found[1].roots)} roots: exactly one can be added")
     if found is None:

@@ -25,6 +25,7 @@ from blockstore.car_import import CarSummary, import_car
 from blockstore.car_reader import read_car
 from blockstore.cid import CID
 from blockstore.errors import BadCar, HashMismatch, StorageFull, UnknownHash
+from blockstore.service import Blocks, OfflineExchange
 from blockstore.store import MemoryBlockstore
 
 BLOCKS = tree(4, 2)
@@ -41,6 +42,10 @@ async def written(roots: Sequence[CID], blocks: Sequence[Block]) -> bytes:
 
 def cut(data: bytes, size: int) -> AsyncIterator[bytes]:
     return pieces(data[start : start + size] for start in range(0, len(data), size))
+
+
+def kept_in(store: MemoryBlockstore) -> Blocks:
+    return Blocks(store, OfflineExchange())
 
 
 async def stored(store: MemoryBlockstore) -> list[CID]:
@@ -80,7 +85,7 @@ async def test_a_dag_goes_out_and_comes_back() -> None:
     data = await joined(export_car(await source_of(*BLOCKS), ROOT))
     store = MemoryBlockstore()
     total = sum(len(block.data) for block in BLOCKS)
-    assert await import_car(store, cut(data, 1000)) == CarSummary((ROOT,), len(BLOCKS), total)
+    assert await import_car(kept_in(store), cut(data, 1000)) == CarSummary((ROOT,), len(BLOCKS), total)
     assert await store.missing(cids(BLOCKS)) == []
     assert await joined(export_car(await source_of(*BLOCKS), ROOT)) == data
 
@@ -168,7 +173,7 @@ async def test_of_a_broken_car_nothing_is_stored(data: bytes, error: type[Except
     await store.put_many([leaf(7)])
     for size in (1, 7, 1 << 16):
         with pytest.raises(error):
-            await import_car(store, cut(data, size))
+            await import_car(kept_in(store), cut(data, size))
         assert await stored(store) == [leaf(7).cid]
 
 
@@ -177,10 +182,10 @@ async def test_a_break_far_behind_keeps_nothing_either(tmp_path: Path) -> None:
     data = await written([ROOT], blocks)
     store = MemoryBlockstore()
     with pytest.raises(BadCar, match="truncated"):
-        await import_car(store, cut(data[:-1], 1 << 16), tmp_path)
+        await import_car(kept_in(store), cut(data[:-1], 1 << 16), tmp_path)
     assert (await store.usage()).blocks == 0
     assert os.listdir(tmp_path) == []
-    await import_car(store, cut(data, 1 << 16), tmp_path)
+    await import_car(kept_in(store), cut(data, 1 << 16), tmp_path)
     assert (await store.usage()).blocks == 60
     assert os.listdir(tmp_path) == []
 
@@ -195,7 +200,7 @@ async def test_an_import_that_is_cancelled_keeps_nothing() -> None:
         arrived.set()
         await asyncio.Future()
 
-    importing = asyncio.create_task(import_car(store, chunks()))
+    importing = asyncio.create_task(import_car(kept_in(store), chunks()))
     await arrived.wait()
     importing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -211,7 +216,7 @@ async def test_a_sender_that_breaks_off_is_its_own_error() -> None:
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        await import_car(store, chunks())
+        await import_car(kept_in(store), chunks())
     assert (await store.usage()).blocks == 0
 
 
@@ -219,21 +224,21 @@ async def test_a_car_above_the_quota_is_refused_before_its_first_block() -> None
     data = await written([ROOT], leaves(10, size=1000))
     store = MemoryBlockstore(quota=9_000)
     with pytest.raises(StorageFull, match="10000 bytes"):
-        await import_car(store, cut(data, 100))
+        await import_car(kept_in(store), cut(data, 100))
     assert (await store.usage()).blocks == 0
 
 
 async def test_blocks_that_are_here_already_need_no_room() -> None:
     store = MemoryBlockstore(quota=10_000)
     await store.put_many(leaves(10, size=1000))
-    summary = await import_car(store, cut(await written([ROOT], leaves(10, size=1000)), 100))
+    summary = await import_car(kept_in(store), cut(await written([ROOT], leaves(10, size=1000)), 100))
     assert (summary.blocks, summary.bytes) == (10, 10_000)
 
 
 async def test_inline_blocks_in_a_car_are_passed_over() -> None:
     inline = Block.inline(CID.identity(0x55, b"tiny"))
     store = MemoryBlockstore()
-    await import_car(store, cut(await written([inline.cid], [inline, leaf(1)]), 100))
+    await import_car(kept_in(store), cut(await written([inline.cid], [inline, leaf(1)]), 100))
     assert await stored(store) == [leaf(1).cid]
 
 
@@ -245,5 +250,5 @@ async def test_no_room_for_staging_is_said_plainly(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(car_import, "SpooledTemporaryFile", lambda **_: FullDisk())
     store = MemoryBlockstore()
     with pytest.raises(StorageFull, match="free space"):
-        await import_car(store, cut(HEAD + GOOD, 100))
+        await import_car(kept_in(store), cut(HEAD + GOOD, 100))
     assert (await store.usage()).blocks == 0

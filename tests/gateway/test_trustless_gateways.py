@@ -4,12 +4,15 @@ import asyncio
 import random
 from contextlib import asynccontextmanager
 
-from aiohttp import ClientSession, web
+import pytest
+from aiohttp import ClientSession, FormData, web
 from support.gateway import Gateway, file_of
 from support.http_gateway import http_gateway, silence
 from support.node import running_node
+from support.sources import joined
 
 from blockstore.block import Block
+from blockstore.car import car_stream
 from node.config import Config, GatewayConfig, RetrievalConfig, SwarmConfig
 from node.folder import Folder
 from node.setup import create_node
@@ -134,3 +137,32 @@ async def test_a_client_that_leaves_in_the_middle_of_a_file_ends_what_is_fetched
             source.aborted.clear()
             await source.aborted.wait()
         assert source.aborted_at - left_at < 0.5  # seconds; a tenth where nobody else has the machine
+
+
+@pytest.mark.parametrize(
+    "way", ["rpc/api/v0/dag/import?pin-roots=false", "rpc/api/v0/block/put", "api/add?format=car",
+            "api/add?cid-version=1"],
+)  # fmt: skip
+async def test_who_waits_for_a_block_gets_it_when_it_comes_here_on_another_way(tmp_path, way):
+    async def blocks():
+        yield BLOCK
+
+    content = (
+        await joined(car_stream([BLOCK.cid], blocks())) if "import" in way or "car" in way else BLOCK.data
+    )
+    face, _, path = way.partition("/")
+    async with (
+        http_gateway() as source,
+        node_behind(tmp_path, source.url) as gateway,
+        ClientSession() as other,
+    ):
+        source.behaviour = silence
+        waiting = asyncio.create_task(gateway.get(f"/ipfs/{BLOCK.cid}?format=raw"))
+        await source.asked.wait()
+        form = FormData()
+        form.add_field("file", content, filename="file")
+        async with other.post(f"{getattr(gateway.node.faces, face).url}/{path}", data=form) as answer:
+            assert answer.status == 200, await answer.text()
+            await answer.read()
+        async with asyncio.timeout(2):
+            assert (await waiting).body == BLOCK.data

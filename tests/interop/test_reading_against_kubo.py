@@ -15,6 +15,7 @@ from support.sources import RecordingSource, joined
 from blockstore.car import export_car
 from blockstore.car_import import import_car
 from blockstore.cid import CID
+from blockstore.service import Blocks, OfflineExchange
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.listing import list_directory, lookup
 from blockstore.unixfs.reader import read_file
@@ -42,9 +43,8 @@ async def taken_over(kubo: Kubo, root: str) -> tuple[RecordingSource, CID]:
     """A store with that DAG out of Kubo's CAR, after a check that we export the same bytes."""
     car = kubo_car(kubo, root)
     store = MemoryBlockstore()
-    summary = await import_car(
-        store, pieces(car[start : start + 10_000] for start in range(0, len(car), 10_000))
-    )
+    chunks = pieces(car[start : start + 10_000] for start in range(0, len(car), 10_000))
+    summary = await import_car(Blocks(store, OfflineExchange()), chunks)
     source, cid = RecordingSource(store), CID.parse(root)
     assert summary.roots == (cid,)
     assert await joined(export_car(source, cid)) == car

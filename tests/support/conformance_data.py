@@ -50,7 +50,7 @@ async def provisioned(folder: Path) -> AsyncIterator[Provisioned]:
     """As the suite wants a gateway: its archives unpinned, its records under their names, no network."""
     async with open_gateway(folder, x_ipfs_path=True) as gateway:
         for file in _files("car"):
-            await import_car(gateway.node.parts.store, _pieces(file.read_bytes()))
+            await import_car(gateway.node.parts.blocks, _pieces(file.read_bytes()))
         refused = set()
         for file in _files("ipns-record"):
             name = IpnsName.parse(file.stem.partition("_")[0])

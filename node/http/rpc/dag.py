@@ -44,7 +44,7 @@ async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerato
     blocks = size = 0
     async for part in upload_parts(request):
         with parts.store.protect():
-            summary = await import_car(parts.store, part.body)
+            summary = await import_car(parts.blocks, part.body)
             blocks, size = blocks + summary.blocks, size + summary.bytes
             for root in summary.roots:
                 problem = await _pin(parts, root) if pin else ""
