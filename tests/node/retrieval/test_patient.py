@@ -168,6 +168,17 @@ async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first():
 
 
 @virtual_time
+async def test_what_is_missed_again_is_remembered_anew():
+    misses = Misses(10)
+    misses.add(BLOCK.cid, partial(BlockNotFound, BLOCK.cid))
+    misses.add(OTHER.cid, partial(BlockNotFound, OTHER.cid))
+    await asyncio.sleep(6)
+    misses.add(BLOCK.cid, partial(BlockNotFound, BLOCK.cid))
+    await asyncio.sleep(6)
+    assert list(misses.among([BLOCK.cid, OTHER.cid])) == [BLOCK.cid]
+
+
+@virtual_time
 async def test_nothing_is_remembered_without_a_time_or_where_nobody_was_asked():
     for misses, source in ((Misses(0), Far()), (Misses(10), Far(error=BlockNotFound(BLOCK.cid, "offline")))):
         with pytest.raises(BlockNotFound):

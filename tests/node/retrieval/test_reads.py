@@ -12,6 +12,7 @@ from node.retrieval.reads import open_shared_reads
 
 LARGE = Block.of(b"L" * 200_000)
 OTHER = Block.of(b"O" * 200_000)
+THIRD = Block.of(b"T" * 200_000)
 SMALL = Block.of(b"small")
 ABSENT = Block.of(b"never put").cid
 
@@ -22,6 +23,7 @@ class Watched:
     def __init__(self, store):
         self._store = store
         self.asked = []
+        self.has_read = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
         self.trouble = None
@@ -36,6 +38,7 @@ class Watched:
     async def get_many(self, cids):
         self.asked += cids
         found = await self._store.get_many(cids)
+        self.has_read.set()
         await self.open.wait()
         if self.trouble:
             raise self.trouble
@@ -45,7 +48,7 @@ class Watched:
 @pytest.fixture
 async def store(tmp_path):
     async with open_sqlite_blockstore(tmp_path / "blocks.db") as opened:
-        await opened.put_many([LARGE, OTHER, SMALL])
+        await opened.put_many([LARGE, OTHER, THIRD, SMALL])
         yield Watched(opened)
 
 
@@ -64,8 +67,7 @@ async def test_answers_are_those_of_the_store_in_their_order(shared):
 async def test_many_readers_at_once_are_one_read(store, shared):
     store.open.clear()
     readers = [asyncio.create_task(shared.get_many([LARGE.cid, OTHER.cid])) for _ in range(16)]
-    while not store.asked:
-        await asyncio.gather(asyncio.to_thread(len, store.asked))
+    await store.has_read.wait()
     store.open.set()
     assert await asyncio.gather(*readers) == [[LARGE, OTHER]] * 16
     assert store.asked == [LARGE.cid, OTHER.cid]
@@ -92,9 +94,9 @@ async def test_what_is_deleted_is_forgotten(store, shared):
 async def test_what_was_read_while_it_was_deleted_is_not_kept(store, shared):
     store.open.clear()
     reader = asyncio.create_task(shared.get_many([SMALL.cid]))
-    while not store.asked:
-        await asyncio.gather(asyncio.to_thread(len, store.asked))
+    await store.has_read.wait()
     await store.delete_many([SMALL.cid])
+    assert await shared.get_many([]) == []  # as others read meanwhile
     store.open.set()
     await reader
     assert await shared.get_many([SMALL.cid]) == [None]
@@ -104,8 +106,7 @@ async def test_who_leaves_takes_nothing_from_the_others(store, shared):
     store.open.clear()
     first = asyncio.create_task(shared.get_many([LARGE.cid]))
     second = asyncio.create_task(shared.get_many([LARGE.cid]))
-    while not store.asked:
-        await asyncio.gather(asyncio.to_thread(len, store.asked))
+    await store.has_read.wait()
     first.cancel()
     store.open.set()
     assert await second == [LARGE]
@@ -129,6 +130,28 @@ async def test_memory_is_bounded(store, shared, monkeypatch):
         for block in (LARGE, OTHER, SMALL):
             assert await shared.get_many([block.cid]) == [block]
     assert "1 blocks" in repr(shared) or "2 blocks" in repr(shared)
+
+
+async def test_what_was_wanted_longest_ago_is_forgotten_first(store, shared, monkeypatch):
+    monkeypatch.setattr(reads, "MAX_BYTES", 450_000)
+    for block in (LARGE, LARGE, OTHER, OTHER, LARGE, THIRD, THIRD):
+        await shared.get_many([block.cid])
+    store.asked.clear()
+    await shared.get_many([LARGE.cid])
+    await shared.get_many([THIRD.cid])
+    assert store.asked == []
+    await shared.get_many([OTHER.cid])
+    assert store.asked == [OTHER.cid]
+
+
+async def test_readers_are_counted_of_the_blocks_wanted_lately_only(store, shared):
+    await shared.get_many([LARGE.cid])
+    for number in range(300):
+        await shared.get_many([Block.of(b"%d" % number).cid])
+    store.asked.clear()
+    for _ in range(2):  # what was wanted long ago counts as wanted for the first time
+        await shared.get_many([LARGE.cid])
+    assert store.asked == [LARGE.cid] * 2
 
 
 async def test_a_long_walk_in_memory_lets_others_have_their_turn(shared):

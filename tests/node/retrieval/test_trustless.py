@@ -297,6 +297,15 @@ def test_rests_grow_with_failures_are_bounded_and_end_with_an_answer():
     assert not gateway.rest(now + 2)
 
 
+def test_no_rest_is_longer_than_a_quarter_of_an_hour_and_a_bit():
+    gateway = health()
+    gateway.postpone(0.0, 1e9)
+    assert 900 <= gateway.rest(0.0) <= 1125
+    for failure in range(2000):
+        gateway.on_failure(failure * 10.0)
+    assert gateway.rest(20_000.0) <= 375
+
+
 def test_requests_that_fail_together_have_failed_once():
     gateway = health()
     for _ in range(32):

@@ -1,0 +1,59 @@
+"""Answers that are kept: so many, and none from before it was forgotten."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from bitswap.tasks import open_tasks
+from node.names.cache import Answer, Cache
+
+
+class Source:
+    """Counts the look-ups of each key, and answers with their number, when it is let."""
+
+    def __init__(self):
+        self.asked = []
+        self.asking = asyncio.Queue()
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def __call__(self, key):
+        self.asked.append(key)
+        self.asking.put_nowait(key)
+        number = self.asked.count(key)
+        await self.open.wait()
+        return Answer(number, ttl=60.0)
+
+
+@asynccontextmanager
+async def cache(size=10, now=lambda: 0.0):
+    source = Source()
+    async with open_tasks() as tasks:
+        yield source, Cache(source, tasks, now, size)
+
+
+async def test_the_answers_that_came_last_are_kept():
+    async with cache(size=2) as (_, kept):
+        for key in "abcbc":
+            assert await kept.get(key) == (1, 60.0)
+        assert await kept.get("a") == (2, 60.0)
+
+
+async def test_what_is_forgotten_while_it_is_looked_up_is_looked_up_again():
+    async with cache() as (source, kept):
+        source.open.clear()
+        before = asyncio.create_task(kept.get("a"))
+        await source.asking.get()
+        kept.forget("a")
+        after = asyncio.create_task(kept.get("a"))
+        await source.asking.get()
+        source.open.set()
+        assert await asyncio.gather(before, after) == [(1, 60.0), (2, 60.0)]
+        assert await kept.get("a") == (2, 60.0)
+
+
+async def test_a_clock_that_was_set_back_makes_no_answer_fresh():
+    time = 1000.0
+    async with cache(now=lambda: time) as (_, kept):
+        assert await kept.get("a") == (1, 60.0)
+        time = 10.0
+        assert await kept.get("a") == (2, 60.0)
