@@ -149,16 +149,33 @@ class Config:
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Defaults, then the file if it exists, then PINFOLD_<SECTION>_<KEY>. Raises BadConfig, OSError."""
+    config = Config()
+    for section, table in tables(path).items():
+        for name, value in table.items():
+            config = _with(config, f"{section}.{name}", value, str(path))
+    for key, text in _from_environment(environment):
+        config = _with(config, key, text, "the environment")
+    return config
+
+
+def tables(path: Path) -> dict[str, dict[str, object]]:
+    """The sections of the file as they stand there, if it exists. Raises BadConfig, OSError."""
     try:
-        tables = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+        found = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path} cannot be read: {error}") from None
-    config = Config()
-    for key, value in _flatten(tables):
-        config = with_setting(config, key, value)
-    for key, text in _from_environment(environment):
-        config = with_setting(config, key, text)
-    return config
+    for section, table in found.items():
+        if not isinstance(table, dict):
+            raise BadConfig(f'{path}: "{section}" is outside any section')
+    return found
+
+
+def _with(config: Config, key: str, value: object, source: str) -> Config:
+    """Raises BadConfig that tells where the value is from."""
+    try:
+        return with_setting(config, key, value)
+    except BadConfig as error:
+        raise BadConfig(f"{source}: {error}") from None
 
 
 def check(config: Config) -> None:
@@ -243,14 +260,6 @@ _KINDS: dict[object, tuple[Callable[[object], Setting], str]] = {
     str: (_text, "text"),
     tuple[str, ...]: (_texts, "a list of texts"),
 }
-
-
-def _flatten(tables: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    for section, table in tables.items():
-        if not isinstance(table, dict):
-            raise BadConfig(f'"{section}" is outside any section')
-        for name, value in table.items():
-            yield f"{section}.{name}", value
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:

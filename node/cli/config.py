@@ -46,10 +46,11 @@ def get(context: Session, key: str) -> None:
 @click.argument("value")
 @session
 def put(context: Session, key: str, value: str) -> None:
-    """Change one setting in config.toml."""
+    """Change one setting in config.toml, whatever the others are."""
     if not context.folder.exists:
         raise Failure(f"{context.folder.root} is not a data folder: run `pinfold init` first")
-    converted = dict(settings.keys(settings.with_setting(context.config(), key, value)))[key]
+    settings.tables(context.folder.config)  # a file that cannot be read is left as it is
+    converted = dict(settings.keys(settings.with_setting(settings.Config(), key, value)))[key]
     _write(context.folder.config, key, converted)
 
 

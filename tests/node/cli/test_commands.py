@@ -127,6 +127,25 @@ def test_a_setting_that_is_wrong_changes_nothing(folder, key, value, says):
     assert (folder / "config.toml").read_bytes() == before
 
 
+def test_a_setting_that_is_wrong_in_the_file_is_told_with_the_file_and_can_be_set_right(folder):
+    file = folder / "config.toml"
+    file.write_text("[gateway]\nport = 'x'\nidle_timeout = 0\n")
+    assert f'{file}: setting "gateway.port" takes' in str(run(folder, "config", "show").exception)
+    assert run(folder, "config", "set", "gateway.port", "82").exit_code == 0
+    assert run(folder, "config", "set", "gateway.idle_timeout", "30").exit_code == 0
+    assert run(folder, "config", "get", "gateway.port").output == "82\n"
+    told = run(folder, "config", "show", PINFOLD_GATEWAY_PORT="x").exception
+    assert 'the environment: setting "gateway.port" takes' in str(told)
+
+
+@pytest.mark.parametrize("text", ["[gateway\n", "gateway = 1\n"])
+def test_a_file_that_cannot_be_read_is_told_and_left_as_it_is(folder, text):
+    file = folder / "config.toml"
+    file.write_text(text)
+    assert str(file) in str(run(folder, "config", "set", "gateway.port", "82").exception)
+    assert file.read_text() == text
+
+
 def test_what_is_shown_is_what_is_in_force(folder):
     done = run(folder, "config", "get", "api.port", PINFOLD_API_PORT="1234")
     assert done.output == "1234\n"
