@@ -12,7 +12,7 @@ from blockstore import ahead
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
 from blockstore.depth_first import depth_first
-from blockstore.errors import BlockNotFound, UnknownCodec
+from blockstore.errors import BlockNotFound, DagTooLarge, UnknownCodec
 from blockstore.loads import loading
 from blockstore.lookahead import Lookahead
 
@@ -37,6 +37,23 @@ async def test_a_block_met_again_is_given_again_only_when_asked_for() -> None:
     assert await order(source, root.cid) == cids([root, part, a])
     repeated = await order(source, root.cid, duplicates=True)
     assert repeated == cids([root, part, a, a, a, part, a, a])
+
+
+async def test_a_walk_that_remembers_no_more_gives_some_blocks_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockstore.depth_first.MAX_SEEN", 2)
+    a, b = leaves(2)
+    root = node([a.cid, b.cid, a.cid, b.cid])
+    source = await source_of(root, a, b)
+    assert await order(source, root.cid) == cids([root, a, b, b])
+
+
+async def test_more_links_than_may_wait_end_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockstore.depth_first.MAX_PENDING", 10)
+    few, many = node(cids(leaves(10))), node(cids(leaves(11)))
+    source = await source_of(few, many, *leaves(11))
+    assert await order(source, few.cid) == cids([few, *leaves(10)])
+    with pytest.raises(DagTooLarge, match="more than 10 links wait"):
+        await order(source, many.cid)
 
 
 async def test_blocks_are_fetched_several_at_a_time_and_each_once() -> None:

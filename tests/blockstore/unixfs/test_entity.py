@@ -1,0 +1,36 @@
+"""What a walk through one entity keeps in mind; the blocks that it gives are tested as CARs of the gateway."""
+
+from __future__ import annotations
+
+import pytest
+from support.dags import cids, leaves
+from support.gateway import file_of
+from support.sources import source_of
+
+from blockstore.cid import CID
+from blockstore.errors import DagTooLarge
+from blockstore.unixfs.entity import entity
+
+PARTS = leaves(4, size=100)
+FILE = file_of([*PARTS, *PARTS])
+
+
+async def given(*, duplicates: bool = False) -> list[CID]:
+    source = await source_of(FILE, *PARTS)
+    return [block.cid async for block in entity(source, FILE.cid, duplicates=duplicates)]
+
+
+async def test_parts_are_given_once_or_as_often_as_they_are_met() -> None:
+    assert await given() == cids([FILE, *PARTS])
+    assert await given(duplicates=True) == cids([FILE, *PARTS, *PARTS])
+
+
+async def test_what_is_not_remembered_any_more_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockstore.unixfs.entity.MAX_SEEN", 3)
+    assert await given() == cids([FILE, *PARTS, *PARTS[2:]])
+
+
+async def test_more_parts_than_may_wait_end_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockstore.unixfs.entity.MAX_PENDING", 7)
+    with pytest.raises(DagTooLarge, match="more than 7 links wait"):
+        await given()
