@@ -1,4 +1,4 @@
-"""What a walk through one entity keeps in mind; the blocks that it gives are tested as CARs of the gateway."""
+"""What a walk through one entity keeps in mind; what it gives is tested as CARs of the gateway."""
 
 from __future__ import annotations
 
