@@ -41,8 +41,13 @@ def reset(transport: asyncio.WriteTransport) -> None:
 
     Without SO_LINGER the kernel would go on offering some MiB to a client that takes nothing, for minutes.
     """
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    end_by_reset(transport)
     transport.abort()
+
+
+def end_by_reset(transport: asyncio.WriteTransport) -> None:
+    """From now on an open connection ends by a reset, which no client takes for the end of an answer."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 @asynccontextmanager

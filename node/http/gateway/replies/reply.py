@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from blockstore.errors import BlockstoreError
 from node.http import media
@@ -16,6 +16,7 @@ from node.http.gateway.replies import conditions, messages, ranges
 from node.http.gateway.replies import headers as make
 from node.http.gateway.replies.caps import TooLarge, check_range
 from node.http.gateway.replies.writing import writer
+from node.http.stalled import end_by_reset
 from node.http.trailers import TrailerResponse
 from node.retrieval.deadline import Deadline
 
@@ -124,6 +125,8 @@ async def _break(request: web.Request, response: web.StreamResponse, last: bytes
     if isinstance(response, TrailerResponse):
         await response.break_off(text_of(error) if str(error) else _TOO_LONG)
     if request.transport is not None:
+        if request.version < HttpVersion11:
+            end_by_reset(request.transport)
         request.transport.close()  # what is written is still sent, to a client that takes it
         asyncio.get_running_loop().call_later(_LINGER, request.transport.abort)
 
