@@ -13,7 +13,7 @@ help:
 	@echo "make binary   one file: dist/pinfold, and its smoke test"
 	@echo "make browser  tests of the gateway's pages in Chromium"
 	@echo "make screenshots  the pictures of the docs, taken again"
-	@echo "make interop  tests against real Kubo, ipfs-cluster and Helia"
+	@echo "make interop  tests against real Kubo, ipfs-cluster, Helia and reverse proxies"
 	@echo "make conformance  the gateway under gateway-conformance, where that is on the PATH"
 	@echo "make bench    figures beside Kubo's"
 
