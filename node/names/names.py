@@ -17,7 +17,7 @@ from cluster.ports import PeerCalls
 from node.config import NamesConfig
 from node.names import dnslink
 from node.names.cache import Answer, Cache
-from node.names.dns import Lookups, NoLookups, Server, TextLookup
+from node.names.dns import Server, TextLookup
 from node.names.errors import (
     BadRecord,
     DnsFailure,
@@ -26,6 +26,7 @@ from node.names.errors import (
     NameTooDeep,
     RecordsUnavailable,
 )
+from node.names.lookups import Lookups, NoLookups
 from node.names.name import DomainName, IpnsName, Name, NamePath, Target, below
 from node.names.peers import Members
 from node.names.record import Record

@@ -16,7 +16,6 @@ from blockstore.cid import CID, RAW
 from blockstore.errors import StorageFull, StoreUnavailable
 from blockstore.path import MAX_SEGMENTS
 from node.config import BadConfig, NamesConfig
-from node.names.dns import NoLookups
 from node.names.errors import (
     BadName,
     BadRecord,
@@ -26,6 +25,7 @@ from node.names.errors import (
     OlderRecord,
     RecordsUnavailable,
 )
+from node.names.lookups import NoLookups
 from node.names.name import NamePath
 from node.names.names import Names, open_names
 from node.names.peers import METHOD
