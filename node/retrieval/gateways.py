@@ -24,7 +24,7 @@ async def open_gateways(urls: Sequence[str], patience: Patience | None = None) -
     """Ask these gateways for the length of the block; leaving it ends what is being fetched."""
     patience = patience or Patience()
     async with ClientSession(
-        connector=TCPConnector(limit=0, limit_per_host=patience.requests, keepalive_timeout=_KEEP_ALIVE),
+        connector=TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),  # their turns bound them
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
         headers={"User-Agent": f"pinfold/{VERSION}"},

@@ -19,6 +19,7 @@ from blockstore.errors import BlockNotFound, HashMismatch
 from blockstore.inquiry import Inquiry, Outcome
 from node.retrieval.health import FIRST_REST, Health
 from node.retrieval.shared import SharedCalls
+from node.retrieval.turns import Turn, Turns
 
 _log = logging.getLogger(__name__)
 _HEADERS = {"Accept": "application/vnd.ipld.raw", "Accept-Encoding": "identity"}
@@ -56,7 +57,7 @@ class TrustlessGateway:
         self._url = URL(url.rstrip("/") + "/ipfs/", encoded=True)
         self._session = session
         self._patience = patience
-        self._slots = asyncio.Semaphore(patience.requests)
+        self._turns = Turns(patience.requests)
         self._calls: SharedCalls[CID, Block] = SharedCalls()
         self._loop = asyncio.get_running_loop()
         self.health = Health(patience.rest)
@@ -89,16 +90,16 @@ class TrustlessGateway:
 
     async def _in_turn(self, cid: CID) -> Block:
         """Asks, and once more where the gateway had only a moment's trouble. Raises _Refused."""
-        async with self._slots:
+        async with self._turns.one() as turn:
             await self._rested()
             try:
-                return await self._asked(cid)
+                return await self._asked(cid, turn)
             except _Refused as refusal:
                 short = self.health.rest(self._loop.time()) <= _SHORT_REST
                 if refusal.outcome not in _MAY_PASS or not short:
                     raise
             await self._rested()
-            return await self._asked(cid)
+            return await self._asked(cid, turn)
 
     async def _rested(self) -> None:
         """Short rests are waited for: a stream through a gateway outlives its hiccups. Raises _Refused."""
@@ -107,11 +108,11 @@ class TrustlessGateway:
                 raise _Refused(Outcome.RESTING)
             await asyncio.sleep(rest)
 
-    async def _asked(self, cid: CID) -> Block:
+    async def _asked(self, cid: CID, turn: Turn) -> Block:
         """The block, and what this taught about the gateway. Raises _Refused."""
         asked_at = self._loop.time()
         try:
-            data = await self._get(cid, asked_at)
+            data = await self._get(cid, asked_at, turn)
             return await self._verified(cid, data)
         except asyncio.CancelledError:
             self.health.on_left(asked_at, self._loop.time())
@@ -129,13 +130,14 @@ class TrustlessGateway:
             unreachable = isinstance(error, ClientConnectionError)
             raise _Refused(Outcome.UNREACHABLE if unreachable else Outcome.FAILING) from None
 
-    async def _get(self, cid: CID, asked_at: float) -> bytes:
+    async def _get(self, cid: CID, asked_at: float, turn: Turn) -> bytes:
         """Bytes as the gateway sends them. Raises _Refused, TimeoutError, ClientError."""
         url = self._url.joinpath(str(cid.as_v1()), encoded=True).with_query(format="raw")
         async with asyncio.timeout(self._patience.block):
             async with asyncio.timeout(self._patience.headers):
                 request = self._session.get(url, headers=_HEADERS, max_redirects=_MAX_REDIRECTS)
-                response = await request
+                with turn.waiting(self._patience.hedge):
+                    response = await request
             async with response:
                 self._judge(response, asked_at)
                 return await self._body(cid, response)

@@ -267,6 +267,39 @@ async def test_so_many_requests_are_out_at_once_and_no_more():
         assert gateway.most_running == patience.requests
 
 
+async def test_what_a_gateway_looks_for_in_vain_keeps_nobody_else_waiting():
+    """A stranger may ask for any number of blocks that nobody has."""
+    patience = Patience(requests=4, hedge=0.05)
+    async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url], patience) as gateways:
+
+        async def searches(request):
+            return await (gateway.honest if request.match_info["cid"] in gateway.blocks else silence)(request)
+
+        gateway.behaviour = searches
+        vain = [asyncio.create_task(gateways.fetch(Block.of(bytes([n])).cid)) for n in range(20)]
+        await gateway.asked.wait()
+        async with asyncio.timeout(2):
+            assert await gateways.fetch(BLOCK.cid) == BLOCK
+        for fetch in vain:
+            fetch.cancel()
+        await asyncio.wait(vain)
+
+
+async def test_so_many_requests_without_an_answer_are_out_and_no_more():
+    patience = Patience(requests=1, hedge=0.01)
+    async with http_gateway() as gateway, open_gateways([gateway.url], patience) as gateways:
+        gateway.behaviour = silence
+        vain = [asyncio.create_task(gateways.fetch(Block.of(bytes([n])).cid)) for n in range(20)]
+        while gateway.running < 8:
+            gateway.asked.clear()
+            await gateway.asked.wait()
+        await asyncio.sleep(0.1)
+        assert gateway.running == 8
+        for fetch in vain:
+            fetch.cancel()
+        await asyncio.wait(vain)
+
+
 async def test_the_healthiest_gateway_is_asked_first():
     async with http_gateway() as broken, http_gateway([BLOCK, OTHER]) as good:
         broken.behaviour = answers(500)
