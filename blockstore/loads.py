@@ -16,10 +16,8 @@ FIRST = 512 * 1024  # bytes asked for to begin with: a first byte does not wait 
 NEAR = 4 * 1024 * 1024  # bytes under way where they come at once
 SMALL = 32 * 1024  # bytes that a block is taken to have at least, whatever others claim of it
 _FAR = 0.05  # seconds that a block may take until it counts as one from far away
-_SOON, _LATE = (
-    2.0,
-    4.0,
-)  # seconds from asking to arrival within which more, and above which less, is asked for
+_SOON = 2.0  # seconds from asking to arrival within which more is asked for,
+_LATE = 4.0  # and above which less
 
 
 @asynccontextmanager

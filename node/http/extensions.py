@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import mimetypes
 
+_OF_PYTHON = mimetypes.MimeTypes().types_map[True]  # those of `mimetypes` itself have the system's too
+
 BY_EXTENSION = {
-    **mimetypes.MimeTypes().types_map[
-        True
-    ],  # Python's own; those of `mimetypes` itself have the system's too
+    **_OF_PYTHON,
     ".3g2": "video/3gpp2",
     ".3gp": "video/3gpp",
     ".7z": "application/x-7z-compressed",
