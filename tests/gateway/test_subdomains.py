@@ -1,5 +1,6 @@
 """Every root on an origin of its own, and domains that are sites (spec: subdomain gateway)."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -65,6 +66,15 @@ async def test_a_subdomain_serves_its_dag_and_namespaces_are_directories_of_it(g
     assert (slash.status, slash.headers["Location"]) == (301, "/site/?a=1")
     listing = await gateway.get("/", Host=host)
     assert f'/ipfs/<a href="//localhost:1234/ipfs/{root}">' in listing.text
+
+
+@pytest.mark.parametrize("path", ["//evil.example/..", "http://{}//evil.example/..", "/\\evil.example/.."])
+async def test_the_way_to_a_directory_never_leads_to_another_host(gateway, path):
+    host = f"{await gateway.add({'d/a': b'x'})}.ipfs.localhost"
+    request = f"GET {path.format(host)} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    head = (await gateway.raw(request.encode())).decode()
+    assert head.startswith("HTTP/1.1 301")
+    assert re.search("\r\nLocation: /[^/\\\\]", head)
 
 
 async def test_a_location_never_names_another_host(gateway):

@@ -44,12 +44,14 @@ def authority(request: web.Request) -> str:
 
 
 def target_of(request: web.Request) -> Target:
-    """The path is ASCII and never begins with two slashes: as a Location, that would name another host."""
+    """The path is ASCII and never begins with two slashes: as a Location, that would name another host.
+
+    Nor has it a backslash, which browsers take for a slash.
+    """
     path, _, query = request.raw_path.partition("?")
     if not path.startswith("/"):
-        path = "/" + path.partition("://")[2].partition("/")[2]
-    elif path.startswith("//"):
-        path = "/" + path.lstrip("/")
+        path = path.partition("://")[2].partition("/")[2]
+    path = "/" + path.lstrip("/").replace("\\", "%5C")
     if not path.isascii():
         path = quote(path.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
     scheme = _forwarded(request, "X-Forwarded-Proto") or request.scheme
