@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -30,13 +31,13 @@ async def respond(request: web.Request, content: Content) -> web.StreamResponse:
         return await _directory(request, content, info)
     if info.kind == "symlink":
         return _symlink(request, content, info)
-    return await _file(request, content, content.root, content.path.name, str(content.cid))
+    return await _file(request, content, info, content.path.name, str(content.cid))
 
 
 async def _file(
-    request: web.Request, content: Content, root: Block, name: str, etag: str
+    request: web.Request, content: Content, info: UnixFSStat, name: str, etag: str
 ) -> web.StreamResponse:
-    info = describe(root)
+    """`info` is what the content's root says of itself."""
     headers = _dated(content.headers(request, media.UNKNOWN, f'"{etag}"'), info)
     if response := reply.conditional(request, headers):
         return response
@@ -44,16 +45,16 @@ async def _file(
     wanted = reply.part(request, headers, info.size)
     _set_disposition(request, headers)
     if wanted is None and info.size <= MAX_BODY:
-        data = await _all(content, root)
+        data = await _all(content)
         headers["Content-Type"] = _named_type(request, name) or media.sniff(data)
         return reply.whole(request, data, headers)
-    if kind := _named_type(request, name) or await _told_apart(request, content, root, wanted):
+    if kind := _named_type(request, name) or await _told_apart(request, content, info, wanted):
         headers["Content-Type"] = kind
     else:
         del headers["Content-Type"]
 
     def read(start: int, stop: int) -> AsyncGenerator[bytes]:
-        return reply.gathered(read_file(content.blocks, root.cid, start, stop, root=root))
+        return reply.gathered(read_file(content.blocks, content.cid, start, stop, root=content.root))
 
     return await reply.streamed(request, info.size, headers, read, content.blocks.deadline)
 
@@ -84,16 +85,17 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
     except NoLink:
         return await _listing(request, content, info)
     index = await content.blocks.get(entry.cid)
-    if _is_file(index):
-        return await _file(request, content, index, _INDEX, str(content.cid))
+    if file := _as_file(index):
+        return await _file(request, replace(content, root=index), file, _INDEX, str(content.cid))
     return await _listing(request, content, info)
 
 
-def _is_file(root: Block) -> bool:
+def _as_file(root: Block) -> UnixFSStat | None:
     try:
-        return describe(root).kind == "file"
+        info = describe(root)
     except NotUnixFS:
-        return False
+        return None
+    return info if info.kind == "file" else None
 
 
 async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
@@ -115,23 +117,23 @@ def _named_type(request: web.Request, name: str) -> str | None:
 
 
 async def _told_apart(
-    request: web.Request, content: Content, root: Block, wanted: tuple[int, int] | None
+    request: web.Request, content: Content, info: UnixFSStat, wanted: tuple[int, int] | None
 ) -> str | None:
     """The type by the first bytes; None where these are what is sent first, and tell it then.
 
     For a later range they are not fetched, unless the file is one block.
     """
     later = wanted is not None and wanted[0] > 0
-    if later and describe(root).links:
+    if later and info.links:
         return media.UNKNOWN
     if later or request.method == "HEAD" or (wanted and wanted[1] < media.SNIFF_BYTES):
-        return media.sniff(await _all(content, root, media.SNIFF_BYTES))
+        return media.sniff(await _all(content, media.SNIFF_BYTES))
     return None
 
 
-async def _all(content: Content, root: Block, stop: int | None = None) -> bytes:
+async def _all(content: Content, stop: int | None = None) -> bytes:
     """A small file, or the beginning of one."""
-    async with aclosing(read_file(content.blocks, root.cid, 0, stop, root=root)) as pieces:
+    async with aclosing(read_file(content.blocks, content.cid, 0, stop, root=content.root)) as pieces:
         return b"".join([piece async for piece in pieces])
 
 
