@@ -41,16 +41,15 @@ def _share() -> int:
     return min(MOST, TOTAL // max(_readers.now, 1))
 
 
-async def one_ahead(source: AsyncGenerator[T], share: Share = lambda: MOST) -> AsyncGenerator[T]:
+async def one_ahead(source: AsyncGenerator[T]) -> AsyncGenerator[T]:
     """What `source` gives; while the consumer is busy with one item, the next is being made.
 
-    With a share below LEAST it is made when it is asked for. Closing it cancels the making and closes the
-    source. Errors come in their place.
+    Closing it cancels the making and closes the source. Errors come in their place.
     """
     step: asyncio.Task[tuple[T] | None] | None = None
     try:
         while (item := await (step or _next(source))) is not None:
-            step = asyncio.create_task(_next(source)) if share() >= LEAST else None
+            step = asyncio.create_task(_next(source))
             yield item[0]
     finally:
         if step is not None:
