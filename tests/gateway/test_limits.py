@@ -49,6 +49,13 @@ class Greedy:
         return self.length
 
 
+async def until_there_is_room(gateway):
+    async def answered():
+        return (await gateway.get(f"/ipfs/{SMALL.cid}")).status == 200
+
+    await eventually(answered)
+
+
 @pytest.fixture
 async def open_with(tmp_path):
     opened = []
@@ -76,10 +83,7 @@ async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with):
         page = await gateway.get(f"/ipfs/{SMALL.cid}", Accept="text/html")
         assert (page.status, page.headers["Content-Type"]) == (429, "text/html; charset=utf-8")
 
-    async def answered():
-        return (await gateway.get(f"/ipfs/{SMALL.cid}")).status == 200
-
-    await eventually(answered)
+    await until_there_is_room(gateway)
 
 
 async def test_a_large_block_counts_until_it_is_sent(open_with):
@@ -218,10 +222,7 @@ async def test_a_client_that_does_not_read_is_left(open_with):
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
 
-        async def answered():
-            return (await gateway.get(f"/ipfs/{SMALL.cid}")).status == 200
-
-        await eventually(answered)
+        await until_there_is_room(gateway)
         assert await greedy.read_all() < 48 * len(PIECE.data)
 
 
@@ -231,10 +232,7 @@ async def test_nothing_is_kept_for_a_client_that_was_left(open_with):
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
 
-        async def answered():
-            return (await gateway.get(f"/ipfs/{SMALL.cid}")).status == 200
-
-        await eventually(answered)
+        await until_there_is_room(gateway)
         with pytest.raises(ConnectionResetError):
             await greedy.read_to_end()
 
