@@ -22,12 +22,13 @@ from bitswap.post import Post
 from bitswap.server import Server
 from bitswap.session import Session
 from bitswap.statistics import Counters, Statistics
-from bitswap.tasks import Tasks, open_tasks
 from bitswap.wants import Patience, Wants
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
+from blockstore.guard import Guard
 from blockstore.inquiry import Inquiry
+from blockstore.tasks import Tasks, open_tasks
 
 _log = logging.getLogger(__name__)
 _TICK = 0.5  # seconds between looks at who is late
@@ -45,15 +46,21 @@ class BitswapSettings:
 
 @asynccontextmanager
 async def open_bitswap(
-    store: Shelf, network: MessageNetwork, settings: BitswapSettings | None = None
+    store: Shelf,
+    network: MessageNetwork,
+    settings: BitswapSettings | None = None,
+    guard: Guard | None = None,
 ) -> AsyncIterator[BitswapExchange]:
     """Fetch from and serve to the peers of that network for as long as the block lasts.
 
     Leaving it ends pending fetches with BlockNotFound; messages that come later are ignored.
+    What a peer sends ends no more than the work for that peer: `guard` counts what nobody foresaw.
     """
     async with open_tasks() as tasks:
         with ThreadPoolExecutor(2, "bitswap") as readers:
-            exchange = BitswapExchange(store, network, settings or BitswapSettings(), tasks, readers)
+            exchange = BitswapExchange(
+                store, network, settings or BitswapSettings(), tasks, readers, guard or Guard()
+            )
             network.on_message(PROTOCOLS, exchange.on_message)
             network.on_peer_change(exchange.on_peer_change)
             for peer in network.peers():
@@ -74,13 +81,15 @@ class BitswapExchange:
         settings: BitswapSettings,
         tasks: Tasks,
         readers: Executor,
+        guard: Guard,
     ) -> None:
         self._network = network
         self._tasks = tasks
         self._readers = readers
+        self._guard = guard
         self._counters = Counters()
         self._post = Post(network, self._counters)
-        self._server = Server(store, self._post, tasks, self._counters, settings.bounds)
+        self._server = Server(store, self._post, tasks, self._counters, settings.bounds, guard)
         self._wants = Wants(settings.patience)
         self._session = Session()
         self._slots = asyncio.Semaphore(settings.wants)
@@ -134,6 +143,10 @@ class BitswapExchange:
 
     async def on_message(self, peer: str, protocol: str, data: bytes) -> None:
         """A message came; returns when it is dealt with, so that its sender cannot run ahead of us."""
+        with self._guard.around("a Bitswap message", peer):
+            await self._on_message(peer, protocol, data)
+
+    async def _on_message(self, peer: str, protocol: str, data: bytes) -> None:
         if not self._is_here(peer):
             return
         self._counters.messages_received += 1
@@ -253,14 +266,19 @@ class BitswapExchange:
     async def _tell(self, peer: str) -> None:
         """One message after the other, so that a want and its CANCEL arrive in order."""
         try:
+            with self._guard.around("telling wants", peer):
+                await self._tell_wants(peer)
+        finally:
+            self._telling.discard(peer)
+
+    async def _tell_wants(self, peer: str) -> None:
+        try:
             while entries := self._wants.take(peer):
                 await self._post.send(peer, Message(entries))
         except PeerUnreachable as error:
             _log.debug("wants for %s not sent: %s", peer, error)
             self._wants.on_unreachable(peer, self._loop.time())
             self._tell_soon()
-        finally:
-            self._telling.discard(peer)
 
 
 class BitswapSession:

@@ -12,18 +12,22 @@ from bitswap.message import Entry, Message, Payload
 from bitswap.network import PeerUnreachable, Shelf
 from bitswap.post import Post
 from bitswap.statistics import Counters, PeerStatistics
-from bitswap.tasks import Tasks
 from blockstore.cid import CID
+from blockstore.guard import Guard
+from blockstore.tasks import Tasks
 
 _Sent = list[tuple[CID, int]]
 
 
 class Server:
-    def __init__(self, store: Shelf, post: Post, tasks: Tasks, counters: Counters, bounds: Bounds) -> None:
+    def __init__(
+        self, store: Shelf, post: Post, tasks: Tasks, counters: Counters, bounds: Bounds, guard: Guard
+    ) -> None:
         self._store = store
         self._post = post
         self._tasks = tasks
         self._counters = counters
+        self._guard = guard
         self._ledgers = Ledgers(bounds)
         self._turns: WeakKeyDictionary[Ledger, asyncio.Lock] = WeakKeyDictionary()
 
@@ -68,12 +72,18 @@ class Server:
     async def _serve(self, ledger: Ledger, batch: Batch) -> None:
         sent: _Sent = []
         try:
-            sent = await self._deliver(ledger, batch)
-        except PeerUnreachable:
-            self.on_disconnect(ledger.peer)  # it asks again when it is back
+            with self._guard.around("an answer", ledger.peer):
+                sent = await self._deliver_to(ledger, batch)
         finally:
             self._ledgers.release(ledger, batch, sent)
         self._serve_all()
+
+    async def _deliver_to(self, ledger: Ledger, batch: Batch) -> _Sent:
+        try:
+            return await self._deliver(ledger, batch)
+        except PeerUnreachable:
+            self.on_disconnect(ledger.peer)  # it asks again when it is back
+            return []
 
     async def _deliver(self, ledger: Ledger, batch: Batch) -> _Sent:
         """Read the batch while the one before is being sent; what was cancelled meanwhile stays here."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from cluster.background import background
+from blockstore.tasks import background
 from cluster.calls import RemoteMembers, serve_calls
 from cluster.cluster import Cluster, Identity
 from cluster.execution import Executor

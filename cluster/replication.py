@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from blockstore.cid import CID
+from blockstore.tasks import background
 from cluster import wire
-from cluster.background import background
 from cluster.clock import TOLERANCE
 from cluster.errors import BadInvite, NotPinned, ReadOnlyMember
 from cluster.gathering import Gatherer

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bitswap.exchange import open_bitswap
 from bitswap.network import Shelf
+from blockstore.guard import Guard
 from blockstore.service import Exchange, OfflineExchange
 from cluster.ports import Gossip, PeerCalls
 from node.belonging import Belonging
@@ -37,6 +38,7 @@ async def open_networks(
     identity: Identity,
     belonging: Belonging,
     shelf: Shelf,
+    guard: Guard,
     *,
     offline: bool,
 ) -> AsyncIterator[Networks]:
@@ -67,7 +69,7 @@ async def open_networks(
             mdns=config.cluster.mdns,
         )
         cluster = await enter(open_network(portal, identity, private))
-        ways = [Way("cluster", await enter(open_bitswap(shelf, cluster)))]
+        ways = [Way("cluster", await enter(open_bitswap(shelf, cluster, guard=guard)))]
         swarm: Swarm | None = None
         if config.swarm.enabled:
             public = NetworkSettings(
@@ -80,7 +82,7 @@ async def open_networks(
                 mdns=config.swarm.mdns,
             )
             swarm = opened = await enter(open_network(portal, identity, public))
-            ways.append(Way("open network", await enter(open_bitswap(shelf, opened))))
+            ways.append(Way("open network", await enter(open_bitswap(shelf, opened, guard=guard))))
         if config.retrieval.gateways:
             ways.append(Way("trustless gateways", await enter(open_gateways(config.retrieval.gateways))))
         yield Networks(cluster, cluster, swarm, StaggeredExchange(ways))

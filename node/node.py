@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from blockstore.database import open_database
+from blockstore.guard import Guard
 from blockstore.lock import hold_lock
 from blockstore.pins import open_local_pins
 from blockstore.service import Blocks, OfflineExchange
@@ -67,6 +68,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         identity = keys.load(folder.identity)
         belonging = Belonging.read(folder.cluster)
         name = config.cluster.peer_name or socket.gethostname()
+        guard = Guard()
 
         storage = config.storage
         store = await enter(
@@ -74,7 +76,9 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         )
         denylist = await enter(open_denylist(denylist_folders(folder.denylists)))
         shelf = ServedBlocks(store, denylist)
-        networks = await enter(open_networks(config, folder, identity, belonging, shelf, offline=offline))
+        networks = await enter(
+            open_networks(config, folder, identity, belonging, shelf, guard, offline=offline)
+        )
         blocks = Blocks(store, GuardedExchange(networks.exchange, denylist))
         local_pins = await enter(open_local_pins(folder.pins, blocks))
         pins = ClusterLocalPins(local_pins)
@@ -137,6 +141,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             swarm=networks.swarm,
             names=names,
             denylist=denylist,
+            guard=guard,
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         await enter(published(folder.addresses, parts, faces))

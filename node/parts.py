@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from blockstore.cid import CID
+from blockstore.guard import Guard
 from blockstore.service import Blocks
 from blockstore.sqlite import SqliteBlockstore
 from cluster.cluster import Cluster
@@ -66,3 +67,4 @@ class Parts:
     swarm: Swarm | None
     names: Names
     denylist: Denylist
+    guard: Guard

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bitswap.tasks import open_tasks
+from blockstore.tasks import open_tasks
 from node.denylist.denylist import Denylist, RuleSet
 from node.denylist.errors import BadDenylist, BadRule
 from node.denylist.rules import MAX_HEADER, MAX_LINE, header_is_legal, parse_rule

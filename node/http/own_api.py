@@ -17,6 +17,7 @@ _MAX_LIFETIME = 366 * 24 * 3600  # seconds
 def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/invite", invite)
     app.router.add_get("/v1/usage", usage)
+    app.router.add_get("/v1/health", health)
 
 
 async def invite(request: web.Request) -> web.Response:
@@ -37,3 +38,8 @@ async def usage(request: web.Request) -> web.Response:
     return json_response(
         {"blocks": found.blocks, "bytes": found.bytes, "quota": found.quota, "free": found.free}
     )
+
+
+async def health(request: web.Request) -> web.Response:
+    """What went wrong since the start that nobody foresaw: each failure is in the log, with its peer."""
+    return json_response({"failures": request.app[PARTS].guard.failures})

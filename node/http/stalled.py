@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bitswap.tasks import open_tasks
+from blockstore.tasks import open_tasks
 
 _LOOKS = 4  # within a client's time
 _NO_LINGER = struct.pack("ii", 1, 0)  # of SO_LINGER: on, for no seconds

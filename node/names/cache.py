@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from bitswap.tasks import Tasks
+from blockstore.tasks import Tasks
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

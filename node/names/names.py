@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitswap.tasks import Tasks, open_tasks
 from blockstore.errors import BlockstoreError
 from blockstore.path import MAX_SEGMENTS, ContentPath
+from blockstore.tasks import Tasks, open_tasks
 from cluster.ports import PeerCalls
 from node.config import NamesConfig
 from node.names import dnslink

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from bitswap.tasks import Tasks, open_tasks
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.sqlite import SqliteBlockstore
+from blockstore.tasks import Tasks, open_tasks
 
 Read = Callable[[Sequence[CID]], Awaitable[list[Block | None]]]
 """One answer a CID, in order; None where the block is not here."""

@@ -16,6 +16,7 @@ from bitswap.wants import Patience
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BlockNotFound, StorageFull, StoreCorrupt
+from blockstore.guard import Guard
 from blockstore.store import MemoryBlockstore
 
 
@@ -24,10 +25,16 @@ def some_blocks(count: int, size: int = 5000) -> list[Block]:
 
 
 class RottenStore(MemoryBlockstore):
-    """Knows what it holds and cannot read it."""
+    """Knows what it holds and cannot read some of it."""
+
+    def __init__(self, rotten: Sequence[Block]) -> None:
+        super().__init__()
+        self._rotten = {block.cid for block in rotten}
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
-        raise StoreCorrupt("page 3 is damaged")
+        if not self._rotten.isdisjoint(cids):
+            raise StoreCorrupt("page 3 is damaged")
+        return await super().get_many(cids)
 
 
 def now() -> float:
@@ -455,17 +462,14 @@ async def test_an_error_inside_the_block_leaves_it_as_it_is() -> None:
 
 
 @virtual_time
-async def test_a_store_that_fails_while_serving_ends_the_block_with_its_error() -> None:
-    (block,) = some_blocks(1)
-
-    async def serve(sim: SimNetwork) -> None:
-        async with open_nodes(sim, "amy", store=RottenStore()) as (amy,):
-            await amy.store.put_many([block])
-            bob = Puppet(sim, "bob")
-            sim.connect_all()
-            await bob.say("amy", Message((Entry(block.cid),)))
-            await bob.hears(lambda puppet: bool(puppet.received))
-
-    async with open_sim() as sim:
-        with pytest.raises(StoreCorrupt):
-            await serve(sim)
+async def test_a_store_that_fails_while_serving_ends_that_answer_alone() -> None:
+    rotten, good = some_blocks(2)
+    guard = Guard()
+    async with open_sim() as sim, open_nodes(sim, "amy", store=RottenStore([rotten]), guard=guard) as (amy,):
+        await amy.store.put_many([rotten, good])
+        bob, eve = Puppet(sim, "bob"), Puppet(sim, "eve")
+        sim.connect_all()
+        await eve.say("amy", Message((Entry(rotten.cid),)))
+        await bob.say("amy", Message((Entry(good.cid),)))
+        await bob.hears(lambda puppet: puppet.received == [good.data])
+        assert guard.failures == 1

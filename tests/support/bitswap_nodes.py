@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bitswap.exchange import BitswapExchange, BitswapSettings, open_bitswap
 from bitswap.message import PROTOCOLS, Entry, Message, Payload, Presence, decode, encode
 from blockstore.block import Block
+from blockstore.guard import Guard
 from blockstore.service import Blocks
 from blockstore.store import MemoryBlockstore
 from support.sim_network import SimNetwork, SimNode
@@ -35,13 +36,16 @@ async def open_nodes(
     *names: str,
     settings: BitswapSettings | None = None,
     store: MemoryBlockstore | None = None,
+    guard: Guard | None = None,
 ) -> AsyncIterator[list[Node]]:
     """Honest nodes, not connected yet; each with a store of its own, unless one is given."""
     async with AsyncExitStack() as stack:
         nodes = []
         for name in names:
             blocks = store or MemoryBlockstore()
-            exchange = await stack.enter_async_context(open_bitswap(blocks, network.node(name), settings))
+            exchange = await stack.enter_async_context(
+                open_bitswap(blocks, network.node(name), settings, guard)
+            )
             nodes.append(Node(name, blocks, exchange, network.node(name)))
         yield nodes
 

@@ -343,6 +343,7 @@ async def test_invitations_and_usage(tmp_path):
     async with api(tmp_path) as (_, call):
         status, (usage,) = await call("GET", "/v1/usage")
         assert (status, usage["blocks"]) == (200, 0)
+        assert await call("GET", "/v1/health") == (200, [{"failures": 0}])
         assert (await call("POST", "/v1/invite?role=king"))[0] == 400
         assert (await call("POST", "/v1/invite?expires=0"))[0] == 400
 

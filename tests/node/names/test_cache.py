@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from bitswap.tasks import open_tasks
+from blockstore.tasks import open_tasks
 from node.names.cache import Answer, Cache
 
 

@@ -11,10 +11,10 @@ from support.dns_server import dns_server
 from support.ipns import Key
 from support.node import eventually
 
-from bitswap.tasks import open_tasks
 from blockstore.cid import CID, RAW
 from blockstore.errors import StorageFull, StoreUnavailable
 from blockstore.path import MAX_SEGMENTS
+from blockstore.tasks import open_tasks
 from node.config import BadConfig, NamesConfig
 from node.names.errors import (
     BadName,

@@ -1,13 +1,18 @@
-"""Short-lived tasks inside one group: all of them end with it, and one that fails ends the group."""
+"""Structured tasks: what runs beside a block of code, and what ends with it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class Tasks:
+    """Short-lived tasks inside one group: all of them end with it, and one that fails ends the group.
+
+    So whatever works on what a peer sent runs under a `blockstore.guard.Guard`.
+    """
+
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
         self._running: set[asyncio.Task[None]] = set()
@@ -35,13 +40,29 @@ class Tasks:
 @asynccontextmanager
 async def open_tasks() -> AsyncIterator[Tasks]:
     """Tasks for the length of a block. An error of it or of one task comes out as it is, in no group."""
-    try:
+    with _alone():
         async with asyncio.TaskGroup() as group:
             tasks = Tasks(group)
             try:
                 yield tasks
             finally:
                 tasks.close()
+
+
+@asynccontextmanager
+async def background(*loops: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run these beside the block and cancel them at its end; if one fails, the block fails with its error."""
+    async with open_tasks() as tasks:
+        for loop in loops:
+            tasks.spawn(loop)
+        yield
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """A single failure of a group, without the group."""
+    try:
+        yield
     except BaseExceptionGroup as failures:
         if len(failures.exceptions) > 1:
             raise
