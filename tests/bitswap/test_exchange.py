@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from support.bitswap_nodes import Puppet, has, open_nodes, says_dont_have, says_have
 from support.clock import virtual_time
-from support.sim_network import SimNetwork, open_sim
+from support.sim_network import open_sim
 
 from bitswap.exchange import BitswapSettings
 from bitswap.message import PROTOCOL_1_0, PROTOCOL_1_1, Entry, Message, Payload, Presence, WantType
