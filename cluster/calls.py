@@ -2,7 +2,7 @@
 
 | method | request | answer | who may call |
 |---|---|---|---|
-| node/id | – | NodeInfo | anyone on the cluster's network |
+| node/id | – | NodeInfo | members |
 | pins/holds | cid | whether it is here completely | members |
 | pins/status | cid | PinInfo | members |
 | pins/statuses | wanted statuses, after, limit | StatusPage | members |
@@ -44,7 +44,6 @@ Handler = Callable[[Fields], Awaitable[bytes]]
 
 
 class Access(Enum):
-    ANYONE = "anyone"
     MEMBER = "members"
     TRUSTED = "trusted members"
 
@@ -55,7 +54,7 @@ class Method:
     access: Access
 
 
-ID = Method("node/id", Access.ANYONE)
+ID = Method("node/id", Access.MEMBER)
 HOLDS = Method("pins/holds", Access.MEMBER)
 STATUS = Method("pins/status", Access.MEMBER)
 STATUSES = Method("pins/statuses", Access.MEMBER)
@@ -115,7 +114,7 @@ def guarded(method: Method, membership: Membership, handler: Handler) -> CallHan
 def _may_call(peer: str, access: Access, membership: Membership) -> bool:
     if access is Access.MEMBER:
         return any(member.peer == peer for member in membership.members())
-    return access is Access.ANYONE or membership.is_trusted(peer)
+    return membership.is_trusted(peer)
 
 
 class RemoteMembers:

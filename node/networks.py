@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,6 +10,8 @@ from bitswap.exchange import open_bitswap
 from bitswap.network import Shelf
 from blockstore.guard import Guard
 from blockstore.service import Exchange, OfflineExchange
+from cluster.catchup import MEMBERS
+from cluster.joining import JOIN
 from cluster.ports import Gossip, PeerCalls
 from node.belonging import Belonging
 from node.config import Config
@@ -20,15 +22,23 @@ from node.parts import Swarm
 from node.retrieval.gateways import open_gateways
 from node.retrieval.staggered import StaggeredExchange, Way
 
+OPEN_CALLS = (JOIN, MEMBERS)
+"""What a peer may call that is no member, as far as is known here: to show an invitation, or its grant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """`swarm` is None while the open network is off."""
+    """`admit` takes the members: they may speak from then on, and nobody else may.
+
+    `swarm` is None while the open network is off.
+    """
 
     gossip: Gossip
     calls: PeerCalls
+    members: PeerCalls  # the same, where only members are connected
     swarm: Swarm | None
     exchange: Exchange
+    admit: Callable[[Iterable[str]], None]
 
 
 @asynccontextmanager
@@ -50,9 +60,11 @@ async def open_networks(
     """
     if offline:
         nobody = NoNetwork()
-        yield Networks(nobody, nobody, None, OfflineExchange())
+        yield Networks(nobody, nobody, nobody, None, OfflineExchange(), lambda members: None)
         return
     # Late: libp2p is most of what a node imports, and only this needs it.
+    from node.p2p.gate import MembersGate
+    from node.p2p.members import MembersNetwork
     from node.p2p.network import NetworkSettings, open_network
     from node.p2p.portal import open_portal
 
@@ -68,8 +80,10 @@ async def open_networks(
             gossip=True,
             mdns=config.cluster.mdns,
         )
-        cluster = await enter(open_network(portal, identity, private))
-        ways = [Way("cluster", await enter(open_bitswap(shelf, cluster, guard=guard)))]
+        gate = MembersGate(identity.peer_id, OPEN_CALLS)
+        cluster = await enter(open_network(portal, identity, private, guard, gate))
+        members = MembersNetwork(cluster, gate)
+        ways = [Way("cluster", await enter(open_bitswap(shelf, members, guard=guard)))]
         swarm: Swarm | None = None
         if config.swarm.enabled:
             public = NetworkSettings(
@@ -81,11 +95,11 @@ async def open_networks(
                 peer_file=folder.peers,
                 mdns=config.swarm.mdns,
             )
-            swarm = opened = await enter(open_network(portal, identity, public))
+            swarm = opened = await enter(open_network(portal, identity, public, guard))
             ways.append(Way("open network", await enter(open_bitswap(shelf, opened, guard=guard))))
         if config.retrieval.gateways:
             ways.append(Way("trustless gateways", await enter(open_gateways(config.retrieval.gateways))))
-        yield Networks(cluster, cluster, swarm, StaggeredExchange(ways))
+        yield Networks(cluster, cluster, members, swarm, StaggeredExchange(ways), gate.admit)
 
 
 def _listen(host: str, port: int) -> str:

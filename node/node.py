@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -103,6 +103,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
                 batch_age=config.cluster.batch_age,
             )
         )
+        _keep_admitted(pinset, networks)
         cluster = await enter(
             open_cluster(
                 ClusterIdentity(identity.peer_id, name, CLUSTER_VERSION, lambda: _on_open_network(networks)),
@@ -120,7 +121,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             )
         )
 
-        names = await enter(open_names(config.names, folder.names, networks.calls, offline=offline))
+        names = await enter(open_names(config.names, folder.names, networks.members, offline=offline))
 
         holders = holders_in(cluster)
         reads = await enter(open_shared_reads(store))
@@ -146,6 +147,16 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         await enter(published(folder.addresses, parts, faces))
         yield Node(parts, faces)
+
+
+def _keep_admitted(pinset: ReplicatedPinset, networks: Networks) -> None:
+    """Whoever is listed as a member may speak on the members' network, and nobody else."""
+
+    def admit(_records: Sequence[bytes] = ()) -> None:
+        networks.admit(member.peer for member in pinset.members.members())
+
+    pinset.members.on_records(admit)
+    admit()
 
 
 def _cluster_settings(config: ClusterConfig) -> ClusterSettings:

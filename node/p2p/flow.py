@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
-_log = logging.getLogger(__name__)
+from blockstore.guard import Guard
 
 
 class Budget:
@@ -58,12 +57,20 @@ class Inbox:
     """Messages of one peer for one handler: handled one after the other, in order.
 
     It is as long as the trio side's allowance for that peer lets it become. An exception of the handler
-    concerns that message only, and is logged: a peer must not be able to end the node by what it sends.
+    concerns that message only: `guard` counts it.
     """
 
-    def __init__(self, name: str, spawn: Callable[[Coroutine[object, object, None]], object]) -> None:
-        self._name = name
+    def __init__(
+        self,
+        protocol: str,
+        peer: str,
+        spawn: Callable[[Coroutine[object, object, None]], object],
+        guard: Guard,
+    ) -> None:
+        self._what = f"a message of {protocol}"
+        self._peer = peer
         self._spawn = spawn
+        self._guard = guard
         self._jobs: deque[Callable[[], Coroutine[object, object, None]]] = deque()
         self._busy = False
 
@@ -76,9 +83,7 @@ class Inbox:
     async def _drain(self) -> None:
         try:
             while self._jobs:
-                try:
+                with self._guard.around(self._what, self._peer):
                     await self._jobs.popleft()()
-                except Exception:  # noqa: BLE001  # see above
-                    _log.exception("handling a message failed: %s", self._name)
         finally:
             self._busy = False

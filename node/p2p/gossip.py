@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import trio
 from libp2p.abc import IHost, INetConn, INetwork, INotifee
@@ -36,6 +37,7 @@ _PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0")
 _RESTART = 1.0  # seconds
 _MOST_WAITING = 16  # messages that wait for one peer
 _PATIENCE = 0.5  # seconds
+_LONGEST_ID = 64  # bytes of a peer id
 _log = logging.getLogger(__name__)
 
 Deliver = Callable[[str, str, bytes], None]
@@ -52,6 +54,7 @@ class Gossiper:
         self._publishing = trio.Lock()
         self._pubsub: Pubsub | None = None
         self._nursery: trio.Nursery | None = None
+        self._facade: _Facade | None = None
 
     async def run(self) -> None:
         while True:
@@ -80,6 +83,11 @@ class Gossiper:
                     await trio.sleep(0.002)
             await pubsub.publish(topic, message)
 
+    def gate_changed(self) -> None:
+        """Other peers may speak from now on."""
+        if self._facade is not None:
+            self._facade.look_again()
+
     async def _run_once(self) -> None:
         facade = _Facade(self._host)
         router = GossipSub(
@@ -94,17 +102,17 @@ class Gossiper:
             eclipse_protection_enabled=False,  # members may well share an address
             max_pending_messages_per_peer=1000,
         )
-        pubsub = Pubsub(_as_host(facade), router, strict_signing=True, max_inbound_rpc_size=_MAX_RPC)
+        pubsub = _MembersPubsub(_as_host(facade), router, strict_signing=True, max_inbound_rpc_size=_MAX_RPC)
         async with background_trio_service(pubsub), background_trio_service(router):
             await pubsub.wait_until_ready()
             try:
                 async with trio.open_nursery() as self._nursery:
-                    self._pubsub = pubsub
+                    self._pubsub, self._facade = pubsub, facade
                     for topic in self._topics:
                         self._nursery.start_soon(self._listen, pubsub, topic)
                     await facade.run()
             finally:
-                self._pubsub = self._nursery = None
+                self._pubsub = self._nursery = self._facade = None
                 facade.close()
 
     async def _listen(self, pubsub: Pubsub, topic: str) -> None:
@@ -114,6 +122,16 @@ class Gossiper:
             author = str(ID(message.from_id))
             if author != self._host.identity.peer_id:
                 self._deliver(topic, author, message.data)
+
+
+class _MembersPubsub(Pubsub):
+    """Whoever may not speak counts as on gossipsub's blacklist.
+
+    It gets no stream, and what it sends or has signed is dropped before anything of it is verified.
+    """
+
+    def is_peer_blacklisted(self, peer_id: ID) -> bool:
+        return not cast("_Facade", self.host).may_speak(peer_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +162,7 @@ class _Facade:
 
     async def run(self) -> None:
         """Tell gossipsub who comes and goes, in order."""
-        for peer in list(self._host.connections):
-            self._note(peer, True)
+        self.look_again()
         async for peer, connected in self._changed:
             connection = _Connection(_Peer(ID.from_base58(peer), not connected))
             for notifee in self._notifees:
@@ -155,9 +172,18 @@ class _Facade:
     def close(self) -> None:
         self._host.watchers.remove(self._note)
 
+    def look_again(self) -> None:
+        """Whom gossipsub knows already it does not meet twice."""
+        for peer in list(self._host.connections):
+            self._note(peer, True)
+
+    def may_speak(self, peer: ID) -> bool:
+        """Whether messages from or by that peer are looked at; any bytes may stand for one."""
+        return len(peer.to_bytes()) <= _LONGEST_ID and (peer == self._id or self._host.gate.speaks(str(peer)))
+
     def _note(self, peer: str, connected: bool) -> None:
         try:
-            self._changes.send_nowait((peer, connected))
+            self._changes.send_nowait((peer, connected and self._host.gate.speaks(peer)))
         except trio.WouldBlock:
             _log.warning(
                 "gossip is behind: it does not hear that %s %s", peer, "came" if connected else "left"
@@ -185,6 +211,8 @@ class _Facade:
         self._notifees.append(notifee)
 
     def get_connections(self, peer: ID) -> list[_Connection]:
+        if not self.may_speak(peer):
+            return []
         return [_Connection(_Peer(peer)) for _ in self._host.connections.get(str(peer), ())]
 
     def set_stream_handler(self, protocol: str, handler: Callable[[_Stream], Awaitable[None]]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from node.p2p import identify, liveness, negotiation
 from node.p2p.address import Address, listening, parse
 from node.p2p.connection import Connection, Pipe, Security, Stream
 from node.p2p.errors import ConnectionLost, DialFailed, NetworkError, ProtocolViolation
+from node.p2p.gate import Gate
 from node.p2p.guard import guarded
 from node.p2p.identify import PeerDescription
 from node.p2p.messages import Allowance, Outbox, Outgoing
@@ -60,6 +61,7 @@ class Host:
         settings: NetworkSettings,
         sockets: Sequence[socket.socket],
         events: HostEvents,
+        gate: Gate,
     ) -> None:
         self.identity = identity
         self.settings = settings
@@ -71,6 +73,8 @@ class Host:
             liveness.PROTOCOL: liveness.answer,
         }
         self.watchers: list[Callable[[str, bool], None]] = [events.peer_changed]
+        self.gate = gate
+        self._to_all = set(self.handlers)  # protocols that no gate is for
         self._events = events
         self._sockets = sockets
         self._security = Security(Noise(identity, settings.fast_noise), settings.psk, settings.fast_yamux)
@@ -151,9 +155,11 @@ class Host:
         """What that peer may have waiting with one service; forgotten when it disconnects."""
         return self._allowances.setdefault((peer, of), Allowance())
 
-    def serve(self, protocols: Sequence[str], handler: StreamHandler) -> None:
-        """Serve these protocols from now on, and tell who is connected."""
+    def serve(self, protocols: Sequence[str], handler: StreamHandler, *, to_all: bool = False) -> None:
+        """Serve these protocols from now on, and tell who is connected. `to_all`: whatever the gate says."""
         self.handlers.update(dict.fromkeys(protocols, handler))
+        if to_all:
+            self._to_all.update(protocols)
         for found in self.connections.values():
             self._nursery.start_soon(guarded, "identify push", self._push, found[-1])
 
@@ -252,12 +258,15 @@ class Host:
     async def _serve(self, connection: Connection, pipe: Pipe) -> None:
         try:
             async with _within(_STREAM_TIMEOUT, "agreeing on a protocol"):
-                protocol = await negotiation.answer(pipe, self.handlers)
+                protocol = await negotiation.answer(pipe, self._offered(connection.peer))
             await self.handlers[protocol](Stream(connection.peer, protocol, pipe, connection))
             await pipe.close()
         except BaseException:
             await pipe.reset()
             raise
+
+    def _offered(self, peer: str) -> Collection[str]:
+        return self.handlers if self.gate.speaks(peer) else self._to_all
 
     async def _identify(self, connection: Connection) -> None:
         stream = await self.open_stream_on(connection, [identify.PROTOCOL])

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TypeVar
 
 from bitswap.network import MessageHandler, PeerHandler, PeerUnreachable
+from blockstore.guard import Guard
 from cluster.ports import CallHandler, GossipHandler, PeerOffline
 from node.identity import Identity
 from node.p2p import address as multiaddress
@@ -27,11 +28,13 @@ from node.p2p.calls import Calls
 from node.p2p.connection import Stream
 from node.p2p.errors import BadAddress, NetworkError, PortInUse
 from node.p2p.flow import Budget, Inbox
+from node.p2p.gate import Gate, OpenGate
 from node.p2p.gossip import MAX_GOSSIP, Gossiper
 from node.p2p.host import Host
 from node.p2p.identify import PeerDescription
 from node.p2p.mdns import open_mdns
 from node.p2p.messages import MAX_MESSAGE, Allowance, Outgoing, read_messages
+from node.p2p.newcomers import Newcomers
 from node.p2p.portal import Portal, PortalClosed
 from node.p2p.reach import Reach
 from node.p2p.settings import NetworkSettings
@@ -48,19 +51,32 @@ class Libp2pNetwork:
     """A peer is the text of its peer id. Made by `open_network`."""
 
     def __init__(
-        self, portal: Portal, identity: Identity, settings: NetworkSettings, sockets: Sequence[socket.socket]
+        self,
+        portal: Portal,
+        identity: Identity,
+        settings: NetworkSettings,
+        sockets: Sequence[socket.socket],
+        guard: Guard,
+        gate: Gate,
     ) -> None:
         self._portal = portal
+        self._guard = guard
+        self._gate = gate
         self._identity = identity
         self._settings = settings
         self._sockets = sockets
         self._listening = multiaddress.listening(sockets, identity.peer_id)
         self._reach = Reach(self._dial, settings.peer_file, self._spawn)
-        self._calls = Calls(self._send_call, self._spawn)
+        self._calls = Calls(self._send_call, self._spawn, guard, gate.may_call)
+        self._newcomers = Newcomers(gate, settings.join_timeout, self.disconnect, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready = asyncio.Event()
         self._peers: set[str] = set()
-        self._peer_handlers: list[PeerHandler] = [self._reach.peer_changed, self._calls.peer_changed]
+        self._peer_handlers: list[PeerHandler] = [
+            self._reach.peer_changed,
+            self._calls.peer_changed,
+            self._newcomers.peer_changed,
+        ]
         self._descriptions: dict[str, PeerDescription] = {}
         self._services: list[_Service] = []
         self._inboxes: dict[tuple[str, _Service], Inbox] = {}
@@ -68,7 +84,8 @@ class Libp2pNetwork:
         self._topics: dict[str, asyncio.Queue[tuple[str, bytes]]] = {}
         self._host: Host | None = None  # these two are for the trio side only
         self._gossiper: Gossiper | None = None
-        self._serve(_Service((calls.PROTOCOL,), self._calls.on_message, calls.MAX_FRAME))
+        self._serve(_Service((calls.PROTOCOL,), self._calls.on_message, calls.MAX_FRAME, to_all=True))
+        gate.on_change(self._gate_changed)
 
     @property
     def self_id(self) -> str:
@@ -146,7 +163,7 @@ class Libp2pNetwork:
     def subscribe(self, topic: str, handler: GossipHandler) -> None:
         """Hear what other members publish; one handler a topic. Our own messages do not come back."""
         self._topics[topic] = queue = asyncio.Queue[tuple[str, bytes]](_GOSSIP_WAITING)
-        self._spawn(_hear(topic, queue, handler))
+        self._spawn(self._hear(topic, queue, handler))
 
         def subscribe() -> None:
             if self._gossiper is not None:
@@ -188,7 +205,7 @@ class Libp2pNetwork:
 
         def serve() -> None:
             if self._host is not None:
-                self._host.serve(service.protocols, partial(self._read, self._host, service))
+                self._serve_on(self._host, service)
 
         with contextlib.suppress(PortalClosed):
             self._portal.post(serve)
@@ -219,7 +236,16 @@ class Libp2pNetwork:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a task of the %s network failed: %r", self._settings.name, error, exc_info=error)
 
+    async def _hear(
+        self, topic: str, queue: asyncio.Queue[tuple[str, bytes]], handler: GossipHandler
+    ) -> None:
+        while True:
+            author, message = await queue.get()
+            with self._guard.around(f"gossip on {topic}", author):
+                await handler(author, message)
+
     async def _close(self) -> None:
+        self._newcomers.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -240,11 +266,19 @@ class Libp2pNetwork:
             self._budgets.pop(peer, None)
             for key in [key for key in self._inboxes if key[0] == peer]:
                 del self._inboxes[key]  # what it holds is still handled
-        for handler in self._peer_handlers:
-            try:
+        for handler in tuple(self._peer_handlers):
+            with self._guard.around("the news of a peer", peer):
                 handler(peer, connected)
-            except Exception:  # noqa: BLE001  # one hearer's bug must not keep the news from the others
-                _log.exception("a handler of peers coming and going failed")
+
+    def _gate_changed(self) -> None:
+        self._newcomers.gate_changed(self._peers)
+
+        def changed() -> None:
+            if self._gossiper is not None:
+                self._gossiper.gate_changed()
+
+        with contextlib.suppress(PortalClosed):
+            self._portal.post(changed)
 
     def _peer_described(self, peer: str, description: PeerDescription) -> None:
         if peer in self._peers:
@@ -256,7 +290,7 @@ class Libp2pNetwork:
     ) -> None:
         inbox = self._inboxes.get((peer, service))
         if inbox is None:
-            inbox = self._inboxes[peer, service] = Inbox(f"{protocol} from {peer}", self._spawn)
+            inbox = self._inboxes[peer, service] = Inbox(protocol, peer, self._spawn, self._guard)
         inbox.put(partial(self._handle, service, peer, protocol, message, allowance))
 
     async def _handle(
@@ -282,13 +316,13 @@ class Libp2pNetwork:
 
     async def run(self) -> None:
         """The trio program: one host, from its start to its death."""
-        host = Host(self._identity, self._settings, self._sockets, self)
+        host = Host(self._identity, self._settings, self._sockets, self, self._gate)
         gossiper = Gossiper(host, self._gossiped) if self._settings.gossip else None
 
         def started() -> None:
             self._host, self._gossiper = host, gossiper
             for service in tuple(self._services):
-                host.serve(service.protocols, partial(self._read, host, service))
+                self._serve_on(host, service)
             if gossiper is not None:
                 for topic in tuple(self._topics):
                     gossiper.subscribe(topic)
@@ -315,6 +349,9 @@ class Libp2pNetwork:
         else:
             self._host.post(outgoing)
 
+    def _serve_on(self, host: Host, service: _Service) -> None:
+        host.serve(service.protocols, partial(self._read, host, service), to_all=service.to_all)
+
     async def _read(self, host: Host, service: _Service, stream: Stream) -> None:
         allowance = host.allowance(stream.peer, service)
 
@@ -326,11 +363,12 @@ class Libp2pNetwork:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Service:
-    """Protocols, who handles their messages, and the longest message in bytes."""
+    """Protocols, who handles their messages, the longest in bytes, and whether they pass any gate."""
 
     protocols: tuple[str, ...]
     handler: MessageHandler
     longest: int
+    to_all: bool = False
 
 
 def _resolve(result: asyncio.Future[T], value: T) -> None:
@@ -338,21 +376,17 @@ def _resolve(result: asyncio.Future[T], value: T) -> None:
         result.set_result(value)
 
 
-async def _hear(topic: str, queue: asyncio.Queue[tuple[str, bytes]], handler: GossipHandler) -> None:
-    while True:
-        author, message = await queue.get()
-        try:
-            await handler(author, message)
-        except Exception:  # noqa: BLE001  # a peer must not be able to end the node by what it sends
-            _log.exception("handling gossip on %s failed", topic)
-
-
 @asynccontextmanager
 async def open_network(
-    portal: Portal, identity: Identity, settings: NetworkSettings
+    portal: Portal,
+    identity: Identity,
+    settings: NetworkSettings,
+    guard: Guard | None = None,
+    gate: Gate | None = None,
 ) -> AsyncIterator[Libp2pNetwork]:
     """A network that listens, and keeps what it was told to keep connected.
 
+    Handlers run under `guard`: what a peer sent ends no more than the work on that. `gate`: who may speak.
     Raises PortInUse, BadAddress. Leaving closes every connection.
     """
     async with AsyncExitStack() as stack:
@@ -360,7 +394,9 @@ async def open_network(
             stack.enter_context(multiaddress.bind(multiaddress.parse(text), settings.port_setting))
             for text in settings.listen
         ]
-        network = Libp2pNetwork(portal, identity, settings, sockets)
+        network = Libp2pNetwork(
+            portal, identity, settings, sockets, guard or Guard(), OpenGate() if gate is None else gate
+        )
         stack.push_async_callback(network._close)
         await stack.enter_async_context(portal.running(settings.name, network.run, network._host_ended))
         await network._ready.wait()

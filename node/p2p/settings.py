@@ -24,4 +24,5 @@ class NetworkSettings:
     fast_yamux: bool = True  # False: py-libp2p's own muxer
     ping_interval: float = 10.0  # silence after which a peer is asked for a sign of life
     ping_timeout: float = 10.0  # and how long it has to give one
+    join_timeout: float = 20.0  # what a peer that does not belong here has to change that
     agent: str = field(default_factory=lambda: f"pinfold/{version('pinfold')}")

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitswap.network import PeerUnreachable
+from blockstore.guard import Guard
 from cluster.ports import PeerOffline
 from node.p2p.calls import Calls
 
@@ -17,7 +18,7 @@ class _Line:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.tasks: set[asyncio.Task[None]] = set()
-        self.calls = Calls(self._send, self._spawn)
+        self.calls = Calls(self._send, self._spawn, Guard(), lambda _peer, _method: True)
 
     async def _send(self, peer: str, frame: bytes) -> None:
         if peer == "gone":

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from blockstore.guard import Guard
 from node.p2p.flow import Budget, Inbox
 
 
@@ -65,8 +66,8 @@ async def test_giving_up_in_the_moment_of_admission_gives_the_room_back() -> Non
 async def test_an_inbox_handles_one_at_a_time_in_order_and_survives_errors(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    log, tasks = list[str](), list[asyncio.Task[None]]()
-    inbox = Inbox("test", lambda work: tasks.append(asyncio.create_task(work)))
+    log, tasks, guard = list[str](), list[asyncio.Task[None]](), Guard()
+    inbox = Inbox("test", "peer", lambda work: tasks.append(asyncio.create_task(work)), guard)
 
     async def job(name: str) -> None:
         log.append(f"{name} begins")
@@ -80,6 +81,7 @@ async def test_an_inbox_handles_one_at_a_time_in_order_and_survives_errors(
     await asyncio.gather(*tasks)
     assert log == ["a begins", "a ends", "b begins", "c begins", "c ends"]
     assert "b is ill" in caplog.text
+    assert guard.failures == 1
     inbox.put(lambda: job("d"))
     await asyncio.gather(*tasks)
     assert log[-1] == "d ends"

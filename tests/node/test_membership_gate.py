@@ -1,0 +1,133 @@
+"""Whole nodes over loopback: what a holder of the key gets, and how members meet for the first time."""
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from support.node import any_ports, eventually, running_node
+from support.p2p_networks import SETTINGS
+
+from bitswap.exchange import open_bitswap
+from blockstore.block import Block
+from blockstore.errors import BlockNotFound
+from blockstore.store import MemoryBlockstore
+from cluster.ports import CallFailed
+from cluster.state import Role
+from node.belonging import Belonging
+from node.config import Config
+from node.folder import Folder
+from node.identity import Identity
+from node.node import open_node
+from node.p2p.network import open_network
+from node.p2p.portal import open_portal
+from node.setup import create_node
+
+
+def quick() -> Config:
+    """Only the cluster's network, and metrics often."""
+    config = Config()
+    return replace(
+        config,
+        swarm=replace(config.swarm, enabled=False),
+        cluster=replace(config.cluster, metric_interval=0.5, mdns=False),
+    )
+
+
+@asynccontextmanager
+async def stranger(secret: bytes, **changes):
+    """A peer that once held a token."""
+    async with open_portal() as portal:
+        settings = replace(SETTINGS, psk=secret, gossip=True, **changes)
+        async with open_network(portal, Identity.generate(), settings) as network:
+            yield network
+
+
+async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_path):
+    secret_block = Block.of(b"for members only")
+    async with running_node(tmp_path / "a", quick(), offline=False) as node:
+        await node.parts.store.put_many([secret_block])
+        belonging = Belonging.read(Folder(tmp_path / "a").cluster)
+        async with (
+            stranger(belonging.secret) as network,
+            open_bitswap(MemoryBlockstore(), network) as exchange,
+        ):
+            heard = []
+
+            async def hear(_peer: str, message: bytes) -> None:
+                heard.append(message)
+
+            for topic in (f"pinfold/pinset/{belonging.genesis.cluster_id.hex()}", "pinfold/metrics/1"):
+                network.subscribe(topic, hear)
+            peer = await network.connect(node.parts.cluster.id().addresses[0])
+            for method in ("node/id", "pinset/heads", "pinset/batches", "names/get", "pins/statuses"):
+                with pytest.raises(CallFailed, match="for members of this cluster"):
+                    await network.call(peer, method, b"")
+            with pytest.raises((BlockNotFound, TimeoutError)):
+                async with asyncio.timeout(2):
+                    await exchange.fetch(secret_block.cid)
+            assert not heard
+        assert node.parts.guard.failures == 0
+
+
+def fixed_ports(config: Config) -> Config:
+    """Ports that stay the same over restarts."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    free = any_ports(config)
+    return replace(free, cluster=replace(free.cluster, port=port))
+
+
+@asynccontextmanager
+async def member(root, config, token=None):
+    folder = Folder(root)
+    if not folder.exists:
+        create_node(folder, token, root.name)
+    async with open_node(config, folder) as node:
+        yield node
+
+
+def knows(node, count):
+    """Whether so many members are listed there."""
+
+    async def look() -> bool:
+        return len(node.parts.cluster.membership.members()) == count
+
+    return look
+
+
+async def test_two_members_meet_of_whom_one_joined_while_the_other_was_away(tmp_path):
+    """b has never heard of c, nor can a tell: c proves itself by the grant that it shows."""
+    a, b, c = (fixed_ports(quick()) for _ in range(3))
+    async with member(tmp_path / "a", a) as first:
+        token = str(await first.parts.invite(Role.TRUSTED, 3600))
+        async with member(tmp_path / "b", b, token):
+            await eventually(knows(first, 2))
+        token = str(await first.parts.invite(Role.TRUSTED, 3600))
+        async with member(tmp_path / "c", c, token) as third:
+            await eventually(knows(third, 3))
+    async with member(tmp_path / "b", b) as second, member(tmp_path / "c", c) as third:
+        await eventually(knows(second, 3))
+        block = Block.of(b"from c")
+        await third.parts.store.put_many([block])
+        assert (await second.parts.blocks.get(block.cid)).data == block.data
+
+
+async def test_a_member_that_was_removed_is_cut_and_gets_nothing_more(tmp_path):
+    async with running_node(tmp_path / "a", quick(), offline=False) as a:
+        token = str(await a.parts.invite(Role.TRUSTED, 3600))
+        create_node(Folder(tmp_path / "b"), token, "b")
+        async with open_node(any_ports(quick()), Folder(tmp_path / "b")) as b:
+            await eventually(knows(a, 2))
+            removed = b.parts.peer
+            await a.parts.cluster.membership.remove(removed)
+
+            async def gone() -> bool:
+                return removed not in a.parts.cluster.id().connected
+
+            await eventually(gone)
+            await a.parts.store.put_many([Block.of(b"later")])
+            with pytest.raises((BlockNotFound, TimeoutError)):
+                async with asyncio.timeout(2):
+                    await b.parts.blocks.get(Block.of(b"later").cid)
