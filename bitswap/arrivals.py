@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bitswap.message import Payload, parse_prefix
 from blockstore import hashing, varint
+from blockstore.block import MAX_BLOCK_BYTES
 
 _NAMES = {code: name for name, (code, _) in hashing.FUNCTIONS.items()}
 _MIN_DIGEST = 20  # bytes; shorter ones can be forged
@@ -26,9 +27,11 @@ class Arrival:
 def identify(payloads: Sequence[Payload]) -> list[Arrival]:
     """Hash each payload as its prefix says; those that nobody could have asked us for are left out.
 
+    Blocks above MAX_BLOCK_BYTES are not looked at either: nobody could pass them on.
     CPU-bound, releases the GIL for blocks of 2 KiB and more: run it in an executor when there is much to do.
     """
-    named = ((_multihash(payload), payload.data) for payload in payloads)
+    fitting = (payload for payload in payloads if len(payload.data) <= MAX_BLOCK_BYTES)
+    named = ((_multihash(payload), payload.data) for payload in fitting)
     return [Arrival(multihash, data) for multihash, data in named if multihash is not None]
 
 

@@ -265,18 +265,15 @@ class BitswapExchange:
 
     async def _tell(self, peer: str) -> None:
         """One message after the other, so that a want and its CANCEL arrive in order."""
+        told = False
         try:
-            with self._guard.around("telling wants", peer):
-                await self._tell_wants(peer)
+            with self._guard.around("telling wants", peer, PeerUnreachable):
+                while entries := self._wants.take(peer):
+                    await self._post.send(peer, Message(entries))
+                told = True
         finally:
             self._telling.discard(peer)
-
-    async def _tell_wants(self, peer: str) -> None:
-        try:
-            while entries := self._wants.take(peer):
-                await self._post.send(peer, Message(entries))
-        except PeerUnreachable as error:
-            _log.debug("wants for %s not sent: %s", peer, error)
+        if not told:
             self._wants.on_unreachable(peer, self._loop.time())
             self._tell_soon()
 

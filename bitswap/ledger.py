@@ -2,7 +2,7 @@
 
 A want is looked up in the store by the shell, which brings the size or None:
 - there: WANT_BLOCK queues the block; WANT_HAVE queues HAVE, or the block where it is hardly larger (as boxo).
-- not there: DONT_HAVE is queued if asked for; the want stays, and is answered when the block arrives.
+- not there, or too large: DONT_HAVE is queued if asked for; the want stays, and is answered when it arrives.
 A cancelled want is forgotten at once, even where its block was queued already.
 """
 
@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from bitswap.message import MAX_MESSAGE_BYTES, Entry, Presence, WantType
+from bitswap.message import Entry, Presence, WantType
+from blockstore.block import MAX_BLOCK_BYTES
 from blockstore.cid import CID
 
 BATCH_BYTES = 1024 * 1024
 BATCH_ENTRIES = 1024
-MAX_BLOCK = MAX_MESSAGE_BYTES - 64 * 1024  # the rest is for prefixes and presences in the same message
 SMALL_BLOCK = 1024
-_PRESENCE_COST = 48  # bytes on the wire, about
+_FRAME = 16  # bytes on the wire, about, beside the multihash of a presence
 
 
 class Stage(Enum):
@@ -112,7 +112,10 @@ class Ledger:
                 self._answer(want, size)
 
     def take(self) -> Batch:
-        """The next batch, at most BATCH_BYTES or one block."""
+        """The next batch, at most BATCH_BYTES or one block, beside BATCH_ENTRIES presences.
+
+        So it fits into one message whatever a peer asks for: a block has at most MAX_BLOCK_BYTES, a CID 150.
+        """
         presences = [
             self._presences.popitem(last=False) for _ in range(min(len(self._presences), BATCH_ENTRIES))
         ]
@@ -125,7 +128,7 @@ class Ledger:
             self._unqueue(want, Stage.SENDING)
             blocks.append(want.cid)
             size += want.size
-        cost = size + len(presences) * _PRESENCE_COST
+        cost = size + sum(len(cid.multihash) + _FRAME for cid, _ in presences)
         return Batch(self.peer, tuple(blocks), tuple(Presence(*pair) for pair in presences), cost)
 
     def still_wanted(self, cids: Iterable[CID]) -> list[CID]:
@@ -141,7 +144,7 @@ class Ledger:
                 del self._wants[cid.multihash]
 
     def on_gone(self, cid: CID) -> None:
-        """A block of a batch was deleted from the store meanwhile."""
+        """A block of a batch could not be read or sent."""
         if self._is_sending(cid):
             want = self._wants[cid.multihash]
             want.stage = Stage.WAITING
@@ -161,7 +164,7 @@ class Ledger:
         return want.stage is Stage.WAITING
 
     def _answer(self, want: PeerWant, size: int | None) -> None:
-        if size is None or size > MAX_BLOCK:
+        if size is None or size > MAX_BLOCK_BYTES:
             if want.send_dont_have:
                 self._tell(want.cid, have=False)
         elif want.type is WantType.BLOCK or size <= SMALL_BLOCK:

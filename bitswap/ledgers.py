@@ -62,17 +62,11 @@ class Ledgers:
             ledger.on_sizes(cids, sizes)
             self._note(ledger)
 
-    def awaited(self, cids: Sequence[CID]) -> list[CID]:
-        """Those of the CIDs that some peer wants."""
+    def awaited(self, cids: Sequence[CID]) -> dict[str, list[CID]]:
+        """By peer, those of the CIDs that it wants; for `on_sizes`."""
         keys = {cid.multihash: cid for cid in cids}
-        found = {key for ledger in self._ledgers.values() for key in ledger.among(keys)}
-        return [keys[key] for key in found]
-
-    def on_stored(self, cids: Sequence[CID], sizes: Sequence[int | None]) -> None:
-        """Blocks have arrived in the store: whoever waits for them gets them."""
-        for ledger in self._ledgers.values():
-            ledger.on_sizes(cids, sizes)
-            self._note(ledger)
+        found = ((ledger.peer, ledger.among(keys)) for ledger in self._ledgers.values())
+        return {peer: [keys[key] for key in wanted] for peer, wanted in found if wanted}
 
     def next(self) -> tuple[Ledger, Batch] | None:
         """What to send next and on whose account, for `release` later; None when nobody may be served."""
@@ -94,7 +88,7 @@ class Ledgers:
         ledger.on_sent(sent)
 
     def on_gone(self, ledger: Ledger, cids: Sequence[CID]) -> None:
-        """Blocks of a batch were deleted from the store before they could be read."""
+        """Blocks of a batch could not be read or sent: that is told, and they stay wanted."""
         for cid in cids:
             ledger.on_gone(cid)
         if self._ledgers.get(ledger.peer) is ledger:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from bitswap.ledger import Batch, Ledger
@@ -13,10 +14,13 @@ from bitswap.network import PeerUnreachable, Shelf
 from bitswap.post import Post
 from bitswap.statistics import Counters, PeerStatistics
 from blockstore.cid import CID
+from blockstore.errors import BlockstoreError
 from blockstore.guard import Guard
 from blockstore.tasks import Tasks
 
+T = TypeVar("T")
 _Sent = list[tuple[CID, int]]
+_Look = Callable[[Sequence[CID]], Awaitable[list[T | None]]]
 
 
 class Server:
@@ -49,20 +53,39 @@ class Server:
         """A wantlist came; returns when it is looked up, so that a peer cannot ask faster than we look."""
         fresh = self._ledgers.on_entries(peer, entries, full)
         if fresh:
-            self._ledgers.on_sizes(peer, fresh, await self._sizes(fresh))
+            self._ledgers.on_sizes(peer, fresh, await self._sizes(peer, fresh))
         self._serve_all()
 
     async def announce(self, cids: Sequence[CID]) -> None:
-        """These blocks are in the store now."""
-        if awaited := self._ledgers.awaited(cids):
-            self._ledgers.on_stored(awaited, await self._sizes(awaited))
-            self._serve_all()
+        """These blocks are in the store now. One peer that breaks this keeps no other from being told."""
+        if not (awaited := self._ledgers.awaited(cids)):
+            return
+        new = list(dict.fromkeys(cid for wanted in awaited.values() for cid in wanted))
+        sizes = dict(zip(new, await self._sizes("those who wait", new), strict=True))
+        for peer, wanted in awaited.items():
+            with self._guard.around("new blocks", peer):
+                self._ledgers.on_sizes(peer, wanted, [sizes[cid] for cid in wanted])
+        self._serve_all()
 
     def on_disconnect(self, peer: str) -> None:
         self._ledgers.on_disconnect(peer)
 
-    async def _sizes(self, cids: Sequence[CID]) -> list[int | None]:
-        return [stat.size if stat is not None else None for stat in await self._store.stat(cids)]
+    async def _sizes(self, peer: str, cids: Sequence[CID]) -> list[int | None]:
+        """What the store has of them. What it cannot look up counts as missing, and is answered as such."""
+        stats = await self._each(peer, self._store.stat, cids)
+        return [stat.size if stat is not None else None for stat in stats]
+
+    async def _each(self, peer: str, look: _Look[T], cids: Sequence[CID]) -> list[T | None]:
+        """One answer a CID. A store that fails is asked in halves: what is damaged costs itself only."""
+        found: list[T | None] = []
+        with self._guard.around("looking into the store", peer, BlockstoreError):
+            found = await look(cids)
+        if len(found) == len(cids):
+            return found
+        if len(cids) < 2:
+            return [None] * len(cids)
+        half = len(cids) // 2
+        return [*await self._each(peer, look, cids[:half]), *await self._each(peer, look, cids[half:])]
 
     def _serve_all(self) -> None:
         """One task a batch; the ledgers bound how many there are."""
@@ -70,12 +93,14 @@ class Server:
             self._tasks.spawn(self._serve(*turn))
 
     async def _serve(self, ledger: Ledger, batch: Batch) -> None:
-        sent: _Sent = []
+        sent, dealt_with = _Sent(), False
         try:
             with self._guard.around("an answer", ledger.peer):
-                sent = await self._deliver_to(ledger, batch)
+                sent, dealt_with = await self._deliver_to(ledger, batch), True
         finally:
             self._ledgers.release(ledger, batch, sent)
+        if not dealt_with:
+            self._ledgers.on_gone(ledger, batch.blocks)
         self._serve_all()
 
     async def _deliver_to(self, ledger: Ledger, batch: Batch) -> _Sent:
@@ -87,16 +112,15 @@ class Server:
 
     async def _deliver(self, ledger: Ledger, batch: Batch) -> _Sent:
         """Read the batch while the one before is being sent; what was cancelled meanwhile stays here."""
-        found = await self._store.get_many(batch.blocks) if batch.blocks else []
+        found = await self._each(ledger.peer, self._store.get_many, batch.blocks) if batch.blocks else []
         async with self._turns.setdefault(ledger, asyncio.Lock()):
             if self._ledgers.of(ledger.peer) is not ledger:
                 return []
             wanted = set(ledger.still_wanted(batch.blocks))
             blocks = [block for block in found if block is not None and block.cid in wanted]
             gone = wanted - {block.cid for block in blocks}
-            payloads = tuple(map(Payload.of, blocks))
             message = Message(
-                payloads=payloads,
+                payloads=tuple(map(Payload.of, blocks)),
                 presences=batch.presences,
                 pending_bytes=min(ledger.queued_bytes, 2**31 - 1),
             )

@@ -112,7 +112,8 @@ def test_ledgers(events: list[tuple[str, str, list[object] | None, bool, int | N
             ledgers.on_sizes(peer, fresh, [size] * len(fresh))
         elif event == "stored":
             awaited = ledgers.awaited([one.cid for one in what or () if isinstance(one, Block)])
-            ledgers.on_stored(awaited, [size] * len(awaited))
+            for one, wanted in awaited.items():
+                ledgers.on_sizes(one, wanted, [size] * len(wanted))
         elif event == "next":
             turn = ledgers.next()
             out += [turn] if turn is not None else []

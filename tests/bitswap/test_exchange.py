@@ -17,7 +17,7 @@ from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BlockNotFound, StorageFull, StoreCorrupt
 from blockstore.guard import Guard
-from blockstore.store import MemoryBlockstore
+from blockstore.store import MemoryBlockstore, Stat
 
 
 def some_blocks(count: int, size: int = 5000) -> list[Block]:
@@ -25,16 +25,23 @@ def some_blocks(count: int, size: int = 5000) -> list[Block]:
 
 
 class RottenStore(MemoryBlockstore):
-    """Knows what it holds and cannot read some of it."""
+    """Knows what it holds and cannot read some of it; a `blind` one cannot even look that up."""
 
-    def __init__(self, rotten: Sequence[Block]) -> None:
+    def __init__(self, rotten: Sequence[Block], how: Exception | None = None, *, blind: bool = False) -> None:
         super().__init__()
         self._rotten = {block.cid for block in rotten}
+        self._how = how or StoreCorrupt("page 3 is damaged")
+        self._blind = blind
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
         if not self._rotten.isdisjoint(cids):
-            raise StoreCorrupt("page 3 is damaged")
+            raise self._how
         return await super().get_many(cids)
+
+    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+        if self._blind and not self._rotten.isdisjoint(cids):
+            raise self._how
+        return await super().stat(cids)
 
 
 def now() -> float:
@@ -461,15 +468,98 @@ async def test_an_error_inside_the_block_leaves_it_as_it_is() -> None:
     assert isinstance(caught.value.exceptions[0], StorageFull)
 
 
+@pytest.mark.parametrize("blind", [False, True])
+@pytest.mark.parametrize(
+    ("how", "failures"), [(StoreCorrupt("page 3 is damaged"), False), (RuntimeError("a bug"), True)]
+)
 @virtual_time
-async def test_a_store_that_fails_while_serving_ends_that_answer_alone() -> None:
-    rotten, good = some_blocks(2)
-    guard = Guard()
-    async with open_sim() as sim, open_nodes(sim, "amy", store=RottenStore([rotten]), guard=guard) as (amy,):
-        await amy.store.put_many([rotten, good])
-        bob, eve = Puppet(sim, "bob"), Puppet(sim, "eve")
+async def test_a_block_that_cannot_be_read_costs_the_peer_that_block(
+    how: Exception, failures: bool, blind: bool
+) -> None:
+    blocks = some_blocks(200)
+    rotten = blocks[77]
+    guard, store = Guard(), RottenStore([rotten], how, blind=blind)
+    async with open_sim() as sim, open_nodes(sim, "amy", store=store, guard=guard) as (amy,):
+        await amy.store.put_many(blocks)
+        bob = Puppet(sim, "bob")
         sim.connect_all()
-        await eve.say("amy", Message((Entry(rotten.cid),)))
-        await bob.say("amy", Message((Entry(good.cid),)))
+        await bob.say("amy", Message(tuple(Entry(block.cid, send_dont_have=True) for block in blocks)))
+        await bob.hears(lambda puppet: len(puppet.received) == 199 and bool(puppet.presences))
+        assert bob.presences == [Presence(rotten.cid, False)]
+        assert bool(guard.failures) is failures
+        await bob.say("amy", Message((Entry(blocks[0].cid),)))
+        await bob.hears(lambda puppet: len(puppet.received) == 200)
+
+
+@virtual_time
+async def test_blocks_that_come_when_the_store_fails_are_denied_and_others_are_told() -> None:
+    rotten, good = some_blocks(2)
+    store = RottenStore([rotten], RuntimeError("a bug"), blind=True)
+    async with open_sim() as sim, open_nodes(sim, "amy", store=store) as (amy,):
+        eve, bob = Puppet(sim, "eve"), Puppet(sim, "bob")
+        sim.connect_all()
+        await eve.say("amy", Message((Entry(rotten.cid, send_dont_have=True),)))
+        await bob.say("amy", Message((Entry(good.cid, send_dont_have=True),)))
+        await bob.hears(lambda puppet: len(puppet.presences) == 1)
+        await amy.blocks.put_many([rotten, good])
         await bob.hears(lambda puppet: puppet.received == [good.data])
+
+
+@virtual_time
+async def test_a_network_that_fails_to_send_an_answer_leaves_the_peer_an_answer_to_each_want() -> None:
+    blocks = some_blocks(3)
+    guard = Guard()
+    async with open_sim() as sim, open_nodes(sim, "amy", guard=guard) as (amy,):
+        await amy.store.put_many(blocks)
+        bob = Puppet(sim, "bob")
+        sim.connect_all()
+        amy.network.fail_once(ValueError("a bug"))
+        await bob.say("amy", Message(tuple(Entry(block.cid, send_dont_have=True) for block in blocks)))
+        await bob.hears(lambda puppet: len(puppet.presences) == 3)
         assert guard.failures == 1
+        await bob.say("amy", Message(tuple(Entry(block.cid) for block in blocks)))
+        await bob.hears(lambda puppet: len(puppet.received) == 3)
+
+
+@virtual_time
+async def test_a_network_that_fails_to_ask_moves_the_want_to_another_peer() -> None:
+    (block,) = some_blocks(1)
+    guard = Guard()
+    async with open_sim() as sim, open_nodes(sim, "amy", guard=guard) as (amy,):
+        Puppet(sim, "bob", has([block]))
+        Puppet(sim, "cat", has([block]))
+        sim.connect_all()
+        amy.network.fail_once(ValueError("a bug"))
+        assert await amy.exchange.session(block.cid).fetch(block.cid, ["bob"]) == block
+        assert guard.failures == 1
+        assert now() < 0.1
+
+
+@virtual_time
+async def test_a_block_above_two_mebibytes_is_neither_taken_nor_given() -> None:
+    huge, most = Block.of(bytes(2 * 1024 * 1024 + 1)), Block.of(bytes(2 * 1024 * 1024))
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        bob = Puppet(sim, "bob", has([huge, most]))
+        sim.connect_all()
+        assert await amy.exchange.fetch(most.cid) == most
+        with pytest.raises(BlockNotFound):
+            await amy.exchange.fetch(huge.cid)
+        assert amy.exchange.statistics().unsolicited_blocks == 1
+        await amy.store.put_many([huge])
+        await bob.say("amy", Message((Entry(huge.cid, send_dont_have=True),)))
+        await bob.hears(lambda puppet: puppet.presences == [Presence(huge.cid, False)])
+
+
+@virtual_time
+async def test_a_thousand_long_cids_and_the_largest_block_are_answered() -> None:
+    block = Block.of(bytes(2 * 1024 * 1024))
+    long = [CID.v1(2**62, b"\x91\x92\x13\x80\x01" + number.to_bytes(128, "big")) for number in range(3000)]
+    guard = Guard()
+    async with open_sim() as sim, open_nodes(sim, "amy", guard=guard) as (amy,):
+        await amy.store.put_many([block])
+        bob = Puppet(sim, "bob")
+        sim.connect_all()
+        wants = [Entry(cid, WantType.HAVE, -(2**31), send_dont_have=True) for cid in long]
+        await bob.say("amy", Message((*wants, Entry(block.cid))))
+        await bob.hears(lambda puppet: len(puppet.presences) == 3000 and puppet.received == [block.data])
+        assert guard.failures == 0

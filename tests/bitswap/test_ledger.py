@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bitswap.ledger import BATCH_BYTES, MAX_BLOCK, Batch, Ledger
+from bitswap.ledger import BATCH_BYTES, BATCH_ENTRIES, Batch, Ledger
 from bitswap.ledgers import Bounds, Ledgers
-from bitswap.message import Entry, Presence, WantType
-from blockstore.block import Block
+from bitswap.message import MAX_MESSAGE_BYTES, Entry, Message, Payload, Presence, WantType, encode
+from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
 
 CIDS = [Block.of(b"block %d" % number).cid for number in range(12)]
@@ -41,7 +41,8 @@ def answers(ledger: Ledger) -> tuple[list[CID], list[Presence]]:
         (ask(C0, BLOCK), 0, [C0], []),
         (ask(C0, BLOCK), None, [], [Presence(C0, False)]),
         (ask(C0, BLOCK, dont_have=False), None, [], []),
-        (ask(C0, BLOCK), MAX_BLOCK + 1, [], [Presence(C0, False)]),
+        (ask(C0, BLOCK), MAX_BLOCK_BYTES, [C0], []),
+        (ask(C0, BLOCK), MAX_BLOCK_BYTES + 1, [], [Presence(C0, False)]),
         (ask(C0, HAVE), 5000, [], [Presence(C0, True)]),
         (ask(C0, HAVE), 1024, [C0], []),
         (ask(C0, HAVE), 1025, [], [Presence(C0, True)]),
@@ -149,6 +150,18 @@ def test_a_peer_that_asks_and_never_reads_is_bounded_in_everything() -> None:
     told(ledger, [ask(cid) for cid in CIDS], None)
     assert len(ledger) == 4
     assert len(ledger.take().presences) <= 4
+
+
+def test_the_largest_answer_fits_into_a_message() -> None:
+    long = [CID.v1(2**62, b"\x91\x92\x13\x80\x01" + number.to_bytes(128, "big")) for number in range(2000)]
+    block = Block.of(bytes(MAX_BLOCK_BYTES))
+    ledger = Ledger("amy")
+    told(ledger, [ask(cid, HAVE) for cid in long], None)
+    told(ledger, [ask(block.cid)], MAX_BLOCK_BYTES)
+    batch = ledger.take()
+    assert (len(batch.blocks), len(batch.presences)) == (1, BATCH_ENTRIES)
+    wire = encode(Message(payloads=(Payload.of(block),), presences=batch.presences))
+    assert len(wire) < batch.cost + 40_000 < MAX_MESSAGE_BYTES
 
 
 def test_a_block_deleted_before_it_is_read_is_denied_and_kept_in_mind() -> None:
@@ -264,6 +277,7 @@ def test_a_stored_block_goes_to_all_who_wait_for_it() -> None:
     for peer in ("amy", "bob"):
         ledgers.on_sizes(peer, ledgers.on_entries(peer, [ask(C0, dont_have=False)], False), [None])
     assert ledgers.next() is None
-    assert ledgers.awaited([C1, C0]) == [C0]
-    ledgers.on_stored([C0], [9])
+    assert ledgers.awaited([C1, C0]) == {"amy": [C0], "bob": [C0]}
+    for peer in ("amy", "bob"):
+        ledgers.on_sizes(peer, [C0], [9])
     assert {batch.peer for batch in held(ledgers)} == {"amy", "bob"}

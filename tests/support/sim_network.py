@@ -79,6 +79,11 @@ class SimNode:
         self.wires: dict[str, _Wire] = {}
         self.sent = Traffic()
         self.bytes_per_second = float("inf")
+        self._failure: Exception | None = None
+
+    def fail_once(self, error: Exception) -> None:
+        """The next message is not sent, for no reason that anybody expects."""
+        self._failure = error
 
     def __repr__(self) -> str:
         return f"<SimNode {self._name} connected to {', '.join(self.wires) or 'nobody'}>"
@@ -88,6 +93,9 @@ class SimNode:
         return self._name
 
     async def send(self, peer: str, protocols: Sequence[str], message: bytes) -> str:
+        if (failure := self._failure) is not None:
+            self._failure = None
+            raise failure
         self._network.maybe_lose(self._name, peer)
         if peer not in self.wires:
             self._network.dial(self._name, peer)
