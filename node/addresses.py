@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from node.atomic_write import atomic_write
 from node.http.faces import Faces
 from node.parts import Parts
 
@@ -25,17 +26,12 @@ async def published(path: Path, parts: Parts, faces: Faces) -> AsyncIterator[Non
         "swarm": list(about.ipfs.addresses),
         "cluster": list(about.addresses),
     }
-    _write(path, json.dumps(fields, indent=2) + "\n")
+    text = json.dumps(fields, indent=2) + "\n"
+    atomic_write(path, text.encode(), durable=False)
     try:
         yield
     finally:
         _remove(path)
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    os.replace(fresh, path)
 
 
 def _remove(path: Path) -> None:

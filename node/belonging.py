@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockstore.text_file import read_text
 from cluster.errors import BadInvite, BadUpdate
 from cluster.genesis import Genesis
 from cluster.invite import Invite
+from node.atomic_write import atomic_write
 from node.errors import NodeError
 
 
@@ -34,7 +35,7 @@ class Belonging:
     def read(cls, path: Path) -> Belonging:
         """Raises BadClusterFile."""
         try:
-            fields = json.loads(path.read_text())
+            fields = json.loads(read_text(path))
             token = fields["invite"]
             return cls(
                 Genesis.decode(base64.b64decode(fields["genesis"], validate=True)),
@@ -56,9 +57,4 @@ class Belonging:
             "secret": base64.b64encode(self.secret).decode(),
             "invite": str(self.invite) if self.invite else "",
         }
-        fresh = path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(fields, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
+        atomic_write(path, json.dumps(fields, indent=2).encode())

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from blockstore.text_file import BadText, decode_text
+from node.atomic_write import atomic_write
 from node.errors import NodeError
 
 _PRIVATE = b"\x08\x01\x12\x40"  # KeyType Ed25519, then 64 bytes: seed and public key
@@ -100,33 +101,15 @@ def load(path: Path) -> Identity:
     data = path.read_bytes()
     try:
         if len(data) != 68:
-            data = base64.b64decode(data.strip(), validate=True)
+            data = base64.b64decode(decode_text(data).strip(), validate=True)
         return Identity.from_protobuf(data)
-    except (BadIdentity, binascii.Error) as error:
+    except (BadIdentity, BadText, binascii.Error) as error:
         raise BadIdentity(f"{path} is not this node's key: {error}; restore it from a backup") from None
 
 
 def save(identity: Identity, path: Path) -> None:
     """Write the key file whole or not at all, readable by its owner only."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(identity.to_protobuf()) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic_write(path, base64.b64encode(identity.to_protobuf()) + b"\n")
 
 
 def _base58(data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import hashlib
 import logging
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from blockstore.tasks import open_tasks
+from blockstore.text_file import BadText, decode_text
 from node.denylist.denylist import Denylist, RuleSet
 from node.denylist.errors import BadDenylist, BadRule
 from node.denylist.rules import MAX_HEADER, MAX_LINE, header_is_legal, parse_rule
@@ -24,6 +26,7 @@ _SECONDS = 2.0  # between looks at the files
 _SETTLED = 2.0  # seconds without a write, after which a last line without a line end counts
 _PIECE = 1 << 20
 _TOLD = 10  # bad lines of one reading that are logged
+_OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\0\0\xfe\xff")
 _HEADER_END = re.compile(rb"^---\r*(?:\n|\Z)", re.MULTILINE)
 
 _log = logging.getLogger(__name__)
@@ -47,7 +50,7 @@ class ListFile:
             with path.open("rb") as file:
                 found = cls(path, RuleSet(), header_is_legal(_header(file)))
                 found._take(file)
-        except (OSError, BadRule) as error:
+        except (OSError, BadRule, BadText) as error:
             raise BadDenylist(f"the denylist {path} cannot be read: {error}") from None
         return found
 
@@ -165,11 +168,17 @@ async def _follow(files: Files) -> None:
 
 
 def _header(file: BinaryIO) -> str:
-    """What stands before the line `---`; empty, and the file at its start again, where there is none."""
+    """What stands before the line `---`; empty, and the file at its first line again, where there is none.
+
+    Raises BadText for another encoding than UTF-8: each of its lines would be passed over as a bad one.
+    """
     head = file.read(MAX_HEADER)
+    if head.startswith(_OTHER_ENCODINGS):
+        decode_text(head)
     end = _HEADER_END.search(head)
-    file.seek(end.end() if end else 0)
-    return head[: end.start()].decode(errors="replace") if end else ""
+    first = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    file.seek(end.end() if end else first)
+    return head[first : end.start()].decode(errors="replace") if end else ""
 
 
 def _lines(file: BinaryIO, settled: bool) -> Iterator[bytes]:

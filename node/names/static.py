@@ -14,7 +14,7 @@ VARIABLE = "IPFS_NS_MAP"
 
 def static_names(setting: Iterable[str], environment: Mapping[str, str]) -> dict[Name, Target]:
     """`name:/ipfs/…` or `name:/ipns/…` entries; the environment's win. Raises BadConfig."""
-    entries = [*setting, *environment.get(VARIABLE, "").split(",")]
+    entries = [*setting, *environment.get(VARIABLE, "").removeprefix("\ufeff").split(",")]
     return dict(_parse(entry.strip()) for entry in entries if entry.strip())
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockstore.text_file import read_text
+from node.atomic_write import atomic_write
 from node.p2p.address import parse
 from node.p2p.errors import BadAddress
 
@@ -61,7 +62,7 @@ class AddressBook:
         )
         if self._path is not None and text != self._saved:
             try:
-                await asyncio.to_thread(_write, self._path, text)
+                await asyncio.to_thread(atomic_write, self._path, text.encode(), durable=False)
                 self._saved = text
             except OSError as error:
                 _log.warning("addresses of peers could not be kept: %s", error)
@@ -83,7 +84,7 @@ def _read(path: Path | None) -> dict[str, _Entry]:
     if path is None or not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(read_text(path))
         return {peer: _entry_of(peer, entry) for peer, entry in found.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, BadAddress) as error:
         _log.warning("%s is damaged and not used: %r", path, error)
@@ -96,9 +97,3 @@ def _entry_of(peer: str, entry: dict[str, object]) -> _Entry:
         raise TypeError("addresses")
     checked = [str(parse(f"{address}/p2p/{peer}")).rpartition("/p2p/")[0] for address in addresses]
     return _Entry(checked[:_MOST_ADDRESSES], entry.get("wanted") is True)
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".new")
-    draft.write_text(text)
-    os.replace(draft, path)
