@@ -7,10 +7,10 @@ import os
 import stat
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from blockstore.errors import BadEntry, UnreadableFile
 from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, LocalFile, Mtime, SymlinkEntry
+from blockstore.unixfs.ignore import FOLDER_FILE, NO_RULES, IgnoreRules
 
 _SECOND_NS = 1_000_000_000
 
@@ -19,26 +19,27 @@ _SECOND_NS = 1_000_000_000
 class WalkRules:
     """What is taken of a folder.
 
-    `hidden` takes names that begin with a dot, `dereference` follows symlinks instead of keeping them,
-    `ignore` leaves out names that match one of these shell patterns (with "/" at the end: folders only).
-    Paths that are given by name are always taken.
+    `hidden` takes names that begin with a dot, `dereference` follows symlinks instead of keeping them.
+    `ignore` stands at each folder that is named, and decides before the `.ipfsignore` files of
+    `folder_files`, of which the innermost decides first. Paths that are given by name are always taken.
     """
 
     recursive: bool = False
     hidden: bool = False
     dereference: bool = False
-    ignore: tuple[str, ...] = ()
-
-    def takes(self, name: str, *, folder: bool) -> bool:
-        if name.startswith(".") and not self.hidden:
-            return False
-        return not any(_matches(name, pattern, folder=folder) for pattern in self.ignore)
+    ignore: IgnoreRules = NO_RULES
+    folder_files: bool = True
 
 
-def _matches(name: str, pattern: str, *, folder: bool) -> bool:
-    if pattern.endswith("/"):
-        return folder and fnmatchcase(name, pattern[:-1])
-    return fnmatchcase(name, pattern)
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Rules and the folder they stand at, as names in the import."""
+
+    folder: str
+    rules: IgnoreRules
+
+    def leave_out(self, name: str, *, folder: bool) -> bool | None:
+        return self.rules.leave_out(name[len(self.folder) + 1 :], folder=folder)
 
 
 async def walk_local(paths: Sequence[str], rules: WalkRules) -> AsyncIterator[Entry]:
@@ -79,22 +80,28 @@ async def _walk(name: str, path: str, rules: WalkRules) -> AsyncIterator[Entry]:
     found = await asyncio.to_thread(_look, name, path, rules)
     if stat.S_ISDIR(found.status.st_mode) and not rules.recursive:
         raise BadEntry(f"'{path}' is a directory, use the '-r' flag to specify directories")
-    stack = [[found]]
-    inside: list[tuple[int, int]] = []
+    scopes = (_Scope(name, rules.ignore),)
+    stack = [_Folder([found], (0, 0), scopes)]
     while stack:
-        if not stack[-1]:
+        if not stack[-1].left:
             stack.pop()
-            if stack:
-                inside.pop()
             continue
-        found = stack[-1].pop()
+        found = stack[-1].left.pop()
         yield _entry(found)
         if stat.S_ISDIR(found.status.st_mode):
             key = (found.status.st_dev, found.status.st_ino)
-            if key in inside:
+            if any(key == folder.key for folder in stack):
                 raise BadEntry(f"'{found.path}' leads back into a folder it is in: symlinks form a loop")
-            inside.append(key)
-            stack.append(await asyncio.to_thread(_inside, found, rules))
+            stack.append(await asyncio.to_thread(_inside, found, rules, stack[-1].scopes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder that is being walked: what is left of it, last name first, and the rules that hold in it."""
+
+    left: list[_Found]
+    key: tuple[int, int]
+    scopes: tuple[_Scope, ...]
 
 
 def _look(name: str, path: str, rules: WalkRules) -> _Found:
@@ -104,18 +111,30 @@ def _look(name: str, path: str, rules: WalkRules) -> _Found:
         raise UnreadableFile(path, str(error.strerror)) from None
 
 
-def _inside(folder: _Found, rules: WalkRules) -> list[_Found]:
-    """What a folder holds, last name first."""
+def _inside(folder: _Found, rules: WalkRules, scopes: tuple[_Scope, ...]) -> _Folder:
     found = []
     try:
         with os.scandir(folder.path) as listing:
-            for item in listing:
-                if rules.takes(item.name, folder=item.is_dir(follow_symlinks=False)):
-                    status = item.stat(follow_symlinks=rules.dereference)
-                    found.append(_Found(f"{folder.name}/{item.name}", item.path, status))
+            items = list(listing)
+        if rules.folder_files and any(item.name == FOLDER_FILE for item in items):
+            own = _Scope(folder.name, IgnoreRules.of_file(os.path.join(folder.path, FOLDER_FILE)))
+            scopes = (scopes[0], own, *scopes[1:])
+        for item in items:
+            name = f"{folder.name}/{item.name}"
+            is_folder = item.is_dir(follow_symlinks=rules.dereference)
+            if _takes(item.name, name, is_folder, rules, scopes):
+                found.append(_Found(name, item.path, item.stat(follow_symlinks=rules.dereference)))
     except OSError as error:
         raise UnreadableFile(error.filename or folder.path, str(error.strerror)) from None
-    return sorted(found, key=lambda item: os.fsencode(item.name), reverse=True)
+    found.sort(key=lambda item: os.fsencode(item.name), reverse=True)
+    return _Folder(found, (folder.status.st_dev, folder.status.st_ino), scopes)
+
+
+def _takes(last: str, name: str, is_folder: bool, rules: WalkRules, scopes: tuple[_Scope, ...]) -> bool:
+    if last.startswith(".") and not rules.hidden:
+        return False
+    verdicts = (scope.leave_out(name, folder=is_folder) for scope in scopes)
+    return not next((verdict for verdict in verdicts if verdict is not None), False)
 
 
 def _entry(found: _Found) -> Entry:

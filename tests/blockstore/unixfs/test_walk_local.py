@@ -8,6 +8,7 @@ import pytest
 
 from blockstore.errors import BadEntry, UnreadableFile
 from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, LocalFile, SymlinkEntry
+from blockstore.unixfs.ignore import IgnoreRules
 from blockstore.unixfs.local import WalkRules, walk_local
 
 
@@ -51,7 +52,7 @@ async def test_hidden_files_come_only_when_asked_for(tree: Path) -> None:
 
 
 async def test_patterns_leave_files_and_folders_out(tree: Path) -> None:
-    entries = await walked(tree, ignore=("*.txt", "sub/"))
+    entries = await walked(tree, ignore=IgnoreRules.of_patterns(("*.txt", "sub/")))
     assert [entry.path for entry in entries] == ["root", "root/b", "root/link"]
 
 
