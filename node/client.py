@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import h11
 
@@ -38,6 +38,13 @@ class ApiError(Exception):
         self.status = status
 
 
+class NotText(Exception):
+    """Something that has to be text is not UTF-8."""
+
+    def __init__(self, name: str, value: str) -> None:
+        super().__init__(f"{name} has to be text in UTF-8, not {value}")
+
+
 class ConnectionLost(Exception):
     """The node went away in the middle of an answer."""
 
@@ -54,7 +61,10 @@ class Answer:
 
     def number(self, name: str) -> int:
         value = self.raw.get(name)
-        return int(value) if isinstance(value, int | float | str) and str(value) else 0
+        try:
+            return int(value) if isinstance(value, int | float | str) else 0
+        except (ValueError, OverflowError):
+            return 0
 
     def texts(self, name: str) -> list[str]:
         value = self.raw.get(name)
@@ -80,7 +90,7 @@ class Client:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.url = url.rstrip("/")
-        self._host = parts.hostname or "127.0.0.1"
+        self._host = unquote(parts.hostname or "127.0.0.1")
         self._port = parts.port or 80
 
     def get(self, path: str, query: Query = ()) -> Answer:
@@ -125,14 +135,14 @@ class Client:
         kind: str = "",
         body: Iterable[bytes] | None = None,
     ) -> Iterator[_Exchange]:
+        target = _target(path, query)
         try:
             connection = socket.create_connection((self._host, self._port), _CONNECT_SECONDS)
         except OSError:
             raise NoDaemon(self.url) from None
         with closing(connection):
             connection.settimeout(None)
-            exchange = _Exchange(connection, self._host, body)
-            target = path + ("?" + urlencode(query) if query else "")
+            exchange = _Exchange(connection, urlsplit(self.url).netloc, body)
             with exchange.open(method, target, kind):
                 yield exchange
 
@@ -243,6 +253,22 @@ class _Exchange:
             received = self._socket.recv(_READ)
             with self._turn:
                 self._http.receive_data(received)
+
+
+def _target(path: str, query: Query) -> str:
+    """`arg` holds content paths: their names are bytes, kept as Python keeps them. Raises NotText."""
+    for name, value in query:
+        if name != "arg" and not (_is_text(name) and _is_text(value)):
+            raise NotText(name, value)
+    search = "?" + urlencode(query, errors="surrogateescape") if query else ""
+    return quote(path, safe="/%:", errors="surrogateescape") + search
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return bool(value.encode()) or not value
+    except UnicodeEncodeError:
+        return False
 
 
 def _parsed(text: bytes) -> Answer:

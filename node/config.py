@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import get_type_hints
 
+from blockstore.text_file import BadText, read_text
 from node.bounds import Setting, broken_bounds
 from node.policy import Policy
 
@@ -161,8 +162,8 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
 def tables(path: Path) -> dict[str, dict[str, object]]:
     """The sections of the file as they stand there, if it exists. Raises BadConfig, OSError."""
     try:
-        found = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        found = tomllib.loads(read_text(path)) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, BadText) as error:
         raise BadConfig(f"{path} cannot be read: {error}") from None
     for section, table in found.items():
         if not isinstance(table, dict):
@@ -242,14 +243,15 @@ def _number(value: object) -> float:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError
+    value.encode()  # an argument or a variable that is not UTF-8 is a ValueError too
     return value
 
 
 def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-        return tuple(value)
+        return tuple(part.strip() for part in _text(value).split(",") if part.strip())
+    if isinstance(value, list | tuple):
+        return tuple(map(_text, value))
     raise ValueError
 
 
@@ -257,8 +259,8 @@ _KINDS: dict[object, tuple[Callable[[object], Setting], str]] = {
     bool: (_boolean, "true or false"),
     int: (_integer, "a whole number"),
     float: (_number, "a number"),
-    str: (_text, "text"),
-    tuple[str, ...]: (_texts, "a list of texts"),
+    str: (_text, "text in UTF-8"),
+    tuple[str, ...]: (_texts, "a list of texts in UTF-8"),
 }
 
 

@@ -72,5 +72,10 @@ class Folder:
         return self.root / "denylists"
 
     @property
+    def errors(self) -> Path:
+        """The stack of the last error that nobody foresaw (mode 0600)."""
+        return self.root / "error.log"
+
+    @property
     def exists(self) -> bool:
         return self.identity.exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import time
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 
 from cluster.genesis import found_cluster
 from cluster.invite import SECRET_BYTES, Invite
+from node.atomic_write import atomic_write
 from node.belonging import Belonging
 from node.errors import NodeError
 from node.folder import Folder
@@ -28,6 +28,10 @@ class AlreadySetUp(NodeError):
     """The folder holds a node already; nothing was changed."""
 
 
+class BadMachineName(NodeError):
+    """A name that could not be told from others, or not be sent to them; nothing was made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Created:
     """Who the new node is, and the name of its cluster."""
@@ -39,18 +43,21 @@ class Created:
 def create_node(folder: Folder, token: str | None = None, name: str = "") -> Created:
     """Make the folder of a new node: the first of a new cluster, or one that was invited by `token`.
 
-    Raises AlreadySetUp, BadInvite (before anything is written), OSError.
+    Raises AlreadySetUp, BadMachineName, BadInvite (before anything is written), OSError.
     """
     if folder.exists:
         raise AlreadySetUp(f"{folder.root} is set up already; another one: pinfold --path DIR init")
+    if not name.isprintable():
+        raise BadMachineName(
+            f'"{name}" cannot be a machine\'s name: it has to be one line of visible text in UTF-8'
+        )
     invite = Invite.parse(token) if token is not None else None
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = name or socket.gethostname()
     identity = Identity.generate()
     belonging = Belonging.invited(invite) if invite else _found(identity.peer_id, name)
     belonging.write(folder.cluster)
-    folder.config.write_text(_CONFIG.format(name=_quoted(name)))
-    os.chmod(folder.config, 0o600)
+    atomic_write(folder.config, _CONFIG.format(name=_quoted(name)).encode())
     save(identity, folder.identity)  # last: with it the folder counts as set up
     return Created(identity.peer_id, belonging.genesis.name)
 

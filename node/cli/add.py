@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import click
 
 from blockstore.unixfs.entries import Entry
+from blockstore.unixfs.ignore import IgnoreRules
 from blockstore.unixfs.importer import DroppingSink, import_entries
 from blockstore.unixfs.local import WalkRules
 from blockstore.unixfs.query import from_query
-from node.cli.context import Session, emit, json_option, session
+from node.cli.context import Session, emit, json_option, say, session
+from node.cli.inputs import Inputs
+from node.cli.numbers import not_zero, permissions, whole_number
 from node.cli.pin import pin_options, pin_query
 from node.cli.progress import progress_bar
+from node.cli.streams import STDIN
 from node.cli.switches import Switch, SwitchCommand
-from node.cli.upload import CONTENT_TYPE, STDIN, entries, total_size, upload_body
+from node.cli.upload import CONTENT_TYPE, entries, total_size, unreadable, upload_body
 
 PROFILE = "unixfs-v1-2025"
 # Whoever names a CID version speaks Kubo: the CID is the one that `ipfs add` prints for the same options.
@@ -38,15 +42,26 @@ _IMPORT_SWITCHES = {
 _IMPORT_SETTINGS = {
     "cid-version": "0 or 1.",
     "hash": "Hash function, such as blake3.",
-    "chunker": "size-N, rabin-MIN-AVG-MAX or buzhash.",
+    "chunker": "size-N, rabin-MIN-AVG-MAX or buzhash; N in bytes.",
     "inline-limit": "Bytes at most of an inlined block (default 32).",
     "max-file-links": "Links of a file's node at most.",
     "max-directory-links": "Links of a directory's node at most, before it is sharded.",
     "max-hamt-fanout": "Links of a sharded directory's node at most.",
-    "mode": "Permissions for every entry, in octal.",
-    "mtime": "Modification time for every entry, in seconds.",
+    "mode": "Permissions for every entry, in octal: 600 and 0600 are the same.",
+    "mtime": "Modification time for every entry, in seconds since 1970.",
     "mtime-nsecs": "Its nanoseconds.",
     "hamt-threshold": "Size in bytes above which a directory is sharded.",
+}
+_CHECKS = {
+    "mode": permissions,
+    "mtime": not_zero(whole_number("seconds"), "a time of 0 cannot be kept: UnixFS takes it for none"),
+    "mtime-nsecs": whole_number("nanoseconds", least=0),
+    "cid-version": whole_number(),
+    "inline-limit": whole_number("bytes", least=0),
+    "hamt-threshold": whole_number("bytes", least=0),
+    "max-file-links": not_zero(whole_number(least=0), "a file's nodes need 2 links or more"),
+    "max-directory-links": whole_number(least=0),
+    "max-hamt-fanout": whole_number(least=0),
 }
 _SHORT = {"trickle": "-t", "chunker": "-s"}
 
@@ -55,7 +70,7 @@ def _import_options(command: Command) -> Command:
     for name, text in _IMPORT_SWITCHES.items():
         command.params.append(Switch(_names(name), help=text))
     for name, text in _IMPORT_SETTINGS.items():
-        command.params.append(click.Option(_names(name), help=text))
+        command.params.append(click.Option(_names(name), help=text, callback=_CHECKS.get(name)))
     return command
 
 
@@ -73,6 +88,16 @@ class Source:
 
     def entries(self) -> AsyncIterator[Entry]:
         return entries(self.paths, self.rules, self.stdin_name)
+
+    def without_unreadable(self, inputs: Inputs) -> Source:
+        """Where there are several paths, those that can be read; the others are told of, one by one."""
+        if len(self.paths) < 2:
+            return self
+        troubles = {path: unreadable(path, self.rules) for path in dict.fromkeys(self.paths)}
+        for path, trouble in troubles.items():
+            if trouble is not None:
+                inputs.failed(path, trouble)
+        return replace(self, paths=tuple(path for path, trouble in troubles.items() if trouble is None))
 
     def total(self) -> int | None:
         return total_size(self.paths, self.rules)
@@ -94,9 +119,9 @@ class Output:
             if self.as_json:
                 emit({"cid": cid, "name": name, "size": size})
             elif not self.quieter:
-                click.echo(cid if self.quiet else f"added {cid} {name}".rstrip())
+                say(cid if self.quiet else f"added {cid} {name}")
         if self.quieter and last and not self.as_json:
-            click.echo(last)
+            say(last)
 
 
 @click.command("add", cls=SwitchCommand)
@@ -105,7 +130,16 @@ class Output:
 @click.option("--wrap-with-directory", "-w", cls=Switch, default=False, help="Put it all under one folder.")
 @click.option("--hidden", "-H", cls=Switch, default=False, help="Take names that begin with a dot too.")
 @click.option("--dereference-symlinks", cls=Switch, default=False, help="Follow symlinks, do not keep them.")
-@click.option("--ignore", multiple=True, metavar="PATTERN", help="Leave out names that match; repeatable.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out what matches, as a line of a .gitignore in each folder would; repeatable.",
+)
+@click.option("--ignore-rules-path", metavar="FILE", help="Leave out what the patterns in this file match.")
+@click.option(
+    "--ignore-files", cls=Switch, default=True, help="Heed .ipfsignore files in folders (default true)."
+)
 @click.option("--only-hash", "-n", cls=Switch, default=False, help="Only print CIDs; needs no daemon.")
 @click.option("--quiet", "-q", cls=Switch, default=False, help="Print CIDs alone.")
 @click.option("--quieter", "-Q", cls=Switch, default=False, help="Print the root's CID alone.")
@@ -122,25 +156,40 @@ def command(context: Session, /, paths: tuple[str, ...], **given: object) -> Non
 
     Without a PATH, or for the PATH "-", standard input is added.
     """
-    rules = WalkRules(
-        recursive=bool(given["recursive"]),
-        hidden=bool(given["hidden"]),
-        dereference=bool(given["dereference_symlinks"]),
-        ignore=given["ignore"] if isinstance(given["ignore"], tuple) else (),
-    )
-    source = Source(_or_stdin(paths), rules, str(given["stdin_name"]))
+    source = Source(_or_stdin(paths), _walk_rules(given), str(given["stdin_name"]))
     output = Output(bool(given["quiet"]), bool(given["quieter"]), bool(given["as_json"]))
     query = _import_query(given)
     from_query(dict(query), PROFILE)  # contradictions are told before anything is read or sent
-    if given["only_hash"]:
-        output.show(_hash_only(source, query, bool(given["progress"])))
-    else:
+    if not given["only_hash"]:
         query += pin_query({**given, "name": given["pin_name"] or given["name"]})
         query.append(("no-pin", str(not given["pin"]).lower()))
-        output.show(_upload(context, source, query, bool(given["progress"])))
+    inputs = Inputs("added", len(source.paths))
+    source = source if given["wrap_with_directory"] else source.without_unreadable(inputs)
+    if source.paths:
+        progress = bool(given["progress"])
+        added = (
+            _hash_only(source, query, progress)
+            if given["only_hash"]
+            else _upload(context, source, query, progress)
+        )
+        output.show(added)
+    inputs.finish()
 
 
 _import_options(command)
+
+
+def _walk_rules(given: dict[str, object]) -> WalkRules:
+    """What is named on the command line decides before what stands in the file."""
+    patterns, file = given["ignore"], given["ignore_rules_path"]
+    rules = IgnoreRules.of_file(str(file)) if file else IgnoreRules()
+    return WalkRules(
+        recursive=bool(given["recursive"]),
+        hidden=bool(given["hidden"]),
+        dereference=bool(given["dereference_symlinks"]),
+        ignore=rules + IgnoreRules.of_patterns(patterns if isinstance(patterns, tuple) else ()),
+        folder_files=bool(given["ignore_files"]),
+    )
 
 
 def _import_query(given: dict[str, object]) -> list[tuple[str, str]]:
@@ -156,7 +205,7 @@ def _text(value: object) -> str:
 
 def _or_stdin(paths: tuple[str, ...]) -> tuple[str, ...]:
     """As Kubo has it: nothing named and something piped in means that. Raises UsageError."""
-    if not paths and sys.stdin.isatty():
+    if not paths and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("name a file or folder to add, or pipe something in")
     return paths or (STDIN,)
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import click
 
 from node.cli.beside import beside
-from node.cli.context import Failure, Session, emit, json_option, session, write_out
+from node.cli.context import Failure, Session, emit, json_option, say, session, write_out
 from node.cli.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.progress import Advance, progress_bar
 
@@ -48,7 +48,7 @@ def _show_root(cid: str, error: str, pin: bool) -> None:
     if error:
         raise Failure(f"{cid} is stored but not pinned: {error}")
     if cid:
-        click.echo(f"{'pinned' if pin else 'stored'} {cid}")
+        say(f"{'pinned' if pin else 'stored'} {cid}")
 
 
 def _body(source: BinaryIO, name: str, advance: Advance) -> Iterator[bytes]:
@@ -72,7 +72,7 @@ def export(context: Session, cid: str, output: Path | None) -> None:
         write_out(parts)
     else:
         _save(parts, output)
-        click.echo(f"saved {output}")
+        say(f"saved {output}")
 
 
 def _save(parts: Iterator[bytes], output: Path) -> None:

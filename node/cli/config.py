@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import codecs
 from pathlib import Path
 
 import click
 
+from blockstore.text_file import decode_text
 from node import config as settings
+from node.atomic_write import atomic_write
 from node.bounds import Setting
-from node.cli.beside import beside
-from node.cli.context import Failure, Session, emit, json_option, session
+from node.cli.context import Failure, Session, emit, json_option, say, session
 
 
 @click.group("config")
@@ -27,7 +28,8 @@ def show(context: Session, as_json: bool) -> None:
     if as_json:
         emit({key: _plain(value) for key, value in values.items()})
     else:
-        click.echo("\n".join(f"{key} = {_shown(value)}" for key, value in values.items()))
+        for key, value in values.items():
+            say(f"{key} = {_shown(value)}")
 
 
 @command.command("get")
@@ -38,7 +40,7 @@ def get(context: Session, key: str) -> None:
     values = dict(settings.keys(context.config()))
     if key not in values:
         raise settings.BadConfig(f'unknown setting "{key}"; `pinfold config show` lists them all')
-    click.echo(_shown(values[key]))
+    say(_shown(values[key]))
 
 
 @command.command("set", context_settings={"ignore_unknown_options": True})  # -1 is a value
@@ -55,16 +57,17 @@ def put(context: Session, key: str, value: str) -> None:
 
 
 def _write(path: Path, key: str, value: Setting) -> None:
+    """Comments stay, and so do the byte order mark and the line ends that an editor put there."""
     import tomlkit
 
-    document = tomlkit.parse(path.read_text() if path.exists() else "")
+    before = path.read_bytes() if path.exists() else b""
+    document = tomlkit.parse(decode_text(before))
     section, _, name = key.partition(".")
     table = document.setdefault(section, tomlkit.table())
     table[name] = _plain(value)
-    with beside(path) as fresh:
-        fresh.touch(mode=0o600, exist_ok=False)  # a swarm key or a token may come to stand in there
-        fresh.write_text(tomlkit.dumps(document))
-        os.replace(fresh, path)
+    text = tomlkit.dumps(document).replace("\n", "\r\n" if b"\r\n" in before else "\n")
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    atomic_write(path, mark + text.encode())
 
 
 def _plain(value: Setting) -> object:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
+from blockstore.text_file import BadText, read_text
 from node import config as settings
-from node.client import Answer, ApiError, Client, ConnectionLost, NoDaemon
+from node.atomic_write import atomic_write
+from node.cli.printing import NoOutput, emit, say, say_error, write_out
+from node.client import Answer, ApiError, Client, ConnectionLost, NoDaemon, NotText
 from node.folder import Folder
+from node.listener_url import listener_url
+
+__all__ = ["emit", "say", "write_out"]  # what every command prints with
 
 FAILED, WRONG_CALL, NO_DAEMON, INTERRUPTED = 1, 2, 3, 130
 
@@ -45,15 +53,18 @@ class Session:
     def addresses(self) -> Answer:
         """What the running daemon wrote about where it listens; empty when none runs."""
         try:
-            return Answer(json.loads(self.folder.addresses.read_text()))
+            found = json.loads(read_text(self.folder.addresses))
         except FileNotFoundError:
             return Answer({})
+        except ValueError as error:
+            raise Failure(f"{self.folder.addresses} is damaged ({error}): remove it") from None
+        return Answer(found if isinstance(found, dict) else {})
 
     def _url(self, face: str) -> str:
         if url := self.addresses().text(face):
             return url
         listener = getattr(self.config(), face)
-        return f"http://{listener.host}:{listener.port}"
+        return listener_url(listener.host, listener.port)
 
 
 session = click.make_pass_decorator(Session)
@@ -61,65 +72,105 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def exit_code(error: BaseException) -> int:
-    """Say what happened on stderr, and the exit code for it. A bug shows its traceback."""
-    from blockstore.errors import BadImportOption
-
+    """Say on standard error, on one line, what happened; returns the exit code for it."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILED
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
+    if isinstance(error, click.ClickException):
+        return _wrong_call(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return _say("interrupted", INTERRUPTED)
+        say("interrupted", err=True)
+        return INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        # The reader of our output has gone; keep Python from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    if isinstance(error, NoDaemon):
-        return _say(str(error), NO_DAEMON)
-    if isinstance(error, BadImportOption):
-        return _say(str(error), WRONG_CALL)
-    if isinstance(error, _expected()):
-        return _say(_text(error), FAILED)
-    raise error
+        return FAILED  # the reader of our output has gone, and knows it
+    say_error(text_of(error if foreseen(error) else Unforeseen(error)))
+    return _CODES.get(type(error).__name__, FAILED)
 
 
-def _text(error: BaseException) -> str:
+_CODES = {
+    "NoDaemon": NO_DAEMON,
+    "BadImportOption": WRONG_CALL,
+    "BadIgnorePattern": WRONG_CALL,
+    "NotText": WRONG_CALL,
+}
+
+
+def _wrong_call(error: click.ClickException) -> int:
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        say(error.ctx.get_usage(), err=True)
+        say(f"Try '{error.ctx.command_path} --help' for help.", err=True)
+    say_error(error.format_message())
+    return error.exit_code
+
+
+def text_of(error: BaseException) -> str:
     """What it says, without the numbers that Python puts around the system's words."""
     if type(error).__module__ == "builtins" and isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
     return str(error)
 
 
-def _expected() -> tuple[type[BaseException], ...]:
+class Unforeseen(Exception):
+    """A bug: one line that says what it was, and where its stack is or how to see it."""
+
+    def __init__(self, error: BaseException, kept: Path | None = None) -> None:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        stack = f"its stack is in {kept}" if kept else "`pinfold --debug` before the command shows its stack"
+        super().__init__(f"unforeseen {type(error).__name__}: {error} (a bug: {stack}; please report it)")
+
+
+@contextmanager
+def errors_told(folder: Folder, debug: bool) -> Iterator[None]:
+    """Bugs become Unforeseen, and their stacks go into the data folder; with `debug` every stack is shown."""
+    try:
+        yield
+    except (click.exceptions.Exit, BrokenPipeError):
+        raise
+    except Exception as error:
+        if debug:
+            say_stack(error)
+        if foreseen(error):
+            raise
+        raise Unforeseen(error, _kept(error, folder)) from error
+
+
+def _kept(error: Exception, folder: Folder) -> Path | None:
+    if not folder.root.is_dir():
+        return None
+    try:
+        atomic_write(folder.errors, "".join(traceback.format_exception(error)).encode(errors="replace"))
+    except OSError:
+        return None
+    return folder.errors
+
+
+def say_stack(error: Exception) -> None:
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        say(line, err=True)
+
+
+def foreseen(error: BaseException) -> bool:
     from blockstore.errors import BlockstoreError
     from cluster.errors import ClusterError
     from node.errors import NodeError
 
-    return (
+    expected = (
         Failure,
+        Unforeseen,
+        NoOutput,
+        click.ClickException,
+        click.Abort,
+        NoDaemon,
+        NotText,
         ApiError,
         ConnectionLost,
         settings.BadConfig,
         NodeError,
         BlockstoreError,
         ClusterError,
+        BadText,
         OSError,
     )
-
-
-def _say(message: str, code: int) -> int:
-    print(f"Error: {message}" if code != INTERRUPTED else message, file=sys.stderr)
-    return code
-
-
-def write_out(parts: Iterable[bytes]) -> None:
-    """Bytes to standard output as they come."""
-    out = sys.stdout.buffer
-    for part in parts:
-        out.write(part)
-    out.flush()
-
-
-def emit(value: object) -> None:
-    """One JSON value on one line."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    return isinstance(error, expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.cli.context import Session, emit, json_option, session
+from node.cli.context import Session, emit, json_option, say, session
 
 
 @click.command("gc")
@@ -18,4 +18,4 @@ def command(context: Session, as_json: bool) -> None:
         if as_json:
             emit({"cid": line.answer("Key").text("/")})
     if not as_json:
-        click.echo(f"removed {removed} blocks")
+        say(f"removed {removed} blocks")

@@ -14,7 +14,7 @@ import click
 
 from blockstore.path import path_of_uri
 from node.cli.beside import beside
-from node.cli.context import Failure, Session, session
+from node.cli.context import Failure, Session, say, session
 from node.cli.progress import Advance, progress_bar
 
 
@@ -30,7 +30,7 @@ def command(context: Session, path: str, output: Path | None) -> None:
     with progress_bar("get", None) as advance:
         parts = context.rpc().download("POST", "/api/v0/get", [("arg", path)])
         save(parts, target, advance)
-    click.echo(f"saved {target}")
+    say(f"saved {target}")
 
 
 def _target(path: str, output: Path | None) -> Path:

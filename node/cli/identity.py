@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.cli.context import Session, emit, json_option, session
+from node.cli.context import Session, emit, json_option, say, session
 
 
 @click.command("id")
@@ -19,8 +19,8 @@ def command(context: Session, as_json: bool) -> None:
         names = {"id": answer.text("id"), "name": answer.text("peername"), "version": answer.text("version")}
         emit({**names, "addresses": swarm + cluster, "swarm": swarm, "cluster": cluster})
         return
-    click.echo(f"{answer.text('id')}  {answer.text('peername')}")
+    say(f"{answer.text('id')}  {answer.text('peername')}")
     for title, addresses in (("swarm", swarm), ("cluster", cluster)):
-        click.echo(f"{title}:" + (" off" if not addresses else ""))
+        say(f"{title}:" + (" off" if not addresses else ""))
         for address in addresses:
-            click.echo(f"  {address}")
+            say(f"  {address}")

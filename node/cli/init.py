@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.cli.context import Session, session
+from node.cli.context import Session, say, session
 from node.setup import create_node
 
 
@@ -15,9 +15,9 @@ from node.setup import create_node
 def command(context: Session, token: str | None, name: str) -> None:
     """Create the data folder, this node's identity, and its cluster: a new one, or the inviting one."""
     created = create_node(context.folder, token, name)
-    click.echo(f"peer id   {created.peer_id}")
-    click.echo(f"folder    {context.folder.root}")
-    click.echo(
+    say(f"peer id   {created.peer_id}")
+    say(f"folder    {context.folder.root}")
+    say(
         f"cluster   {created.cluster_name}" + (" (joins when the daemon starts)" if token is not None else "")
     )
-    click.echo("next      pinfold daemon")
+    say("next      pinfold daemon")

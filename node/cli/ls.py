@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.cli.context import Session, emit, json_option, session
+from node.cli.context import Session, emit, json_option, say, session
 from node.cli.progress import human_bytes
 
 _DIRECTORY = 1
@@ -23,4 +23,4 @@ def command(context: Session, path: str, as_json: bool) -> None:
                 continue
             slash = "/" if link.number("Type") == _DIRECTORY else ""
             size = "-" if slash else human_bytes(link.number("Size"))
-            click.echo(f"{link.text('Hash')}  {size:>10}  {link.text('Name')}{slash}")
+            say(f"{link.text('Hash')}  {size:>10}  {link.text('Name')}{slash}")

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from node.cli.context import Session, exit_code
+from node.cli.context import Session, errors_told, exit_code
+from node.cli.printing import let_go_of_output, prepare_streams
 
 # verb -> (module, what the list of commands says about it)
 COMMANDS = {
@@ -43,6 +44,10 @@ class _Commands(click.Group):
         command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command if isinstance(command, click.Command) else None
 
+    def invoke(self, ctx: click.Context) -> object:
+        with errors_told(Session(ctx.params["path"]).folder, ctx.params["debug"]):
+            return super().invoke(ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -50,8 +55,9 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--path", metavar="DIR", help="Data folder (default: $PINFOLD_PATH, else ~/.pinfold).")
+@click.option("--debug", is_flag=True, help="Show the stack of whatever goes wrong.")
 @click.pass_context
-def cli(ctx: click.Context, path: str | None) -> None:
+def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
     """Pinfold: store, serve and replicate IPFS content with your own machines.
 
     \b
@@ -65,13 +71,15 @@ def cli(ctx: click.Context, path: str | None) -> None:
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 failed, 2 wrong call, 3 no daemon, 130 interrupted."""
+    prepare_streams()
     try:
-        cli.main(prog_name="pinfold", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        code = cli.main(prog_name="pinfold", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the one place where every error becomes an exit code
-        sys.exit(exit_code(error))
+        code = exit_code(error)
+        let_go_of_output()
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.context import Session, session, write_out
+from node.cli.context import Session, say, session, write_out
 from node.cli.multipart import CONTENT_TYPE, file_part, last_part
 
 _MOST = 64 * 1024  # bytes; a record is smaller, and what is cut here is refused by the node
@@ -30,7 +30,7 @@ def put(context: Session, name: str, record: Path) -> None:
     body = _body(record)
     for _ in context.rpc().upload("/api/v0/name/put", [("arg", name)], CONTENT_TYPE, body):
         continue  # it answers without a word
-    click.echo(f"stored the record of {name}")
+    say(f"stored the record of {name}")
 
 
 def _body(record: Path) -> Iterator[bytes]:
@@ -53,4 +53,4 @@ def get(context: Session, name: str) -> None:
 @session
 def resolve(context: Session, path: str) -> None:
     """Print the content path that a name, or a path below one, leads to."""
-    click.echo(context.rpc().post("/api/v0/name/resolve", [("arg", path)]).text("Path"))
+    say(context.rpc().post("/api/v0/name/resolve", [("arg", path)]).text("Path"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.cli.context import Session, emit, json_option, session
+from node.cli.context import Session, emit, json_option, say, session
 
 
 @click.command("peers")
@@ -17,6 +17,6 @@ def command(context: Session, as_json: bool) -> None:
             emit(dict(peer.raw))
             continue
         state = f"not answering: {peer.text('error')}" if peer.text("error") else "online"
-        click.echo(f"{peer.text('id')}  {peer.text('peername') or '-'}  {state}")
+        say(f"{peer.text('id')}  {peer.text('peername') or '-'}  {state}")
         for address in peer.texts("addresses"):
-            click.echo(f"  {address}")
+            say(f"  {address}")

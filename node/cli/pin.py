@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 
 from blockstore.path import path_of_uri
-from node.cli.context import Failure, Session, emit, json_option, session
+from node.cli.context import Failure, Session, emit, json_option, say, session
 from node.client import Answer, ApiError, Client
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -110,14 +110,14 @@ def ls(context: Session, cids: tuple[str, ...], as_json: bool) -> None:
             continue
         least, most = pin.number("replication_factor_min"), pin.number("replication_factor_max")
         spread = "everywhere" if most == -1 else f"{least}-{most}"
-        click.echo(f"{pin.text('cid')}  {spread:<10}  {pin.text('name')}".rstrip())
+        say(f"{pin.text('cid')}  {spread:<10}  {pin.text('name')}")
 
 
 def _show(pin: Answer, verb: str, as_json: bool) -> None:
     if as_json:
         emit(dict(pin.raw))
     else:
-        click.echo(f"{verb} {pin.text('cid')} {pin.text('name')}".rstrip())
+        say(f"{verb} {pin.text('cid')} {pin.text('name')}")
 
 
 def _pins(api: Client, cids: tuple[str, ...]) -> Iterator[Answer]:

@@ -6,21 +6,28 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from node.visible import spelled
+
 Advance = Callable[[int], None]
 
 
 @contextmanager
 def progress_bar(what: str, total: int | None, *, hidden: bool = False) -> Iterator[Advance]:
     """A bar in bytes for the length of the block; yields the function that moves it on."""
-    if hidden or not sys.stderr.isatty():
+    if hidden or sys.stderr is None or not sys.stderr.isatty():
         yield lambda size: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(spelled(what), total=total)
         yield lambda size: bar.advance(task, size)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import click
 
-from node.cli.context import Session, emit, json_option, session
+from node.cli.context import Session, emit, json_option, say, session
 from node.cli.progress import human_bytes
 from node.client import Answer, Client
+from node.visible import spelled
 
 
 @click.command("status")
@@ -25,11 +26,12 @@ def command(context: Session, cids: tuple[str, ...], statuses: str, local: bool,
         if as_json:
             emit(dict(info.raw))
             continue
-        click.echo(f"{info.text('cid')}  {info.text('name')}".rstrip())
+        say(f"{info.text('cid')}  {info.text('name')}")
         peers = sorted(info.answer("peer_map").items())
-        width = max((len(peer.text("peername")) for _, peer in peers), default=0)
-        for peer_id, peer in peers:
-            click.echo(f"  {peer.text('peername') or peer_id:<{width}}  {_line(peer)}")
+        names = [spelled(peer.text("peername")) or peer_id for peer_id, peer in peers]
+        width = max(map(len, names), default=0)
+        for name, (_, peer) in zip(names, peers, strict=True):
+            say(f"  {name:<{width}}  {_line(peer)}")
 
 
 def _infos(api: Client, cids: tuple[str, ...], statuses: str, local: bool) -> Iterator[Answer]:

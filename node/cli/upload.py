@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
-from blockstore.errors import UnreadableFile
+from blockstore.errors import BadEntry, BlockstoreError, UnreadableFile
 from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, LocalFile, SymlinkEntry
 from blockstore.unixfs.local import WalkRules, walk_local
 from node.cli.multipart import CONTENT_TYPE, DIRECTORY, FILE, SYMLINK, file_part, last_part
 from node.cli.progress import Advance
-from node.cli.stdin import StandardInput
+from node.cli.streams import ByteStream, is_stream, named_streams
 
-__all__ = ["CONTENT_TYPE", "entries", "total_size", "upload_body"]
+__all__ = ["CONTENT_TYPE", "entries", "total_size", "unreadable", "upload_body"]
 
-STDIN = "-"
 _PIECE = 1 << 20
 _ENTRIES = 256  # walked at a time: a turn of the walk's event loop costs as much as a small file
 
 
 async def entries(paths: Sequence[str], rules: WalkRules, stdin_name: str) -> AsyncIterator[Entry]:
-    """What `walk_local` finds under these paths, after standard input where one of them is "-"."""
-    if STDIN in paths:
-        yield FileEntry(stdin_name, StandardInput())
-    async for entry in walk_local([path for path in paths if path != STDIN], rules):
+    """What `walk_local` finds under these paths, after the streams among them."""
+    for name, stream in named_streams([path for path in paths if is_stream(path)], stdin_name):
+        yield FileEntry(name, stream)
+    async for entry in walk_local([path for path in paths if not is_stream(path)], rules):
         yield entry
+
+
+def unreadable(path: str, rules: WalkRules) -> BlockstoreError | None:
+    """Why what is at this path cannot be added, as far as that shows without reading it."""
+    try:
+        for entry in () if is_stream(path) else _now(walk_local([path], rules)):
+            if isinstance(entry, FileEntry) and isinstance(entry.body, LocalFile):
+                _check_access(entry.body.path)
+    except (BadEntry, UnreadableFile) as error:
+        return error
+    return None
+
+
+def _check_access(path: str) -> None:
+    if not os.access(path, os.R_OK):
+        raise UnreadableFile(path, os.strerror(errno.EACCES))
 
 
 def upload_body(found: AsyncIterator[Entry], *, stamps: bool, advance: Advance) -> Iterator[bytes]:
@@ -51,7 +68,7 @@ def upload_body(found: AsyncIterator[Entry], *, stamps: bool, advance: Advance) 
 
 def total_size(paths: Sequence[str], rules: WalkRules) -> int | None:
     """Bytes of all files under these paths, for the bar; None when nobody is looking or nobody can know."""
-    if not sys.stderr.isatty() or STDIN in paths:
+    if sys.stderr is None or not sys.stderr.isatty() or any(map(is_stream, paths)):
         return None
     return sum(_size(entry) for entry in _now(walk_local(paths, rules)))
 
@@ -70,8 +87,8 @@ def _part(entry: Entry, stamps: bool, advance: Advance) -> Iterator[bytes]:
         yield file_part(entry.path, FILE, stamp)
         if isinstance(entry.body, LocalFile):
             yield from _read(entry.body.path, advance)
-        elif isinstance(entry.body, StandardInput):
-            yield from _from_stdin(entry.body, advance)
+        elif isinstance(entry.body, ByteStream):
+            yield from _streamed(entry.body, advance)
 
 
 def _read(path: str, advance: Advance) -> Iterator[bytes]:
@@ -84,7 +101,7 @@ def _read(path: str, advance: Advance) -> Iterator[bytes]:
         raise UnreadableFile(path, error.strerror or str(error)) from None
 
 
-def _from_stdin(source: StandardInput, advance: Advance) -> Iterator[bytes]:
+def _streamed(source: ByteStream, advance: Advance) -> Iterator[bytes]:
     for piece in source.pieces():
         advance(len(piece))
         yield piece

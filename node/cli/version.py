@@ -6,7 +6,7 @@ import platform
 
 import click
 
-from node.cli.context import emit, json_option
+from node.cli.context import emit, json_option, say
 from node.version import VERSION
 
 
@@ -17,4 +17,4 @@ def command(as_json: bool) -> None:
     if as_json:
         emit({"version": VERSION, "python": platform.python_version(), "system": platform.platform()})
     else:
-        click.echo(f"pinfold {VERSION}")
+        say(f"pinfold {VERSION}")

@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from node.errors import NodeError
 from node.http.stalled import ending_stalled
+from node.listener_url import listener_url
 
 _REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 _BACKLOG = 1024
@@ -52,8 +53,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host or "localhost"
-        return f"http://{host}:{self.port}"
+        return listener_url(self.host, self.port)
 
 
 @asynccontextmanager

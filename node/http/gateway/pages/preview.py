@@ -12,8 +12,8 @@ from blockstore.cid import CID, DAG_CBOR
 from blockstore.codecs import Value
 from node.http.gateway.pages.links import Links
 from node.http.gateway.pages.page import Page, page
-from node.http.gateway.pages.visible import spelled
 from node.http.gateway.paths.request import RequestPath
+from node.visible import spelled
 
 MAX_DEPTH = 64  # levels that are shown; a node may be nested as deeply as its block is long
 MAX_SHOWN = 1024 * 1024  # characters of fields

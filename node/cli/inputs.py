@@ -1,0 +1,42 @@
+"""Several inputs of one command: each error names the one it is about, and the others are worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from node.cli.context import Failure, foreseen, text_of
+from node.cli.printing import NoOutput, say_error
+from node.client import NoDaemon
+
+
+class Inputs:
+    """How the inputs of one command fared; `done` is the verb of the summary, such as "pinned"."""
+
+    def __init__(self, done: str, count: int) -> None:
+        self._done = done
+        self._count = count
+        self._failures = 0
+
+    @contextmanager
+    def one(self, name: str) -> Iterator[None]:
+        """Work on one of them. Its error is raised where it is the only one, or ends the work on all."""
+        try:
+            yield
+        except (NoDaemon, NoOutput, BrokenPipeError):
+            raise
+        except Exception as error:
+            if self._count < 2 or not foreseen(error):
+                raise
+            self.failed(name, error)
+
+    def failed(self, name: str, error: Exception) -> None:
+        self._failures += 1
+        text = text_of(error)
+        say_error(text if name in text else f"{name}: {text}")
+
+    def finish(self) -> None:
+        """Raises Failure with a summary where some failed."""
+        if self._failures:
+            done = self._count - self._failures
+            raise Failure(f"{done} of {self._count} were {self._done}, {self._failures} were not")
