@@ -247,6 +247,8 @@ class BitswapExchange:
             self._counters.count(message.payloads, result.wanted, result.duplicates)
             for arrival in result.wanted:
                 self._deliver(arrival)
+            if result.wanted:
+                self._network.note_use(peer)
         self._tell_soon()
 
     # Messages out.

@@ -59,3 +59,7 @@ class MessageNetwork(Protocol):
     def on_peer_change(self, handler: PeerHandler) -> None:
         """Hear of each connect and disconnect from now on."""
         ...
+
+    def note_use(self, peer: str) -> None:
+        """That peer gave us a block we wanted, or took one: it is kept before peers that do neither."""
+        ...

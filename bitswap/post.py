@@ -45,6 +45,8 @@ class Post:
         guess = self._protocols.get(peer, PROTOCOL_1_2)
         spoken = await self._network.send(peer, PROTOCOLS, encode(message, guess))
         self._counters.messages_sent += 1
+        if message.payloads:
+            self._network.note_use(peer)
         if guess != spoken and (peer in self._protocols or peer in self._network.peers()):
             self._protocols[peer] = spoken
         if message.payloads and (spoken == PROTOCOL_1_0) != (guess == PROTOCOL_1_0):

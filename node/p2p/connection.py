@@ -9,10 +9,13 @@ from typing import Protocol
 import trio
 
 from node.p2p import negotiation, noise, yamux
+from node.p2p.guard import within
 from node.p2p.noise import Noise
 from node.p2p.psk import PskBytes
 from node.p2p.stock import StockYamux
 from node.p2p.wire import Bytes, Session, TcpBytes
+
+FIRST_WORD = 5.0  # seconds until the other end has spoken at all
 
 
 class Pipe(Bytes, Protocol):
@@ -82,15 +85,22 @@ class Stream:
 
 
 async def upgrade(
-    tcp: TcpBytes, security: Security, peer: str | None, on_stream: Callable[[Connection, Pipe], None]
+    tcp: TcpBytes,
+    security: Security,
+    peer: str | None,
+    on_stream: Callable[[Connection, Pipe], None],
+    on_spoken: Callable[[], None] = lambda: None,
 ) -> Connection:
     """Make a connection of a TCP one: as dialler of `peer`, or as listener when that is None.
 
-    `on_stream` is called for each stream the peer opens, once the muxer runs. Raises NetworkError; the TCP
-    connection is the caller's to close then.
+    `on_stream` is called for each stream the peer opens, once the muxer runs; `on_spoken` once the other end
+    has shown that it knows the protocol, and the network's key. Raises NetworkError; the TCP connection is
+    the caller's to close then.
     """
     pipe: Bytes = tcp if security.psk is None else PskBytes(tcp, security.psk)
-    await _agree(pipe, noise.PROTOCOL, dialled=peer is not None)
+    async with within(FIRST_WORD, "the first word"):
+        await _agree(pipe, noise.PROTOCOL, dialled=peer is not None)
+    on_spoken()
     session = await security.noise.secure(pipe, peer)
     await _agree(session, yamux.PROTOCOL, dialled=peer is not None)
     muxer = _muxer(session, security.fast_yamux, lambda pipe: on_stream(connection, pipe))

@@ -7,10 +7,13 @@ every task that works for a single peer runs inside `guarded`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import ParamSpec
 
-from node.p2p.errors import NetworkError
+import trio
+
+from node.p2p.errors import ConnectionLost, NetworkError
 
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
@@ -34,6 +37,15 @@ async def guarded(what: str, work: Callable[P, Awaitable[object]], *args: P.args
     else:
         return True
     return False
+
+
+@asynccontextmanager
+async def within(seconds: float, what: str) -> AsyncIterator[None]:
+    """Raises ConnectionLost when the block takes longer."""
+    with trio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise ConnectionLost(f"{what} took longer than {seconds:.0f} s")
 
 
 def _only_network_errors(error: BaseException) -> bool:

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 import trio
@@ -26,10 +25,11 @@ from node.p2p.address import Address, listening, parse
 from node.p2p.connection import Connection, Pipe, Security, Stream
 from node.p2p.errors import ConnectionLost, DialFailed, NetworkError, ProtocolViolation
 from node.p2p.gate import Gate
-from node.p2p.guard import guarded
+from node.p2p.guard import guarded, within
 from node.p2p.identify import PeerDescription
 from node.p2p.messages import Allowance, Outbox, Outgoing
 from node.p2p.noise import Noise
+from node.p2p.places import Full, Places
 from node.p2p.settings import NetworkSettings
 from node.p2p.wire import TcpBytes
 
@@ -38,7 +38,6 @@ StreamHandler = Callable[[Stream], Awaitable[None]]
 _DIAL_TIMEOUT = 5.0  # seconds for a TCP connection
 _UPGRADE_TIMEOUT = 10.0  # until it is authenticated
 _STREAM_TIMEOUT = 10.0  # until a stream has a protocol
-_MOST_HANDSHAKES = 32  # accepted connections that are not yet authenticated
 _MOST_PER_PEER = 4
 _MOST_DIALS = 16
 _log = logging.getLogger(__name__)
@@ -50,6 +49,10 @@ class HostEvents(Protocol):
     def peer_changed(self, peer: str, connected: bool) -> None: ...
 
     def peer_described(self, peer: str, description: PeerDescription) -> None: ...
+
+    def is_kept(self, peer: str) -> bool:
+        """Whether it stays connected whoever else comes."""
+        ...
 
 
 class Host:
@@ -79,8 +82,7 @@ class Host:
         self._sockets = sockets
         self._security = Security(Noise(identity, settings.fast_noise), settings.psk, settings.fast_yamux)
         self._nurseries: dict[Connection, trio.Nursery] = {}
-        self._accepted = 0
-        self._handshakes = trio.Semaphore(_MOST_HANDSHAKES)
+        self.places = Places(settings.max_connections, events.is_kept)
         self._dials = trio.CapacityLimiter(_MOST_DIALS)
         self._outboxes: dict[tuple[str, tuple[str, ...]], Outbox] = {}
         self._allowances: dict[tuple[str, object], Allowance] = {}
@@ -133,7 +135,7 @@ class Host:
         """Raises NetworkError."""
         pipe: Pipe | None = None
         try:
-            async with _within(_STREAM_TIMEOUT, f"opening a stream to {connection.peer}"):
+            async with within(_STREAM_TIMEOUT, f"opening a stream to {connection.peer}"):
                 pipe = await connection.muxer.open_stream()
                 protocol = await negotiation.ask(pipe, protocols)
         except BaseException:
@@ -177,20 +179,21 @@ class Host:
 
     async def _accept(self, stream: trio.SocketStream) -> None:
         async with stream:
-            if self._accepted >= self.settings.max_connections or not self._handshakes.value:
-                _log.debug("%s: full, a connection was refused", self.settings.name)
-                return
-            self._accepted += 1
-            try:
-                async with self._handshakes:
-                    connection = await self._upgrade(stream, None)
-                self._add(connection)
-                await self._hold(connection)
-            finally:
-                self._accepted -= 1
+            host: str = stream.socket.getpeername()[0]
+            with trio.CancelScope() as scope:
+                place = self.places.enter(host, trio.current_time(), scope.cancel)
+                try:
+                    connection = await self._upgrade(stream, None, place.spoke)
+                    self.places.prove(place, connection.peer)
+                    self._add(connection)
+                    await self._hold(connection)
+                except Full:
+                    _log.debug("%s: full, %s at %s was refused", self.settings.name, place.peer, host)
+                finally:
+                    self.places.leave(place)
 
     async def _dial_one(self, address: Address, peer: str) -> None:
-        async with _within(_DIAL_TIMEOUT, "connecting"):
+        async with within(_DIAL_TIMEOUT, "connecting"):
             stream = await trio.open_tcp_stream(address.host, address.port)
         try:
             connection = await self._upgrade(stream, peer)
@@ -200,9 +203,13 @@ class Host:
             raise
         self._nursery.start_soon(guarded, repr(connection), self._hold, connection)
 
-    async def _upgrade(self, stream: trio.SocketStream, peer: str | None) -> Connection:
-        async with _within(_UPGRADE_TIMEOUT, "the handshake"):
-            return await connections.upgrade(TcpBytes(stream), self._security, peer, self._on_stream)
+    async def _upgrade(
+        self, stream: trio.SocketStream, peer: str | None, on_spoken: Callable[[], None] = lambda: None
+    ) -> Connection:
+        async with within(_UPGRADE_TIMEOUT, "the handshake"):
+            return await connections.upgrade(
+                TcpBytes(stream), self._security, peer, self._on_stream, on_spoken
+            )
 
     async def _hold(self, connection: Connection) -> None:
         """The life of a connection that was added."""
@@ -257,7 +264,7 @@ class Host:
 
     async def _serve(self, connection: Connection, pipe: Pipe) -> None:
         try:
-            async with _within(_STREAM_TIMEOUT, "agreeing on a protocol"):
+            async with within(_STREAM_TIMEOUT, "agreeing on a protocol"):
                 protocol = await negotiation.answer(pipe, self._offered(connection.peer))
             await self.handlers[protocol](Stream(connection.peer, protocol, pipe, connection))
             await pipe.close()
@@ -271,7 +278,7 @@ class Host:
     async def _identify(self, connection: Connection) -> None:
         stream = await self.open_stream_on(connection, [identify.PROTOCOL])
         try:
-            async with _within(_STREAM_TIMEOUT, "identify"):
+            async with within(_STREAM_TIMEOUT, "identify"):
                 self._events.peer_described(connection.peer, await identify.read(stream.pipe))
         finally:
             await stream.pipe.reset()
@@ -287,7 +294,7 @@ class Host:
             await stream.pipe.close()
 
     async def _take_push(self, stream: Stream) -> None:
-        async with _within(_STREAM_TIMEOUT, "identify push"):
+        async with within(_STREAM_TIMEOUT, "identify push"):
             self._events.peer_described(stream.peer, await identify.read(stream.pipe))
 
     def _description(self, connection: Connection) -> bytes:
@@ -296,12 +303,3 @@ class Host:
         return identify.describe(
             self.identity.public_protobuf, self.settings.agent, protocols, addresses, connection.remote
         )
-
-
-@asynccontextmanager
-async def _within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Raises ConnectionLost when the block takes longer."""
-    with trio.move_on_after(seconds) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise ConnectionLost(f"{what} took longer than {seconds:.0f} s")

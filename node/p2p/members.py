@@ -60,6 +60,9 @@ class MembersNetwork:
 
         self._network.on_message(protocols, handle)
 
+    def note_use(self, peer: str) -> None:
+        self._network.note_use(peer)
+
     def _gate_changed(self) -> None:
         for peer in self._network.peers():
             self._peer_changed(peer, True)

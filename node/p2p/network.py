@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+import trio
+
 from bitswap.network import MessageHandler, PeerHandler, PeerUnreachable
 from blockstore.guard import Guard
 from cluster.ports import CallHandler, GossipHandler, PeerOffline
@@ -43,6 +45,7 @@ __all__ = ["BadAddress", "Libp2pNetwork", "NetworkSettings", "PortInUse", "open_
 
 T = TypeVar("T")
 _IN_FLIGHT = 4 * 1024 * 1024  # bytes of messages on their way to one peer
+_USE_INTERVAL = 10.0  # seconds between two notes that a peer is of use
 _GOSSIP_WAITING = 1024  # messages of a topic that wait for its handler; more are dropped
 _log = logging.getLogger(__name__)
 
@@ -81,6 +84,7 @@ class Libp2pNetwork:
         self._services: list[_Service] = []
         self._inboxes: dict[tuple[str, _Service], Inbox] = {}
         self._budgets: dict[str, Budget] = {}
+        self._used: dict[str, float] = {}
         self._topics: dict[str, asyncio.Queue[tuple[str, bytes]]] = {}
         self._host: Host | None = None  # these two are for the trio side only
         self._gossiper: Gossiper | None = None
@@ -147,6 +151,14 @@ class Libp2pNetwork:
 
     def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
         self._serve(_Service(tuple(protocols), handler, MAX_MESSAGE))
+
+    def note_use(self, peer: str) -> None:
+        """See `bitswap.network.MessageNetwork`; passed on now and then."""
+        now = asyncio.get_running_loop().time()
+        if peer in self._peers and now - self._used.get(peer, -_USE_INTERVAL) >= _USE_INTERVAL:
+            self._used[peer] = now
+            with contextlib.suppress(PortalClosed):
+                self._portal.post(self._note_use, peer)
 
     async def publish(self, topic: str, message: bytes) -> None:
         """Best effort. Raises ValueError above 512 KiB."""
@@ -264,6 +276,7 @@ class Libp2pNetwork:
             self._peers.discard(peer)
             self._descriptions.pop(peer, None)
             self._budgets.pop(peer, None)
+            self._used.pop(peer, None)
             for key in [key for key in self._inboxes if key[0] == peer]:
                 del self._inboxes[key]  # what it holds is still handled
         for handler in tuple(self._peer_handlers):
@@ -339,6 +352,13 @@ class Libp2pNetwork:
 
     def peer_described(self, peer: str, description: PeerDescription) -> None:
         self._portal.reply(self._peer_described, peer, description)
+
+    def is_kept(self, peer: str) -> bool:
+        return self._gate.knows(peer) or self._reach.keeps(peer)
+
+    def _note_use(self, peer: str) -> None:
+        if self._host is not None:
+            self._host.places.use(peer, trio.current_time())
 
     def _gossiped(self, topic: str, author: str, message: bytes) -> None:
         self._portal.reply(self._heard, topic, author, message)

@@ -85,6 +85,10 @@ class Reach:
         self._book.learn(peer, addresses)
         self._save_soon()
 
+    def keeps(self, peer: str) -> bool:
+        """Whether that peer is to stay connected. Asked on the trio thread as well."""
+        return peer in self._keepers
+
     def forget(self, peer: str) -> None:
         """Do not keep it connected any more."""
         keeper = self._keepers.pop(peer, None)

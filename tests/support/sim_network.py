@@ -117,6 +117,9 @@ class SimNode:
     def on_peer_change(self, handler: PeerHandler) -> None:
         self.listeners.append(handler)
 
+    def note_use(self, peer: str) -> None:
+        """Nobody has to go here."""
+
 
 class SimNetwork:
     """Nodes by name. `latency`: bounds in seconds. `loss`: chance a message that the connection breaks.
