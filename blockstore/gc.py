@@ -90,10 +90,11 @@ class _Marks:
                 (leaves if cid.codec == RAW else nodes).append(cid)
 
     async def _mark(self, cids: Sequence[CID]) -> dict[bytes, Row]:
-        rows = await self._store.rows(cids)
-        for row in rows.values():
-            self.keep.add(row.id)
-        return rows
+        found = await self._store.rows(cids)
+        for rows in found.values():
+            for row in rows:
+                self.keep.add(row.id)
+        return {name: rows[0] for name, rows in found.items()}
 
     def _unopened(self, cids: Sequence[CID], rows: Mapping[bytes, Row]) -> list[tuple[CID, int]]:
         """Those that may link and were not read before, with their sizes."""

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
+import threading
+import time
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockstore import sqlite_checks as checks
 from blockstore import sqlite_rows as statements
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.database import Database, open_database
-from blockstore.errors import BlockNotFound, CollectorBusy, StorageFull, StoreUnavailable
+from blockstore.errors import BlockNotFound, CollectorBusy, StorageFull, StoreCorrupt, StoreUnavailable
 from blockstore.rowset import RowSet
+from blockstore.sound_rows import Found, SoundRows
+from blockstore.spare import Spare, keep
+from blockstore.sqlite_checks import Checked
 from blockstore.sqlite_rows import Row
 from blockstore.store import NO_LIMIT, Stat, Usage, holds_only_data, is_leaf, quota_reached, size_text
+
+_BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +47,41 @@ async def open_sqlite_blockstore(
     `quota` bounds the bytes of all blocks; `reserve` bytes of the disk are left free (both 0 = no bound).
     Raises StoreCorrupt, StoreUnavailable.
     """
-    async with open_database(path, pragmas=statements.PRAGMAS, schema=statements.SCHEMA) as database:
-        last = await database.read(statements.last_id)
-        yield SqliteBlockstore(database, quota=quota, reserve=reserve, next_id=last + 1)
+    async with AsyncExitStack() as stack:
+        spare = Spare(path, stack)
+        if spare.path.exists():
+            await spare.open()
+        database = await stack.enter_async_context(
+            open_database(path, pragmas=statements.PRAGMAS, schema=statements.SCHEMA)
+        )
+        await _begin_totals(database)
+        await spare.recheck(database)
+        last = max([await _last_id(file) for file in (database, spare.file) if file])
+        yield SqliteBlockstore(database, spare, quota=quota, reserve=reserve, next_id=last + 1)
 
 
 class SqliteBlockstore:
-    """A Blockstore in one SQLite file. One process at a time (see `lock.py`)."""
+    """A Blockstore in one SQLite file. One process at a time (see `lock.py`).
 
-    def __init__(self, database: Database, *, quota: int, reserve: int, next_id: int) -> None:
+    Every block is hashed when it is first read, and again when that is a day ago. One that is damaged, or
+    that SQLite refuses to read, counts as missing; put again, it lies in the spare file (`spare.py`).
+    """
+
+    def __init__(self, database: Database, spare: Spare, *, quota: int, reserve: int, next_id: int) -> None:
         self._database = database
+        self._spare = spare
+        self._rows = SoundRows(database, spare)
         self._quota = quota
         self._reserve = reserve
         # Rows are numbered here, upwards only: SQLite gives the number of a deleted last row again, and a
         # collection takes every number from its start on for new.
         self._next_id = next_id
+        self._numbering = threading.Lock()  # the threads of two files take numbers
         self._guards = 0
         self._guarded_from = NO_LIMIT
         self._touched = RowSet()
         self._collecting = False
-        self.deletions = 0
-        """How often blocks were deleted: what is kept of blocks elsewhere is forgotten when it moves on."""
+        self._deletions = 0
 
     def __repr__(self) -> str:
         return f"<SqliteBlockstore {self._database.path}>"
@@ -64,13 +89,13 @@ class SqliteBlockstore:
     async def get(self, cid: CID) -> Block:
         if cid.is_identity:
             return Block.inline(cid)
-        data = await self._database.read(statements.data, cid.multihash)
-        if data is None:
+        (block,) = await self.get_many([cid])
+        if block is None:
             raise BlockNotFound(cid)
-        return Block(cid, data)
+        return block
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
-        found = await self._database.read(statements.data_of, _stored(cids))
+        found = await self._rows.bodies(_stored(cids))
         return [_block(cid, found.get(cid.multihash)) for cid in cids]
 
     async def has(self, cid: CID) -> bool:
@@ -92,36 +117,66 @@ class SqliteBlockstore:
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
         data = {block.cid.multihash: block.data for block in blocks if not block.cid.is_identity}
-        if data:
-            await self._database.write(self._put, data)
+        if not data:
+            return
+        apart = await self._rows.apart(list(data))
+        if rest := {name: body for name, body in data.items() if name not in apart}:
+            apart |= await self._put_here(rest)
+        if apart:
+            await self._put_aside({name: data[name] for name in apart})
 
     async def flush(self) -> None:
-        try:
-            await asyncio.to_thread(statements.sync, self._database.path)
-        except OSError as error:
-            raise StoreUnavailable(f"cannot sync {self._database.path}: {error.strerror}") from error
+        for file in self._rows.files():
+            try:
+                await asyncio.to_thread(statements.sync, file.path)
+            except OSError as error:
+                raise StoreUnavailable(f"cannot sync {file.path}: {error.strerror}") from error
 
     async def delete_many(self, cids: Iterable[CID]) -> None:
-        await self._database.write(statements.delete, _stored(cids))
-        self.deletions += 1
+        names = _stored(cids)
+        hidden = await self._spare.hidden(names)
+        if self._spare.file is not None:
+            await self._spare.file.write(statements.delete, names)
+        await self._database.write(statements.delete, [name for name in names if name not in hidden])
+        self._deletions += 1
 
     async def keys(self) -> AsyncIterator[CID]:
-        last = b""
-        while page := await self._database.read(statements.keys_after, last):
-            for last in page:
-                yield CID.v1(RAW, last)
+        for file in self._rows.files():
+            last = b""
+            while page := await file.read(statements.keys_after, last):
+                for last in page:
+                    yield CID.v1(RAW, last)
 
     async def usage(self) -> Usage:
-        blocks, used, room = await self._database.read(self._measure)
-        return Usage(blocks, used, self._quota, room)
+        blocks, used, room = await self._measured(self._database)
+        for file in self._rows.files()[1:]:
+            more, size, _ = await self._measured(file)
+            blocks, used = blocks + more, used + size
+            room = min(room, max(0, self._quota - used)) if self._quota else room
+        return Usage(blocks, used, self._quota, room, await self._spare.damaged())
 
     async def corrupt(self) -> AsyncIterator[CID]:
         """Hash every block anew; the raw CIDs of those whose bytes are no longer what they were."""
+        checked = Checked()
         last = b""
-        while page := await self._database.read(statements.soundness_after, last):
-            for last, sound in page:
-                if not sound:
-                    yield CID.v1(RAW, last)
+        while page := await self._database.read(statements.keys_after, last):
+            last = page[-1]
+            for start in range(0, len(page), _BLOCKS_A_CHECK):
+                names = page[start : start + _BLOCKS_A_CHECK]
+                sound = await self._rows.bodies(names, checked)
+                for name in names:
+                    if name not in sound:
+                        yield CID.v1(RAW, name)
+
+    @property
+    def deletions(self) -> int:
+        """Moves when blocks were deleted, or lost: then what is kept of blocks elsewhere is forgotten."""
+        return self._deletions + self._rows.losses
+
+    async def until_damaged(self) -> None:
+        """Wait until more blocks are found damaged; what was found before the call counts too."""
+        await self._spare.found.wait()
+        self._spare.found.clear()
 
     # What the collector of garbage needs (gc.py).
 
@@ -151,24 +206,32 @@ class SqliteBlockstore:
             self._collecting = True
             try:
                 # A put that was under way has not noted its blocks: behind this write they can be seen.
-                await self._database.write(statements.totals)
+                for file in self._rows.files():
+                    await file.write(_nothing)
                 yield
             finally:
                 self._collecting = False
 
-    async def rows(self, cids: Iterable[CID]) -> dict[bytes, Row]:
-        """Where those that are here lie, by multihash; looking so does not count as use."""
-        return await self._database.read(statements.rows, _stored(cids))
+    async def rows(self, cids: Iterable[CID]) -> dict[bytes, list[Row]]:
+        """Where those that are here lie, damaged ones too, by multihash; looking so does not count as use.
+
+        Raises StoreCorrupt where that cannot be told.
+        """
+        return await self._rows.all_rows(_stored(cids))
 
     async def sweep(self, keep: RowSet) -> AsyncIterator[Swept]:
-        """Remove, in pages, what is neither in `keep` nor protected. Only inside `collecting`."""
-        last = 0
-        while page := await self._database.read(statements.ids_between, last, self._guarded_from):
-            last = page[-1][0]
-            garbage = {row: multihash for row, multihash in page if row not in keep}
-            if garbage and (swept := await self._database.write(self._sweep, garbage)).cids:
-                self.deletions += 1
-                yield swept
+        """Remove, in pages, what is neither in `keep` nor protected. Only inside `collecting`.
+
+        Damaged rows stay, and so do all behind a page that SQLite cannot read.
+        """
+        for file in self._rows.files():
+            last = 0
+            while page := await self._page(file, last):
+                last = page[-1][0]
+                garbage = {row: multihash for row, multihash in page if row not in keep}
+                if garbage and (swept := await self._sweep_page(file, garbage)).cids:
+                    self._deletions += 1
+                    yield swept
 
     async def reclaim(self, pages: int = 500) -> int:
         """Give up to that many free pages (16 KiB each) back to the disk; how many are left."""
@@ -177,29 +240,80 @@ class SqliteBlockstore:
         return left
 
     async def _look(self, cids: Sequence[CID]) -> dict[bytes, Row]:
-        if self._collecting:
-            # On the writer's connection, so that no sweep comes between the look and the note of it.
-            return await self._database.write(self._look_and_touch, _stored(cids))
-        return await self.rows(cids)
+        # While collecting on the writer's connection, so that no sweep comes between the look and the note.
+        return await self._rows.look(_stored(cids), self._look_and_touch, on_writer=self._collecting)
+
+    async def _put_here(self, data: dict[bytes, bytes]) -> set[bytes]:
+        """Put what the first file takes; the names of those that it does not, or holds damaged."""
+        try:
+            known = await self._database.write(self._put, data)
+        except (StoreCorrupt, sqlite3.IntegrityError) as error:
+            self._rows.tell_refusals({next(iter(data)): str(error)})
+            known = list(data)
+        if not known:
+            return set()
+        return set(known) - set(await self._rows.bodies(known))
+
+    async def _put_aside(self, data: dict[bytes, bytes]) -> None:
+        new = sum(map(len, data.values()))
+        usage = await self.usage()
+        if self._quota and usage.bytes + new > self._quota:
+            raise quota_reached(usage.bytes, new, self._quota)
+        await (await self._spare.open()).write(self._keep, data)
+
+    async def _measured(self, file: Database) -> tuple[int, int, int]:
+        try:
+            return await file.read(self._measure)
+        except StoreCorrupt:
+            return 0, 0, 0  # the page with the sums is gone, and with it the file takes no more
+
+    async def _page(self, file: Database, last: int) -> list[tuple[int, bytes]]:
+        try:
+            page = await file.read(statements.ids_between, last, self._guarded_from)
+        except StoreCorrupt as error:
+            _log.error("garbage is collected of a part of the blocks only: %s", error)
+            return []
+        return page
+
+    async def _sweep_page(self, file: Database, garbage: dict[int, bytes]) -> Swept:
+        """Remove them together; where SQLite refuses, all of them stay."""
+        hidden = await self._spare.hidden(list(garbage.values())) if file is self._database else ()
+        garbage = {row: name for row, name in garbage.items() if name not in hidden}
+        try:
+            return await file.write(self._sweep, garbage)
+        except StoreCorrupt as error:
+            _log.error("%d blocks that nobody needs could not be removed: %s", len(garbage), error)
+            return Swept((), 0)
 
     # From here on: on the database's threads.
 
-    def _look_and_touch(
-        self, connection: sqlite3.Connection, multihashes: Sequence[bytes]
-    ) -> dict[bytes, Row]:
-        found = statements.rows(connection, multihashes)
+    def _look_and_touch(self, connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> Found:
+        found, refused = checks.rows(connection, multihashes)
         if self._guards:
             for row in found.values():
                 self._touched.add(row.id)
-        return found
+        return found, refused
 
-    def _put(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> None:
-        known = self._look_and_touch(connection, list(data))
+    def _put(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> list[bytes]:
+        """Those that were here before, and were not looked at lately."""
+        known, refused = self._look_and_touch(connection, list(data))
+        if refused:
+            raise StoreCorrupt(next(iter(refused.values())))
         new = [(multihash, body) for multihash, body in data.items() if multihash not in known]
         if new:
             self._admit(connection, sum(len(body) for _, body in new))
-            first, self._next_id = self._next_id, self._next_id + len(new)
-            statements.insert(connection, first, new)
+            statements.insert(connection, self._numbers(len(new)), new)
+        return [name for name, row in known.items() if row.id not in self._rows.checked]
+
+    def _keep(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> None:
+        self._look_and_touch(connection, list(data))
+        keep(connection, self._numbers(len(data)), list(data.items()))
+
+    def _numbers(self, count: int) -> int:
+        """The first of as many numbers for new rows."""
+        with self._numbering:
+            first, self._next_id = self._next_id, self._next_id + count
+            return first
 
     def _sweep(self, connection: sqlite3.Connection, garbage: dict[int, bytes]) -> Swept:
         rows = [row for row in garbage if row not in self._touched]
@@ -227,6 +341,25 @@ class SqliteBlockstore:
         if self._quota:
             room = min(room, self._quota - used)
         return blocks, used, max(0, room)
+
+
+async def _begin_totals(database: Database) -> None:
+    try:
+        await database.write(statements.begin_totals)
+    except StoreCorrupt as error:
+        _log.error("%s; new blocks go into the spare file", error)
+
+
+async def _last_id(file: Database) -> int:
+    """A number that no row is above."""
+    try:
+        return await file.read(statements.last_id)
+    except StoreCorrupt:
+        return int(time.time() * 1e6)
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Behind whatever is being written."""
 
 
 def _stored(cids: Iterable[CID]) -> list[bytes]:

@@ -8,8 +8,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blockstore import hashing
-from blockstore.errors import UnknownHash
 from blockstore.store import holds_only_data
 
 PAGE_BYTES = 16384
@@ -36,12 +34,14 @@ CREATE TABLE IF NOT EXISTS blocks(
     data BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), blocks INTEGER, bytes INTEGER);
-INSERT OR IGNORE INTO totals VALUES(1, 0, 0);
 """
+
+# The multihash is that of the row itself, not of the index entry that led to it: a damaged entry that leads
+# to another block is like none.
+_NAMED = "FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id WHERE named.mh IN"
 
 _LARGE = 128 * 1024  # bytes of a block from which on opening it by its row is worth a call
 _KEYS_A_PAGE = 1000
-_BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
 _WIDTHS = (1, 16, 256)  # so that few statements serve every number of keys, and all stay prepared
 
 
@@ -59,28 +59,28 @@ def last_id(connection: sqlite3.Connection) -> int:
     return row
 
 
-def data(connection: sqlite3.Connection, multihash: bytes) -> bytes | None:
-    row = connection.execute("SELECT data FROM blocks WHERE mh = ?", (multihash,)).fetchone()
-    return None if row is None else row[0]
-
-
-def data_of(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[bytes, bytes]:
-    """The data of those that are here, by multihash."""
-    found: dict[bytes, bytes] = {}
+def bodies(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+    """Row and data of those that are here, by multihash."""
+    found: dict[bytes, tuple[int, bytes]] = {}
     large: dict[bytes, int] = {}
-    connection.execute("BEGIN")  # one snapshot for both looks
+    connection.execute("SAVEPOINT look")  # one snapshot for both looks
     try:
         for marks, keys in _groups(multihashes):
-            query = f"SELECT mh, id, iif(size < {_LARGE}, data, NULL) FROM blocks WHERE mh IN ({marks})"
+            query = f"SELECT b.mh, b.id, iif(b.size < {_LARGE}, b.data, NULL) {_NAMED} ({marks})"
             for multihash, row, body in connection.execute(query, keys):
                 if body is None:
                     large[multihash] = row
                 else:
-                    found[multihash] = body
-        found.update((multihash, _large(connection, row)) for multihash, row in large.items())
+                    found[multihash] = row, body
+        found.update((multihash, (row, _large(connection, row))) for multihash, row in large.items())
     finally:
-        connection.execute("COMMIT")
+        connection.execute("RELEASE look")
     return found
+
+
+def is_known(connection: sqlite3.Connection, multihash: bytes) -> bool:
+    """Whether the index has the name, whatever lies in the row."""
+    return connection.execute("SELECT id FROM blocks WHERE mh = ?", (multihash,)).fetchone() is not None
 
 
 def _large(connection: sqlite3.Connection, row: int) -> bytes:
@@ -93,9 +93,9 @@ def rows(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[b
     """The rows of those that are here, by multihash."""
     found: dict[bytes, Row] = {}
     for marks, keys in _groups(multihashes):
-        query = f"SELECT mh, id, size, only_data FROM blocks WHERE mh IN ({marks})"
+        query = f"SELECT b.mh, b.id, b.size, b.only_data {_NAMED} ({marks})"
         for multihash, row, size, only_data in connection.execute(query, keys):
-            found[multihash] = Row(row, size, bool(only_data))
+            found[multihash] = Row(row, size if isinstance(size, int) else 0, bool(only_data))
     return found
 
 
@@ -107,13 +107,6 @@ def keys_after(connection: sqlite3.Connection, last: bytes) -> list[bytes]:
 def ids_between(connection: sqlite3.Connection, last: int, end: int) -> list[tuple[int, bytes]]:
     query = "SELECT id, mh FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
     return connection.execute(query, (last, end, _KEYS_A_PAGE)).fetchall()
-
-
-def soundness_after(connection: sqlite3.Connection, last: bytes) -> list[tuple[bytes, bool]]:
-    """The next few multihashes, and whether their data still hash to them."""
-    query = "SELECT mh, data FROM blocks WHERE mh > ? ORDER BY mh LIMIT ?"
-    page = connection.execute(query, (last, _BLOCKS_A_CHECK)).fetchall()
-    return [(multihash, _sound(multihash, body)) for multihash, body in page]
 
 
 def insert(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:
@@ -141,6 +134,11 @@ def delete_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[lis
     total = sum(size for _, size in removed)
     _count(connection, -len(removed), -total)
     return [row for row, _ in removed], total
+
+
+def begin_totals(connection: sqlite3.Connection) -> None:
+    """Count from nothing, in a file that is new."""
+    connection.execute("INSERT OR IGNORE INTO totals VALUES(1, 0, 0)")
 
 
 def totals(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -195,13 +193,6 @@ def _groups(keys: Sequence[bytes]) -> Generator[tuple[str, Sequence[bytes]]]:
         group = list(keys[start : start + _WIDTHS[-1]])
         width = next(width for width in _WIDTHS if width >= len(group))
         yield ",".join("?" * width), group + group[-1:] * (width - len(group))
-
-
-def _sound(multihash: bytes, body: bytes) -> bool:
-    try:
-        return hashing.matches(multihash, body)
-    except UnknownHash:
-        return False  # it could not have been verified when it came
 
 
 def _count(connection: sqlite3.Connection, blocks: int, size: int) -> None:

@@ -18,13 +18,15 @@ NO_LIMIT = 2**63 - 1
 class Usage:
     """What a store holds: number of blocks, their bytes, the most bytes it accepts (0 = no limit).
 
-    `free` is the bytes that it would still take: what quota and disk leave.
+    `free` is the bytes that it would still take: what quota and disk leave. `damaged` blocks were here, and
+    count as missing until they come again.
     """
 
     blocks: int
     bytes: int
     quota: int
     free: int = NO_LIMIT
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ CONFINED = {
             "blockstore/database.py",
             "blockstore/sqlite.py",
             "blockstore/sqlite_rows.py",
+            "blockstore/sqlite_checks.py",
+            "blockstore/spare.py",
             "blockstore/pins.py",
             "cluster/store.py",
             "cluster/attempts.py",

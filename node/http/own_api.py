@@ -36,10 +36,18 @@ async def usage(request: web.Request) -> web.Response:
     """What the block store holds: counts, bytes, and the bytes that still fit."""
     found = await request.app[PARTS].store.usage()
     return json_response(
-        {"blocks": found.blocks, "bytes": found.bytes, "quota": found.quota, "free": found.free}
+        {
+            "blocks": found.blocks,
+            "bytes": found.bytes,
+            "quota": found.quota,
+            "free": found.free,
+            "damaged": found.damaged,
+        }
     )
 
 
 async def health(request: web.Request) -> web.Response:
-    """What went wrong since the start that nobody foresaw: each failure is in the log, with its peer."""
-    return json_response({"failures": request.app[PARTS].guard.failures})
+    """What went wrong that nobody foresaw, and what the disk spoilt: all of it is in the log."""
+    parts = request.app[PARTS]
+    damaged = (await parts.store.usage()).damaged
+    return json_response({"failures": parts.guard.failures, "damaged_blocks": damaged})

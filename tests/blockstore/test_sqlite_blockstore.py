@@ -12,7 +12,7 @@ from support.dags import cids, leaf, leaves
 
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
-from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
+from blockstore.errors import StorageFull, StoreUnavailable
 from blockstore.sqlite import open_sqlite_blockstore
 
 
@@ -83,19 +83,6 @@ async def test_a_block_whose_hash_nobody_knows_counts_as_changed(tmp_path: Path)
     async with open_sqlite_blockstore(tmp_path / "blocks.db") as store:
         await store.put_many([stranger, leaf(1)])
         assert [cid async for cid in store.corrupt()] == [stranger.cid]
-
-
-async def test_damaged_pages_are_an_error_that_names_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "blocks.db"
-    blocks = leaves(2000, size=500)
-    async with open_sqlite_blockstore(path) as store:
-        await store.put_many(blocks)
-    with path.open("r+b") as file:
-        file.seek(2 * 16384)
-        file.write(b"\xa5" * (path.stat().st_size - 2 * 16384))
-    with pytest.raises(StoreCorrupt, match=r"blocks\.db is damaged"):
-        async with open_sqlite_blockstore(path) as store:
-            await store.get_many(cids(blocks))
 
 
 async def test_a_flush_that_cannot_be_made_is_an_error_that_names_the_file(
