@@ -30,6 +30,10 @@ def _each(pattern: str) -> Callable[[Setting], bool]:
     return lambda values: isinstance(values, tuple) and all(map(fits, values))
 
 
+def _one_of(*words: str) -> _Bound:
+    return lambda value: value in words, " or ".join(words)
+
+
 def _networks(texts: Setting) -> bool:
     try:
         return isinstance(texts, tuple) and all(ipaddress.ip_network(text, strict=False) for text in texts)
@@ -75,6 +79,8 @@ _BOUNDS: dict[str, _Bound] = {
     "port": (_between(0, 65535), "a port: 1 to 65535, or 0 for any free one"),
     "gateway.subdomain_hosts": (_each(_HOST_NAME), "host names without a port, such as gw.example.org"),
     "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
+    "api.auth": _one_of("admin", "always"),
+    "rpc.auth": _one_of("never", "always"),
     "gateway.client_burst": _AT_LEAST_ONE,
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
     "swarm.peers": (_each(_ADDRESS + _PEER), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),

@@ -87,11 +87,13 @@ class Answer:
 class Client:
     """Calls on one listener of a node, such as its cluster REST API. A connection a call."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, secret: str = "") -> None:
+        """`secret`: that of the node's data folder, where it is at hand."""
         parts = urlsplit(url)
         self.url = url.rstrip("/")
         self._host = unquote(parts.hostname or "127.0.0.1")
         self._port = parts.port or 80
+        self._secret = secret
 
     def get(self, path: str, query: Query = ()) -> Answer:
         """One JSON object. Raises NoDaemon, ApiError."""
@@ -142,7 +144,7 @@ class Client:
             raise NoDaemon(self.url) from None
         with closing(connection):
             connection.settimeout(None)
-            exchange = _Exchange(connection, urlsplit(self.url).netloc, body)
+            exchange = _Exchange(connection, urlsplit(self.url).netloc, body, self._secret)
             with exchange.open(method, target, kind):
                 yield exchange
 
@@ -150,10 +152,13 @@ class Client:
 class _Exchange:
     """One request and its answer on one socket."""
 
-    def __init__(self, connection: socket.socket, host: str, body: Iterable[bytes] | None) -> None:
+    def __init__(
+        self, connection: socket.socket, host: str, body: Iterable[bytes] | None, secret: str
+    ) -> None:
         self._socket = connection
         self._host = host
         self._body = body
+        self._secret = secret
         self._http = h11.Connection(h11.CLIENT)
         self._turn = threading.Lock()  # h11 holds both directions in one object
         self._trouble: BaseException | None = None
@@ -161,11 +166,13 @@ class _Exchange:
     @contextmanager
     def open(self, method: str, target: str, content_type: str) -> Iterator[None]:
         headers = [("Host", self._host), ("Connection", "close"), ("User-Agent", "pinfold")]
+        if self._secret:
+            headers.append(("Authorization", f"Bearer {self._secret}"))
         if self._body is None:
             headers.append(("Content-Length", "0"))
         else:
             headers += [("Content-Type", content_type), ("Transfer-Encoding", "chunked")]
-        self._send(h11.Request(method=method, target=target, headers=headers))
+        self._taken(h11.Request(method=method, target=target, headers=headers))
         sender = threading.Thread(target=self._send_body, daemon=True)
         sender.start()
         try:
@@ -224,7 +231,7 @@ class _Exchange:
             with suppress(OSError):  # closed by the other thread: it has its answer
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _taken(self, event: h11.Data | h11.EndOfMessage) -> bool:
+    def _taken(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> bool:
         """Whether the node goes on reading; where it does not, its answer says why."""
         try:
             self._send(event)

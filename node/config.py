@@ -65,6 +65,7 @@ class RpcConfig:
 
     host: str = "127.0.0.1"
     port: int = 5001
+    auth: str = "never"  # or `always`: every request has to show the secret of the data folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class ApiConfig:
 
     host: str = "127.0.0.1"
     port: int = 9094
+    auth: str = "admin"  # what gives power over the cluster has to show the secret; `always`: every request
 
 
 @dataclass(frozen=True, slots=True)

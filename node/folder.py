@@ -36,6 +36,11 @@ class Folder:
         return self.root / "cluster.json"
 
     @property
+    def secret(self) -> Path:
+        """What a caller shows who acts for the node's owner (mode 0600)."""
+        return self.root / "api.secret"
+
+    @property
     def addresses(self) -> Path:
         """Where the running daemon listens; removed when it ends."""
         return self.root / "addresses.json"

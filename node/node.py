@@ -43,6 +43,7 @@ from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
 from node.retrieval.content import ContentBlocks, holders_in, nobody
 from node.retrieval.reads import open_shared_reads
+from node.secret import made_secret
 from node.version import CLUSTER_VERSION
 
 
@@ -143,6 +144,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             names=names,
             denylist=denylist,
             guard=guard,
+            secret=made_secret(folder.secret),
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         await enter(published(folder.addresses, parts, faces))

@@ -19,6 +19,7 @@ from node.config import Config
 from node.denylist.denylist import Denylist
 from node.names.names import Names
 from node.retrieval.patient import Source
+from node.secret import Secret
 
 
 class Swarm(Protocol):
@@ -68,3 +69,4 @@ class Parts:
     names: Names
     denylist: Denylist
     guard: Guard
+    secret: Secret

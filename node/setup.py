@@ -14,6 +14,7 @@ from node.belonging import Belonging
 from node.errors import NodeError
 from node.folder import Folder
 from node.identity import Identity, save
+from node.secret import made_secret
 
 _CONFIG = """\
 # Settings of this node. `pinfold config show` lists them all, `pinfold config set KEY VALUE` writes them
@@ -58,6 +59,7 @@ def create_node(folder: Folder, token: str | None = None, name: str = "") -> Cre
     belonging = Belonging.invited(invite) if invite else _found(identity.peer_id, name)
     belonging.write(folder.cluster)
     atomic_write(folder.config, _CONFIG.format(name=_quoted(name)).encode())
+    made_secret(folder.secret)
     save(identity, folder.identity)  # last: with it the folder counts as set up
     return Created(identity.peer_id, belonging.genesis.name)
 

@@ -60,8 +60,10 @@ class Node:
         return {name: value for name, value in answer.items() if isinstance(value, str)}
 
     def api(self, path: str) -> dict[str, object]:
-        """GET one JSON object from the cluster REST API."""
-        with urllib.request.urlopen(self.addresses()["api"] + path, timeout=60) as response:
+        """GET one JSON object from the cluster REST API, as the node's owner."""
+        shown = {"Authorization": "Bearer " + (self.folder / "api.secret").read_text().strip()}
+        request = urllib.request.Request(self.addresses()["api"] + path, headers=shown)
+        with urllib.request.urlopen(request, timeout=60) as response:
             answer = json.load(response)
         return answer if isinstance(answer, dict) else {}
 

@@ -19,6 +19,7 @@ from node.cli.printing import NoOutput, emit, say, say_error, write_out
 from node.client import Answer, ApiError, Client, ConnectionLost, NoDaemon, NotText
 from node.folder import Folder
 from node.listener_url import listener_url
+from node.secret import read_secret
 
 __all__ = ["emit", "say", "write_out"]  # what every command prints with
 
@@ -44,11 +45,11 @@ class Session:
 
     def api(self) -> Client:
         """The cluster REST API of the running daemon. Raises NoDaemon when it is called."""
-        return Client(self._url("api"))
+        return self._client("api")
 
     def rpc(self) -> Client:
         """The RPC listener of the running daemon."""
-        return Client(self._url("rpc"))
+        return self._client("rpc")
 
     def addresses(self) -> Answer:
         """What the running daemon wrote about where it listens; empty when none runs."""
@@ -60,11 +61,19 @@ class Session:
             raise Failure(f"{self.folder.addresses} is damaged ({error}): remove it") from None
         return Answer(found if isinstance(found, dict) else {})
 
-    def _url(self, face: str) -> str:
+    def _client(self, face: str) -> Client:
+        """The secret goes to where the daemon said that it listens, and to nobody who sits there instead."""
         if url := self.addresses().text(face):
-            return url
+            return Client(url, self._secret())
         listener = getattr(self.config(), face)
-        return listener_url(listener.host, listener.port)
+        return Client(listener_url(listener.host, listener.port))
+
+    def _secret(self) -> str:
+        """Empty where it cannot be read: another user's node."""
+        try:
+            return read_secret(self.folder.secret)
+        except OSError:
+            return ""
 
 
 session = click.make_pass_decorator(Session)

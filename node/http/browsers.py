@@ -1,4 +1,4 @@
-"""What browsers may do with the listeners for admins: nothing for pages of others, and they run nothing."""
+"""Before the cluster REST API answers: who calls, and that browsers do nothing for pages of others."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from node.http import origins
+from node.http.app import CALLERS
 from node.http.json_errors import error_response
 
 _SAFE = ("GET", "HEAD")
+_POWERFUL = ("/v1/", "/peers")
+_ORDINARY: frozenset[str] = frozenset()  # routes under /v1/ that change pins alone
 _NOTHING_RUNS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -27,3 +30,24 @@ async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamRe
     if request.method in _SAFE or origins.allowed(request.headers, origins.own_port(request)):
         return await handler(request)
     return error_response(403, "a web page of another origin may not use this API")
+
+
+@web.middleware
+async def known_callers_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What CALLERS refuses, as JSON: a foreign host, or a missing or wrong credential."""
+    refused = request.app[CALLERS].refusal(request, power=_gives_power(request))
+    if refused is None:
+        return await handler(request)
+    response = error_response(refused.status, refused.text)
+    response.headers.extend(refused.headers)
+    return response
+
+
+def _gives_power(request: web.Request) -> bool:
+    """Whether the route changes who belongs to the cluster, or what somebody may do there.
+
+    Our own routes do unless they are known to be ordinary: a new one asks for the secret by itself.
+    """
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else ""
+    return request.method not in _SAFE and route.startswith(_POWERFUL) and route not in _ORDINARY

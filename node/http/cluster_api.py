@@ -13,8 +13,9 @@ from cluster.metrics import Alert, Metric
 from node.http import own_api, shapes, statuses
 from node.http import query as read
 from node.http.add_api import add
-from node.http.app import PARTS
-from node.http.browsers import nothing_runs, own_pages_only
+from node.http.app import CALLERS, PARTS
+from node.http.browsers import known_callers_only, nothing_runs, own_pages_only
+from node.http.callers import ALWAYS, Callers
 from node.http.content_paths import resolved_cid
 from node.http.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
 from node.http.pin_options import pin_options
@@ -25,9 +26,11 @@ from node.version import CLUSTER_VERSION
 MAX_CIDS = 10_000  # in one `?cids=`
 
 
-def cluster_app(parts: Parts) -> web.Application:
-    """All routes of the listener `api`."""
-    app = web.Application(middlewares=[own_pages_only, errors_as_json, no_trailing_slash])
+def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
+    """All routes of the listener `api`; `local`: only this machine reaches it."""
+    app = web.Application(middlewares=[own_pages_only, known_callers_only, errors_as_json, no_trailing_slash])
+    api = parts.config.api
+    app[CALLERS] = Callers(parts.secret, api.host, always=api.auth == ALWAYS, local=local)
     app.on_response_prepare.append(nothing_runs)
     app[PARTS] = parts
     app.router.add_get("/id", identity)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from node.http.access_log import open_access_log
+from node.http.callers import check_listener
 from node.http.cluster_api import cluster_app
 from node.http.gateway.app import gateway_app
 from node.http.gateway.tunnel import TunnelSite
@@ -30,7 +31,7 @@ class Faces:
 
 @asynccontextmanager
 async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
-    """Answer requests for the length of the block. Raises PortInUse."""
+    """Answer requests for the length of the block. Raises PortInUse, OpenToOthers."""
     config = parts.config
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -41,6 +42,8 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
         gateway = await enter(
             listen(app, "gateway", own.host, own.port, site, own.send_timeout, idle, _NO_BODY_BYTES)
         )
-        rpc = await enter(listen(rpc_app(parts), "rpc", config.rpc.host, config.rpc.port))
-        api = await enter(listen(cluster_app(parts), "api", config.api.host, config.api.port))
+        local = await check_listener("rpc", config.rpc.host, config.rpc.auth)
+        rpc = await enter(listen(rpc_app(parts, local=local), "rpc", config.rpc.host, config.rpc.port))
+        local = await check_listener("api", config.api.host, config.api.auth)
+        api = await enter(listen(cluster_app(parts, local=local), "api", config.api.host, config.api.port))
         yield Faces(gateway, rpc, api)

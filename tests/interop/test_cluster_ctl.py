@@ -11,7 +11,8 @@ from support.node import eventually, running_node
 
 from blockstore.block import Block
 from cluster.pin import PinOptions
-from node.config import Config, StorageConfig
+from node.config import ApiConfig, Config, StorageConfig
+from node.secret import read_secret
 
 pytestmark = pytest.mark.interop
 
@@ -133,3 +134,15 @@ async def test_an_error_in_the_middle_of_an_add_reaches_the_user(tmp_path):
         code, out, err = await run.run("add", str(tmp_path / "file"))
         assert code != 0, out
         assert "quota" in out + err
+
+
+async def test_a_closed_api_takes_the_secret_as_a_password(tmp_path):
+    closed = Config(api=ApiConfig(auth="always"))
+    async with ctl(tmp_path, config=closed) as (node, run):
+        code, _, err = await run.run("id")
+        assert (code, "api.secret" in err) == (1, True), err
+        for given in ("pinfold:wrong", "wrong:wrong"):
+            assert (await run.run("--force-http", "--basic-auth", given, "id"))[0] == 1
+        for user in ("pinfold", "anybody"):
+            given = f"{user}:{read_secret(tmp_path / 'node' / 'api.secret')}"
+            assert (await run("--force-http", "--basic-auth", given, "id")).startswith(node.parts.peer)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from node.http import gojson, origins
-from node.http.app import PARTS
+from node.http.app import CALLERS, PARTS
 from node.http.browsers import nothing_runs
+from node.http.callers import ALWAYS, Callers
 from node.http.errors import EXPECTED, BadRequest, text_of
 from node.http.rpc import content, dag, names, node
 from node.http.rpc.answers import HEADERS
@@ -38,9 +41,11 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-def rpc_app(parts: Parts) -> web.Application:
-    """All routes of the listener `rpc`."""
+def rpc_app(parts: Parts, *, local: bool = True) -> web.Application:
+    """All routes of the listener `rpc`; `local`: only this machine reaches it."""
     app = web.Application()
+    rpc = parts.config.rpc
+    app[CALLERS] = Callers(parts.secret, rpc.host, always=rpc.auth == ALWAYS, local=local)
     app.on_response_prepare.append(nothing_runs)
     app[PARTS] = parts
     app.router.add_route("*", "/{path:.*}", call)
@@ -49,6 +54,8 @@ def rpc_app(parts: Parts) -> web.Application:
 
 async def call(request: web.Request) -> web.StreamResponse:
     """Find the command and run it; errors that come before any output have a status of their own."""
+    if refused := request.app[CALLERS].refusal(request):
+        return _text(refused.status, refused.text, refused.headers)
     command = COMMANDS.get(request.path.removeprefix("/api/v0/").rstrip("/"))
     if command is None or not request.path.startswith("/api/v0/"):
         return _text(404, "404 page not found")
@@ -57,7 +64,7 @@ async def call(request: web.Request) -> web.StreamResponse:
     if request.method == "OPTIONS":
         return web.Response(status=204, headers={**HEADERS, "Allow": "OPTIONS, POST"})
     if request.method != "POST":
-        return _text(405, "405 - Method Not Allowed", Allow="OPTIONS, POST")
+        return _text(405, "405 - Method Not Allowed", {"Allow": "OPTIONS, POST"})
     try:
         return await command(request)
     except ConnectionError:
@@ -69,6 +76,7 @@ async def call(request: web.Request) -> web.StreamResponse:
         return web.Response(status=500, body=body, headers={**HEADERS, "Content-Type": "application/json"})
 
 
-def _text(status: int, text: str, **more: str) -> web.Response:
-    headers = {"Content-Type": "text/plain; charset=utf-8", **more}
+def _text(status: int, text: str, more: Mapping[str, str] = MappingProxyType({})) -> web.Response:
+    headers = CIMultiDict({"Content-Type": "text/plain; charset=utf-8"})
+    headers.extend(more)
     return web.Response(status=status, body=f"{text}\n".encode(errors="replace"), headers=headers)

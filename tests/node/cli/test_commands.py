@@ -84,7 +84,7 @@ def run(folder: Path, *arguments: str, **variables: str):  # type: ignore[no-unt
 def test_init_makes_a_private_folder_and_keeps_any_name(folder):
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
-        "config.toml": 0o600, "cluster.json": 0o600, "identity.key": 0o600,
+        "config.toml": 0o600, "cluster.json": 0o600, "identity.key": 0o600, "api.secret": 0o600,
     }  # fmt: skip
     assert run(folder, "config", "get", "cluster.peer_name").output == 'a "quoted" näme\n'
 

@@ -15,6 +15,7 @@ from blockstore.block import Block
 from blockstore.car import car_stream
 from blockstore.cid import CID
 from node.config import Config, StorageConfig
+from node.secret import read_secret
 
 ABSENT = Block.of(b"nowhere to be found").cid
 PIN_FIELDS = [
@@ -171,7 +172,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_no_pin(tmp_path):
         listener = node.faces.api
         reader, writer = await asyncio.open_connection(listener.host, listener.port)
         writer.write(
-            b"POST /add HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
             b"Content-Length: 99999999\r\n\r\n--b\r\n"
             b'Content-Disposition: form-data; name="file"; filename="half"\r\n\r\n' + bytes(100_000)
         )
@@ -190,7 +191,7 @@ async def test_an_upload_that_breaks_off_inside_a_part_is_an_error_in_the_traile
         reader, writer = await asyncio.open_connection(listener.host, listener.port)
         body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="half"\r\n\r\nxxx'
         writer.write(
-            b"POST /add HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
         )
         answer = await reader.read()
@@ -344,8 +345,9 @@ async def test_invitations_and_usage(tmp_path):
         status, (usage,) = await call("GET", "/v1/usage")
         assert (status, usage["blocks"]) == (200, 0)
         assert await call("GET", "/v1/health") == (200, [{"failures": 0}])
-        assert (await call("POST", "/v1/invite?role=king"))[0] == 400
-        assert (await call("POST", "/v1/invite?expires=0"))[0] == 400
+        shown = {"Authorization": f"Bearer {read_secret(tmp_path / 'api.secret')}"}
+        for query in ("role=king", "expires=0"):
+            assert (await call("POST", f"/v1/invite?{query}", headers=shown))[0] == 400
 
 
 async def test_a_peer_name_comes_from_the_settings(tmp_path):
