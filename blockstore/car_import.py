@@ -30,11 +30,15 @@ _STAGED = struct.Struct("<HI")  # bytes of the CID, bytes of the data
 
 @dataclass(frozen=True, slots=True)
 class CarSummary:
-    """What an import stored: blocks and their bytes, repeats and blocks that were here already included."""
+    """What an import stored: blocks and their bytes, repeats and blocks that were here already included.
+
+    `unknown` counts blocks that were left out: their hash function is none that this program can compute.
+    """
 
     roots: tuple[CID, ...]
     blocks: int
     bytes: int
+    unknown: int = 0
 
 
 async def import_car(blocks: Blocks, chunks: AsyncIterator[bytes], staging: Path | None = None) -> CarSummary:
@@ -44,13 +48,16 @@ async def import_car(blocks: Blocks, chunks: AsyncIterator[bytes], staging: Path
 
     Meanwhile the blocks lie in a nameless file in `staging` (None: the system's folder for temporary files),
     small CARs in memory. Blocks already put when the disk fills up, or when the caller cancels, are whole and
-    unpinned: the next collection takes them. Raises BadCar, HashMismatch, UnknownHash, StorageFull.
+    unpinned: the next collection takes them. Blocks that cannot be verified are left out. Raises BadCar,
+    HashMismatch, StorageFull.
     """
     car = await read_car(chunks)
-    count = size = new = 0
+    count = size = new = unknown = 0
     with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(staging) if staging else None) as stage:
         async with aclosing(one_ahead(car.batches)) as batches:
-            async for batch in batches:
+            async for found in batches:
+                batch = found.blocks
+                unknown += len(found.unknown)
                 missing = set(await blocks.store.missing([block.cid for block in batch]))
                 count += len(batch)
                 size += sum(len(block.data) for block in batch)
@@ -60,7 +67,7 @@ async def import_car(blocks: Blocks, chunks: AsyncIterator[bytes], staging: Path
         await _in_thread(_rewind, stage)
         while batch := await _in_thread(_unstage, stage):
             await blocks.put_many(batch)
-    return CarSummary(car.roots, count, size)
+    return CarSummary(car.roots, count, size, unknown)
 
 
 async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

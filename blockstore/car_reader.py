@@ -7,12 +7,10 @@ import struct
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
-import cbrrr
-
-from blockstore import varint
+from blockstore import dag_cbor, varint
 from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
-from blockstore.errors import BadCar, BadCid
+from blockstore.errors import BadBlock, BadCar, BadCid, DagTooLarge, UnknownHash
 
 MAX_HEADER_BYTES = 1024 * 1024
 MAX_SECTION_BYTES = MAX_BLOCK_BYTES + 512  # a block that peers exchange, and its CID
@@ -29,12 +27,20 @@ _Section = tuple[CID, bytes]
 class Car:
     """A CAR being read: its version, its roots, and its blocks in batches of some 4 MiB.
 
-    Iterating raises BadCar, HashMismatch, UnknownHash.
+    Iterating raises BadCar, HashMismatch.
     """
 
     version: int
     roots: tuple[CID, ...]
-    batches: AsyncGenerator[list[Block]]
+    batches: AsyncGenerator[Batch]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some of the blocks of a CAR, and those between them under a hash function that is unknown here."""
+
+    blocks: list[Block]
+    unknown: list[CID]
 
 
 async def read_car(chunks: AsyncIterator[bytes]) -> Car:
@@ -54,8 +60,8 @@ async def _read_header(stream: _Bytes) -> tuple[int, tuple[CID, ...]]:
     if size is None:
         raise BadCar("CAR is empty")
     try:
-        header = cbrrr.decode_dag_cbor(await stream.read(size), cid_ctor=CID.decode)
-    except ValueError as error:
+        header = await asyncio.to_thread(dag_cbor.decode, await stream.read(size))
+    except (BadBlock, DagTooLarge) as error:
         raise BadCar(f"CAR header does not decode: {error}") from None
     match header:
         case {"version": 1, "roots": list(roots)} if all(isinstance(root, CID) for root in roots):
@@ -74,7 +80,7 @@ async def _enter_window(stream: _Bytes) -> None:
     stream.end = offset + size
 
 
-async def _batches(stream: _Bytes) -> AsyncGenerator[list[Block]]:
+async def _batches(stream: _Bytes) -> AsyncGenerator[Batch]:
     sections: list[_Section] = []
     total = 0
     while (section := await _read_section(stream)) is not None:
@@ -100,8 +106,14 @@ async def _read_section(stream: _Bytes) -> _Section | None:
     return cid, section[position:]
 
 
-def _verify(sections: list[_Section]) -> list[Block]:
-    return [Block.verify(cid, data, "a CAR") for cid, data in sections]
+def _verify(sections: list[_Section]) -> Batch:
+    batch = Batch([], [])
+    for cid, data in sections:
+        try:
+            batch.blocks.append(Block.verify(cid, data, "a CAR"))
+        except UnknownHash:
+            batch.unknown.append(cid)
+    return batch
 
 
 class _Bytes:

@@ -13,6 +13,8 @@ RAW = 0x55
 DAG_PB = 0x70
 DAG_CBOR = 0x71
 LIBP2P_KEY = 0x72
+GIT_RAW = 0x78
+DAG_JOSE = 0x85
 DAG_JSON = 0x0129
 JSON = 0x0200
 CBOR = 0x51
@@ -51,14 +53,14 @@ class CID:
         return cls.decode(b"\x01" + varint.encode(codec) + b"\x00" + varint.encode(len(data)) + data)
 
     @classmethod
-    def decode(cls, data: bytes) -> CID:
-        """From binary form, whole. Raises BadCid."""
+    def decode(cls, data: bytes, *, loose: bool = False) -> CID:
+        """From binary form; whole, unless `loose` passes over bytes behind it. Raises BadCid."""
         if len(data) == 36 and data[:4] in _COMMON_PREFIXES:
             return cls(1, data[1], data[2:])  # nearly every link there is: several times faster than parsing
         if len(data) == 34 and data[:2] == b"\x12\x20":
             return cls(0, DAG_PB, data)
         cid, end = cls.decode_prefix(data)
-        if end != len(data):
+        if end != len(data) and not loose:
             raise BadCid(f"{len(data) - end} bytes behind the CID")
         return cid
 

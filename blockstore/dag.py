@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from blockstore import codecs
+from blockstore import decoding
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.errors import DagTooLarge
@@ -49,37 +49,29 @@ class Visit:
     pending: int
 
 
-async def walk(
-    blocks: Blocks,
-    root: CID,
-    *,
-    links: Callable[[Block], Sequence[CID]] = codecs.links,
-    depth: int | None = None,
-) -> AsyncGenerator[Visit, None]:
+async def walk(blocks: Blocks, root: CID, *, depth: int | None = None) -> AsyncGenerator[Visit, None]:
     """Visit each block once, to `depth` levels below the root (None: all), parents before children.
 
     What is missing is fetched and stored, so at the end the whole DAG is here. Memory: about 150 bytes a
     block of the DAG, to know what was seen, and some 32 MiB of data. Close it (`contextlib.aclosing`) to
     withdraw its fetches.
-    Raises BlockNotFound, StorageFull, BadBlock, UnknownCodec; DagTooLarge beyond 10 000 levels.
+    Raises BlockNotFound, UnknownHash, StorageFull, BadBlock, UnknownCodec; DagTooLarge beyond 10 000 levels.
     """
     frontier = _Frontier(depth)
     frontier.add([root], 0)
     async with _flight(blocks) as fetches:
         while frontier or fetches:
             if frontier and not fetches.crowded:
-                for step, size in await _look(blocks, frontier, fetches, links):
+                for step, size in await _look(blocks, frontier, fetches):
                     yield Visit(step.cid, size, step.depth, len(frontier) + len(fetches))
             for step, block in await fetches.arrived(wait=fetches.crowded or not frontier):
                 if frontier.opens(step):
-                    frontier.add(links(block), step.depth + 1)
+                    frontier.add(await decoding.links(block), step.depth + 1)
                 if not step.again:
                     yield Visit(step.cid, len(block.data), step.depth, len(frontier) + len(fetches))
 
 
-async def _look(
-    blocks: Blocks, frontier: _Frontier, fetches: _Fetches, links: Callable[[Block], Sequence[CID]]
-) -> list[tuple[_Step, int]]:
+async def _look(blocks: Blocks, frontier: _Frontier, fetches: _Fetches) -> list[tuple[_Step, int]]:
     """Take a page: queue what is missing, open nodes that are here. What is here, with its sizes."""
     page = frontier.take()
     here: list[tuple[_Step, int]] = []
@@ -94,7 +86,7 @@ async def _look(
     for group in grouped(nodes):
         read = await blocks.get_many([step.cid for step in group])
         for step, block in zip(group, read, strict=True):
-            frontier.add(links(block), step.depth + 1)
+            frontier.add(await decoding.links(block), step.depth + 1)
     return [(step, size) for step, size in here if not step.again]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from itertools import islice
 
-from blockstore import codecs
+from blockstore import codecs, decoding, hashing
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import DagTooLarge
@@ -35,17 +35,23 @@ async def depth_first(
 ) -> AsyncGenerator[Block]:
     """Each block before its children, children in link order; a block met again only with `duplicates`.
 
-    Identity CIDs are followed and not given: they carry their block. Links that `skip` names are neither.
+    Identity CIDs are followed and not given: they carry their block. Links that `skip` names are neither, nor
+    those under a hash function that nobody here can compute: such a block is nowhere in this program.
     Raises BlockNotFound, BadBlock, UnknownCodec; DagTooLarge when a million links wait to be followed, or for
     links `max_depth` levels below the root.
     """
     seen: set[CID] = set()
 
-    def links_of(block: Block) -> list[CID]:
-        return [link for link in codecs.links(block) if not skip(link)]
+    def taken(links: Iterable[CID]) -> list[CID]:
+        return [link for link in links if hashing.is_known(link.multihash) and not skip(link)]
+
+    def early(block: Block) -> Iterator[CID]:
+        """Of large blocks nothing is known early: they are decoded once, in their turn."""
+        links = codecs.links(block) if decoding.at_once(block) else ()
+        return (cid for cid in taken(links) if cid not in seen)
 
     async with loading(source) as loads:
-        lookahead = Lookahead(loads, lambda block: (cid for cid in links_of(block) if cid not in seen))
+        lookahead = Lookahead(loads, early)
         stack = [(root, 0)]
         while stack:
             cid, depth = stack.pop()
@@ -57,7 +63,7 @@ async def depth_first(
                 yield block
             if not duplicates and len(seen) < MAX_SEEN:
                 seen.add(cid)
-            links = links_of(block)
+            links = taken(await decoding.links(block))
             if links and depth == max_depth:
                 raise DagTooLarge(f"the DAG below {root} is deeper than {max_depth} levels")
             stack += ((link, depth + 1) for link in reversed(links))

@@ -126,6 +126,10 @@ class DagTooLarge(BlockstoreError):
     """A DAG deeper or wider than a walk will follow."""
 
 
+class LinksUnknown(BlockstoreError):
+    """Garbage cannot be told from what pins need: the links of a block on the way could not be followed."""
+
+
 class CollectorBusy(BlockstoreError):
     """Garbage is being collected already."""
 

@@ -25,6 +25,17 @@ def _blake2s(size: int) -> _Digest:
     return lambda data: hashlib.blake2s(data, digest_size=size).digest()
 
 
+def _keccak(bits: int) -> _Digest:
+    """What became SHA-3, with the padding of before: Ethereum's hash."""
+
+    def digest(data: bytes) -> bytes:
+        from Crypto.Hash import keccak  # rare, and an extension module
+
+        return bytes(keccak.new(digest_bits=bits, data=data).digest())
+
+    return digest
+
+
 FUNCTIONS: dict[str, tuple[int, _Digest]] = {
     "identity": (0x00, lambda data: data),
     "sha1": (0x11, lambda data: hashlib.sha1(data, usedforsecurity=False).digest()),
@@ -34,6 +45,8 @@ FUNCTIONS: dict[str, tuple[int, _Digest]] = {
     "sha3-384": (0x15, lambda data: hashlib.sha3_384(data).digest()),
     "sha3-256": (0x16, lambda data: hashlib.sha3_256(data).digest()),
     "sha3-224": (0x17, lambda data: hashlib.sha3_224(data).digest()),
+    "keccak-256": (0x1B, _keccak(256)),
+    "keccak-512": (0x1D, _keccak(512)),
     "shake-256": (0x19, lambda data: hashlib.shake_256(data).digest(64)),
     "blake3": (0x1E, _blake3),
     "dbl-sha2-256": (0x56, lambda data: hashlib.sha256(hashlib.sha256(data).digest()).digest()),
@@ -53,6 +66,15 @@ def multihash(data: bytes, name: str = "sha2-256") -> bytes:
         return b"\x12\x20" + hashlib.sha256(data).digest()
     digest = function(data)
     return varint.encode(code) + varint.encode(len(digest)) + digest
+
+
+def is_known(multihash: bytes) -> bool:
+    """Whether bytes could be verified against it."""
+    try:
+        check_known(multihash)
+    except (UnknownHash, BadCid):
+        return False
+    return True
 
 
 def check_known(multihash: bytes) -> None:

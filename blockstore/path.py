@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from blockstore import codecs
+from blockstore import decoding
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, DAG_JSON, DAG_PB
 from blockstore.codecs import Value
@@ -64,7 +64,7 @@ class Resolved:
 async def resolve(blocks: BlockSource, path: ContentPath) -> Resolved:
     """Follow a path through directories, HAMTs, link names of plain dag-pb, and dag-cbor and dag-json fields.
 
-    Raises NoLink where a segment leads nowhere, BlockNotFound, BadBlock, UnknownCodec.
+    Raises NoLink where a segment leads nowhere, BlockNotFound, BadBlock, UnknownCodec, DagTooLarge.
     """
     walk = _Walk(path.root, [path.root])
     for segment in path.segments:
@@ -90,7 +90,7 @@ class _Walk:
             if block.cid.codec == DAG_PB:
                 await self._follow_link(blocks, block, segment)
                 return
-            self.value = codecs.decode(block) if block.cid.codec in (DAG_CBOR, DAG_JSON) else None
+            self.value = await decoding.decode(block) if block.cid.codec in (DAG_CBOR, DAG_JSON) else None
         self._enter(segment)
 
     async def _follow_link(self, blocks: BlockSource, block: Block, name: str) -> None:

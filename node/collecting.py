@@ -27,7 +27,7 @@ class Collecting:
     now: Callable[[], float] = time.time
 
     async def run(self) -> AsyncGenerator[Swept]:
-        """Remove all else, then give the space back to the disk. Raises CollectorBusy."""
+        """Remove all else, then give the space back to the disk. Raises CollectorBusy, LinksUnknown."""
         async with aclosing(gc.collect(self.store, self._roots())) as pages:
             async for swept in pages:
                 yield swept
@@ -35,7 +35,7 @@ class Collecting:
 
     async def _roots(self) -> AsyncIterator[gc.Root]:
         async for root in self.pins.pinned():
-            yield gc.Root(root.cid, root.recursive)
+            yield gc.Root(root.cid, root.recursive, whole=root.complete or root.blocks > 0)
         recent = self.now() - SPREADING
         async for pin in self.pinset.pins():
             if pin.created > recent:

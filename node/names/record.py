@@ -127,7 +127,7 @@ def _outer(data: bytes) -> Fields:
 
 def _document(data: bytes) -> Document:
     try:
-        document = codecs.decode(Block.of(data, DAG_CBOR))
+        document = codecs.decode_strict(Block.of(data, DAG_CBOR))
     except BlockstoreError as error:
         raise BadRecord(f"the signed data of the record is not dag-cbor: {error}") from None
     if not isinstance(document, dict):

@@ -95,7 +95,7 @@ async def test_a_missing_block_stops_the_walk_at_its_place() -> None:
 
 
 async def test_a_block_of_an_unknown_codec_is_not_passed_over() -> None:
-    strange = Block.of(b"?", 0x85)
+    strange = Block.of(b"?", 0x300123)
     root = node([strange.cid])
     with pytest.raises(UnknownCodec):
         await order(await source_of(root, strange), root.cid)
@@ -114,7 +114,7 @@ async def test_a_narrow_dag_is_fetched_many_blocks_at_a_time_too() -> None:
 
 
 async def test_a_waiting_block_that_does_not_decode_stops_the_walk_at_its_place() -> None:
-    strange = Block.of(b"?", 0x85)
+    strange = Block.of(b"?", 0x300123)
     ends = leaves(3)
     first, last = node([ends[0].cid]), node([ends[1].cid])
     root = node([first.cid, strange.cid, last.cid])

@@ -16,8 +16,8 @@ from support.exchanges import RemoteBlocks
 
 from blockstore import gc, sqlite_rows
 from blockstore.block import Block
-from blockstore.cid import CID, DAG_PB, RAW
-from blockstore.errors import CollectorBusy
+from blockstore.cid import CID, DAG_CBOR, DAG_PB, JSON, RAW
+from blockstore.errors import CollectorBusy, LinksUnknown
 from blockstore.gc import Root
 from blockstore.pins import open_local_pins
 from blockstore.rowset import RowSet
@@ -113,8 +113,8 @@ async def test_names_of_one_block_under_two_codecs_are_both_followed(store: Sqli
     await store.put_many([root, inner, leaf(1)])
     assert await collect(store, root.cid) == set()
     assert await collect(store, CID.v1(RAW, inner.cid.multihash), inner.cid) == hashes([root])
-    assert await collect(store, CID.v1(0x1234, inner.cid.multihash), inner.cid) == set()
-    assert await collect(store, inner.cid, CID.v1(0x1234, inner.cid.multihash)) == set()
+    assert await collect(store, CID.v1(JSON, inner.cid.multihash), inner.cid) == set()
+    assert await collect(store, inner.cid, CID.v1(JSON, inner.cid.multihash)) == set()
 
 
 async def test_links_inside_inline_blocks_are_followed(store: SqliteBlockstore) -> None:
@@ -125,13 +125,53 @@ async def test_links_inside_inline_blocks_are_followed(store: SqliteBlockstore) 
     assert await collect(store, inline) == hashes([root])
 
 
-async def test_a_root_that_does_not_decode_is_kept_and_reported(
-    store: SqliteBlockstore, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "dark",
+    [
+        Block.of(b"strange", 0x300123),
+        Block.of(b"\x12\xff", DAG_PB),
+        Block.of(b"\x82\x01", DAG_CBOR),
+        Block.of(b"\x81" * 50_000 + b"\x01", DAG_CBOR),
+    ],
+)
+async def test_where_links_cannot_be_followed_nothing_is_removed(
+    store: SqliteBlockstore, caplog: pytest.LogCaptureFixture, dark: Block
 ) -> None:
-    strange, broken = Block.of(b"strange", 0x1234), Block.of(b"\x12\xff", DAG_PB)
-    await store.put_many([strange, broken, leaf(1)])
-    assert await collect(store, strange.cid, broken.cid) == hashes([leaf(1)])
-    assert "cannot follow the links" in caplog.text
+    root = node([dark.cid])
+    await store.put_many([root, dark, leaf(1)])
+    with pytest.raises(LinksUnknown, match=f"block {dark.cid} of pin {root.cid}: .*Unpin"):
+        await collect(store, leaf(2).cid, root.cid)
+    assert await store.has(leaf(1).cid)
+    assert str(dark.cid) in caplog.text
+    assert await collect(store) == hashes([root, dark, leaf(1)])  # it is pinned no longer
+
+
+async def test_a_direct_root_need_not_be_followed(store: SqliteBlockstore) -> None:
+    dark = Block.of(b"strange", 0x300123)
+    await store.put_many([dark, leaf(1)])
+    async for _ in gc.collect(store, each([Root(dark.cid, recursive=False, whole=True)])):
+        pass
+    assert await here(store, [dark, leaf(1)]) == [dark]
+
+
+async def test_a_block_that_was_lost_makes_nothing_garbage(store: SqliteBlockstore) -> None:
+    lost = node([leaf(1).cid])
+    root = node([lost.cid, leaf(2).cid])
+    await store.put_many([root, leaf(1), leaf(2)])
+    with pytest.raises(
+        LinksUnknown, match=f"block {lost.cid} of pin {root.cid}: it was here, and is missing"
+    ):
+        async for _ in gc.collect(store, each([Root(root.cid, whole=True)])):
+            pass
+    assert await here(store, [leaf(1)]) == [leaf(1)]
+
+
+async def test_a_lost_leaf_holds_no_collection_up(store: SqliteBlockstore) -> None:
+    root = node([leaf(1).cid])
+    await store.put_many([root, leaf(2)])
+    async for _ in gc.collect(store, each([Root(root.cid, whole=True)])):
+        pass
+    assert await here(store, [root, leaf(2)]) == [root]
 
 
 async def test_many_roots_are_read_in_pages(store: SqliteBlockstore) -> None:

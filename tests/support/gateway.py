@@ -106,7 +106,7 @@ async def narrow_connection(host: str, port: int) -> tuple[asyncio.StreamReader,
 async def car_of(body: bytes) -> tuple[tuple[CID, ...], list[CID]]:
     """Roots, and blocks in their order; each is verified. Raises BadCar."""
     car = await read_car(_pieces(body))
-    return car.roots, [block.cid async for batch in car.batches for block in batch]
+    return car.roots, [block.cid async for batch in car.batches for block in batch.blocks]
 
 
 def directory(entries: dict[str, CID]) -> Block:

@@ -40,7 +40,7 @@ async def _represented(request: web.Request, content: Content, found: Resolved) 
     if asked == "ipns-record":
         raise BadRequest("format=ipns-record is for /ipns/<name of a key>")
     if content.cid.codec not in (RAW, DAG_PB):
-        return dag.respond(request, content)
+        return await dag.respond(request, content)
     if asked in ("dag-json", "dag-cbor"):
         raise NotAcceptable(f"{content.cid} is UnixFS: codecs are not converted (IPIP-524)")
     return await unixfs.respond(request, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from blockstore import cid as codes
+from blockstore.decoding import beside
 from node.http.gateway.formats.content import Content
 from node.http.gateway.formats.negotiation import TYPES, Format, NotAcceptable
 from node.http.gateway.pages import preview
@@ -21,7 +22,7 @@ _FORMATS: dict[int, tuple[Format, ...]] = {
 _UNKNOWN = "application/octet-stream"
 
 
-def respond(request: web.Request, content: Content) -> web.Response:
+async def respond(request: web.Request, content: Content) -> web.Response:
     """Codecs without a format of their own are given as bytes. Raises NotAcceptable, BadBlock."""
     names = _FORMATS.get(content.cid.codec, ())
     asked = content.asked
@@ -32,13 +33,13 @@ def respond(request: web.Request, content: Content) -> web.Response:
         )
     dag = names[:1] in (("dag-json",), ("dag-cbor",))
     if dag and asked.format is None and request.query.get("download") != "true":
-        return _shown(request, content, names[0])
+        return await _shown(request, content, names[0])
     return _bytes(request, content, asked.format or (names[0] if names else None))
 
 
-def _shown(request: web.Request, content: Content, kind: Format) -> web.Response:
+async def _shown(request: web.Request, content: Content, kind: Format) -> web.Response:
     """The page for a browser, the node for a program; caches are told that Accept makes the difference."""
-    response = _page(request, content) if content.asked.html else _bytes(request, content, kind)
+    response = await _page(request, content) if content.asked.html else _bytes(request, content, kind)
     response.headers["Vary"] = "Accept"
     return response
 
@@ -54,13 +55,14 @@ def _bytes(request: web.Request, content: Content, kind: Format | None) -> web.R
     return reply.whole(request, content.root.data, headers)
 
 
-def _page(request: web.Request, content: Content) -> web.Response:
+async def _page(request: web.Request, content: Content) -> web.Response:
     template = preview.template()
     etag = f'"DagIndex-{template.digest}_CID-{content.cid}"'
     headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
     if response := reply.conditional(request, headers):
         return response
-    shown = preview.render(content.path, content.root, request.rel_url.raw_path)
+    own = request.rel_url.raw_path
+    shown = await beside(lambda root: preview.render(content.path, root, own), content.root)
     headers["Content-Security-Policy"] = template.policy
     headers["X-Content-Type-Options"] = "nosniff"
     return web.Response(body=shown.encode(errors="replace"), headers=headers)

@@ -10,6 +10,7 @@ from blockstore import codecs
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
 from blockstore.codecs import Value
+from blockstore.errors import DagTooLarge
 from node.http.gateway.pages.links import Links
 from node.http.gateway.pages.page import Page, page
 from node.http.gateway.paths.request import RequestPath
@@ -27,7 +28,10 @@ def template() -> Page:
 
 
 def render(path: RequestPath, block: Block, own: str) -> str:
-    """The page; `own` is the escaped path of the node. Raises BadBlock."""
+    """The page; `own` is the escaped path of the node. Raises BadBlock.
+
+    A large node takes long: see `blockstore.decoding.beside`.
+    """
     links = Links.of(path)
     codec = "dag-cbor" if block.cid.codec == DAG_CBOR else "dag-json"
     texts = {
@@ -37,8 +41,14 @@ def render(path: RequestPath, block: Block, own: str) -> str:
         "size": f"{len(block.data):,} bytes",
         "own": own,
     }
-    html = {"crumbs": links.crumbs(path), "fields": fields(codecs.decode(block), links)}
-    return template().fill(texts, html)
+    return template().fill(texts, {"crumbs": links.crumbs(path), "fields": _fields_of(block, links)})
+
+
+def _fields_of(block: Block, links: Links) -> str:
+    try:
+        return fields(codecs.decode(block), links)
+    except DagTooLarge as error:
+        return f"<i>not shown: {escape(str(error))}</i>"
 
 
 def fields(value: Value, links: Links) -> str:

@@ -1,0 +1,62 @@
+"""Blocks decoded for an event loop: small ones at once, large ones in a thread, one at a time.
+
+A block of 2 MiB may hold two million values, and takes a second or two to look through. The thread does
+that in Python, which lets the loop run in between; there is one, so that many such blocks take turns and not
+the machine. What did not decode is remembered: asking again is no way to keep it busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from blockstore import codecs
+from blockstore.block import Block
+from blockstore.cid import CID, DAG_PB, RAW
+from blockstore.dag_cbor import Value
+from blockstore.errors import BadBlock, BlockstoreError, DagTooLarge
+
+T = TypeVar("T")
+
+_AT_ONCE = 16 * 1024  # bytes of a block that is decoded on the loop itself: some 10 ms of anything
+_AT_ONCE_DAG_PB = 64 * 1024  # whose items are larger
+_REMEMBERED = 1024  # blocks that did not decode
+
+_thread = ThreadPoolExecutor(1, "decoding")  # of this process, as its interpreter lock is
+_failures: OrderedDict[CID, tuple[type[BlockstoreError], str]] = OrderedDict()
+
+
+def at_once(block: Block) -> bool:
+    """Whether a block is small enough to be decoded on the loop itself."""
+    return len(block.data) <= (_AT_ONCE_DAG_PB if block.cid.codec == DAG_PB else _AT_ONCE)
+
+
+async def links(block: Block) -> list[CID]:
+    """As `codecs.links`."""
+    if block.cid.codec == RAW:
+        return []
+    return await beside(codecs.links, block)
+
+
+async def decode(block: Block) -> Value:
+    """As `codecs.decode`."""
+    return await beside(codecs.decode, block)
+
+
+async def beside(read: Callable[[Block], T], block: Block) -> T:
+    """What `read` makes of the block, without keeping the loop. Raises what it raises."""
+    if at_once(block):
+        return read(block)
+    if failure := _failures.get(block.cid):
+        kind, text = failure
+        raise kind(text)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_thread, read, block)
+    except (BadBlock, DagTooLarge) as error:
+        _failures[block.cid] = type(error), str(error)
+        if len(_failures) > _REMEMBERED:
+            _failures.popitem(last=False)
+        raise
