@@ -14,11 +14,25 @@ DOUBLE = "dbl-sha2-256"  # multiformats names it without computing it
 NAMES = sorted(hashing.FUNCTIONS)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != DOUBLE])
+# Of no bytes (Ethereum's yellow paper; the Keccak team's test vectors).
+KECCAK = {
+    "keccak-256": "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470",
+    "keccak-512": "0eab42de4c3ceb9235fc91acffe746b29c29a8c366b7c60e4e67c466f36a4304"
+    "c00fa9caf9d87976ba469bcbe06713b435f091ef2769fb160cdab33d3670680e",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (DOUBLE, *KECCAK)])
 def test_multihashes_are_those_of_multiformats(name: str) -> None:
     for data in (b"", b"pinfold", bytes(1000)):
         size = 32 if name == "blake3" else None
         assert hashing.multihash(data, name) == oracle.digest(data, name, size=size)
+
+
+@pytest.mark.parametrize(("name", "digest"), KECCAK.items())
+def test_keccak_is_not_what_became_of_it(name: str, digest: str) -> None:
+    assert hashing.multihash(b"", name)[2:].hex() == digest
+    assert oracle.get(name).code == hashing.FUNCTIONS[name][0]
 
 
 def test_the_double_hash_is_the_hash_of_the_hash() -> None:
