@@ -20,6 +20,7 @@ from cluster.repin import Repinning
 from cluster.settings import ClusterSettings
 from cluster.state import Membership, PinsetReader, PinsetWriter
 from cluster.tracker import Tracker
+from cluster.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,9 @@ async def open_cluster(
     )
     tracker = Tracker(identity.peer, identity.name, reader, pins, attempts, executor, settings, now=now)
     metrics = MetricStore(membership)
+    turns = Turns()
     cluster = Cluster(
-        identity, reader, writer, membership, calls, remote, tracker, metrics, settings, now=now
+        identity, reader, writer, membership, calls, remote, tracker, metrics, settings, turns, now=now
     )
     sources = [ping(lambda: _ping(identity)), free_space(capacity), *(tag(*pair) for pair in settings.tags)]
     heart = MetricGossip(
@@ -63,6 +65,7 @@ async def open_cluster(
         writer,
         membership,
         metrics,
+        turns,
         interval=settings.expiry_interval,
         now=now,
         clock_ahead=heart.clock_ahead,
@@ -75,6 +78,7 @@ async def open_cluster(
         metrics,
         calls,
         lambda pin: cluster.place(pin.options, current=pin.allocations, size=pin.size),
+        turns,
         settings,
         now=now,
     )

@@ -12,9 +12,10 @@ from cluster.allocator import allocate
 from cluster.answers import IpfsInfo, NodeInfo
 from cluster.calls import RemoteMembers
 from cluster.errors import NotPinned, QueueFull, ReadOnlyMember
+from cluster.holders import Holders
 from cluster.metrics import PING, Alert, Metric, MetricStore
-from cluster.options import settled, updated
-from cluster.pin import GlobalPinInfo, Pin, PinOptions, Status
+from cluster.options import merged, settled, updated
+from cluster.pin import GlobalPinInfo, Granted, Pin, PinOptions, Status, Wish
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
 from cluster.publishing import Ping
 from cluster.settings import ClusterSettings
@@ -22,6 +23,7 @@ from cluster.state import EVERY_PIN, Membership, PinQuery, PinsetReader, PinsetW
 from cluster.status import EVERY_STATUS
 from cluster.survey import Survey
 from cluster.tracker import Tracker
+from cluster.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,12 @@ class Cluster:
         tracker: Tracker,
         metrics: MetricStore,
         settings: ClusterSettings,
+        turns: Turns,
         *,
         now: Callable[[], float],
     ) -> None:
         self.identity = identity
+        self.holders = Holders(identity.peer, membership, calls, remote.holds)
         self.tracker = tracker
         self.membership = membership
         self._reader = reader
@@ -72,32 +76,42 @@ class Cluster:
         self._remote = remote
         self._metrics = metrics
         self._settings = settings
+        self._turns = turns
         self._now = now
         self._survey = Survey(reader, membership, tracker, remote, now)
 
     async def pin(
         self, cid: CID, options: PinOptions, *, priority_peers: Sequence[str] = (), size: int = 0
     ) -> Pin:
-        """Add the pin, or replace its options; it is fetched in the background.
+        """Add the pin, or replace all of its options. Raises what `grant` raises."""
+        wish = Wish(options)
+        return (await self.grant(cid, wish, priority_peers=priority_peers, size=size)).pin
+
+    async def grant(
+        self, cid: CID, wish: Wish, *, priority_peers: Sequence[str] = (), size: int = 0
+    ) -> Granted:
+        """Add the pin, or change the options that the wish names; it is fetched in the background.
 
         `priority_peers` hold the data already; `size` is the DAG's bytes, 0 = unknown. An identical pin is
         not written again, but retried here. Raises BadPinOptions, NotEnoughPeers, ReadOnlyMember, and
         NotPinned when `pin_update` names no pin.
         """
         self._check_writable()
-        existing = await self._reader.get(cid)
-        pin = await self._planned(cid, options, existing, priority_peers, size)
-        if existing is not None and replace(pin, created=existing.created) == existing:
-            with suppress(QueueFull):  # the pin is as durable as before, and its retry comes by itself
-                await self.tracker.recover(cid)
-            return existing
-        await self._writer.put(pin)
-        return pin
+        async with self._turns.of(cid):
+            existing = await self._reader.get(cid)
+            pin = await self._planned(cid, wish, existing, priority_peers, size)
+            if existing is None or replace(pin, created=existing.created) != existing:
+                await self._writer.put(pin)
+                return Granted(pin, existing)
+        with suppress(QueueFull):  # the pin is as durable as before, and its retry comes by itself
+            await self.tracker.recover(cid)
+        return Granted(existing, existing)
 
     async def unpin(self, cid: CID) -> Pin:
         """The pin as it was. Raises NotPinned, ReadOnlyMember."""
         self._check_writable()
-        return await self._writer.remove(cid)
+        async with self._turns.of(cid):
+            return await self._writer.remove(cid)
 
     async def get_pin(self, cid: CID) -> Pin:
         """Raises NotPinned."""
@@ -224,14 +238,14 @@ class Cluster:
         )
 
     async def _planned(
-        self, cid: CID, options: PinOptions, existing: Pin | None, priority: Sequence[str], size: int
+        self, cid: CID, wish: Wish, existing: Pin | None, priority: Sequence[str], size: int
     ) -> Pin:
         now = self._now()
-        if options.pin_update is not None:
-            source = await self.get_pin(options.pin_update)
-            final = settled(updated(options, source), existing, self._settings, now)
+        if wish.options.pin_update is not None:
+            source = await self.get_pin(wish.options.pin_update)
+            final = settled(updated(wish.options, source), existing, self._settings, now)
             return Pin(cid, final, source.allocations, now, size)
-        final = settled(options, existing, self._settings, now)
+        final = settled(merged(wish, existing, now), existing, self._settings, now)
         size = max(size, existing.size if existing else 0)
         current = existing.allocations if existing else ()
         return Pin(cid, final, self.place(final, current=current, priority=priority, size=size), now, size)

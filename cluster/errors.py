@@ -18,6 +18,10 @@ class BadPinOptions(ClusterError, ValueError):
     """Options that contradict each other or the pin as it stands."""
 
 
+class BadPinValue(BadPinOptions):
+    """An option that no pin can have."""
+
+
 class NotEnoughPeers(ClusterError):
     """Fewer members can take the pin than its minimum asks for."""
 

@@ -12,6 +12,7 @@ from cluster.merge import closed_after
 from cluster.metrics import MetricStore
 from cluster.pin import Pin
 from cluster.state import Membership, PinQuery, PinsetReader, PinsetWriter
+from cluster.turns import Turns
 
 CLOCK_TOLERANCE = 300.0
 """Seconds our clock may be ahead of the other members' before we leave expiry to them."""
@@ -29,6 +30,7 @@ class Expiry:
         writer: PinsetWriter,
         membership: Membership,
         metrics: MetricStore,
+        turns: Turns,
         *,
         interval: float,
         now: Callable[[], float],
@@ -39,6 +41,7 @@ class Expiry:
         self._writer = writer
         self._membership = membership
         self._metrics = metrics
+        self._turns = turns
         self._interval = interval
         self._now = now
         self._clock_ahead = clock_ahead
@@ -69,10 +72,11 @@ class Expiry:
 
     async def _remove(self, pin: Pin) -> bool:
         """Unless it was renewed or removed since we read it."""
-        if await self._reader.get(pin.cid) != pin:
-            return False
-        try:
-            await self._writer.remove(pin.cid)
-        except (NotPinned, ReadOnlyMember):
-            return False
+        async with self._turns.of(pin.cid):
+            if await self._reader.get(pin.cid) != pin:
+                return False
+            try:
+                await self._writer.remove(pin.cid)
+            except (NotPinned, ReadOnlyMember):
+                return False
         return True

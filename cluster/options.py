@@ -1,25 +1,43 @@
-"""Options of a pin: defaults filled in, contradictions refused (ipfs-cluster's checks of a pin)."""
+"""Options of a pin: what a wish leaves of those that are, defaults filled in, contradictions refused."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
-from cluster.errors import BadPinOptions
-from cluster.pin import EVERYWHERE, Pin, PinMode, PinOptions
+from cluster.errors import BadPinOptions, BadPinValue
+from cluster.pin import EVERYWHERE, Pin, PinMode, PinOptions, Wish
 from cluster.settings import ClusterSettings
 
 MAX_NAME = 255  # characters, as Kubo and the Pinning Service have it
+MAX_METADATA = 64  # entries
+MAX_METADATA_BYTES = 12 * 1024  # keys and values together; a whole pin has 16 KiB (wire.MAX_VALUE_BYTES)
 
 
 def settled(options: PinOptions, existing: Pin | None, settings: ClusterSettings, now: float) -> PinOptions:
     """The same wishes with the cluster's defaults for replication 0. Raises BadPinOptions."""
     if len(options.name) > MAX_NAME:
-        raise BadPinOptions(f"pin name has {len(options.name)} characters; at most {MAX_NAME} are kept")
+        raise BadPinValue(f"pin name has {len(options.name)} characters; at most {MAX_NAME} are kept")
+    _check_metadata(options.metadata)
     if options.expire_at is not None and options.expire_at <= now:
-        raise BadPinOptions("pin.ExpireAt set before current time: the pin would be removed at once")
+        raise BadPinValue("pin.ExpireAt set before current time: the pin would be removed at once")
     if options.mode is PinMode.DIRECT and existing and existing.options.mode is PinMode.RECURSIVE:
         raise BadPinOptions("already pinned recursively: unpin it first, then pin it as direct")
     return _replicated(options, settings)
+
+
+def merged(wish: Wish, existing: Pin | None, now: float) -> PinOptions:
+    """The options that are to hold from now on: the wish's, and the existing pin's where it names none."""
+    if existing is None or wish.named is None:
+        return wish.options
+    before = existing.options
+    stay = {name: getattr(before, name) for name in PinOptions.__slots__ if name not in wish.named}
+    metadata = {**before.metadata, **wish.options.metadata}
+    return replace(
+        wish.options,
+        **stay | {"metadata": MappingProxyType(metadata), "expire_at": _end(wish, wish.named, before, now)},
+    )
 
 
 def updated(options: PinOptions, source: Pin) -> PinOptions:
@@ -32,11 +50,29 @@ def updated(options: PinOptions, source: Pin) -> PinOptions:
     )
 
 
+def _end(wish: Wish, named: frozenset[str], before: PinOptions, now: float) -> float | None:
+    """The later of both ends. One that has passed is no promise any more: its pin is about to go."""
+    asked, end = wish.options.expire_at, before.expire_at
+    if end is not None and end <= now:
+        return asked if "expire_at" in named else None
+    if "expire_at" not in named:
+        return end
+    if wish.shorten:
+        return asked
+    return None if asked is None or end is None else max(asked, end)
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    size = sum(len(text.encode(errors="replace")) for entry in metadata.items() for text in entry)
+    if len(metadata) > MAX_METADATA or size > MAX_METADATA_BYTES:
+        raise BadPinValue(f"metadata is above {MAX_METADATA} entries or {MAX_METADATA_BYTES} bytes")
+
+
 def _replicated(options: PinOptions, settings: ClusterSettings) -> PinOptions:
     low = options.replication_min or settings.replication_min
     high = options.replication_max or settings.replication_max
     if (low == EVERYWHERE) != (high == EVERYWHERE):
-        raise BadPinOptions(f"replication {low} to {high}: -1 (every member) must be both, or neither")
+        raise BadPinValue(f"replication {low} to {high}: -1 (every member) must be both, or neither")
     if low != EVERYWHERE and not 1 <= low <= high:
-        raise BadPinOptions(f"replication {low} to {high}: needs 1 <= minimum <= maximum, or -1 for both")
+        raise BadPinValue(f"replication {low} to {high}: needs 1 <= minimum <= maximum, or -1 for both")
     return replace(options, replication_min=low, replication_max=high)

@@ -53,6 +53,19 @@ class PinOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """Options that somebody asks for, and which of them he named: where a pin exists the others stay.
+
+    `named` are fields of PinOptions; None = all of them: the pin is to be exactly so. With named options an
+    end never comes sooner than it would (for ever is the latest), unless `shorten` says so.
+    """
+
+    options: PinOptions = field(default_factory=PinOptions)
+    named: frozenset[str] | None = None
+    shorten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
     """One CID of the pinset. Empty allocations with replication -1 mean every member."""
 
@@ -69,6 +82,14 @@ class Pin:
     def held_by(self, peer: str) -> bool:
         """Whether that member is to hold this pin."""
         return self.everywhere or peer in self.allocations
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What came of a wish: the pin as it is now, and as it was before (None: there was none)."""
+
+    pin: Pin
+    before: Pin | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from cluster.pin import Pin
 from cluster.ports import PeerCalls
 from cluster.settings import ClusterSettings
 from cluster.state import Membership, PinQuery, PinsetReader, PinsetWriter
+from cluster.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Repinning:
         metrics: MetricStore,
         calls: PeerCalls,
         place: Callable[[Pin], tuple[str, ...]],
+        turns: Turns,
         settings: ClusterSettings,
         *,
         now: Callable[[], float],
@@ -68,6 +70,7 @@ class Repinning:
         self._metrics = metrics
         self._calls = calls
         self._place = place
+        self._turns = turns
         self._settings = settings
         self._now = now
         self._sleep = sleep
@@ -121,12 +124,12 @@ class Repinning:
         return elected(pin.cid, {peer for peer in live if self._membership.is_trusted(peer)}) == self._peer
 
     async def _relocate(self, pin: Pin) -> bool:
-        if await self._reader.get(pin.cid) != pin:
-            return False
-        try:
-            allocations = self._place(pin)
-            await self._writer.put(replace(pin, allocations=allocations))
-        except (NotEnoughPeers, BadPinOptions) as error:
-            log.warning("%s stays below its minimum: %s", pin.cid, error)
-            return False
+        async with self._turns.of(pin.cid):
+            if await self._reader.get(pin.cid) != pin:
+                return False
+            try:
+                await self._writer.put(replace(pin, allocations=self._place(pin)))
+            except (NotEnoughPeers, BadPinOptions) as error:
+                log.warning("%s stays below its minimum: %s", pin.cid, error)
+                return False
         return True

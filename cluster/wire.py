@@ -12,7 +12,7 @@ import cbrrr
 
 from blockstore.cid import CID
 from cluster.clock import MAX_STAMP
-from cluster.errors import BadPinOptions, BadUpdate
+from cluster.errors import BadPinValue, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
 
 Wire = None | bool | int | float | str | bytes | list["Wire"] | dict[str, "Wire"]
@@ -124,19 +124,19 @@ class PinValue:
 
 
 def check_pin(pin: Pin) -> int:
-    """How many bytes its entry's value takes at most. Raises BadPinOptions when members would refuse it."""
+    """How many bytes its entry's value takes at most. Raises BadPinValue when members would refuse it."""
     value = encode_pin(pin, MAX_STAMP)
     try:
         decode_pin(value)
     except BadUpdate as error:
-        raise BadPinOptions(f"cannot pin {pin.cid}: {error}") from None
+        raise BadPinValue(f"cannot pin {pin.cid}: {error}") from None
     return len(value)
 
 
 def encode_pin(pin: Pin, stamp: int) -> bytes:
     """The value of a pin's entry; fields at their default are left out.
 
-    Raises BadPinOptions for what dag-cbor cannot say; what else members would refuse, check_pin finds.
+    Raises BadPinValue for what dag-cbor cannot say; what else members would refuse, check_pin finds.
     """
     options = pin.options
     fields = {
@@ -159,7 +159,7 @@ def encode_pin(pin: Pin, stamp: int) -> bytes:
     try:
         return encode(present)
     except (ValueError, TypeError) as error:
-        raise BadPinOptions(f"cannot pin {pin.cid}: {error}") from None
+        raise BadPinValue(f"cannot pin {pin.cid}: {error}") from None
 
 
 def decode_pin(data: bytes) -> PinValue:

@@ -9,45 +9,55 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from blockstore.cid import CID
+from blockstore.dag import walk
+from blockstore.errors import BlockNotFound, BlockstoreError
+from blockstore.service import Blocks
 from blockstore.unixfs.entries import Entry
 from blockstore.unixfs.importer import BlockSink, Progress, import_entries
 from blockstore.unixfs.ingest import Added
 from blockstore.unixfs.options import ImportOptions
-from cluster.pin import Pin, PinMode, PinOptions
+from cluster.pin import Granted, PinMode, PinOptions, Wish
 from cluster.pin import Progress as WalkProgress
-from cluster.ports import LocalPins
+from cluster.ports import LocalPins, PinFailed
+
+KEPT = Wish(PinOptions(mode=PinMode.RECURSIVE), frozenset({"mode"}))
+"""What Kubo's clients wish of a pin: all of the DAG. What it was given elsewhere, such as a name, stays."""
 
 _PINS_AT_ONCE = 256  # so that many roots share the pinset's batches
 
 
 class Protected(Protocol):
-    """The store, seen by its one wish: let no collection take what has no root yet."""
+    """The store, seen by its two promises: no collection takes what has no root yet, no power failure any."""
 
     def protect(self) -> AbstractContextManager[None]: ...
+
+    async def flush(self) -> None: ...
 
 
 class PinWriter(Protocol):
     """The cluster, as adding sees it."""
 
-    async def pin(
-        self, cid: CID, options: PinOptions, *, priority_peers: Sequence[str], size: int
-    ) -> Pin: ...
+    async def grant(self, cid: CID, wish: Wish, *, priority_peers: Sequence[str], size: int) -> Granted: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One thing that is in the DAG now; `pin` is set for a root that was pinned, which is then durable."""
+    """One thing that is in the DAG now; `granted` is set for a root that was pinned, durably."""
 
     added: Added
-    pin: Pin | None = None
+    granted: Granted | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Adding:
-    """Whoever leaves in the middle leaves no pin: blocks stored by then are garbage for the collector."""
+    """Whoever leaves in the middle leaves no pin: blocks stored by then are garbage for the collector.
+
+    `here` is the store alone: nothing is fetched.
+    """
 
     store: Protected
     sink: BlockSink
+    here: Blocks
     pins: LocalPins
     cluster: PinWriter
     peer: str
@@ -56,11 +66,12 @@ class Adding:
         self,
         entries: AsyncIterator[Entry],
         options: ImportOptions,
-        pin: PinOptions | None,
+        wish: Wish | None,
         progress: Progress | None = None,
     ) -> AsyncGenerator[Done]:
-        """Everything in order, roots last and pinned, unless `pin` is None. Use under `contextlib.aclosing`.
+        """Everything in order, roots last and pinned, unless `wish` is None. Use under `contextlib.aclosing`.
 
+        Roots are told when all is on the disk, pinned here, pinned elsewhere or not at all.
         Every root is pinned. ipfs-cluster pins the last one only, so that of several files added together
         all but one are lost to the next garbage collection: a well-known pain that nobody relies on.
 
@@ -74,17 +85,41 @@ class Adding:
                         roots.append(added)
                     else:
                         yield Done(added)
+            if wish is None:
+                await self.store.flush()
             for start in range(0, len(roots), _PINS_AT_ONCE):
-                for done in await self._pin_all(roots[start : start + _PINS_AT_ONCE], pin):
+                for done in await self._pin_all(roots[start : start + _PINS_AT_ONCE], wish):
                     yield done
 
-    async def pin_root(self, cid: CID, size: int, pin: PinOptions) -> Pin:
-        """Pin a DAG that is here; `size` in bytes of all its blocks. The local pin is complete on return.
+    async def pin_root(self, cid: CID, wish: Wish) -> Granted:
+        """Pin a DAG whose blocks were just stored; then they are on the disk, and a local pin is complete.
 
-        Once begun it is carried through, whether or not the caller is cancelled: the caller holds
-        `store.protect()`, without which a collection could come between the wish and the local pin.
+        Nothing is fetched for it: raises PinFailed, and leaves the pinset alone, where a block is missing.
+        The caller holds `store.protect()`.
         """
-        pinning = asyncio.ensure_future(self._pin_root(cid, size, pin))
+        size = await self._size(cid, wish.options.mode is PinMode.RECURSIVE)
+        return await self._carried_through(cid, size, wish)
+
+    async def _size(self, cid: CID, recursive: bool) -> int:
+        """Bytes of all blocks of a DAG, each of which is here."""
+        size = 0
+        try:
+            async with aclosing(walk(self.here, cid, depth=None if recursive else 0)) as visits:
+                async for visit in visits:
+                    size += visit.size
+        except BlockNotFound as error:
+            raise PinFailed(f"block {error.cid} is not here") from None
+        except BlockstoreError as error:
+            raise PinFailed(str(error)) from None
+        return size
+
+    async def _carried_through(self, cid: CID, size: int, wish: Wish) -> Granted:
+        """Once begun it is carried through, whether or not the caller is cancelled.
+
+        The caller holds `store.protect()`, without which a collection could come between the wish and the
+        local pin.
+        """
+        pinning = asyncio.ensure_future(self._pin(cid, size, wish))
         try:
             return await asyncio.shield(pinning)
         finally:
@@ -92,25 +127,34 @@ class Adding:
             if not pinning.cancelled():
                 pinning.exception()  # seen, where the caller went away before it came
 
-    async def _pin_root(self, cid: CID, size: int, pin: PinOptions) -> Pin:
+    async def _pin(self, cid: CID, size: int, wish: Wish) -> Granted:
         # First the cluster's word, then ours: a local pin that nobody asked for would be removed again.
-        made = await self.cluster.pin(cid, pin, priority_peers=(self.peer,), size=size)
-        if made.held_by(self.peer):
-            recursive = pin.mode is PinMode.RECURSIVE
-            await self.pins.pin(cid, recursive=recursive, hints=(), progress=_unheard)
-        return made
+        granted = await self.cluster.grant(cid, wish, priority_peers=(self.peer,), size=size)
+        if granted.pin.held_by(self.peer):
+            await self._pin_here(cid, granted.pin.options.mode is PinMode.RECURSIVE)
+        else:
+            await self.store.flush()
+        return granted
 
-    async def _pin_all(self, roots: Sequence[Added], pin: PinOptions | None) -> list[Done]:
-        if pin is None:
-            return [Done(root) for root in roots]
-        tasks = [asyncio.ensure_future(self.pin_root(root.cid, root.size, pin)) for root in roots]
+    async def _pin_here(self, cid: CID, recursive: bool) -> None:
         try:
-            pins = await asyncio.gather(*tasks)
+            await self.pins.pin(cid, recursive=recursive, hints=(), progress=_unheard)
+        except PinFailed as error:
+            raise PinFailed(
+                f"{cid} is to be pinned here, but is not yet: {error}; it is tried again"
+            ) from None
+
+    async def _pin_all(self, roots: Sequence[Added], wish: Wish | None) -> list[Done]:
+        if wish is None:
+            return [Done(root) for root in roots]
+        tasks = [asyncio.ensure_future(self._carried_through(root.cid, root.size, wish)) for root in roots]
+        try:
+            granted = await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return [Done(root, made) for root, made in zip(roots, pins, strict=True)]
+        return [Done(root, one) for root, one in zip(roots, granted, strict=True)]
 
 
 def is_root(added: Added, wrap: bool) -> bool:

@@ -136,8 +136,8 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
                 ContentBlocks(blocks, root, holders, reads.get_many), denylist
             ),
             kept=lambda root: GuardedBlocks(ContentBlocks(kept, root, nobody, reads.get_many), denylist),
-            adding=Adding(store, blocks, pins, cluster, identity.peer_id),
-            collecting=Collecting(store, local_pins, pinset),
+            adding=Adding(store, blocks, Blocks(store, OfflineExchange()), pins, cluster, identity.peer_id),
+            collecting=Collecting(store, local_pins, pinset, cluster.holders, identity.peer_id),
             cluster=cluster,
             invite=_inviter(pinset, belonging, config.cluster, identity.peer_id),
             swarm=networks.swarm,

@@ -13,6 +13,13 @@ _TRUE = frozenset(
 )  # what Go's ParseBool takes, and a bare `?flag`
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _UNSUPPORTED = ("nocopy", "fscache", "shard")
+PARAMETERS = (
+    *_UNSUPPORTED, "profile", "chunker", "cid-version", "hash", "raw-leaves", "layout", "trickle",
+    "max-file-links", "max-directory-links", "max-hamt-fanout", "hamt-threshold", "hamt-threshold-estimation",
+    "inline", "inline-limit", "wrap-with-directory", "empty-dirs", "mode", "mtime", "mtime-nsecs",
+    "preserve-mode", "preserve-mtime",
+)  # fmt: skip
+"""Every name that is read here."""
 
 
 def from_query(query: Mapping[str, str], base: str | ImportOptions) -> ImportOptions:

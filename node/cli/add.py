@@ -18,7 +18,8 @@ from blockstore.unixfs.query import from_query
 from node.cli.context import Session, emit, json_option, say, session
 from node.cli.inputs import Inputs
 from node.cli.numbers import not_zero, permissions, whole_number
-from node.cli.pin import pin_options, pin_query
+from node.cli.pin import asks_for_end, pin_options, pin_query
+from node.cli.pin_text import tell_changes
 from node.cli.progress import progress_bar
 from node.cli.streams import STDIN
 from node.cli.switches import Switch, SwitchCommand
@@ -161,7 +162,8 @@ def command(context: Session, /, paths: tuple[str, ...], **given: object) -> Non
     query = _import_query(given)
     from_query(dict(query), PROFILE)  # contradictions are told before anything is read or sent
     if not given["only_hash"]:
-        query += pin_query({**given, "name": given["pin_name"] or given["name"]})
+        name = given["name"] if given["pin_name"] is None else given["pin_name"]
+        query += pin_query({**given, "mode": None, "name": name})
         query.append(("no-pin", str(not given["pin"]).lower()))
     inputs = Inputs("added", len(source.paths))
     source = source if given["wrap_with_directory"] else source.without_unreadable(inputs)
@@ -232,5 +234,7 @@ def _upload(
     with progress_bar("add", source.total() if progress else None, hidden=not progress) as advance:
         body = upload_body(source.entries(), stamps=stamps, advance=advance)
         for line in context.api().upload("/add", query, CONTENT_TYPE, body):
+            if (pin := line.answer("pin")).raw:
+                tell_changes(pin, asks_for_end(query))
             if line.text("cid"):
                 yield line.text("cid"), line.text("name"), line.number("size")

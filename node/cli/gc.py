@@ -5,17 +5,28 @@ from __future__ import annotations
 import click
 
 from node.cli.context import Session, emit, json_option, say, session
+from node.client import Answer
 
 
 @click.command("gc")
 @json_option
 @session
 def command(context: Session, as_json: bool) -> None:
-    """Remove blocks that no pin needs from this node; the space goes back to the disk."""
-    removed = 0
-    for line in context.rpc().lines("POST", "/api/v0/repo/gc"):
-        removed += 1
+    """Remove blocks that no pin needs from this node; the space goes back to the disk.
+
+    What was added here for other members stays until each of them has it.
+    """
+    for line in context.api().lines("POST", "/v1/gc"):
         if as_json:
-            emit({"cid": line.answer("Key").text("/")})
-    if not as_json:
-        say(f"removed {removed} blocks")
+            emit(dict(line.raw))
+        elif "held" in line.raw:
+            said = f"{line.text('held')} {line.text('name')}".rstrip()
+            say(f"kept {said}: {line.text('reason')}", err=True)
+        elif "removed" in line.raw:
+            say(_summary(line))
+
+
+def _summary(line: Answer) -> str:
+    held = line.number("pins_held")
+    kept = f"; kept those of {held} pins that other members do not have yet" if held else ""
+    return f"removed {line.number('removed')} blocks{kept}"

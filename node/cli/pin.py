@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
@@ -12,6 +12,7 @@ import click
 
 from blockstore.path import path_of_uri
 from node.cli.context import Failure, Session, emit, json_option, say, session
+from node.cli.pin_text import copies, details, holders, tell_changes
 from node.client import Answer, ApiError, Client
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -22,18 +23,24 @@ _BAD = {"pin_error", "cluster_error"}
 
 
 def pin_options(function: Command) -> Command:
-    """The options that every way of pinning takes."""
+    """The options that every way of pinning takes. On a pin that exists, those that are not given stay."""
     for option in reversed(
         (
-            click.option("--name", default="", help="A name to find the pin by."),
-            click.option("--replication", type=int, help="Members that hold it (-1 = all)."),
-            click.option("--replication-min", type=int, help="Members that must hold it."),
-            click.option("--replication-max", type=int, help="Members that may hold it."),
+            click.option("--name", help="A name to find the pin by."),
+            click.option("--replication", metavar="N", help="Members that hold it (-1 = all)."),
+            click.option("--replication-min", metavar="N", help="Members that must hold it."),
+            click.option("--replication-max", metavar="N", help="Members that may hold it."),
             click.option(
                 "--metadata", multiple=True, metavar="KEY=VALUE", help="Kept with the pin; repeatable."
             ),
             click.option(
-                "--expire-in", metavar="DURATION", help="Unpin after this time, such as 72h or 30m."
+                "--expire-in",
+                metavar="DURATION",
+                help="Unpin after this time, such as 72h or 30m; never = keep it for ever.",
+            ),
+            click.option("--expire-at", metavar="TIME", help="Unpin then, such as 2030-01-31T12:00:00Z."),
+            click.option(
+                "--shorten", is_flag=True, help="Let a pin that is to last longer end then all the same."
             ),
         )
     ):
@@ -41,19 +48,55 @@ def pin_options(function: Command) -> Command:
     return function
 
 
-def pin_query(options: dict[str, object]) -> list[tuple[str, str]]:
-    """Those options as the API takes them. Raises UsageError for a metadata entry without `=`."""
-    query = []
-    for name in ("name", "replication", "replication_min", "replication_max", "expire_in"):
-        if (value := options.get(name)) not in (None, ""):
+def pin_query(options: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Those options as the API takes them. Raises UsageError for what no pin can have."""
+    query = [("keep", "true")]
+    for name in (
+        "name",
+        "mode",
+        "replication",
+        "replication_min",
+        "replication_max",
+        "expire_in",
+        "expire_at",
+    ):
+        if (value := options.get(name)) is not None:
             query.append((name.replace("_", "-"), str(value)))
+    if options.get("shorten"):
+        query.append(("shorten", "true"))
     metadata = options.get("metadata")
     for entry in metadata if isinstance(metadata, tuple) else ():
         key, equals, value = str(entry).partition("=")
-        if not equals:
+        if not equals or not key:
             raise click.UsageError(f'--metadata takes KEY=VALUE, not "{entry}"')
         query.append((f"meta-{key}", value))
+    _check(query)
     return query
+
+
+def _check(query: list[tuple[str, str]]) -> None:
+    """What is wrong by itself is a wrong call, told before anything is read or sent."""
+    names = [name for name, _ in query]
+    if {"expire-in", "expire-at"} <= set(names):
+        raise click.UsageError("--expire-in and --expire-at say the same thing: give one of them")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise click.UsageError(f"--metadata has {min(twice).removeprefix('meta-')} twice")
+    if len(query) > 1:
+        from node.http.errors import BadRequest
+        from node.http.pin_options import pin_wish
+
+        for name, value in query:
+            if not value and name not in ("name",) and not name.startswith("meta-"):
+                raise click.UsageError(f"--{name} takes a value")
+        try:
+            pin_wish(dict(query))
+        except BadRequest as error:
+            raise click.UsageError(str(error)) from None
+
+
+def asks_for_end(query: Iterable[tuple[str, str]]) -> bool:
+    """Whether one of them is an end that comes."""
+    return any(name in ("expire-in", "expire-at") and value != "never" for name, value in query)
 
 
 def content_route(path: str) -> str:
@@ -71,20 +114,28 @@ def command() -> None:
 @command.command("add")
 @click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
 @pin_options
-@click.option("--mode", type=click.Choice(["recursive", "direct"]), default="recursive")
+@click.option(
+    "--mode", type=click.Choice(["recursive", "direct"]), help="All below it (default), or the block alone."
+)
 @click.option("--wait", is_flag=True, help="Return when every member that is to hold it does.")
 @json_option
 @session
-def add(
-    context: Session, /, paths: tuple[str, ...], wait: bool, mode: str, as_json: bool, **options: object
-) -> None:
-    """Pin content; answers when the wish is durable. Fetching goes on: see `pinfold status`."""
+def add(context: Session, /, paths: tuple[str, ...], wait: bool, as_json: bool, **options: object) -> None:
+    """Pin content; answers when the wish is durable. Fetching goes on: see `pinfold status`.
+
+    Of a pin that exists, options that are not given stay as they are.
+    """
     api, query = context.api(), pin_query(options)
     for path in paths:
-        pin = api.post(content_route(path), [*query, ("mode", mode)])
+        pin = api.post(content_route(path), query)
+        tell_changes(pin, asks_for_end(query))
         if wait:
             _wait_until_pinned(api, pin.text("cid"))
-        _show(pin, "pinned", as_json)
+        if as_json:
+            emit(dict(pin.raw))
+        else:
+            named = f"{pin.text('cid')} {pin.text('name')}".rstrip()
+            say(f"{named} {'is' if wait else 'will be'} pinned by {holders(pin)}")
 
 
 @command.command("rm")
@@ -95,7 +146,10 @@ def rm(context: Session, paths: tuple[str, ...], as_json: bool) -> None:
     """Unpin content everywhere."""
     for path in paths:
         pin = _of_pinned(path, partial(context.api().delete, content_route(path)))
-        _show(pin, "unpinned", as_json)
+        if as_json:
+            emit(dict(pin.raw))
+        else:
+            say(f"unpinned {pin.text('cid')} {pin.text('name')}".rstrip())
 
 
 @command.command("ls")
@@ -103,21 +157,13 @@ def rm(context: Session, paths: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @session
 def ls(context: Session, cids: tuple[str, ...], as_json: bool) -> None:
-    """List pins: CID, replication, name."""
+    """List pins: CID, copies, name; where there are any, end, mode and metadata."""
     for pin in _pins(context.api(), cids):
         if as_json:
             emit(dict(pin.raw))
             continue
-        least, most = pin.number("replication_factor_min"), pin.number("replication_factor_max")
-        spread = "everywhere" if most == -1 else f"{least}-{most}"
-        say(f"{pin.text('cid')}  {spread:<10}  {pin.text('name')}")
-
-
-def _show(pin: Answer, verb: str, as_json: bool) -> None:
-    if as_json:
-        emit(dict(pin.raw))
-    else:
-        say(f"{verb} {pin.text('cid')} {pin.text('name')}")
+        said = f"{pin.text('cid')}  {copies(pin):<10}  {pin.text('name')}".rstrip()
+        say(f"{said}  {details(pin)}".rstrip())
 
 
 def _pins(api: Client, cids: tuple[str, ...]) -> Iterator[Answer]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 
 from node.cli.context import Session, emit, json_option, say, session
+from node.cli.pin_text import copies, details
 from node.cli.progress import human_bytes
 from node.client import Answer, Client
 from node.visible import spelled
@@ -26,7 +27,7 @@ def command(context: Session, cids: tuple[str, ...], statuses: str, local: bool,
         if as_json:
             emit(dict(info.raw))
             continue
-        say(f"{info.text('cid')}  {info.text('name')}")
+        say(_head(info))
         peers = sorted(info.answer("peer_map").items())
         names = [spelled(peer.text("peername")) or peer_id for peer_id, peer in peers]
         width = max(map(len, names), default=0)
@@ -40,6 +41,13 @@ def _infos(api: Client, cids: tuple[str, ...], statuses: str, local: bool) -> It
         yield from api.lines("GET", "/pins", [*here, ("filter", statuses)])
     for cid in cids:
         yield api.get(f"/pins/{cid}", here)
+
+
+def _head(info: Answer) -> str:
+    """The pin: CID, name, and what is asked of it; the CID alone where nothing is."""
+    said = f"{info.text('cid')}  {info.text('name')}".rstrip()
+    asked = f"  {copies(info)}  {details(info)}" if info.text("mode") else ""
+    return f"{said}{asked}".rstrip()
 
 
 def _line(peer: Answer) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 from aiohttp import web
 
 from blockstore.errors import BadEntry
 from blockstore.unixfs.options import ImportOptions
-from blockstore.unixfs.query import from_query
-from cluster.pin import PinMode, PinOptions
+from blockstore.unixfs.query import PARAMETERS, from_query
+from cluster.pin import PinMode, Wish
 from node.adding import Done
 from node.http import gojson, shapes
 from node.http import query as read
@@ -26,25 +27,30 @@ from node.http.errors import EXPECTED, BadRequest, status_of, text_of
 from node.http.gojson import Json
 from node.http.json_errors import error_response, json_response
 from node.http.multipart import boundary_of
-from node.http.pin_options import pin_options
+from node.http.pin_options import check_names, pin_wish
 from node.http.trailers import TrailerResponse
 
 PROFILE = "unixfs-v0-2015"  # what ipfs-cluster and Kubo import with when nothing is said
 _HEADERS = {"Cache-Control": "no-cache", "Content-Type": "application/json"}
 _PIN_MODES = {mode.value for mode in PinMode}
+# What clients of ipfs-cluster and Kubo send with an upload and act upon themselves, or what is read below.
+_OTHERS = (
+    "stream-channels", "progress", "no-pin", "format", "local", "recursive", "hidden", "quiet", "quieter",
+    "silent", "stream",
+)  # fmt: skip
 
 
 async def add(request: web.Request) -> web.StreamResponse:
     """Lines while it goes on, or with `stream-channels=false` one array at the end."""
     boundary_of(request.headers.get("Content-Type", ""))
-    imports, pin = _import_options(request.query), _pin(request.query)
+    imports, wish = _import_options(request.query), _wish(request.query)
     if not read.boolean(request.query, "stream-channels", True):
-        return await _at_once(request, imports, pin)
+        return await _at_once(request, imports, wish)
     response = TrailerResponse(headers={**_HEADERS, "X-Chunked-Output": "1"})
     response.force_close()  # Go's client then goes on sending although the answer has begun
     await response.prepare(request)
     try:
-        await _stream(request, response, imports, pin)
+        await _stream(request, response, imports, wish)
     except EXPECTED as error:
         response.trailers = (text_of(error),)
     await response.write_eof()
@@ -62,31 +68,37 @@ def _import_options(query: Mapping[str, str]) -> ImportOptions:
     )
 
 
-def _pin(query: Mapping[str, str]) -> PinOptions | None:
-    """What is added is pinned recursively, as a pin of its own."""
-    ignored = ("mode", "pin-update")
-    options = pin_options({name: value for name, value in query.items() if name not in ignored})
-    return None if read.boolean(query, "no-pin") else options
+def _wish(query: Mapping[str, str]) -> Wish | None:
+    """What is added is pinned recursively, as a pin of its own; None where it is only stored."""
+    check_names(query, {*PARAMETERS, *_OTHERS})
+    if query.get("mode") == PinMode.DIRECT:
+        raise BadRequest("parameter mode invalid: what is added is pinned recursively")
+    if query.get("pin-update"):
+        raise BadRequest("parameter pin-update is for pins, not for adding")
+    wish = pin_wish({name: value for name, value in query.items() if name != "mode"})
+    if read.boolean(query, "no-pin"):
+        return None
+    return wish if wish.named is None else replace(wish, named=wish.named | {"mode"})
 
 
 async def _stream(
-    request: web.Request, response: web.StreamResponse, imports: ImportOptions, pin: PinOptions | None
+    request: web.Request, response: web.StreamResponse, imports: ImportOptions, wish: Wish | None
 ) -> None:
     wanted = read.boolean(request.query, "progress")
     async with (
         _reporting(response, wanted) as latest,
-        aclosing(_added(request, imports, pin, latest)) as results,
+        aclosing(_added(request, imports, wish, latest)) as results,
     ):
         async for done in results:
-            await response.write(gojson.encode(_line(done)))
+            await response.write(gojson.encode(_line(done, wish)))
 
 
-async def _at_once(request: web.Request, imports: ImportOptions, pin: PinOptions | None) -> web.Response:
+async def _at_once(request: web.Request, imports: ImportOptions, wish: Wish | None) -> web.Response:
     lines: list[Json] = []
     try:
-        async with aclosing(_added(request, imports, pin, None)) as results:
+        async with aclosing(_added(request, imports, wish, None)) as results:
             async for done in results:
-                lines.append(_line(done))
+                lines.append(_line(done, wish))
     except EXPECTED as error:
         response = error_response(status_of(error), text_of(error))
     else:
@@ -97,10 +109,10 @@ async def _at_once(request: web.Request, imports: ImportOptions, pin: PinOptions
 
 
 async def _added(
-    request: web.Request, imports: ImportOptions, pin: PinOptions | None, latest: _Latest | None
+    request: web.Request, imports: ImportOptions, wish: Wish | None, latest: _Latest | None
 ) -> AsyncGenerator[Done]:
     nothing = True
-    async with aclosing(_results(request, imports, pin, latest)) as results:
+    async with aclosing(_results(request, imports, wish, latest)) as results:
         async for done in results:
             nothing = False
             yield done
@@ -109,18 +121,20 @@ async def _added(
 
 
 def _results(
-    request: web.Request, imports: ImportOptions, pin: PinOptions | None, latest: _Latest | None
+    request: web.Request, imports: ImportOptions, wish: Wish | None, latest: _Latest | None
 ) -> AsyncGenerator[Done]:
     if request.query.get("format") == "car":
-        return add_car(request, pin)
+        return add_car(request, wish)
     progress = latest.put if latest is not None else None
-    return request.app[PARTS].adding.add(entries(request), imports, pin, progress)
+    return request.app[PARTS].adding.add(entries(request), imports, wish, progress)
 
 
-def _line(done: Done) -> Json:
-    added = done.added
-    allocations = done.pin.allocations if done.pin else ()
-    return shapes.added(added.name, str(added.cid), size=added.size, allocations=allocations)
+def _line(done: Done, wish: Wish | None) -> Json:
+    added, granted = done.added, done.granted
+    allocations = granted.pin.allocations if granted else ()
+    line = shapes.added(added.name, str(added.cid), size=added.size, allocations=allocations)
+    own = granted is not None and wish is not None and wish.named is not None
+    return {**line, "pin": shapes.granted(granted)} if own and granted else line
 
 
 class _Latest:

@@ -9,22 +9,23 @@ from aiohttp import web
 from blockstore.car_import import CarSummary, import_car
 from blockstore.errors import BadCar
 from blockstore.unixfs.ingest import Added
-from cluster.pin import PinOptions
+from cluster.pin import Wish
 from node.adding import Done
 from node.http.app import PARTS
 from node.http.errors import BadRequest
 from node.http.upload import parts as upload_parts
 
 
-async def add_car(request: web.Request, pin: PinOptions | None) -> AsyncGenerator[Done]:
-    """Its root, pinned unless `pin` is None. Raises BadRequest, BadCar, HashMismatch, StorageFull."""
+async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[Done]:
+    """Its root, pinned unless `wish` is None. Raises BadRequest, BadCar, StorageFull, PinFailed."""
     parts = request.app[PARTS]
     with parts.store.protect():
         name, summary = await _stored(request)
         (root,) = summary.roots
         added = Added(name or str(root), root, summary.bytes, "file", summary.bytes)
-        made = await parts.adding.pin_root(root, summary.bytes, pin) if pin else None
-        yield Done(added, made)
+        if wish is None:
+            await parts.store.flush()
+        yield Done(added, await parts.adding.pin_root(root, wish) if wish else None)
 
 
 async def _stored(request: web.Request) -> tuple[str, CarSummary]:

@@ -9,7 +9,9 @@ import time
 
 from aiohttp import web
 
+from blockstore.cid import CID
 from cluster.metrics import Alert, Metric
+from cluster.pin import Wish
 from node.http import own_api, shapes, statuses
 from node.http import query as read
 from node.http.add_api import add
@@ -18,7 +20,7 @@ from node.http.browsers import known_callers_only, nothing_runs, own_pages_only
 from node.http.callers import ALWAYS, Callers
 from node.http.content_paths import resolved_cid
 from node.http.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
-from node.http.pin_options import pin_options
+from node.http.pin_options import check_names, pin_wish
 from node.http.streams import stream_json
 from node.parts import Parts
 from node.version import CLUSTER_VERSION
@@ -96,8 +98,7 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def pin(request: web.Request) -> web.Response:
-    cid, options = read.cid(request.match_info["cid"]), pin_options(request.query)
-    return json_response(shapes.pin_as_asked(await request.app[PARTS].cluster.pin(cid, options)))
+    return await _granted(request, read.cid(request.match_info["cid"]), _wish(request))
 
 
 async def unpin(request: web.Request) -> web.Response:
@@ -106,9 +107,20 @@ async def unpin(request: web.Request) -> web.Response:
 
 
 async def pin_path(request: web.Request) -> web.Response:
-    options = pin_options(request.query)
-    cid = await resolved_cid(request.app[PARTS], _content_path(request))
-    return json_response(shapes.pin_as_asked(await request.app[PARTS].cluster.pin(cid, options)))
+    wish = _wish(request)
+    return await _granted(request, await resolved_cid(request.app[PARTS], _content_path(request)), wish)
+
+
+def _wish(request: web.Request) -> Wish:
+    check_names(request.query)
+    return pin_wish(request.query)
+
+
+async def _granted(request: web.Request, cid: CID, wish: Wish) -> web.Response:
+    granted = await request.app[PARTS].cluster.grant(cid, wish)
+    if wish.named is None:
+        return json_response(shapes.pin_as_asked(granted.pin))
+    return json_response(shapes.granted(granted))
 
 
 async def unpin_path(request: web.Request) -> web.Response:

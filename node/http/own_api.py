@@ -8,7 +8,9 @@ from cluster.invite import LIFETIME
 from cluster.state import Role
 from node.http import query as read
 from node.http.app import PARTS
+from node.http.car_api import cars
 from node.http.errors import BadRequest
+from node.http.gc_api import collect
 from node.http.json_errors import json_response
 
 _MAX_LIFETIME = 366 * 24 * 3600  # seconds
@@ -16,6 +18,8 @@ _MAX_LIFETIME = 366 * 24 * 3600  # seconds
 
 def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/invite", invite)
+    app.router.add_post("/v1/cars", cars)
+    app.router.add_post("/v1/gc", collect)
     app.router.add_get("/v1/usage", usage)
     app.router.add_get("/v1/health", health)
 

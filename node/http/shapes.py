@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from cluster.answers import NodeInfo
 from cluster.cluster import ConnectGraph
 from cluster.metrics import Alert, Metric
-from cluster.pin import GlobalPinInfo, Pin, PinInfo, PinMode, Progress
+from cluster.pin import GlobalPinInfo, Granted, Pin, PinInfo, PinMode, Progress
 from node.http.gojson import Json, nanoseconds, sorted_map, time, without_empty
 
 RPC_PROTOCOL = "/ipfscluster/1.0/rpc"
 
 
-def pin_as_asked(pin: Pin) -> Json:
+def pin_as_asked(pin: Pin) -> dict[str, Json]:
     """The answer to a POST: straight from memory, with fractions of a second and what the user gave."""
     options = pin.options
     return {
@@ -41,6 +41,12 @@ def pin_as_stored(pin: Pin) -> Json:
         **_placement(pin),
         "timestamp": time(pin.created, whole=True),
     }
+
+
+def granted(granted: Granted) -> dict[str, Json]:
+    """Our own: the pin, and in `was` what it was before, null where it is new."""
+    was = granted.before
+    return {**pin_as_asked(granted.pin), "was": pin_as_stored(was) if was else None}
 
 
 def _factors(pin: Pin) -> dict[str, Json]:
@@ -75,6 +81,18 @@ def status(info: GlobalPinInfo, now: float) -> Json:
         "created": time(pin.created if pin else now),
         "metadata": (sorted_map(pin.options.metadata) or None) if pin else None,
         "peer_map": sorted_map({peer: peer_status(one) for peer, one in info.peers.items()}),
+        **(_asked(pin) if pin else {}),
+    }
+
+
+def _asked(pin: Pin) -> dict[str, Json]:
+    """Behind upstream's fields, what else was asked of the pin."""
+    options = pin.options
+    return {
+        "mode": options.mode.value,
+        "replication_factor_min": options.replication_min,
+        "replication_factor_max": options.replication_max,
+        "expire_at": time(options.expire_at, whole=True),
     }
 
 
@@ -118,7 +136,7 @@ def peer_id(node: NodeInfo) -> Json:
 
 def added(
     name: str, cid: str | None, *, size: int = 0, received: int = 0, allocations: Sequence[str] = ()
-) -> Json:
+) -> dict[str, Json]:
     """AddedOutput."""
     optional: dict[str, Json] = {"bytes": received, "size": size, "allocations": list(allocations)}
     return {"name": name, "cid": cid, **without_empty(optional)}

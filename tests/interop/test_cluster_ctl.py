@@ -10,7 +10,7 @@ from support.kubo import peer_command
 from support.node import eventually, running_node
 
 from blockstore.block import Block
-from cluster.pin import PinOptions
+from cluster.pin import Wish
 from node.config import ApiConfig, Config, StorageConfig
 from node.secret import read_secret
 
@@ -101,7 +101,7 @@ async def test_many_pins_stream_with_trailers(tmp_path):
     blocks = [Block.of(str(number).encode()) for number in range(300)]
     async with ctl(tmp_path) as (node, run):
         await node.parts.blocks.put_many(blocks)
-        await asyncio.gather(*(node.parts.adding.pin_root(block.cid, 3, PinOptions()) for block in blocks))
+        await asyncio.gather(*(node.parts.adding.pin_root(block.cid, Wish()) for block in blocks))
         assert len((await run("pin", "ls")).splitlines()) == 300
 
         async def all_pinned():

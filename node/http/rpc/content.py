@@ -15,7 +15,7 @@ from blockstore.service import BlockSource
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import UnixFSStat, read_file, stat
 from blockstore.unixfs.tar import tar_stream
-from cluster.pin import PinMode, PinOptions
+from node.adding import KEPT
 from node.http import query as read
 from node.http.app import PARTS
 from node.http.content_paths import resolved
@@ -108,7 +108,9 @@ async def _put(request: web.Request, codec: int, hash_name: str, pin: bool) -> A
         with parts.store.protect():
             await parts.blocks.put_many([block])
             if pin:
-                await parts.adding.pin_root(block.cid, len(data), PinOptions(mode=PinMode.RECURSIVE))
+                await parts.adding.pin_root(block.cid, KEPT)
+            else:
+                await parts.store.flush()
         yield {"Key": str(block.cid), "Size": len(data)}
 
 

@@ -10,8 +10,8 @@ from blockstore.car import export_car
 from blockstore.car_import import import_car
 from blockstore.cid import CID
 from cluster.errors import ClusterError
-from cluster.pin import PinOptions
 from cluster.ports import PinFailed
+from node.adding import KEPT
 from node.http import query as read
 from node.http.app import PARTS
 from node.http.content_paths import resolved_cid
@@ -39,16 +39,18 @@ async def import_(request: web.Request) -> web.StreamResponse:
 
 
 async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerator[Json]:
-    """Roots are told where they are not pinned too: unlike Kubo, which then says nothing."""
+    """All files are read before the first root is pinned: one DAG may come in several."""
     parts = request.app[PARTS]
     blocks = size = 0
-    async for part in upload_parts(request):
-        with parts.store.protect():
+    roots: dict[CID, None] = {}
+    with parts.store.protect():
+        async for part in upload_parts(request):
             summary = await import_car(parts.blocks, part.body)
             blocks, size = blocks + summary.blocks, size + summary.bytes
-            for root in summary.roots:
-                problem = await _pin(parts, root) if pin else ""
-                yield {"Root": {"Cid": {"/": str(root)}, "PinErrorMsg": problem}}
+            roots |= dict.fromkeys(summary.roots)
+        await parts.store.flush()
+        for root in roots if pin else ():
+            yield {"Root": {"Cid": {"/": str(root)}, "PinErrorMsg": await _pin(parts, root)}}
     if stats:
         yield {"Stats": {"BlockCount": blocks, "BlockBytesCount": size}}
 
@@ -56,7 +58,7 @@ async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerato
 async def _pin(parts: Parts, root: CID) -> str:
     """The plain reason why it is not pinned; empty when it is."""
     try:
-        await parts.adding.pin_root(root, 0, PinOptions())
+        await parts.adding.pin_root(root, KEPT)
     except (ClusterError, PinFailed) as error:
         return text_of(error)
     return ""
