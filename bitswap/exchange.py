@@ -22,16 +22,18 @@ from bitswap.post import Post
 from bitswap.server import Server
 from bitswap.session import Session
 from bitswap.statistics import Counters, Statistics
+from bitswap.want import GivenUp
 from bitswap.wants import Patience, Wants
 from blockstore.block import Block
-from blockstore.cid import CID
+from blockstore.cid import CID, RAW
 from blockstore.errors import BlockNotFound
 from blockstore.guard import Guard
 from blockstore.inquiry import Inquiry
 from blockstore.tasks import Tasks, open_tasks
 
 _log = logging.getLogger(__name__)
-_TICK = 0.5  # seconds between looks at who is late
+_TICK = 0.1  # seconds between looks at who is late with a block
+_LOOK = 5  # ticks between looks at all wants
 _INLINE_BYTES = 32 * 1024  # messages up to this are read on the loop: a thread would cost more
 
 
@@ -217,13 +219,48 @@ class BitswapExchange:
 
     async def _watch(self) -> None:
         """While something is wanted, look who is late."""
+        ticks, excused = 0, False
         while await self._wanting.wait():
+            due = self._loop.time() + _TICK
             await asyncio.sleep(_TICK)
-            for given_up in self._wants.on_tick(self._loop.time()):
-                self._fail(given_up.cid, BlockNotFound.after(given_up.cid, given_up.inquiry))
+            excused = not excused and self._loop.time() - due > _TICK
+            if excused:
+                continue  # we were late ourselves: what has come meanwhile is read first
+            ticks += 1
+            self._look(self._loop.time(), all_wants=ticks % _LOOK == 0)
             self._tell_soon()
-            if not self._wants:
+            if not self._waiters:
                 self._wanting.clear()
+
+    def _look(self, now: float, *, all_wants: bool) -> None:
+        """A peer or a want that breaks this keeps no other from being looked at."""
+        for peer in self._wants.awaited():
+            with self._guard.around("late blocks", peer):
+                self._wants.chase(peer, now)
+        if not all_wants:
+            return
+        for cid in self._wants.overdue(now):
+            over: GivenUp | None = GivenUp(cid, Inquiry(note="waiting for it failed; the log says why"))
+            with self._guard.around("a want", str(cid)):
+                over = self._wants.look(cid, now)
+            if over is not None:
+                self._give_up(over)
+        with self._guard.around("wants in line", self._network.self_id):
+            self._wants.on_tick(now)
+        self._miss_none()
+
+    def _give_up(self, over: GivenUp) -> None:
+        self._fail(over.cid, BlockNotFound.after(over.cid, over.inquiry))
+        with self._guard.around("a want that is over", str(over.cid)):
+            self._wants.cancel(over.cid, self._loop.time())
+
+    def _miss_none(self) -> None:
+        """Whoever waits has a want, unless a failure came between: nobody would ever answer them."""
+        if len(self._waiters) == len(self._wants):
+            return
+        for cid in [CID.v1(RAW, multihash) for multihash in self._waiters]:
+            if cid not in self._wants:
+                self._fail(cid, BlockNotFound(cid, "fetching it failed; the log says why"))
 
     # Messages in.
 

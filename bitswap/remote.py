@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
-from bitswap.message import Entry
+from bitswap.credit import Credit
+from bitswap.message import Entry, WantType
+from bitswap.tempo import Tempo
 
 if TYPE_CHECKING:
-    from bitswap.want import Want  # each knows the other; neither needs the other to exist first
+    from bitswap.want import Ask, Want  # each knows the other; neither needs the other to exist first
 
 MAX_ASKS = 1000  # answers awaited at once: a Kubo peer keeps 1024 wants of ours
 MAX_IN_FLIGHT = 32 * 1024 * 1024  # bytes of blocks asked for and not yet here
 _FIRST_GUESS = 256 * 1024  # bytes a block, until the peer has sent some
 _REMEMBERED = 1024
-_MAX_FAILURES = 8
+_REORDERED = 64  # blocks asked for later that may come before one that is on its way
+_STEP = 4  # each time that a peer stays silent, so many times more of its blocks are asked of others too
 
 
 class Remote:
@@ -22,22 +26,31 @@ class Remote:
 
     __slots__ = (
         "asks",
+        "awaited",
         "blocks_in_flight",
         "connected",
-        "failed_at",
-        "failures",
+        "connected_at",
+        "credit",
         "heard_at",
         "name",
+        "newest",
+        "number",
         "outbox",
         "size",
+        "stalled_at",
+        "stalls",
+        "tempo",
         "told",
         "wired",
         "withdrawn",
     )
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, credit: Credit | None = None) -> None:
         self.name = name
         self.connected = False
+        self.connected_at = float("-inf")
+        self.credit = credit or Credit()
+        self.tempo = Tempo()
         self.told: dict[bytes, Want] = {}
         """Wants that it knows of, or will when the outbox is sent; by multihash, as everything here."""
         self.wired: set[bytes] = set()
@@ -49,13 +62,18 @@ class Remote:
         self.asks = 0
         self.blocks_in_flight = 0
         self.size: float = _FIRST_GUESS
-        self.heard_at = 0.0
-        self.failures = 0
-        self.failed_at = float("-inf")
+        self.heard_at = float("-inf")
+        self.awaited: dict[bytes, Ask] = {}
+        """Blocks that it was asked for and is in time with, oldest first."""
+        self.number = 0
+        """Of the last block that it was asked for, in order; and of the newest that it has sent."""
+        self.newest = 0
+        self.stalls = 0
+        self.stalled_at = float("-inf")
 
     def __repr__(self) -> str:
         state = "connected" if self.connected else "not connected"
-        counts = f"{self.asks} asks, {len(self.outbox)} to send, {self.failures} failures"
+        counts = f"{self.asks} asks, {len(self.outbox)} to send, {self.credit.failures} failures"
         return f"<Remote {self.name} {state}: {counts}>"
 
     @property
@@ -63,20 +81,67 @@ class Remote:
         """Whether it may be asked for one more block."""
         return self.asks < MAX_ASKS and self.blocks_in_flight * self.size < MAX_IN_FLIGHT
 
-    def load(self, odds: float) -> tuple[int, float]:
-        """For comparing: failures first, then the time we would wait, in blocks that may come in vain."""
-        return self.failures, (self.blocks_in_flight + 1) / odds
+    def load(self, odds: float, now: float, *, urgent: bool) -> tuple[int, bool, float]:
+        """For comparing: debtors last, then the time we would wait, in blocks that may come in vain.
 
-    def on_block(self, size: int, now: float) -> None:
+        What is `urgent` has been waited for in vain already: no time to try those that never sent anything.
+        """
+        debt = self.credit.failures if self.credit.owes(now) else 0
+        return debt, urgent and not self.credit.proven, (self.blocks_in_flight + 1) / odds
+
+    def on_blocks(self, now: float) -> None:
+        """A message with blocks that it was asked for came."""
+        oldest = next(iter(self.awaited.values()), None)
+        self.tempo.on_blocks(oldest.at if oldest is not None else now, now)
         self.heard_at = now
-        self.failures //= 2
-        self.size += (size - self.size) / 8
+        self.stalls = 0
 
-    def on_failure(self, now: float) -> None:
-        """It did not answer in time. Several wants that run out at once are one failure."""
-        if now - self.failed_at > 1:
-            self.failures = min(self.failures + 1, _MAX_FAILURES)
-            self.failed_at = now
+    def on_block(self, ask: Ask | None, size: int, now: float) -> None:
+        """One of its blocks. It counts as kept even where it is late."""
+        self.credit.on_block()
+        self.size += (size - self.size) / 8
+        if ask is not None:
+            self.newest = max(self.newest, ask.number)
+            if ask.alone:
+                self.tempo.on_answer(now - ask.at)
+
+    def late(self, now: float) -> list[bytes]:
+        """Blocks to ask others for too: those passed over; else, while it is silent, more and more of all.
+
+        A few at first: a peer on a slow line may be sending them right now. Each silence is told of once.
+        """
+        patience = self.tempo.patience
+        passed = takewhile(lambda pair: self._passed_over(pair[1], now - patience), self.awaited.items())
+        if (keys := [key for key, _ in passed]) or not self._is_silent(now - patience):
+            return keys
+        self.stalls += 1
+        self.stalled_at = now
+        return list(islice(self.awaited, _STEP ** (self.stalls - 1)))
+
+    def _passed_over(self, ask: Ask, since: float) -> bool:
+        return ask.number + _REORDERED < self.newest and ask.at <= since
+
+    def _is_silent(self, since: float) -> bool:
+        oldest = next(iter(self.awaited.values()), None)
+        if oldest is None or not self.connected:
+            return False
+        return max(oldest.at, self.tempo.delivered_at, self.stalled_at, self.connected_at) <= since
+
+    def on_ask(self, want: Want, ask: Ask) -> None:
+        """It is asked for the block, or whether it has it."""
+        self.asks += 1
+        if ask.type is WantType.BLOCK:
+            self.number += 1
+            ask.number, ask.alone = self.number, not self.awaited
+            self.blocks_in_flight += 1
+            self.awaited[want.key] = ask
+
+    def on_ask_over(self, want: Want, ask: Ask) -> None:
+        """Answered, or given up."""
+        self.asks -= 1
+        if ask.type is WantType.BLOCK:
+            self.blocks_in_flight -= 1
+            self.awaited.pop(want.key, None)
 
     def tell(self, want: Want, entry: Entry) -> None:
         self.told[want.key] = want

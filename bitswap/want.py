@@ -24,10 +24,17 @@ class Refusal(Enum):
 
 @dataclass(slots=True)
 class Ask:
-    """A question whose answer is awaited. A late one may still be answered; others are asked meanwhile."""
+    """A question whose answer is awaited. A late one may still be answered; others are asked meanwhile.
+
+    `doubted`: the peer owed blocks when it was asked, so that others are asked as soon as they say HAVE.
+    `number`: of blocks asked of that peer; `alone`: whether it had no other to send.
+    """
 
     type: WantType
     at: float
+    doubted: bool = False
+    number: int = 0
+    alone: bool = False
     late: bool = False
 
 
@@ -43,8 +50,8 @@ class GivenUp:
 class Want:
     """A block wanted by one or more sessions. The same bytes under another codec are the same want.
 
-    `told`: peers that know of it. `broad`: the peers known to be good have failed, so everybody is asked.
-    `quiet_since`: since when nobody is left to ask.
+    `told`: peers that know of it. `broken`: those that said HAVE and then did not send it. `broad`: the peers
+    known to be good have failed, so everybody is asked. `quiet_since`: since when nobody is left to ask.
     """
 
     cid: CID
@@ -54,6 +61,7 @@ class Want:
     told: set[str] = field(default_factory=set)
     refused: dict[str, Refusal] = field(default_factory=dict)
     havers: dict[str, None] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
     broad: bool = False
     quiet_since: float | None = None
 
@@ -70,8 +78,20 @@ class Want:
 
     @property
     def awaits_block(self) -> bool:
-        """Whether somebody was asked for the block itself and is still in time."""
+        """Whether somebody who owes nothing was asked for the block itself and is still in time."""
+        return any(
+            ask.type is WantType.BLOCK and not (ask.late or ask.doubted) for ask in self.asked.values()
+        )
+
+    @property
+    def awaits_debtor(self) -> bool:
+        """Whether anybody at all was asked for the block and is still in time."""
         return any(ask.type is WantType.BLOCK and not ask.late for ask in self.asked.values())
+
+    @property
+    def late(self) -> int:
+        """How many of those who were asked for the block are late with it."""
+        return sum(ask.late for ask in self.asked.values())
 
     def join(self, session: Session, hints: Iterable[str]) -> None:
         """Somebody else wants it too; peers that he hints at are asked before everybody."""
@@ -87,6 +107,7 @@ class Want:
         self.told.discard(peer)
         self.havers.pop(peer, None)
         self.refused.pop(peer, None)
+        self.broken.discard(peer)
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """What each peer that was asked has said."""

@@ -5,17 +5,23 @@ For each want, in this order:
    asked for the block (WANT_BLOCK). When all of them are busy, the want waits in line.
 2. When the first of them refuses: everybody who is connected is asked whether he has it (WANT_HAVE), at most
    `breadth` at a time; a lone peer is asked for the block at once. Who says HAVE is asked for the block.
-3. DONT_HAVE, silence and disconnection move on to the next peer. A peer that connects is asked too.
+3. DONT_HAVE, silence and disconnection move on to the next peer. A peer that connects is asked too. Who
+   sends no block for about two round trips is late: a second peer is asked for it as well, then two more,
+   then four. He owes it, and goes to the end of the line for every want until he has made good, or time has
+   passed.
 4. When nobody is left to ask for `patience` seconds, the want is given up, with the reason.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from itertools import islice
 
 from bitswap.arrivals import Arrival
+from bitswap.credit import Credit
 from bitswap.line import Line
 from bitswap.message import Entry, Presence, WantType
 from bitswap.remote import MAX_ASKS, Remote
@@ -25,6 +31,7 @@ from blockstore.cid import CID
 from blockstore.inquiry import Inquiry
 
 _MAX_HINTS = 16  # peers a want is asked of by hint
+_MAX_DEBTS = 1024  # peers that are gone and owed something
 _MAX_TURNS = 32  # sessions looked at when room appears
 _TOP_PRIORITY = 2**31 - 1
 
@@ -34,7 +41,8 @@ class Patience:
     """How long to wait, in seconds, and how many peers to ask at once.
 
     `answer`: for a peer that was asked and sends nothing. `block`: for one that says it has the block and
-    does not send it. `newcomer`: for a new peer when all have refused. `breadth`: peers asked for one block.
+    does not send it; others are asked long before (`Tempo`). `newcomer`: for a new peer when all have
+    refused. `breadth`: peers asked for one block.
     """
 
     answer: float = 8.0
@@ -57,6 +65,7 @@ class Wants:
         self._wants: dict[bytes, Want] = {}
         self._remotes: dict[str, Remote] = {}
         self._line = Line()
+        self._debts: OrderedDict[str, Credit] = OrderedDict()
         self._priority = _TOP_PRIORITY
 
     def __len__(self) -> int:
@@ -117,7 +126,8 @@ class Wants:
             self._use_room(now)
 
     def on_connect(self, peer: str, now: float) -> None:
-        self._remote(peer).connected = True
+        remote = self._remote(peer)
+        remote.connected, remote.connected_at = True, now
         for want in self._wants.values():
             want.refused.pop(peer, None)
             if want.broad or peer in want.hints:
@@ -129,6 +139,7 @@ class Wants:
         remote = self._remotes.pop(peer, None)
         if remote is None:
             return
+        self._remember(remote)
         for want in remote.told.values():
             want.leave_out(peer)
         for want in remote.told.values():
@@ -141,9 +152,9 @@ class Wants:
         if remote is None:
             return
         if remote.connected:
-            again = self._remote(peer)
-            again.connected, again.failures = True, remote.failures
-            again.on_failure(now)
+            again = self._remotes[peer] = Remote(peer, remote.credit)
+            again.connected, again.connected_at = True, now
+            again.credit.on_failure(now)
         for want in remote.told.values():
             want.leave_out(peer)
             want.refused[peer] = Refusal.UNREACHABLE
@@ -156,8 +167,7 @@ class Wants:
         for presence in presences:
             want = self._wants.get(presence.cid.multihash)
             if want is not None and peer in want.told:
-                self._remotes[peer].heard_at = now
-                (self._on_have if presence.have else self._on_dont_have)(want, peer)
+                self._on_presence(want, self._remotes[peer], presence.have, now)
                 self._advance(want, now)
         self._use_room(now)
 
@@ -165,34 +175,58 @@ class Wants:
         """Verified blocks; only those this peer was asked for are wanted."""
         wanted: list[Arrival] = []
         duplicates: list[Arrival] = []
-        remote = self._remotes.get(peer)
+        if (remote := self._remotes.get(peer)) is None:
+            return Sorted((), ())
+        if any(
+            arrival.multihash in remote.told or arrival.multihash in remote.withdrawn for arrival in arrivals
+        ):
+            remote.on_blocks(now)
         for arrival in arrivals:
-            want = self._wants.get(arrival.multihash)
-            if remote is not None and want is not None and peer in want.told:
+            if (want := remote.told.get(arrival.multihash)) is not None:
                 self._on_block(want, remote, len(arrival.data), now)
                 wanted.append(arrival)
-            elif remote is not None and arrival.multihash in remote.withdrawn:
+            elif arrival.multihash in remote.withdrawn:
                 del remote.withdrawn[arrival.multihash]
                 duplicates.append(arrival)
         self._use_room(now)
         return Sorted(tuple(wanted), tuple(duplicates))
 
-    def on_tick(self, now: float) -> list[GivenUp]:
-        """Time has passed: moves on from silent peers; returns the wants that are over."""
-        for want in list(self._wants.values()):
-            if self._has_silence(want, now):
-                self._advance(want, now)
-        hopeless = [
-            want
-            for want in self._wants.values()
-            if want.quiet_since is not None and now - want.quiet_since >= self._patience.newcomer
-        ]
-        over = [GivenUp(want.cid, self.inquiry(want.cid)) for want in hopeless]
-        for want in hopeless:
-            self._finish(want)
+    def awaited(self) -> list[str]:
+        """Peers that were asked for blocks and are in time; for `chase`, several times a second."""
+        return [remote.name for remote in self._remotes.values() if remote.awaited]
+
+    def chase(self, peer: str, now: float) -> None:
+        """Time has passed: what that peer is late with is asked of others too."""
+        if (remote := self._remotes.get(peer)) is None:
+            return
+        for key in remote.late(now):
+            want = remote.told[key]
+            self._be_late(want, remote, now)
+            self._advance(want, now)
+
+    def overdue(self, now: float) -> list[CID]:
+        """Wants with somebody silent, or with nobody left to ask; for `look`, now and then."""
+        return [want.cid for want in self._wants.values() if self._is_due(want, now)]
+
+    def look(self, cid: CID, now: float) -> GivenUp | None:
+        """Moves on from peers that are silent about one want; what it came to when it is over."""
+        if (want := self._wants.get(cid.multihash)) is None:
+            return None
+        for peer, ask in tuple(want.asked.items()):
+            if self._is_overdue(want, self._remotes[peer], ask, now):
+                self._remotes[peer].credit.on_failure(now)
+                self._refuse(want, peer, Refusal.SILENT)
+        self._advance(want, now)
+        if not self._is_hopeless(want, now):
+            return None
+        over = GivenUp(want.cid, self.inquiry(want.cid))
+        self._finish(want)
+        return over
+
+    def on_tick(self, now: float) -> None:
+        """After all wants were looked at: room is used, and hints that led nowhere are forgotten."""
         self._use_room(now)
         self._forget_strangers()
-        return over
 
     # One want.
 
@@ -221,15 +255,24 @@ class Wants:
     def _ask_next(self, want: Want, now: float) -> bool:
         if want.awaits_block:
             return True
-        if known := self._known(want):
-            free = [remote for remote in known if remote.has_room]
-            if free:
-                odds = want.sessions[0].odds
-                best = min(free, key=lambda remote: remote.load(odds(remote.name)))
-                self._ask(want, best, WantType.BLOCK, now)
-            return bool(free)
+        known = self._known(want)
+        if trusted := [remote for remote in known if not remote.credit.owes(now)]:
+            return self._ask_best(want, trusted, max(1, want.late), now)
         want.broad = True
-        return self._ask_everybody(want, now)
+        asked = self._ask_everybody(want, now)
+        if known and not want.awaits_debtor:
+            return self._ask_best(want, known, 1, now) or bool(want.asked)
+        return asked
+
+    def _ask_best(self, want: Want, remotes: Iterable[Remote], most: int, now: float) -> bool:
+        """Ask some of those with room for the block; False when nobody has any."""
+        odds, urgent = want.sessions[0].odds, want.late > 0
+        free = [remote for remote in remotes if remote.has_room]
+        for remote in nsmallest(
+            most, free, key=lambda remote: remote.load(odds(remote.name), now, urgent=urgent)
+        ):
+            self._ask(want, remote, WantType.BLOCK, now)
+        return bool(free)
 
     def _known(self, want: Want) -> list[Remote]:
         """Peers that probably have it and may be asked for the block."""
@@ -257,33 +300,42 @@ class Wants:
                 self._ask(want, fresh[0], WantType.BLOCK, now)
             return fresh[0].has_room or bool(want.asked)
         free = [remote for remote in fresh if remote.asks < MAX_ASKS]
-        free.sort(key=lambda remote: remote.failures)
+        free.sort(key=lambda remote: remote.credit.failures)
         for remote in free[: max(0, self._patience.breadth - len(want.asked))]:
             self._ask(want, remote, WantType.HAVE, now)
         return bool(want.asked) or not fresh
 
     def _ask(self, want: Want, remote: Remote, kind: WantType, now: float) -> None:
         self._forget_ask(want, remote.name)
-        want.asked[remote.name] = Ask(kind, now)
+        ask = want.asked[remote.name] = Ask(kind, now, doubted=remote.credit.owes(now))
         want.told.add(remote.name)
-        remote.asks += 1
-        remote.blocks_in_flight += kind is WantType.BLOCK
+        remote.on_ask(want, ask)
         self._priority = self._priority - 1 or _TOP_PRIORITY  # earlier wants first, as boxo counts
         remote.tell(want, Entry(want.cid, kind, self._priority, send_dont_have=True))
 
-    def _forget_ask(self, want: Want, peer: str) -> None:
+    def _forget_ask(self, want: Want, peer: str) -> Ask | None:
         ask = want.asked.pop(peer, None)
-        remote = self._remotes.get(peer)
-        if ask is not None and remote is not None:
-            remote.asks -= 1
-            remote.blocks_in_flight -= ask.type is WantType.BLOCK
+        if ask is not None and (remote := self._remotes.get(peer)) is not None:
+            remote.on_ask_over(want, ask)
+        return ask
 
     def _refuse(self, want: Want, peer: str, refusal: Refusal) -> None:
         self._forget_ask(want, peer)
-        want.havers.pop(peer, None)
+        if peer in want.havers:
+            del want.havers[peer]
+            want.broken.add(peer)
         want.refused[peer] = refusal
         for session in want.sessions:
             session.on_miss(peer)
+
+    def _on_presence(self, want: Want, remote: Remote, have: bool, now: float) -> None:
+        remote.heard_at = now
+        if (ask := want.asked.get(remote.name)) is not None and (ask.type is WantType.HAVE or not have):
+            remote.tempo.on_answer(now - ask.at)
+        if not have:
+            self._on_dont_have(want, remote, now)
+        elif remote.name not in want.havers and remote.name not in want.broken:
+            self._on_have(want, remote.name)
 
     def _on_have(self, want: Want, peer: str) -> None:
         want.refused.pop(peer, None)
@@ -294,11 +346,13 @@ class Wants:
         for session in want.sessions:
             session.on_hit(peer)
 
-    def _on_dont_have(self, want: Want, peer: str) -> None:
-        self._refuse(want, peer, Refusal.DONT_HAVE)
+    def _on_dont_have(self, want: Want, remote: Remote, now: float) -> None:
+        if remote.name in want.havers:
+            remote.credit.on_failure(now)
+        self._refuse(want, remote.name, Refusal.DONT_HAVE)
 
     def _on_block(self, want: Want, sender: Remote, size: int, now: float) -> None:
-        sender.on_block(size, now)
+        sender.on_block(want.asked.get(sender.name), size, now)
         for session in want.sessions:
             session.on_hit(sender.name)
         self._finish(want, sender)
@@ -314,28 +368,34 @@ class Wants:
 
     # Time and room.
 
-    def _has_silence(self, want: Want, now: float) -> bool:
-        """Marks the peers that are late with this want; whether another one should be asked."""
-        changed = False
-        for peer, ask in tuple(want.asked.items()):
-            changed |= self._is_overdue(want, self._remotes[peer], ask, now)
-        return changed
+    def _be_late(self, want: Want, remote: Remote, now: float) -> None:
+        """It has blocks, and may be on a slow line: ask others, but keep listening."""
+        want.asked[remote.name].late = True
+        del remote.awaited[want.key]
+        remote.credit.on_failure(now)
+        for session in want.sessions:
+            session.on_miss(remote.name)
+
+    def _is_due(self, want: Want, now: float) -> bool:
+        asks = want.asked.items()
+        return self._is_hopeless(want, now) or any(
+            self._is_overdue(want, self._remotes[peer], ask, now) for peer, ask in asks
+        )
+
+    def _is_hopeless(self, want: Want, now: float) -> bool:
+        return want.quiet_since is not None and now - want.quiet_since >= self._patience.newcomer
 
     def _is_overdue(self, want: Want, remote: Remote, ask: Ask, now: float) -> bool:
-        age, silent = now - ask.at, now - max(ask.at, remote.heard_at)
-        if ask.late:
-            if silent < self._patience.block and age < 10 * self._patience.block:
-                return False
-            self._refuse(want, remote.name, Refusal.SILENT)
-            return True
-        if silent < self._patience.answer and age < self._patience.block:
-            return False
-        remote.on_failure(now)
-        if ask.type is WantType.BLOCK and (remote.heard_at > 0 or remote.name in want.havers):
-            ask.late = True  # it has blocks, and may be on a slow line: ask others, but keep listening
+        """Whether it is waited for no longer."""
+        if ask.type is WantType.BLOCK and (remote.name in want.havers or remote.heard_at >= 0):
+            patience, longest, spoke = (
+                self._patience.block,
+                10 * self._patience.block,
+                remote.tempo.delivered_at,
+            )
         else:
-            self._refuse(want, remote.name, Refusal.SILENT)
-        return True
+            patience, longest, spoke = self._patience.answer, self._patience.block, remote.heard_at
+        return now - max(ask.at, spoke) >= patience or now - ask.at >= longest
 
     def _use_room(self, now: float) -> None:
         """Peers may have become free: let those who wait in line ask."""
@@ -346,8 +406,15 @@ class Wants:
     def _remote(self, peer: str) -> Remote:
         remote = self._remotes.get(peer)
         if remote is None:
-            remote = self._remotes[peer] = Remote(peer)
+            remote = self._remotes[peer] = Remote(peer, self._debts.pop(peer, None))
         return remote
+
+    def _remember(self, remote: Remote) -> None:
+        """Nobody is rid of his debts by connecting again."""
+        if remote.credit.failures:
+            self._debts[remote.name] = remote.credit
+            if len(self._debts) > _MAX_DEBTS:
+                self._debts.popitem(last=False)
 
     def _forget_strangers(self) -> None:
         """Hints that were never connected and have nothing left to hear."""

@@ -23,7 +23,7 @@ _want_events = st.one_of(
     st.tuples(st.just("cancel"), st.none(), _block),
     st.tuples(st.sampled_from(("connect", "disconnect", "unreachable", "take")), _peer, st.none()),
     st.tuples(st.sampled_from(("have", "dont_have", "send")), _peer, _block),
-    st.tuples(st.just("wait"), st.sampled_from((0.5, 9.0, 50.0)), st.none()),
+    st.tuples(st.just("wait"), st.sampled_from((0.1, 0.5, 9.0, 50.0)), st.none()),
 )
 
 
@@ -33,6 +33,8 @@ def books_are_straight(wants: Wants) -> None:
         asks = [want.asked[remote.name] for want in pending if remote.name in want.asked]
         assert remote.asks == len(asks)
         assert remote.blocks_in_flight == sum(ask.type is WantType.BLOCK for ask in asks)
+        timely = [a for a in asks if a.type is WantType.BLOCK and not a.late]
+        assert sorted(map(id, remote.awaited.values())) == sorted(map(id, timely))
         assert set(remote.told) == {want.key for want in pending if remote.name in want.told}
         assert set(remote.told) <= remote.wired | set(remote.outbox)
         assert remote.wired <= set(remote.told) | set(remote.outbox)
@@ -40,6 +42,14 @@ def books_are_straight(wants: Wants) -> None:
         assert set(want.asked) <= want.told <= set(wants._remotes)
         in_line = want.key in wants._line._queues.get(want.sessions[0], {})
         assert (want.quiet_since is not None) == (not want.asked and not in_line)
+
+
+def pass_time(wants: Wants, now: float) -> None:
+    for peer in wants.awaited():
+        wants.chase(peer, now)
+    for cid in wants.overdue(now):
+        wants.look(cid, now)
+    wants.on_tick(now)
 
 
 @given(st.lists(_want_events, max_size=60))
@@ -68,14 +78,14 @@ def test_wants(events: list[tuple[str, object, object]]) -> None:
                 wants.on_blocks(who, [Arrival(what.cid.multihash, what.data)], now)
             case "wait", float(), _:
                 now += who
-                wants.on_tick(now)
+                pass_time(wants, now)
         books_are_straight(wants)
     for peer in PEERS:
         wants.on_disconnect(peer, now)
     for hours in range(1, 8):  # hints are asked once more, are silent, and the want is given up
         for peer in PEERS:
             wants.take(peer)
-        wants.on_tick(now + 3600 * hours)
+        pass_time(wants, now + 3600 * hours)
     assert len(wants) == 0
     assert not wants._remotes
     assert not len(wants._line)

@@ -6,7 +6,18 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from support.bitswap_nodes import Puppet, has, open_nodes, says_dont_have, says_have
+from support.bitswap_nodes import (
+    Answer,
+    Puppet,
+    has,
+    keeps,
+    open_nodes,
+    says_dont_have,
+    says_have,
+    says_have_and_then_not,
+    sends_one_of_ten,
+    sends_other_bytes,
+)
 from support.clock import virtual_time
 from support.sim_network import open_sim
 
@@ -208,6 +219,59 @@ async def test_a_peer_that_claims_to_have_it_and_never_sends_is_passed_over() ->
         sim.connect("amy", "bob")
         assert await waiting == block
         assert now() < 12
+
+
+@pytest.mark.parametrize("liars", [1, 4, 60])
+@pytest.mark.parametrize(
+    ("lie", "most"),
+    [
+        (says_have, 1.3),
+        (says_have_and_then_not, 0.5),
+        (sends_other_bytes, 1.3),
+        (sends_one_of_ten(some_blocks(20)), 2.6),
+    ],
+)
+@virtual_time
+async def test_peers_that_do_not_keep_their_word_do_not_keep_us_from_an_honest_one_farther_away(
+    lie: Answer, most: float, liars: int
+) -> None:
+    blocks = some_blocks(20)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        for number in range(liars):
+            Puppet(sim, f"liar{number}", lie)
+        Puppet(sim, "honest", keeps(blocks), seconds=0.2)
+        sim.connect_all()
+        waits = []
+        for block in blocks:
+            start = now()
+            assert await amy.exchange.session(block.cid).fetch(block.cid) == block
+            waits.append(now() - start)
+        assert waits[0] < 4
+        assert sorted(waits)[-4] < most
+
+
+@virtual_time
+async def test_many_blocks_come_in_time_though_most_of_those_who_claim_them_send_none() -> None:
+    blocks = some_blocks(1000)
+    async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
+        for number in range(8):
+            Puppet(sim, f"liar{number}", says_have)
+        Puppet(sim, "honest", keeps(blocks), seconds=0.2)
+        sim.connect_all()
+        assert await amy.blocks.get_many([block.cid for block in blocks]) == blocks
+        assert now() < 20
+
+
+@virtual_time
+async def test_honest_peers_on_slow_lines_send_hardly_anything_twice() -> None:
+    blocks = some_blocks(64, 262_144)
+    async with open_sim(latency=(0.1, 0.3)) as sim, open_nodes(sim, "amy", "bob", "cat") as (amy, bob, cat):
+        for source in (amy, bob):
+            await source.store.put_many(blocks)
+        sim.node("cat").bytes_per_second = 1e6
+        sim.connect_all()
+        assert await cat.blocks.get_many([block.cid for block in blocks]) == blocks
+        assert cat.exchange.statistics().duplicate_blocks <= 6
 
 
 @virtual_time

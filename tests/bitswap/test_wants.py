@@ -20,8 +20,8 @@ B0, B1 = BLOCKS[0].cid, BLOCKS[1].cid
 class Table:
     """Wants with the time and the notation of these tests: "+b0" wants a block, "?b0" asks, "-b0" cancels."""
 
-    def __init__(self, *peers: str) -> None:
-        self.wants = Wants(Patience(answer=8, block=45, newcomer=10, breadth=3))
+    def __init__(self, *peers: str, breadth: int = 3) -> None:
+        self.wants = Wants(Patience(answer=8, block=45, newcomer=10, breadth=breadth))
         self.now = 0.0
         for peer in peers:
             self.wants.on_connect(peer, self.now)
@@ -48,7 +48,11 @@ class Table:
 
     def pass_time(self, seconds: float) -> list[str]:
         self.now += seconds
-        return [f"{NAMES[over.cid]}: {over.inquiry}" for over in self.wants.on_tick(self.now)]
+        for peer in self.wants.awaited():
+            self.wants.chase(peer, self.now)
+        looked = [self.wants.look(cid, self.now) for cid in self.wants.overdue(self.now)]
+        self.wants.on_tick(self.now)
+        return [f"{NAMES[over.cid]}: {over.inquiry}" for over in looked if over is not None]
 
     def sent(self) -> dict[str, str]:
         return {peer: " ".join(map(_note, self.wants.take(peer))) for peer in self.wants.dirty()}
@@ -186,15 +190,97 @@ def test_a_claim_that_is_never_kept_ends_in_the_end() -> None:
     assert table.pass_time(10) == ["b0: 2 peers asked: 1 without it, 1 silent"]
 
 
-def test_a_peer_that_chats_but_withholds_one_block_is_passed_over_too() -> None:
+def test_a_peer_that_sends_no_block_for_two_round_trips_is_not_waited_for() -> None:
+    table = Table("amy", "bob", "cat")
+    table.want(B0)
+    table.now += 0.4
+    assert table.says("amy", B0, True) == {"amy": "+b0"}
+    assert table.says("bob", B0, True) == {}
+    assert table.after(0.7) == {}
+    assert table.after(0.2) == {"bob": "+b0"}
+    assert table.sends("bob", BLOCKS[0]) == {"amy": "-b0", "cat": "-b0"}
+
+
+def test_of_many_that_say_have_and_send_nothing_more_are_asked_each_time() -> None:
+    peers = [f"p{number}" for number in range(16)]
+    table = Table(*peers, breadth=16)
+    table.want(B0)
+    for peer in peers:
+        table.says(peer, B0, True)
+    asked = [len(table.after(1)) for _ in range(5)]
+    assert asked == [1, 2, 4, 8, 0]
+
+
+def test_a_debtor_is_asked_last_in_every_session_and_holds_nobody_up() -> None:
     table = Table("amy", "bob")
     table.want(B0, known("amy"))
-    for step in range(9):
-        table.want(BLOCKS[2 + step % 2].cid, known("amy"))
-        table.arrives("amy", BLOCKS[2 + step % 2])
-        table.sent()
-        table.pass_time(5)
-    assert table.sent() == {"bob": "?b0"}
+    assert table.after(2) == {"bob": "?b0"}
+    assert table.want(B1, known("amy", "bob")) == {"bob": "+b1"}
+    B2 = BLOCKS[2].cid
+    assert table.want(B2, known("amy")) == {"bob": "?b2", "amy": "+b2"}
+    assert table.says("bob", B2, True) == {"bob": "+b2"}
+
+
+def test_a_debtor_that_comes_back_is_still_one() -> None:
+    table = Table("amy", "bob")
+    table.want(B0, known("amy"))
+    table.after(2)
+    table.wants.on_disconnect("amy", table.now)
+    table.wants.on_connect("amy", table.now)
+    table.sent()
+    assert table.want(B1, known("amy", "bob")) == {"bob": "+b1"}
+
+
+def test_a_debtor_is_like_the_others_again_when_it_has_delivered_or_time_has_passed() -> None:
+    for seconds, blocks in ((11, 0), (0, 4)):
+        table = Table("amy", "bob")
+        table.want(B0, known("amy"))
+        table.after(2)
+        table.sends("bob", BLOCKS[0])
+        for block in BLOCKS[2 : 2 + blocks]:
+            assert "amy" in table.want(block.cid, known("amy"))
+            table.sends("amy", block)
+        table.after(seconds)
+        table.want(B1, known("bob"))
+        assert table.want(BLOCKS[7].cid, known("amy", "bob")) == {"amy": "+b7"}
+
+
+def test_a_peer_that_says_have_and_then_not_is_not_believed_again() -> None:
+    table = Table("amy", "bob")
+    table.want(B0)
+    table.says("amy", B0, True)
+    assert table.says("amy", B0, False) == {}
+    assert table.says("amy", B0, True) == {}
+    table.says("bob", B0, False)
+    assert table.pass_time(9) == []
+    table.says("amy", B0, True)
+    assert table.pass_time(1) == ["b0: 2 peers asked, none has it"]
+
+
+def test_a_silent_peer_on_a_slow_line_is_not_doubted_for_all_of_its_blocks_at_once() -> None:
+    table = Table("amy", "bob")
+    many = [Block.of(b"m%d" % number) for number in range(100)]
+    NAMES.update({block.cid: f"m{number}" for number, block in enumerate(many)})
+    for block in many:
+        table.want(block.cid, known("amy"))
+    assert table.after(2) == {"bob": "?m0"}
+    assert len(table.after(1).get("bob", "").split()) == 4
+    table.sends("amy", many[0])
+    assert table.after(0.4) == {}
+
+
+def test_blocks_that_a_busy_peer_passes_over_are_asked_of_others() -> None:
+    table = Table("amy", "bob")
+    many = [Block.of(b"n%d" % number) for number in range(110)]
+    NAMES.update({block.cid: f"n{number}" for number, block in enumerate(many)})
+    asked: list[str] = []
+    for block in many:
+        table.want(block.cid, known("amy"))
+    for number, block in enumerate(many):
+        if number % 10:
+            table.arrives("amy", block)
+        asked += table.after(0.05).get("bob", "").split()
+    assert [note for note in asked if note[0] == "?"] == ["?n0", "?n10", "?n20", "?n30", "?n40"]
 
 
 def test_disconnection_moves_its_wants_to_others_and_reconnection_asks_again() -> None:

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 
 from bitswap.exchange import BitswapExchange, BitswapSettings, open_bitswap
-from bitswap.message import PROTOCOLS, Entry, Message, Payload, Presence, decode, encode
+from bitswap.message import PROTOCOLS, Entry, Message, Payload, Presence, WantType, decode, encode
 from blockstore.block import Block
 from blockstore.guard import Guard
 from blockstore.service import Blocks
@@ -51,7 +52,10 @@ async def open_nodes(
 
 
 class Puppet:
-    """A peer without a mind: remembers all that it hears, answers each entry as `answer` says."""
+    """A peer without a mind: remembers all that it hears, answers each entry as `answer` says.
+
+    It takes `seconds` over each message.
+    """
 
     def __init__(
         self,
@@ -59,11 +63,13 @@ class Puppet:
         name: str,
         answer: Answer = lambda entry: None,
         protocols: Sequence[str] = PROTOCOLS,
+        seconds: float = 0.0,
     ) -> None:
         self.node = network.node(name)
         self.heard: list[Message] = []
         self._answer = answer
         self._protocols = protocols
+        self._seconds = seconds
         self._news = asyncio.Event()
         self.node.on_message(protocols, self._on_message)
 
@@ -90,6 +96,7 @@ class Puppet:
                 self._news.clear()
 
     async def _on_message(self, peer: str, protocol: str, data: bytes) -> None:
+        await asyncio.sleep(self._seconds)
         message = decode(data)
         self.heard.append(message)
         self._news.set()
@@ -104,6 +111,36 @@ def says_have(entry: Entry) -> Message:
 
 def says_dont_have(entry: Entry) -> Message:
     return Message(presences=(Presence(entry.cid, False),))
+
+
+def says_have_and_then_not(entry: Entry) -> Message:
+    return Message(presences=(Presence(entry.cid, entry.type is WantType.HAVE),))
+
+
+def sends_other_bytes(entry: Entry) -> Message:
+    if entry.type is WantType.HAVE:
+        return says_have(entry)
+    return Message(payloads=(Payload.of(Block.of(b"other bytes")),))
+
+
+def sends_one_of_ten(blocks: Iterable[Block]) -> Answer:
+    """Says HAVE of all, and sends each tenth that it is asked for."""
+    known = {block.cid.multihash: block for block in blocks}
+    asked = count()
+
+    def answer(entry: Entry) -> Message | None:
+        if entry.type is WantType.HAVE:
+            return says_have(entry)
+        block = known.get(entry.cid.multihash)
+        return Message(payloads=(Payload.of(block),)) if block is not None and next(asked) % 10 == 9 else None
+
+    return answer
+
+
+def keeps(blocks: Iterable[Block]) -> Answer:
+    """Says HAVE, and sends the block when it is asked for it."""
+    known = has(blocks)
+    return lambda entry: known(entry) and (known(entry) if entry.type is WantType.BLOCK else says_have(entry))
 
 
 def has(blocks: Iterable[Block]) -> Answer:

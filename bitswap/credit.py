@@ -1,0 +1,45 @@
+"""What a peer's word is worth: who owes blocks goes to the end of the line, for every fetch."""
+
+from __future__ import annotations
+
+_MOST = 8  # failures remembered
+_TOGETHER = 1.0  # seconds within which several blocks that are late count once
+_FIRST_SPELL = 10.0  # seconds at the end of the line after one failure; twice that after each more
+_AMENDS = 4  # blocks in a row that halve the failures
+
+
+class Credit:
+    """`failures`: times that it did not deliver or answer in time, less what it has made good since."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._failed_at = float("-inf")
+        self._kept = 0
+        self._proven = False
+
+    def __repr__(self) -> str:
+        return f"<Credit: {self.failures} failures>"
+
+    def owes(self, now: float) -> bool:
+        """Whether others are asked first: a while after a failure, longer after several."""
+        return self.failures > 0 and now - self._failed_at < _FIRST_SPELL * 2 ** (self.failures - 1)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it has delivered, and owes nothing since."""
+        return self._proven and not self.failures
+
+    def on_failure(self, now: float) -> None:
+        """It did not answer in time. Several wants that run out at once are one failure."""
+        self._kept = 0
+        if now - self._failed_at > _TOGETHER:
+            self.failures = min(self.failures + 1, _MOST)
+            self._failed_at = now
+
+    def on_block(self) -> None:
+        """It delivered."""
+        self._proven = True
+        self._kept += 1
+        if self._kept >= _AMENDS:
+            self._kept = 0
+            self.failures //= 2
