@@ -33,16 +33,18 @@ from node.http.trailers import TrailerResponse
 PROFILE = "unixfs-v0-2015"  # what ipfs-cluster and Kubo import with when nothing is said
 _HEADERS = {"Cache-Control": "no-cache", "Content-Type": "application/json"}
 _PIN_MODES = {mode.value for mode in PinMode}
-# What clients of ipfs-cluster and Kubo send with an upload and act upon themselves, or what is read below.
-_OTHERS = (
-    "stream-channels", "progress", "no-pin", "format", "local", "recursive", "hidden", "quiet", "quieter",
-    "silent", "stream",
+# Of those some are for clients alone, who send them all the same.
+_SWITCHES = (
+    "stream-channels", "progress", "no-pin", "local", "recursive", "hidden", "quiet", "quieter", "silent",
+    "stream",
 )  # fmt: skip
 
 
 async def add(request: web.Request) -> web.StreamResponse:
     """Lines while it goes on, or with `stream-channels=false` one array at the end."""
     boundary_of(request.headers.get("Content-Type", ""))
+    for name in _SWITCHES:
+        read.boolean(request.query, name)  # those that are read later, and those that clients act upon
     imports, wish = _import_options(request.query), _wish(request.query)
     if not read.boolean(request.query, "stream-channels", True):
         return await _at_once(request, imports, wish)
@@ -70,7 +72,7 @@ def _import_options(query: Mapping[str, str]) -> ImportOptions:
 
 def _wish(query: Mapping[str, str]) -> Wish | None:
     """What is added is pinned recursively, as a pin of its own; None where it is only stored."""
-    check_names(query, {*PARAMETERS, *_OTHERS})
+    check_names(query, {*PARAMETERS, *_SWITCHES, "format"})
     if query.get("mode") == PinMode.DIRECT:
         raise BadRequest("parameter mode invalid: what is added is pinned recursively")
     if query.get("pin-update"):

@@ -162,7 +162,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 def _local(request: web.Request) -> bool:
-    return request.query.get("local") == "true"
+    return read.boolean(request.query, "local")
 
 
 def _content_path(request: web.Request) -> str:

@@ -147,5 +147,13 @@ async def test_copies_that_contradict_the_settings_are_400_too(tmp_path):
 
 async def test_what_an_add_does_not_do_is_400(tmp_path):
     async with api(tmp_path) as call:
-        for query in ("mode=direct", f"pin-update={CID}", "shard=true", "nocopy=true", "pni=no"):
+        for query in (
+            "mode=direct",
+            f"pin-update={CID}",
+            "shard=true",
+            "nocopy=true",
+            "pni=no",
+            "progress=perhaps",
+            "local=perhaps",
+        ):
             assert (await call.refused(f"/add?{query}"))[0] == 400, query
