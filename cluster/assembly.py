@@ -101,4 +101,4 @@ async def _watch(metrics: MetricStore, settings: ClusterSettings, now: Callable[
     while True:
         await asyncio.sleep(settings.metric_interval)
         for alert in metrics.check(now()):
-            log.warning('no metric "%s" from %s any more', alert.metric.name, alert.metric.peer)
+            log.debug('no metric "%s" from %s any more', alert.metric.name, alert.metric.peer)

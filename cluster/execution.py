@@ -28,6 +28,7 @@ MAX_HINTS = 32
 MAX_REASON = 500
 """Characters of a reason that are kept and told to other members."""
 
+TOLD_ATTEMPT = 3  # whose failure is told in the log: what fails that often does not mend by itself
 FIRST_PATIENCE = 30.0
 """Seconds a first attempt waits for its first block; later ones have the whole `pin_timeout`."""
 
@@ -138,7 +139,8 @@ class Executor:
         now = self._now()
         attempt = Attempt(operation.cid, operation.kind, count, reason[:MAX_REASON], now, now + wait)
         await self._attempts.put(attempt)
-        log.info(
+        log.log(
+            logging.WARNING if count == TOLD_ATTEMPT else logging.DEBUG,  # a failure that stays, once
             "%s %s failed (attempt %d, next in %.0f s): %s",
             operation.kind,
             operation.cid,

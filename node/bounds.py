@@ -79,6 +79,8 @@ _BOUNDS: dict[str, _Bound] = {
     "port": (_between(0, 65535), "a port: 1 to 65535, or 0 for any free one"),
     "gateway.subdomain_hosts": (_each(_HOST_NAME), "host names without a port, such as gw.example.org"),
     "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
+    "log.level": _one_of("debug", "info", "warning", "error"),
+    "log.format": _one_of("text", "json"),
     "api.auth": _one_of("admin", "always"),
     "rpc.auth": _one_of("never", "always"),
     "gateway.client_burst": _AT_LEAST_ONE,

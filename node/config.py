@@ -139,6 +139,14 @@ class StorageConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What the daemon tells on standard error."""
+
+    level: str = "info"  # debug, info, warning, error
+    format: str = "text"  # or json
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     gateway: GatewayConfig = field(default_factory=GatewayConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
@@ -148,6 +156,7 @@ class Config:
     storage: StorageConfig = field(default_factory=StorageConfig)
     names: NamesConfig = field(default_factory=NamesConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:

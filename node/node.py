@@ -41,10 +41,12 @@ from node.malloc import tuned_memory
 from node.names.names import open_names
 from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
+from node.privacy import close_to_others
 from node.retrieval.content import ContentBlocks, holders_in, nobody
 from node.retrieval.reads import open_shared_reads
 from node.secret import made_secret
 from node.version import CLUSTER_VERSION
+from node.watch import open_watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         stack.enter_context(hold_lock(folder.lock))
+        close_to_others(folder)
         await enter(tuned_memory(fast=config.storage.fast_malloc))
         identity = keys.load(folder.identity)
         belonging = Belonging.read(folder.cluster)
@@ -122,6 +125,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             )
         )
 
+        await enter(open_watch(identity.peer_id, cluster, pinset.members, store))
         names = await enter(open_names(config.names, folder.names, networks.members, offline=offline))
 
         holders = holders_in(cluster)

@@ -14,6 +14,7 @@ from node.belonging import Belonging
 from node.errors import NodeError
 from node.folder import Folder
 from node.identity import Identity, save
+from node.privacy import close_to_others
 from node.secret import made_secret
 
 _CONFIG = """\
@@ -54,6 +55,7 @@ def create_node(folder: Folder, token: str | None = None, name: str = "") -> Cre
         )
     invite = Invite.parse(token) if token is not None else None
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    close_to_others(folder)
     name = name or socket.gethostname()
     identity = Identity.generate()
     belonging = Belonging.invited(invite) if invite else _found(identity.peer_id, name)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import signal
 from collections.abc import Callable
 from typing import TypeVar
 
 import click
 
 from node import config as settings
-from node.cli.context import Failure, Session, session
+from node.cli.context import Failure, Session, say, session
+from node.cli.printing import let_go_of_output
+from node.cli.signals import stopping_at_signals
 from node.client import Answer
+from node.log import begin_log
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -38,13 +39,15 @@ def _port_options(function: Command) -> Command:
 @_port_options
 @click.option("--init", "create", is_flag=True, help="Run `pinfold init` first where that was not done yet.")
 @click.option("--offline", is_flag=True, help="Ask nobody for blocks and join no network.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is told.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="How it is told.")
 @session
-def command(context: Session, /, create: bool, offline: bool, log_level: str, **ports: int | None) -> None:
-    """Run the node. Ctrl-C stops it cleanly; a second one at once."""
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = _with_ports(context.config(), ports)
+def command(context: Session, /, create: bool, offline: bool, **options: str | int | None) -> None:
+    """Run the node. Ctrl-C stops it cleanly; a second one at once. What happens is told on standard error."""
+    os.umask(0o077)  # whatever it writes is for its owner alone
+    config = _with_options(context.config(), options)
     settings.check(config)
+    begin_log(config.log.level, config.log.format, debug=_debugging())
     if not context.folder.exists:
         if not create:
             raise Failure(f"{context.folder.root} is not a data folder: run `pinfold init` first")
@@ -54,11 +57,16 @@ def command(context: Session, /, create: bool, offline: bool, log_level: str, **
     _loop_runner()(_serve(context, config, offline))
 
 
-def _with_ports(config: settings.Config, ports: dict[str, int | None]) -> settings.Config:
-    for option, port in ports.items():
-        if port is not None:
-            config = settings.with_setting(config, option.replace("_", "."), port)
+def _with_options(config: settings.Config, options: dict[str, str | int | None]) -> settings.Config:
+    """`gateway_port` is `gateway.port`."""
+    for option, value in options.items():
+        if value is not None:
+            config = settings.with_setting(config, option.replace("_", "."), value)
     return config
+
+
+def _debugging() -> bool:
+    return bool(click.get_current_context().find_root().params.get("debug"))
 
 
 def _loop_runner() -> Callable[..., None]:
@@ -70,29 +78,38 @@ def _loop_runner() -> Callable[..., None]:
 
 
 async def _serve(context: Session, config: settings.Config, offline: bool) -> None:
+    """Until a signal; one that comes while the node is opened closes again what is open."""
     from node.node import open_node
 
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, _stop_or_abort, stop)
-    async with open_node(config, context.folder, offline=offline):
-        _show(context.addresses())
-        await stop.wait()
-        click.echo("stopping", err=True)
+    with stopping_at_signals() as stop:
+        try:
+            async with open_node(config, context.folder, offline=offline):
+                stop.may_wait()
+                _tell(_lines(context.addresses()))
+                await stop.told.wait()
+                _tell(["stopping"], err=True)
+        except asyncio.CancelledError:
+            if not stop.told.is_set():
+                raise
 
 
-def _stop_or_abort(stop: asyncio.Event) -> None:
-    if stop.is_set():
-        os._exit(130)
-    stop.set()
+def _tell(lines: list[str], *, err: bool = False) -> None:
+    """To who reads along; a terminal that was closed, or a pipe without a reader, ends nothing."""
+    try:
+        for line in lines:
+            say(line, err=err)
+    except OSError:
+        let_go_of_output()
 
 
-def _show(addresses: Answer) -> None:
-    click.echo(f"peer id   {addresses.text('peer_id')}")
-    for face in ("gateway", "rpc", "api"):
-        click.echo(f"{face:<9} {addresses.text(face)}")
-    for face in ("swarm", "cluster"):
-        click.echo(f"{face:<9} {' '.join(addresses.texts(face)) or 'off'}")
-    click.echo("ready     add a folder:      pinfold add -r ./photos")
-    click.echo(f"          open it:           {addresses.text('gateway')}/ipfs/<cid>/")
-    click.echo("          add a machine:     pinfold cluster invite")
+def _lines(addresses: Answer) -> list[str]:
+    faces = [f"{face:<9} {addresses.text(face)}" for face in ("gateway", "rpc", "api")]
+    networks = [f"{face:<9} {' '.join(addresses.texts(face)) or 'off'}" for face in ("swarm", "cluster")]
+    return [
+        f"peer id   {addresses.text('peer_id')}",
+        *faces,
+        *networks,
+        "ready     add a folder:      pinfold add -r ./photos",
+        f"          open it:           {addresses.text('gateway')}/ipfs/<cid>/",
+        "          add a machine:     pinfold cluster invite",
+    ]

@@ -9,6 +9,7 @@ import click
 
 from node.cli.context import Session, errors_told, exit_code
 from node.cli.printing import let_go_of_output, prepare_streams
+from node.cli.signals import raise_at_signals
 
 # verb -> (module, what the list of commands says about it)
 COMMANDS = {
@@ -72,6 +73,7 @@ def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 failed, 2 wrong call, 3 no daemon, 130 interrupted."""
     prepare_streams()
+    raise_at_signals()
     try:
         code = cli.main(prog_name="pinfold", standalone_mode=False)
         if sys.stdout is not None:

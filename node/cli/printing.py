@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 import click
 
@@ -31,7 +32,8 @@ def say_error(text: str) -> None:
     line = " ".join(text.split())
     if len(line) > MAX_ERROR:
         line = f"{line[:MAX_ERROR]}… ({len(line) - MAX_ERROR} more characters)"
-    say(f"Error: {line}", err=True)
+    with suppress(OSError):  # a terminal that was closed: nobody is there to be told
+        say(f"Error: {line}", err=True)
 
 
 def emit(value: object) -> None:

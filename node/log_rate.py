@@ -1,0 +1,60 @@
+"""So many lines of one kind: what others can cause must not fill the disk, nor hide what else is said."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from node.http.limits.bucket import Bucket
+from node.log_line import LEFT_OUT
+
+BURST = 20
+"""Lines that one place in the code may write at once."""
+
+PERIOD = 60.0
+"""Seconds until it may write the next one after that."""
+
+_PLACES = 1024  # that are remembered
+
+
+class LineRate(logging.Filter):
+    """Lets a burst through, then one line a period; that one tells how many were left out before it.
+
+    Lines are of one kind when one place in the code wrote them. Debugging is never limited: it was asked for.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._lock = threading.Lock()  # records come from several threads
+        self._places: OrderedDict[tuple[str, int], _Place] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno <= logging.DEBUG:
+            return True
+        with self._lock:
+            place = self._place((record.pathname, record.lineno))
+            if place.bucket.take(1, self._now()):
+                place.left_out += 1
+                return False
+            setattr(record, LEFT_OUT, place.left_out)
+            place.left_out = 0
+            return True
+
+    def _place(self, key: tuple[str, int]) -> _Place:
+        place = self._places.setdefault(key, _Place())
+        self._places.move_to_end(key)
+        if len(self._places) > _PLACES:
+            self._places.popitem(last=False)
+        return place
+
+
+class _Place:
+    __slots__ = ("bucket", "left_out")
+
+    def __init__(self) -> None:
+        self.bucket = Bucket(1 / PERIOD, BURST)
+        self.left_out = 0
