@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
 
 from node.p2p import negotiation, noise, yamux
 from node.p2p.guard import within
+from node.p2p.memory import Memory
 from node.p2p.noise import Noise
 from node.p2p.psk import PskBytes
 from node.p2p.stock import StockYamux
@@ -23,6 +24,15 @@ class Pipe(Bytes, Protocol):
 
     async def read_exactly(self, n: int) -> bytes:
         """Raises StreamLost."""
+        ...
+
+    async def wait_for(self, n: int) -> None:
+        """Until n bytes, 256 KiB at most, can be read at once, or the stream has ended. Raises StreamLost."""
+        ...
+
+    @property
+    def unread(self) -> int:
+        """Bytes that came and were not read yet, as far as known."""
         ...
 
     async def reset(self) -> None:
@@ -52,6 +62,7 @@ class Security:
     noise: Noise
     psk: bytes | None
     fast_yamux: bool
+    memory: Memory = field(default_factory=Memory)  # for what all of them hold unread
 
 
 class Connection:
@@ -103,14 +114,14 @@ async def upgrade(
     on_spoken()
     session = await security.noise.secure(pipe, peer)
     await _agree(session, yamux.PROTOCOL, dialled=peer is not None)
-    muxer = _muxer(session, security.fast_yamux, lambda pipe: on_stream(connection, pipe))
+    muxer = _muxer(session, security, lambda pipe: on_stream(connection, pipe))
     connection = Connection(str(session.get_remote_peer()), peer is not None, tcp, muxer)
     return connection
 
 
-def _muxer(session: Session, fast: bool, on_stream: Callable[[Pipe], None]) -> Muxer:
-    if fast:
-        return yamux.Yamux(session, session.is_initiator, on_stream)
+def _muxer(session: Session, security: Security, on_stream: Callable[[Pipe], None]) -> Muxer:
+    if security.fast_yamux:
+        return yamux.Yamux(session, session.is_initiator, on_stream, security.memory)
     return StockYamux(session, on_stream)
 
 

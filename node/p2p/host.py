@@ -31,6 +31,7 @@ from node.p2p.messages import Allowance, Outbox, Outgoing
 from node.p2p.noise import Noise
 from node.p2p.places import Full, Places
 from node.p2p.settings import NetworkSettings
+from node.p2p.streams import Streams
 from node.p2p.wire import TcpBytes
 
 StreamHandler = Callable[[Stream], Awaitable[None]]
@@ -38,6 +39,7 @@ StreamHandler = Callable[[Stream], Awaitable[None]]
 _DIAL_TIMEOUT = 5.0  # seconds for a TCP connection
 _UPGRADE_TIMEOUT = 10.0  # until it is authenticated
 _STREAM_TIMEOUT = 10.0  # until a stream has a protocol
+_LINGER = 5.0  # after our last word, until the peer has had its own
 _MOST_PER_PEER = 4
 _MOST_DIALS = 16
 _log = logging.getLogger(__name__)
@@ -84,6 +86,7 @@ class Host:
         self._nurseries: dict[Connection, trio.Nursery] = {}
         self.places = Places(settings.max_connections, events.is_kept)
         self._dials = trio.CapacityLimiter(_MOST_DIALS)
+        self._streams = Streams()
         self._outboxes: dict[tuple[str, tuple[str, ...]], Outbox] = {}
         self._allowances: dict[tuple[str, object], Allowance] = {}
 
@@ -266,8 +269,12 @@ class Host:
         try:
             async with within(_STREAM_TIMEOUT, "agreeing on a protocol"):
                 protocol = await negotiation.answer(pipe, self._offered(connection.peer))
-            await self.handlers[protocol](Stream(connection.peer, protocol, pipe, connection))
-            await pipe.close()
+            with self._streams.opened(connection.peer, protocol, pipe):
+                await self.handlers[protocol](Stream(connection.peer, protocol, pipe, connection))
+                await pipe.close()
+                async with within(_LINGER, "the end of a stream"):
+                    while await pipe.read():  # not reset: that could overtake what we have just written
+                        continue
         except BaseException:
             await pipe.reset()
             raise

@@ -13,10 +13,11 @@ import trio
 
 from node.p2p.connection import Connection, Stream
 from node.p2p.errors import ProtocolViolation
-from node.p2p.guard import guarded
+from node.p2p.guard import guarded, within
 
 PROTOCOL = "/ipfs/ping/1.0.0"
 _SIZE = 32
+_PING_SECONDS = 10.0  # for one that has begun, and for our answer to be taken
 
 OpenStream = Callable[[Connection, Sequence[str]], Awaitable[Stream]]
 
@@ -24,8 +25,9 @@ OpenStream = Callable[[Connection, Sequence[str]], Awaitable[Stream]]
 async def answer(stream: Stream) -> None:
     """Serve pings until the peer has had enough."""
     while first := await stream.pipe.read(_SIZE):
-        rest = await stream.pipe.read_exactly(_SIZE - len(first)) if len(first) < _SIZE else b""
-        await stream.pipe.write(first + rest)
+        async with within(_PING_SECONDS, "a ping"):
+            rest = await stream.pipe.read_exactly(_SIZE - len(first)) if len(first) < _SIZE else b""
+            await stream.pipe.write(first + rest)
 
 
 async def ping(stream: Stream) -> float:

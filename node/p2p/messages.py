@@ -8,6 +8,7 @@ that lies about a length takes no memory.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,16 @@ import trio
 
 from blockstore import varint
 from node.p2p.connection import Stream
-from node.p2p.errors import NetworkError, ProtocolViolation
+from node.p2p.errors import ConnectionLost, NetworkError, ProtocolViolation
 from node.p2p.negotiation import read_length
+from node.p2p.yamux import INITIAL_WINDOW
 
 MAX_MESSAGE = 4 * 1024 * 1024
 ALLOWANCE = 4 * 1024 * 1024  # bytes of one peer's messages that may wait for one handler
 _TOGETHER = 256 * 1024  # bytes of small messages that share a write
+_PATIENCE = 10.0  # seconds for a message, and as many more
+_LEAST_RATE = 32 * 1024  # as this many bytes a second let it take
+_TURN = 60.0  # seconds in which a long message gets its turn
 _IDLE = 600.0  # seconds after which an unused stream of ours is closed
 
 
@@ -149,18 +154,46 @@ async def read_messages(
 ) -> None:
     """Hand over each message until the peer ends the stream.
 
-    Raises ProtocolViolation for a message above `longest` bytes, StreamLost when the stream ends inside one.
+    Raises ProtocolViolation for a message above `longest` bytes, StreamLost when the stream ends inside one,
+    ConnectionLost when one does not come to its end in time.
     """
     while first := await stream.pipe.read(1):
-        length = first[0]
-        if length & 0x80:
-            length = (length & 0x7F) + (await read_length(stream.pipe, longest >> 7) << 7)
-        if length > longest:
-            raise ProtocolViolation(f"a message of {length} bytes; the limit is {longest}")
-        await allowance.take(length)
-        try:
-            message = await stream.pipe.read_exactly(length)
-        except BaseException:
-            allowance.give(length)
-            raise
+        with trio.CancelScope() as patience:
+            message = await _read(stream, first[0], longest, allowance, patience)
+        if patience.cancelled_caught:
+            raise ConnectionLost("a message was begun and did not come to its end in time")
         deliver(message)
+
+
+async def _read(
+    stream: Stream, first: int, longest: int, allowance: Allowance, patience: trio.CancelScope
+) -> bytes:
+    """The rest of a message. `patience` is with the peer, not with our own handlers."""
+    patience.deadline = trio.current_time() + _PATIENCE
+    length = await _length(stream, first, longest)
+    # What may come unasked is waited for first: who stalls there keeps nobody waiting for the allowance.
+    at_first = min(length, INITIAL_WINDOW)
+    patience.deadline = trio.current_time() + _time_for(at_first)
+    await stream.pipe.wait_for(at_first)
+    patience.deadline = trio.current_time() + _TURN if length > at_first else math.inf
+    await allowance.take(length)
+    try:
+        patience.deadline = trio.current_time() + _time_for(length)
+        return await stream.pipe.read_exactly(length)
+    except BaseException:
+        allowance.give(length)
+        raise
+
+
+async def _length(stream: Stream, first: int, longest: int) -> int:
+    length = first
+    if length & 0x80:
+        length = (length & 0x7F) + (await read_length(stream.pipe, longest >> 7) << 7)
+    if length > longest:
+        raise ProtocolViolation(f"a message of {length} bytes; the limit is {longest}")
+    return length
+
+
+def _time_for(size: int) -> float:
+    """Seconds in which so many bytes must have come."""
+    return _PATIENCE + size / _LEAST_RATE

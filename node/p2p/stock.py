@@ -61,6 +61,11 @@ class StockStream:
             except MuxedStreamEOF:
                 return b""
 
+    unread = 1  # it does not say: never idle
+
+    async def wait_for(self, n: int) -> None:
+        """It cannot; whoever reads next waits."""
+
     async def read_exactly(self, n: int) -> bytes:
         return await read_exactly(self, n)
 

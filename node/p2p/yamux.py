@@ -6,7 +6,9 @@ reader never waits for the writer, so two busy ends cannot block each other), an
 frames a system call.
 
 Bounds: streams a side may open, bytes that all of them together may be sent before they are read, frames
-waiting to be answered. A peer that exceeds what it was granted loses the connection.
+waiting to be answered. A peer that exceeds what it was granted loses the connection. By the specification a
+stream may be sent 256 KiB unasked, so many streams may hold much: what lies unread is counted against a
+budget of the connection and one of the host, and streams are reset where that is exceeded.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from node.p2p.errors import ConnectionLost, NetworkError, ProtocolViolation, StreamLost
+from node.p2p.memory import Memory
 from node.p2p.wire import Bytes
 
 PROTOCOL = "/yamux/1.0.0"
@@ -27,6 +30,8 @@ CONNECTION_WINDOW = 16 * 1024 * 1024  # of all streams together; above it each k
 MAX_STREAMS = 256  # of each side
 MAX_FRAME = 65519 - 12  # data of a frame: with its header, exactly one Noise message
 _BATCH = 4 * MAX_FRAME  # data written at once; then another stream has its turn
+MOST_UNREAD = 32 * 1024 * 1024  # bytes of one connection: as many as Bitswap asks of one peer at once
+_MAX_SHED = 64  # streams reset for what they held; a peer that goes on is disconnected
 _MAX_ANSWERS = 4096  # frames that wait to be written
 _STALL = 60.0  # seconds in which nothing could be written
 _MAX_WINDOW = 2**32 - 1
@@ -65,6 +70,20 @@ class YamuxStream:
         self._took(len(data))
         return data
 
+    @property
+    def unread(self) -> int:
+        """Bytes that came and nobody has read."""
+        return self._buffered
+
+    @property
+    def owes(self) -> bool:
+        """Whether the peer has sent a part of something and we wait for the rest."""
+        return 0 < self._buffered < self._wanted
+
+    async def wait_for(self, n: int) -> None:
+        """Until n bytes are here, or no more will come. Raises StreamLost."""
+        await self._wait_for(n)
+
     async def read_exactly(self, n: int) -> bytes:
         """n bytes. Raises StreamLost, also when the stream ends before."""
         await self._wait_for(n)
@@ -100,9 +119,13 @@ class YamuxStream:
 
     async def reset(self) -> None:
         """End both directions at once."""
+        self.drop("this side reset the stream")
+
+    def drop(self, reason: str) -> None:
+        """The same, at once."""
         if not self.lost:
             self._connection.answer(_UPDATE, _RST, self.number, 0)
-            self.lose("this side reset the stream")
+            self.lose(reason)
 
     def feed(self, data: bytes) -> None:
         """The peer's bytes, already counted against its window by `expect`."""
@@ -110,9 +133,9 @@ class YamuxStream:
             return
         self._chunks.append(data)
         self._buffered += len(data)
-        self._connection.buffered += len(data)
         if self._buffered >= self._wanted:
             self._readable.set()
+        self._connection.hold(len(data))
 
     def expect(self, length: int) -> None:
         """A data frame begins. Raises ProtocolViolation when it is larger than granted."""
@@ -137,7 +160,7 @@ class YamuxStream:
     def lose(self, reason: str) -> None:
         """Both directions are gone, and what was not read with them."""
         self.lost = self.lost or reason
-        self._connection.buffered -= self._buffered
+        self._connection.release(self._buffered)
         self._chunks.clear()
         self._buffered = 0
         self._readable.set()
@@ -167,7 +190,7 @@ class YamuxStream:
 
     def _took(self, n: int) -> None:
         self._buffered -= n
-        self._connection.buffered -= n
+        self._connection.release(n)
         if not self.ended:
             self._grant()
 
@@ -175,7 +198,7 @@ class YamuxStream:
         """Let the peer send what we are ready to hold, in steps of half of it, or what is waited for."""
         own = self._buffered + self.granted
         left = CONNECTION_WINDOW - (self._connection.promised - own)
-        ready = max(INITIAL_WINDOW, min(WINDOW, left), self._wanted)
+        ready = max(INITIAL_WINDOW, min(WINDOW, left, self._connection.room()), self._wanted)
         delta = ready - own
         if delta >= ready // 2 or own < self._wanted:
             self.granted += delta
@@ -190,8 +213,16 @@ class YamuxStream:
 class Yamux:
     """The muxer of one connection. `run` reads until the connection ends."""
 
-    def __init__(self, session: Bytes, initiator: bool, on_stream: Callable[[YamuxStream], None]) -> None:
+    def __init__(
+        self,
+        session: Bytes,
+        initiator: bool,
+        on_stream: Callable[[YamuxStream], None],
+        memory: Memory | None = None,
+    ) -> None:
         self._session = session
+        self._memory = memory or Memory()
+        self._shed = 0
         self._on_stream = on_stream
         self._next = 1 if initiator else 2
         self._streams: dict[int, YamuxStream] = {}
@@ -214,11 +245,13 @@ class Yamux:
 
     async def run(self) -> None:
         """Returns when the connection has ended; `lost` says why."""
+        self._memory.join(self)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._until_lost, self._write_answers, nursery.cancel_scope)
                 await self._until_lost(self._read_frames, nursery.cancel_scope)
         finally:
+            self._memory.leave(self)
             await self._lose("the connection is gone")
 
     async def open_stream(self) -> YamuxStream:
@@ -254,6 +287,39 @@ class Yamux:
             parts += (_HEADER.pack(0, _DATA, 0, number, len(piece)), piece)
         await self._send(b"".join(parts))
 
+    def hold(self, size: int) -> None:
+        """A stream was sent so many bytes that are not read yet."""
+        self.buffered += size
+        self._memory.take(size)
+        while self.buffered > MOST_UNREAD and (self.shed(owed_only=True) or self.shed(owed_only=False)):
+            continue
+
+    def release(self, size: int) -> None:
+        self.buffered -= size
+        self._memory.give(size)
+
+    def room(self) -> int:
+        """What the host has left for one stream."""
+        return self._memory.room()
+
+    @property
+    def extra(self) -> int:
+        """See `memory.Holder`."""
+        return max(0, self.promised - INITIAL_WINDOW * len(self._streams))
+
+    def owed(self) -> int:
+        """See `memory.Holder`."""
+        return sum(stream.unread for stream in self._streams.values() if stream.owes)
+
+    def shed(self, *, owed_only: bool) -> bool:
+        """See `memory.Holder`."""
+        for stream in self._streams.values():
+            if stream.owes if owed_only else stream.unread:
+                self._shed += 1
+                stream.drop("too much was sent that could not be read")
+                return True
+        return False
+
     def forget(self, stream: YamuxStream) -> None:
         if self._streams.get(stream.number) is stream:
             del self._streams[stream.number]
@@ -284,6 +350,8 @@ class Yamux:
             self._parse(await self._session.read())
             if len(self._answers) > _MAX_ANSWERS:
                 raise ProtocolViolation(f"{_MAX_ANSWERS} answers wait for the peer to read them")
+            if self._shed > _MAX_SHED:
+                raise ProtocolViolation("the peer begins messages and does not end them")
 
     async def _write_answers(self) -> None:
         while True:

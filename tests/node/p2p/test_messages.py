@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
 import trio.testing
@@ -9,7 +11,7 @@ from support.p2p_pipes import Recorder
 
 from blockstore import varint
 from node.p2p.connection import Stream
-from node.p2p.errors import NetworkError, ProtocolViolation, StreamLost
+from node.p2p.errors import ConnectionLost, NetworkError, ProtocolViolation, StreamLost
 from node.p2p.messages import Allowance, Outbox, Outgoing, read_messages
 from node.p2p.wire import read_exactly
 
@@ -20,6 +22,11 @@ class _Pipe(Recorder):
     def __init__(self, incoming: bytes = b"", broken: bool = False) -> None:
         super().__init__(incoming)
         self.broken = broken
+
+    unread = 0
+
+    async def wait_for(self, n: int) -> None:
+        await trio.lowlevel.checkpoint()
 
     async def read_exactly(self, n: int) -> bytes:
         return await read_exactly(self, n)
@@ -205,3 +212,65 @@ def test_what_still_waits_when_the_network_closes_has_failed() -> None:
         assert [type(result) for result in sending.results] == [NetworkError]
 
     trio.run(run)
+
+
+class _Slow(_Pipe):
+    """A stream that brings so many bytes each second, and none when they are used up."""
+
+    def __init__(self, incoming: bytes, rate: int) -> None:
+        super().__init__(incoming)
+        self.rate = rate
+        self.here = 0
+
+    async def wait_for(self, n: int) -> None:
+        while self.here < n:
+            await trio.sleep(1 if self.here < len(self._incoming) else math.inf)
+            self.here = min(self.here + self.rate, len(self._incoming))
+
+    async def read(self, n: int | None = None) -> bytes:
+        await self.wait_for(1)
+        data = await super().read(min(n or self.here, self.here))
+        self.here -= len(data)
+        return data
+
+
+def _time_of(data: bytes, rate: int) -> float:
+    """Seconds until the reader has had enough of such a stream. Raises what it raises."""
+    times: list[float] = []
+
+    async def run() -> None:
+        try:
+            await read_messages(_stream(_Slow(data, rate)), 2**22, Allowance(), lambda message: None)
+        finally:
+            times.append(trio.current_time())
+
+    with pytest.raises((ConnectionLost, StreamLost)):
+        trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+    return times[0]
+
+
+@pytest.mark.parametrize("size", [100, 250_000, 300_000, 2**22])
+def test_a_message_with_a_byte_missing_is_given_up_after_a_time(size: int) -> None:
+    assert _time_of(varint.encode(size) + bytes(size - 1), rate=2**24) < 145
+
+
+@pytest.mark.parametrize(("size", "rate"), [(100, 1), (2**18, 1000), (2**22, 10_000)])
+def test_a_message_that_trickles_is_given_up_after_a_time(size: int, rate: int) -> None:
+    assert _time_of(varint.encode(size) + bytes(size), rate) < 145
+
+
+def test_a_length_that_does_not_end_is_given_up_after_a_time() -> None:
+    assert _time_of(b"\xff", rate=1) < 15
+
+
+def test_a_slow_message_and_a_silence_before_one_are_no_trouble() -> None:
+    got: list[bytes] = []
+
+    async def run() -> None:
+        data = varint.encode(2**20) + bytes(2**20)
+        with trio.move_on_after(3600):
+            await read_messages(_stream(_Slow(data, 40_000)), 2**22, Allowance(), got.append)
+        assert trio.current_time() >= 3600
+
+    trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert got == [bytes(2**20)]
