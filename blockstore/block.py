@@ -19,9 +19,23 @@ class Block:
     data: bytes
 
     @classmethod
-    def of(cls, data: bytes, codec: int = RAW, *, hash_name: str = "sha2-256", version: int = 1) -> Block:
-        """Name these bytes by hashing them. Raises UnknownHash; BadCid where CIDv0 cannot express it."""
-        multihash = hashing.multihash(data, hash_name)
+    def of(
+        cls,
+        data: bytes,
+        codec: int = RAW,
+        *,
+        hash_name: str = "sha2-256",
+        version: int = 1,
+        digest_bytes: int | None = None,
+    ) -> Block:
+        """Name these bytes by hashing them; the digest may be cut. Raises UnknownHash.
+
+        Raises BadCid where CIDv0 cannot express it, for a digest of no use, and for what is too long to lie
+        in its CID.
+        """
+        multihash = hashing.multihash(data, hash_name, digest_bytes)
+        if multihash[:1] == b"\x00" and len(data) > MAX_IDENTITY_BYTES:
+            raise BadCid(f"{len(data)} bytes are too long for an identity CID: at most {MAX_IDENTITY_BYTES}")
         return cls(CID.v0(multihash) if version == 0 else CID(1, codec, multihash), data)
 
     @classmethod

@@ -10,11 +10,14 @@ from blockstore.errors import BadCid, UnknownHash
 
 _Digest = Callable[[bytes], bytes]
 
+MIN_DIGEST_BYTES = 20  # one that is cut shorter proves nothing
+MAX_DIGEST_BYTES = 128
 
-def _blake3(data: bytes) -> bytes:
+
+def _blake3(data: bytes, size: int = 32) -> bytes:
     import blake3  # rare, and 2 MB of extension module
 
-    return bytes(blake3.blake3(data).digest())
+    return bytes(blake3.blake3(data).digest(size))
 
 
 def _blake2b(size: int) -> _Digest:
@@ -36,8 +39,12 @@ def _keccak(bits: int) -> _Digest:
     return digest
 
 
+def _identity(data: bytes) -> bytes:
+    return data
+
+
 FUNCTIONS: dict[str, tuple[int, _Digest]] = {
-    "identity": (0x00, lambda data: data),
+    "identity": (0x00, _identity),
     "sha1": (0x11, lambda data: hashlib.sha1(data, usedforsecurity=False).digest()),
     "sha2-256": (0x12, lambda data: hashlib.sha256(data).digest()),
     "sha2-512": (0x13, lambda data: hashlib.sha512(data).digest()),
@@ -56,16 +63,32 @@ FUNCTIONS: dict[str, tuple[int, _Digest]] = {
 _BY_CODE = dict(FUNCTIONS.values())
 
 
-def multihash(data: bytes, name: str = "sha2-256") -> bytes:
-    """Hash bytes; the binary multihash. Raises UnknownHash."""
+def multihash(data: bytes, name: str = "sha2-256", size: int | None = None) -> bytes:
+    """Hash bytes; the binary multihash, its digest cut to `size` bytes. Raises UnknownHash.
+
+    A size that the function does not have, or that proves nothing (below 20), raises BadCid.
+    """
     try:
         code, function = FUNCTIONS[name]
     except KeyError:
         raise UnknownHash(f'hash function "{name}" is unknown') from None
-    if code == 0x12:
+    if code == 0x12 and size is None:
         return b"\x12\x20" + hashlib.sha256(data).digest()
-    digest = function(data)
+    digest = function(data) if size is None else _cut(data, name, function, size)
     return varint.encode(code) + varint.encode(len(digest)) + digest
+
+
+def _cut(data: bytes, name: str, function: _Digest, size: int) -> bytes:
+    digest = _sized(function, data, size)
+    exact = function is _identity
+    if len(digest) < size or (exact and len(digest) != size) or (not exact and size < MIN_DIGEST_BYTES):
+        raise BadCid(f"a digest of {size} bytes cannot be had of {name}")
+    return digest[:size]
+
+
+def _sized(function: _Digest, data: bytes, size: int) -> bytes:
+    """Its digest; blake3 gives as many bytes as are asked for."""
+    return _blake3(data, size) if function is _blake3 and 32 < size <= MAX_DIGEST_BYTES else function(data)
 
 
 def is_known(multihash: bytes) -> bool:
@@ -92,10 +115,10 @@ def matches(expected: bytes, data: bytes) -> bool:
         length, position = varint.decode(expected, position)
     except ValueError as error:
         raise BadCid(f"invalid multihash: {error}") from None
-    digest = function(data)
+    digest = _sized(function, data, length)
     if code == 0:
         return digest == expected[position:]
-    return 20 <= length <= len(digest) and digest[:length] == expected[position:]
+    return MIN_DIGEST_BYTES <= length <= len(digest) and digest[:length] == expected[position:]
 
 
 def _function(multihash: bytes) -> tuple[int, _Digest, int]:

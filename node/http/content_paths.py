@@ -13,13 +13,13 @@ from node.retrieval.misses import Misses
 from node.retrieval.patient import PatientBlocks
 
 
-async def resolved(parts: Parts, text: str) -> tuple[Resolved, BlockSource]:
-    """Where the path leads, and the source of blocks for what lies there.
+async def resolved(parts: Parts, text: str, *, offline: bool = False) -> tuple[Resolved, BlockSource]:
+    """Where the path leads, and the source of blocks for what lies there; `offline`: of what is here alone.
 
     Raises BadPath, NoLink, BlockNotFound, NamesError, RetrievalTimeout.
     """
     path = await _content_path(parts, text)
-    blocks = parts.content(path.root)
+    blocks = (parts.kept if offline else parts.content)(path.root)
     deadline = Deadline(parts.config.gateway.first_byte_timeout)
     return await resolve(PatientBlocks(blocks, parts.store, Misses(0), deadline), path), blocks
 

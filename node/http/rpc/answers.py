@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from aiohttp import web
 
 from node.http import gojson
+from node.http.durations import parse_duration
 from node.http.errors import EXPECTED, BadRequest, text_of
 from node.http.gojson import Json
 from node.http.trailers import TrailerResponse
 from node.version import VERSION
+
+LIMIT = web.RequestKey("limit", asyncio.Timeout)
+"""The time that the client gives, as long as nothing was answered."""
 
 _EXPOSED = "X-Stream-Output, X-Chunked-Output, X-Content-Length"
 HEADERS = {
@@ -28,6 +33,17 @@ def argument(request: web.Request) -> str:
     if len(found) != 1 or not found[0]:
         raise BadRequest(f'expected 1 "arg", got {len(found)}')
     return str(found[0])
+
+
+def time_limit(request: web.Request) -> float | None:
+    """Seconds that the client gives until the end of the answer (`timeout`). Raises BadRequest."""
+    if not (text := request.query.get("timeout", "")):
+        return None
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise BadRequest(f"parameter timeout invalid: {error}") from None
+    return seconds if seconds > 0 else None
 
 
 def one(value: Json) -> web.Response:
@@ -65,11 +81,14 @@ async def _stream(
         response.force_close()  # the answer may begin before the upload has ended
     async with aclosing(pieces):
         first = await anext(pieces, b"")
+        until = request[LIMIT].when()
+        request[LIMIT].reschedule(None)  # from here on the trailer tells
         await response.prepare(request)
         try:
-            await response.write(first)
-            async for piece in pieces:
-                await response.write(piece)
+            async with asyncio.timeout_at(until):
+                await response.write(first)
+                async for piece in pieces:
+                    await response.write(piece)
         except EXPECTED as error:
             response.trailers = (text_of(error),)
     await response.write_eof()

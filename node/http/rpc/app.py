@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
@@ -13,8 +14,9 @@ from node.http.app import CALLERS, PARTS
 from node.http.browsers import nothing_runs
 from node.http.callers import ALWAYS, Callers
 from node.http.errors import EXPECTED, BadRequest, text_of
-from node.http.rpc import content, dag, names, node
+from node.http.rpc import answers, content, dag, names, node
 from node.http.rpc.answers import HEADERS
+from node.http.rpc.options import OPTIONS
 from node.http.server import nobody
 from node.parts import Parts
 
@@ -56,7 +58,8 @@ async def call(request: web.Request) -> web.StreamResponse:
     """Find the command and run it; errors that come before any output have a status of their own."""
     if refused := request.app[CALLERS].refusal(request):
         return _text(refused.status, refused.text, refused.headers)
-    command = COMMANDS.get(request.path.removeprefix("/api/v0/").rstrip("/"))
+    name = request.path.removeprefix("/api/v0/").rstrip("/")
+    command = COMMANDS.get(name)
     if command is None or not request.path.startswith("/api/v0/"):
         return _text(404, "404 page not found")
     if not origins.allowed(request.headers, origins.own_port(request)):
@@ -66,7 +69,9 @@ async def call(request: web.Request) -> web.StreamResponse:
     if request.method != "POST":
         return _text(405, "405 - Method Not Allowed", {"Allow": "OPTIONS, POST"})
     try:
-        return await command(request)
+        OPTIONS[name].check(name, request.query)
+        async with asyncio.timeout(answers.time_limit(request)) as request[answers.LIMIT]:
+            return await command(request)
     except ConnectionError:
         return nobody()
     except BadRequest as error:

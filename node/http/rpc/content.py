@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from blockstore.block import MAX_BLOCK_BYTES, Block
-from blockstore.cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
+from blockstore.block import MAX_BLOCK_BYTES
+from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import BadPath, BlockTooLarge
 from blockstore.path import path_of_uri
 from blockstore.service import BlockSource
@@ -23,16 +23,9 @@ from node.http.errors import BadRequest
 from node.http.gojson import Json
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
+from node.http.rpc.block_names import BlockNames
 from node.http.upload import parts as upload_parts
 
-_CODECS = {
-    "raw": RAW,
-    "dag-pb": DAG_PB,
-    "dag-cbor": DAG_CBOR,
-    "dag-json": DAG_JSON,
-    "cbor": CBOR,
-    "json": JSON,
-}
 _KINDS = {"directory": 1, "file": 2, "symlink": 4}
 
 
@@ -63,9 +56,10 @@ async def get(request: web.Request) -> web.StreamResponse:
 async def ls(request: web.Request) -> web.StreamResponse:
     """Entries of a directory; nothing for a file."""
     resolve_types = read.boolean(request.query, "resolve-type", True)
+    sizes = resolve_types or read.boolean(request.query, "size", True)
     cid, blocks = await _end(request)
     hash_ = argument(request)
-    links = _links(blocks, await stat(blocks, cid), resolve_types)
+    links = _links(blocks, await stat(blocks, cid), resolve_types, sizes)
     if read.boolean(request.query, "stream"):
         return await answers.objects(request, _one_by_one(hash_, links))
     return answers.one(_listing(hash_, [link async for link in links]))
@@ -87,16 +81,12 @@ async def block_stat(request: web.Request) -> web.StreamResponse:
 
 
 async def block_put(request: web.Request) -> web.StreamResponse:
-    """A block a part of the upload, named by `cid-codec` and `mhtype`; pinned with `pin=true`."""
-    codec = _CODECS.get(request.query.get("cid-codec") or "raw")
-    if codec is None:
-        raise BadRequest(f"cid-codec is unknown: use {', '.join(_CODECS)}")
-    hash_name = request.query.get("mhtype") or "sha2-256"
+    """A block a part of the upload, named as `BlockNames` says; pinned with `pin=true`."""
     pin = read.boolean(request.query, "pin")
-    return await answers.objects(request, _put(request, codec, hash_name, pin))
+    return await answers.objects(request, _put(request, BlockNames.of(request.query), pin))
 
 
-async def _put(request: web.Request, codec: int, hash_name: str, pin: bool) -> AsyncGenerator[Json]:
+async def _put(request: web.Request, names: BlockNames, pin: bool) -> AsyncGenerator[Json]:
     parts = request.app[PARTS]
     async for part in upload_parts(request):
         data = b""
@@ -104,7 +94,7 @@ async def _put(request: web.Request, codec: int, hash_name: str, pin: bool) -> A
             data += piece
             if len(data) > MAX_BLOCK_BYTES:
                 raise BlockTooLarge(f"a block may have at most {MAX_BLOCK_BYTES} bytes: peers refuse larger")
-        block = Block.of(data, codec, hash_name=hash_name)
+        block = names.name(data)
         with parts.store.protect():
             await parts.blocks.put_many([block])
             if pin:
@@ -116,22 +106,25 @@ async def _put(request: web.Request, codec: int, hash_name: str, pin: bool) -> A
 
 async def _end(request: web.Request) -> tuple[CID, BlockSource]:
     """The block that the argument leads to. Raises BadPath where it is a field inside one."""
-    found, blocks = await resolved(request.app[PARTS], argument(request))
+    offline = read.boolean(request.query, "offline")
+    found, blocks = await resolved(request.app[PARTS], argument(request), offline=offline)
     if found.remainder:
         raise BadPath(f"{'/'.join(found.remainder)} is a field inside {found.cid}, not a block")
     return found.cid, blocks
 
 
-async def _links(blocks: BlockSource, info: UnixFSStat, resolve_types: bool) -> AsyncGenerator[Json]:
+async def _links(
+    blocks: BlockSource, info: UnixFSStat, resolve_types: bool, sizes: bool
+) -> AsyncGenerator[Json]:
     if info.kind != "directory":
         return
     async with aclosing(list_directory(blocks, info.cid)) as entries:
         async for entry in entries:
-            yield await _link(blocks, entry, resolve_types)
+            yield await _link(blocks, entry, resolve_types, sizes)
 
 
-async def _link(blocks: BlockSource, entry: DirectoryEntry, resolve_types: bool) -> Json:
-    size, kind, target = entry.tsize or 0, 0, ""
+async def _link(blocks: BlockSource, entry: DirectoryEntry, resolve_types: bool, sizes: bool) -> Json:
+    size, kind, target = (entry.tsize or 0) if sizes else 0, 0, ""
     if entry.cid.codec == RAW:
         kind = _KINDS["file"]
     elif resolve_types and entry.cid.codec == DAG_PB:

@@ -9,12 +9,13 @@ from aiohttp import web
 from blockstore.car import export_car
 from blockstore.car_import import import_car
 from blockstore.cid import CID
+from blockstore.errors import BadPath
 from cluster.errors import ClusterError
 from cluster.ports import PinFailed
 from node.adding import KEPT
 from node.http import query as read
 from node.http.app import PARTS
-from node.http.content_paths import resolved_cid
+from node.http.content_paths import resolved
 from node.http.errors import text_of
 from node.http.gojson import Json
 from node.http.rpc import answers
@@ -26,8 +27,11 @@ from node.parts import Parts
 async def export(request: web.Request) -> web.StreamResponse:
     """The whole DAG as CAR v1, depth first."""
     parts = request.app[PARTS]
-    cid = await resolved_cid(parts, argument(request))
-    pieces = export_car(parts.content(cid), cid)
+    offline = read.boolean(request.query, "offline")
+    found, _ = await resolved(parts, argument(request), offline=offline)
+    if found.remainder:
+        raise BadPath(f"{'/'.join(found.remainder)} is a field inside {found.cid}, not a block")
+    pieces = export_car((parts.kept if offline else parts.content)(found.cid), found.cid)
     return await answers.octets(request, pieces, "application/vnd.ipld.car")
 
 

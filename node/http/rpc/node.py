@@ -11,7 +11,9 @@ from aiohttp import web
 
 from cluster.ports import PeerOffline
 from node.http import gojson
+from node.http import query as read
 from node.http.app import PARTS
+from node.http.errors import BadRequest
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
 from node.identity import public_key_of
@@ -34,8 +36,10 @@ async def version(request: web.Request) -> web.StreamResponse:
 
 
 async def identity(request: web.Request) -> web.StreamResponse:
-    """This node; of others nothing is known here."""
+    """This node; of others nothing is known here. Raises BadRequest."""
     parts = request.app[PARTS]
+    if request.query.get("arg") and read.peer_id(argument(request)) != parts.peer:
+        raise BadRequest(f"{argument(request)[:128]} is another node, of which nothing is known here")
     addresses = parts.swarm.addresses(parts.peer) if parts.swarm else ()
     return answers.one(
         {
@@ -80,11 +84,12 @@ async def repo_gc(request: web.Request) -> web.StreamResponse:
 
 async def repo_stat(request: web.Request) -> web.StreamResponse:
     usage = await request.app[PARTS].store.usage()
+    sizes_alone = read.boolean(request.query, "size-only")
     return answers.one(
         {
             "RepoSize": usage.bytes,
             "StorageMax": usage.quota or usage.bytes + usage.free,
-            "NumObjects": usage.blocks,
+            "NumObjects": 0 if sizes_alone else usage.blocks,
             "RepoPath": "",
             "Version": f"fs-repo@{_REPO_VERSION}",
         }

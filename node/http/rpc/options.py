@@ -1,0 +1,82 @@
+"""Which options each command takes. One that is not honoured is an error: nothing is passed over in silence.
+
+Kubo's clients send some with every call, and fill in their defaults: those that mean what is done anyway are
+taken for that value, those that only their own output depends on for any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from node.http.errors import BadRequest
+
+_TRUE = frozenset({"", "1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"", "0", "f", "F", "FALSE", "false", "False"})
+
+Values = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`read` are those that the command reads itself; `idle` change nothing that a node answers.
+
+    `fixed` would change the answer, and are taken with the values alone that mean what is done anyway.
+    """
+
+    read: frozenset[str] = frozenset()
+    idle: frozenset[str] = frozenset()
+    fixed: Values = field(default_factory=dict)
+
+    def check(self, command: str, query: Mapping[str, str]) -> None:
+        """Raises BadRequest, which names the option."""
+        fixed = {**_EVERYWHERE_FIXED, **self.fixed}
+        for name, value in query.items():
+            if name in self.read or name in self.idle or name in _EVERYWHERE:
+                continue
+            if name not in fixed:
+                raise BadRequest(f'option "{name[:64]}" of {command} is unknown, or not supported here')
+            if value not in fixed[name]:
+                raise BadRequest(f'option "{name}" of {command} is not supported here: leave it out')
+
+
+def _options(read: str = "", idle: str = "", off: str = "", on: str = "") -> Options:
+    """Names between blanks; `off` and `on` are switches that may be told to be as they are."""
+    fixed = dict.fromkeys(off.split(), _FALSE) | dict.fromkeys(on.split(), _TRUE)
+    return Options(frozenset(read.split()), frozenset(idle.split()), fixed)
+
+
+_EVERYWHERE = frozenset({"arg", "timeout", "stream-channels", "api", "api-auth", "debug"})
+_EVERYWHERE_FIXED: Values = {
+    "encoding": frozenset({"", "json"}),
+    "offline": _FALSE,
+    "local": _FALSE,
+    "help": _FALSE,
+    "h": _FALSE,
+    "cid-base": frozenset({""}),
+    "upgrade-cidv0-in-output": _FALSE,
+}
+
+OPTIONS: Mapping[str, Options] = {
+    "block/get": _options(read="offline"),
+    "block/put": _options(read="cid-codec format mhlen mhtype pin", off="allow-big-block"),
+    "block/stat": _options(read="offline"),
+    "cat": _options(read="length offset offline", idle="progress"),
+    "dag/export": _options(read="offline", idle="progress", off="local-only"),
+    "dag/import": _options(
+        read="pin-roots stats",
+        idle="silent fast-provide-root fast-provide-dag fast-provide-wait",  # nothing is provided here
+        off="allow-big-block local-only",
+    ),
+    "get": _options(read="compress offline", idle="archive compression-level output progress"),
+    "id": Options(idle=frozenset({"format"}), fixed={"peerid-base": frozenset({"", "b58mh"})}),
+    "ls": _options(read="offline resolve-type size stream", idle="headers human", off="long sort-size"),
+    "name/get": _options(),
+    "name/put": _options(idle="quiet", off="force allow-offline allow-delegated"),
+    "name/resolve": _options(on="recursive", off="nocache stream", idle="dht-record-count dht-timeout"),
+    "repo/gc": _options(idle="quiet silent stream-errors"),
+    "repo/stat": _options(read="size-only", idle="human"),
+    "swarm/connect": _options(),
+    "swarm/peers": _options(off="verbose streams latency direction identify"),
+    "version": _options(idle="all commit number repo"),
+}

@@ -1,0 +1,50 @@
+"""Kubo's RPC of a real node, called as its clients do."""
+
+import json
+from contextlib import asynccontextmanager
+
+from aiohttp import ClientSession, FormData
+from yarl import URL
+
+from support.node import running_node
+
+
+class Rpc:
+    """Requests to one RPC listener, and adding through the REST API beside it."""
+
+    def __init__(self, node, client):
+        self.node = node
+        self.client = client
+        self.headers = {}
+
+    async def __call__(self, command, method="POST", **options):
+        url = URL(f"{self.node.faces.rpc.url}/api/v0/{command}", encoded=True)
+        async with self.client.request(method, url, **options) as answer:
+            self.headers = answer.headers
+            return answer.status, await answer.read()
+
+    async def json(self, command, **options):
+        status, body = await self(command, **options)
+        assert status == 200, body
+        return [json.loads(line) for line in body.splitlines()]
+
+    async def add(self, files):
+        """CIDs by name; the root's is the last one."""
+        async with self.client.post(
+            f"{self.node.faces.api.url}/add?cid-version=1", data=form(**files)
+        ) as answer:
+            lines = [json.loads(line) for line in (await answer.text()).splitlines()]
+        return {line["name"]: line["cid"] for line in lines}
+
+
+def form(**files):
+    data = FormData(quote_fields=False)
+    for name, content in files.items():
+        data.add_field("file", content, filename=name, content_type="application/octet-stream")
+    return data
+
+
+@asynccontextmanager
+async def rpc(tmp_path):
+    async with running_node(tmp_path) as node, ClientSession() as client:
+        yield Rpc(node, client)
