@@ -22,6 +22,8 @@ P = ParamSpec("P")
 Work = Callable[Concatenate[sqlite3.Connection, P], T]
 
 _JOBS_A_TRANSACTION = 64
+_CHECKED = 8 * 1024 * 1024  # bytes of a file that is looked through when it is opened: some 50 ms
+_LONGEST = 64 * 1024 * 1024  # bytes of a value; a damaged length would have memory taken for more
 
 # Starts of SQLite's extended result codes (sqlite.org/rescode.html); the first group that fits decides.
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE")
@@ -29,23 +31,32 @@ _CORRUPT = (
     "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_DATA",
     "SQLITE_IOERR_CORRUPTFS",
 )  # fmt: skip
+# What a damaged schema or a damaged text looks like: our statements are fixed, and fit what we wrote.
+_STRANGE = ("no such table", "no such column", "Could not decode to UTF-8")
 _UNUSABLE = (
     "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED",
 )  # fmt: skip
 
 
+class DamagedRow(Exception):
+    """Raised by work that met a row which it never wrote; the text says what is wrong with it."""
+
+
+_RESTORE = "restore it from a backup"
+
+
 @contextmanager
-def _translated(path: Path) -> Generator[None]:
+def _translated(path: Path, remedy: str) -> Generator[None]:
     try:
         yield
+    except DamagedRow as error:
+        raise damaged(path, error, remedy) from error
     except sqlite3.Error as error:
         name: str = getattr(error, "sqlite_errorname", "")  # absent where sqlite3 itself objects to a call
         if name.startswith(_FULL):
             raise StorageFull(f"cannot write {path}: the disk is full ({error}); free some space") from error
-        if name.startswith(_CORRUPT):
-            raise StoreCorrupt(
-                f"{path} is damaged, or is not a database ({error}): restore it from a backup"
-            ) from error
+        if name.startswith(_CORRUPT) or str(error).startswith(_STRANGE):
+            raise damaged(path, error, remedy) from error
         if name.startswith(_UNUSABLE):
             raise StoreUnavailable(
                 f"cannot use {path}: {error}; look at the folder and its rights"
@@ -53,15 +64,24 @@ def _translated(path: Path) -> Generator[None]:
         raise
 
 
+def damaged(path: Path, why: object, remedy: str = _RESTORE) -> StoreCorrupt:
+    """The error of a file that cannot be read as what it was; `remedy` says what to do."""
+    return StoreCorrupt(f"{path} is damaged, or is not a database ({why}): {remedy}")
+
+
 class Database:
     """Runs functions on SQLite connections.
 
-    Raises StorageFull, StoreCorrupt and StoreUnavailable in place of SQLite's own errors for those troubles.
+    Raises StorageFull, StoreCorrupt and StoreUnavailable in place of SQLite's own errors for those troubles,
+    StoreCorrupt for DamagedRow too.
     A cancelled caller does not stop work that has begun: it ends, and commits, behind its back.
     """
 
-    def __init__(self, path: Path, writer: Writer, readers: Sequence[aiosqlite.Connection]) -> None:
+    def __init__(
+        self, path: Path, writer: Writer, readers: Sequence[aiosqlite.Connection], remedy: str
+    ) -> None:
         self.path = path
+        self.remedy = remedy
         self._writer = writer
         self._readers = cycle(readers)
 
@@ -71,12 +91,12 @@ class Database:
         Calls made while another write runs share the next transaction, and so its sync: an exception of one
         undoes that one alone, a disk that refuses undoes them all, and each caller hears of it.
         """
-        with _translated(self.path):
+        with _translated(self.path, self.remedy):
             return await self._writer.run(lambda connection: work(connection, *args, **kwargs))
 
     async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, ...)` on a reader. It must not leave a cursor open."""
-        with _translated(self.path):
+        with _translated(self.path, self.remedy):
             return await _hop(next(self._readers), lambda connection: work(connection, *args, **kwargs))
 
 
@@ -163,23 +183,33 @@ async def _hop(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connect
 
 @asynccontextmanager
 async def open_database(
-    path: Path, *, pragmas: Sequence[str], schema: str, readers: int = 2
+    path: Path,
+    *,
+    pragmas: Sequence[str],
+    schema: str,
+    readers: int = 2,
+    check: bool = True,
+    remedy: str = _RESTORE,
 ) -> AsyncIterator[Database]:
     """Open or create the file: `pragmas` on every connection in order, then `schema` (idempotent) once.
 
+    With `check` a file of at most 8 MiB is looked through first. `remedy` says what its owner is to do when
+    it is damaged, be that seen now or later.
     Raises StoreCorrupt when the file is not a database, StoreUnavailable when it cannot be opened.
     """
     async with AsyncExitStack() as stack:
         connections = []
-        with _translated(path):
+        with _translated(path, remedy):
             for index in range(1 + readers):
                 connection = await stack.enter_async_context(_connect(path, pragmas))
                 if index == 0:
+                    if check:
+                        await _hop(connection, partial(_check, path=path, remedy=remedy))
                     await _hop(connection, lambda c: c.executescript(schema).close())
                 connections.append(connection)
         writer = Writer(connections[0])
         stack.push_async_callback(writer.finish)
-        yield Database(path, writer, connections[1:])
+        yield Database(path, writer, connections[1:], remedy)
 
 
 @asynccontextmanager
@@ -198,6 +228,15 @@ async def _connect(path: Path, pragmas: Sequence[str]) -> AsyncIterator[aiosqlit
         await connection.close()
 
 
+def _check(connection: sqlite3.Connection, path: Path, remedy: str) -> None:
+    if path.stat().st_size > _CHECKED:
+        return
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise damaged(path, found.splitlines()[-1], remedy)
+
+
 def _run_all(connection: sqlite3.Connection, statements: Sequence[str]) -> None:
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     for statement in statements:
         connection.execute(statement).close()

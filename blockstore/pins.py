@@ -2,60 +2,74 @@
 
 from __future__ import annotations
 
-import sqlite3
+import logging
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from blockstore import roots
 from blockstore.cid import CID
+from blockstore.completing import Completing
 from blockstore.dag import walk
 from blockstore.database import Database, open_database
 from blockstore.errors import PinWithdrawn
+from blockstore.roots import PinnedRoot as PinnedRoot
 from blockstore.service import Blocks
+from blockstore.store import Marks, Unmarked
 
 Progress = Callable[[int, int, int], None]
 """(blocks here, their bytes, blocks known and not here yet); called for each block, must not block."""
 
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",  # a root that was promised outlives a power failure
-    "PRAGMA journal_size_limit=4194304",
-    "PRAGMA busy_timeout=5000",
-)
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS roots(
-    cid BLOB PRIMARY KEY, recursive INTEGER NOT NULL, complete INTEGER NOT NULL, blocks INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
-_SELECT = "SELECT cid, recursive, complete, blocks, bytes FROM roots"
-_PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedRoot:
-    """A root, alone or with all below it. Blocks and bytes count once it is complete: all of it is here."""
-
-    cid: CID
-    complete: bool
-    recursive: bool
-    blocks: int
-    bytes: int
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_local_pins(path: Path, blocks: Blocks) -> AsyncIterator[LocalPinner]:
-    """Open or create the roots in that file, over those blocks. Raises StoreCorrupt, StoreUnavailable."""
-    async with open_database(path, pragmas=_PRAGMAS, schema=_SCHEMA, readers=1) as database:
-        yield LocalPinner(database, blocks)
+async def open_local_pins(
+    path: Path, blocks: Blocks, marks: Marks | None = None
+) -> AsyncIterator[LocalPinner]:
+    """Open or create the roots in that file, over those blocks. Raises StoreCorrupt, StoreUnavailable.
+
+    Where `marks` tell that these are not the blocks that the roots were written beside, no root counts as
+    complete until it was walked again.
+    """
+    marks = marks or Unmarked()
+    async with open_database(
+        path, pragmas=roots.PRAGMAS, schema=roots.SCHEMA, readers=1, remedy=roots.REMEDY
+    ) as database:
+        completing = Completing(database, blocks.store, marks)
+        if await _doubt_foreign(database, marks):
+            await completing.renew()
+        try:
+            yield LocalPinner(database, blocks, completing)
+        finally:
+            await completing.finish()
+
+
+async def _doubt_foreign(database: Database, marks: Marks) -> bool:
+    """Whether the roots do not have the mark of these blocks; then none of them counts as complete."""
+    beside = await database.read(roots.known_beside)
+    if beside is None:
+        foreign = await marks.is_new() or await marks.is_marked()  # else both are of a release before marks
+    else:
+        mark, parts = beside
+        foreign = marks.parts < parts or not await marks.has_mark(mark)
+    if foreign and (count := await database.write(roots.doubt_all)):
+        _log.warning(
+            "%s and the blocks beside it do not belong together: %d pins are looked through again, and what "
+            "is missing is fetched",
+            database.path,
+            count,
+        )
+    return foreign or beside is None
 
 
 class LocalPinner:
     """Keeps roots. A complete one survives a power failure, and its blocks with it."""
 
-    def __init__(self, database: Database, blocks: Blocks) -> None:
+    def __init__(self, database: Database, blocks: Blocks, completing: Completing) -> None:
         self._database = database
+        self._completing = completing
         self._blocks = blocks
         self._walks: dict[CID, set[object]] = {}  # one token a walk; `unpin` drops them
 
@@ -71,7 +85,7 @@ class LocalPinner:
         PinWithdrawn when `unpin` came in between.
         """
         with self._walking(cid) as walking:
-            known = await self._database.write(_begin, cid, recursive)
+            known = await self._database.write(roots.begin, cid, recursive)
             if known.complete:
                 return known
             return await self._walk(known, hints, progress, walking)
@@ -79,15 +93,23 @@ class LocalPinner:
     async def unpin(self, cid: CID) -> None:
         """Forget the root; a missing one is fine. Blocks stay until garbage is collected."""
         self._walks.pop(cid, None)
-        await self._database.write(_forget, cid)
+        await self._database.write(roots.forget, cid)
+
+    async def doubt(self, cid: CID) -> None:
+        """A block of the root was lost: it is incomplete until it was walked again."""
+        await self._database.write(roots.doubt, cid)
+
+    async def renew(self) -> None:
+        """To be called before garbage is removed: see `completing.py`."""
+        await self._completing.renew()
 
     async def get(self, cid: CID) -> PinnedRoot | None:
-        return await self._database.read(_find, cid)
+        return await self._database.read(roots.find, cid)
 
     async def pinned(self, after: CID | None = None) -> AsyncIterator[PinnedRoot]:
         """Every root in key order (bytes of the CID) behind `after`, read in pages."""
         last = b"" if after is None else bytes(after)
-        while page := await self._database.read(_behind, last):
+        while page := await self._database.read(roots.behind, last):
             for root in page:
                 yield root
             last = bytes(page[-1].cid)
@@ -103,10 +125,8 @@ class LocalPinner:
                 progress(count, size, visit.pending)
                 if not walking():
                     raise PinWithdrawn(root.cid)
-        await self._blocks.store.flush()
-        if not walking():
-            raise PinWithdrawn(root.cid)
-        return await self._database.write(_record, replace(root, complete=True, blocks=count, bytes=size))
+        whole = replace(root, complete=True, blocks=count, bytes=size)
+        return await self._completing.complete(whole, walking)
 
     @contextmanager
     def _walking(self, cid: CID) -> Generator[Callable[[], bool]]:
@@ -120,44 +140,3 @@ class LocalPinner:
             tokens.discard(token)
             if not tokens:
                 self._walks.pop(cid, None)
-
-
-def _begin(connection: sqlite3.Connection, cid: CID, recursive: bool) -> PinnedRoot:
-    """The root as it is from here on: a recursive one stays recursive, a direct one may become it."""
-    known = _find(connection, cid)
-    if known is not None and (known.recursive or not recursive):
-        return known
-    return _put(connection, PinnedRoot(cid, False, recursive, 0, 0))
-
-
-def _record(connection: sqlite3.Connection, root: PinnedRoot) -> PinnedRoot:
-    """Keep a finished root, unless a recursive pin has begun while a direct one ended."""
-    known = _find(connection, root.cid)
-    if known is not None and known.recursive and not root.recursive:
-        return known
-    return _put(connection, root)
-
-
-def _put(connection: sqlite3.Connection, root: PinnedRoot) -> PinnedRoot:
-    row = (bytes(root.cid), root.recursive, root.complete, root.blocks, root.bytes)
-    connection.execute("INSERT OR REPLACE INTO roots VALUES(?, ?, ?, ?, ?)", row)
-    return root
-
-
-def _forget(connection: sqlite3.Connection, cid: CID) -> None:
-    connection.execute("DELETE FROM roots WHERE cid = ?", (bytes(cid),))
-
-
-def _find(connection: sqlite3.Connection, cid: CID) -> PinnedRoot | None:
-    row = connection.execute(f"{_SELECT} WHERE cid = ?", (bytes(cid),)).fetchone()
-    return None if row is None else _root(row)
-
-
-def _behind(connection: sqlite3.Connection, last: bytes) -> list[PinnedRoot]:
-    rows = connection.execute(f"{_SELECT} WHERE cid > ? ORDER BY cid LIMIT ?", (last, _PAGE))
-    return [_root(row) for row in rows]
-
-
-def _root(row: tuple[bytes, int, int, int, int]) -> PinnedRoot:
-    cid, recursive, complete, blocks, size = row
-    return PinnedRoot(CID.decode(cid), bool(complete), bool(recursive), blocks, size)

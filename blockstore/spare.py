@@ -24,6 +24,8 @@ SCHEMA = (
     statements.SCHEMA
     + "CREATE TABLE IF NOT EXISTS damaged(mh BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;"
 )
+REMEDY = "restore it from a backup, or remove it, and what other members hold is fetched again"
+
 TOLD = 100
 """Damaged blocks that are told one by one in a run of the program; the rest is a number."""
 
@@ -58,7 +60,9 @@ class Spare:
         """The file, made where there is none. Raises StoreCorrupt, StoreUnavailable, StorageFull."""
         async with self._opening:
             if self.file is None:
-                opening = open_database(self.path, pragmas=statements.PRAGMAS, schema=SCHEMA)
+                opening = open_database(
+                    self.path, pragmas=statements.PRAGMAS, schema=SCHEMA, check=False, remedy=REMEDY
+                )
                 file = await self._stack.enter_async_context(opening)
                 await file.write(statements.begin_totals)
                 self.file = file
@@ -86,6 +90,8 @@ class Spare:
         """Take back what reads well now."""
         if self.file is None:
             return
+        if await self.damaged():
+            self.found.set()  # who needs them may not have been told before the last run ended
         for name in await self.file.read(_noted, RECHECKED):
             if (await main.read(Checked().read, [name])).bodies:
                 await self.file.write(_forget, name)

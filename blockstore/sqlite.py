@@ -18,12 +18,13 @@ from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.database import Database, open_database
 from blockstore.errors import BlockNotFound, CollectorBusy, StorageFull, StoreCorrupt, StoreUnavailable
+from blockstore.file_marks import FileMarks
 from blockstore.rowset import RowSet
 from blockstore.sound_rows import Found, SoundRows
-from blockstore.spare import Spare, keep
+from blockstore.spare import REMEDY, Spare, keep
 from blockstore.sqlite_checks import Checked
 from blockstore.sqlite_rows import Row
-from blockstore.store import NO_LIMIT, Stat, Usage, holds_only_data, is_leaf, quota_reached, size_text
+from blockstore.store import NO_LIMIT, Marks, Stat, Usage, holds_only_data, is_leaf, quota_reached, size_text
 
 _BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
 
@@ -52,7 +53,13 @@ async def open_sqlite_blockstore(
         if spare.path.exists():
             await spare.open()
         database = await stack.enter_async_context(
-            open_database(path, pragmas=statements.PRAGMAS, schema=statements.SCHEMA)
+            open_database(
+                path,
+                pragmas=statements.PRAGMAS,
+                schema=statements.SCHEMA,
+                check=False,
+                remedy=REMEDY,
+            )
         )
         await _begin_totals(database)
         await spare.recheck(database)
@@ -71,6 +78,7 @@ class SqliteBlockstore:
         self._database = database
         self._spare = spare
         self._rows = SoundRows(database, spare)
+        self.marks: Marks = FileMarks(self._rows, spare)
         self._quota = quota
         self._reserve = reserve
         # Rows are numbered here, upwards only: SQLite gives the number of a deleted last row again, and a

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS blocks(
     id INTEGER PRIMARY KEY, mh BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, only_data INTEGER NOT NULL,
     data BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS marks(number INTEGER PRIMARY KEY, mark BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), blocks INTEGER, bytes INTEGER);
 """
 
@@ -42,6 +43,7 @@ _NAMED = "FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id WHERE n
 
 _LARGE = 128 * 1024  # bytes of a block from which on opening it by its row is worth a call
 _KEYS_A_PAGE = 1000
+_MARKS = 10_000  # kept at most: a copy of the file of roots that is older counts as foreign
 _WIDTHS = (1, 16, 256)  # so that few statements serve every number of keys, and all stay prepared
 
 
@@ -145,6 +147,24 @@ def totals(connection: sqlite3.Connection) -> tuple[int, int]:
     """Number of blocks and their bytes."""
     blocks, size = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
     return blocks, size
+
+
+def mark(connection: sqlite3.Connection, value: bytes) -> None:
+    connection.execute("INSERT INTO marks(mark) VALUES(?)", (value,))
+    connection.execute("DELETE FROM marks WHERE number <= (SELECT max(number) FROM marks) - ?", (_MARKS,))
+
+
+def has_mark(connection: sqlite3.Connection, value: bytes) -> bool:
+    return connection.execute("SELECT 1 FROM marks WHERE mark = ?", (value,)).fetchone() is not None
+
+
+def is_marked(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM marks LIMIT 1").fetchone() is not None
+
+
+def forget_marks_before(connection: sqlite3.Connection, value: bytes) -> None:
+    query = "DELETE FROM marks WHERE number < (SELECT max(number) FROM marks WHERE mark = ?)"
+    connection.execute(query, (value,))
 
 
 def free_pages(connection: sqlite3.Connection) -> int:

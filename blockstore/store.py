@@ -116,6 +116,50 @@ class Blockstore(Protocol):
     async def usage(self) -> Usage: ...
 
 
+class Marks(Protocol):
+    """By these a file of roots and the blocks it was written beside know each other (`completing.py`)."""
+
+    @property
+    def parts(self) -> int:
+        """Number of files that the blocks lie in; it only grows, unless one is lost."""
+        ...
+
+    async def mark(self, value: bytes) -> None: ...
+
+    async def has_mark(self, value: bytes) -> bool:
+        """Whether nothing was collected, and nothing exchanged, since that mark was made."""
+        ...
+
+    async def is_new(self) -> bool:
+        """Whether there is neither mark nor block."""
+        ...
+
+    async def is_marked(self) -> bool: ...
+
+    async def forget_marks_before(self, value: bytes) -> None: ...
+
+
+class Unmarked:
+    """The Marks of a store that cannot be exchanged: it knows every mark."""
+
+    parts = 1
+
+    async def mark(self, value: bytes) -> None:
+        """Nothing to remember."""
+
+    async def has_mark(self, value: bytes) -> bool:
+        return True
+
+    async def is_new(self) -> bool:
+        return False
+
+    async def is_marked(self) -> bool:
+        return False
+
+    async def forget_marks_before(self, value: bytes) -> None:
+        """Nothing was remembered."""
+
+
 class MemoryBlockstore:
     """Blocks in a dict: for tests, and for imports that only want the CID."""
 

@@ -28,6 +28,8 @@ PRAGMAS = (
     "PRAGMA busy_timeout=10000",
 )
 
+REMEDY = "restore it from a backup, or, where the cluster has other members, remove it: they send it again"
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     number INTEGER PRIMARY KEY, snapshot BLOB NOT NULL, digest1 INTEGER NOT NULL, digest2 INTEGER NOT NULL);

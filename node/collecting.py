@@ -49,6 +49,7 @@ class Collecting:
 
         `tell` hears of each pin that is held back for others, before the first block is removed.
         """
+        await self.pins.renew()
         async with aclosing(gc.collect(self.store, self._roots(tell or _log))) as pages:
             async for swept in pages:
                 yield swept

@@ -14,6 +14,7 @@ from blockstore.lock import hold_lock
 from blockstore.pins import open_local_pins
 from blockstore.service import Blocks, OfflineExchange
 from blockstore.sqlite import SqliteBlockstore, open_sqlite_blockstore
+from blockstore.tasks import background
 from cluster import attempts
 from cluster import store as pinset_store
 from cluster.answers import IpfsInfo
@@ -38,6 +39,7 @@ from node.folder import Folder
 from node.http.faces import Faces, serve_faces
 from node.local_pins import ClusterLocalPins
 from node.malloc import tuned_memory
+from node.mending import Mending
 from node.names.names import open_names
 from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
@@ -84,7 +86,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             open_networks(config, folder, identity, belonging, shelf, guard, offline=offline)
         )
         blocks = Blocks(store, GuardedExchange(networks.exchange, denylist))
-        local_pins = await enter(open_local_pins(folder.pins, blocks))
+        local_pins = await enter(open_local_pins(folder.pins, blocks, store.marks))
         pins = ClusterLocalPins(local_pins)
 
         database = await enter(
@@ -92,6 +94,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
                 folder.pinset,
                 pragmas=pinset_store.PRAGMAS,
                 schema=pinset_store.SCHEMA + attempts.SCHEMA,
+                remedy=pinset_store.REMEDY,
             )
         )
         pinset = await enter(
@@ -126,6 +129,8 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         )
 
         await enter(open_watch(identity.peer_id, cluster, pinset.members, store))
+        mending = Mending(store, local_pins, cluster.tracker.recover)
+        await enter(background(mending.run()))
         names = await enter(open_names(config.names, folder.names, networks.members, offline=offline))
 
         holders = holders_in(cluster)

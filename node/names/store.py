@@ -14,6 +14,7 @@ from node.names.name import IpnsName
 from node.names.record import Record, read
 
 _PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 10000")
+_REMEDY = "restore it from a backup, or remove it: records of others are looked up again"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (name BLOB PRIMARY KEY, record BLOB NOT NULL, checked REAL NOT NULL)
     WITHOUT ROWID;
@@ -46,7 +47,7 @@ class RecordStore:
 @asynccontextmanager
 async def open_record_store(path: Path) -> AsyncIterator[RecordStore]:
     """Raises StoreCorrupt, StoreUnavailable."""
-    async with open_database(path, pragmas=_PRAGMAS, schema=_SCHEMA, readers=1) as database:
+    async with open_database(path, pragmas=_PRAGMAS, schema=_SCHEMA, readers=1, remedy=_REMEDY) as database:
         yield RecordStore(database)
 
 

@@ -218,7 +218,7 @@ async def test_blocks_are_durable_before_their_root_is_complete(tmp_path: Path) 
     store = FlushWatch(tmp_path / "pins.db")
     async with open_local_pins(tmp_path / "pins.db", Blocks(store, RemoteBlocks(TREE))) as pinner:
         await pinner.pin(ROOT, recursive=True, hints=(), progress=lambda *_: None)
-    assert store.complete_at_flush == [0]
+    assert set(store.complete_at_flush) == {0}
 
 
 async def test_a_damaged_file_says_so(tmp_path: Path) -> None:

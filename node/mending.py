@@ -1,0 +1,66 @@
+"""What damaged blocks mean for pins: those that lack one are no longer held, and it is fetched again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+
+from blockstore.cid import CID
+from blockstore.dag import walk
+from blockstore.errors import BlockNotFound, BlockstoreError
+from blockstore.pins import LocalPinner, PinnedRoot
+from blockstore.service import Blocks, OfflineExchange
+from blockstore.sqlite import SqliteBlockstore
+from cluster.errors import QueueFull
+
+SPACING = 10.0
+"""Seconds between two looks at all pins, however much damage is found meanwhile."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """`recover` has a pin that is not held tried again now. Raises QueueFull."""
+
+    store: SqliteBlockstore
+    pins: LocalPinner
+    recover: Callable[[CID], Awaitable[object]]
+    spacing: float = SPACING
+
+    async def run(self) -> None:
+        """Look through all pins whenever blocks were found damaged; until cancelled."""
+        while True:
+            await self.store.until_damaged()
+            try:
+                await self._look()
+            except BlockstoreError as error:
+                _log.error("pins could not be looked through for damaged blocks: %s", error)
+            await asyncio.sleep(self.spacing)
+
+    async def _look(self) -> None:
+        async for root in self.pins.pinned():
+            if root.complete and (lost := await self._lost(root)) is not None:
+                await self.pins.doubt(root.cid)
+                _log.error("pin %s lacks block %s, which is damaged: it is fetched again", root.cid, lost)
+                await self._fetch_again(root.cid)
+
+    async def _lost(self, root: PinnedRoot) -> object | None:
+        """The first block of that root that is not here. Reads what links to others, and asks nobody."""
+        local = Blocks(self.store, OfflineExchange())
+        try:
+            async with aclosing(walk(local, root.cid, depth=None if root.recursive else 0)) as visits:
+                async for _ in visits:
+                    pass
+        except BlockNotFound as error:
+            return error.cid
+        except BlockstoreError as error:
+            _log.warning("pin %s could not be looked through: %s", root.cid, error)
+        return None
+
+    async def _fetch_again(self, cid: CID) -> None:
+        with suppress(QueueFull):  # then the tracker finds it when it next compares pinset and local pins
+            await self.recover(cid)
