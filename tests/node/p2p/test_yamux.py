@@ -91,7 +91,7 @@ def test_bytes_arrive_whole_however_they_are_cut(most: int) -> None:
 
 
 def test_a_message_larger_than_the_window_gets_through() -> None:
-    sent = os.urandom(5 * WINDOW + 17)
+    sent = os.urandom(3 * WINDOW + 17)
 
     async def act(dialler: Yamux, accepted: trio.MemoryReceiveChannel[YamuxStream]) -> None:
         stream = await dialler.open_stream()
