@@ -7,11 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from blockstore.guard import Guard
 from blockstore.tasks import background
 from cluster.calls import RemoteMembers, serve_calls
 from cluster.cluster import Cluster, Identity
 from cluster.execution import Executor
 from cluster.expiry import Expiry
+from cluster.loops import steadily
 from cluster.meeting import Meeting
 from cluster.metrics import MetricStore
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, PeerCalls, Signer
@@ -40,16 +42,20 @@ async def open_cluster(
     capacity: CapacityInformer,
     settings: ClusterSettings,
     now: Callable[[], float],
+    guard: Guard | None = None,
 ) -> AsyncIterator[Cluster]:
     """Put the parts together and run their loops for the length of the block.
 
-    `now` is the wall clock in seconds since 1970. A bug in a loop ends the block with that exception.
+    `now` is the wall clock in seconds since 1970. A bug in a loop ends one turn of it; `guard` counts it.
     """
+    guard = guard or Guard()
     remote = RemoteMembers(calls, settings.call_timeout)
     executor = Executor(
         identity.peer, reader, pins, attempts, membership, calls, remote.holds, settings, now=now
     )
-    tracker = Tracker(identity.peer, identity.name, reader, pins, attempts, executor, settings, now=now)
+    tracker = Tracker(
+        identity.peer, identity.name, reader, pins, attempts, executor, settings, now=now, guard=guard
+    )
     metrics = MetricStore(membership)
     turns = Turns()
     cluster = Cluster(
@@ -57,7 +63,7 @@ async def open_cluster(
     )
     sources = [ping(lambda: _ping(identity)), free_space(capacity), *(tag(*pair) for pair in settings.tags)]
     heart = MetricGossip(
-        gossip, signer, membership, metrics, sources, interval=settings.metric_interval, now=now
+        gossip, signer, membership, metrics, sources, interval=settings.metric_interval, now=now, guard=guard
     )
     expiry = Expiry(
         identity.peer,
@@ -69,6 +75,7 @@ async def open_cluster(
         interval=settings.expiry_interval,
         now=now,
         clock_ahead=heart.clock_ahead,
+        guard=guard,
     )
     repinning = Repinning(
         identity.peer,
@@ -81,13 +88,15 @@ async def open_cluster(
         turns,
         settings,
         now=now,
+        guard=guard,
     )
     serve_calls(calls, membership, tracker, cluster.id)
     calls.on_peer_change(lambda _, connected: heart.hurry() if connected else None)
     await heart.publish()
-    meeting = Meeting(identity.peer, membership, calls)
+    meeting = Meeting(identity.peer, membership, calls, guard)
     loops = tracker.run(), heart.run(), expiry.run(), repinning.run(), meeting.run()
-    async with background(*loops, _watch(metrics, settings, now)):
+    watch = steadily(guard, "watching metrics", "members", lambda: _watch(metrics, settings, now))
+    async with background(*loops, watch):
         yield cluster
 
 
@@ -98,7 +107,6 @@ def _ping(identity: Identity) -> Ping:
 
 async def _watch(metrics: MetricStore, settings: ClusterSettings, now: Callable[[], float]) -> None:
     """Notice metrics that ran out."""
-    while True:
-        await asyncio.sleep(settings.metric_interval)
-        for alert in metrics.check(now()):
-            log.debug('no metric "%s" from %s any more', alert.metric.name, alert.metric.peer)
+    await asyncio.sleep(settings.metric_interval)
+    for alert in metrics.check(now()):
+        log.debug("no metric %r from %s any more", alert.metric.name, alert.metric.peer)

@@ -17,16 +17,20 @@ from cluster import wire
 from cluster.batch import MAX_BATCH_BYTES, Log
 from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.ledger import Ledger
-from cluster.membership import MAX_RECORD_BYTES, MAX_RECORDS, Members
+from cluster.membership import Members
 from cluster.ports import CallFailed, PeerCalls
+from cluster.records import GRANT, MAX_RECORDS
 from cluster.store import PinsetStore
 from cluster.visits import Visits
 
 HEADS, BATCHES, MEMBERS = "pinset/heads", "pinset/batches", "pinset/members"
 PAGE_BYTES = 1024 * 1024
 _MAX_ANSWER = PAGE_BYTES + MAX_BATCH_BYTES + 64 * 1024
+MAX_SHOWN = 3 * 1024 * 1024
+"""Bytes of member records in one call."""
 _MAX_HEADS = 4096
 _MAX_WANTS = 256
+_MAX_RECORDS_BYTES = 4 * 1024 * 1024  # read in one call; older versions show up to the limit of a call
 _logger = logging.getLogger(__name__)
 
 Receive = Callable[[Sequence[bytes], str], Awaitable[int]]
@@ -143,7 +147,7 @@ class CatchUp:
         return await self._receive(envelopes, peer)
 
     async def _exchange_members(self, peer: str) -> None:
-        request = wire.encode({"records": [*self._members.records()]})
+        request = wire.encode({"records": [*self._members.records(MAX_SHOWN)]})
         answer = await self._calls.call(peer, MEMBERS, request)
         await self._members.accept(_read_records(answer), vouched=self._members.is_trusted(peer))
 
@@ -174,8 +178,10 @@ class CatchUp:
     async def _serve_members(self, peer: str, request: bytes) -> bytes:
         # Records prove themselves, so anybody may show them; only a member, perhaps just now, is shown ours.
         await self._members.accept(_read_records(request), vouched=self._members.is_trusted(peer))
+        if self._members.removal(peer) is not None:  # it was away, and is to hear it once
+            return wire.encode({"records": [*self._members.records_of(peer, GRANT)]})
         self._check_member(peer)
-        return wire.encode({"records": [*self._members.records()]})
+        return wire.encode({"records": [*self._members.records(MAX_SHOWN)]})
 
     def _check_member(self, peer: str) -> None:
         if not self._members.is_member(peer):
@@ -183,7 +189,7 @@ class CatchUp:
 
 
 def _read_records(data: bytes) -> tuple[bytes, ...]:
-    return wire.Fields.decode(data, MAX_RECORDS * MAX_RECORD_BYTES).datas("records", MAX_RECORDS)
+    return wire.Fields.decode(data, _MAX_RECORDS_BYTES).datas("records", MAX_RECORDS)
 
 
 def _read_log(item: wire.Wire) -> tuple[Log, int]:

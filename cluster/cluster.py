@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from blockstore.cid import CID
+from cluster.address import Address
 from cluster.allocator import allocate
 from cluster.answers import IpfsInfo, NodeInfo
 from cluster.calls import RemoteMembers
-from cluster.errors import NotPinned, QueueFull, ReadOnlyMember
+from cluster.errors import BadAddress, NotPinned, QueueFull, ReadOnlyMember, UnknownMember, UntrustedPeer
 from cluster.holders import Holders
 from cluster.metrics import PING, Alert, Metric, MetricStore
 from cluster.options import merged, settled, updated
@@ -19,7 +20,7 @@ from cluster.pin import GlobalPinInfo, Granted, Pin, PinOptions, Status, Wish
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
 from cluster.publishing import Ping
 from cluster.settings import ClusterSettings
-from cluster.state import EVERY_PIN, Membership, PinQuery, PinsetReader, PinsetWriter, Role
+from cluster.state import EVERY_PIN, Member, Membership, PinQuery, PinsetReader, PinsetWriter, Role
 from cluster.status import EVERY_STATUS
 from cluster.survey import Survey
 from cluster.tracker import Tracker
@@ -185,9 +186,53 @@ class Cluster:
         except (CallFailed, PeerOffline) as error:
             return NodeInfo(peer, self.peer_name(peer), error=str(error) or "did not answer")
 
+    async def connect(self, address: str) -> Member:
+        """Dial a member where it is now, and keep it connected: it then learns where all others are.
+
+        Raises BadAddress, UntrustedPeer for whoever is no member, PeerOffline.
+        """
+        peer = Address.parse(address).peer
+        if peer is None or peer == self.identity.peer:
+            raise BadAddress(f'"{address}" must end in /p2p/ and the peer id of another member')
+        self._check_known(peer)
+        await self._calls.connect(address)
+        return self._member(peer) or Member(peer, "", Role.FOLLOWER)
+
+    def _check_known(self, peer: str) -> None:
+        """Alone on its list, as after an old backup, a node takes any member's word for itself."""
+        others = [one for one in self.membership.members() if one.peer != self.identity.peer]
+        if others and self._member(peer) is None:
+            raise UntrustedPeer(
+                f"{peer} is not a member of this cluster: to let it in, `pinfold cluster invite` here, and"
+                " `pinfold init --join TOKEN` there"
+            )
+
+    async def remove(self, name: str) -> Member:
+        """Take a member, by peer id or by a name that only one has, off the list; who that was.
+
+        Its pins are placed anew, and it stays out until it is invited again. Raises UnknownMember,
+        ReadOnlyMember, LastTrustedMember.
+        """
+        member = self._member(name) or self._named(name)
+        await self.membership.remove(member.peer)
+        return member
+
+    def _named(self, name: str) -> Member:
+        found = [member for member in self.membership.members() if member.name == name]
+        if len(found) > 1:
+            peers = ", ".join(member.peer for member in found)
+            raise UnknownMember(f"{len(found)} members are named {name!r}: say which by its peer id: {peers}")
+        if not found:
+            raise UnknownMember(f"no member of this cluster is {name!r}: `pinfold peers` lists them")
+        return found[0]
+
+    def _member(self, peer: str) -> Member | None:
+        return next((member for member in self.membership.members() if member.peer == peer), None)
+
     def peer_name(self, peer: str) -> str:
         """The name a member gave itself; empty for others."""
-        return next((member.name for member in self.membership.members() if member.peer == peer), "")
+        member = self._member(peer)
+        return member.name if member else ""
 
     def ping(self, peer: str) -> Ping:
         """What a member last said of itself: its name and its node on the open network."""

@@ -44,6 +44,18 @@ class BadInvite(ClusterError, ValueError):
     """A join token that is damaged, used up, expired, or of another cluster."""
 
 
+class BadAddress(ClusterError, ValueError):
+    """A multiaddress that nobody can be reached at, or text that is none."""
+
+
+class UnknownMember(ClusterError):
+    """No member, or more than one, is meant by that."""
+
+
+class LastTrustedMember(ClusterError):
+    """Without this member nobody could change the pinset or the member list any more."""
+
+
 class BadUpdate(ClusterError):
     """A change from another member that breaks the rules: dropped and counted, never applied."""
 

@@ -83,7 +83,7 @@ class Executor:
             else:
                 await self._release(operation.cid, pin)
         except PinFailed as error:
-            await self._failed(operation, attempt, str(error))
+            await self._note(operation, attempt, str(error))
             return False
         if attempt is not None:
             await self._attempts.remove(operation.cid)
@@ -133,7 +133,12 @@ class Executor:
         except (CallFailed, PeerOffline):
             return False
 
-    async def _failed(self, operation: Operation, before: Attempt | None, reason: str) -> None:
+    async def failed(self, operation: Operation, reason: str) -> None:
+        """Record that it failed, and when it is tried again. Raises OSError."""
+        (attempt,) = await self._attempts.get_many([operation.cid])
+        await self._note(operation, attempt, reason)
+
+    async def _note(self, operation: Operation, before: Attempt | None, reason: str) -> None:
         count = 1 + (before.count if before is not None and before.kind is operation.kind else 0)
         wait = backoff.delay(count, self._settings.retry_first, self._settings.retry_most, self._jitter())
         now = self._now()

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from blockstore.guard import Guard
 from cluster.election import elected
 from cluster.errors import NotPinned, ReadOnlyMember
+from cluster.loops import steadily
 from cluster.merge import closed_after
 from cluster.metrics import MetricStore
 from cluster.pin import Pin
@@ -35,6 +37,7 @@ class Expiry:
         interval: float,
         now: Callable[[], float],
         clock_ahead: Callable[[], float],
+        guard: Guard,
     ) -> None:
         self._peer = peer
         self._reader = reader
@@ -45,14 +48,17 @@ class Expiry:
         self._interval = interval
         self._now = now
         self._clock_ahead = clock_ahead
+        self._guard = guard
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
-            try:
-                await self.sweep()
-            except OSError as error:
-                log.warning("cannot remove expired pins now: %s", error)
+        await steadily(self._guard, "removing expired pins", "the pinset", self._pass)
+
+    async def _pass(self) -> None:
+        await asyncio.sleep(self._interval)
+        try:
+            await self.sweep()
+        except OSError as error:
+            log.warning("cannot remove expired pins now: %s", error)
 
     async def sweep(self) -> int:
         """Remove the expired pins that are ours to remove; how many."""
@@ -67,8 +73,16 @@ class Expiry:
         async with closed_after(self._reader.pins(PinQuery(expires_before=self._now()))) as pins:
             async for pin in pins:
                 if elected(pin.cid, deciding) == self._peer:
-                    removed += await self._remove(pin)
+                    with self._guard.around("removing the expired pin", str(pin.cid)):
+                        removed += await self._remove_or_wait(pin)
         return removed
+
+    async def _remove_or_wait(self, pin: Pin) -> bool:
+        try:
+            return await self._remove(pin)
+        except OSError as error:
+            log.warning("the expired pin of %s cannot be removed now: %s", pin.cid, error)
+            return False
 
     async def _remove(self, pin: Pin) -> bool:
         """Unless it was renewed or removed since we read it."""

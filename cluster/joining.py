@@ -10,16 +10,20 @@ from cluster import wire
 from cluster.errors import BadInvite, BadUpdate, UntrustedPeer
 from cluster.genesis import Genesis
 from cluster.invite import Grant, Invite
-from cluster.membership import MAX_RECORD_BYTES, MAX_RECORDS, Members
+from cluster.membership import Members
 from cluster.ports import CallFailed, PeerCalls, PeerOffline, Signer
+from cluster.records import MAX_RECORDS, PROFILE
 
 JOIN = "pinset/join"
+_MAX_ANSWER = 4 * 1024 * 1024
+_MAX_SHOWN = 3 * 1024 * 1024  # bytes of records
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between rounds over the addresses
+_TOLD_AFTER = 8.0  # seconds of pause after which a log line says what to do
 _logger = logging.getLogger(__name__)
 
 
 class Doorkeeper:
-    """Lets in who shows a valid grant: signed by a trusted member, in time, not used by another peer."""
+    """Lets in who shows a valid grant: made by this trusted member, in time, not used by another peer."""
 
     def __init__(self, genesis: Genesis, signer: Signer, members: Members, now: Callable[[], float]) -> None:
         self._genesis = genesis
@@ -39,13 +43,13 @@ class Doorkeeper:
         if self._members.invited_with(grant.id) is None:
             await self._members.grant(peer, grant.role, grant.id)
         await self._members.accept(fields.datas("records", 8), vouched=False)
-        return wire.encode({"records": [*self._members.records()]})
+        return wire.encode({"records": [*self._members.records(_MAX_SHOWN)]})
 
     def _check(self, peer: str, grant: Grant) -> None:
-        if not self._members.is_trusted(grant.inviter) or not grant.is_signed(
-            self._genesis.cluster_id, self._signer
-        ):
-            raise BadInvite("the join token was not made by a trusted member of this cluster")
+        if not grant.is_valid(self._genesis.cluster_id, self._signer, self._members.is_trusted):
+            raise BadInvite(
+                "the join token was not made by a trusted member of this cluster, or leads to another one"
+            )
         if grant.expires < self._now():
             raise BadInvite("the join token has expired: make a new one with `pinfold cluster invite`")
         used_by = self._members.invited_with(grant.id)
@@ -53,43 +57,54 @@ class Doorkeeper:
             raise BadInvite("the join token was used already: make a new one with `pinfold cluster invite`")
 
 
-async def join(invite: Invite, members: Members, calls: PeerCalls) -> None:
+async def join(invite: Invite, us: str, members: Members, calls: PeerCalls) -> None:
     """Show the invitation at its addresses until a member lets us in; retries while nobody answers.
 
     Raises BadInvite when a member refuses it.
     """
-    pause = _FIRST_PAUSE
-    while not await _join_somewhere(invite, members, calls):
+    pause, told = _FIRST_PAUSE, False
+    while not await _join_somewhere(invite, us, members, calls):
+        if pause >= _TOLD_AFTER and not told:
+            told = True
+            _logger.warning(
+                "nobody answers at %s, where the invitation leads: is that machine up, does a firewall let"
+                " this one through? If it has moved: pinfold cluster connect ADDRESS, with one that"
+                " `pinfold id` prints there. This goes on being tried",
+                ", ".join(invite.addresses),
+            )
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-async def _join_somewhere(invite: Invite, members: Members, calls: PeerCalls) -> bool:
-    for address in invite.addresses:
+async def _join_somewhere(invite: Invite, us: str, members: Members, calls: PeerCalls) -> bool:
+    connected = [peer for peer in invite.trusted if peer in calls.peers()]  # by an address that a user named
+    for place in (*connected, *invite.addresses):
         try:
-            peer = await calls.connect(address)
+            peer = place if place in connected else await calls.connect(place)
             if peer not in invite.trusted:
-                _logger.warning("%s answers as %s, whom the join token does not name", address, peer)
+                _logger.warning("%s answers as %s, whom the join token does not name", place, peer)
                 continue
-            await _show(invite, members, calls, peer)
+            await _show(invite, us, members, calls, peer)
         except PeerOffline as error:
-            _logger.info("cannot join at %s yet: %s", address, error)
+            _logger.info("cannot join at %s yet: %s", place, error)
         else:
             return True
     return False
 
 
-async def _show(invite: Invite, members: Members, calls: PeerCalls, peer: str) -> None:
+async def _show(invite: Invite, us: str, members: Members, calls: PeerCalls, peer: str) -> None:
     request = wire.encode(
         {
             "cluster": invite.genesis.cluster_id,
             "grant": invite.grant.envelope,
-            "records": [*members.records()],
+            "records": [*members.records_of(us, PROFILE)],
         }
     )
     try:
         answer = await calls.call(peer, JOIN, request)
-        records = wire.Fields.decode(answer, MAX_RECORDS * MAX_RECORD_BYTES).datas("records", MAX_RECORDS)
+        records = wire.Fields.decode(answer, _MAX_ANSWER).datas("records", MAX_RECORDS)
         await members.accept(records, vouched=True)
     except (CallFailed, BadUpdate) as error:
         raise BadInvite(f"cannot join: {error}") from None
+    if members.role(us) is None:
+        raise BadInvite(f"cannot join: {peer} answers, and its member list does not name this node")

@@ -8,91 +8,49 @@ agree in the end, whatever order a removal and the removed member's last words c
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from cluster import wire
-from cluster.clock import HybridClock
-from cluster.errors import BadUpdate, ReadOnlyMember, UntrustedPeer
+from cluster.address import dialled_at
+from cluster.breath import Breath
+from cluster.clock import HybridClock, seconds
+from cluster.errors import BadUpdate, LastTrustedMember, ReadOnlyMember, UntrustedPeer
 from cluster.genesis import Genesis
+from cluster.names import as_name
 from cluster.ports import Signer
+from cluster.records import (
+    GRANT,
+    MAX_RECORD_BYTES,
+    MAX_RECORDS,
+    PROFILE,
+    REMOVED,
+    Key,
+    Record,
+    SignedRecord,
+    sign_record,
+)
+from cluster.sorting import Sorting
 from cluster.state import Member, Role
 from cluster.store import PinsetStore
 
-MAX_RECORDS = 4096
-MAX_RECORD_BYTES = 8 * 1024
-_MAX_ADDRESSES = 32
-_DOMAIN = b"pinfold member 1\0"
-_GRANT, _PROFILE = "grant", "profile"
-_REMOVED = "removed"
+_FRAME = 9  # bytes that a list's entry has around it at most
+_logger = logging.getLogger(__name__)
+
+PROFILE_SPACING = 5.0
+"""Seconds between two profiles of one member that are taken unvouched; a later one comes by catching up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A grant (`role`, `invite`) or a profile (`name`, `addresses`) of `peer`, by `signer`."""
+class Removal:
+    """Who took a peer's membership away, and when (seconds since 1970)."""
 
-    kind: str
     peer: str
-    signer: str
-    stamp: int
-    role: str = ""
-    invite: bytes = b""
-    name: str = ""
-    addresses: tuple[str, ...] = ()
-
-    @property
-    def rank(self) -> tuple[int, bool, str]:
-        """The highest counts: the newest; of equally new ones a removal, then the higher signer."""
-        return self.stamp, self.role == _REMOVED, self.signer
-
-
-def sign_record(record: Record, cluster_id: bytes, signer: Signer) -> bytes:
-    payload = wire.encode(
-        {
-            "kind": record.kind,
-            "peer": record.peer,
-            "by": record.signer,
-            "stamp": record.stamp,
-            "role": record.role,
-            "invite": record.invite,
-            "name": record.name,
-            "at": list(record.addresses),
-        }
-    )
-    return wire.encode({"p": payload, "s": signer.sign(_DOMAIN + cluster_id + payload)})
-
-
-def verify_record(envelope: bytes, cluster_id: bytes, signer: Signer) -> Record:
-    """Raises BadUpdate unless it is well-formed and signed by whom it names."""
-    outer = wire.Fields.decode(envelope, MAX_RECORD_BYTES)
-    payload = outer.data("p", MAX_RECORD_BYTES)
-    fields = wire.Fields.decode(payload, MAX_RECORD_BYTES)
-    record = Record(
-        kind=fields.text("kind", limit=16),
-        peer=fields.text("peer", limit=128),
-        signer=fields.text("by", limit=128),
-        stamp=fields.integer("stamp"),
-        role=fields.text("role", limit=16),
-        invite=fields.data("invite", 32),
-        name=fields.text("name", limit=wire.MAX_NAME),
-        addresses=fields.texts("at", _MAX_ADDRESSES),
-    )
-    _check_shape(record)
-    if not signer.verify(record.signer, _DOMAIN + cluster_id + payload, outer.data("s", 128)):
-        raise BadUpdate(f"a member record was not signed by {record.signer}")
-    return record
-
-
-def _check_shape(record: Record) -> None:
-    if record.kind == _PROFILE and record.signer != record.peer:
-        raise BadUpdate("a profile that another peer wrote")
-    if record.kind == _GRANT and record.role not in (_REMOVED, *Role):
-        raise BadUpdate(f'unknown role "{record.role}"')
-    if record.kind == _GRANT and record.signer == record.peer and record.role == Role.TRUSTED:
-        raise BadUpdate("a peer that trusts itself")
-    if record.kind not in (_GRANT, _PROFILE):
-        raise BadUpdate(f'unknown kind of record "{record.kind}"')
+    by: str
+    at: float
 
 
 class Members:
@@ -105,7 +63,7 @@ class Members:
         signer: Signer,
         clock: HybridClock,
         trusted: Iterable[str],
-        stored: Sequence[bytes],
+        stored: Iterable[SignedRecord],
     ) -> None:
         """`trusted` count as trusted until a record says otherwise; the founder always does."""
         self._store = store
@@ -113,23 +71,28 @@ class Members:
         self._signer = signer
         self._clock = clock
         self._trusted = {genesis.founder, *trusted}
-        self._records: dict[tuple[str, str], tuple[Record, bytes]] = {}
+        self._records: dict[Key, SignedRecord] = {signed.record.key: signed for signed in stored}
         self._handlers: list[Callable[[Sequence[bytes]], None]] = []
-        for envelope in stored:
-            record = verify_record(envelope, genesis.cluster_id, signer)
-            self._records[record.kind, record.peer] = record, envelope
+        self._turn = asyncio.Lock()
+        self._heard: dict[str, float] = {}  # when a member's own profile was last taken
+        self._listed: tuple[Member, ...] | None = None  # until a record changes
+        self._digest: bytes | None = None
+        self.refused = 0
+        """Records that did not parse or were forged, since this node opened its pinset."""
 
     def members(self) -> tuple[Member, ...]:
-        granted = {peer for kind, peer in self._records if kind == _GRANT}
-        roles = {peer: self.role(peer) for peer in sorted(granted | self._trusted)}
-        return tuple(self._member(peer, role) for peer, role in roles.items() if role is not None)
+        if self._listed is None:
+            granted = {peer for kind, peer in self._records if kind == GRANT}
+            roles = {peer: self.role(peer) for peer in sorted(granted | self._trusted)}
+            self._listed = tuple(self._member(peer, role) for peer, role in roles.items() if role is not None)
+        return self._listed
 
     def role(self, peer: str) -> Role | None:
         """None for whoever is no member (any more)."""
-        found = self._records.get((_GRANT, peer))
+        found = self._records.get((GRANT, peer))
         if found is None:
             return Role.TRUSTED if peer in self._trusted else None
-        return None if found[0].role == _REMOVED else Role(found[0].role)
+        return None if found.record.role == REMOVED else Role(found.record.role)
 
     def is_trusted(self, peer: str) -> bool:
         return self.role(peer) is Role.TRUSTED
@@ -137,107 +100,215 @@ class Members:
     def is_member(self, peer: str) -> bool:
         return self.role(peer) is not None
 
+    def removal(self, peer: str) -> Removal | None:
+        """How that peer ceased to be a member; None for members, and for who never was one."""
+        found = self._records.get((GRANT, peer))
+        if found is None or found.record.role != REMOVED:
+            return None
+        return Removal(peer, found.record.signer, seconds(found.record.stamp))
+
+    def removed(self) -> frozenset[str]:
+        return frozenset(
+            peer
+            for (kind, peer), one in self._records.items()
+            if kind == GRANT and one.record.role == REMOVED
+        )
+
+    def name(self, peer: str) -> str:
+        """What a peer, member or not (any more), last called itself."""
+        found = self._records.get((PROFILE, peer))
+        return found.record.name if found else ""
+
     def invited_with(self, invite: bytes) -> str | None:
         """Who joined with the invitation of that id."""
-        return next((record.peer for record, _ in self._records.values() if record.invite == invite), None)
+        return next((one.record.peer for one in self._records.values() if one.record.invite == invite), None)
 
     def on_records(self, handler: Callable[[Sequence[bytes]], None]) -> None:
         """Hear of new records, anybody's, after they are durable. Must not block, must not raise."""
         self._handlers.append(handler)
 
-    def records(self) -> list[bytes]:
-        return [envelope for _, envelope in self._records.values()]
+    def records(self, most: int = MAX_RECORDS * MAX_RECORD_BYTES) -> list[bytes]:
+        """Grants first, without which a profile is nobody's; what goes beyond `most` bytes is left out."""
+        ordered = [self._records[key].envelope for key in sorted(self._records)]
+        ends = accumulate(len(envelope) + _FRAME for envelope in ordered)
+        return [envelope for envelope, end in zip(ordered, ends, strict=True) if end <= most]
+
+    def records_of(self, peer: str, *kinds: str) -> list[bytes]:
+        """The records about one peer."""
+        return [self._records[kind, peer].envelope for kind in kinds if (kind, peer) in self._records]
 
     def digest(self) -> bytes:
         """Equal on two members exactly when they hold the same records."""
-        return hashlib.sha256(b"".join(sorted(hashlib.sha256(r).digest() for r in self.records()))).digest()
+        if self._digest is None:
+            hashes = sorted(hashlib.sha256(envelope).digest() for envelope in self.records())
+            self._digest = hashlib.sha256(b"".join(hashes)).digest()
+        return self._digest
 
     async def grant(self, peer: str, role: Role, invite: bytes = b"") -> None:
         """Make that peer a member, or change its role. Raises ReadOnlyMember."""
         await self._issue_grant(peer, role.value, invite)
 
     async def remove(self, peer: str) -> None:
-        """That peer is no member any more; what it pinned stays. Raises ReadOnlyMember, UntrustedPeer."""
+        """That peer is no member any more; what it pinned stays.
+
+        Raises ReadOnlyMember, UntrustedPeer, LastTrustedMember.
+        """
         if not self.is_member(peer):
             raise UntrustedPeer(f"{peer} is not a member of this cluster")
-        found = self._records.get((_GRANT, peer))
-        await self._issue_grant(peer, _REMOVED, found[0].invite if found else b"")
+        self._check_may_change(peer, REMOVED)
+        if [member.peer for member in self.members() if member.role is Role.TRUSTED] == [peer]:
+            raise LastTrustedMember(
+                f"{peer} is the only trusted member: invite another one first, or nobody could pin any more"
+            )
+        found = self._records.get((GRANT, peer))
+        await self._issue_grant(peer, REMOVED, found.record.invite if found else b"")
 
     async def announce(self, name: str, addresses: Sequence[str]) -> None:
         """Tell all members our name and addresses; nothing is sent when they know."""
         us = self._signer.peer_id
-        old = self._records.get((_PROFILE, us))
-        wanted = name[: wire.MAX_NAME], tuple(addresses)[:_MAX_ADDRESSES]
-        if old is None or (old[0].name, old[0].addresses) != wanted:
-            await self._issue(Record(_PROFILE, us, us, self._newer(old), name=wanted[0], addresses=wanted[1]))
+        wanted = as_name(name), dialled_at(addresses, us)
+        old = self._records.get((PROFILE, us))
+        if old is None or (old.record.name, old.record.addresses) != wanted:
+            stamp = self._newer((PROFILE, us))
+            await self._issue(Record(PROFILE, us, us, stamp, name=wanted[0], addresses=wanted[1]))
 
-    async def accept(self, envelopes: Iterable[bytes], vouched: bool) -> int:
+    async def accept(self, envelopes: Sequence[bytes], vouched: bool) -> int:
         """Keep what is newer and allowed; `vouched` when a trusted member gave them. How many were new.
 
-        Raises BadUpdate for a record that nobody may make; the others of the call are then not looked at.
+        One that does not parse is passed over and counted: who shows it may have it from a version that read
+        less closely. A signature is verified only of what would be kept, and each once, so a flood
+        costs no more than reading it. Raises BadUpdate at the first that is forged, when those before it are
+        kept and the rest is not looked at.
         """
-        waiting = [(verify_record(e, self._genesis.cluster_id, self._signer), e) for e in envelopes]
-        accepted: list[tuple[Record, bytes]] = []
-        progress = True
-        while progress:  # a grant may come before the one that makes its signer trusted
-            usable = [pair for pair in waiting if self._may_keep(pair[0], vouched)]
-            waiting = [pair for pair in waiting if pair not in usable]
-            progress = bool(usable)
-            for record, envelope in usable:
-                if self._take(record, envelope):
-                    accepted.append((record, envelope))
-        await self._keep(accepted)
-        return len(accepted)
+        async with self._turn:
+            accepted: list[SignedRecord] = []
+            try:
+                await self._sort(envelopes, vouched, accepted)
+            finally:
+                await self._keep(accepted)
+            return len(accepted)
+
+    async def _sort(self, envelopes: Sequence[bytes], vouched: bool, accepted: list[SignedRecord]) -> None:
+        breath = Breath()
+        sorting = Sorting()
+        for envelope in envelopes[:MAX_RECORDS]:
+            signed = self._readable(envelope)
+            if signed is not None and self._is_news(signed):
+                sorting.add(signed)
+            await breath.take()
+        usable = sorting.all() if vouched else sorting.of_trusted(self.is_trusted)
+        for signed in usable:  # one by one: a grant that is kept may make the signer of the next one trusted
+            if self._is_news(signed) and self._may_keep(signed.record, vouched):
+                self._verify(signed)
+                self._take(signed)
+                accepted.append(signed)
+            await breath.take()
+
+    def _readable(self, envelope: bytes) -> SignedRecord | None:
+        try:
+            return SignedRecord.read(envelope)
+        except BadUpdate as error:
+            self.refused += 1
+            _logger.info("a member record is passed over: %s", error)
+            return None
+
+    def _is_news(self, signed: SignedRecord) -> bool:
+        old = self._records.get(signed.record.key)
+        return old.record.rank < signed.record.rank if old else len(self._records) < MAX_RECORDS
+
+    def _verify(self, signed: SignedRecord) -> None:
+        try:
+            signed.check_signature(self._genesis.cluster_id, self._signer)
+        except BadUpdate:
+            self.refused += 1
+            raise
+
+    def _may_keep(self, record: Record, vouched: bool) -> bool:
+        """Profiles are of members, or of who was one; changes of the list are a trusted member's."""
+        if vouched:
+            return (
+                record.kind == GRANT or (GRANT, record.peer) in self._records or self.is_member(record.peer)
+            )
+        if record.kind == PROFILE:
+            return self.is_member(record.peer) and self._is_due(record.peer)
+        return self.is_trusted(record.signer) or (
+            record.signer == record.peer and record.role == REMOVED and self.is_member(record.peer)
+        )
+
+    def _is_due(self, peer: str) -> bool:
+        """Whether a peer's profile may be taken again: one that always changes would busy every member."""
+        return _now() - self._heard.get(peer, -PROFILE_SPACING) >= PROFILE_SPACING
 
     def _member(self, peer: str, role: Role) -> Member:
-        found = self._records.get((_PROFILE, peer))
-        return Member(peer, found[0].name, role, found[0].addresses) if found else Member(peer, "", role)
+        found = self._records.get((PROFILE, peer))
+        if found is None:
+            return Member(peer, "", role)
+        return Member(peer, found.record.name, role, found.record.addresses)
 
     async def _issue_grant(self, peer: str, role: str, invite: bytes) -> None:
         us = self._signer.peer_id
-        if not self.is_trusted(us) and not (role == _REMOVED and peer == us):
+        self._check_may_change(peer, role)
+        await self._issue(Record(GRANT, peer, us, self._newer((GRANT, peer)), role=role, invite=invite))
+
+    def _check_may_change(self, peer: str, role: str) -> None:
+        us = self._signer.peer_id
+        if not self.is_trusted(us) and not (role == REMOVED and peer == us):
             raise ReadOnlyMember(
                 "this node follows the cluster: only trusted members change who belongs to it"
             )
-        stamp = self._newer(self._records.get((_GRANT, peer)))
-        await self._issue(Record(_GRANT, peer, us, stamp, role=role, invite=invite))
 
     async def _issue(self, record: Record) -> None:
-        envelope = sign_record(record, self._genesis.cluster_id, self._signer)
-        verify_record(envelope, self._genesis.cluster_id, self._signer)
-        self._take(record, envelope)
-        await self._keep([(record, envelope)])
+        signed = SignedRecord.read(sign_record(record, self._genesis.cluster_id, self._signer))
+        async with self._turn:
+            self._take(signed)
+            await self._keep([signed])
 
-    def _newer(self, old: tuple[Record, bytes] | None) -> int:
-        return self._clock.tick(above=old[0].stamp if old else 0)
+    def _newer(self, key: Key) -> int:
+        old = self._records.get(key)
+        return self._clock.tick(above=old.record.stamp if old else 0)
 
-    def _may_keep(self, record: Record, vouched: bool) -> bool:
-        if (record.kind, record.peer) not in self._records and len(self._records) >= MAX_RECORDS:
-            return False
-        if vouched:
-            return True
-        if record.kind == _PROFILE or (record.signer == record.peer and record.role == _REMOVED):
-            return self.is_member(record.peer)
-        return self.is_trusted(record.signer)
+    def _take(self, signed: SignedRecord) -> None:
+        self._records[signed.record.key] = signed
+        self._listed = self._digest = None
+        if signed.record.kind == PROFILE:
+            self._heard[signed.record.peer] = _now()
+        self._clock.observe(signed.record.stamp)
 
-    def _take(self, record: Record, envelope: bytes) -> bool:
-        old = self._records.get((record.kind, record.peer))
-        if old is not None and old[0].rank >= record.rank:
-            return False
-        self._records[record.kind, record.peer] = record, envelope
-        self._clock.observe(record.stamp)
-        return True
-
-    async def _keep(self, records: Sequence[tuple[Record, bytes]]) -> None:
+    async def _keep(self, records: Sequence[SignedRecord]) -> None:
         if not records:
             return
-        await self._store.put_member_records([(record.kind, record.peer, e) for record, e in records])
+        await self._store.put_member_records(
+            [(signed.record.kind, signed.record.peer, signed.envelope) for signed in records]
+        )
         for handler in self._handlers:
-            handler([envelope for _, envelope in records])
+            handler([signed.envelope for signed in records])
 
 
 async def open_members(
     store: PinsetStore, genesis: Genesis, signer: Signer, clock: HybridClock, trusted: Iterable[str]
 ) -> Members:
-    """The member list as stored. Raises BadUpdate when a record in the store is damaged."""
-    return Members(store, genesis, signer, clock, trusted, await store.member_records())
+    """The member list as stored. What cannot be read of it is told and let go: other members have it."""
+    good: list[SignedRecord] = []
+    for kind, peer, envelope in await store.member_records():
+        try:
+            signed = SignedRecord.read(envelope)
+            signed.check_signature(genesis.cluster_id, signer)
+            good.append(signed)
+        except BadUpdate as error:
+            _logger.warning(
+                "the stored %s of %r is let go, members that have a good one show it: %s", kind, peer, error
+            )
+            await _let_go(store, kind, peer)
+    return Members(store, genesis, signer, clock, trusted, good)
+
+
+def _now() -> float:
+    """Seconds of a clock that never jumps."""
+    return asyncio.get_running_loop().time()
+
+
+async def _let_go(store: PinsetStore, kind: str, peer: str) -> None:
+    try:
+        await store.remove_member_record(kind, peer)
+    except OSError as error:  # no room: it is passed over again at the next start
+        _logger.info("it stays in the file: %s", error)

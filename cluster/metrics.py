@@ -80,11 +80,12 @@ class MetricStore:
         )
 
     def names(self) -> list[str]:
-        return sorted({name for names in self._latest.values() for name in names})
+        members = self._members()
+        return sorted({name for peer, names in self._latest.items() if peer in members for name in names})
 
     def latest(self, peer: str, name: str) -> Metric | None:
-        """The last one heard, whether or not it has run out."""
-        return self._latest.get(peer, {}).get(name)
+        """The last one heard of a member, whether or not it has run out."""
+        return self._latest.get(peer, {}).get(name) if self._membership.is_member(peer) else None
 
     def live(self, now: float) -> frozenset[str]:
         """Members with a valid ping."""
@@ -104,8 +105,9 @@ class MetricStore:
         return found
 
     def alerts(self) -> list[Alert]:
-        """Newest first, the last MAX_ALERTS."""
-        return list(self._alerts)
+        """Of today's members, newest first, the last MAX_ALERTS."""
+        members = self._members()
+        return [alert for alert in self._alerts if alert.metric.peer in members]
 
     def _members(self) -> frozenset[str]:
         return frozenset(member.peer for member in self._membership.members())

@@ -105,10 +105,12 @@ class LocalPins(Protocol):
         """
         ...
 
-    async def get(self, cid: CID) -> LocalPin | None: ...
+    async def get(self, cid: CID) -> LocalPin | None:
+        """Raises PinFailed when the store cannot be read."""
+        ...
 
     def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
-        """Every root in key order (bytes of the CID), read in pages."""
+        """Every root in key order (bytes of the CID), read in pages. Raises PinFailed as `get`."""
         ...
 
 

@@ -14,7 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
+from blockstore.guard import Guard
 from cluster.errors import BadUpdate, UntrustedPeer
+from cluster.loops import steadily
 from cluster.metrics import FREESPACE, MAX_METRICS, PING, TAG, Metric, MetricStore
 from cluster.ports import CapacityInformer, Gossip, Signer
 from cluster.state import Membership
@@ -110,6 +112,7 @@ class MetricGossip:
         *,
         interval: float,
         now: Callable[[], float],
+        guard: Guard,
     ) -> None:
         self._gossip = gossip
         self._signer = signer
@@ -118,6 +121,7 @@ class MetricGossip:
         self._sources = sources
         self._interval = interval
         self._now = now
+        self._guard = guard
         self._stamps: dict[str, int] = {}
         self._ahead: dict[str, float] = {}
         self._soon = asyncio.Event()
@@ -135,20 +139,26 @@ class MetricGossip:
         return median(self._ahead.values()) if self._ahead else 0.0
 
     async def run(self) -> None:
-        while True:
-            self._soon.clear()
-            await self.publish()
-            await asyncio.sleep(min(_SPACING, self._interval))
-            if self._eager:
-                self._eager -= 1
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, self._interval - _SPACING)):
-                    await self._soon.wait()
+        await steadily(self._guard, "publishing metrics", "all members", self._beat)
+
+    async def _beat(self) -> None:
+        """Publish once, and wait for the next time."""
+        self._soon.clear()
+        await self.publish()
+        await asyncio.sleep(min(_SPACING, self._interval))
+        if self._eager:
+            self._eager -= 1
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._interval - _SPACING)):
+                await self._soon.wait()
 
     async def publish(self) -> None:
-        """Read every source once, tell the store, and tell the others."""
-        readings = [await read() for read in self._sources]
+        """Read every source once, tell the store, and tell the others. A source that fails is left out."""
+        readings: list[Reading] = []
+        for source in self._sources:
+            with self._guard.around("reading a metric", self._signer.peer_id, OSError):
+                readings.append(await source())
         stamp, ttl = int(self._now() * 1000), 2 * self._interval
         body = _encode(self._signer.peer_id, stamp, ttl, readings)
         self._store.put(_metrics(self._signer.peer_id, readings, ttl, self._now()))
@@ -156,17 +166,18 @@ class MetricGossip:
         await self._gossip.publish(TOPIC, encode({"body": body, "sig": signature}))
 
     async def _receive(self, source: str, message: bytes) -> None:
-        try:
-            self._accept(message)
-        except (BadUpdate, UntrustedPeer):
-            self.dropped += 1  # gossip is best effort: a counter is the whole answer
+        with self._guard.around("metrics", source):
+            try:
+                self._accept(message)
+            except (BadUpdate, UntrustedPeer):
+                self.dropped += 1  # gossip is best effort: a counter is the whole answer
 
     def _accept(self, message: bytes) -> None:
         envelope = Fields.decode(message, MAX_MESSAGE)
         body, signature = envelope.data("body", MAX_MESSAGE), envelope.data("sig", 128)
         fields = Fields.decode(body, MAX_MESSAGE)
         peer, stamp, ttl = fields.text("peer", limit=128), fields.integer("stamp"), fields.number("ttl")
-        if peer not in {member.peer for member in self._membership.members()} - {self._signer.peer_id}:
+        if peer == self._signer.peer_id or not self._membership.is_member(peer):
             raise UntrustedPeer(f"{peer} is not another member")
         if not self._signer.verify(peer, _CONTEXT + body, signature):
             raise BadUpdate(f"metrics of {peer}: bad signature")
@@ -182,7 +193,7 @@ class MetricGossip:
         return last - ttl * 1000 < stamp <= last
 
     def _forget_others(self) -> None:
-        for peer in self._stamps.keys() - {member.peer for member in self._membership.members()}:
+        for peer in [peer for peer in self._stamps if not self._membership.is_member(peer)]:
             del self._stamps[peer], self._ahead[peer]
 
 

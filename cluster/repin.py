@@ -13,8 +13,10 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 
+from blockstore.guard import Guard
 from cluster.election import elected
 from cluster.errors import BadPinOptions, NotEnoughPeers, ReadOnlyMember
+from cluster.loops import steadily
 from cluster.merge import closed_after
 from cluster.metrics import MetricStore
 from cluster.pin import Pin
@@ -31,17 +33,12 @@ class Absence:
 
     def __init__(self, grace: float) -> None:
         self._grace = grace
-        self._known: frozenset[str] = frozenset()
-        self._removed: frozenset[str] = frozenset()
         self._silent: dict[str, float] = {}
 
     def observe(self, members: Collection[str], live: Collection[str], now: float) -> frozenset[str]:
-        """Who is gone at `now` (seconds of a clock that never jumps)."""
-        present = frozenset(members)
-        self._removed = (self._removed | self._known) - present
-        self._known = present
-        self._silent = {peer: self._silent.get(peer, now) for peer in present if peer not in live}
-        return self._removed | {peer for peer, since in self._silent.items() if now - since >= self._grace}
+        """Which members are gone at `now` (seconds of a clock that never jumps)."""
+        self._silent = {peer: self._silent.get(peer, now) for peer in members if peer not in live}
+        return frozenset(peer for peer, since in self._silent.items() if now - since >= self._grace)
 
 
 class Repinning:
@@ -60,6 +57,7 @@ class Repinning:
         settings: ClusterSettings,
         *,
         now: Callable[[], float],
+        guard: Guard,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`place` allocates a pin afresh, its live holders kept; it raises NotEnoughPeers."""
@@ -73,24 +71,27 @@ class Repinning:
         self._turns = turns
         self._settings = settings
         self._now = now
+        self._guard = guard
         self._sleep = sleep
         self._absence = Absence(settings.repin_grace)
+        self._handled: frozenset[str] = frozenset()
+        self._next_pass = 0.0
 
     async def run(self) -> None:
-        handled: frozenset[str] = frozenset()
-        loop = asyncio.get_running_loop()
-        next_pass = 0.0
-        while True:
-            gone = self._gone(loop.time())
-            if gone and (gone != handled or loop.time() >= next_pass):
-                handled, next_pass = gone, loop.time() + self._settings.reconcile_interval
-                await self._relocate_all(gone)
-            await self._sleep(self._settings.metric_interval)
+        await steadily(self._guard, "looking for members that are gone", "the member list", self._look)
+
+    async def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        gone = self._gone(now)
+        if gone and (gone != self._handled or now >= self._next_pass):
+            self._handled, self._next_pass = gone, now + self._settings.reconcile_interval
+            await self._relocate_all(gone)
+        await self._sleep(self._settings.metric_interval)
 
     def _gone(self, now: float) -> frozenset[str]:
         members = {member.peer for member in self._membership.members()}
         live = self._live() & members
-        gone = self._absence.observe(members, live, now)
+        gone = self._absence.observe(members, live, now) | self._membership.removed()
         return gone if 2 * len(live) >= len(members) else frozenset()
 
     def _live(self) -> frozenset[str]:
@@ -99,11 +100,16 @@ class Repinning:
 
     async def _relocate_all(self, gone: Collection[str]) -> None:
         for peer in sorted(gone):
-            try:
-                moved = await self.relocate(peer, gone)
-            except (OSError, ReadOnlyMember) as error:
-                log.warning("cannot place the pins of %s anew now: %s", peer, error)
-            else:
+            with self._guard.around("placing the pins anew of", peer):
+                await self._relocate_those_of(peer, gone)
+
+    async def _relocate_those_of(self, peer: str, gone: Collection[str]) -> None:
+        try:
+            moved = await self.relocate(peer, gone)
+        except (OSError, ReadOnlyMember) as error:
+            log.warning("cannot place the pins of %s anew now: %s", peer, error)
+        else:
+            if moved:
                 log.info("%s is gone: %d of its pins were placed anew by this member", peer, moved)
 
     async def relocate(self, peer: str, gone: Collection[str]) -> int:
@@ -111,10 +117,19 @@ class Repinning:
         moved = 0
         async with closed_after(self._reader.pins(PinQuery(held_by=peer))) as pins:
             async for pin in pins:
-                if self._is_ours(pin, gone) and await self._relocate(pin):
-                    moved += 1
+                if self._is_ours(pin, gone):
+                    moved += await self._relocate_safely(pin)
                     await self._sleep(1 / self._settings.repin_rate)
         return moved
+
+    async def _relocate_safely(self, pin: Pin) -> bool:
+        """Trouble with this pin alone leaves the others to be placed."""
+        with self._guard.around("placing anew", str(pin.cid)):
+            try:
+                return await self._relocate(pin)
+            except OSError as error:
+                log.warning("%s cannot be placed anew now: %s", pin.cid, error)
+        return False
 
     def _is_ours(self, pin: Pin, gone: Collection[str]) -> bool:
         left = sum(peer not in gone for peer in pin.allocations)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from blockstore.cid import CID
+from blockstore.guard import Guard
 from blockstore.tasks import background
 from cluster import wire
 from cluster.clock import TOLERANCE
@@ -17,7 +19,7 @@ from cluster.genesis import Genesis
 from cluster.invite import LIFETIME, Invite, make_invite
 from cluster.joining import JOIN, Doorkeeper, join
 from cluster.ledger import Operation, open_ledger, stored_clock
-from cluster.membership import Members, open_members
+from cluster.membership import Members, Removal, open_members
 from cluster.pin import Pin
 from cluster.ports import Gossip, PeerCalls, Signer
 from cluster.spreading import ReplicationCounts, Spreader
@@ -28,6 +30,7 @@ from cluster.visits import Visits
 BATCH_SIZE = 1000
 BATCH_AGE = 0.02  # seconds
 _PAGE = 512
+_LONGEST_PAUSE = 60.0  # seconds between attempts to tell members where we are
 _logger = logging.getLogger(__name__)
 
 
@@ -53,6 +56,8 @@ class ReplicatedPinset:
         self.members = members
         self.join_problem = ""
         """Why the join token did not let this node in; empty while that is tried, and once it is in."""
+        self.joined = asyncio.Event()
+        """Set once this node is a member; the invitation that it came with is of no use from then on."""
         self._signer = signer
         self._calls = calls
         self._store = store
@@ -149,20 +154,69 @@ class ReplicatedPinset:
             return
         if role is Role.FOLLOWER:
             raise ReadOnlyMember("this node follows the cluster: pin and unpin at a trusted member")
-        reason = self.join_problem or "no member that could let it in has answered yet"
-        raise ReadOnlyMember(f"this node is not a member of the cluster: {reason}")
+        raise ReadOnlyMember(self.outside)
 
-    async def introduce(self, name: str, invite: Invite | None) -> None:
-        """Tell the members who and where we are; first become one, with the invitation, if we are none."""
+    @property
+    def outside(self) -> str:
+        """Why this node is no member, for its user; empty when it is one."""
         us = self._signer.peer_id
-        await self.members.announce(name, self._calls.addresses(us))
-        if invite is None or self.members.role(us) is not None:
-            return
+        if self.members.role(us) is not None:
+            return ""
+        if (removal := self.members.removal(us)) is not None and not self.join_problem:
+            return self._removed(removal)
+        reason = self.join_problem or "no member that could let it in has answered yet"
+        return f"this node is not a member of the cluster: {reason}"
+
+    def _removed(self, removal: Removal) -> str:
+        by = self.members.name(removal.by)
+        day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(removal.at))
+        return (
+            f"this node was removed from the cluster by {by or removal.by} on {day}: what it holds stays,"
+            " and nothing is shared any more. To have it back: `pinfold cluster invite` at a member, then"
+            " `pinfold init --join TOKEN` here"
+        )
+
+    async def introduce(self, name: str, invite: Invite | None, guard: Guard) -> None:
+        """Tell the members who and where we are; first become one, with the invitation, if we are none."""
+        await _until_done(guard, "telling members where we are", lambda: self._announce(name))
+        if self.outside and invite is not None:
+            await _until_done(guard, "joining", lambda: self._join(invite))
+        elif self.outside:
+            _logger.error("%s", self.outside)
+        if not self.outside:
+            self.joined.set()
+
+    async def _announce(self, name: str) -> None:
+        await self.members.announce(name, self._calls.addresses(self._signer.peer_id))
+
+    async def _join(self, invite: Invite) -> None:
         try:
-            await join(invite, self.members, self._calls)
+            await join(invite, self._signer.peer_id, self.members, self._calls)
         except BadInvite as error:
             self.join_problem = str(error)
             _logger.error("%s", error)
+
+    def heed(self, _records: Sequence[bytes]) -> None:
+        """New member records: where they say that we are no member any more, our user is told."""
+        removal = self.members.removal(self._signer.peer_id)
+        if removal is not None and self.joined.is_set():
+            self.joined.clear()
+            _logger.error("%s", self._removed(removal))
+        elif removal is None and not self.outside:
+            self.joined.set()
+
+
+async def _until_done(guard: Guard, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do it once; again, with growing pauses, where the disk is full or something unforeseen fails."""
+    pause = 1.0
+    while True:
+        with guard.around(what, "the cluster"):
+            try:
+                return await work()
+            except OSError as error:
+                _logger.warning("%s: not now: %s", what, error)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 @asynccontextmanager
@@ -178,20 +232,24 @@ async def open_pinset(
     batch_size: int = BATCH_SIZE,
     batch_age: float = BATCH_AGE,
     now: Callable[[], float] = time.time,
+    guard: Guard | None = None,
 ) -> AsyncIterator[ReplicatedPinset]:
     """The pinset kept in `database` (opened with store.SCHEMA and PRAGMAS), replicated while the block lasts.
 
     `name` is what we tell others of ourselves. With an `invite` this node joins in the background as soon as
     somebody lets it in, and until then believes the peers that the token names. `batch_age` in seconds.
-    Leaving writes what was submitted, then stops. Raises BadUpdate when the stored member list is damaged.
+    Leaving writes what was submitted, then stops. What nobody foresaw in a loop is `guard`'s to count.
     """
     store = PinsetStore(database)
     handlers: list[Callable[[PinChange], None]] = []
 
+    guard = guard or Guard()
+
     def tell(changes: Sequence[PinChange]) -> None:
         for change in changes:
             for handler in handlers:
-                handler(change)
+                with guard.around("telling of a changed pin", str(change.cid)):
+                    handler(change)
 
     clock = await stored_clock(store, now)
     if clock.ahead() > TOLERANCE:
@@ -202,13 +260,14 @@ async def open_pinset(
     members = await open_members(store, genesis, signer, clock, invite.trusted if invite else ())
     ledger = await open_ledger(store, genesis, signer, clock, tell)
     visits = Visits()
-    spreader = Spreader(store, genesis, signer, gossip, calls, members, ledger, visits, now)
+    spreader = Spreader(store, genesis, signer, gossip, calls, members, ledger, visits, now, guard)
     gatherer = Gatherer(spreader.write, batch_size, batch_age)
     pinset = ReplicatedPinset(genesis, signer, calls, store, members, spreader, gatherer, handlers, now)
+    members.on_records(pinset.heed)
     calls.serve(JOIN, visits.call(Doorkeeper(genesis, signer, members, now).answer))
     loops = gatherer.run(), spreader.publishing(), spreader.asking(), spreader.wandering()
     try:
-        async with background(*loops, pinset.introduce(name, invite)):
+        async with background(*loops, pinset.introduce(name, invite, guard)):
             try:
                 yield pinset
             finally:

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from blockstore.guard import Guard
 from cluster import wire
 from cluster.batch import Log, SignedBatch, read, verify
 from cluster.catchup import CatchUp
@@ -21,6 +22,7 @@ from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.genesis import Genesis
 from cluster.holding import HeldBatches
 from cluster.ledger import Ledger, Operation, Verdict, Written
+from cluster.loops import steadily
 from cluster.membership import Members
 from cluster.ports import CallFailed, Gossip, PeerCalls, PeerOffline, Signer
 from cluster.repair import Repair
@@ -33,6 +35,7 @@ MAX_GOSSIP_BYTES = 400 * 1024
 SYNC_INTERVAL = 30.0  # seconds between asking one member, without any occasion
 COMPARE_INTERVAL = 600.0  # seconds between comparing documents with a member whose log equals ours
 _OUTBOX = 256
+_TOLD_RECORDS = 64  # member records that are new at once and told on
 _BATCH, _HEAD, _RECORDS = 1, 2, 3  # first byte of a gossip message
 _logger = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class Spreader:
         ledger: Ledger,
         visits: Visits,
         now: Callable[[], float],
+        guard: Guard,
     ) -> None:
         self.counts = ReplicationCounts()
         self.held = HeldBatches()
@@ -72,6 +76,7 @@ class Spreader:
         self._members = members
         self._ledger = ledger
         self._now = now
+        self._guard = guard
         self._topic = f"pinfold/pinset/{genesis.cluster_id.hex()}"
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_OUTBOX)
         self._to_ask: asyncio.Queue[str] = asyncio.Queue()
@@ -120,30 +125,37 @@ class Spreader:
 
     async def publishing(self) -> None:
         """A loop: sends what waits in the outbox."""
-        while True:
-            await self._gossip.publish(self._topic, await self._outbox.get())
+        await steadily(self._guard, "telling what changed", "all members", self._publish_next)
+
+    async def _publish_next(self) -> None:
+        await self._gossip.publish(self._topic, await self._outbox.get())
 
     async def asking(self) -> None:
         """A loop: catches up with whom `ask` named, one after another."""
-        while True:
-            peer = await self._to_ask.get()
-            self._asking.discard(peer)
+        await steadily(self._guard, "catching up", "members", self._ask_next)
+
+    async def _ask_next(self) -> None:
+        peer = await self._to_ask.get()
+        self._asking.discard(peer)
+        with self._guard.around("catching up", peer):
             try:
                 await self.sync(peer)
             except (CallFailed, PeerOffline, BadUpdate) as error:
                 _logger.info("cannot catch up with %s now: %s", peer, error)
-            except Exception:  # a full disk, say: replication goes on when there is room again
-                _logger.exception("catching up with %s failed", peer)
+            except OSError as error:  # a full disk: replication goes on when there is room again
+                _logger.warning("what %s has cannot be kept now: %s", peer, error)
 
     async def wandering(self) -> None:
         """A loop: names some connected member now and then, in case every occasion was missed."""
         for peer in sorted(self._calls.peers()):
             self.ask(peer)
-        while True:
-            await asyncio.sleep(SYNC_INTERVAL * random.uniform(0.75, 1.25))
-            connected = [peer for peer in self._calls.peers() if self._members.is_member(peer)]
-            if connected:
-                self.ask(random.choice(sorted(connected)))
+        await steadily(self._guard, "choosing a member to catch up with", "members", self._wander)
+
+    async def _wander(self) -> None:
+        await asyncio.sleep(SYNC_INTERVAL * random.uniform(0.75, 1.25))
+        connected = [peer for peer in self._calls.peers() if self._members.is_member(peer)]
+        if connected:
+            self.ask(random.choice(sorted(connected)))
 
     def _publish(self, message: bytes) -> None:
         try:
@@ -152,6 +164,10 @@ class Spreader:
             _logger.info("more gossip than the network takes: members will catch up instead")
 
     async def _on_gossip(self, peer: str, message: bytes) -> None:
+        with self._guard.around("gossip of the pinset", peer):
+            await self._hear(peer, message)
+
+    async def _hear(self, peer: str, message: bytes) -> None:
         try:
             await self._read_gossip(peer, message)
         except UntrustedPeer as error:
@@ -161,8 +177,8 @@ class Spreader:
         except BadUpdate as error:
             self.counts.refused += 1
             _logger.warning("a message from %s is dropped: %s", peer, error)
-        except Exception:  # a full disk, say: catching up brings it again when there is room
-            _logger.exception("a message from %s could not be kept", peer)
+        except OSError as error:  # a full disk: catching up brings it again when there is room
+            _logger.warning("a message from %s cannot be kept now: %s", peer, error)
 
     async def _read_gossip(self, peer: str, message: bytes) -> None:
         kind, body = message[:1], message[1:]
@@ -225,8 +241,9 @@ class Spreader:
             self.ask(peer)
 
     def _on_records(self, records: Sequence[bytes]) -> None:
-        for part in _chunks(records, MAX_GOSSIP_BYTES // 2):
-            self._publish(bytes([_RECORDS]) + wire.encode({"records": [*part]}))
+        if len(records) <= _TOLD_RECORDS:  # more than that came by catching up, as others do
+            for part in _chunks(records, MAX_GOSSIP_BYTES // 2):
+                self._publish(bytes([_RECORDS]) + wire.encode({"records": [*part]}))
         for peer in sorted(self._calls.peers()):
             self.ask(peer)
 

@@ -80,3 +80,20 @@ class Membership(Protocol):
         ...
 
     def is_trusted(self, peer: str) -> bool: ...
+
+    def is_member(self, peer: str) -> bool: ...
+
+    def removed(self) -> frozenset[str]:
+        """Who was a member and is none any more."""
+        ...
+
+    def name(self, peer: str) -> str:
+        """What a peer, member or not (any more), last called itself; may be empty."""
+        ...
+
+    async def remove(self, peer: str) -> None:
+        """That peer is no member any more; what it pinned stays.
+
+        Raises ReadOnlyMember, UntrustedPeer, LastTrustedMember.
+        """
+        ...

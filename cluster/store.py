@@ -188,9 +188,21 @@ class PinsetStore:
     async def count(self, query: PinQuery) -> int:
         return await self._database.read(_count, query)
 
-    async def member_records(self) -> list[bytes]:
+    async def member_records(self) -> list[tuple[str, str, bytes]]:
+        """(kind, peer, envelope) of each."""
         return await self._database.read(
-            lambda db: [bytes(row[0]) for row in db.execute("SELECT envelope FROM member_records")]
+            lambda db: [
+                (str(kind), str(peer), bytes(envelope))
+                for kind, peer, envelope in db.execute("SELECT kind, peer, envelope FROM member_records")
+            ]
+        )
+
+    async def remove_member_record(self, kind: str, peer: str) -> None:
+        """A missing one is fine."""
+        await self._database.write(
+            lambda db: db.execute(
+                "DELETE FROM member_records WHERE kind = ? AND peer = ?", (kind, peer)
+            ).close()
         )
 
     async def put_member_records(self, records: Iterable[tuple[str, str, bytes]]) -> None:

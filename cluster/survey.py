@@ -90,7 +90,7 @@ class Survey:
 
     async def _everybody(self, cid: CID, ask: Ask, local: bool) -> GlobalPinInfo:
         pin = await self._reader.get(cid)
-        members = self._members(local, pin)
+        members = self._members(local)
         infos = await asyncio.gather(*(self._one(member, pin, ask) for member in members))
         return GlobalPinInfo(cid, pin, {info.peer: info for info in infos})
 
@@ -102,14 +102,13 @@ class Survey:
         except (CallFailed, PeerOffline) as error:
             return self._info(member, Status.CLUSTER_ERROR, pin, _reason(error))
 
-    def _members(self, local: bool, pin: Pin | None = None) -> list[Member]:
-        """Those to ask: the members, and whoever is to hold the pin though it was removed."""
-        members = {member.peer: member for member in self._membership.members()}
-        if local:
-            return [members.get(self._tracker.peer, Member(self._tracker.peer, "", Role.FOLLOWER))]
-        for peer in pin.allocations if pin else ():
-            members.setdefault(peer, Member(peer, "", Role.FOLLOWER))
-        return list(members.values())
+    def _members(self, local: bool) -> list[Member]:
+        """Those to ask. Who was removed is not shown: its pins are on their way to others."""
+        members = self._membership.members()
+        if not local:
+            return list(members)
+        us = Member(self._tracker.peer, "", Role.FOLLOWER)
+        return [next((member for member in members if self._is_us(member)), us)]
 
     async def _merged(self, ask: AskPage, local: bool, list_failed: bool) -> AsyncIterator[GlobalPinInfo]:
         failed: dict[str, PinInfo] = {}

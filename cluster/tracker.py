@@ -16,12 +16,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 from blockstore.cid import CID
+from blockstore.guard import Guard
 from cluster.errors import QueueFull
 from cluster.execution import Executor
+from cluster.loops import steadily
 from cluster.merge import closed_after
 from cluster.operations import Lane, Operation, OperationQueue
 from cluster.pin import Pin, PinInfo, Status
-from cluster.ports import AttemptStore, LocalPins, OperationKind
+from cluster.ports import AttemptStore, LocalPins, OperationKind, PinFailed
 from cluster.settings import ClusterSettings
 from cluster.state import PinChange, PinQuery, PinsetReader
 from cluster.status import IN_FLIGHT, RECOVERABLE, StatusPage, StatusRow, View, pin_info
@@ -31,6 +33,7 @@ MAX_PAGE = 1000
 _SCAN = 20_000  # rows looked at for one page at most, so that a rare status does not hold a request for ever
 _LEASE = 600.0  # seconds until a retry that was handed out is due again, should this process end before it
 _RETRY_LANE = 1000  # retries in memory at once
+_FAULT = "a fault of this program: its log says more, please report it"
 _PASS_SPACING = 10.0  # seconds between two passes, however many changes found no room
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,7 @@ class Tracker:
         settings: ClusterSettings,
         *,
         now: Callable[[], float],
+        guard: Guard,
     ) -> None:
         self.peer = peer
         self._name = name
@@ -57,6 +61,7 @@ class Tracker:
         self._executor = executor
         self._settings = settings
         self._now = now
+        self._guard = guard
         self._queue = OperationQueue(settings.queue_size, settings.concurrent_pins)
         self._views = Views(pinset, pins, attempts, self._queue)
         self._turn = asyncio.Event()  # replaced each time it is set: wakes every worker that waits
@@ -82,10 +87,10 @@ class Tracker:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._settings.concurrent_pins):
-                group.create_task(self._work(self._queue.take_pin))
-            group.create_task(self._work(self._queue.take_unpin))
-            group.create_task(self._retry())
-            group.create_task(self._reconcile())
+                group.create_task(self._working("pinning", self._queue.take_pin))
+            group.create_task(self._working("unpinning", self._queue.take_unpin))
+            group.create_task(steadily(self._guard, "retrying", "failed pins", self._retry))
+            group.create_task(steadily(self._guard, "reconciling", "pinset and local pins", self._reconcile))
 
     async def status(self, cid: CID) -> PinInfo:
         """What this member says of the CID, whether or not it is in the pinset."""
@@ -175,24 +180,39 @@ class Tracker:
         self._turn.set()
         self._turn = asyncio.Event()
 
+    async def _working(self, what: str, take: Callable[[float], Operation | None]) -> None:
+        await steadily(self._guard, what, "a worker", lambda: self._work(take))
+
     async def _work(self, take: Callable[[float], Operation | None]) -> None:
-        while True:
-            operation = take(self._now())
-            if operation is None:
-                await self._turn.wait()
-                continue
-            self._room.set()
+        operation = take(self._now())
+        if operation is None:
+            await self._turn.wait()
+            return
+        self._room.set()
+        try:
             async with asyncio.TaskGroup() as group:
                 operation.cancel = group.create_task(self._perform(operation)).cancel
+        finally:
             self._finish(operation)
 
     async def _perform(self, operation: Operation) -> None:
-        try:
-            if not await self._executor.perform(operation):
-                self._failure.set()
-        except OSError as error:
-            # The disk is full: there is no place to note the failure. The next pass finds the CID again.
-            log.warning("cannot record the failure of %s: %s", operation.cid, error)
+        judged = False
+        with self._guard.around(operation.kind.value, str(operation.cid)):
+            try:
+                if not await self._executor.perform(operation):
+                    self._failure.set()
+            except OSError as error:
+                # The disk is full: there is no place to note the failure. The next pass finds the CID again.
+                log.warning("cannot record the failure of %s: %s", operation.cid, error)
+            judged = True
+        if not judged:
+            await self._give_up(operation)
+
+    async def _give_up(self, operation: Operation) -> None:
+        """A fault of this program, told already: what it was about waits as after any other failure."""
+        with self._guard.around("noting the failure of", str(operation.cid), OSError):
+            await self._executor.failed(operation, _FAULT)
+            self._failure.set()
 
     def _finish(self, operation: Operation) -> None:
         if not self._queue.finish(operation, self._now()):
@@ -202,16 +222,15 @@ class Tracker:
 
     async def _retry(self) -> None:
         """Bring failed operations back when their time has come."""
-        while True:
-            self._failure.clear()
-            try:
-                wait = await self._bring_back()
-            except OSError as error:
-                log.warning("cannot read which pins to retry: %s", error)
-                wait = 60.0
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._failure.wait()
+        self._failure.clear()
+        try:
+            wait = await self._bring_back()
+        except OSError as error:
+            log.warning("cannot read which pins to retry: %s", error)
+            wait = 60.0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._failure.wait()
 
     async def _bring_back(self) -> float:
         """Queue what is due; seconds until the next look."""
@@ -229,15 +248,18 @@ class Tracker:
         return min(60.0, max(1.0, following - self._now()))
 
     async def _reconcile(self) -> None:
+        """One pass, and the time until the next."""
         spacing = min(_PASS_SPACING, self._settings.reconcile_interval)
-        while True:
-            self._missed.clear()
+        self._missed.clear()
+        try:
             await self._pass()
             self._behind = self._missed.is_set()
-            await asyncio.sleep(spacing)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.reconcile_interval - spacing):
-                    await self._missed.wait()
+        except (OSError, PinFailed) as error:
+            log.warning("cannot compare pinset and local pins now: %s", error)
+        await asyncio.sleep(spacing)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.reconcile_interval - spacing):
+                await self._missed.wait()
 
     async def _pass(self) -> None:
         """Queue every CID where pinset and local pins differ, waiting for room as long as there is none."""

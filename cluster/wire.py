@@ -13,12 +13,12 @@ import cbrrr
 from blockstore.cid import CID
 from cluster.clock import MAX_STAMP
 from cluster.errors import BadPinValue, BadUpdate
+from cluster.names import MAX_NAME, as_name
 from cluster.pin import Pin, PinMode, PinOptions
 
 Wire = None | bool | int | float | str | bytes | list["Wire"] | dict[str, "Wire"]
 
 MAX_VALUE_BYTES = 16 * 1024
-MAX_NAME = 255
 MAX_TEXT = 4096
 MAX_LIST = 1024
 
@@ -73,6 +73,13 @@ class Fields:
         value = self._map.get(key, default)
         if not isinstance(value, str) or len(value) > limit:
             raise BadUpdate(f'"{key}" must be text of at most {limit} characters')
+        return value
+
+    def name(self, key: str, default: str | None = None) -> str:
+        """Text that is shown to people: without control characters and line ends."""
+        value = self.text(key, default, MAX_NAME)
+        if as_name(value) != value:
+            raise BadUpdate(f'"{key}" holds characters that no name has')
         return value
 
     def data(self, key: str, limit: int, default: bytes | None = None) -> bytes:

@@ -1,9 +1,10 @@
-"""Which cluster this node belongs to: the file `cluster.json`, written once by `pinfold init` (mode 0600)."""
+"""Which cluster this node belongs to: the file `cluster.json`, written by `pinfold init` (mode 0600)."""
 
 from __future__ import annotations
 
 import base64
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from cluster.genesis import Genesis
 from cluster.invite import Invite
 from node.atomic_write import atomic_write
 from node.errors import NodeError
+
+_log = logging.getLogger(__name__)
 
 
 class BadClusterFile(NodeError):
@@ -40,14 +43,18 @@ class Belonging:
             return cls(
                 Genesis.decode(base64.b64decode(fields["genesis"], validate=True)),
                 base64.b64decode(fields["secret"], validate=True),
-                Invite.parse(token) if token else None,
+                _invite(token) if token else None,
             )
         except FileNotFoundError:
             raise BadClusterFile(
                 f"{path} is missing: run `pinfold init`, or restore it from a backup"
             ) from None
-        except (ValueError, KeyError, TypeError, BadUpdate, BadInvite) as error:
+        except (ValueError, KeyError, TypeError, BadUpdate) as error:
             raise BadClusterFile(f"{path} cannot be read ({error}): restore it from a backup") from None
+
+    def without_token(self) -> Belonging:
+        """The same, once the token has done its work."""
+        return Belonging(self.genesis, self.secret)
 
     def write(self, path: Path) -> None:
         """All or nothing."""
@@ -58,3 +65,12 @@ class Belonging:
             "invite": str(self.invite) if self.invite else "",
         }
         atomic_write(path, json.dumps(fields, indent=2).encode())
+
+
+def _invite(token: str) -> Invite | None:
+    """Kept from before; a node that is a member has no use for it, whatever is wrong with it."""
+    try:
+        return Invite.parse(token)
+    except BadInvite as error:
+        _log.warning("the join token in cluster.json is passed over: %s", error)
+        return None

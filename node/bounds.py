@@ -7,6 +7,9 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from cluster.address import Address
+from cluster.errors import BadAddress
+from cluster.names import as_name
 from node.policy import WORDS, BadPolicy, Policy, read_hosts
 
 Setting = bool | int | float | str | tuple[str, ...]
@@ -34,6 +37,23 @@ def _one_of(*words: str) -> _Bound:
     return lambda value: value in words, " or ".join(words)
 
 
+def _addresses(*, named: bool) -> Callable[[Setting], bool]:
+    """Multiaddresses of peers; `named`: each must end in /p2p/ and a peer id."""
+
+    def fits(values: Setting) -> bool:
+        try:
+            parsed = [Address.parse(text) for text in values] if isinstance(values, tuple) else []
+        except BadAddress:
+            return False
+        return all(address.port and (address.peer or not named) for address in parsed)
+
+    return fits
+
+
+def _name(value: Setting) -> bool:
+    return isinstance(value, str) and as_name(value) == value
+
+
 def _networks(texts: Setting) -> bool:
     try:
         return isinstance(texts, tuple) and all(ipaddress.ip_network(text, strict=False) for text in texts)
@@ -59,8 +79,6 @@ def _gateways(urls: Setting) -> bool:
 
 
 _LARGEST = float(2**63 - 1)  # also leaves out infinity and what is no number
-_ADDRESS = r"/(ip4|ip6|dns|dns4|dns6)/[^/\s]+/tcp/\d{1,5}"
-_PEER = r"/p2p/\w+"
 _HOST_NAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?"
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(/[!-\"$->@-~]*)?", re.ASCII)
 
@@ -85,11 +103,12 @@ _BOUNDS: dict[str, _Bound] = {
     "rpc.auth": _one_of("never", "always"),
     "gateway.client_burst": _AT_LEAST_ONE,
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
-    "swarm.peers": (_each(_ADDRESS + _PEER), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
-    "cluster.announce": (_each(f"{_ADDRESS}({_PEER})?"), "addresses such as /ip4/192.0.2.7/tcp/9096"),
+    "swarm.peers": (_addresses(named=True), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
+    "cluster.announce": (_addresses(named=False), "addresses such as /ip4/192.0.2.7/tcp/9096"),
     "retrieval.gateways": (_gateways, "a list of URLs such as https://gateway.example.org"),
     "cluster.replication_min": _COPIES,
     "cluster.replication_max": _COPIES,
+    "cluster.peer_name": (_name, "a name of at most 255 characters, none of which is a control character"),
     "gateway.first_byte_timeout": _AT_LEAST_ONE,
     "gateway.idle_timeout": _AT_LEAST_ONE,
     "cluster.concurrent_pins": _AT_LEAST_ONE,

@@ -37,12 +37,18 @@ class ClusterLocalPins:
             raise PinFailed(str(error)) from None
 
     async def get(self, cid: CID) -> LocalPin | None:
-        root = await self._pinner.get(cid)
+        try:
+            root = await self._pinner.get(cid)
+        except BlockstoreError as error:
+            raise PinFailed(str(error)) from None
         return None if root is None else _local(root)
 
     async def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
-        async for root in self._pinner.pinned(after):
-            yield _local(root)
+        try:
+            async for root in self._pinner.pinned(after):
+                yield _local(root)
+        except BlockstoreError as error:
+            raise PinFailed(str(error)) from None
 
 
 def _local(root: PinnedRoot) -> LocalPin:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -23,6 +25,7 @@ from cluster.attempts import SqliteAttempts
 from cluster.cluster import Identity as ClusterIdentity
 from cluster.errors import BadInvite
 from cluster.invite import Invite
+from cluster.names import as_name
 from cluster.ports import Capacity, CapacityInformer
 from cluster.replication import ReplicatedPinset, open_pinset
 from cluster.settings import ClusterSettings
@@ -50,6 +53,8 @@ from node.secret import made_secret
 from node.version import CLUSTER_VERSION
 from node.watch import open_watch
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -73,7 +78,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         await enter(tuned_memory(fast=config.storage.fast_malloc))
         identity = keys.load(folder.identity)
         belonging = Belonging.read(folder.cluster)
-        name = config.cluster.peer_name or socket.gethostname()
+        name = config.cluster.peer_name or as_name(socket.gethostname())
         guard = Guard()
 
         storage = config.storage
@@ -108,9 +113,12 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
                 invite=belonging.invite,
                 batch_size=config.cluster.batch_size,
                 batch_age=config.cluster.batch_age,
+                guard=guard,
             )
         )
         _keep_admitted(pinset, networks)
+        if belonging.invite is not None:
+            await enter(background(_drop_used_token(pinset, belonging, folder)))
         cluster = await enter(
             open_cluster(
                 ClusterIdentity(identity.peer_id, name, CLUSTER_VERSION, lambda: _on_open_network(networks)),
@@ -125,6 +133,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
                 capacity=_capacity(store),
                 settings=_cluster_settings(config.cluster),
                 now=time.time,
+                guard=guard,
             )
         )
 
@@ -148,7 +157,8 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             adding=Adding(store, blocks, Blocks(store, OfflineExchange()), pins, cluster, identity.peer_id),
             collecting=Collecting(store, local_pins, pinset, cluster.holders, identity.peer_id),
             cluster=cluster,
-            invite=_inviter(pinset, belonging, config.cluster, identity.peer_id),
+            pinset=pinset,
+            invite=_inviter(pinset, belonging, config.cluster),
             swarm=networks.swarm,
             names=names,
             denylist=denylist,
@@ -168,6 +178,15 @@ def _keep_admitted(pinset: ReplicatedPinset, networks: Networks) -> None:
 
     pinset.members.on_records(admit)
     admit()
+
+
+async def _drop_used_token(pinset: ReplicatedPinset, belonging: Belonging, folder: Folder) -> None:
+    """Once this node is a member."""
+    await pinset.joined.wait()
+    try:
+        await asyncio.to_thread(belonging.without_token().write, folder.cluster)
+    except OSError as error:  # a full disk: it goes at the next start
+        _log.warning("the used join token stays in %s: %s", folder.cluster, error)
 
 
 def _cluster_settings(config: ClusterConfig) -> ClusterSettings:
@@ -200,13 +219,9 @@ def _on_open_network(networks: Networks) -> IpfsInfo:
     return IpfsInfo(swarm.self_id, tuple(swarm.addresses(swarm.self_id)), swarm.peers())
 
 
-def _inviter(pinset: ReplicatedPinset, belonging: Belonging, config: ClusterConfig, us: str) -> Inviter:
-    # As settings announced addresses need not name the peer: it is always us.
-    peer = f"/p2p/{us}"
-    announced = [address if "/p2p/" in address else address + peer for address in config.announce]
-
+def _inviter(pinset: ReplicatedPinset, belonging: Belonging, config: ClusterConfig) -> Inviter:
     async def invite(role: Role, lifetime: float) -> Invite:
-        made = await pinset.invite(belonging.secret, role, lifetime, announced)
+        made = await pinset.invite(belonging.secret, role, lifetime, config.announce)
         if not made.addresses:
             raise BadInvite(
                 "this node joins no network, so no machine could join at it: start it without --offline, "

@@ -12,6 +12,7 @@ from blockstore.service import Blocks
 from blockstore.sqlite import SqliteBlockstore
 from cluster.cluster import Cluster
 from cluster.invite import Invite
+from cluster.replication import ReplicatedPinset
 from cluster.state import Role
 from node.adding import Adding
 from node.collecting import Collecting
@@ -64,6 +65,7 @@ class Parts:
     adding: Adding
     collecting: Collecting
     cluster: Cluster
+    pinset: ReplicatedPinset
     invite: Inviter
     swarm: Swarm | None
     names: Names

@@ -7,13 +7,14 @@ import socket
 import time
 from dataclasses import dataclass
 
-from cluster.genesis import found_cluster
+from cluster.genesis import MAX_NAME_BYTES, found_cluster
 from cluster.invite import SECRET_BYTES, Invite
+from cluster.names import as_name
 from node.atomic_write import atomic_write
 from node.belonging import Belonging
 from node.errors import NodeError
 from node.folder import Folder
-from node.identity import Identity, save
+from node.identity import Identity, load, save
 from node.privacy import close_to_others
 from node.secret import made_secret
 
@@ -47,16 +48,16 @@ def create_node(folder: Folder, token: str | None = None, name: str = "") -> Cre
 
     Raises AlreadySetUp, BadMachineName, BadInvite (before anything is written), OSError.
     """
-    if folder.exists:
-        raise AlreadySetUp(f"{folder.root} is set up already; another one: pinfold --path DIR init")
     if not name.isprintable():
         raise BadMachineName(
             f'"{name}" cannot be a machine\'s name: it has to be one line of visible text in UTF-8'
         )
     invite = Invite.parse(token) if token is not None else None
+    if folder.exists:
+        return _invited_again(folder, invite)
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     close_to_others(folder)
-    name = name or socket.gethostname()
+    name = as_name(name) or as_name(socket.gethostname()) or "node"
     identity = Identity.generate()
     belonging = Belonging.invited(invite) if invite else _found(identity.peer_id, name)
     belonging.write(folder.cluster)
@@ -66,8 +67,26 @@ def create_node(folder: Folder, token: str | None = None, name: str = "") -> Cre
     return Created(identity.peer_id, belonging.genesis.name)
 
 
+def _invited_again(folder: Folder, invite: Invite | None) -> Created:
+    """A node that was removed, or whose token ended before it was let in, takes another one."""
+    belonging = Belonging.read(folder.cluster) if invite else None
+    if invite is None or belonging is None or belonging.genesis != invite.genesis:
+        other = " and belongs to another cluster" if invite else ""
+        raise AlreadySetUp(f"{folder.root} is set up already{other}; another one: pinfold --path DIR init")
+    Belonging.invited(invite).write(folder.cluster)
+    return Created(load(folder.identity).peer_id, belonging.genesis.name)
+
+
 def _found(peer_id: str, name: str) -> Belonging:
-    return Belonging(found_cluster(name, peer_id, time.time()), secrets.token_bytes(SECRET_BYTES))
+    return Belonging(
+        found_cluster(_cluster_name(name), peer_id, time.time()), secrets.token_bytes(SECRET_BYTES)
+    )
+
+
+def _cluster_name(name: str) -> str:
+    """The founder's name, without its domain, and no longer than an invitation may hold."""
+    short = as_name(name).partition(".")[0].encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+    return short or "cluster"
 
 
 def _quoted(text: str) -> str:

@@ -12,6 +12,9 @@ from node.cli.context import Session, emit, json_option, say, session
 @session
 def command(context: Session, as_json: bool) -> None:
     """The members of the cluster, those that do not answer included."""
+    problem = context.api().get("/v1/cluster").text("problem")
+    if problem:
+        say(problem, err=as_json)
     for peer in context.api().lines("GET", "/peers"):
         if as_json:
             emit(dict(peer.raw))

@@ -38,6 +38,7 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     app.router.add_get("/id", identity)
     app.router.add_get("/version", version)
     app.router.add_get("/peers", peers)
+    app.router.add_delete("/peers/{peer}", remove_peer)
     app.router.add_post("/add", add)
     app.router.add_get("/allocations", allocations)
     app.router.add_get("/allocations/{cid}", allocation)
@@ -69,6 +70,11 @@ async def version(request: web.Request) -> web.Response:
 async def peers(request: web.Request) -> web.StreamResponse:
     members = request.app[PARTS].cluster.peers()
     return await stream_json(request, (shapes.peer_id(node) async for node in members))
+
+
+async def remove_peer(request: web.Request) -> web.Response:
+    await request.app[PARTS].cluster.remove(read.peer_id(request.match_info["peer"]))
+    return web.Response(status=204, headers=JSON_HEADERS)
 
 
 async def allocations(request: web.Request) -> web.StreamResponse:

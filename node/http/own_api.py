@@ -20,6 +20,9 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/invite", invite)
     app.router.add_post("/v1/cars", cars)
     app.router.add_post("/v1/gc", collect)
+    app.router.add_get("/v1/cluster", cluster)
+    app.router.add_post("/v1/connect", connect)
+    app.router.add_delete("/v1/members/{member}", remove)
     app.router.add_get("/v1/usage", usage)
     app.router.add_get("/v1/health", health)
 
@@ -34,6 +37,35 @@ async def invite(request: web.Request) -> web.Response:
     except ValueError:
         raise BadRequest("parameter role invalid: trusted or follower") from None
     return json_response({"token": str(await request.app[PARTS].invite(role, lifetime))})
+
+
+async def cluster(request: web.Request) -> web.Response:
+    """Which cluster this is, and whether this node is a member of it; `problem` says why not."""
+    parts = request.app[PARTS]
+    us = next((one for one in parts.cluster.membership.members() if one.peer == parts.peer), None)
+    return json_response(
+        {
+            "name": parts.pinset.genesis.name,
+            "id": parts.pinset.genesis.cluster_id.hex(),
+            "role": us.role.value if us else "",
+            "problem": parts.pinset.outside,
+        }
+    )
+
+
+async def connect(request: web.Request) -> web.Response:
+    """`address` of a member, a multiaddress with /p2p/ -> `{"peer":"…","name":"…"}` once it answers."""
+    address = request.query.get("address", "")
+    if not address:
+        raise BadRequest("parameter address missing: /ip4/<address>/tcp/<port>/p2p/<peer id> of a member")
+    member = await request.app[PARTS].cluster.connect(address)
+    return json_response({"peer": member.peer, "name": member.name})
+
+
+async def remove(request: web.Request) -> web.Response:
+    """A member, by peer id or by a name that only one has -> `{"peer":"…","name":"…"}`."""
+    member = await request.app[PARTS].cluster.remove(request.match_info["member"])
+    return json_response({"peer": member.peer, "name": member.name})
 
 
 async def usage(request: web.Request) -> web.Response:

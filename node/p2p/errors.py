@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cluster.errors
 from cluster.ports import PeerOffline
 from node.errors import NodeError
 
@@ -20,7 +21,7 @@ class PortInUse(NetworkError):
         )
 
 
-class BadAddress(NetworkError, PeerOffline):
+class BadAddress(NetworkError, PeerOffline, cluster.errors.BadAddress):
     """A multiaddress that this node cannot use, so nobody can be reached at it."""
 
 

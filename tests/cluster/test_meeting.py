@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from support.clock import virtual_time
 
+from blockstore.guard import Guard
 from cluster.meeting import LOOK_INTERVAL, Meeting
 from cluster.ports import CallHandler, PeerOffline
 from cluster.state import Member, Role
@@ -57,6 +58,18 @@ class List:
     def is_trusted(self, peer: str) -> bool:
         return peer in self.names
 
+    def is_member(self, peer: str) -> bool:
+        return peer in self.names
+
+    def removed(self) -> frozenset[str]:
+        return frozenset()
+
+    def name(self, peer: str) -> str:
+        return peer
+
+    async def remove(self, peer: str) -> None:
+        self.names.remove(peer)
+
 
 async def run_for(seconds: float, meeting: Meeting) -> None:
     task = asyncio.create_task(meeting.run())
@@ -67,14 +80,14 @@ async def run_for(seconds: float, meeting: Meeting) -> None:
 @virtual_time
 async def test_members_that_are_not_connected_are_dialled_and_we_are_not() -> None:
     street, members = Street({"b", "c"}, {"b"}), List(["a", "b", "c"])
-    await run_for(1, Meeting("a", members, street))
+    await run_for(1, Meeting("a", members, street, Guard()))
     assert [name for _, name in street.dials] == ["c"]
 
 
 @virtual_time
 async def test_a_member_that_joins_later_is_met_within_a_look() -> None:
     street, members = Street({"b", "c"}), List(["a", "b"])
-    meeting = Meeting("a", members, street)
+    meeting = Meeting("a", members, street, Guard())
     await run_for(1, meeting)
     members.names.append("c")
     await run_for(LOOK_INTERVAL, meeting)
@@ -84,7 +97,7 @@ async def test_a_member_that_joins_later_is_met_within_a_look() -> None:
 @virtual_time
 async def test_a_member_that_is_away_is_tried_less_and_less_and_met_when_it_is_back() -> None:
     street, members = Street(set()), List(["a", "b"])
-    meeting = Meeting("a", members, street)
+    meeting = Meeting("a", members, street, Guard())
     await run_for(600, meeting)
     times = [when for when, _ in street.dials]
     gaps = [after - before for before, after in pairwise(times)]
@@ -98,7 +111,7 @@ async def test_a_member_that_is_away_is_tried_less_and_less_and_met_when_it_is_b
 @virtual_time
 async def test_a_lost_member_is_dialled_at_once() -> None:
     street, members = Street({"b"}), List(["a", "b"])
-    meeting = Meeting("a", members, street)
+    meeting = Meeting("a", members, street, Guard())
     await run_for(1, meeting)
     street.connected.clear()
     await run_for(LOOK_INTERVAL, meeting)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.memory_cluster import MemoryMembers, MemoryNetwork
 from support.peer_keys import Key
 
+from blockstore.guard import Guard
 from cluster.metrics import FREESPACE, MAX_METRICS, PING, Metric, MetricStore
 from cluster.ports import Capacity
 from cluster.publishing import TOPIC, MetricGossip, Ping, Reading, free_space, ping, tag
@@ -33,7 +34,7 @@ class Here:
     def speaker(self, key: Key, store: MetricStore, now, *sources) -> MetricGossip:
         port = self.network.port(key.peer_id)
         self.network.set_up(key.peer_id, True)
-        return MetricGossip(port, key, self.members, store, sources, interval=15, now=now)
+        return MetricGossip(port, key, self.members, store, sources, interval=15, now=now, guard=Guard())
 
     def names(self) -> list[tuple[str, str]]:
         return [
@@ -81,7 +82,7 @@ async def test_a_stranger_is_not_heard():
 async def test_a_member_that_was_removed_is_forgotten():
     here = Here()
     await other(here).publish()
-    here.members.remove(B.peer_id)
+    await here.members.remove(B.peer_id)
     assert here.names() == []
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from blockstore.cid import CID
+from blockstore.guard import Guard
 from cluster.answers import IpfsInfo
 from cluster.assembly import open_cluster
 from cluster.cluster import Cluster, Identity
@@ -115,6 +116,7 @@ class MemoryMembers:
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = {member.peer: member for member in members}
+        self._removed: set[str] = set()
 
     def members(self) -> tuple[Member, ...]:
         return tuple(self._members[peer] for peer in sorted(self._members))
@@ -122,8 +124,18 @@ class MemoryMembers:
     def is_trusted(self, peer: str) -> bool:
         return peer in self._members and self._members[peer].role is Role.TRUSTED
 
-    def remove(self, peer: str) -> None:
+    def is_member(self, peer: str) -> bool:
+        return peer in self._members
+
+    def removed(self) -> frozenset[str]:
+        return frozenset(self._removed)
+
+    def name(self, peer: str) -> str:
+        return self._members[peer].name if peer in self._members else ""
+
+    async def remove(self, peer: str) -> None:
         del self._members[peer]
+        self._removed.add(peer)
 
 
 class MemoryNetwork:
@@ -194,11 +206,15 @@ class Port:
 
 
 class MemoryPins:
-    """LocalPins: each DAG has ten blocks, a second each; nobody has what is `missing`, `stuck` never ends."""
+    """LocalPins: each DAG has ten blocks, a second each; nobody has what is `missing`, `stuck` never ends.
 
-    def __init__(self, missing: set[CID], stuck: set[CID]) -> None:
+    What is `broken` meets a bug.
+    """
+
+    def __init__(self, missing: set[CID], stuck: set[CID], broken: Collection[CID] = ()) -> None:
         self._missing = missing
         self._stuck = stuck
+        self._broken = broken
         self.roots: dict[CID, LocalPin] = {}
         self.walks: list[CID] = []
         self.hints: dict[CID, Sequence[str]] = {}
@@ -224,6 +240,8 @@ class MemoryPins:
         for blocks in range(root.blocks, 10):
             self.roots[root.cid] = replace(root, blocks=blocks, bytes=blocks * 1000)
             await asyncio.sleep(1)
+            if root.cid in self._broken:
+                raise ZeroDivisionError
             if root.cid in self._missing:
                 raise PinFailed("no providers found")
             if root.cid in self._stuck:
@@ -316,6 +334,8 @@ class MemoryCluster:
         self.network = MemoryNetwork()
         self.missing: set[CID] = set()
         self.stuck: set[CID] = set()
+        self.broken: set[CID] = set()
+        self.guard = Guard()
         keys = sorted((Key(number) for number in range(count)), key=lambda key: key.peer_id)
         roles = [Role.FOLLOWER if number in followers else Role.TRUSTED for number in range(count)]
         self.members = MemoryMembers(
@@ -353,6 +373,7 @@ class MemoryCluster:
                 capacity=capacity,
                 settings=self.settings,
                 now=lambda: wall_clock() + machine.clock_offset,
+                guard=self.guard,
             ) as cluster:
                 yield cluster
         finally:
@@ -371,7 +392,7 @@ class MemoryCluster:
             key=key,
             name=f"m{number}",
             view=PinsetView(self.shared),
-            pins=MemoryPins(self.missing, self.stuck),
+            pins=MemoryPins(self.missing, self.stuck, self.broken),
             attempts=MemoryAttempts(),
             port=self.network.port(key.peer_id),
         )
