@@ -67,7 +67,7 @@ def _show_root(line: Answer, end_asked: bool) -> None:
         say(f"{root}: {_why_not(line)}", err=True)
     elif pin.raw:
         tell_changes(pin, end_asked)
-        elsewhere = f"{root} will be pinned by {holders(pin)}; its blocks stay here until then"
+        elsewhere = f"{root} is to be pinned by {holders(pin)}; its blocks stay here until then"
         say(f"pinned {root}" if line.raw.get("pinned") else elsewhere)
     else:
         say(f"stored {root}" if line.raw.get("here") else f"{root} is a root whose block is nowhere here")

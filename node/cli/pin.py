@@ -135,7 +135,7 @@ def add(context: Session, /, paths: tuple[str, ...], wait: bool, as_json: bool, 
             emit(dict(pin.raw))
         else:
             named = f"{pin.text('cid')} {pin.text('name')}".rstrip()
-            say(f"{named} {'is' if wait else 'will be'} pinned by {holders(pin)}")
+            say(f"{named} {'is' if wait else 'is to be'} pinned by {holders(pin)}")
 
 
 @command.command("rm")
