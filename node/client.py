@@ -59,6 +59,12 @@ class Answer:
         value = self.raw.get(name)
         return value if isinstance(value, str) else ""
 
+    def exact_name(self, name: str, escaped: str) -> str:
+        """A field that is a name; `escaped` is the one that holds its bytes where they are not UTF-8."""
+        if found := self.text(escaped):
+            return unquote(found, errors="surrogateescape")
+        return self.text(name)
+
     def number(self, name: str) -> int:
         value = self.raw.get(name)
         try:

@@ -237,4 +237,4 @@ def _upload(
             if (pin := line.answer("pin")).raw:
                 tell_changes(pin, asks_for_end(query))
             if line.text("cid"):
-                yield line.text("cid"), line.text("name"), line.number("size")
+                yield line.text("cid"), line.exact_name("name", "name_escaped"), line.number("size")

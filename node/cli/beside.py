@@ -15,7 +15,8 @@ def beside(target: Path) -> Iterator[Path]:
 
     To keep what was written, rename it. Nothing is made here, so an interruption finds nothing unknown.
     """
-    fresh = target.with_name(f".{target.name}.part-{secrets.token_hex(8)}")
+    # never made of the target's name: that may be as long as a name can be
+    fresh = target.with_name(f".pinfold-part-{secrets.token_hex(8)}")
     try:
         yield fresh
     finally:

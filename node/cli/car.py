@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import click
 
-from node.cli.beside import beside
 from node.cli.context import Failure, Session, emit, json_option, say, session, write_out
+from node.cli.inputs import Inputs
 from node.cli.multipart import CONTENT_TYPE, file_part, last_part
+from node.cli.output import check_free, force_option, output_file, output_path, saved
 from node.cli.pin import asks_for_end, pin_options, pin_query
 from node.cli.pin_text import holders, tell_changes
 from node.cli.progress import progress_bar
+from node.cli.streams import STDIN, ByteStream
+from node.cli.upload import check_readable
 from node.client import Answer
-
-_PIECE = 1 << 20
 
 
 @click.group("car")
@@ -25,24 +26,22 @@ def command() -> None:
 
 
 @command.command("import")
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--pin/--no-pin", default=True, help="Pin the roots (default) or only store the blocks.")
 @pin_options
 @json_option
 @session
-def import_(
-    context: Session, /, files: tuple[Path, ...], pin: bool, as_json: bool, **options: object
-) -> None:
+def import_(context: Session, /, files: tuple[str, ...], pin: bool, as_json: bool, **options: object) -> None:
     """Store the blocks of CAR files (v1 or v2), each checked against its CID; a bad file stores nothing.
 
     All files are read before the first root is pinned, so that one DAG may come in several. A root that is
-    not whole then is not pinned.
+    not whole then is not pinned. The FILE "-" is standard input.
     """
     query = [*pin_query(options), ("no-pin", str(not pin).lower())]
+    inputs = Inputs("read", len(files))
+    readable = list(_readable(files, inputs))
     failed = 0
-    for line in context.api().upload("/v1/cars", query, CONTENT_TYPE, _body(files)):
+    for line in context.api().upload("/v1/cars", query, CONTENT_TYPE, _body(readable)) if readable else ():
         failed += "error" in line.raw
         if as_json:
             emit(dict(line.raw))
@@ -51,7 +50,19 @@ def import_(
         else:
             _show_root(line, asks_for_end(query))
     if failed:
-        raise Failure(f"{failed} of the files and roots failed")
+        raise Failure(f"{failed + inputs.failures} of the files and roots failed")
+    inputs.finish()
+
+
+def _readable(files: Iterable[str], inputs: Inputs) -> Iterator[str]:
+    """What cannot be read is told of; where it is the only file, its error is raised."""
+    for file in files:
+        with inputs.one(file):
+            if file != STDIN:
+                if stat.S_ISDIR(os.stat(file).st_mode):
+                    raise Failure(f"{file} is a folder: name the CAR files in it")
+                check_readable(file)
+            yield file
 
 
 def _show_file(line: Answer) -> None:
@@ -79,36 +90,52 @@ def _why_not(line: Answer) -> str:
     return f"not pinned: {line.text('error')}"
 
 
-def _body(files: Iterable[Path]) -> Iterator[bytes]:
+def _body(files: Iterable[str]) -> Iterator[bytes]:
     for file in files:
-        with file.open("rb") as source, progress_bar(file.name, file.stat().st_size) as advance:
-            yield file_part(str(file), "application/vnd.ipld.car")
-            while piece := source.read(_PIECE):
+        with progress_bar(file, _size(file)) as advance:
+            yield file_part(file, "application/vnd.ipld.car")
+            for piece in ByteStream(file).pieces():
                 advance(len(piece))
                 yield piece
     yield last_part()
 
 
+def _size(file: str) -> int | None:
+    """Bytes; None for what comes as a stream."""
+    if file == STDIN:
+        return None
+    status = os.stat(file)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _show(file: str, lines: list[Answer], pin: bool) -> None:
+    roots = [root for line in lines if (root := line.answer("Root")).raw]
+    for root in roots:
+        cid, error = root.answer("Cid").text("/"), root.text("PinErrorMsg")
+        if error:
+            raise Failure(f"{cid} is stored but not pinned: {error}")
+        say(f"{'pinned' if pin else 'stored'} {cid}")
+    if not roots:
+        blocks = sum(line.answer("Stats").number("BlockCount") for line in lines)
+        unpinned = ", so nothing is pinned" if pin else ""
+        say(f"stored {blocks} blocks of {file}, which names no roots{unpinned}")
+
+
 @command.command("export")
-@click.argument("cid")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File to write (default: standard output)."
-)
+@click.argument("cid", metavar="CID|PATH")
+@click.option("-o", "--output", metavar="FILE", help="File to write (default, and -: standard output).")
+@force_option
 @session
-def export(context: Session, cid: str, output: Path | None) -> None:
+def export(context: Session, cid: str, output: str | None, force: bool) -> None:
     """Write a whole DAG as CAR v1."""
+    target = output_path(output) if output is not None else None
+    if target is not None:
+        check_free(target, force)
     parts = context.rpc().download("POST", "/api/v0/dag/export", [("arg", cid)])
-    if output is None:
+    if target is None:
         write_out(parts)
-    else:
-        _save(parts, output)
-        say(f"saved {output}")
-
-
-def _save(parts: Iterator[bytes], output: Path) -> None:
-    """All of it or no file."""
-    with beside(output) as fresh:
-        with fresh.open("xb") as file:
-            for part in parts:
-                file.write(part)
-        os.replace(fresh, output)
+        return
+    with output_file(target) as file:
+        for part in parts:
+            file.write(part)
+    saved(target)

@@ -1,20 +1,23 @@
-"""`pinfold cat CID[/PATH]`."""
+"""`pinfold cat CID[/PATH]...`."""
 
 from __future__ import annotations
 
 import click
 
 from node.cli.context import Session, session, write_out
+from node.cli.inputs import Inputs
 
 
 @click.command("cat")
-@click.argument("path")
-@click.option("--offset", type=click.IntRange(min=0), default=0, help="Byte to begin at.")
-@click.option("--length", type=click.IntRange(min=0), default=None, help="Bytes to print at most.")
+@click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Byte of each file to begin at.")
+@click.option("--length", type=click.IntRange(min=0), default=None, help="Bytes to print at most of each.")
 @session
-def command(context: Session, path: str, offset: int, length: int | None) -> None:
-    """Print a file's bytes."""
-    query = [("arg", path), ("offset", str(offset))]
-    if length is not None:
-        query.append(("length", str(length)))
-    write_out(context.rpc().download("POST", "/api/v0/cat", query))
+def command(context: Session, paths: tuple[str, ...], offset: int, length: int | None) -> None:
+    """Print the bytes of files, one behind the other."""
+    query = [("offset", str(offset))] + ([("length", str(length))] if length is not None else [])
+    inputs = Inputs("printed", len(paths))
+    for path in paths:
+        with inputs.one(path):
+            write_out(context.rpc().download("POST", "/api/v0/cat", [("arg", path), *query]))
+    inputs.finish()

@@ -1,4 +1,4 @@
-"""`pinfold get CID [-o PATH]`: content to disk, nothing half-done left behind."""
+"""`pinfold get CID... [-o PATH]`: content to disk, nothing half-done left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -14,33 +15,57 @@ import click
 
 from blockstore.path import path_of_uri
 from node.cli.beside import beside
-from node.cli.context import Failure, Session, say, session
+from node.cli.context import Failure, Session, session
+from node.cli.inputs import Inputs
+from node.cli.output import check_free, force_option, output_file, output_path, saved
 from node.cli.progress import Advance, progress_bar
 
 
 @click.command("get")
-@click.argument("path")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Where to (default: the last part of PATH)."
-)
+@click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="PATH", help="Where to (default: the last part of PATH).")
+@force_option
 @session
-def command(context: Session, path: str, output: Path | None) -> None:
-    """Write a file or folder to disk."""
-    target = _target(path, output)
-    with progress_bar("get", None) as advance:
-        parts = context.rpc().download("POST", "/api/v0/get", [("arg", path)])
-        save(parts, target, advance)
-    say(f"saved {target}")
+def command(context: Session, paths: tuple[str, ...], output: str | None, force: bool) -> None:
+    """Write files or folders to disk. Several go into the folder that -o names."""
+    place = output_path(output) if output is not None else Path()
+    if len(paths) > 1 and not place.is_dir():
+        raise Failure(f"{place} is not a folder: several paths need one to go into")
+    inputs = Inputs("saved", len(paths))
+    for path in paths:
+        with inputs.one(path), progress_bar("get", None) as advance:
+            target = _target(path, place)
+            check_free(target, force)
+            parts = context.rpc().download("POST", "/api/v0/get", [("arg", path)])
+            if os.path.exists(target):
+                save_file(parts, target, advance)
+            else:
+                save(parts, target, advance)
+            saved(target)
+    inputs.finish()
 
 
-def _target(path: str, output: Path | None) -> Path:
+def _target(path: str, place: Path) -> Path:
+    if not place.is_dir():
+        return place
     name = path_of_uri(path).rstrip("/").rpartition("/")[2]
-    target = output or Path(name)
-    if target.is_dir():
-        target = target / name
-    if os.path.lexists(target):
-        raise Failure(f"{target} exists: remove it, or choose another place with -o")
-    return target
+    if name in ("", ".", ".."):
+        raise Failure(f'"{path}" ends in no name: say with -o where it is to go')
+    return place / name
+
+
+def save_file(parts: Iterator[bytes], target: Path, advance: Advance) -> None:
+    """Write the one file of a TAR stream into a device, or over a file, whose owner and permissions stay.
+
+    Raises Failure for anything but one file.
+    """
+    with _archive(parts, advance) as archive:
+        member = archive.next()
+        source = archive.extractfile(member) if member is not None and member.isreg() else None
+        if source is None:
+            raise Failure(f"this is no file: it cannot be written over or into {target}")
+        with output_file(target) as file:
+            shutil.copyfileobj(source, file, 1 << 20)
 
 
 def save(parts: Iterator[bytes], target: Path, advance: Advance) -> None:
@@ -48,14 +73,24 @@ def save(parts: Iterator[bytes], target: Path, advance: Advance) -> None:
 
     Raises Failure for an entry that would leave the root. A cancelled or failed call leaves nothing.
     """
+    target = Path(os.path.realpath(target))  # a symlink that leads nowhere yet stays one
     target.parent.mkdir(parents=True, exist_ok=True)
     with beside(target) as root:
-        stream = io.BufferedReader(_Parts(parts, advance), 1 << 20)
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+        with _archive(parts, advance) as archive:
             _unpack(archive, root)
         if not os.path.lexists(root):
             raise Failure("the node sent no entries")
         os.rename(root, target)
+
+
+@contextmanager
+def _archive(parts: Iterator[bytes], advance: Advance) -> Iterator[tarfile.TarFile]:
+    try:
+        stream = io.BufferedReader(_Parts(parts, advance), 1 << 20)
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+            yield archive
+    except tarfile.TarError as error:
+        raise Failure(f"what the node sent is no whole archive: {error}") from None
 
 
 def _unpack(archive: tarfile.TarFile, root: Path) -> None:

@@ -16,7 +16,7 @@ class Inputs:
     def __init__(self, done: str, count: int) -> None:
         self._done = done
         self._count = count
-        self._failures = 0
+        self.failures = 0
 
     @contextmanager
     def one(self, name: str) -> Iterator[None]:
@@ -31,12 +31,12 @@ class Inputs:
             self.failed(name, error)
 
     def failed(self, name: str, error: Exception) -> None:
-        self._failures += 1
+        self.failures += 1
         text = text_of(error)
         say_error(text if name in text else f"{name}: {text}")
 
     def finish(self) -> None:
         """Raises Failure with a summary where some failed."""
-        if self._failures:
-            done = self._count - self._failures
-            raise Failure(f"{done} of {self._count} were {self._done}, {self._failures} were not")
+        if self.failures:
+            done = self._count - self.failures
+            raise Failure(f"{done} of {self._count} were {self._done}, {self.failures} were not")

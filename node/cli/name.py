@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import click
 
-from node.cli.context import Session, say, session, write_out
+from node.cli.context import Failure, Session, say, session, write_out
 from node.cli.multipart import CONTENT_TYPE, file_part, last_part
+from node.cli.streams import ByteStream
 
-_MOST = 64 * 1024  # bytes; a record is smaller, and what is cut here is refused by the node
+_MOST = 64 * 1024  # bytes; a record is smaller
 
 
 @click.group("name")
@@ -20,24 +18,30 @@ def command() -> None:
 
 @command.command("put")
 @click.argument("name")
-@click.argument("record", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("record", metavar="FILE")
 @session
-def put(context: Session, name: str, record: Path) -> None:
-    """Keep the signed IPNS record of NAME that a file holds.
+def put(context: Session, name: str, record: str) -> None:
+    """Keep the signed IPNS record of NAME that a file holds; "-" is standard input.
 
     It is refused where it does not verify, or a newer one is here.
     """
-    body = _body(record)
+    data = _read(record)
+    body = iter((file_part("record"), data, last_part()))
     for _ in context.rpc().upload("/api/v0/name/put", [("arg", name)], CONTENT_TYPE, body):
         continue  # it answers without a word
     say(f"stored the record of {name}")
 
 
-def _body(record: Path) -> Iterator[bytes]:
-    yield file_part(record.name)
-    with record.open("rb") as file:
-        yield file.read(_MOST)
-    yield last_part()
+def _read(record: str) -> bytes:
+    """Raises Failure for nothing, and for what is too long to be one; UnreadableFile."""
+    data = b""
+    for piece in ByteStream(record).pieces():
+        data += piece
+        if len(data) > _MOST:
+            raise Failure(f"{record} is no IPNS record: it has more than {_MOST} bytes")
+    if not data:
+        raise Failure(f"{record} is empty: it holds no IPNS record")
+    return data
 
 
 @command.command("get")

@@ -52,7 +52,7 @@ def not_zero(check: Check, why: str) -> Check:
     def checked(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
         found = check(ctx, param, value)
         if found is not None and int(found, 0) == 0:
-            raise click.BadParameter(why, ctx, param)
+            raise click.BadParameter(f'"{value}": {why}', ctx, param)
         return found
 
     return checked

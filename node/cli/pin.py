@@ -12,6 +12,7 @@ import click
 
 from blockstore.path import path_of_uri
 from node.cli.context import Failure, Session, emit, json_option, say, session
+from node.cli.inputs import Inputs
 from node.cli.pin_text import copies, details, holders, tell_changes
 from node.client import Answer, ApiError, Client
 
@@ -103,7 +104,7 @@ def content_route(path: str) -> str:
     """The API's route for a CID, a path (/ipfs/<cid>/a/b) or a URI of one."""
     path = path_of_uri(path)
     path = path if path.startswith(("/ipfs/", "/ipns/", "/ipld/")) else f"/ipfs/{path.strip('/')}"
-    return "/pins" + quote(path)
+    return "/pins" + quote(path, errors="surrogateescape")
 
 
 @click.group("pin")
@@ -125,17 +126,19 @@ def add(context: Session, /, paths: tuple[str, ...], wait: bool, as_json: bool, 
 
     Of a pin that exists, options that are not given stay as they are.
     """
-    api, query = context.api(), pin_query(options)
+    api, query, inputs = context.api(), pin_query(options), Inputs("asked for", len(paths))
     for path in paths:
-        pin = api.post(content_route(path), query)
-        tell_changes(pin, asks_for_end(query))
-        if wait:
-            _wait_until_pinned(api, pin.text("cid"))
-        if as_json:
-            emit(dict(pin.raw))
-        else:
-            named = f"{pin.text('cid')} {pin.text('name')}".rstrip()
-            say(f"{named} {'is' if wait else 'is to be'} pinned by {holders(pin)}")
+        with inputs.one(path):
+            pin = api.post(content_route(path), query)
+            tell_changes(pin, asks_for_end(query))
+            if wait:
+                _wait_until_pinned(api, pin.text("cid"))
+            if as_json:
+                emit(dict(pin.raw))
+            else:
+                named = f"{pin.text('cid')} {pin.text('name')}".rstrip()
+                say(f"{named} {'is' if wait else 'is to be'} pinned by {holders(pin)}")
+    inputs.finish()
 
 
 @command.command("rm")
@@ -144,12 +147,15 @@ def add(context: Session, /, paths: tuple[str, ...], wait: bool, as_json: bool, 
 @session
 def rm(context: Session, paths: tuple[str, ...], as_json: bool) -> None:
     """Unpin content everywhere."""
+    inputs = Inputs("unpinned", len(paths))
     for path in paths:
-        pin = _of_pinned(path, partial(context.api().delete, content_route(path)))
-        if as_json:
-            emit(dict(pin.raw))
-        else:
-            say(f"unpinned {pin.text('cid')} {pin.text('name')}".rstrip())
+        with inputs.one(path):
+            pin = _of_pinned(path, partial(context.api().delete, content_route(path)))
+            if as_json:
+                emit(dict(pin.raw))
+            else:
+                say(f"unpinned {pin.text('cid')} {pin.text('name')}".rstrip())
+    inputs.finish()
 
 
 @command.command("ls")
@@ -158,19 +164,24 @@ def rm(context: Session, paths: tuple[str, ...], as_json: bool) -> None:
 @session
 def ls(context: Session, cids: tuple[str, ...], as_json: bool) -> None:
     """List pins: CID, copies, name; where there are any, end, mode and metadata."""
-    for pin in _pins(context.api(), cids):
+    inputs = Inputs("listed", len(cids))
+    for pin in _pins(context.api(), cids, inputs):
         if as_json:
             emit(dict(pin.raw))
             continue
         said = f"{pin.text('cid')}  {copies(pin):<10}  {pin.text('name')}".rstrip()
         say(f"{said}  {details(pin)}".rstrip())
+    inputs.finish()
 
 
-def _pins(api: Client, cids: tuple[str, ...]) -> Iterator[Answer]:
+def _pins(api: Client, cids: tuple[str, ...], inputs: Inputs) -> Iterator[Answer]:
     if not cids:
         yield from api.lines("GET", "/allocations", [("filter", "all")])
     for cid in cids:
-        yield _of_pinned(cid, partial(api.get, f"/allocations/{cid}"))
+        with inputs.one(cid):
+            yield _of_pinned(
+                cid, partial(api.get, f"/allocations/{quote(cid, safe='', errors='surrogateescape')}")
+            )
 
 
 def _of_pinned(path: str, call: Callable[[], Answer]) -> Answer:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -24,7 +24,8 @@ class NoOutput(Exception):
 
 def say(text: str, *, err: bool = False) -> None:
     """One line. Characters that others chose cannot make it two, nor hide or reorder what is around them."""
-    click.echo(spelled(text).rstrip(), err=err)
+    with _output_named("standard error" if err else "standard output"):
+        click.echo(spelled(text).rstrip(), err=err)
 
 
 def say_error(text: str) -> None:
@@ -38,7 +39,9 @@ def say_error(text: str) -> None:
 
 def emit(value: object) -> None:
     """One JSON value on one line; what would be invisible is written with JSON's own escapes."""
-    click.echo(spelled(json.dumps(value, ensure_ascii=False), lambda code: json.dumps(chr(code))[1:-1]))
+    text = spelled(json.dumps(value, ensure_ascii=False), lambda code: json.dumps(chr(code))[1:-1])
+    with _output_named("standard output"):
+        click.echo(text)
 
 
 def write_out(parts: Iterable[bytes]) -> None:
@@ -47,8 +50,22 @@ def write_out(parts: Iterable[bytes]) -> None:
         raise NoOutput
     out = sys.stdout.buffer
     for part in parts:
-        out.write(part)
-    out.flush()
+        with _output_named("standard output"):
+            out.write(part)
+    with _output_named("standard output"):
+        out.flush()
+
+
+@contextmanager
+def _output_named(name: str) -> Iterator[None]:
+    """An error of writing says where to; that nobody reads any more is left as it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        error.filename = name
+        raise
 
 
 def prepare_streams() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import click
 
 from node.cli.context import Session, emit, json_option, say, session
+from node.cli.inputs import Inputs
 from node.cli.pin_text import copies, details
 from node.cli.progress import human_bytes
 from node.client import Answer, Client
@@ -23,7 +25,8 @@ from node.visible import spelled
 @session
 def command(context: Session, cids: tuple[str, ...], statuses: str, local: bool, as_json: bool) -> None:
     """Who holds each pin, who is fetching it, and what went wrong where."""
-    for info in _infos(context.api(), cids, statuses, local):
+    inputs = Inputs("listed", len(cids))
+    for info in _infos(context.api(), cids, statuses, local, inputs):
         if as_json:
             emit(dict(info.raw))
             continue
@@ -33,14 +36,18 @@ def command(context: Session, cids: tuple[str, ...], statuses: str, local: bool,
         width = max(map(len, names), default=0)
         for name, (_, peer) in zip(names, peers, strict=True):
             say(f"  {name:<{width}}  {_line(peer)}")
+    inputs.finish()
 
 
-def _infos(api: Client, cids: tuple[str, ...], statuses: str, local: bool) -> Iterator[Answer]:
+def _infos(
+    api: Client, cids: tuple[str, ...], statuses: str, local: bool, inputs: Inputs
+) -> Iterator[Answer]:
     here = [("local", "true")] if local else []
     if not cids:
         yield from api.lines("GET", "/pins", [*here, ("filter", statuses)])
     for cid in cids:
-        yield api.get(f"/pins/{cid}", here)
+        with inputs.one(cid):
+            yield api.get(f"/pins/{quote(cid, safe='', errors='surrogateescape')}", here)
 
 
 def _head(info: Answer) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 import threading
@@ -34,6 +35,8 @@ class ByteStream(AsyncIterator[bytes]):
                 self._descriptor = self._opened()
             return os.read(self._descriptor, _PIECE)
         except OSError as error:
+            if self._path == STDIN and error.errno == errno.EBADF:
+                raise UnreadableFile("standard input", "it is closed") from None
             raise UnreadableFile(_shown(self._path), error.strerror or str(error)) from None
 
     def _opened(self) -> int:

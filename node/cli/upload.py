@@ -17,7 +17,7 @@ from node.cli.multipart import CONTENT_TYPE, DIRECTORY, FILE, SYMLINK, file_part
 from node.cli.progress import Advance
 from node.cli.streams import ByteStream, is_stream, named_streams
 
-__all__ = ["CONTENT_TYPE", "entries", "total_size", "unreadable", "upload_body"]
+__all__ = ["CONTENT_TYPE", "check_readable", "entries", "total_size", "unreadable", "upload_body"]
 
 _PIECE = 1 << 20
 _ENTRIES = 256  # walked at a time: a turn of the walk's event loop costs as much as a small file
@@ -36,13 +36,14 @@ def unreadable(path: str, rules: WalkRules) -> BlockstoreError | None:
     try:
         for entry in () if is_stream(path) else _now(walk_local([path], rules)):
             if isinstance(entry, FileEntry) and isinstance(entry.body, LocalFile):
-                _check_access(entry.body.path)
+                check_readable(entry.body.path)
     except (BadEntry, UnreadableFile) as error:
         return error
     return None
 
 
-def _check_access(path: str) -> None:
+def check_readable(path: str) -> None:
+    """Raises UnreadableFile."""
     if not os.access(path, os.R_OK):
         raise UnreadableFile(path, os.strerror(errno.EACCES))
 

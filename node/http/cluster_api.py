@@ -6,6 +6,7 @@ Routes that are not built are absent: they answer 404 like any unknown path.
 from __future__ import annotations
 
 import time
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -172,4 +173,5 @@ def _local(request: web.Request) -> bool:
 
 
 def _content_path(request: web.Request) -> str:
-    return f"/{request.match_info['namespace']}/{request.match_info['path']}"
+    """Of `/pins/ipfs/<cid>/a/b`. Names are bytes, which the router's decoder would not keep."""
+    return unquote(request.rel_url.raw_path.removeprefix("/pins"), errors="surrogateescape")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -25,6 +26,15 @@ def encode(value: Json) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.translate(_NOT_UTF8).encode()
+
+
+def escaped_name(name: str) -> str:
+    """The bytes of a name that is not UTF-8, percent-encoded, as JSON cannot hold it; else empty."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return quote(name, safe="", errors="surrogateescape")
+    return ""
 
 
 def sorted_map(values: Mapping[str, Json]) -> dict[str, Json]:

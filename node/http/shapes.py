@@ -8,7 +8,7 @@ from cluster.answers import NodeInfo
 from cluster.cluster import ConnectGraph
 from cluster.metrics import Alert, Metric
 from cluster.pin import GlobalPinInfo, Granted, Pin, PinInfo, PinMode, Progress
-from node.http.gojson import Json, nanoseconds, sorted_map, time, without_empty
+from node.http.gojson import Json, escaped_name, nanoseconds, sorted_map, time, without_empty
 
 RPC_PROTOCOL = "/ipfscluster/1.0/rpc"
 
@@ -137,8 +137,13 @@ def peer_id(node: NodeInfo) -> Json:
 def added(
     name: str, cid: str | None, *, size: int = 0, received: int = 0, allocations: Sequence[str] = ()
 ) -> dict[str, Json]:
-    """AddedOutput."""
-    optional: dict[str, Json] = {"bytes": received, "size": size, "allocations": list(allocations)}
+    """AddedOutput. `name_escaped` is ours: the exact name, where it is not UTF-8."""
+    optional: dict[str, Json] = {
+        "name_escaped": escaped_name(name),
+        "bytes": received,
+        "size": size,
+        "allocations": list(allocations),
+    }
     return {"name": name, "cid": cid, **without_empty(optional)}
 
 

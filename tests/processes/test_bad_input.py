@@ -128,12 +128,12 @@ def test_a_car_that_cannot_be_read_to_its_end_does_not_hang(unpinned):
     pinfold("car", "import", "/proc/self/mem", path=unpinned.folder).complains("Input/output error")
 
 
-def test_an_export_is_a_file_like_any_other_and_replaces_the_one_before(node, tmp_path):
+def test_an_export_is_a_file_like_any_other_and_replaces_the_one_before_when_asked_to(node, tmp_path):
     (tmp_path / "a").write_text("exported")
     cid = node.run("add", "-Q", str(tmp_path / "a"))
     car = tmp_path / "out.car"
-    for _ in range(2):
-        assert pinfold("car", "export", cid, "-o", str(car), path=node.folder).out == f"saved {car}\n"
+    for force in ((), ("--force",)):
+        assert pinfold("car", "export", cid, *force, "-o", str(car), path=node.folder).out == f"saved {car}\n"
     assert car.stat().st_mode == (tmp_path / "a").stat().st_mode
     assert node.run("car", "import", str(car)) == f"pinned {cid}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "out.car"]

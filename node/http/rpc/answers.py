@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -29,10 +30,16 @@ HEADERS = {
 
 def argument(request: web.Request) -> str:
     """The one `arg`. Raises BadRequest."""
-    found = request.query.getall("arg", [])
+    found = arguments(request)
     if len(found) != 1 or not found[0]:
         raise BadRequest(f'expected 1 "arg", got {len(found)}')
-    return str(found[0])
+    return found[0]
+
+
+def arguments(request: web.Request) -> list[str]:
+    """Every `arg`, in order. Names in paths are bytes, kept as Python keeps those that are no UTF-8."""
+    query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True, errors="surrogateescape")
+    return [value for name, value in query if name == "arg"]
 
 
 def time_limit(request: web.Request) -> float | None:

@@ -20,7 +20,7 @@ from node.http import query as read
 from node.http.app import PARTS
 from node.http.content_paths import resolved
 from node.http.errors import BadRequest
-from node.http.gojson import Json
+from node.http.gojson import Json, escaped_name
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
 from node.http.rpc.block_names import BlockNames
@@ -131,7 +131,12 @@ async def _link(blocks: BlockSource, entry: DirectoryEntry, resolve_types: bool,
         info = await stat(blocks, entry.cid)
         size, kind = info.size, _KINDS[info.kind]
         target = (info.target or b"").decode(errors="replace")
-    return {"Name": entry.name, "Hash": str(entry.cid), "Size": size, "Type": kind, "Target": target}
+    link: dict[str, Json] = {
+        "Name": entry.name, "Hash": str(entry.cid), "Size": size, "Type": kind, "Target": target,
+    }  # fmt: skip
+    if escaped := escaped_name(entry.name):
+        link["NameEscaped"] = escaped
+    return link
 
 
 async def _one_by_one(hash_: str, links: AsyncGenerator[Json]) -> AsyncGenerator[Json]:

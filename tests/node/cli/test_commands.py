@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from blockstore.errors import BadImportOption
+from node.cli.context import exit_code
 from node.cli.main import COMMANDS, cli
 from node.cli.switches import Switch, SwitchCommand
 from node.config import keys
@@ -160,3 +163,34 @@ def test_the_completion_script_is_one_that_the_shell_accepts(shell, tmp_path):
     script.write_text(done.output)
     if found := shutil.which(shell):  # bash everywhere; the others where they are
         subprocess.run([found, "-n", str(script)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--mode", value) for value in ("999", "678", "77777", "abc", "0", "-1", "0x1ff", "", "7_7", "٦٠٠")]
+    + [("--mtime", value) for value in ("010", "0", "yesterday", "1.5", "1e9", "99999999999999999999")]
+    + [
+        ("--mtime-nsecs", "-1"),
+        ("--hamt-threshold", "256KiB"),
+        ("--inline-limit", "32B"),
+        ("--inline-limit", "-1"),
+        ("--cid-version", "01"),
+        ("--chunker", "size-1MiB"),
+        ("--chunker", "size-0"),
+        ("--max-file-links", "0"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_refused(option, value):
+    with pytest.raises((click.UsageError, BadImportOption)) as refused:
+        cli.main(["add", "-nQ", option, value, __file__], standalone_mode=False)
+    assert exit_code(refused.value) == 2
+    assert value in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", ["600", "0600", "0o600"])
+def test_a_mode_is_octal_however_it_is_written(mode, tmp_path):
+    (tmp_path / "a").write_text("a")
+    said = CliRunner().invoke(cli, ["add", "-nQ", "--mode", mode, str(tmp_path / "a")])
+    os.chmod(tmp_path / "a", 0o600)
+    kept = CliRunner().invoke(cli, ["add", "-nQ", "--preserve-mode", str(tmp_path / "a")])
+    assert said.output == kept.output != ""

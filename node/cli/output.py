@@ -1,0 +1,44 @@
+"""Where `-o` leads: a file that is not there yet, one that may be replaced, or something to write into."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+
+from node.atomic_write import is_plain, replacing
+from node.cli.context import Failure, say
+
+force_option = click.option("--force", is_flag=True, help="Replace a file that exists.")
+
+
+def output_path(text: str) -> Path:
+    """`-` is standard output."""
+    return Path("/dev/stdout" if text == "-" else text)
+
+
+def check_free(target: Path, force: bool) -> None:
+    """Raises Failure for what is there and may not be replaced; symlinks are followed. Raises OSError."""
+    if target.is_dir():
+        raise Failure(f"{target} exists and is a folder: choose another place with -o")
+    if not force and is_plain(target) and target.exists():
+        raise Failure(f"{target} exists: choose another place with -o, or --force to replace it")
+
+
+@contextmanager
+def output_file(target: Path) -> Iterator[IO[bytes]]:
+    """See `replacing`; a new file gets the permissions that the user's umask leaves."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    with replacing(target, mode=0o666 & ~mask) as file:
+        yield file
+
+
+def saved(target: Path) -> None:
+    """Say where it is; nothing where that would come between the bytes."""
+    if target.is_dir() or is_plain(target):
+        say(f"saved {target}")
