@@ -44,6 +44,7 @@ class GatewayConfig:
     max_range_file: int = 0  # bytes of a file of which ranges are given
     max_seconds: float = 3600.0  # that an answer may be sent
     max_connections: int = 10_000  # open at once
+    client_connections: int = 512  # of one client, open at once
     idle_timeout: float = 120.0  # seconds until a connection without a whole request is ended
     send_timeout: float = 60.0  # seconds until a client that reads nothing is left
     client_requests: int = 0  # of one client, answered at once

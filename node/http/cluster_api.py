@@ -19,6 +19,7 @@ from node.http.add_api import add
 from node.http.app import CALLERS, PARTS
 from node.http.browsers import known_callers_only, nothing_runs, own_pages_only
 from node.http.callers import ALWAYS, Callers
+from node.http.connection import busy_meanwhile
 from node.http.content_paths import resolved_cid
 from node.http.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
 from node.http.pin_options import check_names, pin_wish
@@ -31,7 +32,8 @@ MAX_CIDS = 10_000  # in one `?cids=`
 
 def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `api`; `local`: only this machine reaches it."""
-    app = web.Application(middlewares=[own_pages_only, known_callers_only, errors_as_json, no_trailing_slash])
+    before = [busy_meanwhile, own_pages_only, known_callers_only, errors_as_json, no_trailing_slash]
+    app = web.Application(middlewares=before)
     api = parts.config.api
     app[CALLERS] = Callers(parts.secret, api.host, always=api.auth == ALWAYS, local=local)
     app.on_response_prepare.append(nothing_runs)

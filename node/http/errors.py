@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aiohttp import web
+
 from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
@@ -20,6 +22,7 @@ class BadRequest(Exception):
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRequest, 400),
     (BadMultipart, 400),
+    (web.RequestPayloadError, 400),  # a body that is not what its headers say, such as bad chunks
     (LegallyBlocked, 451),
     (ContentBlocked, 410),
     (BadName, 400),
@@ -64,4 +67,6 @@ def status_of(error: Exception) -> int:
 
 def text_of(error: Exception) -> str:
     """What the user reads, on one line: it may travel in a header."""
+    if isinstance(error, web.RequestPayloadError):
+        return "the body of the request is not what its headers say"
     return " ".join(str(error).split()) or type(error).__name__

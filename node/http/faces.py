@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from asyncio import BaseTransport
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from node.config import GatewayConfig
 from node.http.access_log import open_access_log
 from node.http.callers import check_listener
 from node.http.cluster_api import cluster_app
+from node.http.connection import Entrance, Refuse, plain
 from node.http.gateway.app import gateway_app
-from node.http.gateway.tunnel import TunnelSite
+from node.http.gateway.tunnel import TunnelConnection
+from node.http.json_errors import error_response
+from node.http.limits.addresses import TrustedProxies
 from node.http.limits.connections import connection_limit
+from node.http.limits.door import Door
 from node.http.rpc import rpc_app
-from node.http.server import Listener, listen
+from node.http.server import CLIENT_CONNECTIONS, MAX_CONNECTIONS, Listener, listen
 from node.parts import Parts
 
 _NO_BODY_BYTES = 16 * 1024  # held of a body that comes to the gateway, which reads none
@@ -37,13 +43,33 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Faces]:
         enter = stack.enter_async_context
         own = config.gateway
         app = gateway_app(parts, await enter(open_access_log(own.access_log)))
-        most, idle = connection_limit(own.max_connections), own.idle_timeout
-        site = partial(TunnelSite, most=most, idle_timeout=idle)
         gateway = await enter(
-            listen(app, "gateway", own.host, own.port, site, own.send_timeout, idle, _NO_BODY_BYTES)
+            listen(
+                app,
+                "gateway",
+                own.host,
+                own.port,
+                _gateway_entrance(own),
+                partial(TunnelConnection, idle_timeout=own.idle_timeout),
+                own.send_timeout,
+                own.idle_timeout,
+                _NO_BODY_BYTES,
+            )
         )
         local = await check_listener("rpc", config.rpc.host, config.rpc.auth)
-        rpc = await enter(listen(rpc_app(parts, local=local), "rpc", config.rpc.host, config.rpc.port))
+        app = rpc_app(parts, local=local)
+        rpc = await enter(listen(app, "rpc", config.rpc.host, config.rpc.port, _entrance(plain)))
         local = await check_listener("api", config.api.host, config.api.auth)
-        api = await enter(listen(cluster_app(parts, local=local), "api", config.api.host, config.api.port))
+        app = cluster_app(parts, local=local)
+        api = await enter(listen(app, "api", config.api.host, config.api.port, _entrance(error_response)))
         yield Faces(gateway, rpc, api)
+
+
+def _gateway_entrance(settings: GatewayConfig) -> Entrance:
+    """Behind a trusted proxy all visitors have one address, so it has no share to keep to."""
+    door = Door[BaseTransport](connection_limit(settings.max_connections), settings.client_connections)
+    return Entrance(door, TrustedProxies(settings.trusted_proxies).trusts)
+
+
+def _entrance(refuse: Refuse) -> Entrance:
+    return Entrance(Door(MAX_CONNECTIONS, CLIENT_CONNECTIONS), refuse=refuse)

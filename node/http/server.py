@@ -16,6 +16,17 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from node.errors import NodeError
+from node.http.connection import (
+    ENTRANCE,
+    MAX_FIELD,
+    MAX_FIELDS,
+    MAX_LINE,
+    Answering,
+    Connection,
+    Entrance,
+    Serve,
+)
+from node.http.limits.door import Door
 from node.http.stalled import ending_stalled
 from node.listener_url import listener_url
 
@@ -24,9 +35,13 @@ _BACKLOG = 1024
 _BODY_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
 _SHUTDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 3600.0
-_MAX_LINE = 32 * 1024  # a long list of CIDs in a query string is fine
-_MAX_FIELD = 8 * 1024  # bytes of one header, as in nginx and Apache
-_MAX_FIELDS = 100  # as in Apache: a head without end takes some 800 KiB at most
+MAX_CONNECTIONS = 1024
+"""At once to a listener that says nothing else, such as those for admins."""
+
+CLIENT_CONNECTIONS = 128
+"""Of these, of one address on another machine."""
+
+Connect = Callable[[Serve, Entrance], asyncio.Protocol]
 
 _log = logging.getLogger("aiohttp.server")
 
@@ -62,43 +77,80 @@ async def listen(
     section: str,
     host: str,
     port: int,
-    site: Callable[..., web.TCPSite] = web.TCPSite,
+    entrance: Entrance | None = None,
+    connect: Connect = Connection,
     send_timeout: float = 0.0,
     idle_timeout: float = _IDLE_SECONDS,
     body_bytes: int = _BODY_BYTES,
 ) -> AsyncIterator[Listener]:
     """Serve `app` for the length of the block; `section` is the one of the config that holds host and port.
 
-    `site` decides how connections begin. A handler is cancelled when its client leaves, or reads nothing for
-    `send_timeout` seconds (0 = it may). A connection without a whole request for `idle_timeout` seconds is
-    ended. Some `body_bytes` of a body are held until they are read. Port 0 takes any free one.
+    Who comes in says `entrance`, how a connection begins `connect`. A handler is cancelled when its client
+    leaves, or reads nothing for `send_timeout` seconds (0 = it may). A connection without a whole
+    request for `idle_timeout` seconds is ended. Some `body_bytes` of a body are held until they are read.
+    Port 0 takes any free one.
 
     Raises PortInUse.
     """
+    entrance = entrance or Entrance(Door(MAX_CONNECTIONS, CLIENT_CONNECTIONS))
+    app[ENTRANCE] = entrance
     app.on_response_prepare.append(_end_where_nothing_else_tells)
     runner = web.AppRunner(
         app,
         handle_signals=False,
         access_log=None,
         handler_cancellation=True,
-        keepalive_timeout=idle_timeout,
         shutdown_timeout=_SHUTDOWN_SECONDS,
-        read_bufsize=body_bytes,
-        max_line_size=_MAX_LINE,
-        max_field_size=_MAX_FIELD,
-        max_headers=_MAX_FIELDS,
-        auto_decompress=False,
-        logger=_log,
     )
     await runner.setup()
     try:
-        await _bind(site(runner, host, port, backlog=_BACKLOG), section, host, port)
+        serve = partial(_answering, runner, entrance, idle_timeout, body_bytes)
+        await _bind(_Site(runner, host, port, partial(connect, serve, entrance)), section, host, port)
         async with (
             ending_stalled(partial(_transports, runner), send_timeout) if send_timeout else nullcontext()
         ):
             yield Listener(host, _bound_port(runner))
     finally:
         await runner.cleanup()
+
+
+class _Site(web.TCPSite):
+    """A TCP listener whose connections are ours before they are aiohttp's."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, runner: web.BaseRunner, host: str, port: int, connection: Serve) -> None:
+        super().__init__(runner, host, port, backlog=_BACKLOG)
+        self._connection = connection
+
+    async def start(self) -> None:
+        await web.BaseSite.start(self)
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connection, self._host, self._port, backlog=self._backlog
+        )
+        self._bound_port = self._server.sockets[0].getsockname()[1]
+
+
+def _answering(
+    runner: web.AppRunner, entrance: Entrance, idle_timeout: float, body_bytes: int
+) -> web.RequestHandler:
+    """What answers one connection. aiohttp's server would make its own, with errors in its own words."""
+    server = runner.server
+    assert server is not None  # the runner is set up before its sites
+    handler = Answering(
+        server,
+        loop=asyncio.get_running_loop(),
+        keepalive_timeout=idle_timeout,
+        access_log=None,  # type: ignore[arg-type]  # aiohttp says so itself: no access log
+        read_bufsize=body_bytes,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_FIELD,
+        max_headers=MAX_FIELDS,
+        auto_decompress=False,
+        logger=_log,
+    )
+    handler.refuse = entrance.refuse
+    return handler
 
 
 def nobody() -> web.Response:

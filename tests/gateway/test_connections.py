@@ -5,7 +5,7 @@ import resource
 from contextlib import AsyncExitStack
 
 import pytest
-from support.gateway import open_gateway
+from support.gateway import file_of, narrow_connection, open_gateway
 
 from blockstore.block import Block
 from node.http.limits.connections import connection_limit
@@ -17,15 +17,24 @@ REQUEST = f"GET /ipfs/{FILE.cid} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 class Caller:
     """One connection."""
 
-    def __init__(self, gateway):
+    def __init__(self, gateway, own="127.0.0.1"):
         self._listener = gateway.node.faces.gateway
+        self._own = own
 
     async def __aenter__(self):
-        self.reader, self.writer = await asyncio.open_connection(self._listener.host, self._listener.port)
+        listener = self._listener
+        self.reader, self.writer = await asyncio.open_connection(
+            listener.host, listener.port, local_addr=(self._own, 0)
+        )
         return self
 
     async def __aexit__(self, *_):
         self.writer.transport.abort()
+
+    async def answer(self):
+        """All of it: with whatever is behind its head."""
+        self.writer.write(REQUEST)
+        return await self.reader.readuntil(FILE.data)
 
     async def status(self, request=REQUEST):
         """The first line of the answer; empty when the connection was ended without one."""
@@ -50,21 +59,59 @@ async def test_a_thousand_silent_connections_do_not_keep_anybody_out(gateway):
     await _served_beside(gateway, 1000)
 
 
-async def test_one_too_many_is_told_so_and_room_comes_back(tmp_path):
+async def test_where_there_is_no_room_the_one_goes_that_waited_longest(tmp_path):
     async with open_gateway(tmp_path, max_connections=2) as gateway:
         await gateway.put(FILE)
         async with Caller(gateway) as first, Caller(gateway) as second:
-            assert (await first.status()).startswith(b"HTTP/1.1 200")
+            for caller in (second, first, second):
+                assert (await caller.answer()).endswith(FILE.data)
             async with Caller(gateway) as third:
-                answer = await third.reader.read()
-                assert answer.startswith(b"HTTP/1.1 503")
-                assert b"Retry-After" in answer
-            assert (await second.status()).startswith(b"HTTP/1.1 200")
+                assert (await third.status()).startswith(b"HTTP/1.1 200")
+                assert await first.reader.read() == b""
+                assert (await second.status()).startswith(b"HTTP/1.1 200")
+
+
+async def test_one_too_many_is_told_so_where_all_are_being_answered_and_room_comes_back(tmp_path):
+    parts = [Block.of(bytes([number]) * 2**20) for number in range(32)]
+    large = file_of(parts)
+    async with open_gateway(tmp_path, max_connections=1) as gateway:
+        await gateway.put(FILE, large, *parts)
+        listener = gateway.node.faces.gateway
+        reader, writer = await narrow_connection(listener.host, listener.port)
+        writer.write(f"GET /ipfs/{large.cid} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        async with Caller(gateway) as other:
+            answer = await other.reader.read()
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b"Retry-After" in answer
+        writer.transport.abort()
         async with asyncio.timeout(10):
             while (await gateway.raw(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")))[
                 9:12
             ] != b"200":
                 pass
+
+
+async def test_one_address_has_a_share_and_takes_it_from_nobody_else(tmp_path):
+    settings = {"client_connections": 3, "max_connections": 8, "trusted_proxies": ()}
+    async with open_gateway(tmp_path, **settings) as gateway, AsyncExitStack() as stack:
+        await gateway.put(FILE)
+        other = await stack.enter_async_context(Caller(gateway, "127.0.0.6"))
+        assert (await other.answer()).endswith(FILE.data)
+        greedy = [await stack.enter_async_context(Caller(gateway, "127.0.0.5")) for _ in range(50)]
+        for caller in greedy[:-3]:
+            assert await caller.reader.read() == b""
+        for caller in (*greedy[-3:], other):
+            assert (await caller.answer()).endswith(FILE.data)
+
+
+async def test_a_trusted_proxy_has_all_there_is(tmp_path):
+    settings = {"client_connections": 3, "trusted_proxies": ("127.0.0.5",)}
+    async with open_gateway(tmp_path, **settings) as gateway, AsyncExitStack() as stack:
+        await gateway.put(FILE)
+        proxy = [await stack.enter_async_context(Caller(gateway, "127.0.0.5")) for _ in range(50)]
+        for caller in proxy:
+            assert (await caller.answer()).endswith(FILE.data)
 
 
 @pytest.mark.parametrize(

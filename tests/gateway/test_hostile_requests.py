@@ -144,7 +144,7 @@ async def test_hosts_that_are_none(gateway):
         for name in ("Host", "X-Forwarded-Host"):
             lines = f"Host: 127.0.0.1\r\n{name}: {host}" if name != "Host" else f"Host: {host}"
             request = f"GET / HTTP/1.1\r\n{lines}\r\nConnection: close\r\n\r\n".encode()
-            assert await status(gateway, request) in (200, 301, 400, 404, 500), host
+            assert await status(gateway, request) in (200, 301, 400, 404, 431, 500), host[:99]
 
 
 async def test_expectations_are_answered_at_once(gateway):

@@ -8,6 +8,7 @@ from aiohttp.typedefs import Middleware
 from node.config import GatewayConfig
 from node.http.access_log import AccessLog
 from node.http.app import PARTS
+from node.http.connection import ENTRANCE
 from node.http.gateway import timing
 from node.http.gateway.admitting import ADMISSION, PROXIES, admitted, limits_of
 from node.http.gateway.answering import CACHE, HOSTS, answer
@@ -17,6 +18,7 @@ from node.http.gateway.logged import LOG, logged
 from node.http.gateway.replies.response_cache import ResponseCache
 from node.http.limits.addresses import TrustedProxies
 from node.http.limits.admission import Admission
+from node.http.server import nobody
 from node.parts import Parts
 from node.policy import read_hosts
 from node.retrieval.misses import Misses
@@ -55,4 +57,11 @@ async def _at_once(request: web.Request) -> None:
 
 async def content(request: web.Request) -> web.StreamResponse:
     """One request, let in or sent away."""
-    return await admitted(request, answer)
+    door, transport = request.app[ENTRANCE].door, request.transport
+    if transport is None:
+        return nobody()
+    door.begin(transport)
+    try:
+        return await admitted(request, answer)
+    finally:
+        door.rest(transport)

@@ -26,7 +26,7 @@ class TrustedProxies:
         """
         client = parse(remote)
         for text in reversed(forwarded.rsplit(",", _MAX_HOPS)) if forwarded else ():
-            if client is None or not self._trusts(client):
+            if client is None or not self.trusts(client):
                 break
             before = parse(text.strip())
             if before is None:
@@ -34,7 +34,8 @@ class TrustedProxies:
             client = before
         return client
 
-    def _trusts(self, address: Address) -> bool:
+    def trusts(self, address: Address) -> bool:
+        """Whether it is one of them."""
         return any(address in network for network in self._networks)
 
 

@@ -13,6 +13,7 @@ from node.http import gojson, origins
 from node.http.app import CALLERS, PARTS
 from node.http.browsers import nothing_runs
 from node.http.callers import ALWAYS, Callers
+from node.http.connection import busy_meanwhile
 from node.http.errors import EXPECTED, BadRequest, text_of
 from node.http.rpc import answers, content, dag, names, node
 from node.http.rpc.answers import HEADERS
@@ -45,7 +46,7 @@ COMMANDS: dict[str, Command] = {
 
 def rpc_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `rpc`; `local`: only this machine reaches it."""
-    app = web.Application()
+    app = web.Application(middlewares=[busy_meanwhile])
     rpc = parts.config.rpc
     app[CALLERS] = Callers(parts.secret, rpc.host, always=rpc.auth == ALWAYS, local=local)
     app.on_response_prepare.append(nothing_runs)

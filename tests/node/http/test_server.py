@@ -114,11 +114,11 @@ async def test_a_head_is_bounded_by_the_length_of_its_lines_and_by_their_number(
         return web.Response(text="taken")
 
     async with listen(app_of(handler), "api", "127.0.0.1", 0) as listener:
-        for lines, status in ((100, b"200"), (101, b"400")):
+        for lines, status in ((100, b"200"), (101, b"431")):
             head = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 100) for number in range(lines - 2))
             request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n"
             assert (await ask(listener, request)).split()[1] == status
-        for size, status in ((8 * 1024, b"200"), (9 * 1024, b"400")):
+        for size, status in ((8 * 1024, b"200"), (9 * 1024, b"431")):
             request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: " + b"a" * size + b"\r\n\r\n"
             assert (await ask(listener, request)).split()[1] == status
 
