@@ -3,7 +3,7 @@
 | method | request | answer | who may call |
 |---|---|---|---|
 | node/id | – | NodeInfo | members |
-| pins/holds | cid | whether it is here completely | members |
+| pins/holds | cid, recursive | whether the block, or all of the DAG, is here | members |
 | pins/status | cid | PinInfo | members |
 | pins/statuses | wanted statuses, after, limit | StatusPage | members |
 | pins/recover | cid | PinInfo after the retry | trusted members |
@@ -71,7 +71,8 @@ def serve_calls(
         return encode_node(describe())
 
     async def holds(request: Fields) -> bytes:
-        return encode({"holds": int(await tracker.holds(_cid(request)))})
+        recursive = bool(request.integer("recursive", 0, high=1))
+        return encode({"holds": int(await tracker.holds(_cid(request), recursive))})
 
     async def status(request: Fields) -> bytes:
         return encode_info(await tracker.status(_cid(request)))
@@ -127,9 +128,10 @@ class RemoteMembers:
     async def describe(self, peer: str) -> NodeInfo:
         return await self._ask(peer, ID, {}, lambda answer: decode_node(peer, answer))
 
-    async def holds(self, peer: str, cid: CID) -> bool:
+    async def holds(self, peer: str, cid: CID, recursive: bool) -> bool:
+        request: dict[str, object] = {"cid": bytes(cid), "recursive": int(recursive)}
         return await self._ask(
-            peer, HOLDS, {"cid": bytes(cid)}, lambda answer: _truth(Fields.decode(answer, MAX_REQUEST))
+            peer, HOLDS, request, lambda answer: _truth(Fields.decode(answer, MAX_REQUEST))
         )
 
     async def status(self, member: Member, cid: CID) -> PinInfo:

@@ -34,8 +34,8 @@ FIRST_PATIENCE = 30.0
 
 log = logging.getLogger(__name__)
 
-Holds = Callable[[str, CID], Awaitable[bool]]
-"""Ask a member whether it holds a CID completely. Raises PeerOffline, CallFailed."""
+Holds = Callable[[str, CID, bool], Awaitable[bool]]
+"""Ask a member whether it holds a block or, recursively, all of its DAG. Raises PeerOffline, CallFailed."""
 
 
 class Executor:
@@ -124,12 +124,12 @@ class Executor:
         """Whether as many of a moved pin's new holders have it as it asks for."""
         connected = self._calls.peers()
         asked = [peer for peer in pin.allocations if peer in connected]
-        holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin.cid) for peer in asked)))
+        holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin) for peer in asked)))
         return holding >= min(pin.options.replication_min, len(pin.allocations))
 
-    async def _is_held_by(self, peer: str, cid: CID) -> bool:
+    async def _is_held_by(self, peer: str, pin: Pin) -> bool:
         try:
-            return await self._holds(peer, cid)
+            return await self._holds(peer, pin.cid, pin.options.mode is PinMode.RECURSIVE)
         except (CallFailed, PeerOffline):
             return False
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from blockstore.cid import CID
 from cluster.execution import Holds
-from cluster.pin import Pin
+from cluster.pin import Pin, PinMode
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
 from cluster.state import Membership
 
@@ -28,15 +27,15 @@ class Holders:
         members = {member.peer for member in self._membership.members()} - {self._peer}
         asked = sorted(members if pin.everywhere else members & set(pin.allocations))
         needed = max(len(asked), pin.options.replication_min, 1)
-        holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin.cid) for peer in asked)))
+        holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin) for peer in asked)))
         if holding >= needed:
             return ""
         return f"{holding} of the {needed} members that are to hold it say that they do"
 
-    async def _is_held_by(self, peer: str, cid: CID) -> bool:
+    async def _is_held_by(self, peer: str, pin: Pin) -> bool:
         if peer not in self._calls.peers():
             return False
         try:
-            return await self._holds(peer, cid)
+            return await self._holds(peer, pin.cid, pin.options.mode is PinMode.RECURSIVE)
         except (CallFailed, PeerOffline):
             return False

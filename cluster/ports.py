@@ -74,12 +74,17 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalPin:
-    """A root in this node's own store. Incomplete until its walk has ended."""
+    """A root in this node's own store, alone or with all below it. Incomplete until its walk has ended."""
 
     cid: CID
     complete: bool
     blocks: int = 0
     bytes: int = 0
+    recursive: bool = True
+
+    def has(self, recursive: bool) -> bool:
+        """Whether all of that is here: of a DAG (recursive), or the block alone."""
+        return self.complete and (self.recursive or not recursive)
 
 
 class PinFailed(Exception):

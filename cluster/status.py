@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from blockstore.cid import CID
 from cluster.operations import Operation
-from cluster.pin import Pin, PinInfo, Progress, Status
+from cluster.pin import Pin, PinInfo, PinMode, Progress, Status
 from cluster.ports import Attempt, LocalPin, OperationKind
 
 EVERY_STATUS = frozenset(Status)
@@ -59,6 +59,12 @@ class View:
     attempt: Attempt | None = None
     behind: bool = False
 
+    @property
+    def holds(self) -> bool:
+        """Whether what the pin asks for is here; without a pin, whether the root is complete."""
+        recursive = self.pin is not None and self.pin.options.mode is PinMode.RECURSIVE
+        return self.local is not None and self.local.has(recursive)
+
 
 def pin_info(peer: str, name: str, view: View, now: float) -> PinInfo:
     """What this member answers about the CID."""
@@ -86,7 +92,7 @@ def _status(peer: str, view: View) -> Status:
         return Status.PIN_ERROR if held else Status.UNPIN_ERROR
     if not held:
         return Status.UNPINNED if view.pin is None else Status.REMOTE
-    if view.local is not None and view.local.complete:
+    if view.holds:
         return Status.PINNED
     return Status.PIN_QUEUED if view.behind else Status.UNEXPECTEDLY_UNPINNED
 

@@ -125,10 +125,10 @@ class Tracker:
                 return
             page = await self.page(wanted, page.after)
 
-    async def holds(self, cid: CID) -> bool:
-        """Whether this member has it completely, as far as its records say."""
-        view = await self._views.one(cid)
-        return view.local is not None and view.local.complete
+    async def holds(self, cid: CID, recursive: bool) -> bool:
+        """Whether this member has the block, or all of the DAG, as far as its records say."""
+        local = (await self._views.one(cid)).local
+        return local is not None and local.has(recursive)
 
     async def recover(self, cid: CID) -> PinInfo:
         """Try again now what failed or went missing; the status after that. Raises QueueFull."""

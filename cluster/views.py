@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import reduce
 
 from blockstore.cid import CID
@@ -32,8 +33,8 @@ class Views:
         pin = await self._pinset.get(cid)
         (attempt,) = await self._attempts.get_many([cid])
         local = await self._pins.get(cid)
-        ended = None if local is not None and local.complete else before
-        return View(pin, local, self._queue.get(cid) or ended, attempt)
+        view = View(pin, local, self._queue.get(cid), attempt)
+        return view if view.operation or view.holds else replace(view, operation=before)
 
     async def all(self, query: PinQuery) -> AsyncIterator[tuple[CID, View]]:
         """Every CID that is wished, held or worked on, behind `query.after`, in order of its bytes."""
@@ -51,7 +52,7 @@ class Views:
         """Where the pins wished of that member and its store disagree."""
         async for cid, views in merge([self._wished(PinQuery(held_by=peer)), self._held(None)]):
             view = reduce(_joined, views)
-            if (view.pin is not None) != (view.local is not None and view.local.complete):
+            if (view.pin is not None) != view.holds:
                 yield cid, view
 
     async def _wished(self, query: PinQuery) -> AsyncIterator[tuple[CID, View]]:

@@ -130,10 +130,11 @@ class Adding:
     async def _pin(self, cid: CID, size: int, wish: Wish) -> Granted:
         # First the cluster's word, then ours: a local pin that nobody asked for would be removed again.
         granted = await self.cluster.grant(cid, wish, priority_peers=(self.peer,), size=size)
-        if granted.pin.held_by(self.peer):
+        held, known = granted.pin.held_by(self.peer), await self.pins.get(cid)
+        if held:
             await self._pin_here(cid, granted.pin.options.mode is PinMode.RECURSIVE)
-        else:
-            await self.store.flush()
+        if not held or (known is not None and known.complete):
+            await self.store.flush()  # a local pin does so when it becomes complete, and only then
         return granted
 
     async def _pin_here(self, cid: CID, recursive: bool) -> None:

@@ -52,7 +52,7 @@ class ClusterLocalPins:
 
 
 def _local(root: PinnedRoot) -> LocalPin:
-    return LocalPin(root.cid, root.complete, root.blocks, root.bytes)
+    return LocalPin(root.cid, root.complete, root.blocks, root.bytes, root.recursive)
 
 
 def _missing(cid: CID, error: BlockNotFound) -> str:

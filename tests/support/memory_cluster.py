@@ -225,7 +225,7 @@ class MemoryPins:
         self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
     ) -> LocalPin:
         known = self.roots.get(cid)
-        if known is not None and known.complete:
+        if known is not None and known.has(recursive):
             return known
         self.walks.append(cid)
         self.hints[cid] = hints
