@@ -16,7 +16,7 @@ def pin(*holders: str, low: int = 1, mode: PinMode = PinMode.RECURSIVE) -> Pin:
 
 def keep(world: MemoryCluster, *machines: int, complete: bool = True, recursive: bool = True) -> None:
     for machine in machines:
-        root = LocalPin(cid(1), complete, 10, 10_000, recursive)
+        root = LocalPin(cid(1), complete, 10 if recursive else 0, 10_000, recursive)
         world.machines[machine].pins.roots[cid(1)] = root
 
 
