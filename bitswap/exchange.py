@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -16,8 +17,9 @@ from dataclasses import dataclass, field
 from bitswap.arrivals import Arrival, identify
 from bitswap.errors import BadMessage
 from bitswap.ledgers import Bounds
-from bitswap.message import PROTOCOLS, Message, decode
+from bitswap.message import PROTOCOLS, Message, decode, reading
 from bitswap.network import MessageNetwork, PeerUnreachable, Shelf
+from bitswap.pace import Pace, Rates
 from bitswap.post import Post
 from bitswap.server import Server
 from bitswap.session import Session
@@ -34,15 +36,19 @@ from blockstore.tasks import Tasks, open_tasks
 _log = logging.getLogger(__name__)
 _TICK = 0.1  # seconds between looks at who is late with a block
 _LOOK = 5  # ticks between looks at all wants
+_ITEM_BYTES = 48  # of a usual entry: what a message that cannot be read is counted by
 _INLINE_BYTES = 32 * 1024  # messages up to this are read on the loop: a thread would cost more
 
 
 @dataclass(frozen=True, slots=True)
 class BitswapSettings:
-    """`wants`: blocks asked for at once, more fetches wait their turn. `bounds`: what peers get of us."""
+    """`wants`: blocks asked for at once, more fetches wait their turn. `bounds`: what peers get of us,
+    `rates`: how much they may ask.
+    """
 
     patience: Patience = field(default_factory=Patience)
     bounds: Bounds = field(default_factory=Bounds)
+    rates: Rates = field(default_factory=Rates)
     wants: int = 4096
 
 
@@ -91,7 +97,9 @@ class BitswapExchange:
         self._guard = guard
         self._counters = Counters()
         self._post = Post(network, self._counters)
-        self._server = Server(store, self._post, tasks, self._counters, settings.bounds, guard)
+        self._pace = Pace(settings.rates)
+        self._server = Server(store, self._post, tasks, self._counters, settings.bounds, self._pace, guard)
+        self._long_message = asyncio.Lock()
         self._wants = Wants(settings.patience)
         self._session = Session()
         self._slots = asyncio.Semaphore(settings.wants)
@@ -145,12 +153,16 @@ class BitswapExchange:
 
     async def on_message(self, peer: str, protocol: str, data: bytes) -> None:
         """A message came; returns when it is dealt with, so that its sender cannot run ahead of us."""
+        items = 1 + len(data) // _ITEM_BYTES
         with self._guard.around("a Bitswap message", peer):
-            await self._on_message(peer, protocol, data)
+            items = await self._on_message(peer, protocol, data)
+        if items and self._is_here(peer):
+            await self._hold_back(peer, items)
 
-    async def _on_message(self, peer: str, protocol: str, data: bytes) -> None:
+    async def _on_message(self, peer: str, protocol: str, data: bytes) -> int:
+        """How many items of it made work for nothing."""
         if not self._is_here(peer):
-            return
+            return 0
         self._counters.messages_received += 1
         self._post.heard(peer, protocol)
         try:
@@ -158,10 +170,23 @@ class BitswapExchange:
         except BadMessage as error:
             self._counters.bad_messages += 1
             _log.debug("message from %s dropped: %s", peer, error)
-            return
-        self._on_answers(peer, message, arrivals)
+            return 1 + len(data) // _ITEM_BYTES
+        useless = self._on_answers(peer, message, arrivals)
         if (message.entries or message.full) and self._is_here(peer):
             await self._server.on_entries(peer, message.entries, message.full)
+        return useless + len(message.entries)
+
+    async def _hold_back(self, peer: str, items: int) -> None:
+        """Who sends more than others can bear waits before we read on, and who never stops is let go."""
+        if not (seconds := self._pace.charge(peer, items, self._loop.time())):
+            return
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._pace.release(peer)
+        if self._pace.is_abuse(peer):
+            _log.debug("%s floods us with messages that lead to nothing: let go", peer)
+            await self._network.disconnect(peer)
 
     def on_peer_change(self, peer: str, connected: bool) -> None:
         if self._tasks.closed or connected == (peer in self._peers):
@@ -273,20 +298,38 @@ class BitswapExchange:
     async def _read(self, data: bytes, expected: bool) -> tuple[Message, list[Arrival]]:
         if len(data) <= _INLINE_BYTES:
             return _read(data, expected)
-        return await self._loop.run_in_executor(self._readers, _read, data, expected)
+        if expected:
+            return await self._loop.run_in_executor(self._readers, _read, data, expected)
+        return await self._read_in_steps(data), []
 
-    def _on_answers(self, peer: str, message: Message, arrivals: Sequence[Arrival]) -> None:
+    async def _read_in_steps(self, data: bytes) -> Message:
+        """A long message without a block for us. Not in a thread: that would hold the loop up for longer."""
+        async with self._long_message:
+            began = time.perf_counter()
+            for message in reading(data):
+                if message is not None:
+                    return message
+                await asyncio.sleep(time.perf_counter() - began)  # as long for others as for this
+                began = time.perf_counter()
+        raise BadMessage("nothing to read")
+
+    def _on_answers(self, peer: str, message: Message, arrivals: Sequence[Arrival]) -> int:
+        """Uses what we asked for; how many items we did not."""
         now = self._loop.time()
+        useless = len(message.payloads)
         if message.presences:
-            self._wants.on_presences(peer, message.presences, now)
+            useless += len(message.presences) - self._wants.on_presences(peer, message.presences, now)
         if message.payloads:
             result = self._wants.on_blocks(peer, arrivals, now)
             self._counters.count(message.payloads, result.wanted, result.duplicates)
             for arrival in result.wanted:
                 self._deliver(arrival)
+            useless -= len(result.wanted) + len(result.duplicates)
             if result.wanted:
                 self._network.note_use(peer)
+                self._pace.earn(peer, len(result.wanted), now)
         self._tell_soon()
+        return useless
 
     # Messages out.
 

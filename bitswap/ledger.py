@@ -100,7 +100,10 @@ class Ledger:
         new = sorted(
             (entry for entry in last.values() if not entry.cancel), key=lambda entry: -entry.priority
         )
-        fresh = [entry.cid for entry in new if self._note(entry)]
+        fresh = [entry.cid for entry in new[: self.most] if self._note(entry)]
+        for entry in new[self.most :]:  # nobody can have so many: these are not even looked up
+            if entry.send_dont_have and entry.cid.multihash not in self._wants:
+                self._tell(entry.cid, have=False)
         self._shed(len(self._wants) - self.most)
         return [cid for cid in fresh if cid.multihash in self._wants]
 

@@ -6,6 +6,7 @@ out and sliced once on the way in. Decoding is bounded and strict; unknown field
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -23,6 +24,8 @@ PROTOCOLS = (PROTOCOL_1_2, PROTOCOL_1_1, PROTOCOL_1_0)
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_ENTRIES = 16_384  # of wants, of blocks and of presences, each
+_MESSAGE = {1: 2, 2: 2, 3: 2, 4: 2, 5: 0}  # fields of a message: number to wire type
+_STEP = 128  # items: a millisecond or two of decoding
 _V0_PREFIX = b"\x00\x70\x12\x20"
 
 
@@ -126,14 +129,18 @@ def encode(message: Message, protocol: str = PROTOCOL_1_2) -> bytes:
 
 def decode(data: bytes) -> Message:
     """From wire form, either version of it. Raises BadMessage, and only that."""
+    return next(message for message in reading(data) if message is not None)
+
+
+def reading(data: bytes) -> Iterator[Message | None]:
+    """As `decode`, a little at a time: None after each _STEP items, so that others have a turn."""
     if len(data) > MAX_MESSAGE_BYTES:
         raise BadMessage(f"message of {len(data)} bytes is above {MAX_MESSAGE_BYTES}")
     wantlist = bytearray()
     payloads: list[Payload] = []
     presences: list[Presence] = []
     pending = 0
-    view = memoryview(data)
-    for number, value, span in fields(view, {1: 2, 2: 2, 3: 2, 4: 2, 5: 0}, MAX_ENTRIES):
+    for count, (number, value, span) in enumerate(fields(memoryview(data), _MESSAGE, MAX_ENTRIES)):
         if number == 3:
             payloads.append(_decode_payload(span))
         elif number == 2:
@@ -144,8 +151,24 @@ def decode(data: bytes) -> Message:
             pending = max(0, int32(value))
         else:
             wantlist += span  # a message field that is repeated merges: concatenation, in protobuf
-    entries, full = _decode_wantlist(memoryview(wantlist))
-    return Message(entries, full, tuple(payloads), tuple(presences), pending)
+        if count % _STEP == _STEP - 1:
+            yield None
+    entries: list[Entry] = []
+    full = yield from _read_wantlist(memoryview(wantlist), entries)
+    yield Message(tuple(entries), full, tuple(payloads), tuple(presences), pending)
+
+
+def _read_wantlist(span: memoryview, entries: list[Entry]) -> Generator[None, None, bool]:
+    """Appends the entries, in steps; whether the list is a full one."""
+    full = False
+    for count, (number, value, inner) in enumerate(fields(span, {1: 2, 2: 0}, MAX_ENTRIES)):
+        if number == 1:
+            entries.append(_decode_entry(inner))
+        else:
+            full = bool(value)
+        if count % _STEP == _STEP - 1:
+            yield None
+    return full
 
 
 def _encode_entry(entry: Entry) -> bytes:
@@ -180,6 +203,9 @@ def _decode_payload(span: memoryview) -> Payload:
 
 
 def _decode_presence(span: memoryview) -> Presence:
+    data = bytes(span)
+    if (position := _behind_cid(data)) and (kind := _KINDS.get(data[position:])) is not None:
+        return Presence(_decode_cid(data[2:position]), kind == 0)
     name = memoryview(b"")
     kind = 0
     for number, value, inner in fields(span, {1: 2, 2: 0}):
@@ -192,32 +218,57 @@ def _decode_presence(span: memoryview) -> Presence:
     return Presence(_decode_cid(name), kind == 0)
 
 
-def _decode_wantlist(span: memoryview) -> tuple[tuple[Entry, ...], bool]:
-    entries: list[Entry] = []
-    full = False
-    for number, value, inner in fields(span, {1: 2, 2: 0}, MAX_ENTRIES):
-        if number == 1:
-            entries.append(_decode_entry(inner))
-        else:
-            full = bool(value)
-    return tuple(entries), full
-
-
 def _decode_entry(span: memoryview) -> Entry:
-    name = memoryview(b"")
+    data = bytes(span)
     numbers = [0, 0, 0, 0, 0, 0]
-    for number, value, inner in fields(span, {1: 2, 2: 0, 3: 0, 4: 0, 5: 0}):
-        if number == 1:
-            name = inner
-        else:
-            numbers[number] = value
+    if (position := _behind_cid(data)) and _quickly(data, position, numbers):
+        name: bytes | memoryview = data[2:position]
+    else:
+        name, numbers = b"", [0, 0, 0, 0, 0, 0]
+        for number, value, inner in fields(span, {1: 2, 2: 0, 3: 0, 4: 0, 5: 0}):
+            if number == 1:
+                name = inner
+            else:
+                numbers[number] = value
     _, _, priority, cancel, kind, send_dont_have = numbers
     if kind > 1:
         raise BadMessage(f"want type {kind} is unknown")
-    return Entry(_decode_cid(name), WantType(kind), int32(priority), bool(cancel), bool(send_dont_have))
+    return Entry(_decode_cid(name), _TYPES[kind], int32(priority), bool(cancel), bool(send_dont_have))
 
 
-def _decode_cid(data: memoryview) -> CID:
+# Nearly all entries and presences are written in one way: the CID, then small numbers. Wantlists of a
+# thousand entries are common, so that way is read several times faster; any other by the general reader.
+_TYPES = (WantType.BLOCK, WantType.HAVE)
+_KINDS = {b"": 0, b"\x10\x00": 0, b"\x10\x01": 1}
+_USUAL = 160  # bytes
+_NUMBERS = frozenset((0x10, 0x18, 0x20, 0x28))
+
+
+def _behind_cid(data: bytes) -> int:
+    """Where a message's first field ends, when that is a CID of at most 127 bytes; else 0."""
+    if not 2 <= len(data) <= _USUAL or data[0] != 0x0A or data[1] > min(0x7F, len(data) - 2):
+        return 0
+    return 2 + data[1]
+
+
+def _quickly(data: bytes, position: int, numbers: list[int]) -> bool:
+    """Read the numbers of an entry; False when they are written in an unusual way."""
+    end = len(data)
+    while position < end - 1:
+        tag, value = data[position], data[position + 1]
+        if tag not in _NUMBERS or (value > 0x7F and tag != 0x10):
+            return False
+        position += 2
+        if value > 0x7F:  # a priority of several bytes
+            try:
+                value, position = varint.decode(data, position - 1)
+            except ValueError:
+                return False
+        numbers[tag >> 3] = value
+    return position == end
+
+
+def _decode_cid(data: bytes | memoryview) -> CID:
     try:
         return CID.decode(bytes(data))
     except ValueError as error:  # BadCid, and what its varints raise

@@ -52,6 +52,10 @@ class MessageNetwork(Protocol):
         """Serve these protocols; one handler for all of them. A message above 4 MiB resets its stream."""
         ...
 
+    async def disconnect(self, peer: str) -> None:
+        """Hang up, and do not dial again. The peer itself may."""
+        ...
+
     def peers(self) -> frozenset[str]:
         """Who is connected now."""
         ...

@@ -11,6 +11,7 @@ from bitswap.ledger import Batch, Ledger
 from bitswap.ledgers import Bounds, Ledgers
 from bitswap.message import Entry, Message, Payload
 from bitswap.network import PeerUnreachable, Shelf
+from bitswap.pace import Pace
 from bitswap.post import Post
 from bitswap.statistics import Counters, PeerStatistics
 from blockstore.cid import CID
@@ -18,6 +19,7 @@ from blockstore.errors import BlockstoreError
 from blockstore.guard import Guard
 from blockstore.tasks import Tasks
 
+_LOOK_UP = 256  # wants looked up at once, by one peer at a time: readers of the store never wait for more
 T = TypeVar("T")
 _Sent = list[tuple[CID, int]]
 _Look = Callable[[Sequence[CID]], Awaitable[list[T | None]]]
@@ -25,14 +27,23 @@ _Look = Callable[[Sequence[CID]], Awaitable[list[T | None]]]
 
 class Server:
     def __init__(
-        self, store: Shelf, post: Post, tasks: Tasks, counters: Counters, bounds: Bounds, guard: Guard
+        self,
+        store: Shelf,
+        post: Post,
+        tasks: Tasks,
+        counters: Counters,
+        bounds: Bounds,
+        pace: Pace,
+        guard: Guard,
     ) -> None:
         self._store = store
         self._post = post
         self._tasks = tasks
         self._counters = counters
+        self._pace = pace
         self._guard = guard
         self._ledgers = Ledgers(bounds)
+        self._look_up = asyncio.Lock()
         self._turns: WeakKeyDictionary[Ledger, asyncio.Lock] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
@@ -52,8 +63,14 @@ class Server:
     async def on_entries(self, peer: str, entries: Sequence[Entry], full: bool) -> None:
         """A wantlist came; returns when it is looked up, so that a peer cannot ask faster than we look."""
         fresh = self._ledgers.on_entries(peer, entries, full)
-        if fresh:
-            self._ledgers.on_sizes(peer, fresh, await self._sizes(peer, fresh))
+        for start in range(0, len(fresh), _LOOK_UP):
+            some = fresh[start : start + _LOOK_UP]
+            async with (
+                self._look_up
+            ):  # first come, first served: a long list takes its turns among short ones
+                sizes = await self._sizes(peer, some)
+            self._ledgers.on_sizes(peer, some, sizes)
+            self._serve_all()
         self._serve_all()
 
     async def announce(self, cids: Sequence[CID]) -> None:
@@ -127,9 +144,10 @@ class Server:
             if message:
                 await self._post.send(ledger.peer, message)
         self._ledgers.on_gone(ledger, list(gone))
-        return self._count([(block.cid, len(block.data)) for block in blocks])
+        return self._count(ledger.peer, [(block.cid, len(block.data)) for block in blocks])
 
-    def _count(self, sent: _Sent) -> _Sent:
+    def _count(self, peer: str, sent: _Sent) -> _Sent:
+        self._pace.earn(peer, len(sent), asyncio.get_running_loop().time())
         self._counters.blocks_sent += len(sent)
         self._counters.bytes_sent += sum(size for _, size in sent)
         return sent

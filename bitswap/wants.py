@@ -162,14 +162,20 @@ class Wants:
             self._advance(want, now)
         self._use_room(now)
 
-    def on_presences(self, peer: str, presences: Sequence[Presence], now: float) -> None:
-        """HAVE and DONT_HAVE; those about what the peer was not asked are ignored."""
+    def on_presences(self, peer: str, presences: Sequence[Presence], now: float) -> int:
+        """HAVE and DONT_HAVE; how many were about what the peer was asked. The others are ignored."""
+        if (remote := self._remotes.get(peer)) is None:
+            return 0
+        answers = 0
         for presence in presences:
-            want = self._wants.get(presence.cid.multihash)
-            if want is not None and peer in want.told:
-                self._on_presence(want, self._remotes[peer], presence.have, now)
+            if (want := remote.told.get(presence.cid.multihash)) is not None:
+                self._on_presence(want, remote, presence.have, now)
                 self._advance(want, now)
+            elif presence.cid.multihash not in remote.withdrawn:
+                continue
+            answers += 1
         self._use_room(now)
+        return answers
 
     def on_blocks(self, peer: str, arrivals: Sequence[Arrival], now: float) -> Sorted:
         """Verified blocks; only those this peer was asked for are wanted."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from math import inf
 
-from bitswap.exchange import open_bitswap
+from bitswap.exchange import BitswapSettings, open_bitswap
 from bitswap.network import Shelf
+from bitswap.pace import Rates
 from blockstore.guard import Guard
 from blockstore.service import Exchange, OfflineExchange
 from cluster.catchup import MEMBERS
@@ -24,6 +26,9 @@ from node.retrieval.staggered import StaggeredExchange, Way
 
 OPEN_CALLS = (JOIN, MEMBERS)
 """What a peer may call that is no member, as far as is known here: to show an invitation, or its grant."""
+
+
+_MEMBERS = BitswapSettings(rates=Rates(abuse=inf))  # a member is held back, and never hung up on for that
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,9 @@ class MembersNetwork:
     def serve(self, method: str, handler: CallHandler) -> None:
         self._network.serve(method, handler)
 
+    async def disconnect(self, peer: str) -> None:
+        await self._network.disconnect(peer)
+
     async def send(self, peer: str, protocols: Sequence[str], message: bytes) -> str:
         """See `bitswap.network.MessageNetwork`; to a peer that is no member it raises PeerUnreachable."""
         if not self._gate.speaks(peer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -22,7 +23,19 @@ from support.clock import virtual_time
 from support.sim_network import open_sim
 
 from bitswap.exchange import BitswapSettings
-from bitswap.message import PROTOCOL_1_0, PROTOCOL_1_1, Entry, Message, Payload, Presence, WantType
+from bitswap.ledgers import Bounds
+from bitswap.message import (
+    PROTOCOL_1_0,
+    PROTOCOL_1_1,
+    PROTOCOLS,
+    Entry,
+    Message,
+    Payload,
+    Presence,
+    WantType,
+    encode,
+)
+from bitswap.network import PeerUnreachable
 from bitswap.wants import Patience
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
@@ -627,3 +640,52 @@ async def test_a_thousand_long_cids_and_the_largest_block_are_answered() -> None
         await bob.say("amy", Message((*wants, Entry(block.cid))))
         await bob.hears(lambda puppet: len(puppet.presences) == 3000 and puppet.received == [block.data])
         assert guard.failures == 0
+
+
+def unknown_cids(count: int) -> list[CID]:
+    return [CID.v1(0x55, b"\x12\x20" + number.to_bytes(32, "big")) for number in range(count)]
+
+
+FLOODS = {
+    "wants": Message(tuple(Entry(cid, send_dont_have=True) for cid in unknown_cids(3000))),
+    "cancels": Message(tuple(Entry(cid, cancel=True) for cid in unknown_cids(3000))),
+    "presences": Message(presences=tuple(Presence(cid, True) for cid in unknown_cids(3000))),
+    "blocks": Message(payloads=(Payload.of(Block.of(b"x")),) * 3000),
+    "junk": None,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
+@virtual_time
+async def test_a_flood_is_held_back_then_let_go_and_others_are_served_at_once(flood: Message | None) -> None:
+    (block,) = some_blocks(1)
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        await amy.store.put_many([block])
+        eve = sim.node("eve")
+        sim.connect_all()
+        wire = encode(flood) if flood is not None else b"\xff" * 150_000
+        sent = 0
+        while "amy" in eve.wires:
+            with contextlib.suppress(PeerUnreachable):
+                await eve.send("amy", PROTOCOLS, wire)
+                sent += 1
+            if sent == 20:
+                start = now()
+                assert await bob.exchange.fetch(block.cid) == block
+                assert now() - start < 0.1
+        assert 60 <= now() < 120
+        assert sent * 3000 < 16_384 + 120 * (4096 + 256) + 1_000_000 / 40
+
+
+@virtual_time
+async def test_a_full_list_longer_than_may_be_kept_is_answered_in_part_and_served_by_priority() -> None:
+    blocks = some_blocks(16_000, 8)
+    settings = BitswapSettings(bounds=Bounds(wants_per_peer=1024))
+    async with open_sim() as sim, open_nodes(sim, "amy", settings=settings) as (amy,):
+        await amy.store.put_many(blocks)
+        bob = Puppet(sim, "bob")
+        sim.connect_all()
+        wants = [Entry(block.cid, priority=number) for number, block in enumerate(blocks)]
+        await bob.say("amy", Message(tuple(wants), full=True))
+        await bob.hears(lambda puppet: len(puppet.received) == 1024)
+        assert set(bob.received) == {block.data for block in blocks[-1024:]}

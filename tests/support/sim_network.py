@@ -108,6 +108,9 @@ class SimNode:
         await self.wires[peer].send(spoken, message)
         return spoken
 
+    async def disconnect(self, peer: str) -> None:
+        self._network.disconnect(self._name, peer)
+
     def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
         self.handlers.update(dict.fromkeys(protocols, handler))
 

@@ -1,0 +1,76 @@
+"""Who is held back for how long, as a table of events."""
+
+from __future__ import annotations
+
+import pytest
+
+from bitswap.pace import Pace, Rates
+
+RATES = Rates(burst=1000, rate=10, shared=100, earned=4, abuse=60)
+
+
+def test_a_burst_is_free_and_what_is_above_it_is_paid_for_in_time() -> None:
+    pace = Pace(RATES)
+    assert pace.charge("amy", 1000, 0) == 0
+    assert pace.charge("amy", 200, 0) == 2
+    pace.release("amy")
+    assert pace.charge("amy", 100, 2) == 1
+    assert repr(pace) == "<Pace: 1 peers, 1 held back>"
+
+
+def test_the_allowance_comes_back_with_time_up_to_the_burst() -> None:
+    pace = Pace(RATES)
+    pace.charge("amy", 1000, 0)
+    assert pace.charge("amy", 100, 10) == 0
+    assert pace.charge("amy", 1000, 10_000) == 0
+    assert pace.charge("amy", 1, 10_000) > 0
+
+
+def test_those_who_send_too_much_share_what_is_left_and_others_are_not_touched() -> None:
+    pace = Pace(RATES)
+    waits = [pace.charge(f"p{number}", 1100, 0) for number in range(8)]
+    assert waits == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert pace.charge("amy", 1000, 0) == 0
+    for number in range(8):
+        pace.release(f"p{number}")
+    assert pace.charge("amy", 100, 0) == 1
+
+
+def test_fifty_thousand_small_blocks_are_fetched_without_a_pause() -> None:
+    """Kubo asks whether a block is here, asks for it, and cancels: three entries a block, 10 000 a second."""
+    pace = Pace()
+    assert sum(_fetched(pace, now / 10) for now in range(50)) == 0
+
+
+def _fetched(pace: Pace, now: float) -> float:
+    waited = pace.charge("kubo", 3000, now)
+    pace.earn("kubo", 1000, now)
+    return waited
+
+
+def test_who_goes_on_and_on_is_an_abuse_and_who_stops_or_earns_is_not() -> None:
+    pace = Pace(RATES)
+    now = 0.0
+    while not pace.is_abuse("eve"):
+        now += pace.charge("eve", 1000, now)
+        pace.release("eve")
+    assert 60 <= now <= 70
+    pace.earn("eve", 1, now)
+    assert not pace.is_abuse("eve")
+    for hour in range(100):
+        assert pace.charge("amy", 1500, 3600.0 * hour) == 5
+        assert not pace.is_abuse("amy")
+
+
+def test_nobody_has_a_new_allowance_by_connecting_again_and_memory_is_bounded() -> None:
+    pace = Pace(RATES)
+    pace.charge("amy", 1000, 0)
+    assert pace.charge("amy", 10, 0) > 0
+    for number in range(3000):
+        pace.charge(f"p{number}", 1, 0)
+    assert repr(pace) == "<Pace: 1024 peers, 1 held back>"
+
+
+@pytest.mark.parametrize("items", [10**6, 10**9])
+def test_no_message_holds_its_peer_back_for_ever(items: int) -> None:
+    assert Pace(RATES).charge("amy", items, 0) == 30
