@@ -84,7 +84,7 @@ class Identity:
 
 def peer_id_of(public: bytes) -> str:
     """`12D3Koo…`: the identity multihash of a 32-byte Ed25519 public key in base58btc."""
-    return _base58(_MULTIHASH + _PUBLIC + public)
+    return to_base58(_MULTIHASH + _PUBLIC + public)
 
 
 def public_key_of(peer: str) -> bytes:
@@ -112,7 +112,8 @@ def save(identity: Identity, path: Path) -> None:
     atomic_write(path, base64.b64encode(identity.to_protobuf()) + b"\n")
 
 
-def _base58(data: bytes) -> str:
+def to_base58(data: bytes) -> str:
+    """The text of a peer id."""
     number, text = int.from_bytes(data), ""
     while number:
         number, digit = divmod(number, 58)

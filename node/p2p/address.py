@@ -8,11 +8,15 @@ import socket
 from collections.abc import Iterable
 
 import cluster.errors
+from blockstore import varint
 from cluster.address import Address
+from node.identity import to_base58
 from node.p2p.errors import BadAddress, PortInUse
 
-__all__ = ["Address", "bind", "listening", "parse"]
+__all__ = ["Address", "bind", "from_bytes", "listening", "parse"]
 
+_CODES = {4: "ip4", 41: "ip6", 53: "dns", 54: "dns4", 55: "dns6"}  # of multiaddr's table
+_TCP, _P2P = 6, 421
 _BACKLOG = 128
 
 
@@ -22,6 +26,34 @@ def parse(text: str) -> Address:
         return Address.parse(text.strip())
     except cluster.errors.BadAddress as error:
         raise BadAddress(str(error)) from None
+
+
+def from_bytes(data: bytes) -> Address:
+    """Its binary form, as identify carries it. Raises BadAddress."""
+    try:
+        code, at = varint.decode(data)
+        kind = _CODES[code]
+        size, at = (4, at) if code == 4 else (16, at) if code == 41 else varint.decode(data, at)
+        host, at = data[at : at + size], at + size
+        tcp, at = varint.decode(data, at)
+        port, at = int.from_bytes(data[at : at + 2]), at + 2
+        if tcp != _TCP or len(host) != size or at > len(data):
+            raise BadAddress("not TCP, or cut short")
+        name = host.decode() if code > 41 else str(ipaddress.ip_address(host))
+        return parse(f"/{kind}/{name}/tcp/{port}{_peer_of(data[at:])}")
+    except (ValueError, KeyError, IndexError) as error:
+        raise BadAddress(f"not a binary address that this node dials: {error!r}") from None
+
+
+def _peer_of(data: bytes) -> str:
+    """The end of an address: nothing, or a peer's id."""
+    if not data:
+        return ""
+    code, at = varint.decode(data)
+    size, at = varint.decode(data, at)
+    if code != _P2P or len(data) != at + size or size > 64:
+        raise BadAddress("something follows the port that is no peer id")
+    return f"/p2p/{to_base58(data[at:])}"
 
 
 def bind(address: Address, setting: str) -> socket.socket:

@@ -81,19 +81,37 @@ def _as_json(entry: _Entry) -> dict[str, object]:
 
 
 def _read(path: Path | None) -> dict[str, _Entry]:
-    if path is None or not path.exists():
-        return {}
+    """What can be used of the file; what cannot is said and left out."""
     try:
+        if path is None or not path.exists():
+            return {}
         found = json.loads(read_text(path))
-        return {peer: _entry_of(peer, entry) for peer, entry in found.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, BadAddress) as error:
+        if not isinstance(found, dict):
+            raise TypeError("not a table of peers")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         _log.warning("%s is damaged and not used: %r", path, error)
         return {}
+    entries = {peer: _entry_of(peer, entry) for peer, entry in list(found.items())[:_MOST_PEERS]}
+    bad = sorted(peer[:64] for peer, entry in entries.items() if entry is None)
+    if bad:
+        _log.warning(
+            "%s is damaged: %d entries are not used, that of %r is the first", path, len(bad), bad[0]
+        )
+    return {peer: entry for peer, entry in entries.items() if entry is not None}
 
 
-def _entry_of(peer: str, entry: dict[str, object]) -> _Entry:
-    addresses = entry["addresses"]
-    if not isinstance(addresses, list):
-        raise TypeError("addresses")
-    checked = [str(parse(f"{address}/p2p/{peer}")).rpartition("/p2p/")[0] for address in addresses]
-    return _Entry(checked[:_MOST_ADDRESSES], entry.get("wanted") is True)
+def _entry_of(peer: str, entry: object) -> _Entry | None:
+    """None for what is not an entry."""
+    addresses = entry.get("addresses") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(addresses, list):
+        return None
+    checked = [place for address in addresses[:_MOST_ADDRESSES] if (place := _place(address, peer))]
+    return _Entry(checked, entry.get("wanted") is True) if checked or not addresses else None
+
+
+def _place(address: object, peer: str) -> str:
+    """The address without its peer; empty for what is none."""
+    try:
+        return str(parse(f"{address}/p2p/{peer}")).rpartition("/p2p/")[0]
+    except BadAddress:
+        return ""

@@ -114,7 +114,7 @@ class Host:
                     return None
                 try:
                     await self._dial_one(parse(address), peer)
-                except (NetworkError, OSError) as error:
+                except (NetworkError, OSError, ValueError) as error:  # the last of names nobody can look up
                     reasons.append(f"{address}: {error}")
                 else:
                     return address

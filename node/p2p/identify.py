@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.message import DecodeError
 from libp2p.identity.identify.pb.identify_pb2 import Identify
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
-from multiaddr.exceptions import Error as MultiaddrError  # type: ignore[import-untyped]  # as above
 
 from blockstore import varint
-from node.p2p.address import parse
+from node.p2p.address import from_bytes
 from node.p2p.connection import Pipe
 from node.p2p.errors import BadAddress, ProtocolViolation
 from node.p2p.negotiation import read_length
@@ -56,19 +55,25 @@ async def read(pipe: Pipe) -> PeerDescription:
     except DecodeError:
         raise ProtocolViolation("identify: not its protobuf") from None
     return PeerDescription(
-        agent=message.agent_version[:128],
-        protocols=tuple(message.protocols[:_MOST_PROTOCOLS]),
+        agent="".join(_texts([message.agent_version]))[:128],
+        protocols=tuple(_texts(message.protocols[:_MOST_PROTOCOLS])),
         addresses=tuple(_usable(message.listen_addrs[:_MOST_ADDRESSES])),
     )
 
 
+def _texts(found: Sequence[object]) -> list[str]:
+    """Those that are text: protobuf gives bytes for what is not UTF-8."""
+    return [text for text in found if isinstance(text, str)]
+
+
 def _usable(binary: Sequence[bytes]) -> list[str]:
+    """Where it listens, as far as we could dial that."""
     found = []
     for data in binary:
         try:
-            text = str(Multiaddr(data))
-            parse(text)
-        except (BadAddress, MultiaddrError, ValueError):
+            address = from_bytes(data)
+        except BadAddress:
             continue  # QUIC, relays, or nonsense: none of our business
-        found.append(text)
+        if address.port:
+            found.append(str(replace(address, peer=None)))
     return found

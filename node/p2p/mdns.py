@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from blockstore.guard import Guard
 from cluster.ports import PeerOffline
 from node.p2p import address as multiaddress
 from node.p2p.errors import BadAddress
@@ -24,8 +24,9 @@ from node.p2p.settings import NetworkSettings
 
 _PUBLIC = "_p2p._udp.local."
 _MOST_PEERS = 64  # found ones that are dialled
+_MOST_ADDRESSES = 16  # of one announcement
+_MOST_LOOK_UPS = 64  # at once
 _LOOK_UP = 3000  # milliseconds
-_log = logging.getLogger(__name__)
 
 
 class Dialler(Protocol):
@@ -45,7 +46,7 @@ def service_of(settings: NetworkSettings) -> str:
 
 
 @asynccontextmanager
-async def open_mdns(network: Dialler, settings: NetworkSettings) -> AsyncIterator[None]:
+async def open_mdns(network: Dialler, settings: NetworkSettings, guard: Guard) -> AsyncIterator[None]:
     """Announce the network, and connect to those that are announced, for the length of the block."""
     from zeroconf import ServiceStateChange
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
@@ -53,7 +54,7 @@ async def open_mdns(network: Dialler, settings: NetworkSettings) -> AsyncIterato
     service = service_of(settings)
     hosts = sorted({multiaddress.parse(text).host for text in network.addresses()})
     zeroconf = AsyncZeroconf(interfaces=hosts)
-    finder = _Finder(network)
+    finder = Finder(network, guard)
 
     async def look_up(name: str) -> None:
         info = AsyncServiceInfo(service, name)
@@ -62,7 +63,7 @@ async def open_mdns(network: Dialler, settings: NetworkSettings) -> AsyncIterato
 
     def changed(name: str, state_change: ServiceStateChange, **_: object) -> None:
         if state_change is ServiceStateChange.Added:
-            finder.start(look_up(name))
+            finder.start(name, look_up(name))
 
     name = secrets.token_hex(16)
     own = AsyncServiceInfo(
@@ -85,29 +86,36 @@ async def open_mdns(network: Dialler, settings: NetworkSettings) -> AsyncIterato
         await zeroconf.async_close()
 
 
-class _Finder:
+class Finder:
     """Dials what is found, a bounded number of peers."""
 
-    def __init__(self, network: Dialler) -> None:
+    def __init__(self, network: Dialler, guard: Guard) -> None:
         self._network = network
+        self._guard = guard
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def start(self, name: str, work: Coroutine[object, object, None]) -> None:
+        """Look into an announcement; anybody on the wire can make any of any number."""
+        if len(self._tasks) >= _MOST_LOOK_UPS:
+            work.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._guarded(name, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
+        with self._guard.around("an mDNS announcement", name):
+            await work
+
     async def found(self, addresses: list[str]) -> None:
-        for text in addresses:
-            try:
+        for text in addresses[:_MOST_ADDRESSES]:
+            with self._guard.around("an address found by mDNS", text, BadAddress, PeerOffline):
                 peer = multiaddress.parse(text).peer
                 if peer is None or peer in self._known or len(self._known) >= _MOST_PEERS:
                     continue
                 await self._network.connect(text)
                 self._known.add(peer)
-            except (BadAddress, PeerOffline) as error:
-                _log.debug("mDNS: %s", error)
 
     async def close(self) -> None:
         for task in self._tasks:

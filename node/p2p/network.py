@@ -69,7 +69,7 @@ class Libp2pNetwork:
         self._settings = settings
         self._sockets = sockets
         self._listening = multiaddress.listening(sockets, identity.peer_id)
-        self._reach = Reach(self._dial, settings.peer_file, self._spawn)
+        self._reach = Reach(self._dial, settings.peer_file, self._spawn, guard)
         self._calls = Calls(self._send_call, self._spawn, guard, gate.may_call)
         self._newcomers = Newcomers(gate, settings.join_timeout, self.disconnect, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -422,5 +422,5 @@ async def open_network(
         await network._ready.wait()
         network._reach.keep(settings.keep)
         if settings.mdns:
-            await stack.enter_async_context(open_mdns(network, settings))
+            await stack.enter_async_context(open_mdns(network, settings, network._guard))
         yield network

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from bitswap.network import PeerUnreachable
+from blockstore.guard import Guard
 from cluster.ports import PeerOffline
 from node.p2p.address import Address, parse
 from node.p2p.book import AddressBook
@@ -18,7 +18,6 @@ from node.p2p.errors import BadAddress
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds between attempts to reach a wanted peer
 _SHUNNED = 2.0  # seconds in which a peer that could not be reached is not dialled for a mere message
 _SAVE_AFTER = 5.0
-_log = logging.getLogger(__name__)
 
 Dial = Callable[[str, Sequence[str]], Awaitable[str | None]]
 """(peer, addresses) -> the address that answered, None when connected already. Raises PeerOffline."""
@@ -32,7 +31,9 @@ class Reach:
         dial: Dial,
         path: Path | None,
         spawn: Callable[[Coroutine[object, object, None]], asyncio.Task[None]],
+        guard: Guard,
     ) -> None:
+        self._guard = guard
         self._dial = dial
         self._spawn = spawn
         self._book = AddressBook(path)
@@ -77,7 +78,7 @@ class Reach:
             try:
                 await self._reached(peer, addresses)
             except PeerOffline as error:
-                self._failed[peer] = now()
+                self._note_failure(peer, now())
                 raise PeerUnreachable(str(error)) from error
 
     def learn(self, peer: str, addresses: Sequence[str]) -> None:
@@ -102,7 +103,9 @@ class Reach:
             self._leaving[peer] = asyncio.Event()
             self._failed.pop(peer, None)
         else:
-            self._leaving.pop(peer).set()
+            left = self._leaving.pop(peer, None)
+            if left is not None:
+                left.set()
 
     async def save(self) -> None:
         await self._book.save()
@@ -120,13 +123,16 @@ class Reach:
                 await leaving.wait()
                 pause = _FIRST_PAUSE
                 await asyncio.sleep(random.uniform(0, pause))  # both ends want it: who comes first
-            try:
+            with self._guard.around("dialling a wanted peer", peer, PeerOffline):
                 async with self._turn(peer):
                     await self._reached(peer, self._book.addresses(peer))
-            except PeerOffline as error:
-                _log.debug("%s; trying again in about %.1f s", error, pause)
+            if peer not in self._leaving:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))
                 pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _note_failure(self, peer: str, now: float) -> None:
+        self._failed = {one: at for one, at in self._failed.items() if now - at < _SHUNNED}
+        self._failed[peer] = now
 
     def _turn(self, peer: str) -> asyncio.Lock:
         return self._turns.setdefault(peer, asyncio.Lock())

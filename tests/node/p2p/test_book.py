@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
 
 from node.identity import Identity
 from node.p2p import address
@@ -42,6 +47,14 @@ def test_addresses_are_read_and_written_alike(text: str) -> None:
         f"/ip4/127.0.0.1/tcp/1/p2p/{A}/p2p-circuit",
         "/dns4//tcp/1",
         "/ip4/127.0.0.1/tcp/" + "1" * 600,
+        "/dns4/☃/tcp/1",
+        f"/dns4/{'a' * 70}/tcp/1",
+        f"/dns4/{'a.' * 130}a/tcp/1",
+        "/dns/a..b/tcp/1",
+        "/dns/a b/tcp/1",
+        "/dns4/-a/tcp/1",
+        "/dns4/a\0b/tcp/1",
+        "/ip6/fe80::1%eth0/tcp/1",
     ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
@@ -63,19 +76,80 @@ async def test_addresses_survive_a_restart_the_best_first(tmp_path: Path) -> Non
     assert again.wanted() == [A]
 
 
-async def test_a_damaged_file_is_said_and_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["", "[1]", "{", "7", "null", '{"x": ', "[" * 100_000, "\0", '{"a": 1' * 1000],
+    ids=lambda text: text[:6],
+)
+def test_a_damaged_file_is_said_and_not_used(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "peers.json"
-    for text in (
-        "",
-        "[1]",
-        '{"x": 1}',
-        f'{{"{A}": {{"addresses": ["/no"]}}}}',
-        f'{{"{A}": {{"addresses": 7}}}}',
-    ):
-        caplog.clear()
-        path.write_text(text)
-        assert AddressBook(path).addresses(A) == ()
-        assert "peers.json" in caplog.text
+    path.write_text(text)
+    assert AddressBook(path).addresses(A) == ()
+    assert "peers.json" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [1, None, [], {}, {"addresses": 7}, {"addresses": ["/no"]}, {"addresses": [f"/dns4/{'a' * 70}/tcp/1"]}],
+    ids=str,
+)
+def test_an_entry_that_is_none_costs_that_entry_only(
+    entry: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "peers.json"
+    good = {"addresses": ["/ip4/10.0.0.1/tcp/1", 8, "/ip4/10.0.0.2/tcp/1/p2p/x"], "wanted": True}
+    path.write_text(json.dumps({B: entry, "☃": good, A: good}))
+    book = AddressBook(path)
+    assert book.addresses(A) == (f"/ip4/10.0.0.1/tcp/1/p2p/{A}",)
+    assert book.wanted() == [A]
+    assert "peers.json" in caplog.text
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.sampled_from([A, "addresses", "wanted", "x"]), inner)
+        ),
+    )
+)
+@settings(deadline=None, max_examples=25)
+def test_any_json_is_a_book(found: object) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "peers.json"
+        path.write_text(json.dumps(found))
+        AddressBook(path)
+
+
+@given(st.binary(max_size=80))
+@settings(deadline=None)
+def test_any_bytes_are_an_address_or_refused(data: bytes) -> None:
+    try:
+        assert address.parse(str(address.from_bytes(data)))
+    except BadAddress:
+        return
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"/ip4/127.0.0.1/tcp/4001/p2p/{A}",
+        "/ip6/2001:db8::1/tcp/0",
+        f"/dns4/node.example/tcp/65535/p2p/{A}",
+        "/dns6/x/tcp/1",
+        "/dns/x/tcp/1/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
+    ],
+)
+def test_binary_addresses_are_read_as_multiaddr_writes_them(text: str) -> None:
+    data = Multiaddr(text).to_bytes()
+    assert str(address.from_bytes(data)) == text
+    for end in range(len(data)):
+        try:
+            assert str(address.from_bytes(data[:end])) in text
+        except BadAddress:
+            continue
 
 
 def test_strangers_are_forgotten_before_the_book_is_full_and_wanted_peers_never() -> None:
