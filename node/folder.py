@@ -6,8 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.errors import NodeError
+
 DEFAULT = Path("~/.pinfold")
 VARIABLE = "PINFOLD_PATH"
+
+
+class NoHome(NodeError):
+    """The data folder lies below a home that there is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +24,12 @@ class Folder:
 
     @classmethod
     def choose(cls, option: str | None = None) -> Folder:
-        """`--path`, else PINFOLD_PATH, else ~/.pinfold."""
-        return cls(Path(option or os.environ.get(VARIABLE) or DEFAULT).expanduser())
+        """`--path`, else PINFOLD_PATH, else ~/.pinfold. Raises NoHome."""
+        chosen = Path(option or os.environ.get(VARIABLE) or DEFAULT)
+        try:
+            return cls(chosen.expanduser())
+        except RuntimeError:  # no HOME, and no user of this process's number
+            raise NoHome(f"{chosen}: there is no home; name a folder with --path or {VARIABLE}") from None
 
     @property
     def config(self) -> Path:

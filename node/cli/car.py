@@ -14,6 +14,7 @@ from node.cli.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.output import check_free, force_option, output_file, output_path, saved
 from node.cli.pin import asks_for_end, pin_options, pin_query
 from node.cli.pin_text import holders, tell_changes
+from node.cli.printing import shortened
 from node.cli.progress import progress_bar
 from node.cli.streams import STDIN, ByteStream
 from node.cli.upload import check_readable
@@ -67,7 +68,7 @@ def _readable(files: Iterable[str], inputs: Inputs) -> Iterator[str]:
 
 def _show_file(line: Answer) -> None:
     if "error" in line.raw:
-        say(f"{line.text('file')}: {line.text('error')}; nothing of it is stored", err=True)
+        say(f"{line.text('file')}: {shortened(line.text('error'))}; nothing of it is stored", err=True)
     elif not line.texts("roots"):
         say(f"{line.text('file')} has no roots: its {line.number('blocks')} blocks are stored", err=True)
 
@@ -86,8 +87,8 @@ def _show_root(line: Answer, end_asked: bool) -> None:
 
 def _why_not(line: Answer) -> str:
     if line.answer("pin").raw:
-        return f"its pin stands and is tried on, see `pinfold status`: {line.text('error')}"
-    return f"not pinned: {line.text('error')}"
+        return f"its pin stands and is tried on, see `pinfold status`: {shortened(line.text('error'))}"
+    return f"not pinned: {shortened(line.text('error'))}"
 
 
 def _body(files: Iterable[str]) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from node.cli.context import Session, emit, json_option, say, session
+from node.cli.printing import shortened
 
 
 @click.command("peers")
@@ -19,7 +20,7 @@ def command(context: Session, as_json: bool) -> None:
         if as_json:
             emit(dict(peer.raw))
             continue
-        state = f"not answering: {peer.text('error')}" if peer.text("error") else "online"
+        state = f"not answering: {shortened(peer.text('error'))}" if peer.text("error") else "online"
         say(f"{peer.text('id')}  {peer.text('peername') or '-'}  {state}")
         for address in peer.texts("addresses"):
             say(f"  {address}")

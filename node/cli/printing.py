@@ -28,13 +28,17 @@ def say(text: str, *, err: bool = False) -> None:
         click.echo(spelled(text).rstrip(), err=err)
 
 
+def shortened(text: str) -> str:
+    """A message on one line, bounded."""
+    line = " ".join(text.split())
+    more = len(line) - MAX_ERROR
+    return f"{line[:MAX_ERROR]}… ({more} more characters)" if more > 0 else line
+
+
 def say_error(text: str) -> None:
     """One line on standard error, bounded."""
-    line = " ".join(text.split())
-    if len(line) > MAX_ERROR:
-        line = f"{line[:MAX_ERROR]}… ({len(line) - MAX_ERROR} more characters)"
     with suppress(OSError):  # a terminal that was closed: nobody is there to be told
-        say(f"Error: {line}", err=True)
+        say(f"Error: {shortened(text)}", err=True)
 
 
 def emit(value: object) -> None:

@@ -10,6 +10,7 @@ import click
 from node.cli.context import Session, emit, json_option, say, session
 from node.cli.inputs import Inputs
 from node.cli.pin_text import copies, details
+from node.cli.printing import shortened
 from node.cli.progress import human_bytes
 from node.client import Answer, Client
 from node.visible import spelled
@@ -64,7 +65,7 @@ def _line(peer: Answer) -> str:
         have = f"{progress.number('blocks')} blocks, {human_bytes(progress.number('bytes'))}"
         parts.append(f"{have}, {progress.number('pending')} blocks to come")
     if peer.text("error"):
-        parts.append(peer.text("error"))
+        parts.append(shortened(peer.text("error")))
     if peer.number("attempt_count") > 1:
         parts.append(f"{peer.number('attempt_count')} attempts")
     if peer.text("retry_at"):

@@ -120,7 +120,7 @@ class Host:
                     return address
         if peer in self.connections:
             return None
-        raise DialFailed("; ".join(reasons) or "no address of it is known")
+        raise DialFailed(_why(reasons))
 
     async def hang_up(self, peer: str) -> None:
         """End every connection to that peer."""
@@ -310,3 +310,11 @@ class Host:
         return identify.describe(
             self.identity.public_protobuf, self.settings.agent, protocols, addresses, connection.remote
         )
+
+
+def _why(reasons: Sequence[str]) -> str:
+    """The address that was tried first, which worked last, stands for all: old ones tell nobody much."""
+    if not reasons:
+        return "no address of it is known"
+    others = len(reasons) - 1
+    return reasons[0] + (f" ({others} more of its addresses do not answer either)" if others else "")

@@ -57,6 +57,16 @@ def test_the_key_file_is_private(tmp_path: Path) -> None:
     assert base64.b64decode(path.read_bytes()) == identity.to_protobuf()
 
 
+def test_a_key_file_that_an_editor_went_over_is_read(tmp_path: Path) -> None:
+    identity = Identity.generate()
+    text = base64.b64encode(identity.to_protobuf()).decode()
+    (tmp_path / "identity.key").write_bytes(f"\ufeff{text}\r\n".encode())
+    assert load(tmp_path / "identity.key") == identity
+    (tmp_path / "identity.key").write_bytes(text.encode("utf-16"))
+    with pytest.raises(BadIdentity, match="UTF-16"):
+        load(tmp_path / "identity.key")
+
+
 def test_a_raw_protobuf_key_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(SPEC_PRIVATE)

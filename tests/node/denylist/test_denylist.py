@@ -209,6 +209,24 @@ def test_lines_that_are_no_rules_are_passed_over_and_told(tmp_path, caplog):
     assert "15 more lines are passed over" in caplog.text
 
 
+@pytest.mark.parametrize("header", ["", "version: 1\n---\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_other_line_ends_are_read_over(tmp_path, header, end):
+    text = f"{header}/ipfs/{ONE}\n/ipfs/{TWO}\n".replace("\n", end)
+    denylist = denylist_of(tmp_path, a="\ufeff" + text)
+    for root in (ONE, TWO):
+        with pytest.raises(ContentBlocked):
+            denylist.check_path(ContentPath.parse(root))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_a_list_in_another_encoding_is_an_error_and_not_a_list_of_bad_lines(tmp_path, encoding):
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    (tmp_path / "a.deny").write_bytes(f"{mark}/ipfs/{ONE}\n".encode(encoding))
+    with pytest.raises(BadDenylist, match="save it as UTF-8"):
+        Files([tmp_path]).load()
+
+
 def test_a_list_of_another_version_is_an_error(tmp_path):
     with pytest.raises(BadDenylist, match=r"a\.deny cannot be read: its version is 2"):
         denylist_of(tmp_path, a=f"version: 2\n---\n/ipfs/{ONE}\n")

@@ -104,7 +104,17 @@ async def test_a_connection_of_http_1_0_goes_on_behind_an_answer_whose_length_is
         assert (await ask(listener, kept + b"GET / HTTP/1.0\r\n\r\n")).count(b"\r\n\r\ntold") == 2
 
 
-@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:80"), ("", "http://localhost:80")])
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("::1", "http://[::1]:80"),
+        ("", "http://localhost:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("fe80::1%eth0", "http://[fe80::1%25eth0]:80"),
+        ("gw.example.org", "http://gw.example.org:80"),
+    ],
+)
 def test_the_url_of_a_listener_is_one_that_clients_can_use(host, url):
     assert Listener(host, 80).url == url
 

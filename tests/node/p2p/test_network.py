@@ -180,6 +180,19 @@ async def test_a_message_dials_a_peer_whose_address_is_known() -> None:
         assert await seen.wait(1) == [b"again"]
 
 
+async def test_a_peer_that_is_gone_is_told_with_one_of_its_addresses_and_the_number_of_the_others(
+    tmp_path: Path,
+) -> None:
+    peer = Identity.generate().peer_id
+    addresses = [f"/ip4/127.0.0.1/tcp/{port}" for port in range(1, 9)]
+    book = tmp_path / "peers.json"
+    book.write_text(json.dumps({peer: {"addresses": addresses, "wanted": False}}))
+    async with networks(1, replace(SETTINGS, peer_file=book)) as (_, (a,)):
+        with pytest.raises(PeerUnreachable, match=r"tcp/1/.*7 more") as told:
+            await a.send(peer, [PROTOCOL], b"x")
+    assert "tcp/2/" not in str(told.value)
+
+
 async def test_comings_and_goings_are_told_once_each() -> None:
     async with networks(2) as (_, (a, b)):
         told: list[tuple[str, bool]] = []
