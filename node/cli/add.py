@@ -68,10 +68,13 @@ _SHORT = {"trickle": "-t", "chunker": "-s"}
 
 
 def _import_options(command: Command) -> Command:
-    for name, text in _IMPORT_SWITCHES.items():
-        command.params.append(Switch(_names(name), help=text))
-    for name, text in _IMPORT_SETTINGS.items():
-        command.params.append(click.Option(_names(name), help=text, callback=_CHECKS.get(name)))
+    """Before the last one, which is `--json`."""
+    switches = [Switch(_names(name), help=text) for name, text in _IMPORT_SWITCHES.items()]
+    values = [
+        click.Option(_names(name), help=text, callback=_CHECKS.get(name))
+        for name, text in _IMPORT_SETTINGS.items()
+    ]
+    command.params[-1:-1] = [*switches, *values]
     return command
 
 

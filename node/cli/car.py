@@ -126,9 +126,12 @@ def _show(file: str, lines: list[Answer], pin: bool) -> None:
 @click.argument("cid", metavar="CID|PATH")
 @click.option("-o", "--output", metavar="FILE", help="File to write (default, and -: standard output).")
 @force_option
+@json_option
 @session
-def export(context: Session, cid: str, output: str | None, force: bool) -> None:
+def export(context: Session, cid: str, output: str | None, force: bool, as_json: bool) -> None:
     """Write a whole DAG as CAR v1."""
+    if as_json and output is None:
+        raise click.UsageError("standard output gets the CAR: --json goes with -o FILE")
     target = output_path(output) if output is not None else None
     if target is not None:
         check_free(target, force)
@@ -139,4 +142,4 @@ def export(context: Session, cid: str, output: str | None, force: bool) -> None:
     with output_file(target) as file:
         for part in parts:
             file.write(part)
-    saved(target)
+    saved(cid, target, as_json)

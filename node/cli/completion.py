@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from node.cli.context import Failure
+from node.cli.context import Failure, no_json
 
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@no_json("a script")
 def command(shell: str) -> None:
     """Print the completion script of bash, zsh or fish.
 

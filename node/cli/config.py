@@ -34,26 +34,33 @@ def show(context: Session, as_json: bool) -> None:
 
 @command.command("get")
 @click.argument("key")
+@json_option
 @session
-def get(context: Session, key: str) -> None:
+def get(context: Session, key: str, as_json: bool) -> None:
     """Print one setting, such as gateway.port."""
     values = dict(settings.keys(context.config()))
     if key not in values:
         raise settings.BadConfig(f'unknown setting "{key}"; `pinfold config show` lists them all')
-    say(_shown(values[key]))
+    if as_json:
+        emit({"key": key, "value": _plain(values[key])})
+    else:
+        say(_shown(values[key]))
 
 
 @command.command("set", context_settings={"ignore_unknown_options": True})  # -1 is a value
 @click.argument("key")
 @click.argument("value")
+@json_option
 @session
-def put(context: Session, key: str, value: str) -> None:
+def put(context: Session, key: str, value: str, as_json: bool) -> None:
     """Change one setting in config.toml, whatever the others are."""
     if not context.folder.exists:
         raise Failure(f"{context.folder.root} is not a data folder: run `pinfold init` first")
     settings.tables(context.folder.config)  # a file that cannot be read is left as it is
     converted = dict(settings.keys(settings.with_setting(settings.Config(), key, value)))[key]
     _write(context.folder.config, key, converted)
+    if as_json:
+        emit({"key": key, "value": _plain(converted)})
 
 
 def _write(path: Path, key: str, value: Setting) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -23,6 +24,8 @@ from node.secret import read_secret
 
 __all__ = ["emit", "say", "write_out"]  # what every command prints with
 
+Command = TypeVar("Command", bound=Callable[..., object])
+
 FAILED, WRONG_CALL, NO_DAEMON, INTERRUPTED = 1, 2, 3, 130
 
 
@@ -32,9 +35,10 @@ class Failure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One call of the command line."""
+    """One call of the command line, and what was said before the command."""
 
     path: str | None
+    as_json: bool = False
 
     @property
     def folder(self) -> Folder:
@@ -77,7 +81,28 @@ class Session:
 
 
 session = click.make_pass_decorator(Session)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def _also_before(ctx: click.Context, _: click.Parameter, given: bool) -> bool:
+    """`pinfold --json COMMAND` is `pinfold COMMAND --json`."""
+    before = ctx.find_object(Session)
+    return given or (before is not None and before.as_json)
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_also_before, help="Print JSON, for scripts."
+)
+"""For every command that prints text. The last one on a command, so that help has it where it always is."""
+
+
+def no_json(what: str) -> Callable[[Command], Command]:
+    """In its place where a command prints something else, `what`: refused, not passed over."""
+
+    def refuse(ctx: click.Context, option: click.Parameter, given: bool) -> None:
+        if _also_before(ctx, option, given):
+            raise click.UsageError(f"{ctx.command_path} prints {what}: it has no --json", ctx)
+
+    return click.option("--json", is_flag=True, hidden=True, expose_value=False, callback=refuse)
 
 
 def exit_code(error: BaseException) -> int:

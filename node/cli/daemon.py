@@ -10,7 +10,7 @@ from typing import TypeVar
 import click
 
 from node import config as settings
-from node.cli.context import Failure, Session, say, session
+from node.cli.context import Failure, Session, no_json, say, session
 from node.cli.printing import let_go_of_output
 from node.cli.signals import stopping_at_signals
 from node.client import Answer
@@ -41,6 +41,7 @@ def _port_options(function: Command) -> Command:
 @click.option("--offline", is_flag=True, help="Ask nobody for blocks and join no network.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is told.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="How it is told.")
+@no_json("a log")
 @session
 def command(context: Session, /, create: bool, offline: bool, **options: str | int | None) -> None:
     """Run the node. Ctrl-C stops it cleanly; a second one at once. What happens is told on standard error."""

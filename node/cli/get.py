@@ -15,7 +15,7 @@ import click
 
 from blockstore.path import path_of_uri
 from node.cli.beside import beside
-from node.cli.context import Failure, Session, session
+from node.cli.context import Failure, Session, json_option, session
 from node.cli.inputs import Inputs
 from node.cli.output import check_free, force_option, output_file, output_path, saved
 from node.cli.progress import Advance, progress_bar
@@ -25,8 +25,9 @@ from node.cli.progress import Advance, progress_bar
 @click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="PATH", help="Where to (default: the last part of PATH).")
 @force_option
+@json_option
 @session
-def command(context: Session, paths: tuple[str, ...], output: str | None, force: bool) -> None:
+def command(context: Session, paths: tuple[str, ...], output: str | None, force: bool, as_json: bool) -> None:
     """Write files or folders to disk. Several go into the folder that -o names."""
     place = output_path(output) if output is not None else Path()
     if len(paths) > 1 and not place.is_dir():
@@ -41,7 +42,7 @@ def command(context: Session, paths: tuple[str, ...], output: str | None, force:
                 save_file(parts, target, advance)
             else:
                 save(parts, target, advance)
-            saved(target)
+            saved(path, target, as_json)
     inputs.finish()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.context import Failure, Session, say, session
+from node.cli.context import Failure, Session, emit, json_option, say, session
 from node.setup import create_node
 
 _MAX_TOKEN = 64 * 1024  # bytes read of a file or a pipe
@@ -29,8 +29,9 @@ _MAX_TOKEN = 64 * 1024  # bytes read of a file or a pipe
     help="A file that holds the token.",
 )
 @click.option("--name", default="", help="This machine's name among the members (default: its host name).")
+@json_option
 @session
-def command(context: Session, token: str | None, file: Path | None, name: str) -> None:
+def command(context: Session, token: str | None, file: Path | None, name: str, as_json: bool) -> None:
     """Create the data folder, this node's identity, and its cluster: a new one, or the inviting one.
 
     In a folder that is set up, a new invitation to the same cluster lets a removed node in again.
@@ -39,6 +40,10 @@ def command(context: Session, token: str | None, file: Path | None, name: str) -
         raise click.UsageError("--join and --join-file: give one of them")
     token = _from_input() if token == "-" else token if file is None else _from_file(file)
     created = create_node(context.folder, token, name)
+    if as_json:
+        joins = {"cluster": created.cluster_name, "joins": token is not None}
+        emit({"id": created.peer_id, "folder": str(context.folder.root), **joins})
+        return
     say(f"peer id   {created.peer_id}")
     say(f"folder    {context.folder.root}")
     say(

@@ -57,8 +57,11 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--path", metavar="DIR", help="Data folder (default: $PINFOLD_PATH, else ~/.pinfold).")
 @click.option("--debug", is_flag=True, help="Show the stack of whatever goes wrong.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, for scripts; may stand behind the command."
+)
 @click.pass_context
-def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
+def cli(ctx: click.Context, path: str | None, debug: bool, as_json: bool) -> None:
     """Pinfold: store, serve and replicate IPFS content with your own machines.
 
     \b
@@ -67,7 +70,7 @@ def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
       pinfold add -r ./photos            add a folder
       pinfold cluster invite             let another machine join
     """
-    ctx.obj = Session(path)
+    ctx.obj = Session(path, as_json)
 
 
 def main() -> None:

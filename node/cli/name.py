@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.cli.context import Failure, Session, say, session, write_out
+from node.cli.context import Failure, Session, emit, json_option, no_json, say, session, write_out
 from node.cli.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.streams import ByteStream
 
@@ -19,8 +19,9 @@ def command() -> None:
 @command.command("put")
 @click.argument("name")
 @click.argument("record", metavar="FILE")
+@json_option
 @session
-def put(context: Session, name: str, record: str) -> None:
+def put(context: Session, name: str, record: str, as_json: bool) -> None:
     """Keep the signed IPNS record of NAME that a file holds; "-" is standard input.
 
     It is refused where it does not verify, or a newer one is here.
@@ -29,7 +30,10 @@ def put(context: Session, name: str, record: str) -> None:
     body = iter((file_part("record"), data, last_part()))
     for _ in context.rpc().upload("/api/v0/name/put", [("arg", name)], CONTENT_TYPE, body):
         continue  # it answers without a word
-    say(f"stored the record of {name}")
+    if as_json:
+        emit({"name": name, "stored": True})
+    else:
+        say(f"stored the record of {name}")
 
 
 def _read(record: str) -> bytes:
@@ -46,6 +50,7 @@ def _read(record: str) -> bytes:
 
 @command.command("get")
 @click.argument("name")
+@no_json("a record's bytes")
 @session
 def get(context: Session, name: str) -> None:
     """Print the newest IPNS record of NAME that can be had, as bytes."""
@@ -54,7 +59,12 @@ def get(context: Session, name: str) -> None:
 
 @command.command("resolve")
 @click.argument("path")
+@json_option
 @session
-def resolve(context: Session, path: str) -> None:
+def resolve(context: Session, path: str, as_json: bool) -> None:
     """Print the content path that a name, or a path below one, leads to."""
-    say(context.rpc().post("/api/v0/name/resolve", [("arg", path)]).text("Path"))
+    found = context.rpc().post("/api/v0/name/resolve", [("arg", path)]).text("Path")
+    if as_json:
+        emit({"name": path, "path": found})
+    else:
+        say(found)

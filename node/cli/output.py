@@ -11,7 +11,7 @@ from typing import IO
 import click
 
 from node.atomic_write import is_plain, replacing
-from node.cli.context import Failure, say
+from node.cli.context import Failure, emit, say
 
 force_option = click.option("--force", is_flag=True, help="Replace a file that exists.")
 
@@ -38,7 +38,11 @@ def output_file(target: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def saved(target: Path) -> None:
+def saved(path: str, target: Path, as_json: bool) -> None:
     """Say where it is; nothing where that would come between the bytes."""
-    if target.is_dir() or is_plain(target):
+    if not target.is_dir() and not is_plain(target):
+        return
+    if as_json:
+        emit({"path": path, "saved": str(target)})
+    else:
         say(f"saved {target}")

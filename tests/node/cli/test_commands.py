@@ -194,3 +194,40 @@ def test_a_mode_is_octal_however_it_is_written(mode, tmp_path):
     os.chmod(tmp_path / "a", 0o600)
     kept = CliRunner().invoke(cli, ["add", "-nQ", "--preserve-mode", str(tmp_path / "a")])
     assert said.output == kept.output != ""
+
+
+NO_JSON = {("cat",), ("name", "get"), ("completion",), ("daemon",)}
+
+
+@pytest.mark.parametrize("command", words(), ids=" ".join)
+def test_json_stands_in_one_place_of_every_commands_help(command):
+    told = [line.split()[0] for line in help_of(command) if line.strip().startswith("-")]
+    if command in NO_JSON:
+        assert "--json" not in told
+    elif command and not is_group(command):
+        assert told[-2:] == ["--json", "-h,"]
+
+
+def help_of(command):
+    return CliRunner().invoke(cli, [*command, "--help"]).output.splitlines()
+
+
+def is_group(command):
+    return isinstance(cli.get_command(click.Context(cli), command[0]), click.Group) and len(command) == 1
+
+
+@pytest.mark.parametrize("command", sorted(NO_JSON), ids=" ".join)
+def test_what_prints_no_text_refuses_json(command):
+    arguments = {"completion": ["bash"], "daemon": []}.get(command[-1], ["x"])
+    for line in (["--json", *command, *arguments], [*command, "--json", *arguments]):
+        with pytest.raises(click.UsageError, match="has no --json"):
+            cli.main(line, standalone_mode=False)
+
+
+def test_json_may_stand_before_the_command_and_behind_it(folder):
+    for words_before, words_behind in ((["--json"], []), ([], ["--json"])):
+        command = [*words_before, "config", "get", "gateway.port", *words_behind]
+        assert json.loads(run(folder, *command).output) == {"key": "gateway.port", "value": 8080}
+    assert json.loads(run(folder, "--json", "version").output)["version"]
+    done = run(folder, "config", "set", "--json", "gateway.port", "81")
+    assert json.loads(done.output) == {"key": "gateway.port", "value": 81}
