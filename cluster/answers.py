@@ -13,6 +13,7 @@ from typing import cast
 
 from blockstore.cid import CID
 from cluster.errors import BadUpdate
+from cluster.names import as_name
 from cluster.pin import PinInfo, Progress, Status
 from cluster.status import StatusPage, StatusRow
 from cluster.wire import Fields, Wire, encode
@@ -68,18 +69,23 @@ def decode_node(peer: str, data: bytes) -> NodeInfo:
     fields = Fields.decode(data, MAX_ANSWER)
     return NodeInfo(
         id=peer,
-        peer_name=fields.text("name", "", 255),
-        addresses=fields.texts("at", _MAX_ADDRESSES),
-        cluster_peers=fields.texts("members", _MAX_PEERS),
-        cluster_peer_addresses=fields.texts("members_at", _MAX_PEERS),
-        connected=fields.texts("connected", _MAX_PEERS),
-        version=fields.text("version", "", 255),
+        peer_name=as_name(fields.text("name", "")),
+        addresses=_shown(fields.texts("at", _MAX_ADDRESSES)),
+        cluster_peers=_shown(fields.texts("members", _MAX_PEERS)),
+        cluster_peer_addresses=_shown(fields.texts("members_at", _MAX_PEERS)),
+        connected=_shown(fields.texts("connected", _MAX_PEERS)),
+        version=as_name(fields.text("version", "")),
         ipfs=IpfsInfo(
-            id=fields.text("ipfs", "", 128),
-            addresses=fields.texts("ipfs_at", _MAX_ADDRESSES),
-            peers=frozenset(fields.texts("ipfs_peers", _MAX_PEERS)),
+            id=as_name(fields.text("ipfs", "", 128)),
+            addresses=_shown(fields.texts("ipfs_at", _MAX_ADDRESSES)),
+            peers=frozenset(_shown(fields.texts("ipfs_peers", _MAX_PEERS))),
         ),
     )
+
+
+def _shown(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those without characters that a terminal would obey: peer ids and addresses have none."""
+    return tuple(text for text in texts if as_name(text) == text)
 
 
 def encode_page(page: StatusPage) -> bytes:

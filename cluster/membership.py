@@ -191,11 +191,18 @@ class Members:
     async def _sort(self, envelopes: Sequence[bytes], vouched: bool, accepted: list[SignedRecord]) -> None:
         breath = Breath()
         sorting = Sorting()
+        odd: list[BadUpdate] = []
         for envelope in envelopes[:MAX_RECORDS]:
-            signed = self._readable(envelope)
-            if signed is not None and self._is_news(signed):
-                sorting.add(signed)
+            try:
+                signed = SignedRecord.read(envelope)
+                if self._is_news(signed):
+                    sorting.add(signed)
+            except BadUpdate as error:
+                odd.append(error)
             await breath.take()
+        if odd:
+            self.refused += len(odd)
+            _logger.info("%d of %d member records are passed over: %s", len(odd), len(envelopes), odd[0])
         usable = sorting.all() if vouched else sorting.of_trusted(self.is_trusted)
         for signed in usable:  # one by one: a grant that is kept may make the signer of the next one trusted
             if self._is_news(signed) and self._may_keep(signed.record, vouched):
@@ -203,14 +210,6 @@ class Members:
                 self._take(signed)
                 accepted.append(signed)
             await breath.take()
-
-    def _readable(self, envelope: bytes) -> SignedRecord | None:
-        try:
-            return SignedRecord.read(envelope)
-        except BadUpdate as error:
-            self.refused += 1
-            _logger.info("a member record is passed over: %s", error)
-            return None
 
     def _is_news(self, signed: SignedRecord) -> bool:
         old = self._records.get(signed.record.key)

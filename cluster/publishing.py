@@ -18,6 +18,7 @@ from blockstore.guard import Guard
 from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.loops import steadily
 from cluster.metrics import FREESPACE, MAX_METRICS, PING, TAG, Metric, MetricStore
+from cluster.names import as_name
 from cluster.ports import CapacityInformer, Gossip, Signer
 from cluster.state import Membership
 from cluster.wire import Fields, encode
@@ -68,9 +69,9 @@ class Ping:
             return cls()
         addresses = parts.get("ipfs_addresses")
         return cls(
-            str(parts.get("peer_name", "")),
-            str(parts.get("ipfs_id", "")),
-            tuple(map(str, addresses)) if isinstance(addresses, list) else (),
+            as_name(str(parts.get("peer_name", ""))),
+            as_name(str(parts.get("ipfs_id", ""))),
+            tuple(as_name(str(one)) for one in addresses) if isinstance(addresses, list) else (),
         )
 
 

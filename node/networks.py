@@ -103,7 +103,9 @@ async def open_networks(
             swarm = opened = await enter(open_network(portal, identity, public, guard))
             ways.append(Way("open network", await enter(open_bitswap(shelf, opened, guard=guard))))
         if config.retrieval.gateways:
-            ways.append(Way("trustless gateways", await enter(open_gateways(config.retrieval.gateways))))
+            ways.append(
+                Way("trustless gateways", await enter(open_gateways(config.retrieval.gateways, guard=guard)))
+            )
         yield Networks(cluster, cluster, members, swarm, StaggeredExchange(ways), gate.admit)
 
 

@@ -85,7 +85,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         store = await enter(
             open_sqlite_blockstore(folder.blocks, quota=storage.quota, reserve=storage.reserve)
         )
-        denylist = await enter(open_denylist(denylist_folders(folder.denylists)))
+        denylist = await enter(open_denylist(denylist_folders(folder.denylists), guard))
         shelf = ServedBlocks(store, denylist)
         networks = await enter(
             open_networks(config, folder, identity, belonging, shelf, guard, offline=offline)
@@ -140,7 +140,9 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         await enter(open_watch(identity.peer_id, cluster, pinset.members, store))
         mending = Mending(store, local_pins, cluster.tracker.recover)
         await enter(background(mending.run()))
-        names = await enter(open_names(config.names, folder.names, networks.members, offline=offline))
+        names = await enter(
+            open_names(config.names, folder.names, networks.members, offline=offline, guard=guard)
+        )
 
         holders = holders_in(cluster)
         reads = await enter(open_shared_reads(store))

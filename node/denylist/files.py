@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from blockstore.guard import Guard
 from blockstore.tasks import open_tasks
 from blockstore.text_file import BadText, decode_text
+from cluster.loops import steadily
 from node.denylist.denylist import Denylist, RuleSet
 from node.denylist.errors import BadDenylist, BadRule
 from node.denylist.rules import MAX_HEADER, MAX_LINE, header_is_legal, parse_rule
@@ -149,22 +151,24 @@ def denylist_folders(own: Path, environment: Mapping[str, str] = os.environ) -> 
 
 
 @asynccontextmanager
-async def open_denylist(folders: Sequence[Path]) -> AsyncIterator[Denylist]:
-    """The lists of those folders, followed for as long as the block lasts. Raises BadDenylist."""
+async def open_denylist(folders: Sequence[Path], guard: Guard | None = None) -> AsyncIterator[Denylist]:
+    """The lists of those folders, followed for as long as the block lasts. Raises BadDenylist.
+
+    What nobody foresaw while following them is `guard`'s to count; the lists stay in force as they were.
+    """
     files = Files(folders)
     await asyncio.to_thread(files.load)
     if not folders:
         yield Denylist(lambda: ())
         return
     async with open_tasks() as tasks:
-        tasks.spawn(_follow(files))
+        tasks.spawn(steadily(guard or Guard(), "following", "the denylists", lambda: _follow(files)))
         yield Denylist(lambda: files.rule_sets, lambda: files.version)
 
 
 async def _follow(files: Files) -> None:
-    while True:
-        await asyncio.sleep(_SECONDS)
-        await asyncio.to_thread(files.refresh)
+    await asyncio.sleep(_SECONDS)
+    await asyncio.to_thread(files.refresh)
 
 
 def _header(file: BinaryIO) -> str:

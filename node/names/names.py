@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blockstore.errors import BlockstoreError
+from blockstore.guard import Guard
 from blockstore.path import MAX_SEGMENTS, ContentPath
 from blockstore.tasks import Tasks, open_tasks
 from cluster.ports import PeerCalls
@@ -75,7 +76,9 @@ class Names:
         settings: NamesConfig,
         tasks: Tasks,
         now: Callable[[], float] = time.time,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard or Guard()
         self._static = static
         self._records = records
         self._texts = texts
@@ -145,14 +148,21 @@ class Names:
         return record, max(0.0, min(ttl_of(record), record.expires - self._now()))
 
     async def _look_up(self, name: Name) -> Answer[Step]:
+        fault = RecordsUnavailable(f"{name} cannot be resolved: a fault of this node, its log says more")
+        answer: Answer[Step] = Answer(fault, self._settings.negative_ttl, passing=True)
         async with self._slots:
-            try:
-                return await (self._ipns(name) if isinstance(name, IpnsName) else self._dnslink(name))
-            except NamesError as error:
-                return Answer(error, self._settings.negative_ttl, passing=isinstance(error, DnsFailure))
-            except BlockstoreError as error:
-                trouble = RecordsUnavailable(f"{name} cannot be resolved: {error}")
-                return Answer(trouble, self._settings.negative_ttl, passing=True)
+            with self._guard.around("resolving", str(name)):
+                answer = await self._looked_up(name)
+        return answer
+
+    async def _looked_up(self, name: Name) -> Answer[Step]:
+        try:
+            return await (self._ipns(name) if isinstance(name, IpnsName) else self._dnslink(name))
+        except NamesError as error:
+            return Answer(error, self._settings.negative_ttl, passing=isinstance(error, DnsFailure))
+        except BlockstoreError as error:
+            trouble = RecordsUnavailable(f"{name} cannot be resolved: {error}")
+            return Answer(trouble, self._settings.negative_ttl, passing=True)
 
     async def _ipns(self, name: IpnsName) -> Answer[Step]:
         record = await self._records.newest(name)
@@ -182,6 +192,7 @@ async def open_names(
     offline: bool = False,
     environment: Mapping[str, str] = os.environ,
     now: Callable[[], float] = time.time,
+    guard: Guard | None = None,
 ) -> AsyncIterator[Names]:
     """`path`: the file of records. Offline, the DNS is asked only where a resolver is set.
 
@@ -190,8 +201,9 @@ async def open_names(
     static = static_names(settings.static, environment)
     server = Server.parse(settings.resolver) if settings.resolver else None
     texts = NoLookups() if offline and server is None else Lookups(server, settings.timeout)
+    guard = guard or Guard()
     async with open_record_store(path) as store, open_tasks() as tasks:
-        members = Members(calls, now)
+        members = Members(calls, now, guard)
         records = Records(store, (members, *routing), now)
         members.serve(records.here)
-        yield Names(static, records, texts, settings, tasks, now)
+        yield Names(static, records, texts, settings, tasks, now, guard)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from blockstore.guard import Guard
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
 from node.names.errors import BadRecord
 from node.names.name import IpnsName
@@ -18,9 +19,10 @@ _SECONDS = 3.0
 class Members:
     """Request: the name's multihash. Response: the record's bytes, none where there is no valid one."""
 
-    def __init__(self, calls: PeerCalls, now: Callable[[], float]) -> None:
+    def __init__(self, calls: PeerCalls, now: Callable[[], float], guard: Guard) -> None:
         self._calls = calls
         self._now = now
+        self._guard = guard
 
     def serve(self, find: Callable[[IpnsName], Awaitable[Record | None]]) -> None:
         """Answer members from this node's own store."""
@@ -38,8 +40,10 @@ class Members:
         return [record for record in answers if record is not None]
 
     async def _ask(self, peer: str, name: IpnsName) -> Record | None:
-        try:
+        """None of one that fails: another member may have a good one."""
+        found: list[Record] = []
+        with self._guard.around("a record asked of", peer, CallFailed, PeerOffline, BadRecord):
             data = await self._calls.call(peer, METHOD, name.multihash, timeout=_SECONDS)
-            return verify(name, data, self._now()) if data else None
-        except (CallFailed, PeerOffline, BadRecord):
-            return None  # another member may have a good one
+            if data:
+                found.append(verify(name, data, self._now()))
+        return found[0] if found else None

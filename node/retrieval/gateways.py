@@ -11,6 +11,7 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
+from blockstore.guard import Guard
 from blockstore.inquiry import Inquiry, together
 from node.retrieval.staggered import StaggeredExchange, Way
 from node.retrieval.trustless import Patience, TrustlessGateway
@@ -20,9 +21,11 @@ _KEEP_ALIVE = 60.0
 
 
 @asynccontextmanager
-async def open_gateways(urls: Sequence[str], patience: Patience | None = None) -> AsyncIterator[Gateways]:
+async def open_gateways(
+    urls: Sequence[str], patience: Patience | None = None, guard: Guard | None = None
+) -> AsyncIterator[Gateways]:
     """Ask these gateways for the length of the block; leaving it ends what is being fetched."""
-    patience = patience or Patience()
+    patience, guard = patience or Patience(), guard or Guard()
     async with ClientSession(
         connector=TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),  # their turns bound them
         cookie_jar=DummyCookieJar(),
@@ -30,7 +33,7 @@ async def open_gateways(urls: Sequence[str], patience: Patience | None = None) -
         headers={"User-Agent": f"pinfold/{VERSION}"},
         timeout=ClientTimeout(total=None, sock_connect=patience.headers),
     ) as session:
-        yield Gateways([TrustlessGateway(url, session, patience) for url in urls], patience.hedge)
+        yield Gateways([TrustlessGateway(url, session, patience, guard) for url in urls], patience.hedge)
 
 
 class Gateways:

@@ -15,7 +15,8 @@ from yarl import URL
 
 from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
-from blockstore.errors import BlockNotFound, HashMismatch
+from blockstore.errors import BlockNotFound, BlockstoreError, HashMismatch
+from blockstore.guard import Guard
 from blockstore.inquiry import Inquiry, Outcome
 from node.retrieval.health import FIRST_REST, Health
 from node.retrieval.shared import SharedCalls
@@ -53,10 +54,11 @@ class _Refused(Exception):
 class TrustlessGateway:
     """Satisfies Exchange. Only bytes that hash to their CID come out of it."""
 
-    def __init__(self, url: str, session: ClientSession, patience: Patience) -> None:
+    def __init__(self, url: str, session: ClientSession, patience: Patience, guard: Guard) -> None:
         self._url = URL(url.rstrip("/") + "/ipfs/", encoded=True)
         self._session = session
         self._patience = patience
+        self._guard = guard
         self._turns = Turns(patience.requests)
         self._calls: SharedCalls[CID, Block] = SharedCalls()
         self._loop = asyncio.get_running_loop()
@@ -109,7 +111,22 @@ class TrustlessGateway:
             await asyncio.sleep(rest)
 
     async def _asked(self, cid: CID, turn: Turn) -> Block:
-        """The block, and what this taught about the gateway. Raises _Refused."""
+        """The block, and what this taught about the gateway. Raises _Refused, BlockstoreError."""
+        bug = _Refused(Outcome.FAILING)
+        found: Block | _Refused | BlockstoreError = bug
+        with self._guard.around("a fetch from", str(self._url.origin())):
+            try:
+                found = await self._answered(cid, turn)
+            except (_Refused, BlockstoreError) as error:
+                found = error
+        if isinstance(found, Block):
+            return found
+        if found is bug:  # it was told: what one gateway sends leaves the others to be asked
+            self.health.on_failure(self._loop.time())
+        raise found
+
+    async def _answered(self, cid: CID, turn: Turn) -> Block:
+        """Raises _Refused for whatever a gateway or the way to it can do wrong."""
         asked_at = self._loop.time()
         try:
             data = await self._get(cid, asked_at, turn)
@@ -124,7 +141,7 @@ class TrustlessGateway:
             _log.warning("%s; the gateway is left alone for a while", error)
             self.health.on_lie(self._loop.time())
             raise _Refused(Outcome.WRONG) from None
-        except ClientError as error:
+        except (ClientError, UnicodeError) as error:  # it may send us to a host whose name cannot be encoded
             _log.info("%r: %r", self, error)
             self.health.on_failure(self._loop.time())
             unreachable = isinstance(error, ClientConnectionError)

@@ -25,6 +25,7 @@ from cluster.answers import (
 from cluster.calls import RemoteMembers
 from cluster.errors import BadUpdate
 from cluster.merge import merge
+from cluster.names import as_name
 from cluster.pin import PinInfo, PinOptions, Progress, Status
 from cluster.ports import CallFailed
 from cluster.state import Member, Role
@@ -46,17 +47,18 @@ infos = st.builds(
     progress=st.none() | st.builds(Progress, counts, counts, counts),
     retry_at=st.none() | st.floats(1, 2e9),
 )
-texts = st.lists(st.text(max_size=20), max_size=4).map(tuple)
+shown = st.text(max_size=20).map(as_name)
+texts = st.lists(shown, max_size=4).map(tuple)
 nodes = st.builds(
     NodeInfo,
     id=st.just("P"),
-    peer_name=st.text(max_size=20),
+    peer_name=shown,
     addresses=texts,
     cluster_peers=texts,
     cluster_peer_addresses=texts,
     connected=texts,
-    version=st.text(max_size=20),
-    ipfs=st.builds(IpfsInfo, st.text(max_size=20), texts, st.frozensets(st.text(max_size=20), max_size=3)),
+    version=shown,
+    ipfs=st.builds(IpfsInfo, shown, texts, st.frozensets(shown, max_size=3)),
 )
 
 
@@ -68,6 +70,14 @@ def test_a_status_survives_the_wire(info: PinInfo):
 @given(nodes)
 def test_a_member_survives_the_wire(node: NodeInfo):
     assert decode_node("P", encode_node(node)) == node
+
+
+def test_what_a_terminal_would_obey_in_a_members_word_of_itself_is_left_out():
+    odd = "/ip4/127.0.0.1/tcp/1\x1b[2J"
+    node = NodeInfo("P", "a\nb\x1b]0;x\x07", (odd, "fine"), version="1\r", ipfs=IpfsInfo("Q\x00", (odd,)))
+    read = decode_node("P", encode_node(node))
+    assert (read.peer_name, read.addresses, read.version) == ("ab]0;x", ("fine",), "1")
+    assert read.ipfs == IpfsInfo("Q")
 
 
 @given(st.sets(st.integers(1, 10_000), max_size=5), infos, st.booleans())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -13,8 +16,10 @@ from support.cluster_network import SimNetwork
 from support.pinset_member import SECRET, PinsetMember, agree, identity, some_genesis, some_pin
 
 from cluster.errors import BadInvite, ReadOnlyMember
+from cluster.genesis import MAX_NAME_BYTES, Genesis, found_cluster
 from cluster.invite import Invite, make_invite
 from cluster.state import Role
+from cluster.wire import encode
 
 GENESIS = some_genesis()
 INVITE = make_invite(GENESIS, identity(0), SECRET, ("/ip4/127.0.0.1/tcp/1",), Role.FOLLOWER, 2e9)
@@ -155,4 +160,109 @@ async def test_an_address_that_answers_as_somebody_else_is_not_believed() -> Non
     )
     await asyncio.sleep(10.0)
     assert not b.pinset.members.is_member(b.peer)
+    await b.stop()
+
+
+PLACES = {
+    "a default": ["/ip4/127.0.0.1/tcp/9096"],
+    "a long one": ["/ip4/203.0.113.250/tcp/65535"],
+    "IPv6": ["/ip6/2001:db8:1234:5678:abcd:ef01:2345:6789/tcp/65535"],
+    "a name": ["/dns4/a-rather-long-machine-name.example.org/tcp/9096"],
+    "many": [f"/ip4/10.0.0.{n}/tcp/9096" for n in range(1, 200)],
+    "peer ids": [f"/ip4/10.0.0.{n}/tcp/9096/p2p/{identity(0).peer_id}" for n in range(1, 40)],
+}
+
+
+@pytest.mark.parametrize("places", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("founder", [0, 1])
+@pytest.mark.parametrize("name", ["a", "n" * MAX_NAME_BYTES, "🗄" * (MAX_NAME_BYTES // 4)])
+def test_an_invitation_has_at_most_350_characters(places: list[str], founder: int, name: str) -> None:
+    genesis = found_cluster(name, identity(founder).peer_id, 1.8e9)
+    for role in Role:
+        made = make_invite(genesis, identity(0), SECRET, places, role, 1.9e9)
+        assert len(str(made)) <= 350
+        assert Invite.parse(str(made)) == made
+        assert 1 <= len(made.addresses) <= len(places)
+        assert all(address.endswith(identity(0).peer_id) for address in made.addresses)
+
+
+def test_of_many_addresses_those_stay_that_most_machines_can_reach() -> None:
+    places = [
+        "/ip4/127.0.0.1/tcp/1",
+        *(f"/ip4/10.0.0.{n}/tcp/1" for n in range(1, 9)),
+        "/ip4/8.8.8.8/tcp/1",
+        "/dns4/h/tcp/1",
+    ]
+    made = make_invite(GENESIS, identity(0), SECRET, places, Role.TRUSTED, 1.9e9)
+    assert [address.partition("/p2p/")[0] for address in made.addresses[:3]] == [
+        "/dns4/h/tcp/1",
+        "/ip4/8.8.8.8/tcp/1",
+        "/ip4/10.0.0.1/tcp/1",
+    ]
+
+
+@pytest.mark.parametrize("host", ["☃", "a" * 70, "a\nb", "\udfff", ""])
+def test_an_address_where_nobody_could_join_is_put_into_no_invitation(host: str) -> None:
+    with pytest.raises(BadInvite, match=r"cluster\.announce"):
+        make_invite(GENESIS, identity(0), SECRET, [f"/dns4/{host}/tcp/1"], Role.TRUSTED, 2e9)
+
+
+@pytest.mark.parametrize("host", ["☃", "a" * 70, "a\nb", ""])
+def test_a_token_with_an_address_that_nobody_can_dial_is_refused(host: str) -> None:
+    odd = replace(INVITE, addresses=(f"/dns4/{host}/tcp/1/p2p/{identity(0).peer_id}",))
+    with pytest.raises(BadInvite, match="cannot be read") as caught:
+        Invite.parse(str(odd))
+    assert str(caught.value).isprintable()
+
+
+OLD_GENESIS = Genesis("old", identity(0).peer_id, 1.7e9, bytes(16), 3, form=1)
+
+
+def old_token(addresses: list[str], role: Role = Role.TRUSTED) -> str:
+    """As the first version wrote them."""
+    us = identity(0)
+    payload = encode({"id": bytes(16), "role": role.value, "expires": 2e9, "by": us.peer_id})
+    signature = us.sign(b"pinfold invite 1\0" + OLD_GENESIS.cluster_id + payload)
+    body = encode(
+        {
+            "genesis": bytes(OLD_GENESIS),
+            "secret": SECRET,
+            "addresses": addresses,
+            "trusted": [us.peer_id],
+            "grant": encode({"p": payload, "s": signature}),
+        }
+    )
+    checksum = hashlib.sha256(b"pinfold token\0" + body).digest()[:6]
+    return "pinfold1" + base64.urlsafe_b64encode(body + checksum).decode().rstrip("=")
+
+
+@virtual_time
+async def test_a_token_of_the_first_version_lets_in_at_any_trusted_member() -> None:
+    network = SimNetwork(Random(1))
+    a, b, c = (PinsetMember(number, OLD_GENESIS, network, wall) for number in range(3))
+    invite = Invite.parse(old_token([f"/ip4/127.0.0.1/tcp/1/p2p/{a.peer}"]))
+    assert invite.genesis == OLD_GENESIS
+    await a.start()
+    await b.start(invite)
+    await agree([a, b])
+    assert b.pinset.members.is_trusted(b.peer)
+    new = await b.pinset.invite(SECRET)
+    assert Invite.parse(str(new)) == new
+    await c.start(new)
+    await agree([a, b, c])
+    for member in (a, b, c):
+        await member.stop()
+
+
+@virtual_time
+async def test_a_node_joins_by_a_connection_that_its_user_named_where_the_token_leads_nowhere_any_more() -> (
+    None
+):
+    network = SimNetwork(Random(1))
+    a, b = (PinsetMember(number, GENESIS, network, wall) for number in range(2))
+    made = await (await a.start()).invite(SECRET)
+    moved = replace(made, addresses=(f"/ip4/192.0.2.9/tcp/1/p2p/{identity(7).peer_id}",))
+    await b.start(moved)  # the network of these tests connects b to a by itself
+    await agree([a, b])
+    await a.stop()
     await b.stop()

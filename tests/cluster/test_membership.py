@@ -15,7 +15,7 @@ from support.inline_database import InlineDatabase
 from support.pinset_member import agree, grown_cluster, identity, some_genesis, some_pin
 
 from cluster.clock import HybridClock
-from cluster.errors import BadUpdate, ReadOnlyMember, UntrustedPeer
+from cluster.errors import BadUpdate, LastTrustedMember, ReadOnlyMember, UntrustedPeer
 from cluster.membership import Members, open_members
 from cluster.records import Record, sign_record
 from cluster.state import Role
@@ -167,5 +167,200 @@ async def test_names_and_addresses_are_told_to_all() -> None:
     (told,) = (member for member in a.pinset.members.members() if member.peer == b.peer)
     assert told.name == f"member {b.peer[-4:]}"
     assert told.addresses == (f"/ip4/127.0.0.1/tcp/1/p2p/{b.peer}",)
+    await a.stop()
+    await b.stop()
+
+
+def profile(
+    number: int, stamp: int, name: str = "x", addresses: tuple[str, ...] = (), signer: int | None = None
+) -> bytes:
+    peer, by = identity(number).peer_id, identity(number if signer is None else signer)
+    record = Record("profile", peer, by.peer_id, stamp, name=name, addresses=addresses)
+    return sign_record(record, GENESIS.cluster_id, by)
+
+
+ODD = [
+    ("x", (f"/dns4/☃/tcp/1/p2p/{B.peer_id}",)),
+    ("x", (f"/dns4/{'a' * 70}/tcp/1/p2p/{B.peer_id}",)),
+    ("x", (f"/ip4/127.0.0.1/tcp/1/p2p/{A.peer_id}",)),
+    ("x", (f"/ip4/127.0.0.1/tcp/1/p2p/{B.peer_id}\n",)),
+    ("x", ("hello",)),
+    ("x", ("",)),
+    ("x", (f"/ip4/127.0.0.1/tcp/1/p2p/{B.peer_id}",) * 300),
+    ("\x1b]0;owned\x07", ()),
+    ("two\nlines", ()),
+    ("\u202eknab", ()),
+    ("x" * 256, ()),
+]
+
+
+@pytest.mark.parametrize(("name", "addresses"), ODD)
+@pytest.mark.parametrize("vouched", [True, False])
+async def test_a_profile_that_does_not_parse_is_not_kept_and_the_others_with_it_are(
+    name: str, addresses: tuple[str, ...], vouched: bool
+) -> None:
+    database = InlineDatabase()
+    members = await members_of(0, database)
+    told: list[bytes] = []
+    members.on_records(told.extend)
+    good = [grant(B.peer_id, 0, 1, "follower"), grant(C.peer_id, 0, 1), profile(2, 1, "fine")]
+    assert await members.accept([profile(1, 2, name, addresses), *good], vouched) == 3
+    assert sorted(told) == sorted(members.records()) == sorted(good)
+    assert members.refused == 1
+    assert [member.name for member in members.members() if member.peer == C.peer_id] == ["fine"]
+
+
+async def test_a_stored_record_of_a_version_that_read_less_closely_is_let_go_at_the_start(caplog) -> None:
+    database = InlineDatabase()
+    store = PinsetStore(database)
+    odd = profile(1, 1, "x", (f"/dns4/{'a' * 70}/tcp/1/p2p/{B.peer_id}",))
+    await store.put_member_records(
+        [
+            ("grant", B.peer_id, grant(B.peer_id, 0, 1)),
+            ("profile", B.peer_id, odd),
+            ("grant", C.peer_id, b"rot"),
+        ]
+    )
+    members = await members_of(0, database)
+    assert members.is_trusted(B.peer_id)
+    assert members.records() == [grant(B.peer_id, 0, 1)]
+    assert len([line for line in caplog.messages if "is let go" in line]) == 2
+    assert await members.accept([profile(1, 2)], vouched=False) == 1, "a good one takes its place"
+    caplog.clear()
+    assert len((await members_of(0, database)).records()) == 2
+    assert caplog.messages == []
+
+
+class Counting:
+    """A signer that counts what it is asked to verify."""
+
+    def __init__(self, number: int) -> None:
+        self._identity = identity(number)
+        self.peer_id = self._identity.peer_id
+        self.verified = 0
+
+    def sign(self, data: bytes) -> bytes:
+        return self._identity.sign(data)
+
+    def verify(self, peer: str, data: bytes, signature: bytes) -> bool:
+        self.verified += 1
+        return self._identity.verify(peer, data, signature)
+
+
+async def counting() -> tuple[Members, Counting]:
+    signer = Counting(0)
+    return await open_members(
+        PinsetStore(InlineDatabase()), GENESIS, signer, HybridClock(lambda: 1e9), ()
+    ), signer
+
+
+async def test_profiles_and_grants_of_strangers_are_not_even_verified() -> None:
+    members, signer = await counting()
+    strangers = range(100, 200)
+    flood = [profile(number, stamp) for number in strangers for stamp in (1, 2)]
+    flood += [grant(identity(number + 1).peer_id, number, 1) for number in strangers]
+    assert await members.accept(flood, vouched=False) == 0
+    assert signer.verified == 0
+
+
+async def test_what_is_known_already_is_not_verified_again_and_a_forgery_ends_the_call() -> None:
+    members, signer = await counting()
+    honest = [grant(B.peer_id, 0, 1), profile(1, 5)]
+    assert await members.accept(honest, vouched=False) == 2
+    signer.verified = 0
+    assert await members.accept([*honest * 500, profile(1, 4)], vouched=True) == 0
+    assert signer.verified == 0
+    forged = [
+        sign_record(Record("grant", identity(n).peer_id, A.peer_id, 9, role="trusted"), GENESIS.cluster_id, X)
+        for n in range(100)
+    ]
+    with pytest.raises(BadUpdate):
+        await members.accept(forged, vouched=False)
+    assert signer.verified == 1
+
+
+@virtual_time
+async def test_a_member_that_changes_its_profile_all_the_time_is_not_followed_at_once() -> None:
+    members, signer = await counting()
+    await members.grant(B.peer_id, Role.FOLLOWER)
+    signer.verified = 0
+    for stamp in range(1, 200):
+        await members.accept([profile(1, stamp, f"{stamp}")], vouched=False)
+    assert signer.verified == 1
+    await asyncio.sleep(6)
+    assert await members.accept([profile(1, 200, "last")], vouched=False) == 1
+    assert await members.accept([profile(1, 201, "vouched")], vouched=True) == 1
+
+
+@pytest.mark.parametrize("vouched", [True, False])
+async def test_records_that_build_on_each_other_in_the_worst_order_are_each_verified_once(
+    vouched: bool,
+) -> None:
+    members, signer = await counting()
+    chain = [grant(identity(number + 1).peer_id, number, number + 1) for number in range(150)]
+    profiles = [profile(number + 1, 1) for number in range(150)]
+    assert await members.accept([*profiles, *chain[::-1]], vouched) == 300
+    assert signer.verified == 300
+    assert len(members.members()) == 151
+
+
+async def test_the_only_trusted_member_cannot_be_removed() -> None:
+    members = await members_of(0)
+    await members.grant(B.peer_id, Role.FOLLOWER)
+    with pytest.raises(LastTrustedMember, match="only trusted member"):
+        await members.remove(A.peer_id)
+    await members.grant(C.peer_id, Role.TRUSTED)
+    await members.remove(A.peer_id)
+    assert not members.is_member(A.peer_id)
+
+
+async def test_what_we_are_called_and_where_we_listen_is_told_only_as_far_as_members_take_it() -> None:
+    members = await members_of(0)
+    await members.announce("a\x1bb\udfff", ["☃", f"/ip4/192.0.2.7/tcp/1/p2p/{A.peer_id}"])
+    (us,) = members.members()
+    assert (us.name, us.addresses) == ("ab", (f"/ip4/192.0.2.7/tcp/1/p2p/{A.peer_id}",))
+
+
+@virtual_time
+async def test_a_member_that_was_away_when_it_was_removed_is_told_once_it_is_back(caplog) -> None:
+    network = SimNetwork(Random(1), delay=0.01)
+    a, b, c = members = await grown_cluster(3, network, wall)
+    await c.stop()
+    await a.pinset.members.remove(c.peer)
+    await agree([a, b])
+    caplog.clear()
+    await c.start()
+    async with asyncio.timeout(120):
+        while not c.pinset.outside:  # noqa: ASYNC110 - its user looks now and then, too
+            await asyncio.sleep(1)
+    assert f"removed from the cluster by member {a.peer[-4:]}" in c.pinset.outside
+    assert "pinfold cluster invite" in c.pinset.outside
+    assert len([line for line in caplog.messages if "was removed from the cluster" in line]) == 1
+    with pytest.raises(ReadOnlyMember, match="was removed from the cluster"):
+        await c.pinset.put(some_pin(1))
+    await c.kill()
+    caplog.clear()
+    await c.start()
+    assert "was removed from the cluster" in c.pinset.outside, "each start says so"
+    for member in members:
+        await member.stop()
+
+
+@virtual_time
+async def test_a_removed_member_comes_back_with_a_new_invitation_and_not_with_the_old_one() -> None:
+    network = SimNetwork(Random(1), delay=0.01)
+    a, b = await grown_cluster(2, network, wall)
+    await a.pinset.members.remove(b.peer)
+    async with asyncio.timeout(120):
+        while not b.pinset.outside:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(1)
+    await b.stop()
+    await b.start(await a.pinset.invite(b"s" * 32))
+    await b.pinset.joined.wait()
+    await agree([a, b])
+    await b.pinset.put(some_pin(2))
+    await agree([a, b])
+    assert len(await a.rows()) == 1
+    assert b.pinset.joined.is_set()
     await a.stop()
     await b.stop()

@@ -13,9 +13,11 @@ from support.node import eventually
 
 from blockstore.cid import CID, RAW
 from blockstore.errors import StorageFull, StoreUnavailable
+from blockstore.guard import Guard
 from blockstore.path import MAX_SEGMENTS
 from blockstore.tasks import open_tasks
 from node.config import BadConfig, NamesConfig
+from node.names.dns import Texts
 from node.names.errors import (
     BadName,
     BadRecord,
@@ -31,6 +33,7 @@ from node.names.names import Names, open_names
 from node.names.peers import METHOD
 from node.names.record import verify
 from node.names.records import Records
+from node.names.store import open_record_store
 from node.offline import NoNetwork
 
 A = f"/ipfs/{CID.identity(RAW, b'a')}"
@@ -503,3 +506,18 @@ async def test_many_who_ask_at_once_cost_one_look_up_and_one_that_leaves_does_no
         asking.pop(0).cancel()
         assert await asyncio.gather(*asking) == [A] * 49
         assert zone.asked["_dnslink.n.example.org"] == 1
+
+
+async def test_a_bug_met_at_one_name_is_counted_and_ends_no_other_look_up(tmp_path):
+    async def look_up(name: str) -> Texts:
+        if "odd" in name:
+            raise ZeroDivisionError(name)
+        return Texts((f"dnslink={A}",), 60.0)
+
+    guard = Guard()
+    async with open_record_store(tmp_path / "names.db") as store, open_tasks() as tasks:
+        found = Names({}, Records(store, (), Clock()), look_up, NamesConfig(), tasks, Clock(), guard)
+        with pytest.raises(RecordsUnavailable, match="a fault of this node"):
+            await resolved(found, "/ipns/odd.example.org")
+        assert await resolved(found, "/ipns/good.example.org") == A
+    assert guard.failures == 1

@@ -2,6 +2,7 @@
 
 from support.ipns import Key
 
+from blockstore.guard import Guard
 from cluster.ports import PeerOffline
 from node.names.peers import METHOD, Members
 
@@ -25,5 +26,5 @@ class Calls:
 
 async def test_a_few_members_are_asked_and_none_need_answer():
     calls, name = Calls(), Key(1).name
-    assert await Members(calls, lambda: 0.0).find(name) == []
+    assert await Members(calls, lambda: 0.0, Guard()).find(name) == []
     assert calls.called == [(f"peer {number:03}", METHOD, name.multihash) for number in range(8)]

@@ -12,6 +12,7 @@ from support.http_gateway import http_gateway, silence
 from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import BlockNotFound
+from blockstore.guard import Guard
 from node.retrieval.gateways import open_gateways
 from node.retrieval.health import Health
 from node.retrieval.trustless import Patience
@@ -44,6 +45,18 @@ async def test_a_block_is_asked_for_as_the_specification_says_and_comes_back_ver
         (request,) = gateway.requests
         assert request.path_qs == f"/ipfs/{BLOCK.cid}?format=raw"
         assert request.headers["Accept"] == "application/vnd.ipld.raw"
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".invalid", "☃☃.invalid", "..", "[::1"])
+async def test_a_gateway_that_sends_us_where_no_name_leads_keeps_no_other_from_answering(host):
+    guard = Guard()
+    async with http_gateway() as odd, http_gateway([BLOCK]) as honest:
+        location = f"http://{host}/ipfs/{BLOCK.cid}"
+        odd.behaviour = answers(302, location=location)
+        async with open_gateways([odd.url, honest.url], Patience(hedge=0.01, rest=10), guard) as gateways:
+            assert await gateways.fetch(BLOCK.cid) == BLOCK
+            assert await gateways.session(BLOCK.cid).fetch(BLOCK.cid) == BLOCK
+    assert guard.failures == 0, "what a gateway can do wrong is foreseen"
 
 
 async def test_an_old_cid_is_asked_for_in_its_new_form_and_answered_in_its_own():
