@@ -88,6 +88,11 @@ class Cluster:
         wish = Wish(options)
         return (await self.grant(cid, wish, priority_peers=priority_peers, size=size)).pin
 
+    def check(self, wish: Wish) -> None:
+        """Refuse what could be granted for no CID, before the work that leads to one. Raises BadPinOptions."""
+        if wish.named is None:
+            settled(wish.options, None, self._settings, self._now())
+
     async def grant(
         self, cid: CID, wish: Wish, *, priority_peers: Sequence[str] = (), size: int = 0
     ) -> Granted:

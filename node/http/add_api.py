@@ -46,6 +46,8 @@ async def add(request: web.Request) -> web.StreamResponse:
     for name in _SWITCHES:
         read.boolean(request.query, name)  # those that are read later, and those that clients act upon
     imports, wish = _import_options(request.query), _wish(request.query)
+    if wish is not None:
+        request.app[PARTS].cluster.check(wish)
     if not read.boolean(request.query, "stream-channels", True):
         return await _at_once(request, imports, wish)
     response = TrailerResponse(headers={**_HEADERS, "X-Chunked-Output": "1"})

@@ -33,6 +33,7 @@ async def cars(request: web.Request) -> web.StreamResponse:
     if request.query.get("mode") == PinMode.DIRECT or request.query.get("pin-update"):
         raise BadRequest("roots of CARs are pinned recursively, as pins of their own")
     wish = pin_wish(request.query)
+    request.app[PARTS].cluster.check(wish)
     if wish.named is not None:
         wish = replace(wish, named=wish.named | {"mode"})
     return await stream_json(
