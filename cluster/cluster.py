@@ -89,7 +89,7 @@ class Cluster:
         return (await self.grant(cid, wish, priority_peers=priority_peers, size=size)).pin
 
     def check(self, wish: Wish) -> None:
-        """Refuse what could be granted for no CID, before the work that leads to one. Raises BadPinOptions."""
+        """Refuse what is granted for no CID, before the work that leads to one. Raises BadPinOptions."""
         if wish.named is None:
             settled(wish.options, None, self._settings, self._now())
 
