@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
+from urllib.parse import quote
 
 import aiosqlite
 
@@ -69,6 +71,14 @@ def damaged(path: Path, why: object, remedy: str = _RESTORE) -> StoreCorrupt:
     return StoreCorrupt(f"{path} is damaged, or is not a database ({why}): {remedy}")
 
 
+class Ballast(Protocol):
+    """Room on the disk that is kept for what must be written when there is none left."""
+
+    def give_up(self) -> bool:
+        """Give some of the room back to the disk; whether there was any."""
+        ...
+
+
 class Database:
     """Runs functions on SQLite connections.
 
@@ -78,12 +88,18 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, writer: Writer, readers: Sequence[aiosqlite.Connection], remedy: str
+        self,
+        path: Path,
+        writer: Writer,
+        readers: Sequence[aiosqlite.Connection],
+        remedy: str,
+        ballast: Ballast | None = None,
     ) -> None:
         self.path = path
         self.remedy = remedy
         self._writer = writer
         self._readers = cycle(readers)
+        self._ballast = ballast
 
     async def write(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, ...)` on the writer, all of it or nothing; returns once it is committed.
@@ -91,13 +107,27 @@ class Database:
         Calls made while another write runs share the next transaction, and so its sync: an exception of one
         undoes that one alone, a disk that refuses undoes them all, and each caller hears of it.
         """
-        with _translated(self.path, self.remedy):
-            return await self._writer.run(lambda connection: work(connection, *args, **kwargs))
+
+        async def run() -> T:
+            with _translated(self.path, self.remedy):
+                return await self._writer.run(lambda connection: work(connection, *args, **kwargs))
+
+        return await spending(self._ballast, run)
 
     async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, ...)` on a reader. It must not leave a cursor open."""
         with _translated(self.path, self.remedy):
             return await _hop(next(self._readers), lambda connection: work(connection, *args, **kwargs))
+
+
+async def spending(ballast: Ballast | None, write: Callable[[], Awaitable[T]]) -> T:
+    """Await write(); where the disk is full, give up ballast and try again. Raises StorageFull."""
+    while True:
+        try:
+            return await write()
+        except StorageFull:
+            if ballast is None or not await asyncio.to_thread(ballast.give_up):
+                raise
 
 
 @dataclass(slots=True)
@@ -187,56 +217,92 @@ async def open_database(
     *,
     pragmas: Sequence[str],
     schema: str,
+    layout: Sequence[str] = (),
     readers: int = 2,
     check: bool = True,
     remedy: str = _RESTORE,
+    ballast: Ballast | None = None,
 ) -> AsyncIterator[Database]:
     """Open or create the file: `pragmas` on every connection in order, then `schema` (idempotent) once.
 
-    With `check` a file of at most 8 MiB is looked through first. `remedy` says what its owner is to do when
-    it is damaged, be that seen now or later.
+    `layout` are pragmas for an empty file: set again, some of them write, and opening a file on a full disk
+    must not. With `check` a file of at most 8 MiB is looked through first. `remedy` says what its owner is to
+    do when it is damaged, be that seen now or later. Writes that find the disk full give up `ballast`, and
+    try again.
     Raises StoreCorrupt when the file is not a database, StoreUnavailable when it cannot be opened.
     """
+    opening = _Opening(path, layout, pragmas, schema, 1 + readers, check, remedy)
     async with AsyncExitStack() as stack:
-        connections = []
-        with _translated(path, remedy):
-            for index in range(1 + readers):
-                connection = await stack.enter_async_context(_connect(path, pragmas))
-                if index == 0:
-                    if check:
-                        await _hop(connection, partial(_check, path=path, remedy=remedy))
-                    await _hop(connection, lambda c: c.executescript(schema).close())
-                connections.append(connection)
+        try:
+            connections = await stack.enter_async_context(_connections(opening))
+        except StorageFull:
+            connections = await stack.enter_async_context(_connections(replace(opening, vfs=_IN_MEMORY)))
         writer = Writer(connections[0])
         stack.push_async_callback(writer.finish)
-        yield Database(path, writer, connections[1:], remedy)
+        yield Database(path, writer, connections[1:], remedy, ballast)
+
+
+# How connections find what is in the write-ahead log (sqlite.org/vfs.html). Usually by a file that other
+# processes may open too, such as a backup; that needs room, so on a full disk by our own memory.
+_SHARED, _IN_MEMORY = "unix", "unix-excl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """How a file is opened: see `open_database`."""
+
+    path: Path
+    layout: Sequence[str]
+    pragmas: Sequence[str]
+    schema: str
+    connections: int
+    check: bool
+    remedy: str
+    vfs: str = _SHARED
 
 
 @asynccontextmanager
-async def _connect(path: Path, pragmas: Sequence[str]) -> AsyncIterator[aiosqlite.Connection]:
-    opening = aiosqlite.connect(path, isolation_level=None, cached_statements=64)
+async def _connections(opening: _Opening) -> AsyncIterator[list[aiosqlite.Connection]]:
+    async with AsyncExitStack() as stack:
+        connections: list[aiosqlite.Connection] = []
+        with _translated(opening.path, opening.remedy):
+            for _ in range(opening.connections):
+                connection = await stack.enter_async_context(_connect(opening))
+                if not connections:
+                    if opening.check:
+                        await _hop(connection, partial(_check, opening=opening))
+                    await _hop(connection, lambda c: c.executescript(opening.schema).close())
+                connections.append(connection)
+        yield connections
+
+
+@asynccontextmanager
+async def _connect(opening: _Opening) -> AsyncIterator[aiosqlite.Connection]:
+    uri = f"file:{quote(os.fspath(opening.path))}?vfs={opening.vfs}"
+    connecting = aiosqlite.connect(uri, uri=True, isolation_level=None, cached_statements=64)
     try:
-        connection = await opening
+        connection = await connecting
     except BaseException:
         # aiosqlite tells its thread to stop and does not wait; the thread would answer a loop that is closed.
-        await asyncio.to_thread(opening._thread.join)
+        await asyncio.to_thread(connecting._thread.join)
         raise
     try:
-        await _hop(connection, partial(_run_all, statements=pragmas))
+        await _hop(connection, partial(_prepare, opening=opening))
         yield connection
     finally:
         await connection.close()
 
 
-def _check(connection: sqlite3.Connection, path: Path, remedy: str) -> None:
-    if path.stat().st_size > _CHECKED:
+def _check(connection: sqlite3.Connection, opening: _Opening) -> None:
+    if opening.path.stat().st_size > _CHECKED:
         return
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        raise damaged(path, found.splitlines()[-1], remedy)
+        raise damaged(opening.path, found.splitlines()[-1], opening.remedy)
 
 
-def _run_all(connection: sqlite3.Connection, statements: Sequence[str]) -> None:
+def _prepare(connection: sqlite3.Connection, opening: _Opening) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-    for statement in statements:
+    empty = connection.execute("PRAGMA page_count").fetchone()[0] == 0
+    for statement in (*opening.layout, *opening.pragmas) if empty else opening.pragmas:
         connection.execute(statement).close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Generator
@@ -24,11 +25,24 @@ def hold_lock(path: Path) -> Generator[None]:
         raise StoreUnavailable(f"cannot lock {path.parent}: {error.strerror}") from error
     try:
         _lock(file, path)
-        os.ftruncate(file, 0)
-        os.pwrite(file, b"%d\n" % os.getpid(), 0)
+        _sign(file)
         yield
     finally:
         os.close(file)
+
+
+def _sign(file: int) -> None:
+    """Write our process id over the one before, which takes no room on a full disk.
+
+    It is for people only, so where there is none a new file stays empty.
+    """
+    text = b"%d\n" % os.getpid()
+    try:
+        os.pwrite(file, text, 0)
+        os.ftruncate(file, len(text))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def _lock(file: int, path: Path) -> None:

@@ -12,7 +12,7 @@ from blockstore import roots
 from blockstore.cid import CID
 from blockstore.completing import Completing
 from blockstore.dag import walk
-from blockstore.database import Database, open_database
+from blockstore.database import Ballast, Database, open_database
 from blockstore.errors import PinWithdrawn
 from blockstore.roots import PinnedRoot as PinnedRoot
 from blockstore.service import Blocks
@@ -26,16 +26,21 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_local_pins(
-    path: Path, blocks: Blocks, marks: Marks | None = None
+    path: Path, blocks: Blocks, marks: Marks | None = None, ballast: Ballast | None = None
 ) -> AsyncIterator[LocalPinner]:
     """Open or create the roots in that file, over those blocks. Raises StoreCorrupt, StoreUnavailable.
 
     Where `marks` tell that these are not the blocks that the roots were written beside, no root counts as
-    complete until it was walked again.
+    complete until it was walked again. On a full disk `ballast` is given up.
     """
     marks = marks or Unmarked()
     async with open_database(
-        path, pragmas=roots.PRAGMAS, schema=roots.SCHEMA, readers=1, remedy=roots.REMEDY
+        path,
+        pragmas=roots.PRAGMAS,
+        schema=roots.SCHEMA,
+        readers=1,
+        remedy=roots.REMEDY,
+        ballast=ballast,
     ) as database:
         completing = Completing(database, blocks.store, marks)
         if await _doubt_foreign(database, marks):

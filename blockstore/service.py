@@ -120,7 +120,7 @@ class Blocks:
             block = await self._first(asyncio.ensure_future(self.exchange.fetch(cid, self._hints)), arrival)
             if block.cid != cid:  # another form of the name, or an exchange that is wrong
                 block = Block.verify(cid, block.data, "exchange")
-            if not arrival.done():
+            if not arrival.done() or await self.store.missing([cid]):
                 await self.put_many([block])
             return block
 

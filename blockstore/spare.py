@@ -61,7 +61,12 @@ class Spare:
         async with self._opening:
             if self.file is None:
                 opening = open_database(
-                    self.path, pragmas=statements.PRAGMAS, schema=SCHEMA, check=False, remedy=REMEDY
+                    self.path,
+                    layout=statements.LAYOUT,
+                    pragmas=statements.PRAGMAS,
+                    schema=SCHEMA,
+                    check=False,
+                    remedy=REMEDY,
                 )
                 file = await self._stack.enter_async_context(opening)
                 await file.write(statements.begin_totals)

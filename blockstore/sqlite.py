@@ -7,16 +7,19 @@ import logging
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+from blockstore import sqlite_cache as cache
 from blockstore import sqlite_checks as checks
 from blockstore import sqlite_rows as statements
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
-from blockstore.database import Database, open_database
+from blockstore.database import Ballast, Database, Work, open_database, spending
 from blockstore.errors import BlockNotFound, CollectorBusy, StorageFull, StoreCorrupt, StoreUnavailable
 from blockstore.file_marks import FileMarks
 from blockstore.rowset import RowSet
@@ -26,6 +29,13 @@ from blockstore.sqlite_checks import Checked
 from blockstore.sqlite_rows import Row
 from blockstore.store import NO_LIMIT, Marks, Stat, Usage, holds_only_data, is_leaf, quota_reached, size_text
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CACHE_SHARE = 0.25
+"""Of the room for blocks, what those may take that came only because somebody read them."""
+
+_USES = 4096  # reads whose order is remembered until the cache is next changed
 _BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
 
 _log = logging.getLogger(__name__)
@@ -41,11 +51,17 @@ class Swept:
 
 @asynccontextmanager
 async def open_sqlite_blockstore(
-    path: Path, *, quota: int = 0, reserve: int = 0
+    path: Path,
+    *,
+    quota: int = 0,
+    reserve: int = 0,
+    cache_share: float = CACHE_SHARE,
+    ballast: Ballast | None = None,
 ) -> AsyncIterator[SqliteBlockstore]:
     """Open or create the store in that file.
 
-    `quota` bounds the bytes of all blocks; `reserve` bytes of the disk are left free (both 0 = no bound).
+    `quota` bounds the bytes of all blocks; `reserve` bytes of the disk are left free (both 0 = no bound). Of
+    that room cached blocks take up to `cache_share` (0 to 1). `ballast` is given up to delete on a full disk.
     Raises StoreCorrupt, StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
@@ -55,8 +71,9 @@ async def open_sqlite_blockstore(
         database = await stack.enter_async_context(
             open_database(
                 path,
+                layout=statements.LAYOUT,
                 pragmas=statements.PRAGMAS,
-                schema=statements.SCHEMA,
+                schema=statements.SCHEMA + cache.SCHEMA,
                 check=False,
                 remedy=REMEDY,
             )
@@ -64,7 +81,16 @@ async def open_sqlite_blockstore(
         await _begin_totals(database)
         await spare.recheck(database)
         last = max([await _last_id(file) for file in (database, spare.file) if file])
-        yield SqliteBlockstore(database, spare, quota=quota, reserve=reserve, next_id=last + 1)
+        yield SqliteBlockstore(
+            database,
+            spare,
+            ballast,
+            quota=quota,
+            reserve=reserve,
+            cache_share=cache_share,
+            next_id=last + 1,
+            last_use=await _last_use(database),
+        )
 
 
 class SqliteBlockstore:
@@ -74,9 +100,25 @@ class SqliteBlockstore:
     that SQLite refuses to read, counts as missing; put again, it lies in the spare file (`spare.py`).
     """
 
-    def __init__(self, database: Database, spare: Spare, *, quota: int, reserve: int, next_id: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        spare: Spare,
+        ballast: Ballast | None,
+        *,
+        quota: int,
+        reserve: int,
+        cache_share: float,
+        next_id: int,
+        last_use: int,
+    ) -> None:
         self._database = database
         self._spare = spare
+        self._ballast = ballast
+        self._cache_share = cache_share
+        self._last_use = last_use
+        self._has_cached = last_use > 0
+        self._uses: deque[bytes] = deque(maxlen=_USES)
         self._rows = SoundRows(database, spare)
         self.marks: Marks = FileMarks(self._rows, spare)
         self._quota = quota
@@ -145,7 +187,7 @@ class SqliteBlockstore:
         hidden = await self._spare.hidden(names)
         if self._spare.file is not None:
             await self._spare.file.write(statements.delete, names)
-        await self._database.write(statements.delete, [name for name in names if name not in hidden])
+        await self._free(self._database, statements.delete, [name for name in names if name not in hidden])
         self._deletions += 1
 
     async def keys(self) -> AsyncIterator[CID]:
@@ -161,7 +203,8 @@ class SqliteBlockstore:
             more, size, _ = await self._measured(file)
             blocks, used = blocks + more, used + size
             room = min(room, max(0, self._quota - used)) if self._quota else room
-        return Usage(blocks, used, self._quota, room, await self._spare.damaged())
+        cached = await self._cached()
+        return Usage(blocks, used, self._quota, room + cached, await self._spare.damaged(), cached)
 
     async def corrupt(self) -> AsyncIterator[CID]:
         """Hash every block anew; the raw CIDs of those whose bytes are no longer what they were."""
@@ -185,6 +228,39 @@ class SqliteBlockstore:
         """Wait until more blocks are found damaged; what was found before the call counts too."""
         await self._spare.found.wait()
         self._spare.found.clear()
+
+    # Blocks that came only because somebody read them (cached.py).
+
+    async def put_cached(self, blocks: Sequence[Block]) -> None:
+        """As `put_many`, of blocks that may be let go again, least recently used first.
+
+        They take the place of other cached blocks only, and what does not fit into the share is not kept.
+        What was damaged is put for good: perhaps a pin needs it. Raises StorageFull.
+        """
+        data = {block.cid.multihash: block for block in blocks if not block.cid.is_identity}
+        apart = await self._rows.apart(list(data))
+        if rest := {name: block.data for name, block in data.items() if name not in apart}:
+            self._has_cached = True  # before anybody can see them
+            evicted = await self._database.write(self._put_cached, rest)
+            self._deletions += evicted
+        if apart:
+            await self.put_many([data[name] for name in apart])
+
+    async def claim(self, cids: Sequence[CID]) -> None:
+        """Those of the blocks that are here stay here: they are cached no more."""
+        if not self._has_cached:
+            return
+        try:
+            await self._database.write(cache.claim_names, _stored(cids))
+        except StoreCorrupt:  # one of them is damaged, and so missing: the others are claimed all the same
+            for name in _stored(cids):
+                with suppress(StoreCorrupt):
+                    await self._database.write(cache.claim_names, [name])
+
+    def note_use(self, cids: Iterable[CID]) -> None:
+        """These were read just now."""
+        if self._has_cached:
+            self._uses.extend(_stored(cids))
 
     # What the collector of garbage needs (gc.py).
 
@@ -243,7 +319,7 @@ class SqliteBlockstore:
 
     async def reclaim(self, pages: int = 500) -> int:
         """Give up to that many free pages (16 KiB each) back to the disk; how many are left."""
-        left = await self._database.write(statements.give_back, pages)
+        left = await self._free(self._database, statements.give_back, pages)
         await self._database.read(statements.checkpoint)  # only now does the file get shorter
         return left
 
@@ -254,10 +330,13 @@ class SqliteBlockstore:
     async def _put_here(self, data: dict[bytes, bytes]) -> set[bytes]:
         """Put what the first file takes; the names of those that it does not, or holds damaged."""
         try:
-            known = await self._database.write(self._put, data)
+            known, evicted = await self._database.write(self._put, data)
+            self._deletions += evicted
         except (StoreCorrupt, sqlite3.IntegrityError) as error:
             self._rows.tell_refusals({next(iter(data)): str(error)})
             known = list(data)
+        if self._spare.file is not None:
+            known = list(data)  # a page that is damaged may have swallowed them: they are read back
         if not known:
             return set()
         return set(known) - set(await self._rows.bodies(known))
@@ -268,6 +347,16 @@ class SqliteBlockstore:
         if self._quota and usage.bytes + new > self._quota:
             raise quota_reached(usage.bytes, new, self._quota)
         await (await self._spare.open()).write(self._keep, data)
+
+    async def _free(self, file: Database, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write what gives room back: on a full disk the ballast is given up for that."""
+        return await spending(self._ballast, lambda: file.write(work, *args, **kwargs))
+
+    async def _cached(self) -> int:
+        try:
+            return await self._database.read(cache.total)
+        except StoreCorrupt:
+            return 0  # as with the other sums
 
     async def _measured(self, file: Database) -> tuple[int, int, int]:
         try:
@@ -288,7 +377,7 @@ class SqliteBlockstore:
         hidden = await self._spare.hidden(list(garbage.values())) if file is self._database else ()
         garbage = {row: name for row, name in garbage.items() if name not in hidden}
         try:
-            return await file.write(self._sweep, garbage)
+            return await self._free(file, self._sweep, garbage)
         except StoreCorrupt as error:
             _log.error("%d blocks that nobody needs could not be removed: %s", len(garbage), error)
             return Swept((), 0)
@@ -302,16 +391,48 @@ class SqliteBlockstore:
                 self._touched.add(row.id)
         return found, refused
 
-    def _put(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> list[bytes]:
-        """Those that were here before, and were not looked at lately."""
+    def _put(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> tuple[list[bytes], bool]:
+        """Those that were here before, and were not looked at lately; whether cached blocks made way."""
         known, refused = self._look_and_touch(connection, list(data))
         if refused:
             raise StoreCorrupt(next(iter(refused.values())))
         new = [(multihash, body) for multihash, body in data.items() if multihash not in known]
+        if self._has_cached:
+            cache.claim(connection, [row.id for row in known.values()])
+        evicted = False
         if new:
-            self._admit(connection, sum(len(body) for _, body in new))
+            evicted = self._admit(connection, sum(len(body) for _, body in new))
             statements.insert(connection, self._numbers(len(new)), new)
-        return [name for name, row in known.items() if row.id not in self._rows.checked]
+        return [name for name, row in known.items() if row.id not in self._rows.checked], evicted
+
+    def _put_cached(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> bool:
+        """Whether other cached blocks made way."""
+        known, refused = checks.rows(connection, list(data))
+        new = [item for item in data.items() if item[0] not in known and item[0] not in refused]
+        size = sum(len(body) for _, body in new)
+        if not new or size > (share := self._share(connection)):
+            return False
+        evicted = self._evict(connection, cache.total(connection) + size - share) > 0
+        evicted = self._admit(connection, size) or evicted
+        first = self._numbers(len(new))
+        statements.insert(connection, first, new)
+        self._last_use += 1
+        cache.add(connection, enumerate((len(body) for _, body in new), first), self._last_use)
+        return evicted
+
+    def _share(self, connection: sqlite3.Connection) -> int:
+        """Bytes that cached blocks may take together."""
+        _, used, room = self._measure(connection)
+        return int(self._cache_share * (self._quota or used + room))
+
+    def _evict(self, connection: sqlite3.Connection, need: int) -> int:
+        """Let go of that many bytes of cached blocks, as far as there are any; bytes gone."""
+        if need <= 0:
+            return 0
+        uses = [self._uses.popleft() for _ in range(len(self._uses))]
+        cache.use(connection, uses, self._last_use + 1)
+        self._last_use += len(uses)
+        return cache.evict(connection, need)
 
     def _keep(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> None:
         self._look_and_touch(connection, list(data))
@@ -328,11 +449,19 @@ class SqliteBlockstore:
         removed, size = statements.delete_rows(connection, rows)
         return Swept([CID.v1(RAW, garbage[row]) for row in removed], size)
 
-    def _admit(self, connection: sqlite3.Connection, new: int) -> None:
-        """Raises StorageFull, while there is still room to say so."""
+    def _admit(self, connection: sqlite3.Connection, new: int) -> bool:
+        """Make room for that many bytes; whether cached blocks made way.
+
+        Raises StorageFull, while there is still room to say so.
+        """
         _, used, room = self._measure(connection)
+        evicted = False
+        if room < new <= room + cache.total(connection):
+            while new > room and self._evict(connection, new - room):
+                evicted = True
+                _, used, room = self._measure(connection)
         if new <= room:
-            return
+            return evicted
         if self._quota and used + new > self._quota:
             raise quota_reached(used, new, self._quota)
         free = statements.disk_free(self._database.path)
@@ -354,6 +483,7 @@ class SqliteBlockstore:
 async def _begin_totals(database: Database) -> None:
     try:
         await database.write(statements.begin_totals)
+        await database.write(cache.begin)
     except StoreCorrupt as error:
         _log.error("%s; new blocks go into the spare file", error)
 
@@ -364,6 +494,13 @@ async def _last_id(file: Database) -> int:
         return await file.read(statements.last_id)
     except StoreCorrupt:
         return int(time.time() * 1e6)
+
+
+async def _last_use(file: Database) -> int:
+    try:
+        return await file.read(cache.latest_use)
+    except StoreCorrupt:
+        return 1
 
 
 def _nothing(connection: sqlite3.Connection) -> None:

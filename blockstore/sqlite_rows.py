@@ -12,11 +12,10 @@ from blockstore.store import holds_only_data
 
 PAGE_BYTES = 16384
 
-# Measured for blocks of 300 B to 1 MiB; page size and auto_vacuum count only before the first table. With
-# NORMAL a power failure may take the blocks since the last flush, never the file.
+# Measured for blocks of 300 B to 1 MiB. With NORMAL a power failure may take the blocks since the last flush,
+# never the file.
+LAYOUT = (f"PRAGMA page_size={PAGE_BYTES}", "PRAGMA auto_vacuum=2")
 PRAGMAS = (
-    f"PRAGMA page_size={PAGE_BYTES}",
-    "PRAGMA auto_vacuum=2",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
     "PRAGMA secure_delete=0",

@@ -19,7 +19,8 @@ class Usage:
     """What a store holds: number of blocks, their bytes, the most bytes it accepts (0 = no limit).
 
     `free` is the bytes that it would still take: what quota and disk leave. `damaged` blocks were here, and
-    count as missing until they come again.
+    count as missing until they come again. `cached` of the bytes make way for others: nobody needs them but
+    to read them again.
     """
 
     blocks: int
@@ -27,6 +28,7 @@ class Usage:
     quota: int
     free: int = NO_LIMIT
     damaged: int = 0
+    cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)

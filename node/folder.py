@@ -82,6 +82,11 @@ class Folder:
         return self.root / "names.db"
 
     @property
+    def ballast(self) -> Path:
+        """Room on the disk, kept for what must be written when there is none left."""
+        return self.root / "ballast"
+
+    @property
     def denylists(self) -> Path:
         """Holds `*.deny` files of content that is not to be served."""
         return self.root / "denylists"

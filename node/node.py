@@ -6,16 +6,20 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from blockstore.arrivals import Arrivals
+from blockstore.ballast import open_ballast
+from blockstore.cached import CachingStore, ClaimingStore
 from blockstore.database import open_database
 from blockstore.guard import Guard
 from blockstore.lock import hold_lock
 from blockstore.pins import open_local_pins
 from blockstore.service import Blocks, OfflineExchange
 from blockstore.sqlite import SqliteBlockstore, open_sqlite_blockstore
+from blockstore.staging import Staging
 from blockstore.tasks import background
 from cluster import attempts
 from cluster import store as pinset_store
@@ -58,10 +62,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A running node: its parts, and where its faces listen."""
+    """A running node: its parts, its faces, and what its address file says of where they listen."""
 
     parts: Parts
     faces: Faces
+    addresses: Mapping[str, object]
 
 
 @asynccontextmanager
@@ -75,6 +80,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         enter = stack.enter_async_context
         stack.enter_context(hold_lock(folder.lock))
         close_to_others(folder)
+        ballast = await enter(open_ballast(folder.ballast))
         await enter(tuned_memory(fast=config.storage.fast_malloc))
         identity = keys.load(folder.identity)
         belonging = Belonging.read(folder.cluster)
@@ -83,15 +89,22 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
 
         storage = config.storage
         store = await enter(
-            open_sqlite_blockstore(folder.blocks, quota=storage.quota, reserve=storage.reserve)
+            open_sqlite_blockstore(
+                folder.blocks,
+                quota=storage.quota,
+                reserve=storage.reserve,
+                cache_share=storage.cache_share,
+                ballast=ballast,
+            )
         )
         denylist = await enter(open_denylist(denylist_folders(folder.denylists), guard))
         shelf = ServedBlocks(store, denylist)
         networks = await enter(
             open_networks(config, folder, identity, belonging, shelf, guard, offline=offline)
         )
-        blocks = Blocks(store, GuardedExchange(networks.exchange, denylist))
-        local_pins = await enter(open_local_pins(folder.pins, blocks, store.marks))
+        exchange, arrivals = GuardedExchange(networks.exchange, denylist), Arrivals()
+        blocks = Blocks(ClaimingStore(store), exchange, arrivals=arrivals)
+        local_pins = await enter(open_local_pins(folder.pins, blocks, store.marks, ballast))
         pins = ClusterLocalPins(local_pins)
 
         database = await enter(
@@ -100,6 +113,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
                 pragmas=pinset_store.PRAGMAS,
                 schema=pinset_store.SCHEMA + attempts.SCHEMA,
                 remedy=pinset_store.REMEDY,
+                ballast=ballast,
             )
         )
         pinset = await enter(
@@ -145,18 +159,26 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         )
 
         holders = holders_in(cluster)
-        reads = await enter(open_shared_reads(store))
+        caching = CachingStore(store)
+        read = Blocks(caching, exchange, arrivals=arrivals)
+        reads = await enter(open_shared_reads(caching))
         kept = Blocks(store, OfflineExchange("it is not here, and nothing is fetched for this host"))
         parts = Parts(
             config=config,
             peer=identity.peer_id,
             store=store,
             blocks=blocks,
-            content=lambda root: GuardedBlocks(
-                ContentBlocks(blocks, root, holders, reads.get_many), denylist
-            ),
+            staging=Staging(folder.root, storage.reserve),
+            content=lambda root: GuardedBlocks(ContentBlocks(read, root, holders, reads.get_many), denylist),
             kept=lambda root: GuardedBlocks(ContentBlocks(kept, root, nobody, reads.get_many), denylist),
-            adding=Adding(store, blocks, Blocks(store, OfflineExchange()), pins, cluster, identity.peer_id),
+            adding=Adding(
+                store,
+                blocks,
+                Blocks(ClaimingStore(store), OfflineExchange()),
+                pins,
+                cluster,
+                identity.peer_id,
+            ),
             collecting=Collecting(store, local_pins, pinset, cluster.holders, identity.peer_id),
             cluster=cluster,
             pinset=pinset,
@@ -168,8 +190,8 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             secret=made_secret(folder.secret),
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
-        await enter(published(folder.addresses, parts, faces))
-        yield Node(parts, faces)
+        addresses = await enter(published(folder.addresses, parts, faces))
+        yield Node(parts, faces, addresses)
 
 
 def _keep_admitted(pinset: ReplicatedPinset, networks: Networks) -> None:

@@ -10,6 +10,7 @@ from blockstore.cid import CID
 from blockstore.guard import Guard
 from blockstore.service import Blocks
 from blockstore.sqlite import SqliteBlockstore
+from blockstore.staging import Staging
 from cluster.cluster import Cluster
 from cluster.invite import Invite
 from cluster.replication import ReplicatedPinset
@@ -60,6 +61,7 @@ class Parts:
     peer: str
     store: SqliteBlockstore
     blocks: Blocks
+    staging: Staging
     content: Callable[[CID], Source]
     kept: Callable[[CID], Source]
     adding: Adding

@@ -34,6 +34,7 @@ CONFINED = {
             "blockstore/database.py",
             "blockstore/sqlite.py",
             "blockstore/sqlite_rows.py",
+            "blockstore/sqlite_cache.py",
             "blockstore/sqlite_checks.py",
             "blockstore/spare.py",
             "blockstore/roots.py",

@@ -84,9 +84,9 @@ async def _serve(context: Session, config: settings.Config, offline: bool) -> No
 
     with stopping_at_signals() as stop:
         try:
-            async with open_node(config, context.folder, offline=offline):
+            async with open_node(config, context.folder, offline=offline) as node:
                 stop.may_wait()
-                _tell(_lines(context.addresses()))
+                _tell(_lines(Answer(node.addresses)))
                 await stop.told.wait()
                 _tell(["stopping"], err=True)
         except asyncio.CancelledError:

@@ -30,11 +30,12 @@ async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[Don
 
 async def _stored(request: web.Request) -> tuple[str, CarSummary]:
     """The upload's one CAR."""
+    parts = request.app[PARTS]
     found: tuple[str, CarSummary] | None = None
     async for part in upload_parts(request):
         if found is not None:
             raise BadRequest("a CAR upload takes exactly one file")
-        found = part.path, await import_car(request.app[PARTS].blocks, part.body)
+        found = part.path, await import_car(parts.blocks, part.body, parts.staging)
         if len(found[1].roots) != 1:
             raise BadCar(f"the CAR has {len(found[1].roots)} roots: exactly one can be added")
     if found is None:

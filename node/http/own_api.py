@@ -78,6 +78,7 @@ async def usage(request: web.Request) -> web.Response:
             "quota": found.quota,
             "free": found.free,
             "damaged": found.damaged,
+            "cached": found.cached,
         }
     )
 

@@ -6,14 +6,26 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from blockstore.block import Block
 from blockstore.cid import CID
-from blockstore.sqlite import SqliteBlockstore
 from blockstore.tasks import Tasks, open_tasks
 
 Read = Callable[[Sequence[CID]], Awaitable[list[Block | None]]]
 """One answer a CID, in order; None where the block is not here."""
+
+
+class Store(Protocol):
+    """The local store, as it is read from here."""
+
+    @property
+    def deletions(self) -> int:
+        """How often blocks were deleted."""
+        ...
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]: ...
+
 
 MAX_BYTES = 32 * 1024 * 1024
 SMALL = 64 * 1024
@@ -24,7 +36,7 @@ _Found = dict[bytes, bytes | None]
 
 
 @asynccontextmanager
-async def open_shared_reads(store: SqliteBlockstore) -> AsyncIterator[SharedReads]:
+async def open_shared_reads(store: Store) -> AsyncIterator[SharedReads]:
     """For the length of the block; reads that run at its end are given up."""
     async with open_tasks() as tasks:
         yield SharedReads(store, tasks)
@@ -37,7 +49,7 @@ class SharedReads:
     when blocks were deleted.
     """
 
-    def __init__(self, store: SqliteBlockstore, tasks: Tasks) -> None:
+    def __init__(self, store: Store, tasks: Tasks) -> None:
         self._store = store
         self._tasks = tasks
         self._deletions = store.deletions

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import io
 import os
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -15,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dags import cids, leaf, leaves, node, tree
+from support.disk import free, small_disk
 from support.importing import pieces
 from support.sources import joined, source_of
 
-from blockstore import car_import, varint
+from blockstore import varint
 from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.car import car_stream, export_car
 from blockstore.car_import import CarSummary, import_car
@@ -26,6 +25,7 @@ from blockstore.car_reader import read_car
 from blockstore.cid import CID
 from blockstore.errors import BadCar, HashMismatch, StorageFull
 from blockstore.service import Blocks, OfflineExchange
+from blockstore.staging import Staging
 from blockstore.store import MemoryBlockstore
 
 BLOCKS = tree(4, 2)
@@ -196,10 +196,10 @@ async def test_a_break_far_behind_keeps_nothing_either(tmp_path: Path) -> None:
     data = await written([ROOT], blocks)
     store = MemoryBlockstore()
     with pytest.raises(BadCar, match="truncated"):
-        await import_car(kept_in(store), cut(data[:-1], 1 << 16), tmp_path)
+        await import_car(kept_in(store), cut(data[:-1], 1 << 16), Staging(tmp_path))
     assert (await store.usage()).blocks == 0
     assert os.listdir(tmp_path) == []
-    await import_car(kept_in(store), cut(data, 1 << 16), tmp_path)
+    await import_car(kept_in(store), cut(data, 1 << 16), Staging(tmp_path))
     assert (await store.usage()).blocks == 60
     assert os.listdir(tmp_path) == []
 
@@ -237,7 +237,7 @@ async def test_a_sender_that_breaks_off_is_its_own_error() -> None:
 async def test_a_car_above_the_quota_is_refused_before_its_first_block() -> None:
     data = await written([ROOT], leaves(10, size=1000))
     store = MemoryBlockstore(quota=9_000)
-    with pytest.raises(StorageFull, match="10000 bytes"):
+    with pytest.raises(StorageFull, match=r"9\.766 KiB"):
         await import_car(kept_in(store), cut(data, 100))
     assert (await store.usage()).blocks == 0
 
@@ -256,13 +256,12 @@ async def test_inline_blocks_in_a_car_are_passed_over() -> None:
     assert await stored(store) == [leaf(1).cid]
 
 
-async def test_no_room_for_staging_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    class FullDisk(io.BytesIO):
-        def write(self, data: object) -> int:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(car_import, "SpooledTemporaryFile", lambda **_: FullDisk())
+@pytest.mark.parametrize("reserve", [0, 8 << 20])
+async def test_no_room_for_staging_is_said_plainly(tmp_path: Path, reserve: int) -> None:
+    data = await written([ROOT], leaves(60, size=300_000))
     store = MemoryBlockstore()
-    with pytest.raises(StorageFull, match="free space"):
-        await import_car(kept_in(store), cut(HEAD + GOOD, 100))
+    with small_disk(tmp_path / "disk", 16) as disk:
+        with pytest.raises(StorageFull, match="no room to stage the CAR"):
+            await import_car(kept_in(store), cut(data, 1 << 16), Staging(disk, reserve))
+        assert free(disk) == 16 << 20
     assert (await store.usage()).blocks == 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+from urllib.request import urlopen
 
-from support.command import PINFOLD, bytes_stored, daemon, pinfold, pins
+from support.command import PINFOLD, SECONDS, beginning, bytes_stored, daemon, log, pinfold, pins
+from support.disk import fill, free, small_disk
 
 MIB = 1 << 20
 
@@ -55,3 +58,52 @@ def test_a_full_disk_is_told_and_the_node_lives_on(tmp_path):
     with daemon(tmp_path / "node", "--offline") as node:
         assert pins(node) == {kept}
         assert node.run("cat", kept) == "fits"
+
+
+def test_on_a_disk_that_another_program_filled_it_starts_reads_unpins_and_collects(tmp_path):
+    with small_disk(tmp_path / "disk", 80) as disk:
+        content = big(tmp_path, 20 * MIB)
+        before = hashlib.sha256(content.read_bytes()).digest()
+        with daemon(disk / "node", "--offline", PINFOLD_STORAGE_RESERVE=str(4 * MIB)) as node:
+            large = node.run("add", "-Q", str(content))
+            fill(disk)
+        fill(disk)
+        with daemon(disk / "node", "--offline", PINFOLD_STORAGE_RESERVE=str(4 * MIB)) as node:
+            fill(disk)
+            content.write_bytes(os.urandom(20 * MIB))
+            pinfold("add", str(content), path=node.folder).complains(
+                "not enough disk space", "free some space"
+            )
+            assert "Traceback" not in log(node)
+            node.run("get", large, "-o", str(tmp_path / "back"))
+            assert hashlib.sha256((tmp_path / "back").read_bytes()).digest() == before
+            node.run("pin", "rm", large)
+            node.run("gc")
+            assert free(disk) > 8 * MIB
+            assert pins(node) == set()
+
+
+def test_without_any_ballast_a_full_disk_still_starts_and_reads(tmp_path):
+    with small_disk(tmp_path / "disk", 80) as disk:
+        folder = disk / "node"
+        with daemon(folder, "--offline", PINFOLD_STORAGE_RESERVE="0") as node:
+            cid = node.run("add", "-Q", str(big(tmp_path, MIB)))
+        (folder / "ballast").unlink()
+        fill(disk)
+        ports = [f"--{face}-port=0" for face in ("gateway", "rpc", "api")]
+        with beginning("daemon", "--offline", *ports, path=folder) as process:
+            said = iter(process.stdout.readline, b"")
+            gateway = next(line.split()[1].decode() for line in said if line.startswith(b"gateway"))
+            with urlopen(f"{gateway}/ipfs/{cid}", timeout=SECONDS) as answer:
+                assert answer.read() == (tmp_path / "big.bin").read_bytes()
+            process.terminate()
+            assert process.wait(SECONDS) == 0
+
+
+def test_a_car_that_comes_in_waits_in_the_data_folder(tmp_path):
+    """It counts for the reserve there; the system's folder for temporary files is often small, or memory."""
+    with daemon(tmp_path / "source", "--offline") as source:
+        cid = source.run("add", "-Q", str(big(tmp_path, 24 * MIB)))
+        source.run("car", "export", cid, "-o", str(tmp_path / "x.car"))
+    with daemon(tmp_path / "node", "--offline", TMPDIR="/nowhere") as node:
+        assert node.run("car", "import", str(tmp_path / "x.car")) == f"pinned {cid}"

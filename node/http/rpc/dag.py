@@ -49,7 +49,7 @@ async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerato
     roots: dict[CID, None] = {}
     with parts.store.protect():
         async for part in upload_parts(request):
-            summary = await import_car(parts.blocks, part.body)
+            summary = await import_car(parts.blocks, part.body, parts.staging)
             blocks, size = blocks + summary.blocks, size + summary.bytes
             roots |= dict.fromkeys(summary.roots)
         await parts.store.flush()

@@ -1,0 +1,112 @@
+"""Two views of one store: content that is read may be let go again, what is pinned or added may not.
+
+Content that strangers read through a gateway would otherwise fill the store until somebody collects garbage.
+What `CachingStore` puts takes at most a share of the room, least recently used out first, and makes way for
+everything else. What is looked at through `ClaimingStore` was claimed before the answer, so it can no longer
+go: a pin may build on the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.errors import StorageFull
+from blockstore.sqlite import SqliteBlockstore
+from blockstore.store import Stat, Usage
+
+_log = logging.getLogger(__name__)
+
+
+class _View:
+    """A Blockstore that is another one but for what its subclasses say."""
+
+    def __init__(self, store: SqliteBlockstore) -> None:
+        self._store = store
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._store}>"
+
+    @property
+    def deletions(self) -> int:
+        """See `SqliteBlockstore.deletions`."""
+        return self._store.deletions
+
+    async def get(self, cid: CID) -> Block:
+        return await self._store.get(cid)
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
+        return await self._store.get_many(cids)
+
+    async def has(self, cid: CID) -> bool:
+        return await self._store.has(cid)
+
+    async def missing(self, cids: Sequence[CID]) -> list[CID]:
+        return await self._store.missing(cids)
+
+    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+        return await self._store.stat(cids)
+
+    async def size(self, cid: CID) -> int:
+        return await self._store.size(cid)
+
+    async def put_many(self, blocks: Sequence[Block]) -> None:
+        await self._store.put_many(blocks)
+
+    async def flush(self) -> None:
+        await self._store.flush()
+
+    async def delete_many(self, cids: Iterable[CID]) -> None:
+        await self._store.delete_many(cids)
+
+    def keys(self) -> AsyncIterator[CID]:
+        return self._store.keys()
+
+    async def usage(self) -> Usage:
+        return await self._store.usage()
+
+
+class CachingStore(_View):
+    """For content on its way to a reader: what is put is cached, where there is room for it."""
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
+        found = await self._store.get_many(cids)
+        self._store.note_use(cid for cid, block in zip(cids, found, strict=True) if block is not None)
+        return found
+
+    async def put_many(self, blocks: Sequence[Block]) -> None:
+        """Keep those that fit into the share; the others are not kept, which is no error."""
+        try:
+            await self._store.put_cached(blocks)
+        except StorageFull as error:
+            _log.debug("%d blocks that were read are not kept: %s", len(blocks), error)
+
+
+class ClaimingStore(_View):
+    """For pins and imports: what it says is here stays, as far as the cache is concerned."""
+
+    async def get(self, cid: CID) -> Block:
+        await self._store.claim([cid])
+        return await self._store.get(cid)
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
+        await self._store.claim(cids)
+        return await self._store.get_many(cids)
+
+    async def has(self, cid: CID) -> bool:
+        await self._store.claim([cid])
+        return await self._store.has(cid)
+
+    async def missing(self, cids: Sequence[CID]) -> list[CID]:
+        await self._store.claim(cids)
+        return await self._store.missing(cids)
+
+    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+        await self._store.claim(cids)
+        return await self._store.stat(cids)
+
+    async def size(self, cid: CID) -> int:
+        await self._store.claim([cid])
+        return await self._store.size(cid)
