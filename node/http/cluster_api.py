@@ -21,7 +21,14 @@ from node.http.browsers import known_callers_only, nothing_runs, own_pages_only
 from node.http.callers import ALWAYS, Callers
 from node.http.connection import busy_meanwhile
 from node.http.content_paths import resolved_cid
-from node.http.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
+from node.http.errors import BadRequest
+from node.http.json_errors import (
+    JSON_HEADERS,
+    errors_as_json,
+    json_response,
+    no_trailing_slash,
+    parameters_once,
+)
 from node.http.pin_options import check_names, pin_wish
 from node.http.streams import stream_json
 from node.parts import Parts
@@ -32,7 +39,14 @@ MAX_CIDS = 10_000  # in one `?cids=`
 
 def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `api`; `local`: only this machine reaches it."""
-    before = [busy_meanwhile, own_pages_only, known_callers_only, errors_as_json, no_trailing_slash]
+    before = [
+        busy_meanwhile,
+        own_pages_only,
+        known_callers_only,
+        errors_as_json,
+        no_trailing_slash,
+        parameters_once,
+    ]
     app = web.Application(middlewares=before)
     api = parts.config.api
     app[CALLERS] = Callers(parts.secret, api.host, always=api.auth == ALWAYS, local=local)
@@ -95,9 +109,16 @@ async def allocation(request: web.Request) -> web.Response:
 async def pins(request: web.Request) -> web.StreamResponse:
     cluster, query = request.app[PARTS].cluster, request.query
     wanted = statuses.status_filter(query.get("filter", ""))
-    cids = [read.cid(text) for text in read.comma_list(query.get("cids", ""))[:MAX_CIDS]] or None
-    infos = cluster.statuses(wanted, _local(request), cids)
+    infos = cluster.statuses(wanted, _local(request), _cids(query.get("cids", "")))
     return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
+
+
+def _cids(text: str) -> list[CID] | None:
+    """None where none are named: all of them are meant."""
+    texts = read.comma_list(text)
+    if len(texts) > MAX_CIDS or (text and not texts):
+        raise BadRequest(f"parameter cids invalid: 1 to {MAX_CIDS} CIDs with commas between")
+    return [read.cid(one) for one in texts] or None
 
 
 async def status(request: web.Request) -> web.Response:

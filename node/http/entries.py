@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, Mtime, S
 from node.http.errors import BadRequest
 from node.http.upload import DIRECTORY, SYMLINK, Part, parts
 
+_NUMBERS = {8: re.compile(r"0?[0-7]{1,4}"), 10: re.compile(r"-?[0-9]{1,18}", re.ASCII)}
 _MAX_TARGET = 4096  # bytes of a symlink's target, as Linux has it
 
 
@@ -47,7 +49,8 @@ def _mtime(stamp: dict[str, str]) -> Mtime | None:
 
 
 def _number(stamp: dict[str, str], name: str, base: int) -> int | None:
-    try:
-        return int(stamp[name][:32], base) if name in stamp else None
-    except ValueError:
-        raise BadRequest(f"{name} of a part is not a number") from None
+    if name not in stamp:
+        return None
+    if not _NUMBERS[base].fullmatch(stamp[name]):
+        raise BadRequest(f'{name} of a part is no number that it can be: "{stamp[name][:32]}"')
+    return int(stamp[name], base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import libipld
+from multidict import MultiMapping
 
 from blockstore.cid import CID, LIBP2P_KEY
 from blockstore.errors import BadCid
@@ -14,6 +15,13 @@ _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 
 Query = Mapping[str, str]
+
+
+def check_repeated(query: MultiMapping[str], *lists: str) -> None:
+    """Raises BadRequest for a parameter that is there twice, and is none of those that may be."""
+    for name in set(query):
+        if name not in lists and len(query.getall(name)) > 1:
+            raise BadRequest(f"parameter {name[:64]} is there more than once")
 
 
 def boolean(query: Query, name: str, default: bool = False) -> bool:

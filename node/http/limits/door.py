@@ -67,8 +67,10 @@ class Door(Generic[Guest]):
     def rest(self, guest: Guest) -> None:
         """Nothing is: from now on it waits."""
         key = self._keys.get(guest)
-        if key is not None:
-            self._idle[guest] = None
+        if key is None:
+            return
+        self._idle[guest] = None
+        if key:
             self._idle_of.setdefault(key, OrderedDict())[guest] = None
 
     def _who_goes(self, key: bytes) -> Guest | None:
@@ -80,7 +82,7 @@ class Door(Generic[Guest]):
 
     def _not_idle(self, guest: Guest, key: bytes) -> None:
         self._idle.pop(guest, None)
-        if of_key := self._idle_of.get(key):
+        if key and (of_key := self._idle_of.get(key)):
             of_key.pop(guest, None)
             if not of_key:
                 del self._idle_of[key]

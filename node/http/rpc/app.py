@@ -15,6 +15,7 @@ from node.http.browsers import nothing_runs
 from node.http.callers import ALWAYS, Callers
 from node.http.connection import busy_meanwhile
 from node.http.errors import EXPECTED, BadRequest, text_of
+from node.http.query import check_repeated
 from node.http.rpc import answers, content, dag, names, node
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS
@@ -70,6 +71,7 @@ async def call(request: web.Request) -> web.StreamResponse:
     if request.method != "POST":
         return _text(405, "405 - Method Not Allowed", {"Allow": "OPTIONS, POST"})
     try:
+        check_repeated(request.query, "arg")
         OPTIONS[name].check(name, request.query)
         async with asyncio.timeout(answers.time_limit(request)) as request[answers.LIMIT]:
             return await command(request)

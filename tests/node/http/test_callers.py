@@ -14,7 +14,7 @@ from node.http.callers import OpenToOthers
 
 ORDINARY = [
     "GET /id", "GET /pins", "GET /allocations", "GET /peers", "GET /v1/usage", "GET /v1/health",
-    "GET /monitor/metrics/ping", "POST /pins/recover",
+    "GET /monitor/metrics/ping", "POST /pins/recover", "GET /v1/cluster",
 ]  # fmt: skip
 OWN_NAMES = [
     "127.0.0.1", "localhost", "LOCALHOST", "localhost.", "localhost:9094", "127.0.0.1:1", "127.8.9.10:65535",
@@ -90,8 +90,8 @@ async def test_what_gives_power_over_the_cluster_wants_the_secret(node, tmp_path
     assert status == 401
     assert [line.split()[1] for line in lines if line.startswith("WWW-Authenticate")] == ["Bearer", "Basic"]
     assert "api.secret" in json.loads(body)["message"]
-    for what in ("DELETE /peers", "POST /peers", "POST /v1/invite?role=king", "DELETE /v1/invite"):
-        assert (await ask(node.faces.api, what))[0] in (401, 405)
+    for what in ("POST /v1/invite?role=king", "POST /v1/connect", "DELETE /v1/members/x", "DELETE /peers/x"):
+        assert (await ask(node.faces.api, what))[0] == 401
     for shown in (bearer(tmp_path), basic(tmp_path), basic(tmp_path, "anybody")):
         status, _, body = await ask(node.faces.api, "POST /v1/invite", shown=shown)
         assert (status, "this node joins no network" in json.loads(body)["message"]) == (400, True)
@@ -145,3 +145,8 @@ async def test_the_secret_outlives_the_node(tmp_path):
         before = bearer(tmp_path)
     async with running_node(tmp_path) as node:
         assert (await ask(node.faces.api, "POST /v1/invite", shown=before))[0] == 400
+
+
+async def test_a_parameter_is_given_once(node):
+    status, _, body = await ask(node.faces.rpc, "POST /api/v0/cat?arg=x&offset=1&offset=2")
+    assert (status, body) == (400, b"parameter offset is there more than once\n")

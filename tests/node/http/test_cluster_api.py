@@ -309,6 +309,11 @@ async def test_a_cid_that_is_not_pinned_has_a_status_and_no_allocation(tmp_path)
         ("GET", "/allocations?filter=nonsense", "invalid filter value"),
         ("GET", "/allocations?filter=pin,nonsense", "invalid filter value"),
         ("GET", "/pins?cids=notacid", "error decoding Cid: "),
+        ("GET", "/pins?cids=,", "parameter cids invalid"),
+        ("GET", "/pins?local=true&local=false", "parameter local is there more than once"),
+        ("GET", "/id?x=1&x=1", "parameter x is there more than once"),
+        ("POST", f"/pins/{ABSENT}?name=a&name=b", "parameter name is there more than once"),
+        ("POST", "/pins/recover?local=x", "parameter local invalid"),
         ("POST", f"/pins/{ABSENT}?replication-min=x", "parameter replication-min invalid"),
     ],
 )

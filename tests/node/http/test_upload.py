@@ -54,6 +54,15 @@ async def test_kubos_layout_of_folders_symlinks_and_files():
     assert (file.path, file.mode, body) == ("d/a b+txt", 0o644, b"x" * 1_000_000)
 
 
+@pytest.mark.parametrize(
+    "stamp", ["mode=9", "mode=77777", "mode=0o644", "mode=6_4_4", "mode=-1", "mode=%20644", "mtime=x",
+              "mtime=99999999999999999999", "mtime=1&mtime-nsecs=1e9"],
+)  # fmt: skip
+async def test_a_stamp_that_no_file_can_have_is_refused(stamp):
+    (error,) = await post_parts(part("a", "application/octet-stream", b"x", name=f"file?{stamp}"))
+    assert "of a part is no number that it can be" in str(error)
+
+
 async def test_form_data_of_a_browser():
     form = FormData(quote_fields=False)
     form.add_field("file", b"one", filename="dir/sub/über+1.txt", content_type="text/plain")

@@ -61,8 +61,7 @@ async def _page(request: web.Request, content: Content) -> web.Response:
     headers = content.headers(request, "text/html; charset=utf-8", etag, generated=True)
     if response := reply.conditional(request, headers):
         return response
-    own = request.rel_url.raw_path
-    shown = await beside(lambda root: preview.render(content.path, root, own), content.root)
+    shown = await beside(lambda root: preview.render(content.path, root), content.root)
     headers["Content-Security-Policy"] = template.policy
     headers["X-Content-Type-Options"] = "nosniff"
     return web.Response(body=shown.encode(errors="replace"), headers=headers)

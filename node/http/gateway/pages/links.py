@@ -54,6 +54,11 @@ class Links:
             parts.append(f'<a href="{visible(href)}">{visible(segment)}</a>')
         return "/".join(parts)
 
+    @property
+    def here(self) -> bool:
+        """Whether other content is at this host."""
+        return self.hashes == "/ipfs/"
+
     def to(self, cid: CID | str, query: str = "") -> str:
         """The attributes of a link to other content; `query` begins with "?"."""
         if self.hashes:

@@ -25,6 +25,9 @@ _NEAR = 2000  # rows that browsers lay out at once and tell assistive technology
 _FAR_GROUP = "<tbody class=far>\n"  # those behind come in groups, laid out when they come into view
 _FIRST_ROWS = 100  # sent at once: a screen or two
 _LOOKED_AT = 256  # entries of a directory whose kinds are looked up
+# What is between is a link to browsers; to programs that copy sites it is in a comment, as it was in SGML,
+# and they do not fetch everything once more by its CID.
+_NOT_MIRRORED = ("<!-->", "<!-- -->")
 _UNITS = tuple((999.5 * 1000**i, 1000**i, unit) for i, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB")))
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch  # a name that is the same in text, in HTML and in a URL
 
@@ -40,10 +43,11 @@ def row(entry: DirectoryEntry, links: Links, kinds: Mapping[CID, Kind]) -> str:
         twice = href.replace("%", "%25")  # boxo escapes the name twice here, and its tests ask for that
     cid = str(entry.cid)
     mark, kind = sort_of(entry, kinds)
+    before, after = _NOT_MIRRORED if links.here else ("", "")
     return (
         f'<tr{mark}><td><a href="{links.base}{href}">{shown}</a><td>{kind}'
-        f'<td><a class="ipfs-hash" translate="no" {links.to(cid, f"?filename={twice}")}>'
-        f"{cid[:4]}…{cid[-4:]}</a>{_size_cell(entry.tsize)}\n"
+        f'<td>{before}<a class="ipfs-hash" translate="no" {links.to(cid, f"?filename={twice}")}>'
+        f"{cid[:4]}…{cid[-4:]}</a>{after}{_size_cell(entry.tsize)}\n"
     )
 
 
@@ -103,7 +107,7 @@ def _around(path: RequestPath, info: UnixFSStat, links: Links) -> tuple[str, str
         if path.segments
         else ""
     )
-    texts = {"path": path.text, "cid": str(info.cid), "base": links.base, "size": human_size(info.cumulative)}
+    texts = {"path": path.text, "cid": str(info.cid), "size": human_size(info.cumulative)}
     order = "sharded: in the order of hashes, not of names" if info.sharded else _counted(info.links)
     filled = template().fill(texts, {"crumbs": links.crumbs(path), "entries": f" &middot; {order}", "up": up})
     head, _, tail = filled.partition("<!-- rows -->\n")

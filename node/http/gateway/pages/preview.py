@@ -27,8 +27,8 @@ def template() -> Page:
     return page("dag.html")
 
 
-def render(path: RequestPath, block: Block, own: str) -> str:
-    """The page; `own` is the escaped path of the node. Raises BadBlock.
+def render(path: RequestPath, block: Block) -> str:
+    """The page. Raises BadBlock.
 
     A large node takes long: see `blockstore.decoding.beside`.
     """
@@ -39,7 +39,6 @@ def render(path: RequestPath, block: Block, own: str) -> str:
         "cid": str(block.cid),
         "codec": codec,
         "size": f"{len(block.data):,} bytes",
-        "own": own,
     }
     return template().fill(texts, {"crumbs": links.crumbs(path), "fields": _fields_of(block, links)})
 
