@@ -6,6 +6,7 @@ One section a table, one field a key. Unknown keys are errors: a typing mistake 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -17,6 +18,8 @@ from node.bounds import Setting, broken_bounds
 from node.policy import Policy
 
 ENVIRONMENT_PREFIX = "PINFOLD_"
+_WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-]?[0-9]+)?", re.IGNORECASE)
 # No settings: the data folder, and where the tests keep the peers they run against.
 
 
@@ -244,11 +247,15 @@ def _boolean(value: object) -> bool:
 def _integer(value: object) -> int:
     if isinstance(value, bool | float):
         raise ValueError
+    if not _WHOLE.fullmatch(str(value)):  # int() takes 8_0, 010 and digits of every script
+        raise ValueError
     return int(str(value))
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool):
+        raise ValueError
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
         raise ValueError
     return float(str(value))
 

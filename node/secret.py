@@ -9,6 +9,7 @@ import re
 import secrets
 from pathlib import Path
 
+from blockstore.text_file import BadText, decode_text
 from node.atomic_write import atomic_write
 from node.errors import NodeError
 
@@ -38,7 +39,10 @@ class Secret:
 
 def read_secret(path: Path) -> str:
     """Raises BadSecret, OSError."""
-    text = path.read_bytes().decode("ascii", "replace").removeprefix("\ufeff").strip()
+    try:
+        text = decode_text(path.read_bytes()).strip()
+    except BadText as error:
+        raise BadSecret(f"{path} cannot be read: {error}") from None
     if not _TEXT.fullmatch(text):
         raise BadSecret(
             f"{path} does not hold a secret (32 to 512 printable ASCII characters without space or colon): "

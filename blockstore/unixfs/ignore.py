@@ -7,12 +7,12 @@ a walk does not go into what is left out; that alone keeps what lies below.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from blockstore.errors import BadImportOption, UnreadableFile
-from blockstore.text_file import BadText, read_text
+from blockstore.text_file import BadText, decode_text, read_text
 
 FOLDER_FILE = ".ipfsignore"
 
@@ -58,13 +58,21 @@ class IgnoreRules:
     def of_file(cls, path: str | Path) -> IgnoreRules:
         """Raises BadIgnorePattern, UnreadableFile."""
         try:
-            # Names of files are bytes: rules may have those that are no UTF-8.
-            lines = read_text(path, errors="surrogateescape").split("\n")
+            text = read_text(path, errors="surrogateescape")
         except BadText as error:
             raise UnreadableFile(str(path), str(error)) from None
         except OSError as error:
             raise UnreadableFile(str(path), str(error.strerror)) from None
-        return cls.of_lines(lines, str(path))
+        return cls.of_lines(text.split("\n"), str(path))
+
+    @classmethod
+    def of_bytes(cls, data: bytes, source: str) -> IgnoreRules:
+        """What a file holds. Names are bytes: rules may have those that are no UTF-8. Raises as `of_file`."""
+        try:
+            text = decode_text(data, errors="surrogateescape")
+        except BadText as error:
+            raise UnreadableFile(source, str(error)) from None
+        return cls.of_lines(text.split("\n"), source)
 
     def __add__(self, later: IgnoreRules) -> IgnoreRules:
         return IgnoreRules(self.rules + later.rules)
@@ -79,6 +87,15 @@ class IgnoreRules:
 
 
 NO_RULES = IgnoreRules()
+
+
+def seen_from(folder: str, patterns: Iterable[str]) -> Iterator[str]:
+    """Of these patterns those that begin with the path of the folder, as they are said inside it."""
+    for pattern in patterns:
+        negation = "!" if pattern.startswith("!") else ""
+        start, _, rest = pattern.removeprefix("!").removeprefix("./").partition(f"{folder}/")
+        if not start and rest.strip("/"):
+            yield f"{negation}/{rest}"
 
 
 def _named_rule(pattern: str) -> _Rule:

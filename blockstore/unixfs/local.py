@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from blockstore.errors import BadEntry, UnreadableFile
 from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, LocalFile, Mtime, SymlinkEntry
-from blockstore.unixfs.ignore import FOLDER_FILE, NO_RULES, IgnoreRules
+from blockstore.unixfs.ignore import FOLDER_FILE, NO_RULES, IgnoreRules, seen_from
 
 _SECOND_NS = 1_000_000_000
 
@@ -20,14 +21,17 @@ class WalkRules:
     """What is taken of a folder.
 
     `hidden` takes names that begin with a dot, `dereference` follows symlinks instead of keeping them.
-    `ignore` stands at each folder that is named, and decides before the `.ipfsignore` files of
-    `folder_files`, of which the innermost decides first. Paths that are given by name are always taken.
+    `patterns` are meant from where the user is: one that begins with the path of a folder, as it was named,
+    goes on below that folder. `ignore` stands at each folder that is named. Both decide before the
+    `.ipfsignore` files of `folder_files`, of which the innermost decides first. Paths that are given by name
+    are always taken.
     """
 
     recursive: bool = False
     hidden: bool = False
     dereference: bool = False
     ignore: IgnoreRules = NO_RULES
+    patterns: tuple[str, ...] = ()
     folder_files: bool = True
 
 
@@ -57,6 +61,8 @@ def _roots(paths: Sequence[str]) -> list[tuple[str, str]]:
     """Name and path of each argument, by name as Kubo sorts them; the same path twice counts once."""
     roots: dict[str, str] = {}
     for path in paths:
+        if not path:  # a variable of a shell that is not set: the working directory is not meant
+            raise UnreadableFile(path, os.strerror(errno.ENOENT))
         clean = os.path.normpath(path)
         name = os.path.basename(clean)
         if name in ("", ".", ".."):
@@ -80,7 +86,7 @@ async def _walk(name: str, path: str, rules: WalkRules) -> AsyncIterator[Entry]:
     found = await asyncio.to_thread(_look, name, path, rules)
     if stat.S_ISDIR(found.status.st_mode) and not rules.recursive:
         raise BadEntry(f"'{path}' is a directory, use the '-r' flag to specify directories")
-    scopes = (_Scope(name, rules.ignore),)
+    scopes = (_Scope(name, rules.ignore + IgnoreRules.of_patterns(seen_from(path, rules.patterns))),)
     stack = [_Folder([found], (0, 0), scopes)]
     while stack:
         if not stack[-1].left:

@@ -21,7 +21,7 @@ from node.cli.numbers import not_zero, permissions, whole_number
 from node.cli.pin import asks_for_end, pin_options, pin_query
 from node.cli.pin_text import tell_changes
 from node.cli.progress import progress_bar
-from node.cli.streams import STDIN
+from node.cli.streams import STDIN, ByteStream
 from node.cli.switches import Switch, SwitchCommand
 from node.cli.upload import CONTENT_TYPE, entries, total_size, unreadable, upload_body
 
@@ -186,13 +186,15 @@ _import_options(command)
 
 def _walk_rules(given: dict[str, object]) -> WalkRules:
     """What is named on the command line decides before what stands in the file."""
-    patterns, file = given["ignore"], given["ignore_rules_path"]
-    rules = IgnoreRules.of_file(str(file)) if file else IgnoreRules()
+    patterns = given["ignore"] if isinstance(given["ignore"], tuple) else ()
+    file = str(given["ignore_rules_path"] or "")
+    rules = IgnoreRules.of_bytes(b"".join(ByteStream(file).pieces()), file) if file else IgnoreRules()
     return WalkRules(
         recursive=bool(given["recursive"]),
         hidden=bool(given["hidden"]),
         dereference=bool(given["dereference_symlinks"]),
-        ignore=rules + IgnoreRules.of_patterns(patterns if isinstance(patterns, tuple) else ()),
+        ignore=rules + IgnoreRules.of_patterns(patterns),
+        patterns=patterns,
         folder_files=bool(given["ignore_files"]),
     )
 

@@ -140,9 +140,14 @@ def _wrong_call(error: click.ClickException) -> int:
 
 def text_of(error: BaseException) -> str:
     """What it says, without the numbers that Python puts around the system's words."""
-    if type(error).__module__ == "builtins" and isinstance(error, OSError) and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    if type(error).__module__ != "builtins" or not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    if not isinstance(error.filename, str | bytes):
+        return error.strerror
+    return f"{os.fsdecode(error.filename) or _NO_NAME}: {error.strerror}"
+
+
+_NO_NAME = '""'
 
 
 class Unforeseen(Exception):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from blockstore.text_file import decode_text
 from node.cli.context import Failure, Session, emit, json_option, say, session
 from node.setup import create_node
 
@@ -67,5 +68,5 @@ def _from_file(path: Path) -> str:
 
 
 def _text(data: bytes) -> str:
-    """Whatever editor or system it comes from: with a byte order mark, any line ends."""
-    return data.decode("utf-8-sig", "replace").strip()
+    """Whatever editor or system it comes from: with a byte order mark, any line ends. Raises BadText."""
+    return decode_text(data).strip()

@@ -31,7 +31,9 @@ HEADERS = {
 def argument(request: web.Request) -> str:
     """The one `arg`. Raises BadRequest."""
     found = arguments(request)
-    if len(found) != 1 or not found[0]:
+    if found == [""]:
+        raise BadRequest('"arg" is empty: it takes a CID, a path or a name')
+    if len(found) != 1:
         raise BadRequest(f'expected 1 "arg", got {len(found)}')
     return found[0]
 

@@ -135,3 +135,19 @@ async def test_random_patterns_leave_out_what_git_leaves_out(tmp_path: Path) -> 
         entries = [entry async for entry in walk_local([str(root)], rules)]
         ours = {entry.path[2:] for entry in entries if not isinstance(entry, DirectoryEntry)}
         assert ours == theirs, lines
+
+
+async def test_a_pattern_that_names_the_folder_as_the_user_did_is_meant_from_there(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree.parent)
+    for folder, pattern in (
+        ("f", "f/build"),
+        ("./f/", "./f/build/"),
+        (str(tree), f"{tree}/build"),
+        ("f", "f/build/*"),
+    ):
+        rules = WalkRules(recursive=True, ignore=IgnoreRules.of_patterns([pattern]), patterns=(pattern,))
+        entries = [entry async for entry in walk_local([folder], rules)]
+        names = {entry.path[2:] for entry in entries if not isinstance(entry, DirectoryEntry)}
+        assert set(FILES) - names == {"build/secret", "build/keep"}, pattern

@@ -124,3 +124,12 @@ async def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
     root.mkdir()
     (root / os.fsdecode(b"\xff\xfe")).write_text("x")
     assert os.fsencode((await walked(root))[1].path) == b"root/\xff\xfe"
+
+
+async def test_an_empty_path_is_not_the_working_directory(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell gives it for a variable that is not set."""
+    monkeypatch.chdir(tree)
+    with pytest.raises(UnreadableFile, match="No such file"):
+        await walked("")

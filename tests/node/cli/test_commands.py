@@ -120,6 +120,14 @@ def test_a_setting_may_be_minus_one(folder):
         ("gateway.prot", "1", "unknown setting"),
         ("gateway", "1", "unknown"),
         ("gateway.port", "x", "whole number"),
+        ("gateway.port", "8_0", "whole number"),
+        ("gateway.port", "080", "whole number"),
+        ("gateway.port", " 80", "whole number"),
+        ("gateway.port", "٨٠", "whole number"),
+        ("storage.quota", "10GB", "whole number"),
+        ("gateway.client_rate", "1_0", "a number"),
+        ("gateway.client_rate", "nan", "a number"),
+        ("gateway.client_rate", "inf", "a number"),
     ],
 )
 def test_a_setting_that_is_wrong_changes_nothing(folder, key, value, says):
