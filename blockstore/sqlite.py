@@ -333,7 +333,7 @@ class SqliteBlockstore:
             known, evicted = await self._database.write(self._put, data)
             self._deletions += evicted
         except (StoreCorrupt, sqlite3.IntegrityError) as error:
-            self._rows.tell_refusals({next(iter(data)): str(error)})
+            self._rows.tell_refusals({next(iter(data)): str(error.__cause__ or error)})
             known = list(data)
         if self._spare.file is not None:
             known = list(data)  # a page that is damaged may have swallowed them: they are read back

@@ -19,6 +19,9 @@ from cluster.errors import QueueFull
 SPACING = 10.0
 """Seconds between two looks at all pins, however much damage is found meanwhile."""
 
+TOLD = 20
+"""Pins of one look that are told one by one."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,11 +45,15 @@ class Mending:
             await asyncio.sleep(self.spacing)
 
     async def _look(self) -> None:
+        count = 0
         async for root in self.pins.pinned():
             if root.complete and (lost := await self._lost(root)) is not None:
                 await self.pins.doubt(root.cid)
-                _log.error("pin %s lacks block %s, which is damaged: it is fetched again", root.cid, lost)
+                if (count := count + 1) <= TOLD:
+                    _log.error("pin %s lacks block %s, which is damaged: it is fetched again", root.cid, lost)
                 await self._fetch_again(root.cid)
+        if count > TOLD:
+            _log.error("%d pins lack blocks: they are fetched again", count)
 
     async def _lost(self, root: PinnedRoot) -> object | None:
         """The first block of that root that is not here. Reads what links to others, and asks nobody."""

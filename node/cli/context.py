@@ -118,6 +118,7 @@ def exit_code(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return FAILED  # the reader of our output has gone, and knows it
+    error = _first(error)
     say_error(text_of(error if foreseen(error) else Unforeseen(error)))
     return _CODES.get(type(error).__name__, FAILED)
 
@@ -154,8 +155,7 @@ class Unforeseen(Exception):
     """A bug: one line that says what it was, and where its stack is or how to see it."""
 
     def __init__(self, error: BaseException, kept: Path | None = None) -> None:
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = _first(error)
         stack = f"its stack is in {kept}" if kept else "`pinfold --debug` before the command shows its stack"
         super().__init__(f"unforeseen {type(error).__name__}: {error} (a bug: {stack}; please report it)")
 
@@ -170,9 +170,17 @@ def errors_told(folder: Folder, debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             say_stack(error)
-        if foreseen(error):
+        if foreseen(_first(error)):
             raise
         raise Unforeseen(error, _kept(error, folder)) from error
+
+
+def _first(error: BaseException) -> BaseException:
+    """Of a group that tasks failed with, a bug if there is one among them: that is what is to be told."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    failures = [_first(one) for one in error.exceptions]
+    return next((one for one in failures if not foreseen(one)), failures[0])
 
 
 def _kept(error: Exception, folder: Folder) -> Path | None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
-from support.command import beginning, ended, pinfold
+from support.command import beginning, daemon, ended, pinfold
+
+from blockstore.block import Block
 
 ANY_PORTS = [
     word for face in ("gateway", "rpc", "api", "swarm", "cluster") for word in (f"--{face}-port", "0")
@@ -40,6 +44,53 @@ def test_a_damaged_file_is_named_and_left_for_whoever_looks_at_it(folder, name):
     said.complains(str(folder / name))
     assert "restore it from a backup" in said.err or name == "config.toml"
     assert (folder / name).read_bytes() == damaged
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    """The folder of a node that holds a few pins."""
+    path = tmp_path_factory.mktemp("used") / "node"
+    with daemon(path, "--offline") as node:
+        for number in range(3):
+            pinfold("add", "-Q", path=path, stdin=bytes(3000) + bytes([number]))
+        node.stop()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("pins.db", "middle"), ("pins.db", "schema"), ("cluster.db", "cut")]
+)
+def test_a_file_damaged_in_its_middle_is_named_on_a_line(used, tmp_path, name, how):
+    folder = Path(shutil.copytree(used, tmp_path / "node"))
+    data = (folder / name).read_bytes()
+    half = len(data) // 2
+    spoilt = {
+        "middle": data[:half] + bytes(range(256)) * 16 + data[half + 4096 :],
+        "cut": data[: half // 512 * 512 + 100],
+        "schema": data.replace(b"CREATE TABLE", b"CREATE TABEL"),
+    }
+    (folder / name).write_bytes(spoilt[how])
+    said = pinfold("daemon", "--offline", *ANY_PORTS, path=folder)
+    said.complains(str(folder / name), "restore it from a backup", "remove it")
+    assert len(said.err.splitlines()) == 1
+
+
+def test_damage_that_is_met_while_the_node_runs_ends_it_with_a_line(used, tmp_path):
+    """In a file too large to be looked through at the start."""
+    folder = Path(shutil.copytree(used, tmp_path / "node"))
+    with sqlite3.connect(folder / "pins.db") as connection:
+        roots = ((bytes(Block.of(number.to_bytes(4)).cid),) for number in range(200_000))
+        connection.executemany("INSERT INTO roots VALUES(?, 1, 1, 1, 1)", roots)
+    connection.close()
+    data = bytearray((folder / "pins.db").read_bytes())
+    assert len(data) > 8 * 1024 * 1024
+    for page in range(4, len(data) // 4096, 7):
+        data[page * 4096 : page * 4096 + 100] = bytes(100)
+    (folder / "pins.db").write_bytes(data)
+    said = pinfold("daemon", "--offline", *ANY_PORTS, path=folder)
+    said.complains(str(folder / "pins.db"), "restore it from a backup, or remove it")
+    assert "bug" not in said.err
+    assert len(said.err.splitlines()) == 1
 
 
 def test_a_damaged_address_book_is_only_forgotten(folder):

@@ -1,0 +1,114 @@
+"""A disk spoilt blocks of a pin: the node says so, fetches them from other members, gives no bad bytes."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from support.node import eventually, running_node
+from support.pairs import add, quick
+
+from cluster.state import Role
+from node.node import Node
+
+DATA = random.Random(7).randbytes(1_000_000)  # of several blocks below one node
+LEAF = DATA[-500:]
+
+
+def spoil(folder: Path, held: bytes) -> None:
+    """Change one bit of these bytes in the file of blocks."""
+    data = (folder / "blocks.db").read_bytes()
+    assert held in data
+    (folder / "blocks.db").write_bytes(data.replace(held, bytes([held[0] ^ 1]) + held[1:]))
+
+
+async def status(client: ClientSession, node: Node, root: str) -> tuple[str, str]:
+    """What the node says of itself: status and error."""
+    async with client.get(f"{node.faces.api.url}/pins/{root}?local=true") as answer:
+        told = (await answer.json())["peer_map"][node.parts.peer]
+    return told["status"], told["error"]
+
+
+async def is_pinned(client: ClientSession, node: Node, root: str) -> None:
+    """Wait until it says so."""
+
+    async def pinned() -> bool:
+        return (await status(client, node, root))[0] == "pinned"
+
+    await eventually(pinned)
+
+
+async def content(client: ClientSession, node: Node, root: str) -> bytes | None:
+    """A whole answer of its gateway with 200."""
+    try:
+        async with client.get(f"{node.faces.gateway.url}/ipfs/{root}") as answer:
+            return await answer.read() if answer.status == 200 else None
+    except ClientError:
+        return None  # it broke off
+
+
+async def damaged_blocks(client: ClientSession, node: Node) -> int:
+    async with client.get(f"{node.faces.api.url}/v1/health") as answer:
+        return (await answer.json())["damaged_blocks"]
+
+
+@pytest.fixture
+async def client():
+    async with ClientSession(timeout=ClientTimeout(30)) as session:
+        yield session
+
+
+async def test_a_node_alone_says_that_a_pin_lost_a_block_and_takes_it_again(tmp_path, client):
+    async with running_node(tmp_path / "a") as node:
+        root = await add(client, node, "x", DATA, "?chunker=size-100000&raw-leaves=true")
+        assert (await status(client, node, root))[0] == "pinned"
+    spoil(tmp_path / "a", LEAF)
+    async with running_node(tmp_path / "a") as node:
+        assert await content(client, node, root) is None
+
+        async def failed():
+            state, error = await status(client, node, root)
+            return state == "pin_error" and "does not hold it (block " in error
+
+        await eventually(failed)
+        assert await damaged_blocks(client, node) == 1
+        assert await add(client, node, "x", DATA, "?chunker=size-100000&raw-leaves=true") == root
+        assert await content(client, node, root) == DATA
+        await is_pinned(client, node, root)
+        assert await damaged_blocks(client, node) == 0
+
+
+async def test_what_a_member_lost_comes_again_from_the_others(tmp_path, client):
+    async with running_node(tmp_path / "a", quick(), offline=False) as a:
+        token = str(await a.parts.invite(Role.TRUSTED, 3600))
+        async with running_node(tmp_path / "b", quick(), offline=False, token=token) as b:
+            root = await add(client, a, "x", DATA, "?chunker=size-100000&raw-leaves=true")
+
+            await is_pinned(client, b, root)
+        spoil(tmp_path / "b", LEAF)
+        async with running_node(tmp_path / "b", quick(), offline=False) as b:
+
+            async def whole():
+                return await content(client, b, root) == DATA
+
+            await eventually(whole)
+            await is_pinned(client, b, root)
+            assert await damaged_blocks(client, b) == 0
+
+
+async def test_lost_blocks_come_again_from_the_others_without_a_word_of_anybody(tmp_path, client):
+    async with running_node(tmp_path / "a", quick(), offline=False) as a:
+        token = str(await a.parts.invite(Role.TRUSTED, 3600))
+        async with running_node(tmp_path / "b", quick(), offline=False, token=token) as b:
+            root = await add(client, a, "x", DATA)
+
+            await is_pinned(client, b, root)
+        for file in (tmp_path / "b").glob("blocks.db*"):
+            file.unlink()
+        async with running_node(tmp_path / "b", quick(), offline=False) as b:
+            assert (await status(client, b, root))[0] != "pinned"
+            await is_pinned(client, b, root)
+            async with client.get(f"{b.faces.api.url}/v1/usage") as answer:
+                assert (await answer.json())["bytes"] > len(DATA)
