@@ -2,7 +2,7 @@
 
 Each peer has an allowance, and earns more of it with each block that it takes, or sends because we wanted it.
 Above it, peers share what is left: each is held back until its messages are paid for, and the transport reads
-no further meanwhile.
+no further meanwhile. Allowances come out of one pool: many peers together may do hardly more than a few.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 _REMEMBERED = 1024  # peers
+_POOL = 4  # bursts in the pool when it is full, and the part of it that one peer may draw
+_LEAST = 64  # items that a new peer has though the pool is empty
 _LONGEST = 30.0  # seconds that one message may hold its peer back
 
 
@@ -19,8 +21,8 @@ class Rates:
     """Items are entries of wantlists, presences and blocks.
 
     `burst`: what a peer may send at once, as many as one message holds; `rate`: how much of that comes back a
-    second. `shared`: items a second of all who send more. `earned`: items for a block. `abuse`: seconds of
-    being held back after which a peer that earns nothing is let go.
+    second. `shared`: items a second of all who send more, and as many come back to the pool. `earned`: items
+    for a block. `abuse`: seconds of being held back after which a peer that earns nothing is let go.
     """
 
     burst: int = 16_384
@@ -42,6 +44,7 @@ class Pace:
 
     def __init__(self, rates: Rates | None = None) -> None:
         self._rates = rates or Rates()
+        self._pool = _Purse(_POOL * self._rates.burst, 0.0)
         self._purses: OrderedDict[str, _Purse] = OrderedDict()
         self._held: set[str] = set()
 
@@ -79,12 +82,23 @@ class Pace:
         """What it has now. It is kept when the peer goes: nobody gets a new one by connecting again."""
         purse = self._purses.get(peer)
         if purse is None:
-            purse = self._purses[peer] = _Purse(self._rates.burst, now)
+            purse = _Purse(max(_LEAST, self._drawn(self._rates.burst, now)), now)
+            self._purses[peer] = purse
             if len(self._purses) > _REMEMBERED:
                 self._purses.popitem(last=False)
         self._purses.move_to_end(peer)
         if (idle := now - purse.at) > 0:
-            purse.items = min(purse.items + idle * self._rates.rate, self._rates.burst)
+            lacking = self._rates.burst - purse.items
+            purse.items += self._drawn(min(idle * self._rates.rate, lacking), now)
             purse.held = max(0.0, purse.held - idle)
             purse.at = now
         return purse
+
+    def _drawn(self, items: float, now: float) -> float:
+        """From the pool: at most a share of what is there, so that something is left for the next one."""
+        pool = self._pool
+        pool.items = min(pool.items + (now - pool.at) * self._rates.shared, _POOL * self._rates.burst)
+        pool.at = now
+        given = min(items, pool.items / _POOL)
+        pool.items -= given
+        return given

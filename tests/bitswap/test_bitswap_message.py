@@ -21,6 +21,7 @@ from bitswap.message import (
     decode,
     encode,
     prefix_of,
+    reading,
 )
 from bitswap.protobuf import bytes_field, varint_field
 from blockstore.block import Block
@@ -83,6 +84,34 @@ def test_a_wantlist_in_two_pieces_is_one_wantlist() -> None:
 
 
 _NAME = bytes_field(1, bytes(HELLO.cid))
+_LATE = varint_field(2, -7)
+_FLAGS = varint_field(4, 1) + varint_field(5, 1)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        _NAME + _LATE + _FLAGS,
+        _NAME + _FLAGS + _LATE,
+        _LATE + _NAME + _FLAGS,
+        _FLAGS + _LATE + _NAME,
+        varint_field(2, 3) + _NAME + _FLAGS + varint_field(2, 5) + _LATE,
+        _NAME + _LATE + _FLAGS + bytes_field(14, b"x" * 200),
+        _NAME + b"\x10\xf9\xff\xff\xff\x0f" + _FLAGS,
+        _NAME + _LATE + b"\x20\x81\x00" + varint_field(5, 1),
+    ],
+)
+def test_an_entry_may_be_written_in_any_order_and_form(entry: bytes) -> None:
+    decoded = decode(bytes_field(1, bytes_field(1, entry)))
+    assert decoded.entries == (Entry(HELLO.cid, WantType.HAVE, -7, send_dont_have=True),)
+
+
+def test_reading_in_steps_ends_with_what_is_read_at_once() -> None:
+    message = Message((Entry(HELLO.cid),) * 1000, presences=(Presence(HELLO.cid, True),) * 1000)
+    *steps, last = reading(encode(message))
+    assert set(steps) == {None}
+    assert len(steps) >= 14
+    assert last == decode(encode(message)) == message
 
 
 @pytest.mark.parametrize(
