@@ -137,7 +137,8 @@ def add(context: Session, /, paths: tuple[str, ...], wait: bool, as_json: bool, 
                 emit(dict(pin.raw))
             else:
                 named = f"{pin.text('cid')} {pin.text('name')}".rstrip()
-                say(f"{named} {'is' if wait else 'is to be'} pinned by {holders(pin)}")
+                said = f"{named} {'is' if wait else 'is to be'} pinned by {holders(pin)}"
+                say(f"{said}  {details(pin)}".rstrip())
     inputs.finish()
 
 

@@ -26,6 +26,7 @@ from node.visible import spelled
 @session
 def command(context: Session, cids: tuple[str, ...], statuses: str, local: bool, as_json: bool) -> None:
     """Who holds each pin, who is fetching it, and what went wrong where."""
+    _check(statuses)
     inputs = Inputs("listed", len(cids))
     for info in _infos(context.api(), cids, statuses, local, inputs):
         if as_json:
@@ -38,6 +39,18 @@ def command(context: Session, cids: tuple[str, ...], statuses: str, local: bool,
         for name, (_, peer) in zip(names, peers, strict=True):
             say(f"  {name:<{width}}  {_line(peer)}")
     inputs.finish()
+
+
+def _check(statuses: str) -> None:
+    """Raises UsageError for a status that there is not."""
+    if statuses:
+        from node.http.errors import BadRequest
+        from node.http.statuses import status_filter
+
+        try:
+            status_filter(statuses)
+        except BadRequest as error:
+            raise click.UsageError(f"--filter: {error}") from None
 
 
 def _infos(

@@ -37,3 +37,9 @@ def test_an_option_that_no_pin_can_have_is_a_wrong_call(tmp_path, options, says)
         with pytest.raises(click.UsageError, match=says) as refused:
             cli.main(["--path", str(tmp_path), *verb, *options], standalone_mode=False)
         assert exit_code(refused.value) == 2
+
+
+def test_a_status_that_there_is_not_is_a_wrong_call(tmp_path):
+    with pytest.raises(click.UsageError, match='"eror" is none of') as refused:
+        cli.main(["--path", str(tmp_path), "status", "--filter", "pinned,eror"], standalone_mode=False)
+    assert exit_code(refused.value) == 2
