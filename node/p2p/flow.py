@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
@@ -51,6 +51,39 @@ class Budget:
             if not place.cancelled():
                 self._used += size
                 place.set_result(None)
+
+
+class Backlog:
+    """Gossip of one topic that waits for its handler; what is too much is dropped.
+
+    `most`: bytes of one author, twice that of all. A message costs `least` bytes, however small it is.
+    """
+
+    def __init__(self, most: int = 8 * 1024 * 1024, least: int = 16 * 1024) -> None:
+        self._most = most
+        self._least = least
+        self._size = 0
+        self._of: Counter[str] = Counter()  # bytes an author
+        self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+
+    def put(self, author: str, message: bytes) -> bool:
+        """Whether there was room."""
+        size = max(len(message), self._least)
+        if self._size + size > 2 * self._most or self._of[author] + size > self._most:
+            return False
+        self._size += size
+        self._of[author] += size
+        self._queue.put_nowait((author, message))
+        return True
+
+    async def get(self) -> tuple[str, bytes]:
+        author, message = await self._queue.get()
+        size = max(len(message), self._least)
+        self._size -= size
+        self._of[author] -= size
+        if not self._of[author]:
+            del self._of[author]
+        return author, message
 
 
 class Inbox:

@@ -8,7 +8,7 @@ is called. When it fails it is started again; what was lost meanwhile is what go
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -30,9 +30,8 @@ from node.p2p.connection import Stream
 from node.p2p.errors import NetworkError
 from node.p2p.guard import guarded
 from node.p2p.host import Host
+from node.p2p.intake import MAX_RPC, Intake, Rate
 
-MAX_GOSSIP = 512 * 1024  # bytes a message; py-libp2p silently loses what is above 1 MiB
-_MAX_RPC = 1024 * 1024
 _PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0")
 _RESTART = 1.0  # seconds
 _MOST_WAITING = 16  # messages that wait for one peer
@@ -89,7 +88,7 @@ class Gossiper:
             self._facade.look_again()
 
     async def _run_once(self) -> None:
-        facade = _Facade(self._host)
+        facade = _Facade(self._host, self._topics)
         router = GossipSub(
             [TProtocol(protocol) for protocol in _PROTOCOLS],
             degree=6,
@@ -102,7 +101,7 @@ class Gossiper:
             eclipse_protection_enabled=False,  # members may well share an address
             max_pending_messages_per_peer=1000,
         )
-        pubsub = _MembersPubsub(_as_host(facade), router, strict_signing=True, max_inbound_rpc_size=_MAX_RPC)
+        pubsub = _MembersPubsub(_as_host(facade), router, strict_signing=True, max_inbound_rpc_size=MAX_RPC)
         async with background_trio_service(pubsub), background_trio_service(router):
             await pubsub.wait_until_ready()
             try:
@@ -150,8 +149,10 @@ class _Connection:
 class _Facade:
     """Our host as gossipsub wants to see it: of `IHost` and `INetwork`, what it calls."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, topics: Collection[str]) -> None:
         self._host = host
+        self._topics = topics
+        self._rates: dict[str, Rate] = {}
         self._pair = create_new_key_pair(host.identity.seed)
         self._id = ID.from_pubkey(self._pair.public_key)
         self._peerstore = PeerStore()
@@ -182,6 +183,8 @@ class _Facade:
         return len(peer.to_bytes()) <= _LONGEST_ID and (peer == self._id or self._host.gate.speaks(str(peer)))
 
     def _note(self, peer: str, connected: bool) -> None:
+        if not connected:
+            self._rates.pop(peer, None)
         try:
             self._changes.send_nowait((peer, connected and self._host.gate.speaks(peer)))
         except trio.WouldBlock:
@@ -217,7 +220,9 @@ class _Facade:
 
     def set_stream_handler(self, protocol: str, handler: Callable[[_Stream], Awaitable[None]]) -> None:
         async def handle(stream: Stream) -> None:
-            await handler(_Stream(stream))
+            rate = self._rates.setdefault(stream.peer, Rate())
+            intake = Intake(stream, self._topics, lambda author: self.may_speak(ID(author)), rate)
+            await handler(_Stream(stream, intake))
 
         self._host.serve([protocol], handle)
 
@@ -233,8 +238,9 @@ class _Stream:
 
     metric_send_channel = None
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, intake: Intake | None = None) -> None:
         self._stream = stream
+        self._source = intake or stream.pipe  # gossipsub reads on streams of the peer, and writes on its own
         self._writing = trio.Lock()  # gossipsub writes from several tasks at once
         self.muxed_conn = _Peer(ID.from_base58(stream.peer))
 
@@ -243,7 +249,7 @@ class _Stream:
 
     async def read(self, n: int | None = None) -> bytes:
         try:
-            return await self._stream.pipe.read(n)
+            return await self._source.read(n)
         except NetworkError as error:
             raise StreamClosed(str(error)) from error
 

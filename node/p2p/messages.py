@@ -152,17 +152,23 @@ class Allowance:
 async def read_messages(
     stream: Stream, longest: int, allowance: Allowance, deliver: Callable[[bytes], None]
 ) -> None:
-    """Hand over each message until the peer ends the stream.
+    """Hand over each message until the peer ends the stream. Raises what `read_message` raises."""
+    while (message := await read_message(stream, longest, allowance)) is not None:
+        deliver(message)
+
+
+async def read_message(stream: Stream, longest: int, allowance: Allowance) -> bytes | None:
+    """The next message, its bytes taken of the allowance; None when the peer has ended the stream.
 
     Raises ProtocolViolation for a message above `longest` bytes, StreamLost when the stream ends inside one,
     ConnectionLost when one does not come to its end in time.
     """
-    while first := await stream.pipe.read(1):
-        with trio.CancelScope() as patience:
-            message = await _read(stream, first[0], longest, allowance, patience)
-        if patience.cancelled_caught:
-            raise ConnectionLost("a message was begun and did not come to its end in time")
-        deliver(message)
+    first = await stream.pipe.read(1)
+    if not first:
+        return None
+    with trio.CancelScope() as patience:
+        return await _read(stream, first[0], longest, allowance, patience)
+    raise ConnectionLost("a message was begun and did not come to its end in time")
 
 
 async def _read(

@@ -29,11 +29,12 @@ from node.p2p import calls, liveness
 from node.p2p.calls import Calls
 from node.p2p.connection import Stream
 from node.p2p.errors import BadAddress, NetworkError, PortInUse
-from node.p2p.flow import Budget, Inbox
+from node.p2p.flow import Backlog, Budget, Inbox
 from node.p2p.gate import Gate, OpenGate
-from node.p2p.gossip import MAX_GOSSIP, Gossiper
+from node.p2p.gossip import Gossiper
 from node.p2p.host import Host
 from node.p2p.identify import PeerDescription
+from node.p2p.intake import MAX_GOSSIP
 from node.p2p.mdns import open_mdns
 from node.p2p.messages import MAX_MESSAGE, Allowance, Outgoing, read_messages
 from node.p2p.newcomers import Newcomers
@@ -46,7 +47,6 @@ __all__ = ["BadAddress", "Libp2pNetwork", "NetworkSettings", "PortInUse", "open_
 T = TypeVar("T")
 _IN_FLIGHT = 4 * 1024 * 1024  # bytes of messages on their way to one peer
 _USE_INTERVAL = 10.0  # seconds between two notes that a peer is of use
-_GOSSIP_WAITING = 1024  # messages of a topic that wait for its handler; more are dropped
 _log = logging.getLogger(__name__)
 
 
@@ -85,7 +85,7 @@ class Libp2pNetwork:
         self._inboxes: dict[tuple[str, _Service], Inbox] = {}
         self._budgets: dict[str, Budget] = {}
         self._used: dict[str, float] = {}
-        self._topics: dict[str, asyncio.Queue[tuple[str, bytes]]] = {}
+        self._topics: dict[str, Backlog] = {}
         self._host: Host | None = None  # these two are for the trio side only
         self._gossiper: Gossiper | None = None
         self._serve(_Service((calls.PROTOCOL,), self._calls.on_message, calls.MAX_FRAME, to_all=True))
@@ -174,8 +174,8 @@ class Libp2pNetwork:
 
     def subscribe(self, topic: str, handler: GossipHandler) -> None:
         """Hear what other members publish; one handler a topic. Our own messages do not come back."""
-        self._topics[topic] = queue = asyncio.Queue[tuple[str, bytes]](_GOSSIP_WAITING)
-        self._spawn(self._hear(topic, queue, handler))
+        self._topics[topic] = backlog = Backlog()
+        self._spawn(self._hear(topic, backlog, handler))
 
         def subscribe() -> None:
             if self._gossiper is not None:
@@ -248,11 +248,9 @@ class Libp2pNetwork:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a task of the %s network failed: %r", self._settings.name, error, exc_info=error)
 
-    async def _hear(
-        self, topic: str, queue: asyncio.Queue[tuple[str, bytes]], handler: GossipHandler
-    ) -> None:
+    async def _hear(self, topic: str, backlog: Backlog, handler: GossipHandler) -> None:
         while True:
-            author, message = await queue.get()
+            author, message = await backlog.get()
             with self._guard.around(f"gossip on {topic}", author):
                 await handler(author, message)
 
@@ -316,9 +314,7 @@ class Libp2pNetwork:
                 self._portal.post(allowance.give, len(message))
 
     def _heard(self, topic: str, author: str, message: bytes) -> None:
-        try:
-            self._topics[topic].put_nowait((author, message))
-        except asyncio.QueueFull:
+        if not self._topics[topic].put(author, message):
             _log.debug("gossip on %s comes faster than it is handled; a message was dropped", topic)
 
     def _host_ended(self) -> None:
