@@ -12,7 +12,15 @@ from cluster.address import Address
 from cluster.allocator import allocate
 from cluster.answers import IpfsInfo, NodeInfo
 from cluster.calls import RemoteMembers
-from cluster.errors import BadAddress, NotPinned, QueueFull, ReadOnlyMember, UnknownMember, UntrustedPeer
+from cluster.errors import (
+    BadAddress,
+    CannotRemove,
+    NotPinned,
+    QueueFull,
+    ReadOnlyMember,
+    UnknownMember,
+    UntrustedPeer,
+)
 from cluster.holders import Holders
 from cluster.metrics import PING, Alert, Metric, MetricStore
 from cluster.options import merged, settled, updated
@@ -216,9 +224,11 @@ class Cluster:
         """Take a member, by peer id or by a name that only one has, off the list; who that was.
 
         Its pins are placed anew, and it stays out until it is invited again. Raises UnknownMember,
-        ReadOnlyMember, LastTrustedMember.
+        ReadOnlyMember, CannotRemove.
         """
         member = self._member(name) or self._named(name)
+        if member.peer == self.identity.peer:
+            raise CannotRemove(f"{name!r} is this node itself: remove it at another member")
         await self.membership.remove(member.peer)
         return member
 

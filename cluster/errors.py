@@ -52,8 +52,8 @@ class UnknownMember(ClusterError):
     """No member, or more than one, is meant by that."""
 
 
-class LastTrustedMember(ClusterError):
-    """Without this member nobody could change the pinset or the member list any more."""
+class CannotRemove(ClusterError):
+    """A member that is this node itself, or without which nobody could change anything any more."""
 
 
 class BadUpdate(ClusterError):

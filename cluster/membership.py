@@ -18,7 +18,7 @@ from itertools import accumulate
 from cluster.address import dialled_at
 from cluster.breath import Breath
 from cluster.clock import HybridClock, seconds
-from cluster.errors import BadUpdate, LastTrustedMember, ReadOnlyMember, UntrustedPeer
+from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
 from cluster.genesis import Genesis
 from cluster.names import as_name
 from cluster.ports import Signer
@@ -151,13 +151,13 @@ class Members:
     async def remove(self, peer: str) -> None:
         """That peer is no member any more; what it pinned stays.
 
-        Raises ReadOnlyMember, UntrustedPeer, LastTrustedMember.
+        Raises ReadOnlyMember, UntrustedPeer, CannotRemove.
         """
         if not self.is_member(peer):
             raise UntrustedPeer(f"{peer} is not a member of this cluster")
         self._check_may_change(peer, REMOVED)
         if [member.peer for member in self.members() if member.role is Role.TRUSTED] == [peer]:
-            raise LastTrustedMember(
+            raise CannotRemove(
                 f"{peer} is the only trusted member: invite another one first, or nobody could pin any more"
             )
         found = self._records.get((GRANT, peer))
@@ -251,10 +251,10 @@ class Members:
 
     def _check_may_change(self, peer: str, role: str) -> None:
         us = self._signer.peer_id
-        if not self.is_trusted(us) and not (role == REMOVED and peer == us):
-            raise ReadOnlyMember(
-                "this node follows the cluster: only trusted members change who belongs to it"
-            )
+        if self.is_trusted(us) or (role == REMOVED and peer == us):
+            return
+        what = "follows the cluster" if self.is_member(us) else "is no member of the cluster"
+        raise ReadOnlyMember(f"this node {what}: only trusted members change who belongs to it")
 
     async def _issue(self, record: Record) -> None:
         signed = SignedRecord.read(sign_record(record, self._genesis.cluster_id, self._signer))

@@ -94,6 +94,6 @@ class Membership(Protocol):
     async def remove(self, peer: str) -> None:
         """That peer is no member any more; what it pinned stays.
 
-        Raises ReadOnlyMember, UntrustedPeer, LastTrustedMember.
+        Raises ReadOnlyMember, UntrustedPeer, CannotRemove.
         """
         ...

@@ -33,7 +33,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (cluster.BadInvite, 400),
     (cluster.BadAddress, 400),
     (cluster.UnknownMember, 404),
-    (cluster.LastTrustedMember, 409),
+    (cluster.CannotRemove, 409),
     (cluster.QueueFull, 503),
     (cluster.ClusterError, 500),
     (CallFailed, 500),

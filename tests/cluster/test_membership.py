@@ -15,7 +15,7 @@ from support.inline_database import InlineDatabase
 from support.pinset_member import agree, grown_cluster, identity, some_genesis, some_pin
 
 from cluster.clock import HybridClock
-from cluster.errors import BadUpdate, LastTrustedMember, ReadOnlyMember, UntrustedPeer
+from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
 from cluster.membership import Members, open_members
 from cluster.records import Record, sign_record
 from cluster.state import Role
@@ -307,7 +307,7 @@ async def test_records_that_build_on_each_other_in_the_worst_order_are_each_veri
 async def test_the_only_trusted_member_cannot_be_removed() -> None:
     members = await members_of(0)
     await members.grant(B.peer_id, Role.FOLLOWER)
-    with pytest.raises(LastTrustedMember, match="only trusted member"):
+    with pytest.raises(CannotRemove, match="only trusted member"):
         await members.remove(A.peer_id)
     await members.grant(C.peer_id, Role.TRUSTED)
     await members.remove(A.peer_id)

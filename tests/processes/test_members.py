@@ -6,6 +6,7 @@ import base64
 import json
 import urllib.request
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,66 @@ def not_heard_with_another_secret(folder: Path, cid: str) -> None:
     with daemon(folder) as b:
         until("they meet again", lambda: b.run("peers").count("online") == 2)
         assert b.stop() == 0
+
+
+def both_online(node: Node) -> bool:
+    return node.run("peers").count("online") == 2
+
+
+@pytest.mark.timeout(180)
+def test_a_removed_member_hears_of_it_where_members_are_now_and_is_let_in_by_a_new_token(tmp_path):
+    folder = tmp_path / "b"
+    with daemon(tmp_path / "a") as a:
+        token = a.run("cluster", "invite")
+        typed = f"\ufeff{token[:40]}\r\n{token[40:]}\r\n".encode()
+        assert pinfold("init", "--name", "b", "--join", "-", path=folder, stdin=typed).code == 0
+        with daemon(folder) as b:
+            until("b is in", lambda: both_online(b))
+            until("the token is gone", lambda: token[8:] not in (folder / "cluster.json").read_text())
+            assert json.loads((folder / "cluster.json").read_text())["invite"] == ""
+            assert (a.stop(), b.stop()) == (0, 0)
+            a.start()
+            assert "removed" in a.run("cluster", "remove", "--yes", "b")
+            assert "b" not in [word for line in a.run("peers").splitlines() for word in line.split()]
+            b.start()
+            b.run("cluster", "connect", json.loads(a.run("id", "--json"))["cluster"][0])
+            until("b is told", lambda: "was removed from the cluster by a on" in b.run("peers"))
+            assert "was removed from the cluster by a on" in log(b)
+            (tmp_path / "token").write_text(a.run("cluster", "invite"))
+            b.run("init", "--join-file", str(tmp_path / "token"))
+            assert b.stop() == 0
+            b.start()
+            until("b is in again", lambda: both_online(a) and both_online(b))
+            assert [node.stop() for node in (a, b)] == [0, 0]
+
+
+def test_members_and_addresses_that_are_none_are_told_in_one_line(tmp_path):
+    peer = "12D3KooWMnkerRorKq2W2puQfMh2GJH121KAca4Mb8digLq9LeiB"
+    with daemon(tmp_path / "a", "--offline") as node:
+        ask = partial(pinfold, path=node.folder)
+        for address in ("hello", "/dns4/☃/tcp/1/p2p/" + peer, f"/dns4/{'a' * 70}/tcp/1/p2p/{peer}", "\n", ""):
+            said = ask("cluster", "connect", address)
+            said.complains("Error: ")
+            assert len(said.err.splitlines()) == 1, said.err
+        ask("cluster", "connect", f"/ip4/127.0.0.1/tcp/1/p2p/{peer}").complains("offline")
+        ask("cluster", "remove", "nobody", "--yes").complains("no member", "pinfold peers")
+        ask("cluster", "remove", "nobody").complains("nothing was removed", "--yes")
+        ask("cluster", "remove", "a", "--yes").complains("is this node itself")
+        ask("cluster", "invite").complains("joins no network")
+        for way in (["--join", "-"], ["--join-file", str(tmp_path / "none")], ["--join", ""]):
+            assert pinfold("init", *way, path=tmp_path / "c", stdin=b"pinfold1 no").code == 1
+        assert not (tmp_path / "c").exists()
+        assert node.stop() == 0
+    for name, value in (("ANNOUNCE", f"/dns4/{'a' * 70}/tcp/9096"), ("PEER_NAME", "a\x1b[2Jb")):
+        said = pinfold("daemon", path=tmp_path / "a", **{f"PINFOLD_CLUSTER_{name}": value})
+        said.complains(f"cluster.{name.lower()}")
+
+
+def test_an_invitation_is_short_and_shown_as_a_code_that_fits_a_terminal(tmp_path):
+    with daemon(tmp_path / "a") as node:
+        said = pinfold("cluster", "invite", "--qr", path=node.folder)
+        *code, token = said.out.splitlines()
+        assert (said.code, len(token) <= 350, token.startswith("pinfold1")) == (0, True, True)
+        assert 30 < len(code) < 50
+        assert max(map(len, code)) <= 80
+        assert node.stop() == 0
