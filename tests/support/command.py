@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,11 +11,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodes import Node, wait_until
+
+from node.cli.context import exit_code
+from node.cli.main import cli
 
 PINFOLD = str(Path(sys.executable).with_name("pinfold"))
 SECONDS = 60.0
@@ -42,6 +46,25 @@ def pinfold(*arguments: str, path: Path, stdin: bytes | None = None, **variables
         input=b"" if stdin is None else stdin,
     )  # fmt: skip
     return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def here(*arguments: str, path: Path, **variables: str) -> Said:
+    """The same in this process: a tenth of the time, for what does not depend on being a process."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace") for _ in range(2))
+    before = dict(os.environ)
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            os.environ |= {**variables, "PINFOLD_PATH": str(path)}
+            code = cli.main(arguments, prog_name="pinfold", standalone_mode=False) or 0
+        except BaseException as error:  # noqa: BLE001 - as in node/cli/main.py
+            code = exit_code(error)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+    for stream in (out, err):
+        stream.flush()
+        stream.seek(0)
+    return Said(code, out.read(), err.read())
 
 
 def beginning(*arguments: str, path: Path, limits: str = "") -> subprocess.Popen[bytes]:
