@@ -36,6 +36,7 @@ from bitswap.message import (
     encode,
 )
 from bitswap.network import PeerUnreachable
+from bitswap.pace import Rates
 from bitswap.wants import Patience
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
@@ -234,21 +235,21 @@ async def test_a_peer_that_claims_to_have_it_and_never_sends_is_passed_over() ->
         assert now() < 12
 
 
-@pytest.mark.parametrize("liars", [1, 4, 60])
+@pytest.mark.parametrize("liars", [4, 60])
 @pytest.mark.parametrize(
     ("lie", "most"),
     [
         (says_have, 1.3),
         (says_have_and_then_not, 0.5),
         (sends_other_bytes, 1.3),
-        (sends_one_of_ten(some_blocks(20)), 2.6),
+        (sends_one_of_ten(some_blocks(10)), 2.6),
     ],
 )
 @virtual_time
 async def test_peers_that_do_not_keep_their_word_do_not_keep_us_from_an_honest_one_farther_away(
     lie: Answer, most: float, liars: int
 ) -> None:
-    blocks = some_blocks(20)
+    blocks = some_blocks(10)
     async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
         for number in range(liars):
             Puppet(sim, f"liar{number}", lie)
@@ -260,19 +261,19 @@ async def test_peers_that_do_not_keep_their_word_do_not_keep_us_from_an_honest_o
             assert await amy.exchange.session(block.cid).fetch(block.cid) == block
             waits.append(now() - start)
         assert waits[0] < 4
-        assert sorted(waits)[-4] < most
+        assert sorted(waits)[-3] < most
 
 
 @virtual_time
 async def test_many_blocks_come_in_time_though_most_of_those_who_claim_them_send_none() -> None:
-    blocks = some_blocks(1000)
+    blocks = some_blocks(400)
     async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
         for number in range(8):
             Puppet(sim, f"liar{number}", says_have)
         Puppet(sim, "honest", keeps(blocks), seconds=0.2)
         sim.connect_all()
         assert await amy.blocks.get_many([block.cid for block in blocks]) == blocks
-        assert now() < 20
+        assert now() < 12
 
 
 @virtual_time
@@ -647,10 +648,10 @@ def unknown_cids(count: int) -> list[CID]:
 
 
 FLOODS = {
-    "wants": Message(tuple(Entry(cid, send_dont_have=True) for cid in unknown_cids(3000))),
-    "cancels": Message(tuple(Entry(cid, cancel=True) for cid in unknown_cids(3000))),
-    "presences": Message(presences=tuple(Presence(cid, True) for cid in unknown_cids(3000))),
-    "blocks": Message(payloads=(Payload.of(Block.of(b"x")),) * 3000),
+    "wants": Message(tuple(Entry(cid, send_dont_have=True) for cid in unknown_cids(100))),
+    "cancels": Message(tuple(Entry(cid, cancel=True) for cid in unknown_cids(100))),
+    "presences": Message(presences=tuple(Presence(cid, True) for cid in unknown_cids(100))),
+    "blocks": Message(payloads=(Payload.of(Block.of(b"x")),) * 100),
     "junk": None,
 }
 
@@ -659,11 +660,12 @@ FLOODS = {
 @virtual_time
 async def test_a_flood_is_held_back_then_let_go_and_others_are_served_at_once(flood: Message | None) -> None:
     (block,) = some_blocks(1)
-    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+    settings = BitswapSettings(rates=Rates(burst=500, rate=10, shared=100, abuse=20))
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob", settings=settings) as (amy, bob):
         await amy.store.put_many([block])
         eve = sim.node("eve")
         sim.connect_all()
-        wire = encode(flood) if flood is not None else b"\xff" * 150_000
+        wire = encode(flood) if flood is not None else b"\xff" * 4800
         sent = 0
         while "amy" in eve.wires:
             with contextlib.suppress(PeerUnreachable):
@@ -673,19 +675,20 @@ async def test_a_flood_is_held_back_then_let_go_and_others_are_served_at_once(fl
                 start = now()
                 assert await bob.exchange.fetch(block.cid) == block
                 assert now() - start < 0.1
-        assert 60 <= now() < 120
-        assert sent * 3000 < 16_384 + 120 * (4096 + 256) + 1_000_000 / 40
+        assert 20 <= now() < 40
+        handled = amy.exchange.statistics().messages_received * 100
+        assert handled <= 500 + 110 * now() + 1000
 
 
 @virtual_time
 async def test_a_full_list_longer_than_may_be_kept_is_answered_in_part_and_served_by_priority() -> None:
-    blocks = some_blocks(16_000, 8)
-    settings = BitswapSettings(bounds=Bounds(wants_per_peer=1024))
+    blocks = some_blocks(2000, 8)
+    settings = BitswapSettings(bounds=Bounds(wants_per_peer=256))
     async with open_sim() as sim, open_nodes(sim, "amy", settings=settings) as (amy,):
         await amy.store.put_many(blocks)
         bob = Puppet(sim, "bob")
         sim.connect_all()
         wants = [Entry(block.cid, priority=number) for number, block in enumerate(blocks)]
         await bob.say("amy", Message(tuple(wants), full=True))
-        await bob.hears(lambda puppet: len(puppet.received) == 1024)
-        assert set(bob.received) == {block.data for block in blocks[-1024:]}
+        await bob.hears(lambda puppet: len(puppet.received) == 256)
+        assert set(bob.received) == {block.data for block in blocks[-256:]}
