@@ -11,7 +11,8 @@ from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, Mtime, S
 from node.http.errors import BadRequest
 from node.http.upload import DIRECTORY, SYMLINK, Part, parts
 
-_NUMBERS = {8: re.compile(r"0?[0-7]{1,4}"), 10: re.compile(r"-?[0-9]{1,18}", re.ASCII)}
+# A mode comes as Go prints it, whose folders have bit 31.
+_NUMBERS = {8: re.compile(r"0*[0-3]?[0-7]{1,10}"), 10: re.compile(r"-?[0-9]{1,18}", re.ASCII)}
 _MAX_TARGET = 4096  # bytes of a symlink's target, as Linux has it
 
 

@@ -55,12 +55,17 @@ async def test_kubos_layout_of_folders_symlinks_and_files():
 
 
 @pytest.mark.parametrize(
-    "stamp", ["mode=9", "mode=77777", "mode=0o644", "mode=6_4_4", "mode=-1", "mode=%20644", "mtime=x",
+    "stamp", ["mode=9", "mode=777777777777", "mode=0o644", "mode=6_4_4", "mode=-1", "mode=%20644", "mtime=x",
               "mtime=99999999999999999999", "mtime=1&mtime-nsecs=1e9"],
 )  # fmt: skip
 async def test_a_stamp_that_no_file_can_have_is_refused(stamp):
     (error,) = await post_parts(part("a", "application/octet-stream", b"x", name=f"file?{stamp}"))
     assert "of a part is no number that it can be" in str(error)
+
+
+async def test_the_mode_of_a_folder_is_read_as_go_prints_it():
+    ((folder, _),) = await post_parts(part("d", "application/x-directory", name="file?mode=020000000755"))
+    assert folder.mode & 0o7777 == 0o755
 
 
 async def test_form_data_of_a_browser():
