@@ -36,12 +36,15 @@ T = TypeVar("T")
 
 __all__ = ["Value", "decode", "decode_strict", "links"]
 
+MAX_JSON_VALUES = 250_000  # of one block: Python's JSON reader lets nobody else run meanwhile
 MAX_JSON_DEPTH = 768  # Python's JSON reader recurses, to a thousand levels at most
 
 _LINKLESS = frozenset({RAW, JSON, CBOR, LIBP2P_KEY})
 _FAST = 32 * 1024  # bytes that cbrrr reads in a few ms, whatever they are: it lets nobody else run meanwhile
 # A string without its closing quote runs to the end: one pass, whatever the text.
-_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
+_MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])|(,)', re.DOTALL)
+
+_DEEPER = {1: 1, 2: -1, 3: 0}  # by the group of a match
 
 
 def links(block: Block) -> list[CID]:
@@ -154,19 +157,23 @@ _LINKS: dict[int, Callable[[bytes], list[CID]]] = {
 
 def _decode_json(data: bytes, link: Callable[[str], CID]) -> Value:
     text = data.rstrip(b" \t\r\n\0").decode("utf-8", "surrogateescape")
-    _check_depth(text)
+    _check_size(text)
     pairs = partial(_json_map, link)
     return cast("Value", json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse_constant))
 
 
-def _check_depth(text: str) -> None:
-    """Count brackets outside strings before a recursive reader sees them."""
-    depth = 0
-    for match in _BRACKETS.finditer(text):
-        if match.lastindex is not None:
-            depth += 1 if match.lastindex == 1 else -1
-            if depth > MAX_JSON_DEPTH:
-                raise DagTooLarge(f"nested deeper than {MAX_JSON_DEPTH} levels")
+def _check_size(text: str) -> None:
+    """Count brackets and commas outside strings, before a reader sees them that recurses and cannot pause."""
+    depth = values = 0
+    for match in _MARKS.finditer(text):
+        if match.lastindex is None:
+            continue
+        depth += _DEEPER[match.lastindex]
+        values += match.lastindex != 2
+        if depth > MAX_JSON_DEPTH:
+            raise DagTooLarge(f"nested deeper than {MAX_JSON_DEPTH} levels")
+    if values > MAX_JSON_VALUES:
+        raise DagTooLarge(f"the dag-json node has more than {MAX_JSON_VALUES} values: too many to look into")
 
 
 def _json_map(link: Callable[[str], CID], pairs: list[tuple[str, Value]]) -> Value:

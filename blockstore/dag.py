@@ -66,7 +66,7 @@ async def walk(blocks: Blocks, root: CID, *, depth: int | None = None) -> AsyncG
                     yield Visit(step.cid, size, step.depth, len(frontier) + len(fetches))
             for step, block in await fetches.arrived(wait=fetches.crowded or not frontier):
                 if frontier.opens(step):
-                    frontier.add(await decoding.links(block), step.depth + 1)
+                    await frontier.unfold(block, step.depth + 1)
                 if not step.again:
                     yield Visit(step.cid, len(block.data), step.depth, len(frontier) + len(fetches))
 
@@ -86,7 +86,7 @@ async def _look(blocks: Blocks, frontier: _Frontier, fetches: _Fetches) -> list[
     for group in grouped(nodes):
         read = await blocks.get_many([step.cid for step in group])
         for step, block in zip(group, read, strict=True):
-            frontier.add(await decoding.links(block), step.depth + 1)
+            await frontier.unfold(block, step.depth + 1)
     return [(step, size) for step, size in here if not step.again]
 
 
@@ -111,7 +111,7 @@ class _Step(NamedTuple):
 
 
 class _Frontier:
-    """What is known and not visited yet. No I/O."""
+    """What is known and not visited yet."""
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
@@ -126,8 +126,13 @@ class _Frontier:
         """Whether the links of that block are part of the walk."""
         return self._limit is None or step.depth < self._limit
 
+    async def unfold(self, block: Block, depth: int) -> None:
+        """Add the links of a node, of which there may be hundreds of thousands."""
+        async for part in decoding.turns(await decoding.links(block)):
+            self.add(part, depth)
+
     def add(self, cids: Sequence[CID], depth: int) -> None:
-        """Links of one node, in order. Raises DagTooLarge."""
+        """Links of one node, or the last ones of those not yet added, in order. Raises DagTooLarge."""
         if depth > MAX_DEPTH:
             raise DagTooLarge(f"the DAG is deeper than {MAX_DEPTH} levels")
         leaves: list[_Step] = []

@@ -18,6 +18,8 @@ from blockstore.errors import BadBlock, BadCid
 _NODE_DATA, _NODE_LINK = 0x0A, 0x12  # protobuf tags: field number << 3 | wire type
 _LINK_HASH, _LINK_NAME, _LINK_TSIZE = 0x0A, 0x12, 0x18
 
+_LEAST_LINK = 6  # bytes of one that has an empty identity CID and nothing else
+
 REMEMBERED_BYTES = 64 * 1024
 """Nodes up to this size are remembered, decoded: a file of 1024 chunks, a directory of a thousand names."""
 REMEMBERED = 16
@@ -156,6 +158,8 @@ def _scanned(data: bytes) -> _Sections:
             bodies.append(len(found))
         elif tag != _NODE_LINK:
             raise BadBlock(f"invalid dag-pb: unknown field tag 0x{tag:x} in a node")
+        elif length < _LEAST_LINK:
+            raise BadBlock("invalid dag-pb: a link has no room for a CID")
         found.append((tag, start, position))
     if bodies not in ([], [0], [len(found) - 1]):
         raise BadBlock("invalid dag-pb: Data is repeated, or stands between links")

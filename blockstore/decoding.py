@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -23,10 +23,11 @@ T = TypeVar("T")
 
 _AT_ONCE = 16 * 1024  # bytes of a block that is decoded on the loop itself: some 10 ms of anything
 _AT_ONCE_DAG_PB = 64 * 1024  # whose items are larger
+_A_TURN = 2048  # items that are worked on in a ms or two
 _REMEMBERED = 1024  # blocks that did not decode
 
 _thread = ThreadPoolExecutor(1, "decoding")  # of this process, as its interpreter lock is
-_failures: OrderedDict[CID, tuple[type[BlockstoreError], str]] = OrderedDict()
+_failures: OrderedDict[tuple[str, CID], tuple[type[BlockstoreError], str]] = OrderedDict()
 
 
 def at_once(block: Block) -> bool:
@@ -36,27 +37,40 @@ def at_once(block: Block) -> bool:
 
 async def links(block: Block) -> list[CID]:
     """As `codecs.links`."""
-    if block.cid.codec == RAW:
-        return []
-    return await beside(codecs.links, block)
+    return [] if block.cid.codec == RAW else await _remembering(codecs.links, block)
 
 
 async def decode(block: Block) -> Value:
     """As `codecs.decode`."""
-    return await beside(codecs.decode, block)
+    return await _remembering(codecs.decode, block)
+
+
+async def turns(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """Parts of what a block held, the last part first, between which others have their turn."""
+    for start in reversed(range(0, len(items), _A_TURN)):
+        yield items[start : start + _A_TURN]
+        if start:
+            await asyncio.sleep(0)
 
 
 async def beside(read: Callable[[Block], T], block: Block) -> T:
     """What `read` makes of the block, without keeping the loop. Raises what it raises."""
     if at_once(block):
         return read(block)
-    if failure := _failures.get(block.cid):
+    return await asyncio.get_running_loop().run_in_executor(_thread, read, block)
+
+
+async def _remembering(read: Callable[[Block], T], block: Block) -> T:
+    """As `beside`, of readers that say the same each time."""
+    key = (read.__name__, block.cid)
+    if failure := _failures.get(key):
         kind, text = failure
         raise kind(text)
     try:
-        return await asyncio.get_running_loop().run_in_executor(_thread, read, block)
+        return await beside(read, block)
     except (BadBlock, DagTooLarge) as error:
-        _failures[block.cid] = type(error), str(error)
+        if not at_once(block):
+            _failures[key] = type(error), str(error)
         if len(_failures) > _REMEMBERED:
             _failures.popitem(last=False)
         raise

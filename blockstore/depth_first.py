@@ -63,9 +63,9 @@ async def depth_first(
                 yield block
             if not duplicates and len(seen) < MAX_SEEN:
                 seen.add(cid)
-            links = taken(await decoding.links(block))
-            if links and depth == max_depth:
+            async for links in decoding.turns(await decoding.links(block)):
+                stack += [(link, depth + 1) for link in reversed(taken(links))]
+            if stack and depth == max_depth and stack[-1][1] > depth:
                 raise DagTooLarge(f"the DAG below {root} is deeper than {max_depth} levels")
-            stack += ((link, depth + 1) for link in reversed(links))
             if len(stack) > MAX_PENDING:
                 raise DagTooLarge(f"more than {MAX_PENDING} links wait to be followed below {root}")

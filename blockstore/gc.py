@@ -20,6 +20,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from blockstore import decoding
 from blockstore.block import Block
@@ -45,8 +46,7 @@ class Root:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
+class _Node(NamedTuple):
     """A block to be followed, and the root that led to it first."""
 
     cid: CID
@@ -128,8 +128,9 @@ class _Marks:
             page = stack[-width:]
             del stack[-width:]
             rows = await self._mark([node.cid for node in page])
-            for node in await self._below(self._unopened(page, rows)):
-                (leaves if node.cid.codec == RAW else nodes).append(node)
+            async for part in decoding.turns(await self._below(self._unopened(page, rows))):
+                for node in part:
+                    (leaves if node.cid.codec == RAW else nodes).append(node)
 
     async def _mark(self, cids: Sequence[CID]) -> dict[bytes, Row]:
         found = await self._store.rows(cids)
@@ -163,7 +164,8 @@ class _Marks:
         for group in grouped(nodes):
             blocks = await self._store.get_many([node.cid for node in group])
             for node, block in zip(group, blocks, strict=True):
-                found += [_Node(cid, node.root) for cid in await self._links(node, block)]
+                async for part in decoding.turns(await self._links(node, block)):
+                    found += [_Node(cid, node.root) for cid in part]
         return found
 
     async def _links(self, node: _Node, block: Block | None) -> list[CID]:

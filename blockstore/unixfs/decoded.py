@@ -9,6 +9,7 @@ from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.dag_pb import REMEMBERED, REMEMBERED_BYTES, PBLink, PBNode
+from blockstore.decoding import beside
 from blockstore.errors import BadBlock, NotUnixFS
 from blockstore.unixfs.data import NodeType, UnixFSData
 
@@ -38,6 +39,11 @@ class UnixFSNode:
         small = len(block.data) <= REMEMBERED_BYTES
         pb, data = (_decoded_lately if small else _decoded)(block.data)
         return cls(block.cid, pb, _unixfs(block.cid, data))
+
+
+async def node_of(block: Block) -> UnixFSNode:
+    """As `UnixFSNode.of`, without keeping the event loop."""
+    return await beside(UnixFSNode.of, block)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
+from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
+from blockstore.decoding import beside
 from blockstore.depth_first import MAX_PENDING, MAX_SEEN, Skip, nothing
 from blockstore.errors import BadBlock, DagTooLarge, NotUnixFS
 from blockstore.loads import loading
 from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
-from blockstore.unixfs.data import NodeType
-from blockstore.unixfs.decoded import FILES, UnixFSNode
+from blockstore.unixfs.data import NodeType, UnixFSData
+from blockstore.unixfs.decoded import FILES, UnixFSNode, message
 from blockstore.unixfs.hamt import Shard
 from blockstore.unixfs.reader import describe
 
@@ -61,14 +64,15 @@ async def entity(
     Raises BlockNotFound, BadBlock, DagTooLarge.
     """
     root = await source.get(cid)
-    walk = _Walk(_start(root, span), duplicates=duplicates)
+    walk = _Walk(await beside(lambda block: _start(block, span), root), duplicates=duplicates)
     async with loading(source) as loads:
         lookahead = Lookahead(loads)
         while (step := walk.pop()) is not None:
             block = await lookahead.take(step.cid, walk.following())
             if walk.gives(step.cid):
                 yield block
-            walk.push([child for child in _children(block, step) if not skip(child.cid)])
+            children = await beside(partial(_children, step), block)
+            walk.push([child for child in children if not skip(child.cid)])
 
 
 class _Walk:
@@ -107,14 +111,14 @@ class _Walk:
 
 
 def _start(root: Block, span: ByteSpan | None) -> _Step:
-    node = _node(root)
+    node = _node(root) if span is not None and _has_children(root) else None
     if span is None or node is None or node.data.type not in FILES:
         return _Step(root.cid, 0)
     return _Step(root.cid, 0, *span.within(describe(root).size))
 
 
-def _children(block: Block, step: _Step) -> list[_Step]:
-    node = _node(block)
+def _children(step: _Step, block: Block) -> list[_Step]:
+    node = _node(block) if _has_children(block) else None
     if node is None or not node.links or (step.stop is not None and step.start >= step.stop):
         return []
     if step.depth == MAX_DEPTH:
@@ -142,6 +146,14 @@ def _parts(node: UnixFSNode, step: _Step) -> list[_Step]:
             found.append(_Step(link.cid, step.depth + 1, start, stop))
         offset += size
     return found
+
+
+def _has_children(block: Block) -> bool:
+    """Whether it may be a file or a shard: a directory of many names need not be decoded."""
+    if block.cid.codec != DAG_PB:
+        return False
+    found = message(dag_pb.node_data(block.data))
+    return isinstance(found, UnixFSData) and found.type != NodeType.DIRECTORY
 
 
 def _node(block: Block) -> UnixFSNode | None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from blockstore.errors import BadEntry
 
-_MAX_PATH_CHARACTERS = 16 * 1024
+MAX_LEVELS = 256
+"""Names along a path in a tree that is added; what is added can be read back, on every way."""
+
+_MAX_PATH_BYTES = 4096  # what file systems take, so that a tree can be saved as one
 
 Mtime = tuple[int, int]
 """Seconds since 1970, possibly negative, and nanoseconds."""
@@ -60,9 +63,15 @@ def split_path(path: str) -> list[str]:
     """The names along a path; none for the empty path. Raises BadEntry where it leaves the tree."""
     if not path:
         return []
-    if len(path) > _MAX_PATH_CHARACTERS:
-        raise BadEntry(f'path "{path[:80]}..." has {len(path)} characters: at most {_MAX_PATH_CHARACTERS}')
+    size = len(path.encode("utf-8", "surrogateescape"))
+    if size > _MAX_PATH_BYTES:
+        raise BadEntry(f'path "{path[:80]}…" is {size} bytes long: at most {_MAX_PATH_BYTES}')
     names = path.split("/")
+    if len(names) > MAX_LEVELS:
+        raise BadEntry(
+            f'path "{path[:80]}…" is {len(names)} levels deep: at most {MAX_LEVELS} can be read back. '
+            "Pack what lies so deep into an archive, or add a folder further down on its own"
+        )
     if any(name in ("", ".", "..") for name in names):
         raise BadEntry(f'path "{path}" has an empty name, "." or ".." in it')
     return names

@@ -50,6 +50,8 @@ class Shard:
             raise BadBlock(f"sharded directory uses hash function 0x{data.hash_type or 0:x}, not murmur3")
         if not 8 <= fanout <= MAX_FANOUT or fanout & fanout - 1:
             raise BadBlock(f"sharded directory of fanout {fanout}: not a power of two from 8 to {MAX_FANOUT}")
+        if len(node.links) > fanout:
+            raise BadBlock(f"sharded directory has {len(node.links)} links in {fanout} buckets")
         shard = cls(node.links, fanout, level, len(_written(fanout)[0]))
         if (level + 1) * shard.bits > _HASH_BITS:
             raise BadBlock("sharded directory is deeper than its names' hashes are long")

@@ -15,7 +15,14 @@ from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.unixfs.chunker import Chunker, chunker_factory
 from blockstore.unixfs.directory import DirectoryNodes
-from blockstore.unixfs.entries import DirectoryEntry, FileEntry, LocalFile, Mtime, SymlinkEntry
+from blockstore.unixfs.entries import (
+    DirectoryEntry,
+    FileEntry,
+    LocalFile,
+    Mtime,
+    SymlinkEntry,
+    split_path,
+)
 from blockstore.unixfs.layout import BalancedLayout, FileNodes, TrickleLayout
 from blockstore.unixfs.nodes import Child, Stat, write_symlink
 from blockstore.unixfs.openfile import OpenFile
@@ -156,6 +163,7 @@ class Ingest:
         return True
 
     def _open(self, entry: FileEntry, local: LocalFile | None) -> OpenFile:
+        split_path(entry.path)  # a path that has no place is told before anything of its file is stored
         options = self._options
         nodes = FileNodes(
             self._namer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.dag_pb import PBLink
+from blockstore.decoding import at_once, beside
 from blockstore.errors import BadBlock, NoLink, NotUnixFS
 from blockstore.loads import loading
 from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.decoded import DIRECTORIES, UnixFSNode, message
+from blockstore.unixfs.decoded import DIRECTORIES, UnixFSNode, message, node_of
 from blockstore.unixfs.hamt import Shard
+
+_A_TURN = 256  # entries after which others have their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +48,14 @@ async def list_directory(blocks: BlockSource, cid: CID) -> AsyncGenerator[Direct
     fetched. Raises NotUnixFS, BadBlock, BlockNotFound.
     """
     block = await blocks.get(cid)
-    data = _message(block) if cid.codec == DAG_PB else None
+    data = await beside(_message, block) if cid.codec == DAG_PB else None
     if data is not None and data.type == NodeType.DIRECTORY:
-        for link in dag_pb.each_link(block.data):
+        for count, link in enumerate(dag_pb.each_link(block.data), 1):
             yield DirectoryEntry(link.name or "", link.cid, link.tsize)
+            if count % _A_TURN == 0:
+                await asyncio.sleep(0)
     elif data is not None and data.type == NodeType.HAMT:
-        node = UnixFSNode.of(block)
+        node = await node_of(block)
         async with aclosing(_sharded(blocks, Shard.of(node.pb, node.data, 0))) as entries:
             async for entry in entries:
                 yield entry
@@ -63,7 +69,7 @@ async def lookup(blocks: BlockSource, cid: CID, name: str) -> DirectoryEntry:
     Raises NoLink, NotUnixFS, BadBlock, BlockNotFound.
     """
     block = await blocks.get(cid)
-    data = _message(block) if cid.codec == DAG_PB else None
+    data = await beside(_message, block) if cid.codec == DAG_PB else None
     if data is None or data.type not in DIRECTORIES:
         raise NotUnixFS(f"{cid} is not a directory")
     link = (await find_link(blocks, block, name)).link
@@ -74,14 +80,14 @@ async def lookup(blocks: BlockSource, cid: CID, name: str) -> DirectoryEntry:
 
 async def find_link(blocks: BlockSource, block: Block, name: str) -> Found:
     """A named link of a dag-pb block: a directory, a HAMT or a plain node. Raises BadBlock, BlockNotFound."""
-    data = _message(block)
+    data = await beside(_message, block)
     if data is None or data.type != NodeType.HAMT:
-        return Found(dag_pb.find_link(block.data, name))
-    shard = Shard.of(dag_pb.decode(block.data), data, 0)
+        return Found(await beside(lambda node: dag_pb.find_link(node.data, name), block))
+    shard = Shard.of((await node_of(block)).pb, data, 0)
     walked: list[CID] = []
     link = shard.find(name)
     while link is not None and not shard.entry_name(link):
-        shard = _child(shard, await blocks.get(link.cid))
+        shard = await _child(shard, await blocks.get(link.cid))
         walked.append(link.cid)
         link = shard.find(name)
     return Found(link, tuple(walked))
@@ -98,12 +104,14 @@ async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[Directory
                 yield DirectoryEntry(name, link.cid, link.tsize)
                 continue
             following = (other.cid for other, at in reversed(stack) if at.leads_down(other))
-            child = _child(shard, await lookahead.take(link.cid, following))
+            child = await _child(shard, await lookahead.take(link.cid, following))
             stack += [(link, child) for link in reversed(child.links)]
 
 
 def _shards_below(root: Shard, block: Block) -> list[CID]:
     """By the length of a link's name, which is the same in all shards. Raises BadBlock, NotUnixFS."""
+    if not at_once(block):
+        return []  # decoded once, in its turn
     return [link.cid for link in UnixFSNode.of(block).links if root.leads_down(link)]
 
 
@@ -113,8 +121,8 @@ def _message(block: Block) -> UnixFSData | None:
     return found if isinstance(found, UnixFSData) else None
 
 
-def _child(parent: Shard, block: Block) -> Shard:
-    node = UnixFSNode.of(block)
+async def _child(parent: Shard, block: Block) -> Shard:
+    node = await node_of(block)
     if node.data.type != NodeType.HAMT or node.data.fanout != parent.fanout:
         raise BadBlock(f"{block.cid} is not a shard of fanout {parent.fanout} like the one above it")
     return Shard.of(node.pb, node.data, parent.level + 1)

@@ -10,7 +10,15 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from blockstore.errors import BadEntry, UnreadableFile
-from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, LocalFile, Mtime, SymlinkEntry
+from blockstore.unixfs.entries import (
+    DirectoryEntry,
+    Entry,
+    FileEntry,
+    LocalFile,
+    Mtime,
+    SymlinkEntry,
+    split_path,
+)
 from blockstore.unixfs.ignore import FOLDER_FILE, NO_RULES, IgnoreRules, seen_from
 
 _SECOND_NS = 1_000_000_000
@@ -93,6 +101,7 @@ async def _walk(name: str, path: str, rules: WalkRules) -> AsyncIterator[Entry]:
             stack.pop()
             continue
         found = stack[-1].left.pop()
+        split_path(found.name)  # what could not be read back is told before it is opened
         yield _entry(found)
         if stat.S_ISDIR(found.status.st_mode):
             key = (found.status.st_dev, found.status.st_ino)

@@ -10,11 +10,12 @@ from typing import Literal
 
 from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
+from blockstore.decoding import at_once, beside
 from blockstore.errors import BadBlock, BlockstoreError, NotUnixFS
 from blockstore.loads import SMALL, Load, Loads, loading
 from blockstore.service import BlockSource
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.decoded import DIRECTORIES, FILES, Outline, UnixFSNode
+from blockstore.unixfs.decoded import DIRECTORIES, FILES, Outline, UnixFSNode, node_of
 
 MAX_FILE_DEPTH = 256  # balanced trees have five levels, trickle trees some thirty
 
@@ -44,11 +45,16 @@ class UnixFSStat:
 
 async def stat(blocks: BlockSource, cid: CID) -> UnixFSStat:
     """Look at the root block. Raises NotUnixFS, BadBlock, BlockNotFound."""
-    return describe(await blocks.get(cid))
+    return await stat_of(await blocks.get(cid))
+
+
+async def stat_of(root: Block) -> UnixFSStat:
+    """What `stat` says, of a root block that is at hand. Raises NotUnixFS, BadBlock."""
+    return await beside(describe, root)
 
 
 def describe(root: Block) -> UnixFSStat:
-    """What `stat` says, of a root block that is at hand. Raises NotUnixFS, BadBlock."""
+    """As `stat_of`; of a large block it takes up to a second, and keeps an event loop for so long."""
     outline = Outline.of(root)
     data = outline.data
     target = data.data or b"" if data.type == NodeType.SYMLINK else None
@@ -76,7 +82,7 @@ async def read_file(
     Raises NotUnixFS, BlockNotFound; BadBlock also where a block's size is not what its parent says.
     """
     root = root or await blocks.get(cid)
-    node = UnixFSNode.of(root)
+    node = await node_of(root)
     size = _file_size(cid, node.data, len(node.links))
     start, stop = max(start, 0), size if stop is None else max(stop, 0)
     if piece := (node.data.data or b"")[start:stop]:
@@ -137,7 +143,7 @@ class _Reader:
     async def _take(self, item: _Item) -> UnixFSNode:
         load, item.load = item.load, None  # its bytes are not to live as long as what knows of the item
         assert load is not None
-        node = UnixFSNode.of(await self._loads.take(load))
+        node = await node_of(await self._loads.take(load))
         _check_size(node, item)
         return node
 
@@ -163,7 +169,7 @@ class _Reader:
         if last is None or not last.is_node or last.opened:
             return True
         block = last.load.here if last.load else None
-        if block is None:
+        if block is None or not at_once(block):
             return False
         try:
             self._open(last, UnixFSNode.of(block))

@@ -14,10 +14,10 @@ from blockstore.errors import BadPath
 from blockstore.loads import loading
 from blockstore.lookahead import Lookahead
 from blockstore.service import BlockSource
+from blockstore.unixfs.entries import MAX_LEVELS
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
-from blockstore.unixfs.reader import UnixFSStat, describe, read_file
+from blockstore.unixfs.reader import UnixFSStat, read_file, stat_of
 
-MAX_TREE_DEPTH = 256
 _AHEAD = 16  # entries whose blocks are fetched together,
 _AHEAD_BYTES = 4 * 1024 * 1024  # when they are that small
 
@@ -36,7 +36,7 @@ async def tar_stream(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator
         raise BadPath(f'"{name}" cannot be the name of the root of an archive')
     async with aclosing(_tree(blocks, cid, name)) as members:
         async for path, root in members:
-            info = describe(root)
+            info = await stat_of(root)
             yield _header(path, info)
             if info.kind == "file":
                 async with aclosing(read_file(blocks, root.cid, root=root)) as pieces:
@@ -50,7 +50,7 @@ async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tupl
     """Path in the archive and root block of each member, depth first."""
     root = await blocks.get(cid)
     yield name, root
-    if not _is_directory(root):
+    if not await _is_directory(root):
         return
     async with loading(blocks) as loads, aclosing(_below(blocks, cid, name, Lookahead(loads))) as members:
         async for member in members:
@@ -71,9 +71,9 @@ async def _below(
             path = _join(directory, entry.name)
             root = await lookahead.take(entry.cid, entries.following(_AHEAD_BYTES))
             yield path, root
-            if _is_directory(root):
-                if len(listings) == MAX_TREE_DEPTH:
-                    raise BadPath(f'"{path}" is deeper than {MAX_TREE_DEPTH} directories')
+            if await _is_directory(root):
+                if len(listings) > MAX_LEVELS:  # that of the root does not count: it may wrap what was added
+                    raise BadPath(f'"{path[:80]}…" is deeper than {MAX_LEVELS} directories in one another')
                 listings.append((path, _Listing(blocks, entry.cid)))
     finally:
         for _, entries in listings:
@@ -109,8 +109,8 @@ class _Listing:
         await self._entries.aclose()
 
 
-def _is_directory(root: Block) -> bool:
-    return describe(root).kind == "directory"
+async def _is_directory(root: Block) -> bool:
+    return (await stat_of(root)).kind == "directory"
 
 
 def _join(directory: str, name: str) -> str:

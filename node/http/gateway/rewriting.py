@@ -11,7 +11,7 @@ from aiohttp import web
 from blockstore.errors import NoLink, NotUnixFS
 from blockstore.path import ContentPath, clean_segments, resolve
 from blockstore.service import BlockSource
-from blockstore.unixfs.reader import describe, read_file
+from blockstore.unixfs.reader import read_file, stat_of
 from node.http import media
 from node.http.app import PARTS
 from node.http.gateway import representation
@@ -72,7 +72,7 @@ async def _page(request: web.Request, path: RequestPath, status: int, asked: Ask
     blocks = blocks_of(request, path)
     content = await content_at(path, await resolve(blocks, path.content), blocks, asked)
     headers = content.headers(request, media.by_name(path.name) or "text/html", f'"{content.cid}"')
-    headers["Content-Length"] = str(describe(content.root).size)
+    headers["Content-Length"] = str((await stat_of(content.root)).size)
     response = web.StreamResponse(status=status, headers=headers)
     pieces = read_file(blocks, content.cid, root=content.root)
     return await reply.send(request, response, pieces, blocks.deadline)

@@ -15,7 +15,7 @@ from blockstore.cid import DAG_PB
 from blockstore.errors import BadEntry, StorageFull, UnreadableFile
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.entries import DirectoryEntry, Entry, FileEntry, LocalFile, SymlinkEntry
+from blockstore.unixfs.entries import MAX_LEVELS, DirectoryEntry, Entry, FileEntry, LocalFile, SymlinkEntry
 from blockstore.unixfs.importer import import_entries
 from blockstore.unixfs.ingest import GROUP_BLOCKS, GROUP_BYTES, Added
 from blockstore.unixfs.options import ImportFlags, profile, resolve
@@ -213,8 +213,15 @@ async def test_a_folder_may_be_named_before_or_after_what_is_in_it() -> None:
     assert await root_of(before, keeping) == await root_of(after, keeping) != await root_of(before, V0)
 
 
-async def test_a_very_deep_tree_is_no_trouble() -> None:
-    assert await root_of([file("d/" * 3000 + "f", b"deep")], V0)
+async def test_what_lies_too_deep_to_be_read_back_is_refused_before_it_is_stored() -> None:
+    deepest = "d/" * (MAX_LEVELS - 1) + "f"
+    assert await root_of([file(deepest, b"deep")], V0)
+    store = MemoryBlockstore()
+    with pytest.raises(BadEntry, match="257 levels deep: at most 256"):
+        await import_all([file(f"d/{deepest}", bytes(10_000_000))], WRAP, store)
+    with pytest.raises(BadEntry, match="levels deep"):
+        await import_all([DirectoryEntry(f"d/{deepest}")], WRAP, store)
+    assert (await store.usage()).blocks == 0
 
 
 async def test_empty_folders_can_be_left_out_but_the_outermost() -> None:

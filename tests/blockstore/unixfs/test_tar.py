@@ -15,9 +15,10 @@ from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.dag_pb import PBLink, PBNode
 from blockstore.errors import BadPath, NotUnixFS
+from blockstore.path import ContentPath, resolve
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.entries import Entry, SymlinkEntry
+from blockstore.unixfs.entries import MAX_LEVELS, Entry, SymlinkEntry
 from blockstore.unixfs.options import ImportOptions
 from blockstore.unixfs.tar import tar_stream
 
@@ -64,6 +65,32 @@ async def test_a_tree_comes_back_out_of_its_archive(options: ImportOptions, tmp_
     assert (top / "日本" / "ñ").read_bytes() == b"z" * 512
     assert (top / "link").readlink() == Path("sub") / LONG
     assert sum(1 for _ in top.rglob("*")) == 8
+
+
+async def deep(levels: int) -> tuple[RecordingSource, CID]:
+    """A file in so many folders, under one that wraps them."""
+    store = MemoryBlockstore()
+    entries = [file("d/" * (levels - 1) + "f", b"deep")]
+    return RecordingSource(store), CID.parse(await root_of(entries, ImportOptions(wrap=True), store))
+
+
+async def test_what_may_be_added_at_all_comes_back() -> None:
+    source, root = await deep(MAX_LEVELS)
+    found = members(await joined(tar_stream(source, root, "top")))
+    assert found["top/" + "d/" * (MAX_LEVELS - 1) + "f"].size == 4
+    assert len(found) == MAX_LEVELS + 1
+    path = ContentPath(root, ("d",) * (MAX_LEVELS - 1) + ("f",))
+    assert (await source.get((await resolve(source, path)).cid)).data.endswith(b"deep\x18\x04")
+
+
+async def test_a_foreign_tree_that_is_deeper_is_told_as_such() -> None:
+    inner = Block.of(b"deep")
+    blocks = [inner]
+    for _ in range(MAX_LEVELS + 2):
+        inner = directory(("d", inner))
+        blocks.append(inner)
+    with pytest.raises(BadPath, match="deeper than 256 directories"):
+        await joined(tar_stream(await source_of(*blocks), inner.cid, "top"))
 
 
 async def test_modes_and_times_are_the_recorded_ones() -> None:

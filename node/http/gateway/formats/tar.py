@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from blockstore.errors import NotUnixFS
-from blockstore.unixfs.reader import describe
+from blockstore.unixfs.reader import stat_of
 from blockstore.unixfs.tar import tar_stream
 from node.http.app import PARTS
 from node.http.gateway.formats.content import Content
@@ -33,7 +33,7 @@ async def _archive(request: web.Request, content: Content) -> web.StreamResponse
     headers = content.headers(request, TYPES["tar"], f'W/"{content.cid}.x-tar"')
     if response := reply.conditional(request, headers):
         return response
-    info = describe(content.root)
+    info = await stat_of(content.root)
     most = request.app[PARTS].config.gateway.max_response
     check(info.size if info.kind == "file" else info.cumulative, most)
     make.save_as(request, headers, f"{content.cid}.tar")

@@ -11,7 +11,7 @@ from aiohttp import web
 from blockstore.block import Block
 from blockstore.errors import NoLink, NotUnixFS
 from blockstore.unixfs.listing import lookup
-from blockstore.unixfs.reader import UnixFSStat, describe, read_file
+from blockstore.unixfs.reader import UnixFSStat, read_file, stat_of
 from node.http import media
 from node.http.app import PARTS
 from node.http.gateway.formats.content import Content
@@ -26,7 +26,7 @@ _INDEX = "index.html"
 
 async def respond(request: web.Request, content: Content) -> web.StreamResponse:
     """Raises NotUnixFS and what reading raises."""
-    info = describe(content.root)
+    info = await stat_of(content.root)
     if info.kind == "directory":
         return await _directory(request, content, info)
     if info.kind == "symlink":
@@ -85,14 +85,14 @@ async def _directory(request: web.Request, content: Content, info: UnixFSStat) -
     except NoLink:
         return await _listing(request, content, info)
     index = await content.blocks.get(entry.cid)
-    if file := _as_file(index):
+    if file := await _as_file(index):
         return await _file(request, replace(content, root=index), file, _INDEX, str(content.cid))
     return await _listing(request, content, info)
 
 
-def _as_file(root: Block) -> UnixFSStat | None:
+async def _as_file(root: Block) -> UnixFSStat | None:
     try:
-        info = describe(root)
+        info = await stat_of(root)
     except NotUnixFS:
         return None
     return info if info.kind == "file" else None

@@ -10,7 +10,7 @@ from blockstore.cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
 from blockstore.errors import BadBlock, NotUnixFS
 from blockstore.store import Blockstore
 from blockstore.unixfs.listing import DirectoryEntry
-from blockstore.unixfs.reader import Kind, describe
+from blockstore.unixfs.reader import Kind, stat_of
 from node.http import media
 
 _MAX_BYTES = 1024 * 1024  # of roots that are read for one page
@@ -48,7 +48,7 @@ async def kinds_here(store: Blockstore, cids: Sequence[CID]) -> dict[CID, Kind]:
     for block in await store.get_many(known):
         try:
             if block is not None:
-                kinds[block.cid] = describe(block).kind
+                kinds[block.cid] = (await stat_of(block)).kind
         except (BadBlock, NotUnixFS):
             continue
     return kinds
