@@ -13,7 +13,6 @@ from aiohttp import web
 
 from blockstore.block import Block
 from blockstore.car import car_stream
-from blockstore.dag import MAX_DEPTH
 from blockstore.depth_first import Skip, depth_first
 from blockstore.path import Resolved
 from blockstore.unixfs.entity import ByteSpan, entity
@@ -26,6 +25,7 @@ from node.http.gateway.replies import reply
 from node.http.gateway.replies.caps import capped
 from node.http.trailers import TrailerResponse
 
+MAX_DEPTH = 1024  # levels of a DAG that are followed: four for each that a tree may have (unixfs.entries)
 BROKEN_OFF = b"[Gateway Error: CAR stream truncated, response is incomplete]"
 
 _ALLOWED = {"version": ("1",), "order": ("dfs", "unk"), "dups": ("y", "n")}
