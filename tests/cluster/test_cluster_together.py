@@ -10,12 +10,22 @@ from dataclasses import replace
 import pytest
 from support.clock import virtual_time
 from support.memory_cluster import EPOCH, MemoryCluster, cid, settled_as, until, wall_clock
+from support.peer_keys import Key
 
 from blockstore.cid import CID
-from cluster.errors import BadPinOptions, NotEnoughPeers, NotPinned, ReadOnlyMember
+from cluster.errors import (
+    BadAddress,
+    BadPinOptions,
+    CannotRemove,
+    NotEnoughPeers,
+    NotPinned,
+    ReadOnlyMember,
+    UnknownMember,
+    UntrustedPeer,
+)
 from cluster.metrics import FREESPACE, PING
 from cluster.pin import GlobalPinInfo, Pin, PinMode, PinOptions, Status
-from cluster.ports import LocalPin
+from cluster.ports import LocalPin, PeerOffline
 from cluster.repin import Absence
 from cluster.settings import ClusterSettings
 from cluster.state import PinQuery
@@ -451,3 +461,89 @@ def test_silence_counts_from_when_it_was_noticed_and_ends_with_a_sign_of_life():
     assert absence.observe(["a", "b"], ["a", "b"], 101) == frozenset()
     assert absence.observe(["a", "b"], ["a"], 150) == frozenset()
     assert absence.observe(["a"], ["a"], 900) == frozenset(), "who was removed is listed by the members"
+
+
+@virtual_time
+async def test_a_bug_met_at_one_pin_keeps_no_other_from_expiring():
+    world = MemoryCluster(1)
+    async with world.member(0) as cluster:
+        for number in (1, 2, 3):
+            await cluster.pin(cid(number), PinOptions(expire_at=wall_clock() + 100))
+        world.shared.odd.add(cid(2))
+        await asyncio.sleep(600)
+        assert [pin.cid async for pin in cluster.pins()] == [cid(2)]
+        assert 5 < world.guard.failures < 12, "once a pass"
+        world.shared.odd.clear()
+        await asyncio.sleep(100)
+        assert await cluster.count() == 0
+
+
+@virtual_time
+async def test_a_bug_met_at_one_pin_keeps_no_other_from_being_placed_anew():
+    world = MemoryCluster(3)
+    async with world.member(0) as first, world.member(1):
+        await asyncio.sleep(20)
+        for number in (1, 2, 3):
+            seed(world, number, [world.peers[1], world.peers[2]])
+        world.shared.odd.add(cid(2))
+        await world.members.remove(world.peers[2])
+        await asyncio.sleep(100)
+        moved = [set((await first.get_pin(cid(number))).allocations) for number in (1, 2, 3)]
+        assert moved == [set(world.peers[:2]), {world.peers[1], world.peers[2]}, set(world.peers[:2])]
+        assert world.guard.failures
+
+
+@virtual_time
+async def test_the_pins_of_a_member_that_was_removed_while_nobody_ran_are_placed_anew():
+    world = MemoryCluster(3)
+    seed(world, 1, [world.peers[1], world.peers[2]])
+    await world.members.remove(world.peers[2])
+    async with world.member(0) as first, world.member(1):
+
+        async def moved() -> bool:
+            return set((await first.get_pin(cid(1))).allocations) == set(world.peers[:2])
+
+        await until(moved, 60)
+
+
+@virtual_time
+async def test_a_removed_member_is_in_no_status_metric_or_alert():
+    world = MemoryCluster(3)
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(world.member(0))
+        await stack.enter_async_context(world.member(1))
+        async with world.member(2):
+            await asyncio.sleep(20)
+        seed(world, 1, world.peers, low=3, high=3)
+        await asyncio.sleep(60)
+        assert world.peers[2] in {alert.metric.peer for alert in first.alerts()}
+        await world.members.remove(world.peers[2])
+        assert world.peers[2] not in {alert.metric.peer for alert in first.alerts()}
+        assert world.peers[2] not in {metric.peer for metric in first.metrics(PING)}
+        assert set((await first.status(cid(1))).peers) == set(world.peers[:2])
+        assert [set(info.peers) async for info in first.statuses()] == [set(world.peers[:2])]
+        assert {node.id async for node in first.peers()} == set(world.peers[:2])
+
+
+@virtual_time
+async def test_members_are_connected_by_address_and_removed_by_name():
+    world = MemoryCluster(3)
+    async with world.member(0) as first, world.member(1):
+        address = f"/ip4/127.0.0.1/tcp/9096/p2p/{world.peers[1]}"
+        assert (await first.connect(address)).name == "m1"
+        for odd in ("", "hello", "/ip4/127.0.0.1/tcp/9096", f"/dns4/☃/tcp/1/p2p/{world.peers[1]}"):
+            with pytest.raises(BadAddress):
+                await first.connect(odd)
+        with pytest.raises(BadAddress, match="another member"):
+            await first.connect(address.replace(world.peers[1], world.peers[0]))
+        with pytest.raises(UntrustedPeer, match="not a member"):
+            await first.connect(address.replace(world.peers[1], Key(77).peer_id))
+        with pytest.raises(PeerOffline):
+            await first.connect(address.replace(world.peers[1], world.peers[2]))
+        with pytest.raises(UnknownMember, match="pinfold peers"):
+            await first.remove("nobody")
+        with pytest.raises(CannotRemove, match="this node itself"):
+            await first.remove("m0")
+        assert (await first.remove("m2")).peer == world.peers[2]
+        with pytest.raises(UnknownMember):
+            await first.remove("m2")

@@ -10,7 +10,7 @@ from itertools import pairwise
 from support.clock import virtual_time
 
 from blockstore.guard import Guard
-from cluster.meeting import LOOK_INTERVAL, Meeting
+from cluster.meeting import ALONE_AFTER, LOOK_INTERVAL, Meeting
 from cluster.ports import CallHandler, PeerOffline
 from cluster.state import Member, Role
 
@@ -21,6 +21,7 @@ class Street:
 
     home: set[str]
     connected: set[str] = field(default_factory=set)
+    odd: set[str] = field(default_factory=set)  # addresses that meet a bug
     dials: list[tuple[float, str]] = field(default_factory=list)
 
     async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
@@ -40,6 +41,8 @@ class Street:
 
     async def connect(self, address: str) -> str:
         self.dials.append((asyncio.get_running_loop().time(), address))
+        if address in self.odd:
+            raise UnicodeError(address)
         if address not in self.home:
             raise PeerOffline("nobody at home")
         self.connected.add(address)
@@ -51,6 +54,7 @@ class List:
     """A member list; every member lives at the address that is its name."""
 
     names: list[str]
+    gone: set[str] = field(default_factory=set)
 
     def members(self) -> tuple[Member, ...]:
         return tuple(Member(name, name, Role.TRUSTED, (name,)) for name in sorted(self.names))
@@ -62,7 +66,7 @@ class List:
         return peer in self.names
 
     def removed(self) -> frozenset[str]:
-        return frozenset()
+        return frozenset(self.gone)
 
     def name(self, peer: str) -> str:
         return peer
@@ -116,3 +120,33 @@ async def test_a_lost_member_is_dialled_at_once() -> None:
     street.connected.clear()
     await run_for(LOOK_INTERVAL, meeting)
     assert len(street.dials) == 2
+
+
+@virtual_time
+async def test_an_address_that_meets_a_bug_ends_neither_the_loop_nor_the_other_dials() -> None:
+    street, members, guard = Street({"b", "c"}, odd={"b"}), List(["a", "b", "c"]), Guard()
+    await run_for(10, Meeting("a", members, street, guard))
+    assert street.connected == {"c"}
+    assert 2 <= guard.failures <= 5, "counted once an attempt, with growing pauses"
+
+
+@virtual_time
+async def test_where_all_others_are_out_of_reach_the_log_says_once_what_to_do(caplog) -> None:
+    street, members = Street(set()), List(["a", "b", "c"])
+    meeting = Meeting("a", members, street, Guard())
+    await run_for(ALONE_AFTER - 5, meeting)
+    assert "pinfold cluster connect" not in caplog.text
+    await run_for(600, meeting)
+    assert caplog.text.count("pinfold cluster connect ADDRESS") == 1
+    street.connected.add("b")
+    await run_for(5, meeting)
+    street.connected.clear()
+    await run_for(60, meeting)
+    assert caplog.text.count("pinfold cluster connect ADDRESS") == 2, "again, once they are lost again"
+
+
+@virtual_time
+async def test_a_removed_member_dials_nobody_and_does_not_complain(caplog) -> None:
+    street, members = Street(set()), List(["b", "c"], gone={"a"})
+    await run_for(600, Meeting("a", members, street, Guard()))
+    assert (street.dials, caplog.messages) == ([], [])

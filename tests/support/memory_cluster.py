@@ -47,6 +47,7 @@ class SharedPins:
     pins: dict[CID, Pin] = field(default_factory=dict)
     views: list[PinsetView] = field(default_factory=list)
     writes: int = 0
+    odd: set[CID] = field(default_factory=set)  # writing these meets a bug
 
     def changed(self, cid: CID) -> None:
         self.writes += 1
@@ -90,10 +91,14 @@ class PinsetView:
         self._handlers.append(handler)
 
     async def put(self, pin: Pin) -> None:
+        if pin.cid in self._shared.odd:
+            raise ZeroDivisionError
         self._shared.pins[pin.cid] = pin
         self._shared.changed(pin.cid)
 
     async def remove(self, cid: CID) -> Pin:
+        if cid in self._shared.odd:
+            raise ZeroDivisionError
         pin = self._shared.pins.pop(cid, None)
         if pin is None:
             raise NotPinned
