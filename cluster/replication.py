@@ -13,7 +13,7 @@ from blockstore.guard import Guard
 from blockstore.tasks import background
 from cluster import wire
 from cluster.clock import TOLERANCE
-from cluster.errors import BadInvite, NotPinned, ReadOnlyMember
+from cluster.errors import BadInvite, BadUpdate, NotPinned, ReadOnlyMember
 from cluster.gathering import Gatherer
 from cluster.genesis import Genesis
 from cluster.invite import LIFETIME, Invite, make_invite
@@ -78,11 +78,22 @@ class ReplicatedPinset:
         ]
 
     async def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
+        """Also raises BadUpdate for a row that cannot be read, once all the others were given.
+
+        So it keeps nobody from them, and nobody takes its CID for one that is not pinned.
+        """
         after = bytes(query.after) if query.after else b""
+        odd: list[BadUpdate] = []
         while page := await self._store.page(query, after, _PAGE):
             for cid, value in page:
-                yield wire.decode_pin(value).pin(CID.decode(cid))
+                pin = _read(cid, value)
+                if isinstance(pin, Pin):
+                    yield pin
+                else:
+                    odd.append(pin)
             after = page[-1][0]
+        for error in odd:
+            raise error
 
     async def count(self, query: PinQuery = EVERY_PIN) -> int:
         return await self._store.count(query)
@@ -204,6 +215,13 @@ class ReplicatedPinset:
             _logger.error("%s", self._removed(removal))
         elif removal is None and not self.outside:
             self.joined.set()
+
+
+def _read(cid: bytes, value: bytes) -> Pin | BadUpdate:
+    try:
+        return wire.decode_pin(value).pin(CID.decode(cid))
+    except (BadUpdate, ValueError) as error:
+        return BadUpdate(f"the pin of {cid.hex()} cannot be read here: {error}")
 
 
 async def _until_done(guard: Guard, what: str, work: Callable[[], Awaitable[None]]) -> None:

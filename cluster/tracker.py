@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from blockstore.cid import CID
 from blockstore.guard import Guard
-from cluster.errors import QueueFull
+from cluster.errors import BadUpdate, QueueFull
 from cluster.execution import Executor
 from cluster.loops import steadily
 from cluster.merge import closed_after
@@ -254,7 +254,7 @@ class Tracker:
         try:
             await self._pass()
             self._behind = self._missed.is_set()
-        except (OSError, PinFailed) as error:
+        except (OSError, PinFailed, BadUpdate) as error:
             log.warning("cannot compare pinset and local pins now: %s", error)
         await asyncio.sleep(spacing)
         with suppress(TimeoutError):

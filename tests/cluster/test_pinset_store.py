@@ -14,6 +14,7 @@ from support.pinset_member import identity, some_cid, some_genesis, some_pin
 
 from blockstore.cid import CID
 from blockstore.database import Database, open_database
+from cluster.errors import BadUpdate
 from cluster.pin import Pin, PinOptions
 from cluster.replication import ReplicatedPinset, open_pinset
 from cluster.state import EVERY_PIN, PinQuery
@@ -140,3 +141,25 @@ async def test_a_cid_of_another_version_or_codec_is_another_pin(pinset: Replicat
     assert await pinset.count() == 2
     await pinset.remove(v0)
     assert await pinset.get(cid) is not None
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_listed_and_counts_as_no_removal(
+    database: Database, pinset: ReplicatedPinset
+) -> None:
+    for number in range(3):
+        await pinset.put(pin(number))
+    odd = bytes(some_cid(1))
+    await database.write(
+        lambda db: db.execute("UPDATE pins SET value = ? WHERE cid = ?", (b"rot", odd)).close()
+    )
+    listed: list[CID] = []
+
+    async def read_all() -> None:
+        async for one in pinset.pins():
+            listed.append(one.cid)
+
+    with pytest.raises(BadUpdate, match="cannot be read here"):
+        await read_all()
+    assert set(listed) == {some_cid(0), some_cid(2)}
+    with pytest.raises(BadUpdate):
+        await pinset.get(some_cid(1))
