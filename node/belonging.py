@@ -49,7 +49,7 @@ class Belonging:
             raise BadClusterFile(
                 f"{path} is missing: run `pinfold init`, or restore it from a backup"
             ) from None
-        except (ValueError, KeyError, TypeError, BadUpdate) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, BadUpdate) as error:
             raise BadClusterFile(f"{path} cannot be read ({error}): restore it from a backup") from None
 
     def without_token(self) -> Belonging:
