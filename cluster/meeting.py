@@ -65,7 +65,7 @@ class Meeting:
                 try:
                     await self._calls.connect(address)
                 except PeerOffline as error:
-                    _logger.info(
+                    _logger.debug(
                         "%s of the cluster is not at %s: %s", member.name or member.peer, address, error
                     )
                 else:

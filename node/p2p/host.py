@@ -230,7 +230,7 @@ class Host:
     async def _watch(self, connection: Connection, scope: trio.CancelScope) -> None:
         settings = self.settings
         await liveness.watch(connection, self.open_stream_on, settings.ping_interval, settings.ping_timeout)
-        _log.info("%s: %s is silent; disconnected", self.settings.name, connection.peer)
+        _log.debug("%s: %s is silent; disconnected", self.settings.name, connection.peer)
         scope.cancel()
 
     def _add(self, connection: Connection) -> None:
