@@ -21,6 +21,10 @@ Wire = None | bool | int | float | str | bytes | list["Wire"] | dict[str, "Wire"
 MAX_VALUE_BYTES = 16 * 1024
 MAX_TEXT = 4096
 MAX_LIST = 1024
+MAX_ITEMS = 64 * 1024
+"""Values in one message: each may take sixty times its byte in memory, and the event loop's time."""
+
+_STRINGS = (2, 3)  # the major types whose argument is a length in bytes
 
 
 def encode(value: Mapping[str, object] | list[Wire]) -> bytes:
@@ -32,13 +36,34 @@ def encode(value: Mapping[str, object] | list[Wire]) -> bytes:
 
 
 def decode(data: bytes, limit: int) -> Wire:
-    """Strict dag-cbor of at most `limit` bytes. Raises BadUpdate."""
+    """Strict dag-cbor of at most `limit` bytes and MAX_ITEMS values. Raises BadUpdate."""
     if len(data) > limit:
         raise BadUpdate(f"{len(data)} bytes are above the limit of {limit}")
+    if len(data) > MAX_VALUE_BYTES and _holds_more(data, MAX_ITEMS):
+        raise BadUpdate(f"a message of more than {MAX_ITEMS} values")
     try:
         return cast("Wire", cbrrr.decode_dag_cbor(data, cid_ctor=_no_links))
     except (ValueError, RecursionError) as error:
         raise BadUpdate(f"not dag-cbor: {error}") from None
+
+
+def _holds_more(data: bytes, most: int) -> bool:
+    """Whether there are more values than that; where it is no dag-cbor, the decoder finds no more of it."""
+    position, end = 0, len(data)
+    for _ in range(most):
+        if position >= end:
+            return False
+        major, argument = data[position] >> 5, data[position] & 31
+        position += 1
+        if argument > 27:
+            return False  # a length that is not told: refused
+        if argument > 23:
+            size = 1 << (argument - 24)
+            argument = int.from_bytes(data[position : position + size])
+            position += size
+        if major in _STRINGS:
+            position += argument
+    return position < end
 
 
 def _no_links(data: bytes) -> CID:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import dag_cbor
 import pytest
 from hypothesis import given
@@ -91,3 +93,21 @@ def test_values_that_break_the_rules_are_refused(data: bytes) -> None:
 def test_a_pin_that_others_would_refuse_is_refused_before_it_is_written(bad: PinOptions) -> None:
     with pytest.raises(BadPinOptions, match="cannot pin"):
         wire.check_pin(Pin(CID.v1(DAG_PB, b"\x12\x20" + bytes(32)), bad, (), 0.0))
+
+
+@pytest.mark.parametrize("value", [b"\x80", b"\xa0", b"\x00", b"\x81"])
+def test_a_message_of_very_many_values_is_refused_before_they_are_made(value: bytes) -> None:
+    """Four mebibytes of empty lists took the event loop seven seconds and 300 MiB."""
+    count = 4 * 1024 * 1024 - 64
+    data = b"\xa1\x67records\x9a" + count.to_bytes(4) + value * count
+    began = time.process_time()
+    with pytest.raises(BadUpdate, match="more than 65536 values"):
+        wire.decode(data, 4 * 1024 * 1024)
+    assert time.process_time() - began < 0.5
+
+
+def test_a_long_message_of_as_many_values_as_honest_members_send_is_read() -> None:
+    texts = [f"12D3KooW{number:044}" for number in range(4096)]
+    heads = [[text, 1 << 62, number] for number, text in enumerate(texts)]
+    message = {"members": texts, "at": texts, "connected": texts, "peers": texts, "logs": heads}
+    assert wire.decode(wire.encode(message), 4 * 1024 * 1024) == message
