@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 MOST = 16 * 1024 * 1024
 _OF_THE_DISK = 1 / 16
-_LOW = 4 * 1024 * 1024  # bytes free below which opening the databases may fail
+_LOW = 2 * 1024 * 1024  # bytes free below which opening the databases may fail
 _INTERVAL = 60.0  # seconds between looks whether the file can be made again
 _STEP = 1024 * 1024  # bytes that are given up at once, at least: who fills the disk would take more of them
 _ZEROS = bytes(1024 * 1024)
@@ -89,8 +89,8 @@ async def open_ballast(path: Path) -> AsyncIterator[BallastFile]:
     Where the disk is full now, it is given up at once: opening a database writes too.
     """
     ballast = BallastFile(path)
-    if disk_free(path.parent) < _LOW:
-        ballast.give_up()
+    while disk_free(path.parent) < _LOW and ballast.give_up():
+        pass
     async with background(_keep(ballast)):
         yield ballast
 

@@ -107,12 +107,12 @@ class Database:
         Calls made while another write runs share the next transaction, and so its sync: an exception of one
         undoes that one alone, a disk that refuses undoes them all, and each caller hears of it.
         """
+        with _translated(self.path, self.remedy):
+            return await self._writer.run(lambda connection: work(connection, *args, **kwargs))
 
-        async def run() -> T:
-            with _translated(self.path, self.remedy):
-                return await self._writer.run(lambda connection: work(connection, *args, **kwargs))
-
-        return await spending(self._ballast, run)
+    async def free(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `write`, of what gives room back: on a full disk the ballast is given up for that."""
+        return await spending(self._ballast, lambda: self.write(work, *args, **kwargs))
 
     async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, ...)` on a reader. It must not leave a cursor open."""
@@ -227,8 +227,8 @@ async def open_database(
 
     `layout` are pragmas for an empty file: set again, some of them write, and opening a file on a full disk
     must not. With `check` a file of at most 8 MiB is looked through first. `remedy` says what its owner is to
-    do when it is damaged, be that seen now or later. Writes that find the disk full give up `ballast`, and
-    try again.
+    do when it is damaged, be that seen now or later. `Database.free` gives up
+    `ballast` where the disk is full.
     Raises StoreCorrupt when the file is not a database, StoreUnavailable when it cannot be opened.
     """
     opening = _Opening(path, layout, pragmas, schema, 1 + readers, check, remedy)

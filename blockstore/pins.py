@@ -98,7 +98,7 @@ class LocalPinner:
     async def unpin(self, cid: CID) -> None:
         """Forget the root; a missing one is fine. Blocks stay until garbage is collected."""
         self._walks.pop(cid, None)
-        await self._database.write(roots.forget, cid)
+        await self._database.free(roots.forget, cid)
 
     async def doubt(self, cid: CID) -> None:
         """A block of the root was lost: it is incomplete until it was walked again."""

@@ -12,14 +12,13 @@ from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from blockstore import sqlite_cache as cache
 from blockstore import sqlite_checks as checks
 from blockstore import sqlite_rows as statements
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
-from blockstore.database import Ballast, Database, Work, open_database, spending
+from blockstore.database import Ballast, Database, open_database
 from blockstore.errors import BlockNotFound, CollectorBusy, StorageFull, StoreCorrupt, StoreUnavailable
 from blockstore.file_marks import FileMarks
 from blockstore.rowset import RowSet
@@ -28,9 +27,6 @@ from blockstore.spare import REMEDY, Spare, keep
 from blockstore.sqlite_checks import Checked
 from blockstore.sqlite_rows import Row
 from blockstore.store import NO_LIMIT, Marks, Stat, Usage, holds_only_data, is_leaf, quota_reached, size_text
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 CACHE_SHARE = 0.25
 """Of the room for blocks, what those may take that came only because somebody read them."""
@@ -76,6 +72,7 @@ async def open_sqlite_blockstore(
                 schema=statements.SCHEMA + cache.SCHEMA,
                 check=False,
                 remedy=REMEDY,
+                ballast=ballast,
             )
         )
         await _begin_totals(database)
@@ -84,7 +81,6 @@ async def open_sqlite_blockstore(
         yield SqliteBlockstore(
             database,
             spare,
-            ballast,
             quota=quota,
             reserve=reserve,
             cache_share=cache_share,
@@ -104,7 +100,6 @@ class SqliteBlockstore:
         self,
         database: Database,
         spare: Spare,
-        ballast: Ballast | None,
         *,
         quota: int,
         reserve: int,
@@ -114,7 +109,6 @@ class SqliteBlockstore:
     ) -> None:
         self._database = database
         self._spare = spare
-        self._ballast = ballast
         self._cache_share = cache_share
         self._last_use = last_use
         self._has_cached = last_use > 0
@@ -187,7 +181,7 @@ class SqliteBlockstore:
         hidden = await self._spare.hidden(names)
         if self._spare.file is not None:
             await self._spare.file.write(statements.delete, names)
-        await self._free(self._database, statements.delete, [name for name in names if name not in hidden])
+        await self._database.free(statements.delete, [name for name in names if name not in hidden])
         self._deletions += 1
 
     async def keys(self) -> AsyncIterator[CID]:
@@ -319,7 +313,7 @@ class SqliteBlockstore:
 
     async def reclaim(self, pages: int = 500) -> int:
         """Give up to that many free pages (16 KiB each) back to the disk; how many are left."""
-        left = await self._free(self._database, statements.give_back, pages)
+        left = await self._database.free(statements.give_back, pages)
         await self._database.read(statements.checkpoint)  # only now does the file get shorter
         return left
 
@@ -348,10 +342,6 @@ class SqliteBlockstore:
             raise quota_reached(usage.bytes, new, self._quota)
         await (await self._spare.open()).write(self._keep, data)
 
-    async def _free(self, file: Database, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Write what gives room back: on a full disk the ballast is given up for that."""
-        return await spending(self._ballast, lambda: file.write(work, *args, **kwargs))
-
     async def _cached(self) -> int:
         try:
             return await self._database.read(cache.total)
@@ -377,7 +367,7 @@ class SqliteBlockstore:
         hidden = await self._spare.hidden(list(garbage.values())) if file is self._database else ()
         garbage = {row: name for row, name in garbage.items() if name not in hidden}
         try:
-            return await self._free(file, self._sweep, garbage)
+            return await file.free(self._sweep, garbage)
         except StoreCorrupt as error:
             _log.error("%d blocks that nobody needs could not be removed: %s", len(garbage), error)
             return Swept((), 0)

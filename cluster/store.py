@@ -72,6 +72,12 @@ class Database(Protocol):
         """Run `work(connection, ...)` in one transaction; durable when it returns."""
         ...
 
+    async def free(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `write`, of what gives room back: on a full disk it may take the last of it."""
+        ...
+
     async def read(
         self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T: ...
@@ -146,7 +152,8 @@ class PinsetStore:
 
     async def commit(self, commit: Commit) -> None:
         """Put it on disk, all or nothing."""
-        await self._database.write(_commit, commit)
+        only_removes = commit.removed and not commit.pins
+        await (self._database.free if only_removes else self._database.write)(_commit, commit)
 
     async def facts(self) -> Mapping[str, bytes]:
         return await self._database.read(

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from blockstore.database import Ballast, spending
+from blockstore.errors import StorageFull
 from node.atomic_write import atomic_write
 from node.http.faces import Faces
 from node.parts import Parts
@@ -18,10 +20,13 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def published(path: Path, parts: Parts, faces: Faces) -> AsyncIterator[Mapping[str, object]]:
+async def published(
+    path: Path, parts: Parts, faces: Faces, ballast: Ballast
+) -> AsyncIterator[Mapping[str, object]]:
     """The file exists as long as the block lasts, whole or not at all; what is in it.
 
-    On a disk without any room there is none, and commands find the daemon at the ports of its settings only.
+    On a full disk `ballast` is given up for it. Without any room there is none, and commands find the daemon
+    at the ports of its settings only.
     """
     about = parts.cluster.id()
     fields = {
@@ -33,16 +38,24 @@ async def published(path: Path, parts: Parts, faces: Faces) -> AsyncIterator[Map
         "swarm": list(about.ipfs.addresses),
         "cluster": list(about.addresses),
     }
+    text = (json.dumps(fields, indent=2) + "\n").encode()
     try:
-        atomic_write(path, (json.dumps(fields, indent=2) + "\n").encode(), durable=False)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _log.warning("cannot write %s: %s; free some space and start again", path, error.strerror)
+        await spending(ballast, lambda: _write(path, text))
+    except StorageFull as error:
+        _log.warning("%s; free some space and start again", error)
     try:
         yield fields
     finally:
         _remove(path)
+
+
+async def _write(path: Path, text: bytes) -> None:
+    try:
+        atomic_write(path, text, durable=False)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StorageFull(f"cannot write {path}: {error.strerror}") from error
 
 
 def _remove(path: Path) -> None:

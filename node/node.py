@@ -190,7 +190,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             secret=made_secret(folder.secret),
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
-        addresses = await enter(published(folder.addresses, parts, faces))
+        addresses = await enter(published(folder.addresses, parts, faces, ballast))
         yield Node(parts, faces, addresses)
 
 

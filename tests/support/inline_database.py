@@ -47,6 +47,8 @@ class InlineDatabase:
             self.images = [*self.images[-self._keep + 1 :], self._connection.serialize()]
         return result
 
+    free = write
+
     async def read(
         self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
