@@ -90,9 +90,8 @@ class Completing:
         await self._marks.mark(mark)
         await self._store.flush()
         counting = [ended for ended in group if ended.counts()]
-        recorded = await self._database.write(
-            _write, [ended.root for ended in counting], mark, self._marks.parts
-        )
+        write = self._database.write if group else self._database.free  # a collection can wait for no room
+        recorded = await write(_write, [ended.root for ended in counting], mark, self._marks.parts)
         return mark, list(zip(counting, recorded, strict=True))
 
 

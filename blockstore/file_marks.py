@@ -21,9 +21,9 @@ class FileMarks:
 
     async def mark(self, value: bytes) -> None:
         try:
-            await self._rows.files()[0].write(statements.mark, value)
+            await self._rows.files()[0].free(statements.mark, value)
         except StoreCorrupt:
-            await (await self._spare.open()).write(statements.mark, value)
+            await (await self._spare.open()).free(statements.mark, value)
 
     async def has_mark(self, value: bytes) -> bool:
         for file in self._rows.files():
@@ -52,4 +52,4 @@ class FileMarks:
 
     async def forget_marks_before(self, value: bytes) -> None:
         for file in self._rows.files():
-            await file.write(statements.forget_marks_before, value)
+            await file.free(statements.forget_marks_before, value)

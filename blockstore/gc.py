@@ -26,7 +26,7 @@ from blockstore import decoding
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.dag import grouped
-from blockstore.errors import BadBlock, DagTooLarge, LinksUnknown, UnknownCodec
+from blockstore.errors import BadBlock, DagTooLarge, LinksUnknown, StorageFull, UnknownCodec
 from blockstore.rowset import RowSet
 from blockstore.sqlite import SqliteBlockstore, Swept
 from blockstore.sqlite_rows import Row
@@ -79,9 +79,15 @@ async def collect(store: SqliteBlockstore, roots: AsyncIterable[Root]) -> AsyncG
 
 
 async def give_back(store: SqliteBlockstore) -> None:
-    """Return all free space of the file to the disk, in small steps between which others write."""
-    while await store.reclaim():
-        pass
+    """Return all free space of the file to the disk, in small steps between which others write.
+
+    On a disk so full that moving pages finds no room, the space stays in the file and is filled first.
+    """
+    try:
+        while await store.reclaim():
+            pass
+    except StorageFull as error:
+        _LOG.warning("the space of the garbage is free in the store, and not on the disk yet: %s", error)
 
 
 def _unknown(stops: Sequence[_Stop]) -> LinksUnknown:

@@ -13,7 +13,7 @@ from blockstore.cid import CID
 from blockstore.completing import Completing
 from blockstore.dag import walk
 from blockstore.database import Ballast, Database, open_database
-from blockstore.errors import PinWithdrawn
+from blockstore.errors import PinWithdrawn, StorageFull
 from blockstore.roots import PinnedRoot as PinnedRoot
 from blockstore.service import Blocks
 from blockstore.store import Marks, Unmarked
@@ -44,11 +44,18 @@ async def open_local_pins(
     ) as database:
         completing = Completing(database, blocks.store, marks)
         if await _doubt_foreign(database, marks):
-            await completing.renew()
+            await _renew(completing, path)
         try:
             yield LocalPinner(database, blocks, completing)
         finally:
             await completing.finish()
+
+
+async def _renew(completing: Completing, path: Path) -> None:
+    try:
+        await completing.renew()
+    except StorageFull as error:
+        _log.warning("that %s and the blocks belong together is noted at the next start: %s", path, error)
 
 
 async def _doubt_foreign(database: Database, marks: Marks) -> bool:

@@ -311,7 +311,7 @@ class SqliteBlockstore:
                     self._deletions += 1
                     yield swept
 
-    async def reclaim(self, pages: int = 500) -> int:
+    async def reclaim(self, pages: int = 100) -> int:
         """Give up to that many free pages (16 KiB each) back to the disk; how many are left."""
         left = await self._database.free(statements.give_back, pages)
         await self._database.read(statements.checkpoint)  # only now does the file get shorter
@@ -463,7 +463,9 @@ class SqliteBlockstore:
     def _measure(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
         """Blocks, their bytes, and the bytes that may still come."""
         blocks, used = statements.totals(connection)
-        room = statements.disk_free(self._database.path) - self._reserve
+        # What is in the log has to fit into the file as well, or the log could never be cut.
+        reserve = max(self._reserve, statements.log_size(self._database.path))
+        room = statements.disk_free(self._database.path) - reserve
         room += statements.free_pages(connection) * statements.PAGE_BYTES
         if self._quota:
             room = min(room, self._quota - used)

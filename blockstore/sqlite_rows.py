@@ -206,6 +206,14 @@ def disk_free(path: Path) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log of that file, of which some or all may be in the file already."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _groups(keys: Sequence[bytes]) -> Generator[tuple[str, Sequence[bytes]]]:
     """Question marks and keys of a few fixed widths: the last key is repeated, which IN does not mind."""
     for start in range(0, len(keys), _WIDTHS[-1]):
