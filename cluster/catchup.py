@@ -8,9 +8,11 @@ member can serve them.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from cluster import wire
@@ -18,7 +20,7 @@ from cluster.batch import MAX_BATCH_BYTES, Log
 from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.ledger import Ledger
 from cluster.membership import Members
-from cluster.ports import CallFailed, PeerCalls
+from cluster.ports import CallFailed, PeerCalls, PeerOffline
 from cluster.records import GRANT, MAX_RECORDS
 from cluster.store import PinsetStore
 from cluster.visits import Visits
@@ -30,6 +32,8 @@ MAX_SHOWN = 3 * 1024 * 1024
 """Bytes of member records in one call."""
 _MAX_HEADS = 4096
 _MAX_WANTS = 256
+PATIENCE = 45.0
+"""Seconds that one member may take without giving anything new: the others wait for their turn."""
 _MAX_RECORDS_BYTES = 4 * 1024 * 1024  # read in one call; older versions show up to the limit of a call
 _logger = logging.getLogger(__name__)
 
@@ -93,6 +97,10 @@ class CatchUp:
 
         Raises CallFailed, PeerOffline, BadUpdate.
         """
+        async with _patience(peer) as patience:
+            return await self._pull(peer, patience)
+
+    async def _pull(self, peer: str, patience: asyncio.Timeout) -> Heads:
         cursor = self._cursors.get(peer, (b"", 0))
         complete = True
         while True:
@@ -100,7 +108,7 @@ class CatchUp:
             if heads.members != self._members.digest():
                 await self._exchange_members(peer)
             behind = await self._behind(heads)
-            complete &= await self._pull_batches(peer, behind)
+            complete &= await self._pull_batches(peer, behind, patience)
             cursor = heads.store, heads.until
             if complete:  # else ask for all of it again: something waits for what another member has
                 self._cursors[peer] = cursor
@@ -126,7 +134,9 @@ class CatchUp:
             await self._ledger.begin_epoch()
         return behind
 
-    async def _pull_batches(self, peer: str, behind: Sequence[tuple[Log, int]]) -> bool:
+    async def _pull_batches(
+        self, peer: str, behind: Sequence[tuple[Log, int]], patience: asyncio.Timeout
+    ) -> bool:
         """Pull until these heads are reached; False when no more can be applied now."""
         while True:
             lacking = [(log, end) for log, end in behind if end > self._ledger.head(log)]
@@ -134,17 +144,20 @@ class CatchUp:
                 return True
             applied = 0
             for first in range(0, len(lacking), _MAX_WANTS):
-                applied += await self._pull_page(
-                    peer, [log for log, _ in lacking[first : first + _MAX_WANTS]]
-                )
+                wanted = [log for log, _ in lacking[first : first + _MAX_WANTS]]
+                applied += await self._pull_page(peer, wanted, patience)
             if not applied:
                 return False
 
-    async def _pull_page(self, peer: str, logs: Sequence[Log]) -> int:
+    async def _pull_page(self, peer: str, logs: Sequence[Log], patience: asyncio.Timeout) -> int:
         wants: list[wire.Wire] = [[log.author, log.epoch, self._ledger.head(log)] for log in logs]
         answer = await self._calls.call(peer, BATCHES, wire.encode({"wants": wants}))
         envelopes = wire.Fields.decode(answer, _MAX_ANSWER).datas("batches", PAGE_BYTES // 100)
-        return await self._receive(envelopes, peer)
+        deadline = patience.when()
+        patience.reschedule(None)  # the work on them is ours
+        applied = await self._receive(envelopes, peer)
+        patience.reschedule(asyncio.get_running_loop().time() + PATIENCE if applied else deadline)
+        return applied
 
     async def _exchange_members(self, peer: str) -> None:
         request = wire.encode({"records": [*self._members.records(MAX_SHOWN)]})
@@ -186,6 +199,19 @@ class CatchUp:
     def _check_member(self, peer: str) -> None:
         if not self._members.is_member(peer):
             raise UntrustedPeer(f"{peer} is not a member of this cluster")
+
+
+@asynccontextmanager
+async def _patience(peer: str) -> AsyncIterator[asyncio.Timeout]:
+    """Raises PeerOffline when it is at an end."""
+    patience = asyncio.timeout(PATIENCE)
+    try:
+        async with patience:
+            yield patience
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise PeerOffline(f"{peer} has given nothing new for {PATIENCE:.0f} s") from None
 
 
 def _read_records(data: bytes) -> tuple[bytes, ...]:

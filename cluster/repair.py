@@ -7,6 +7,7 @@ again from batches whose signatures prove them, and takes no content on another'
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from cluster import wire
@@ -14,13 +15,14 @@ from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.genesis import Genesis
 from cluster.ledger import Ledger
 from cluster.membership import Members
-from cluster.ports import PeerCalls
+from cluster.ports import PeerCalls, PeerOffline
 from cluster.store import DigestSum
 from cluster.visits import Visits
 
 DIGESTS = "pinset/digests"
 MAX_DOCUMENTS = 256
 """Documents made again in one pass over the log."""
+_PATIENCE = 120.0  # seconds that comparing with one member may take: the others wait for their turn
 _WAYS = 8  # bits compared in one step
 _MAX_ANSWER = 64 * 1024
 
@@ -61,7 +63,14 @@ class Repair:
 
     async def repair(self, peer: str) -> frozenset[int]:
         """Compare, and make again what differs: those. Raises CallFailed, PeerOffline, BadUpdate."""
-        differing = await self.compare(peer)
+        patience = asyncio.timeout(_PATIENCE)
+        try:
+            async with patience:
+                differing = await self.compare(peer)
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise PeerOffline(f"comparing with {peer} took longer than {_PATIENCE:.0f} s") from None
         if differing:
             await self._ledger.rebuild(differing)
         return differing

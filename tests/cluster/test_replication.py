@@ -15,7 +15,7 @@ from cluster import wire
 from cluster.batch import Batch, Log, read, sign
 from cluster.errors import BadPinOptions, NotPinned, ReadOnlyMember
 from cluster.pinset import Document
-from cluster.ports import CallFailed
+from cluster.ports import CallFailed, PeerOffline
 from cluster.state import PinChange, Role
 from cluster.update import entry_key
 
@@ -434,3 +434,32 @@ def test_a_batch_reads_back_as_it_was_signed() -> None:
     signer = identity(1)
     batch = Batch(Log(signer.peer_id, 7), 3, 99, ((1, b"x"), (5, b"y")))
     assert read(sign(batch, bytes(32), signer).envelope) == batch
+
+
+@pytest.mark.parametrize("seconds", [0.1, 14.0])
+@virtual_time
+async def test_a_member_whose_heads_never_end_keeps_nobody_from_catching_up_with_the_others(
+    seconds: float,
+) -> None:
+    network = calm()
+    a, b, c = await grown_cluster(3, network, wall)
+    calls = 0
+
+    async def endless(_peer: str, _request: bytes) -> bytes:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(seconds)
+        digests = {"heads": b"h", "members": a.pinset.members.digest()}
+        return wire.encode({"store": b"s", "until": calls, "more": 1, "logs": [], "now": wall(), **digests})
+
+    for member in (a, c):
+        await member.stop()
+    await b.pinset.put(some_pin(1))
+    await c.start()
+    await agree([b, c])
+    network.peers[c.peer].serve("pinset/heads", endless)
+    await a.start()
+    with pytest.raises(PeerOffline, match="nothing new for 45 s"):
+        await a.pinset.sync(c.peer)
+    await agree([a, b], within=120)
+    await stopped(a, b, c)
