@@ -512,5 +512,5 @@ def _block(cid: CID, data: bytes | None) -> Block | None:
 def _stat(cid: CID, row: Row | None) -> Stat | None:
     if cid.is_identity:
         data = Block.inline(cid).data
-        return Stat(len(data), not is_leaf(cid, holds_only_data(data)))
+        return Stat(len(data), not is_leaf(cid, holds_only_data(data, len(data))))
     return None if row is None else Stat(row.size, not is_leaf(cid, row.only_data))

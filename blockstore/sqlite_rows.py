@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blockstore.store import holds_only_data
+from blockstore.store import HEAD_BYTES, holds_only_data
 
 PAGE_BYTES = 16384
 
@@ -40,6 +40,10 @@ CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), block
 # to another block is like none.
 _NAMED = "FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id WHERE named.mh IN"
 
+# The number of bytes of a blob stands in the head of its row: `data` is not read for it. The column `size` is
+# for older releases; like `only_data` it has nothing that would tell if it is damaged.
+_SIZE = "length(b.data)"
+
 _LARGE = 128 * 1024  # bytes of a block from which on opening it by its row is worth a call
 _KEYS_A_PAGE = 1000
 _MARKS = 10_000  # kept at most: a copy of the file of roots that is older counts as foreign
@@ -67,7 +71,7 @@ def bodies(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict
     connection.execute("SAVEPOINT look")  # one snapshot for both looks
     try:
         for marks, keys in _groups(multihashes):
-            query = f"SELECT b.mh, b.id, iif(b.size < {_LARGE}, b.data, NULL) {_NAMED} ({marks})"
+            query = f"SELECT b.mh, b.id, iif({_SIZE} < {_LARGE}, b.data, NULL) {_NAMED} ({marks})"
             for multihash, row, body in connection.execute(query, keys):
                 if body is None:
                     large[multihash] = row
@@ -94,10 +98,22 @@ def rows(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[b
     """The rows of those that are here, by multihash."""
     found: dict[bytes, Row] = {}
     for marks, keys in _groups(multihashes):
-        query = f"SELECT b.mh, b.id, b.size, b.only_data {_NAMED} ({marks})"
-        for multihash, row, size, only_data in connection.execute(query, keys):
-            found[multihash] = Row(row, size if isinstance(size, int) else 0, bool(only_data))
+        query = f"SELECT b.mh, b.id, {_SIZE}, b.only_data {_NAMED} ({marks})"
+        for multihash, row, size, only_data in connection.execute(query, keys).fetchall():
+            found[multihash] = Row(row, size or 0, bool(only_data) and _only_data(connection, row))
     return found
+
+
+def _only_data(connection: sqlite3.Connection, row: int) -> bool:
+    """Whether the bytes themselves say so: what the column says wrongly would have others collected.
+
+    They begin on the page that was just read. False where they cannot be read.
+    """
+    try:
+        with connection.blobopen("blocks", "data", row, readonly=True) as blob:
+            return holds_only_data(blob.read(HEAD_BYTES), len(blob))
+    except sqlite3.Error:
+        return False
 
 
 def keys_after(connection: sqlite3.Connection, last: bytes) -> list[bytes]:
@@ -115,7 +131,7 @@ def insert(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes
     connection.executemany(
         "INSERT INTO blocks(id, mh, size, only_data, data) VALUES(?, ?, ?, ?, ?)",
         (
-            (row, multihash, len(body), holds_only_data(body), body)
+            (row, multihash, len(body), holds_only_data(body, len(body)), body)
             for row, (multihash, body) in enumerate(new, first)
         ),
     )
@@ -130,9 +146,10 @@ def delete_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[lis
     """Those that were there and are gone, and their bytes."""
     removed: list[tuple[int, int]] = []
     for row in ids:
-        query = "DELETE FROM blocks WHERE id = ? RETURNING id, size"
+        query = f"SELECT b.id, {_SIZE} FROM blocks AS b WHERE b.id = ?"
         removed += connection.execute(query, (row,)).fetchall()
-    total = sum(size for _, size in removed)
+        connection.execute("DELETE FROM blocks WHERE id = ?", (row,))
+    total = sum(size or 0 for _, size in removed)
     _count(connection, -len(removed), -total)
     return [row for row, _ in removed], total
 

@@ -47,15 +47,22 @@ def is_leaf(cid: CID, only_data: bool) -> bool:
     return cid.codec == RAW or (only_data and cid.codec == DAG_PB)
 
 
-def holds_only_data(data: bytes) -> bool:
-    """Whether bytes, read as dag-pb, are a Data field alone: no links. Constant time (spec: dag-pb)."""
-    if not data.startswith(b"\x0a"):
-        return not data
+HEAD_BYTES = 16
+"""Of a block, as many as `holds_only_data` looks at: a tag and the longest varint."""
+
+
+def holds_only_data(head: bytes, size: int) -> bool:
+    """Whether a block, read as dag-pb, is a Data field alone: no links. Constant time (spec: dag-pb).
+
+    `head` are its first HEAD_BYTES or more, `size` all its bytes.
+    """
+    if not head.startswith(b"\x0a"):
+        return not size
     try:
-        length, start = varint.decode(data, 1)
+        length, start = varint.decode(head, 1)
     except ValueError:
         return False
-    return start + length == len(data)
+    return start + length == size
 
 
 def quota_reached(used: int, new: int, quota: int) -> StorageFull:
@@ -219,7 +226,7 @@ class MemoryBlockstore:
     def _stat(self, cid: CID) -> Stat | None:
         if (block := self._find(cid)) is None:
             return None
-        return Stat(len(block.data), not is_leaf(cid, holds_only_data(block.data)))
+        return Stat(len(block.data), not is_leaf(cid, holds_only_data(block.data, len(block.data))))
 
     def _find(self, cid: CID) -> Block | None:
         if cid.is_identity:

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 from random import Random
 
@@ -172,6 +172,32 @@ async def test_a_lost_leaf_holds_no_collection_up(store: SqliteBlockstore) -> No
     async for _ in gc.collect(store, each([Root(root.cid, whole=True)])):
         pass
     assert await here(store, [root, leaf(2)]) == [root]
+
+
+@pytest.mark.parametrize(
+    "damage", ["only_data = 1", "size = 0", "size = NULL", "size = x'00', only_data = 1", "only_data = 'x'"]
+)
+async def test_what_a_damaged_column_says_of_a_node_makes_nothing_garbage(
+    tmp_path: Path, damage: str
+) -> None:
+    path, blocks = tmp_path / "blocks.db", [*tree(3, 3), node([], b"data alone")]
+    async with open_sqlite_blockstore(path) as store:
+        await store.put_many(blocks)
+    with closing(sqlite3.connect(path)) as rows:  # rot writes without asking what the schema allows
+        rows.executescript(
+            "PRAGMA writable_schema=1; UPDATE sqlite_schema SET sql=replace(sql, 'INTEGER NOT NULL', '');"
+            "PRAGMA writable_schema=RESET"
+        )
+        rows.execute(f"UPDATE blocks SET {damage}").close()
+        rows.commit()
+    async with open_sqlite_blockstore(path) as store:
+        stats = await store.stat(cids(blocks))
+        assert [stat and stat.size for stat in stats] == [len(block.data) for block in blocks]
+        assert [stat and stat.links for stat in stats] == [len(block.data) > 32 for block in blocks]
+        assert await collect(store, blocks[0].cid) == {blocks[-1].cid.multihash}
+        assert await here(store, blocks[:-1]) == blocks[:-1]
+        usage = await store.usage()
+        assert (usage.blocks, usage.bytes) == (len(blocks) - 1, sum(len(b.data) for b in blocks[:-1]))
 
 
 async def test_many_roots_are_read_in_pages(store: SqliteBlockstore) -> None:
