@@ -31,8 +31,7 @@ async def merge(streams: Sequence[AsyncIterator[tuple[CID, T]]]) -> AsyncIterato
     async with AsyncExitStack() as stack:
         for stream in streams:
             await stack.enter_async_context(closed_after(stream))
-        first = await asyncio.gather(*(_head(index, stream) for index, stream in enumerate(streams)))
-        heads = [head for head in first if head is not None]
+        heads = await _heads(streams)
         heapq.heapify(heads)
         while heads:
             key, cid, parts = heads[0][0], heads[0][2], []
@@ -45,6 +44,18 @@ async def merge(streams: Sequence[AsyncIterator[tuple[CID, T]]]) -> AsyncIterato
                 else:
                     heapq.heapreplace(heads, following)
             yield cid, parts
+
+
+async def _heads(streams: Sequence[AsyncIterator[tuple[CID, T]]]) -> list[tuple[bytes, int, CID, T]]:
+    """The first items, all asked for at once. A stream that fails is waited for like the others: none may be
+    closed while it runs.
+    """
+    asked = (_head(index, stream) for index, stream in enumerate(streams))
+    heads = await asyncio.gather(*asked, return_exceptions=True)
+    for failure in heads:
+        if isinstance(failure, BaseException):
+            raise failure
+    return [head for head in heads if head is not None and not isinstance(head, BaseException)]
 
 
 async def _head(index: int, stream: AsyncIterator[tuple[CID, T]]) -> tuple[bytes, int, CID, T] | None:

@@ -198,6 +198,26 @@ def test_streams_merge_in_order_with_everything_said_of_a_cid_together(numbers: 
     assert asyncio.run(merged()) == expected
 
 
+async def test_a_stream_that_fails_at_its_start_fails_the_merge_once_the_others_have_answered() -> None:
+    closed: list[str] = []
+
+    async def failing(items: list[int]):
+        for item in items:
+            yield cid(item), item
+        raise CallFailed("a damaged page")
+
+    async def slow():
+        try:
+            await asyncio.sleep(0)
+            yield cid(1), 1
+        finally:
+            closed.append("slow")
+
+    with pytest.raises(CallFailed, match="a damaged page"):
+        _ = [pair async for pair in merge([failing([]), slow()])]
+    assert closed == ["slow"]
+
+
 async def test_a_merge_that_is_left_early_closes_its_streams():
     closed = []
 

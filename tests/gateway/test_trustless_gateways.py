@@ -11,8 +11,10 @@ from support.http_gateway import http_gateway, silence
 from support.node import running_node
 from support.sources import joined
 
+from blockstore import varint
 from blockstore.block import Block
 from blockstore.car import car_stream
+from blockstore.cid import CID, RAW
 from node.config import Config, GatewayConfig, RetrievalConfig, SwarmConfig
 from node.folder import Folder
 from node.setup import create_node
@@ -104,7 +106,7 @@ async def test_a_denylisted_block_is_asked_of_no_gateway(tmp_path):
 
 
 async def test_a_hash_that_cannot_be_verified_is_not_asked_for(tmp_path):
-    unknown = "bafkrwiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    unknown = CID.v1(RAW, varint.encode(0x300777) + varint.encode(32) + bytes(32))
     async with http_gateway() as source, node_behind(tmp_path, source.url) as gateway:
         answer = await gateway.get(f"/ipfs/{unknown}")
         assert (answer.status, "cannot be verified" in answer.text) == (400, True)
