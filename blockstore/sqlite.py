@@ -314,8 +314,8 @@ class SqliteBlockstore:
     async def reclaim(self, pages: int = 100) -> int:
         """Give up to that many free pages (16 KiB each) back to the disk; how many are left."""
         left = await self._database.free(statements.give_back, pages)
-        # Only a checkpoint makes the file shorter. As long as the log holds pages behind its end, it gets longer
-        # first, for which there may be no room.
+        # Only a checkpoint makes the file shorter. As long as the log holds pages behind its end, it gets
+        # longer first, for which there may be no room.
         path = self._database.path
         if not left or statements.disk_free(path) > statements.log_size(path):
             await self._database.read(statements.checkpoint)
