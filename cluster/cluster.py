@@ -24,7 +24,7 @@ from cluster.errors import (
 from cluster.holders import Holders
 from cluster.metrics import PING, Alert, Metric, MetricStore
 from cluster.options import merged, settled, updated
-from cluster.pin import GlobalPinInfo, Granted, Pin, PinOptions, Status, Wish
+from cluster.pin import GlobalPinInfo, Granted, Pin, PinMode, PinOptions, Status, Wish
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
 from cluster.publishing import Ping
 from cluster.settings import ClusterSettings
@@ -125,7 +125,19 @@ class Cluster:
         """The pin as it was. Raises NotPinned, ReadOnlyMember."""
         self._check_writable()
         async with self._turns.of(cid):
-            return await self._writer.remove(cid)
+            try:
+                return await self._writer.remove(cid)
+            except NotPinned:
+                return await self._let_go(cid)
+
+    async def _let_go(self, cid: CID) -> Pin:
+        """A pin that only this node's own list has, after a loss. Raises NotPinned where that is not so."""
+        local = await self.tracker.unlisted(cid)
+        if local is None:
+            raise NotPinned
+        await self.tracker.let_go(cid)
+        mode = PinMode.RECURSIVE if local.recursive else PinMode.DIRECT
+        return Pin(cid, PinOptions(mode=mode), (self.identity.peer,), self._now(), local.bytes)
 
     async def get_pin(self, cid: CID) -> Pin:
         """Raises NotPinned."""

@@ -116,8 +116,13 @@ class Executor:
         return [*pin.options.origins, *others][:MAX_HINTS]
 
     async def _release(self, cid: CID, pin: Pin | None) -> None:
-        """Forget it, unless it was moved and is still needed here: then the next pass asks again."""
-        if await self._pins.get(cid) is not None and (pin is None or await self._is_handed_over(pin)):
+        """Forget it, unless it was moved and is still needed here: then the next pass asks again.
+
+        That the pinset does not have it is no reason: see `PinsetReader.was_removed`.
+        """
+        if await self._pins.get(cid) is None:
+            return
+        if await (self._pinset.was_removed(cid) if pin is None else self._is_handed_over(pin)):
             await self._pins.unpin(cid)
 
     async def _is_handed_over(self, pin: Pin) -> bool:

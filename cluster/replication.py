@@ -98,6 +98,9 @@ class ReplicatedPinset:
     async def count(self, query: PinQuery = EVERY_PIN) -> int:
         return await self._store.count(query)
 
+    async def was_removed(self, cid: CID) -> bool:
+        return await self._store.was_removed(bytes(cid))
+
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
         self._handlers.append(handler)
 

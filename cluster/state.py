@@ -44,6 +44,13 @@ class PinsetReader(Protocol):
 
     async def count(self, query: PinQuery = EVERY_PIN) -> int: ...
 
+    async def was_removed(self, cid: CID) -> bool:
+        """Whether it is known that somebody removed this pin, and that nobody made it again.
+
+        A CID of which that is not known may be missing because a file was lost, damaged or put back.
+        """
+        ...
+
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
         """Hear of every change after it is durable, our own and others'. Must not block, must not raise."""
         ...

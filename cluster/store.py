@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS metadata (
     key TEXT NOT NULL, value TEXT NOT NULL, cid BLOB NOT NULL, PRIMARY KEY (key, value, cid)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS member_records (
     kind TEXT NOT NULL, peer TEXT NOT NULL, envelope BLOB NOT NULL, PRIMARY KEY (kind, peer)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (cid BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cluster_facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -195,6 +196,12 @@ class PinsetStore:
     async def count(self, query: PinQuery) -> int:
         return await self._database.read(_count, query)
 
+    async def was_removed(self, cid: bytes) -> bool:
+        """Whether a commit removed it, and none put it again since."""
+        return await self._database.read(
+            lambda db: db.execute("SELECT 1 FROM removed WHERE cid = ?", (cid,)).fetchone() is not None
+        )
+
     async def member_records(self) -> list[tuple[str, str, bytes]]:
         """(kind, peer, envelope) of each."""
         return await self._database.read(
@@ -226,8 +233,10 @@ def _commit(db: sqlite3.Connection, commit: Commit) -> None:
         _write_batch(db, batch)
     for row in commit.pins:
         _write_pin(db, row)
+        db.execute("DELETE FROM removed WHERE cid = ?", (row.cid,))
     for cid in commit.removed:
         _remove_pin(db, cid)
+        db.execute("INSERT OR IGNORE INTO removed VALUES (?)", (cid,))
     db.executemany("REPLACE INTO cluster_facts VALUES (?, ?)", commit.facts.items())
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from cluster.loops import steadily
 from cluster.merge import closed_after
 from cluster.operations import Lane, Operation, OperationQueue
 from cluster.pin import Pin, PinInfo, Status
-from cluster.ports import AttemptStore, LocalPins, OperationKind, PinFailed
+from cluster.ports import AttemptStore, LocalPin, LocalPins, OperationKind, PinFailed
 from cluster.settings import ClusterSettings
 from cluster.state import PinChange, PinQuery, PinsetReader
 from cluster.status import IN_FLIGHT, RECOVERABLE, StatusPage, StatusRow, View, pin_info
@@ -34,6 +34,7 @@ _SCAN = 20_000  # rows looked at for one page at most, so that a rare status doe
 _LEASE = 600.0  # seconds until a retry that was handed out is due again, should this process end before it
 _RETRY_LANE = 1000  # retries in memory at once
 _FAULT = "a fault of this program: its log says more, please report it"
+_NAMED = 20  # of local pins that the pinset does not have, in the log
 _PASS_SPACING = 10.0  # seconds between two passes, however many changes found no room
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class Tracker:
     ) -> None:
         self.peer = peer
         self._name = name
+        self._pinset = pinset
+        self._pins = pins
         self._attempts = attempts
         self._executor = executor
         self._settings = settings
@@ -68,6 +71,7 @@ class Tracker:
         self._room = asyncio.Event()
         self._failure = asyncio.Event()
         self._missed = asyncio.Event()
+        self._unlisted = 0
         self._behind = True  # until a pass has found nothing that is not queued
         pinset.on_change(self.notice)
 
@@ -263,13 +267,44 @@ class Tracker:
 
     async def _pass(self) -> None:
         """Queue every CID where pinset and local pins differ, waiting for room as long as there is none."""
+        unlisted: list[CID] = []
         async with closed_after(self._views.difference(self.peer)) as differences:
             async for cid, view in differences:
+                if view.pin is None and await self._is_unlisted(cid):
+                    unlisted.append(cid)
+                    continue
                 (attempt,) = await self._attempts.get_many([cid])
                 lane = Lane.UNPIN if view.pin is None else self._lane(view.pin)
                 if attempt is not None and attempt.kind is lane.kind:
                     continue  # its time comes by itself
                 await self._queue_in_turn(cid, lane)
+
+        self._tell_unlisted(unlisted)
+
+    async def unlisted(self, cid: CID) -> LocalPin | None:
+        """The local pin of a CID that the pinset does not have, though nobody removed it from there."""
+        return await self._pins.get(cid) if await self._is_unlisted(cid) else None
+
+    async def let_go(self, cid: CID) -> None:
+        """Forget a local pin of ours alone."""
+        await self._pins.unpin(cid)
+
+    async def _is_unlisted(self, cid: CID) -> bool:
+        return await self._pinset.get(cid) is None and not await self._pinset.was_removed(cid)
+
+    def _tell_unlisted(self, cids: Sequence[CID]) -> None:
+        """Once for each number of them."""
+        if cids and len(cids) != self._unlisted:
+            more = f" and {len(cids) - _NAMED} more" if len(cids) > _NAMED else ""
+            log.warning(
+                "%d pins are kept that nobody removed and that the list of pins does not have: cluster.db was "
+                "lost, damaged, or restored from an older copy. Restore the right one; or list them again with "
+                "`pinfold pin add CID`; or let them go with `pinfold pin rm CID`: %s%s",
+                len(cids),
+                ", ".join(map(str, cids[:_NAMED])),
+                more,
+            )
+        self._unlisted = len(cids)
 
     async def _queue_in_turn(self, cid: CID, lane: Lane) -> None:
         while not self._queue.put_if_idle(cid, lane, self._now()):

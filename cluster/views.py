@@ -52,7 +52,7 @@ class Views:
         """Where the pins wished of that member and its store disagree."""
         async for cid, views in merge([self._wished(PinQuery(held_by=peer)), self._held(None)]):
             view = reduce(_joined, views)
-            if (view.pin is not None) != view.holds:
+            if not view.holds if view.pin is not None else view.local is not None:
                 yield cid, view
 
     async def _wished(self, query: PinQuery) -> AsyncIterator[tuple[CID, View]]:

@@ -12,7 +12,7 @@ from support.memory_cluster import EPOCH, MemoryCluster, cid, until, wall_clock
 
 from blockstore.cid import CID
 from cluster.cluster import Cluster
-from cluster.errors import QueueFull
+from cluster.errors import NotPinned, QueueFull
 from cluster.operations import Lane
 from cluster.pin import EVERYWHERE, Pin, PinInfo, PinOptions, Progress, Status
 from cluster.ports import Attempt, LocalPin, OperationKind
@@ -185,10 +185,34 @@ async def test_reconciling_finds_what_no_event_told():
         await reaches(cluster, cid(3), Status.PINNED)
         world.machines[0].view.deaf = True
         world.shared.pins[cid(1)] = everywhere(1)
-        del world.shared.pins[cid(3)]
+        await world.machines[0].view.remove(cid(3))
         assert (await status(cluster, cid(1))).status is Status.UNEXPECTEDLY_UNPINNED
         await reaches(cluster, cid(1), Status.PINNED, 320)
         await until(lambda: gone(world, cid(3)), 320)
+
+
+@virtual_time
+async def test_a_pin_that_is_missing_and_was_not_removed_is_kept_and_told(caplog):
+    world = MemoryCluster(1)
+    async with world.member(0) as cluster:
+        for number in (1, 2, 3):
+            await cluster.pin(cid(number), ALL)
+            await reaches(cluster, cid(number), Status.PINNED)
+        for number in (1, 2):
+            del world.shared.pins[cid(number)]  # with its file
+            world.shared.changed(cid(number))
+        await cluster.unpin(cid(3))
+        await asyncio.sleep(700)
+        assert set(world.machines[0].pins.roots) == {cid(1), cid(2)}
+        told = [record.getMessage() for record in caplog.records if "nobody removed" in record.getMessage()]
+        assert len(told) == 1
+        assert f"{cid(1)}, {cid(2)}" in told[0]
+        assert (await cluster.unpin(cid(1))).cid == cid(1)
+        assert set(world.machines[0].pins.roots) == {cid(2)}
+        with pytest.raises(NotPinned):
+            await cluster.unpin(cid(1))
+        await cluster.pin(cid(2), ALL)
+        await reaches(cluster, cid(2), Status.PINNED)
 
 
 @virtual_time

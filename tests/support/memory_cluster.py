@@ -45,6 +45,7 @@ class SharedPins:
     """The pinset, the same at every member; a `deaf` member misses events and has to look."""
 
     pins: dict[CID, Pin] = field(default_factory=dict)
+    removed: set[CID] = field(default_factory=set)
     views: list[PinsetView] = field(default_factory=list)
     writes: int = 0
     odd: set[CID] = field(default_factory=set)  # writing these meets a bug
@@ -87,6 +88,9 @@ class PinsetView:
     async def count(self, query: PinQuery = EVERY_PIN) -> int:
         return len([pin async for pin in self.pins(query)])
 
+    async def was_removed(self, cid: CID) -> bool:
+        return cid in self._shared.removed and cid not in self._shared.pins
+
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
         self._handlers.append(handler)
 
@@ -102,6 +106,7 @@ class PinsetView:
         pin = self._shared.pins.pop(cid, None)
         if pin is None:
             raise NotPinned
+        self._shared.removed.add(cid)
         self._shared.changed(cid)
         return pin
 
