@@ -297,9 +297,9 @@ class Tracker:
         if cids and len(cids) != self._unlisted:
             more = f" and {len(cids) - _NAMED} more" if len(cids) > _NAMED else ""
             log.warning(
-                "%d pins are kept that nobody removed and that the list of pins does not have: cluster.db was "
-                "lost, damaged, or restored from an older copy. Restore the right one; or list them again with "
-                "`pinfold pin add CID`; or let them go with `pinfold pin rm CID`: %s%s",
+                "%d pins are kept that nobody removed and that the list of pins does not have: cluster.db "
+                "was lost, damaged, or restored from an older copy. Restore the right one; or list them "
+                "again with `pinfold pin add CID`; or let them go with `pinfold pin rm CID`: %s%s",
                 len(cids),
                 ", ".join(map(str, cids[:_NAMED])),
                 more,

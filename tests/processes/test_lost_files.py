@@ -1,4 +1,4 @@
-"""Files of the data folder that are lost or put back from an older copy, one alone: no pin is lost to that."""
+"""A file of the data folder is lost, or put back from an older copy: no pin is lost to that."""
 
 from __future__ import annotations
 
