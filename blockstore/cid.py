@@ -88,6 +88,8 @@ class CID:
             if len(text) == 46 and text.startswith("Qm"):
                 return cls.v0(libipld.decode_multibase("z" + text)[1])
             cid = cls.decode(libipld.decode_multibase(text)[1])
+        except UnicodeEncodeError:
+            raise BadCid(f'invalid CID "{text}": it is not UTF-8') from None
         except (ValueError, OverflowError) as error:
             raise BadCid(f'invalid CID "{text}": {error}') from None
         if cid.version == 0:

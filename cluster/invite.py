@@ -27,6 +27,7 @@ PREFIX = "pinfold"
 VERSION = "1"
 SECRET_BYTES = 32
 LIFETIME = 24 * 3600.0  # seconds
+MAX_LIFETIME = 366 * 24 * 3600  # seconds
 MAX_LENGTH = 350
 """Characters; addresses beyond the first are left out where they would make it longer."""
 

@@ -206,14 +206,17 @@ class _Exchange:
         event = self._next()
         while not isinstance(event, h11.Response):
             event = self._next()
-        if event.status_code >= 400:
+        if event.status_code >= 300:  # a redirect is followed by nobody here: nothing was done
             raise ApiError(event.status_code, self._message(event))
 
     def _message(self, response: h11.Response) -> str:
         text = b""
         for part in self.body():
             text = (text + part)[:_ERROR_BYTES]
-        words = text.decode(errors="replace").strip() or bytes(response.reason).decode()
+        words = (
+            text.decode(errors="replace").strip()
+            or f"the node answered {response.status_code} without a word"
+        )
         try:
             fields = _parsed(text)
         except ApiError:
@@ -266,6 +269,11 @@ class _Exchange:
             received = self._socket.recv(_READ)
             with self._turn:
                 self._http.receive_data(received)
+
+
+def segment(text: str) -> str:
+    """One segment of a path, whatever is in it."""
+    return quote(text, safe="", errors="surrogateescape")
 
 
 def _target(path: str, query: Query) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cluster.genesis import MAX_NAME_BYTES, found_cluster
 from cluster.invite import SECRET_BYTES, Invite
-from cluster.names import as_name
+from cluster.names import MAX_NAME, as_name
 from node.atomic_write import atomic_write
 from node.belonging import Belonging
 from node.errors import NodeError
@@ -48,9 +48,10 @@ def create_node(folder: Folder, token: str | None = None, name: str = "") -> Cre
 
     Raises AlreadySetUp, BadMachineName, BadInvite (before anything is written), OSError.
     """
-    if not name.isprintable():
+    if not name.isprintable() or as_name(name) != name:
         raise BadMachineName(
-            f'"{name}" cannot be a machine\'s name: it has to be one line of visible text in UTF-8'
+            f'"{name[:MAX_NAME]}" cannot be a machine\'s name: it has to be one line of visible text in'
+            f" UTF-8, of {MAX_NAME} characters at most"
         )
     invite = Invite.parse(token) if token is not None else None
     if folder.exists:

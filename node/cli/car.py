@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from node.cli.context import Failure, Session, emit, json_option, say, session, write_out
-from node.cli.inputs import Inputs
+from node.cli.inputs import Inputs, content
 from node.cli.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.output import check_free, force_option, output_file, output_path, saved
 from node.cli.pin import asks_for_end, pin_options, pin_query
@@ -135,7 +135,7 @@ def export(context: Session, cid: str, output: str | None, force: bool, as_json:
     target = output_path(output) if output is not None else None
     if target is not None:
         check_free(target, force)
-    parts = context.rpc().download("POST", "/api/v0/dag/export", [("arg", cid)])
+    parts = context.rpc().download("POST", "/api/v0/dag/export", [("arg", content(cid))])
     if target is None:
         write_out(parts)
         return

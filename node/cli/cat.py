@@ -5,20 +5,26 @@ from __future__ import annotations
 import click
 
 from node.cli.context import Session, no_json, session, write_out
-from node.cli.inputs import Inputs
+from node.cli.inputs import Inputs, content
+from node.cli.numbers import whole_number
+
+_BYTES = whole_number("bytes", least=0, most=10**18 - 1)
 
 
 @click.command("cat")
 @click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
-@click.option("--offset", type=click.IntRange(min=0), default=0, help="Byte of each file to begin at.")
-@click.option("--length", type=click.IntRange(min=0), default=None, help="Bytes to print at most of each.")
+@click.option(
+    "--offset", metavar="BYTES", callback=_BYTES, default="0", help="Byte of each file to begin at."
+)
+@click.option("--length", metavar="BYTES", callback=_BYTES, help="Bytes to print at most of each.")
 @no_json("bytes")
 @session
-def command(context: Session, paths: tuple[str, ...], offset: int, length: int | None) -> None:
+def command(context: Session, paths: tuple[str, ...], offset: str, length: str | None) -> None:
     """Print the bytes of files, one behind the other."""
-    query = [("offset", str(offset))] + ([("length", str(length))] if length is not None else [])
+    given = (("offset", offset), ("length", length))
+    query = [(name, str(int(value, 0))) for name, value in given if value is not None]
     inputs = Inputs("printed", len(paths))
     for path in paths:
         with inputs.one(path):
-            write_out(context.rpc().download("POST", "/api/v0/cat", [("arg", path), *query]))
+            write_out(context.rpc().download("POST", "/api/v0/cat", [("arg", content(path)), *query]))
     inputs.finish()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-from urllib.parse import quote
 
 import click
 
+from cluster.invite import MAX_LIFETIME
 from node.cli.context import Failure, Session, emit, json_option, say, session
+from node.cli.numbers import whole_number
+from node.client import segment
 
 
 @click.group("cluster")
@@ -19,20 +21,27 @@ def command() -> None:
 @command.command("invite")
 @click.option("--follower", is_flag=True, help="The new member holds blocks but may not change the pinset.")
 @click.option(
-    "--expires", default=86_400, show_default=True, metavar="SECONDS", help="How long the token is good."
+    "--expires",
+    default="86400",
+    show_default=True,
+    metavar="SECONDS",
+    callback=whole_number("seconds", least=1, most=MAX_LIFETIME),
+    help="How long the token is good.",
 )
 @click.option("--qr", is_flag=True, help="Show the token as a QR code, too.")
 @json_option
 @session
-def invite(context: Session, follower: bool, expires: int, qr: bool, as_json: bool) -> None:
+def invite(context: Session, follower: bool, expires: str, qr: bool, as_json: bool) -> None:
     """Print one token that lets one more machine join. It holds the cluster's secret: keep it private."""
     role = "follower" if follower else "trusted"
-    token = context.api().post("/v1/invite", [("role", role), ("expires", str(expires))]).text("token")
+    token = (
+        context.api().post("/v1/invite", [("role", role), ("expires", str(int(expires, 0)))]).text("token")
+    )
     if qr:
         for line in _code(token).splitlines():
             say(line, err=as_json)
     if as_json:
-        emit({"token": token, "role": role, "expires": expires})
+        emit({"token": token, "role": role, "expires": int(expires, 0)})
         return
     say("On the new machine: pinfold init --join - && pinfold daemon", err=True)
     say("The first asks for this line; like that it is in no list of processes:", err=True)
@@ -67,11 +76,13 @@ def remove(context: Session, member: str, yes: bool, as_json: bool) -> None:
     Its pins are placed anew as for one that is gone, and it stays out until it is invited again.
     """
     api = context.api()
+    if not member:
+        raise Failure("nothing was removed: the empty name is nobody's")
     if not yes:
         if not sys.stdin.isatty():
             raise Failure("nothing was removed: there is nobody to ask here, add --yes")
         click.confirm(f"Remove {ascii(member)[1:-1]} from the cluster?", abort=True, err=True)
-    answer = api.delete(f"/v1/members/{quote(member, safe='')}")
+    answer = api.delete(f"/v1/members/{segment(member)}")
     if as_json:
         emit(dict(answer.raw))
     else:

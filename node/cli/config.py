@@ -40,7 +40,7 @@ def get(context: Session, key: str, as_json: bool) -> None:
     """Print one setting, such as gateway.port."""
     values = dict(settings.keys(context.config()))
     if key not in values:
-        raise settings.BadConfig(f'unknown setting "{key}"; `pinfold config show` lists them all')
+        raise click.UsageError(f'unknown setting "{key}"; `pinfold config show` lists them all')
     if as_json:
         emit({"key": key, "value": _plain(values[key])})
     else:
@@ -57,10 +57,18 @@ def put(context: Session, key: str, value: str, as_json: bool) -> None:
     if not context.folder.exists:
         raise Failure(f"{context.folder.root} is not a data folder: run `pinfold init` first")
     settings.tables(context.folder.config)  # a file that cannot be read is left as it is
-    converted = dict(settings.keys(settings.with_setting(settings.Config(), key, value)))[key]
+    converted = _converted(key, value)
     _write(context.folder.config, key, converted)
     if as_json:
         emit({"key": key, "value": _plain(converted)})
+
+
+def _converted(key: str, value: str) -> Setting:
+    """Raises UsageError for what is no setting, and for what it does not take."""
+    try:
+        return dict(settings.keys(settings.with_setting(settings.Config(), key, value)))[key]
+    except settings.BadConfig as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _write(path: Path, key: str, value: Setting) -> None:

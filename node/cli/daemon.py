@@ -11,6 +11,7 @@ import click
 
 from node import config as settings
 from node.cli.context import Failure, Session, no_json, say, session
+from node.cli.numbers import whole_number
 from node.cli.printing import let_go_of_output
 from node.cli.signals import stopping_at_signals
 from node.client import Answer
@@ -26,11 +27,13 @@ FACES = {
     "cluster": "the members' network",
 }
 
+_PORT = whole_number(least=0, most=65535)
+
 
 def _port_options(function: Command) -> Command:
     for face, what in reversed(FACES.items()):
         function = click.option(
-            f"--{face}-port", type=click.IntRange(0, 65535), help=f"Port of {what}; 0 = any."
+            f"--{face}-port", metavar="PORT", callback=_PORT, help=f"Port of {what}; 0 = any."
         )(function)
     return function
 
@@ -43,7 +46,7 @@ def _port_options(function: Command) -> Command:
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="How it is told.")
 @no_json("a log")
 @session
-def command(context: Session, /, create: bool, offline: bool, **options: str | int | None) -> None:
+def command(context: Session, /, create: bool, offline: bool, **options: str | None) -> None:
     """Run the node. Ctrl-C stops it cleanly; a second one at once. What happens is told on standard error."""
     os.umask(0o077)  # whatever it writes is for its owner alone
     config = _with_options(context.config(), options)
@@ -58,7 +61,7 @@ def command(context: Session, /, create: bool, offline: bool, **options: str | i
     _loop_runner()(_serve(context, config, offline))
 
 
-def _with_options(config: settings.Config, options: dict[str, str | int | None]) -> settings.Config:
+def _with_options(config: settings.Config, options: dict[str, str | None]) -> settings.Config:
     """`gateway_port` is `gateway.port`."""
     for option, value in options.items():
         if value is not None:

@@ -16,7 +16,7 @@ import click
 from blockstore.path import path_of_uri
 from node.cli.beside import beside
 from node.cli.context import Failure, Session, json_option, session
-from node.cli.inputs import Inputs
+from node.cli.inputs import Inputs, content
 from node.cli.output import check_free, force_option, output_file, output_path, saved
 from node.cli.progress import Advance, progress_bar
 
@@ -35,7 +35,7 @@ def command(context: Session, paths: tuple[str, ...], output: str | None, force:
     inputs = Inputs("saved", len(paths))
     for path in paths:
         with inputs.one(path), progress_bar("get", None) as advance:
-            target = _target(path, place)
+            target = _target(content(path), place)
             check_free(target, force)
             parts = context.rpc().download("POST", "/api/v0/get", [("arg", path)])
             if os.path.exists(target):

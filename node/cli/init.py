@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from blockstore.text_file import decode_text
+from blockstore.text_file import BadText, decode_text
 from node.cli.context import Failure, Session, emit, json_option, say, session
 from node.setup import create_node
 
@@ -64,7 +64,10 @@ def _from_input() -> str:
 
 def _from_file(path: Path) -> str:
     with path.open("rb") as file:
-        return _text(file.read(_MAX_TOKEN))
+        try:
+            return _text(file.read(_MAX_TOKEN))
+        except BadText as error:
+            raise Failure(f"{path} holds no join token: {error}") from None
 
 
 def _text(data: bytes) -> str:

@@ -10,6 +10,16 @@ from node.cli.printing import NoOutput, say_error
 from node.client import NoDaemon
 
 
+def content(text: str) -> str:
+    """A CID, path, URI or name as it was given. Raises Failure where nothing is named."""
+    if not text.strip("/ ") or text.strip("/") in _NAMESPACES:
+        raise Failure(f'"{text}" names nothing: a CID, a path or a name is needed')
+    return text
+
+
+_NAMESPACES = ("ipfs", "ipns", "ipld", "ipfs:", "ipns:")
+
+
 class Inputs:
     """How the inputs of one command fared; `done` is the verb of the summary, such as "pinned"."""
 

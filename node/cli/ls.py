@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from node.cli.context import Session, emit, json_option, say, session
-from node.cli.inputs import Inputs
+from node.cli.inputs import Inputs, content
 from node.cli.progress import human_bytes
 from node.client import Answer
 
@@ -28,7 +28,7 @@ def command(context: Session, paths: tuple[str, ...], as_json: bool) -> None:
 
 
 def _list(context: Session, path: str, as_json: bool) -> None:
-    for line in context.rpc().lines("POST", "/api/v0/ls", [("arg", path), ("stream", "true")]):
+    for line in context.rpc().lines("POST", "/api/v0/ls", [("arg", content(path)), ("stream", "true")]):
         for link in (link for listing in line.answers("Objects") for link in listing.answers("Links")):
             name = link.exact_name("Name", "NameEscaped")
             if as_json:

@@ -23,7 +23,7 @@ COMMANDS = {
     "status": ("node.cli.status", "Who holds a pin, who is fetching it, what went wrong where."),
     "peers": ("node.cli.peers", "The members of the cluster."),
     "id": ("node.cli.identity", "This node's peer id and addresses."),
-    "cluster": ("node.cli.cluster", "Invite machines to the cluster."),
+    "cluster": ("node.cli.cluster", "Invite machines, find them again, remove them."),
     "gc": ("node.cli.gc", "Remove blocks that no pin needs."),
     "car": ("node.cli.car", "Import and export CAR files."),
     "name": ("node.cli.name", "Keep IPNS records, and see where names lead."),

@@ -28,10 +28,11 @@ def permissions(ctx: click.Context, param: click.Parameter, value: str | None) -
     return str(mode & 0o777 | (mode & 0o6000) << 12 | (mode & 0o1000) << 11)
 
 
-def whole_number(unit: str = "", *, least: int | None = None) -> Check:
+def whole_number(unit: str = "", *, least: int | None = None, most: int | None = None) -> Check:
     """A whole number in decimal, or marked by 0x, 0o or 0b. Go would read 010 as eight."""
     takes = "a whole number" + (f" of {unit}" if unit else "") + " in decimal"
     takes += "" if least is None else f", at least {least}"
+    takes += "" if most is None else f", at most {most}"
 
     def check(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
         if value is None:
@@ -39,7 +40,8 @@ def whole_number(unit: str = "", *, least: int | None = None) -> Check:
         fits = re.fullmatch(
             r"[+-]?(0|[1-9][0-9]{0,18}|0x[0-9a-fA-F]{1,16}|0o[0-7]{1,22}|0b[01]{1,64})", value
         )
-        if not fits or (least is not None and int(value, 0) < least):
+        number = int(value, 0) if fits else 0
+        if not fits or (least is not None and number < least) or (most is not None and number > most):
             raise click.BadParameter(f'"{value}" is not {takes}', ctx, param)
         return value
 

@@ -17,7 +17,9 @@ force_option = click.option("--force", is_flag=True, help="Replace a file that e
 
 
 def output_path(text: str) -> Path:
-    """`-` is standard output."""
+    """`-` is standard output. Raises UsageError for none: it is not the working directory."""
+    if not text:
+        raise click.UsageError("-o takes a path; . is the working directory")
     return Path("/dev/stdout" if text == "-" else text)
 
 
@@ -25,7 +27,7 @@ def check_free(target: Path, force: bool) -> None:
     """Raises Failure for what is there and may not be replaced; symlinks are followed. Raises OSError."""
     if target.is_dir():
         raise Failure(f"{target} exists and is a folder: choose another place with -o")
-    if not force and is_plain(target) and target.exists():
+    if is_plain(target) and target.exists() and not force:  # a symlink that leads to itself is an error
         raise Failure(f"{target} exists: choose another place with -o, or --force to replace it")
 
 

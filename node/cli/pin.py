@@ -12,9 +12,9 @@ import click
 
 from blockstore.path import path_of_uri
 from node.cli.context import Failure, Session, emit, json_option, say, session
-from node.cli.inputs import Inputs
+from node.cli.inputs import Inputs, content
 from node.cli.pin_text import copies, details, holders, tell_changes
-from node.client import Answer, ApiError, Client
+from node.client import Answer, ApiError, Client, segment
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -102,7 +102,7 @@ def asks_for_end(query: Iterable[tuple[str, str]]) -> bool:
 
 def content_route(path: str) -> str:
     """The API's route for a CID, a path (/ipfs/<cid>/a/b) or a URI of one."""
-    path = path_of_uri(path)
+    path = path_of_uri(content(path))
     path = path if path.startswith(("/ipfs/", "/ipns/", "/ipld/")) else f"/ipfs/{path.strip('/')}"
     return "/pins" + quote(path, errors="surrogateescape")
 
@@ -180,9 +180,7 @@ def _pins(api: Client, cids: tuple[str, ...], inputs: Inputs) -> Iterator[Answer
         yield from api.lines("GET", "/allocations", [("filter", "all")])
     for cid in cids:
         with inputs.one(cid):
-            yield _of_pinned(
-                cid, partial(api.get, f"/allocations/{quote(cid, safe='', errors='surrogateescape')}")
-            )
+            yield _of_pinned(cid, partial(api.get, f"/allocations/{segment(content(cid))}"))
 
 
 def _of_pinned(path: str, call: Callable[[], Answer]) -> Answer:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import quote
 
 import click
 
 from node.cli.context import Session, emit, json_option, say, session
-from node.cli.inputs import Inputs
+from node.cli.inputs import Inputs, content
 from node.cli.pin_text import copies, details
 from node.cli.printing import shortened
 from node.cli.progress import human_bytes
-from node.client import Answer, Client
+from node.client import Answer, Client, segment
 from node.visible import spelled
 
 
@@ -61,7 +60,7 @@ def _infos(
         yield from api.lines("GET", "/pins", [*here, ("filter", statuses)])
     for cid in cids:
         with inputs.one(cid):
-            yield api.get(f"/pins/{quote(cid, safe='', errors='surrogateescape')}", here)
+            yield api.get(f"/pins/{segment(content(cid))}", here)
 
 
 def _head(info: Answer) -> str:

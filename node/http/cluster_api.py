@@ -27,8 +27,8 @@ from node.http.json_errors import (
     errors_as_json,
     json_response,
     no_trailing_slash,
-    parameters_once,
 )
+from node.http.parameters import known_parameters
 from node.http.pin_options import check_names, pin_wish
 from node.http.streams import stream_json
 from node.parts import Parts
@@ -45,7 +45,7 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
         known_callers_only,
         errors_as_json,
         no_trailing_slash,
-        parameters_once,
+        known_parameters,
     ]
     app = web.Application(middlewares=before)
     api = parts.config.api

@@ -38,5 +38,5 @@ def parse_time(text: str) -> float:
         whole, fraction = text.replace(match[0], ""), float("0" + match[0])
     try:
         return datetime.fromisoformat(whole).astimezone(UTC).timestamp() + fraction
-    except OverflowError:
+    except (ValueError, OverflowError):  # a 13th month, an offset of 25 hours, a year before the first
         raise ValueError(f'parsing time "{text}": out of range') from None

@@ -7,7 +7,6 @@ from aiohttp.typedefs import Handler
 
 from node.http import gojson
 from node.http.errors import EXPECTED, status_of, text_of
-from node.http.query import check_repeated
 from node.http.server import nobody
 
 JSON_HEADERS = {"Content-Type": "application/json"}
@@ -34,13 +33,6 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(404, "not found")
     except web.HTTPMethodNotAllowed as error:
         return web.Response(status=405, headers={"Allow": error.headers["Allow"]})
-
-
-@web.middleware
-async def parameters_once(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Which of two values is meant, nobody can know."""
-    check_repeated(request.query)
-    return await handler(request)
 
 
 @web.middleware

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cluster.invite import LIFETIME
+from cluster.invite import LIFETIME, MAX_LIFETIME
 from cluster.state import Role
 from node.http import query as read
 from node.http.app import PARTS
@@ -12,8 +12,6 @@ from node.http.car_api import cars
 from node.http.errors import BadRequest
 from node.http.gc_api import collect
 from node.http.json_errors import json_response
-
-_MAX_LIFETIME = 366 * 24 * 3600  # seconds
 
 
 def add_routes(app: web.Application) -> None:
@@ -30,8 +28,8 @@ def add_routes(app: web.Application) -> None:
 async def invite(request: web.Request) -> web.Response:
     """`role` trusted (default) or follower, `expires` in seconds -> `{"token":"…"}`."""
     lifetime = read.integer(request.query, "expires", int(LIFETIME))
-    if not 0 < lifetime <= _MAX_LIFETIME:
-        raise BadRequest(f"parameter expires invalid: 1 to {_MAX_LIFETIME} seconds")
+    if not 0 < lifetime <= MAX_LIFETIME:
+        raise BadRequest(f"parameter expires invalid: 1 to {MAX_LIFETIME} seconds")
     try:
         role = Role(request.query.get("role") or Role.TRUSTED)
     except ValueError:

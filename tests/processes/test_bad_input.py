@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 from nodes import Node
-from support.command import beginning, bytes_stored, daemon, ended, has_open, pinfold, pins, stopped, until
+from support.command import (
+    beginning,
+    bytes_stored,
+    daemon,
+    ended,
+    has_open,
+    here,
+    pinfold,
+    pins,
+    stopped,
+    until,
+)
 
 ABSENT = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 BAD_CID = "bafynotacid"
@@ -104,7 +115,7 @@ def test_what_is_not_pinned_cannot_be_unpinned_or_listed(unpinned):
         (("add", "--no-such-option", "x"), "No such option '--no-such-option'"),
         (("frobnicate",), "No such command 'frobnicate'"),
         (("cat",), "Missing argument"),
-        (("daemon", "--gateway-port", "70000"), "0<=x<=65535"),
+        (("daemon", "--gateway-port", "70000"), "at most 65535"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -206,3 +217,43 @@ def test_what_is_printed_with_json_is_json(node, tmp_path):
     ):
         (printed,) = node.run(*arguments, "--json").splitlines()
         assert isinstance(json.loads(printed), dict)
+
+
+@pytest.mark.parametrize("nothing", ["", "/", "/ipfs/", "ipfs://"])
+def test_a_content_that_is_not_named_is_never_told_as_done(unpinned, nothing):
+    for command in (("pin", "add"), ("pin", "rm"), ("cat",), ("get",), ("ls",), ("car", "export")):
+        here(*command, nothing, path=unpinned.folder).complains("names nothing")
+    for command in (("pin", "ls"), ("status",)):
+        here(*command, nothing, path=unpinned.folder).complains("names nothing")
+
+
+def test_a_member_that_is_not_named_is_never_told_as_removed(node):
+    here("cluster", "remove", "", "--yes", path=node.folder).complains("nothing was removed")
+    unknown = here("cluster", "remove", "a\udcff", "--yes", path=node.folder)
+    unknown.complains("no member of this cluster is")
+
+
+def test_bytes_that_are_no_cid_are_refused_in_plain_words(node):
+    for command in (("pin", "add"), ("cat",), ("ls",), ("status",)):
+        said = here(*command, "\udcff", path=node.folder)
+        said.complains("invalid CID")
+        assert "codec" not in said.err
+
+
+@pytest.mark.parametrize("number", ["-1", " 1", "1_0", "\u0661", "", "9" * 30, "1.0"])
+def test_numbers_are_plain_decimal_and_inside_their_bounds(node, number):
+    for command in (
+        ("cat", ABSENT, "--offset"),
+        ("cluster", "invite", "--expires"),
+        ("daemon", "--rpc-port"),
+    ):
+        here(*command, number, path=node.folder).complains("is not a whole number", code=2)
+
+
+def test_where_a_file_goes_has_to_be_said(node, tmp_path):
+    cid = pinfold("add", "-Q", path=node.folder, stdin=b"bytes").out.strip()
+    here("get", cid, "-o", "", path=node.folder).complains("-o takes a path", code=2)
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    here("get", cid, "-o", str(loop), "--force", path=node.folder).complains("symbolic links")
+    assert loop.is_symlink()

@@ -52,7 +52,9 @@ def time_limit(request: web.Request) -> float | None:
         seconds = parse_duration(text)
     except ValueError as error:
         raise BadRequest(f"parameter timeout invalid: {error}") from None
-    return seconds if seconds > 0 else None
+    if seconds < 0:
+        raise BadRequest("parameter timeout invalid: it is over before it begins")
+    return seconds or None
 
 
 def one(value: Json) -> web.Response:

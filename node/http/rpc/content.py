@@ -56,11 +56,12 @@ async def get(request: web.Request) -> web.StreamResponse:
 async def ls(request: web.Request) -> web.StreamResponse:
     """Entries of a directory; nothing for a file."""
     resolve_types = read.boolean(request.query, "resolve-type", True)
-    sizes = resolve_types or read.boolean(request.query, "size", True)
+    sizes = read.boolean(request.query, "size", True) or resolve_types
+    stream = read.boolean(request.query, "stream")
     cid, blocks = await _end(request)
     hash_ = argument(request)
     links = _links(blocks, await stat(blocks, cid), resolve_types, sizes)
-    if read.boolean(request.query, "stream"):
+    if stream:
         return await answers.objects(request, _one_by_one(hash_, links))
     return answers.one(_listing(hash_, [link async for link in links]))
 

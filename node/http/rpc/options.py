@@ -37,12 +37,13 @@ class Options:
             if name not in fixed:
                 raise BadRequest(f'option "{name[:64]}" of {command} is unknown, or not supported here')
             if value not in fixed[name]:
-                raise BadRequest(f'option "{name}" of {command} is not supported here: leave it out')
+                raise BadRequest(f'option "{name}" of {command} cannot be "{value[:64]}" here: leave it out')
 
 
-def _options(read: str = "", idle: str = "", off: str = "", on: str = "") -> Options:
-    """Names between blanks; `off` and `on` are switches that may be told to be as they are."""
+def _options(read: str = "", idle: str = "", either: str = "", off: str = "", on: str = "") -> Options:
+    """Names between blanks; `off` and `on` are switches that may be told to be as they are, `either` both."""
     fixed = dict.fromkeys(off.split(), _FALSE) | dict.fromkeys(on.split(), _TRUE)
+    fixed |= dict.fromkeys(either.split(), _TRUE | _FALSE)
     return Options(frozenset(read.split()), frozenset(idle.split()), fixed)
 
 
@@ -61,22 +62,22 @@ OPTIONS: Mapping[str, Options] = {
     "block/get": _options(read="offline"),
     "block/put": _options(read="cid-codec format mhlen mhtype pin", off="allow-big-block"),
     "block/stat": _options(read="offline"),
-    "cat": _options(read="length offset offline", idle="progress"),
-    "dag/export": _options(read="offline", idle="progress", off="local-only"),
+    "cat": _options(read="length offset offline", either="progress"),
+    "dag/export": _options(read="offline", either="progress", off="local-only"),
     "dag/import": _options(
         read="pin-roots stats",
-        idle="silent fast-provide-root fast-provide-dag fast-provide-wait",  # nothing is provided here
+        either="silent fast-provide-root fast-provide-dag fast-provide-wait",  # nothing is provided here
         off="allow-big-block local-only",
     ),
-    "get": _options(read="compress offline", idle="archive compression-level output progress"),
+    "get": _options(read="compress offline", either="archive progress", idle="compression-level output"),
     "id": Options(idle=frozenset({"format"}), fixed={"peerid-base": frozenset({"", "b58mh"})}),
-    "ls": _options(read="offline resolve-type size stream", idle="headers human", off="long sort-size"),
+    "ls": _options(read="offline resolve-type size stream", either="headers human", off="long sort-size"),
     "name/get": _options(),
-    "name/put": _options(idle="quiet", off="force allow-offline allow-delegated"),
+    "name/put": _options(either="quiet", off="force allow-offline allow-delegated"),
     "name/resolve": _options(on="recursive", off="nocache stream", idle="dht-record-count dht-timeout"),
-    "repo/gc": _options(idle="quiet silent stream-errors"),
-    "repo/stat": _options(read="size-only", idle="human"),
+    "repo/gc": _options(either="quiet silent stream-errors"),
+    "repo/stat": _options(read="size-only", either="human"),
     "swarm/connect": _options(),
     "swarm/peers": _options(off="verbose streams latency direction identify"),
-    "version": _options(idle="all commit number repo"),
+    "version": _options(either="all commit number repo"),
 }

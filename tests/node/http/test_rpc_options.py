@@ -160,3 +160,13 @@ def test_names_that_cannot_be_had_are_refused(text: str) -> None:
 def test_what_is_too_long_for_an_identity_cid_is_refused() -> None:
     with pytest.raises(BadRequest, match="128"):
         cid("mhtype=identity", bytes(129))
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("cat", "progress=maybe"), ("get", "archive=x"), ("ls", "headers=2"), ("repo/gc", "quiet=x"),
+     ("version", "number=?"), ("dag/import", "silent=no")],
+)  # fmt: skip
+def test_a_switch_is_on_or_off_even_where_it_changes_nothing(command: str, option: str) -> None:
+    with pytest.raises(BadRequest, match=option.split("=", maxsplit=1)[0]):
+        OPTIONS[command].check(command, query(option))
