@@ -7,7 +7,6 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -19,19 +18,16 @@ from blockstore import sqlite_rows as statements
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.database import Ballast, Database, open_database
-from blockstore.errors import BlockNotFound, CollectorBusy, StorageFull, StoreCorrupt, StoreUnavailable
+from blockstore.errors import BlockNotFound, CollectorBusy, StoreCorrupt, StoreUnavailable
 from blockstore.file_marks import FileMarks
 from blockstore.rowset import RowSet
 from blockstore.sound_rows import Found, SoundRows
 from blockstore.spare import REMEDY, Spare, keep
 from blockstore.sqlite_checks import Checked
+from blockstore.sqlite_room import CACHE_SHARE, Limits, Room
 from blockstore.sqlite_rows import Row
-from blockstore.store import NO_LIMIT, Marks, Stat, Usage, holds_only_data, is_leaf, quota_reached, size_text
+from blockstore.store import NO_LIMIT, Marks, Stat, Usage, holds_only_data, is_leaf, quota_reached
 
-CACHE_SHARE = 0.25
-"""Of the room for blocks, what those may take that came only because somebody read them."""
-
-_USES = 4096  # reads whose order is remembered until the cache is next changed
 _BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
 
 _log = logging.getLogger(__name__)
@@ -81,11 +77,8 @@ async def open_sqlite_blockstore(
         yield SqliteBlockstore(
             database,
             spare,
-            quota=quota,
-            reserve=reserve,
-            cache_share=cache_share,
+            Room(path, Limits(quota, reserve, cache_share), await _last_use(database)),
             next_id=last + 1,
-            last_use=await _last_use(database),
         )
 
 
@@ -96,27 +89,13 @@ class SqliteBlockstore:
     that SQLite refuses to read, counts as missing; put again, it lies in the spare file (`spare.py`).
     """
 
-    def __init__(
-        self,
-        database: Database,
-        spare: Spare,
-        *,
-        quota: int,
-        reserve: int,
-        cache_share: float,
-        next_id: int,
-        last_use: int,
-    ) -> None:
+    def __init__(self, database: Database, spare: Spare, room: Room, *, next_id: int) -> None:
         self._database = database
         self._spare = spare
-        self._cache_share = cache_share
-        self._last_use = last_use
-        self._has_cached = last_use > 0
-        self._uses: deque[bytes] = deque(maxlen=_USES)
+        self._room = room
+        self._quota = room.limits.quota
         self._rows = SoundRows(database, spare)
         self.marks: Marks = FileMarks(self._rows, spare)
-        self._quota = quota
-        self._reserve = reserve
         # Rows are numbered here, upwards only: SQLite gives the number of a deleted last row again, and a
         # collection takes every number from its start on for new.
         self._next_id = next_id
@@ -234,7 +213,7 @@ class SqliteBlockstore:
         data = {block.cid.multihash: block for block in blocks if not block.cid.is_identity}
         apart = await self._rows.apart(list(data))
         if rest := {name: block.data for name, block in data.items() if name not in apart}:
-            self._has_cached = True  # before anybody can see them
+            self._room.may_cache = True  # before anybody can see them
             evicted = await self._database.write(self._put_cached, rest)
             self._deletions += evicted
         if apart:
@@ -242,7 +221,7 @@ class SqliteBlockstore:
 
     async def claim(self, cids: Sequence[CID]) -> None:
         """Those of the blocks that are here stay here: they are cached no more."""
-        if not self._has_cached:
+        if not self._room.may_cache:
             return
         try:
             await self._database.write(cache.claim_names, _stored(cids))
@@ -253,8 +232,7 @@ class SqliteBlockstore:
 
     def note_use(self, cids: Iterable[CID]) -> None:
         """These were read just now."""
-        if self._has_cached:
-            self._uses.extend(_stored(cids))
+        self._room.note_use(_stored(cids))
 
     # What the collector of garbage needs (gc.py).
 
@@ -354,7 +332,7 @@ class SqliteBlockstore:
 
     async def _measured(self, file: Database) -> tuple[int, int, int]:
         try:
-            return await file.read(self._measure)
+            return await file.read(self._room.measure)
         except StoreCorrupt:
             return 0, 0, 0  # the page with the sums is gone, and with it the file takes no more
 
@@ -391,11 +369,10 @@ class SqliteBlockstore:
         if refused:
             raise StoreCorrupt(next(iter(refused.values())))
         new = [(multihash, body) for multihash, body in data.items() if multihash not in known]
-        if self._has_cached:
-            cache.claim(connection, [row.id for row in known.values()])
+        self._room.claim(connection, [row.id for row in known.values()])
         evicted = False
         if new:
-            evicted = self._admit(connection, sum(len(body) for _, body in new))
+            evicted = self._room.admit(connection, sum(len(body) for _, body in new))
             statements.insert(connection, self._numbers(len(new)), new)
         return [name for name, row in known.items() if row.id not in self._rows.checked], evicted
 
@@ -403,30 +380,14 @@ class SqliteBlockstore:
         """Whether other cached blocks made way."""
         known, refused = checks.rows(connection, list(data))
         new = [item for item in data.items() if item[0] not in known and item[0] not in refused]
-        size = sum(len(body) for _, body in new)
-        if not new or size > (share := self._share(connection)):
+        if not new:
             return False
-        evicted = self._evict(connection, cache.total(connection) + size - share) > 0
-        evicted = self._admit(connection, size) or evicted
+        sizes = [len(body) for _, body in new]
+        evicted = self._room.admit_cached(connection, sum(sizes))
         first = self._numbers(len(new))
         statements.insert(connection, first, new)
-        self._last_use += 1
-        cache.add(connection, enumerate((len(body) for _, body in new), first), self._last_use)
+        self._room.add_cached(connection, first, sizes)
         return evicted
-
-    def _share(self, connection: sqlite3.Connection) -> int:
-        """Bytes that cached blocks may take together."""
-        _, used, room = self._measure(connection)
-        return int(self._cache_share * (self._quota or used + room))
-
-    def _evict(self, connection: sqlite3.Connection, need: int) -> int:
-        """Let go of that many bytes of cached blocks, as far as there are any; bytes gone."""
-        if need <= 0:
-            return 0
-        uses = [self._uses.popleft() for _ in range(len(self._uses))]
-        cache.use(connection, uses, self._last_use + 1)
-        self._last_use += len(uses)
-        return cache.evict(connection, need)
 
     def _keep(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> None:
         self._look_and_touch(connection, list(data))
@@ -442,38 +403,6 @@ class SqliteBlockstore:
         rows = [row for row in garbage if row not in self._touched]
         removed, size = statements.delete_rows(connection, rows)
         return Swept([CID.v1(RAW, garbage[row]) for row in removed], size)
-
-    def _admit(self, connection: sqlite3.Connection, new: int) -> bool:
-        """Make room for that many bytes; whether cached blocks made way.
-
-        Raises StorageFull, while there is still room to say so.
-        """
-        _, used, room = self._measure(connection)
-        evicted = False
-        if room < new <= room + cache.total(connection):
-            while new > room and self._evict(connection, new - room):
-                evicted = True
-                _, used, room = self._measure(connection)
-        if new <= room:
-            return evicted
-        if self._quota and used + new > self._quota:
-            raise quota_reached(used, new, self._quota)
-        free = statements.disk_free(self._database.path)
-        raise StorageFull(
-            f"not enough disk space: {size_text(new)} more do not fit; {size_text(free)} are free, of which "
-            f"{size_text(self._reserve)} are kept in reserve; free some space, or lower the reserve"
-        )
-
-    def _measure(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
-        """Blocks, their bytes, and the bytes that may still come."""
-        blocks, used = statements.totals(connection)
-        # What is in the log has to fit into the file as well, or the log could never be cut.
-        reserve = max(self._reserve, statements.log_size(self._database.path))
-        room = statements.disk_free(self._database.path) - reserve
-        room += statements.free_pages(connection) * statements.PAGE_BYTES
-        if self._quota:
-            room = min(room, self._quota - used)
-        return blocks, used, max(0, room)
 
 
 async def _begin_totals(database: Database) -> None:

@@ -35,6 +35,7 @@ CONFINED = {
             "blockstore/sqlite.py",
             "blockstore/sqlite_rows.py",
             "blockstore/sqlite_cache.py",
+            "blockstore/sqlite_room.py",
             "blockstore/sqlite_checks.py",
             "blockstore/spare.py",
             "blockstore/roots.py",
