@@ -32,7 +32,7 @@ class Limits:
 
 
 class Room:
-    """Of one file. What takes a connection runs on its thread, in a transaction where it changes something."""
+    """Of one file. What takes a connection runs on its thread, in a transaction if it changes."""
 
     def __init__(self, path: Path, limits: Limits, last_use: int) -> None:
         self.limits = limits
