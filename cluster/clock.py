@@ -33,9 +33,9 @@ class HybridClock:
         return self._last
 
     def tick(self, above: int = 0) -> int:
-        """A stamp newer than every one issued or followed, and than `above`."""
-        self._last = min(max(self._physical(), self._last + 1, above + 1), MAX_STAMP)
-        return self._last
+        """A stamp newer than every one issued or followed, and than `above`, which is not followed."""
+        self._last = min(max(self._physical(), self._last + 1), MAX_STAMP)
+        return min(max(self._last, above + 1), MAX_STAMP)
 
     def observe(self, stamp: int) -> float:
         """Follow a stamp that was seen; returns by how many seconds it is ahead of the wall clock."""

@@ -30,6 +30,7 @@ class Doorkeeper:
         self._signer = signer
         self._members = members
         self._now = now
+        self._turn = asyncio.Lock()  # or two that show one invitation at once would both find it unused
 
     async def answer(self, peer: str, request: bytes) -> bytes:
         """To JOIN: every member record, now the caller's among them. Raises BadInvite, UntrustedPeer."""
@@ -39,9 +40,10 @@ class Doorkeeper:
         if not self._members.is_trusted(self._signer.peer_id):
             raise UntrustedPeer("this member only follows the cluster: join at a trusted one")
         grant = Grant.decode(fields.data("grant", 2048))
-        self._check(peer, grant)
-        if self._members.invited_with(grant.id) is None:
-            await self._members.grant(peer, grant.role, grant.id)
+        async with self._turn:
+            self._check(peer, grant)
+            if self._members.invited_with(grant.id) is None:
+                await self._members.grant(peer, grant.role, grant.id)
         await self._members.accept(fields.datas("records", 8), vouched=False)
         return wire.encode({"records": [*self._members.records(_MAX_SHOWN)]})
 

@@ -64,14 +64,19 @@ class Members:
         clock: HybridClock,
         trusted: Iterable[str],
         stored: Iterable[SignedRecord],
+        used: dict[bytes, str],
     ) -> None:
-        """`trusted` count as trusted until a record says otherwise; the founder always does."""
+        """`trusted` count as trusted until a record says otherwise; the founder always does.
+
+        `used`: who used which invitation here.
+        """
         self._store = store
         self._genesis = genesis
         self._signer = signer
         self._clock = clock
         self._trusted = {genesis.founder, *trusted}
         self._records: dict[Key, SignedRecord] = {signed.record.key: signed for signed in stored}
+        self._used = used
         self._handlers: list[Callable[[Sequence[bytes]], None]] = []
         self._turn = asyncio.Lock()
         self._heard: dict[str, float] = {}  # when a member's own profile was last taken
@@ -120,8 +125,9 @@ class Members:
         return found.record.name if found else ""
 
     def invited_with(self, invite: bytes) -> str | None:
-        """Who joined with the invitation of that id."""
-        return next((one.record.peer for one in self._records.values() if one.record.invite == invite), None)
+        """Who joined with the invitation of that id, though it may have another grant by now."""
+        listed = (one.record.peer for one in self._records.values() if one.record.invite == invite)
+        return self._used.get(invite) or next(listed, None)
 
     def on_records(self, handler: Callable[[Sequence[bytes]], None]) -> None:
         """Hear of new records, anybody's, after they are durable. Must not block, must not raise."""
@@ -271,13 +277,21 @@ class Members:
         self._listed = self._digest = None
         if signed.record.kind == PROFILE:
             self._heard[signed.record.peer] = _now()
+        for invite, peer in self._uses(signed.record):
+            self._used.setdefault(invite, peer)
         self._clock.observe(signed.record.stamp)
+
+    def _uses(self, record: Record) -> list[tuple[bytes, str]]:
+        """The invitation that we let somebody in with, and whom."""
+        ours = record.kind == GRANT and record.signer == self._signer.peer_id and record.invite
+        return [(record.invite, record.peer)] if ours else []
 
     async def _keep(self, records: Sequence[SignedRecord]) -> None:
         if not records:
             return
         await self._store.put_member_records(
-            [(signed.record.kind, signed.record.peer, signed.envelope) for signed in records]
+            [(signed.record.kind, signed.record.peer, signed.envelope) for signed in records],
+            [use for signed in records for use in self._uses(signed.record)],
         )
         for handler in self._handlers:
             handler([signed.envelope for signed in records])
@@ -298,7 +312,7 @@ async def open_members(
                 "the stored %s of %r is let go, members that have a good one show it: %s", kind, peer, error
             )
             await _let_go(store, kind, peer)
-    return Members(store, genesis, signer, clock, trusted, good)
+    return Members(store, genesis, signer, clock, trusted, good, await store.used_invites())
 
 
 def _now() -> float:

@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS metadata (
 CREATE TABLE IF NOT EXISTS member_records (
     kind TEXT NOT NULL, peer TEXT NOT NULL, envelope BLOB NOT NULL, PRIMARY KEY (kind, peer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS removed (cid BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS used_invites (id BLOB PRIMARY KEY, peer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cluster_facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -219,10 +220,23 @@ class PinsetStore:
             ).close()
         )
 
-    async def put_member_records(self, records: Iterable[tuple[str, str, bytes]]) -> None:
-        """(kind, peer, envelope): each replaces the one of its kind and peer."""
-        await self._database.write(
-            lambda db: db.executemany("REPLACE INTO member_records VALUES (?, ?, ?)", records).close()
+    async def put_member_records(
+        self, records: Iterable[tuple[str, str, bytes]], invites: Iterable[tuple[bytes, str]] = ()
+    ) -> None:
+        """(kind, peer, envelope): each replaces the one of its kind and peer. `invites`: (id, user)."""
+
+        def put(db: sqlite3.Connection) -> None:
+            db.executemany("REPLACE INTO member_records VALUES (?, ?, ?)", records)
+            db.executemany("INSERT OR IGNORE INTO used_invites VALUES (?, ?)", invites)
+
+        await self._database.write(put)
+
+    async def used_invites(self) -> dict[bytes, str]:
+        """Who used which, of those that were used here."""
+        return await self._database.read(
+            lambda db: {
+                bytes(one): str(peer) for one, peer in db.execute("SELECT id, peer FROM used_invites")
+            }
         )
 
 

@@ -57,3 +57,10 @@ def test_a_clock_set_back_is_noticed() -> None:
     wall.now -= 86_400
     assert round(clock.ahead()) == 86_400
     assert seconds(clock.tick()) > wall.now
+
+
+def test_what_one_record_says_of_the_future_drags_no_later_stamp_along() -> None:
+    wall = Wall()
+    clock = HybridClock(wall)
+    assert clock.tick(above=MAX_STAMP - 1) == MAX_STAMP
+    assert seconds(clock.tick()) == wall.now

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -15,10 +16,15 @@ from support.clock import virtual_time
 from support.cluster_network import SimNetwork
 from support.pinset_member import SECRET, PinsetMember, agree, identity, some_genesis, some_pin
 
+from blockstore.database import open_database
+from cluster.clock import HybridClock
 from cluster.errors import BadInvite, ReadOnlyMember
 from cluster.genesis import MAX_NAME_BYTES, Genesis, found_cluster
 from cluster.invite import Invite, make_invite
+from cluster.joining import Doorkeeper
+from cluster.membership import open_members
 from cluster.state import Role
+from cluster.store import PRAGMAS, SCHEMA, PinsetStore
 from cluster.wire import encode
 
 GENESIS = some_genesis()
@@ -96,6 +102,23 @@ async def test_a_token_serves_one_peer_once() -> None:
     assert "used already" in await problem_of(b), "and not after it was removed"
     for member in (a, b, c):
         await member.stop()
+
+
+async def test_of_many_that_show_one_token_at_once_one_is_let_in(tmp_path: Path) -> None:
+    """While the member that lets them in is busy writing what others announced."""
+    signer = identity(0)
+    shown = encode({"cluster": GENESIS.cluster_id, "grant": INVITE.grant.envelope, "records": []})
+    file = open_database(tmp_path / "cluster.db", pragmas=PRAGMAS, schema=SCHEMA, remedy="")
+    async with file as database:
+        clock = HybridClock(lambda: 1e9)
+        members = await open_members(PinsetStore(database), GENESIS, signer, clock, ())
+        door = Doorkeeper(GENESIS, signer, members, lambda: 1e9)
+        visits = [door.answer(identity(number).peer_id, shown) for number in range(2, 8)]
+        results = await asyncio.gather(
+            members.announce("a", ("/ip4/127.0.0.1/tcp/1",)), *visits, return_exceptions=True
+        )
+        assert sum(isinstance(result, BadInvite) for result in results) == 5
+        assert len(members.members()) == 2
 
 
 @virtual_time

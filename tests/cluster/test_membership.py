@@ -14,10 +14,10 @@ from support.cluster_network import SimNetwork
 from support.inline_database import InlineDatabase
 from support.pinset_member import agree, grown_cluster, identity, some_genesis, some_pin
 
-from cluster.clock import HybridClock
+from cluster.clock import HybridClock, seconds
 from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
 from cluster.membership import Members, open_members
-from cluster.records import Record, sign_record
+from cluster.records import Record, SignedRecord, sign_record
 from cluster.state import Role
 from cluster.store import PinsetStore
 
@@ -364,3 +364,27 @@ async def test_a_removed_member_comes_back_with_a_new_invitation_and_not_with_th
     assert b.pinset.joined.is_set()
     await a.stop()
     await b.stop()
+
+
+T1, T2 = b"first invite", b"second invite"
+
+
+async def test_an_invitation_stays_used_when_its_user_gets_another_grant_or_leaves() -> None:
+    database = InlineDatabase()
+    members = await members_of(0, database)
+    await members.grant(B.peer_id, Role.FOLLOWER, T1)
+    await members.grant(B.peer_id, Role.TRUSTED, T2)
+    assert await members.accept([grant(B.peer_id, 1, 1 << 60, "removed")], vouched=False) == 1
+    for one in (members, await members_of(0, database)):
+        assert [one.invited_with(invite) for invite in (T1, T2)] == [B.peer_id] * 2
+
+
+async def test_who_left_in_the_far_future_can_be_let_in_again_and_spoils_no_stamp_of_others() -> None:
+    members = await members_of(0)
+    await members.grant(B.peer_id, Role.FOLLOWER)
+    assert await members.accept([grant(B.peer_id, 1, 1 << 62, "removed")], vouched=False) == 1
+    await members.grant(B.peer_id, Role.FOLLOWER)
+    assert members.is_member(B.peer_id)
+    await members.grant(C.peer_id, Role.FOLLOWER)
+    (_, of_c) = (SignedRecord.read(one).record for one in members.records() if b"follower" in one)
+    assert seconds(of_c.stamp) == 1e9
