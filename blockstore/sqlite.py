@@ -17,7 +17,7 @@ from blockstore import sqlite_checks as checks
 from blockstore import sqlite_rows as statements
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
-from blockstore.database import Ballast, Database, open_database
+from blockstore.database import Ballast, DamagedRow, Database, open_database
 from blockstore.errors import BlockNotFound, CollectorBusy, StoreCorrupt, StoreUnavailable
 from blockstore.file_marks import FileMarks
 from blockstore.rowset import RowSet
@@ -278,9 +278,12 @@ class SqliteBlockstore:
     async def sweep(self, keep: RowSet) -> AsyncIterator[Swept]:
         """Remove, in pages, what is neither in `keep` nor protected. Only inside `collecting`.
 
-        Damaged rows stay, and so do all behind a page that SQLite cannot read.
+        Damaged rows stay, and so do all behind a page that SQLite cannot read, and all of a file where one
+        page holds something else.
         """
         for file in self._rows.files():
+            if not await self._in_order(file):
+                continue
             last = 0
             while page := await self._page(file, last):
                 last = page[-1][0]
@@ -335,6 +338,18 @@ class SqliteBlockstore:
             return await file.read(self._room.measure)
         except StoreCorrupt:
             return 0, 0, 0  # the page with the sums is gone, and with it the file takes no more
+
+    async def _in_order(self, file: Database) -> bool:
+        """Whether its rows are where they belong, as far as SQLite can read them."""
+        last = 0
+        try:
+            while page := await file.read(statements.ids_between, last, self._guarded_from):
+                last = page[-1][0]
+        except StoreCorrupt as error:
+            if isinstance(error.__cause__, DamagedRow):
+                _log.error("no garbage is collected of %s: %s", file.path, error)
+                return False
+        return True
 
     async def _page(self, file: Database, last: int) -> list[tuple[int, bytes]]:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockstore.database import DamagedRow
 from blockstore.store import HEAD_BYTES, holds_only_data
 
 PAGE_BYTES = 16384
@@ -122,8 +123,17 @@ def keys_after(connection: sqlite3.Connection, last: bytes) -> list[bytes]:
 
 
 def ids_between(connection: sqlite3.Connection, last: int, end: int) -> list[tuple[int, bytes]]:
+    """In order. Raises DamagedRow where they are not: a page of something else lies where one of these was.
+
+    SQLite does not notice, and to delete rows beside such a page would take others with them.
+    """
     query = "SELECT id, mh FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
-    return connection.execute(query, (last, end, _KEYS_A_PAGE)).fetchall()
+    page: list[tuple[int, bytes]] = connection.execute(query, (last, end, _KEYS_A_PAGE)).fetchall()
+    for row, multihash in page:
+        if row <= last or not isinstance(multihash, bytes):
+            raise DamagedRow(f"row {row} of its blocks is not where it belongs")
+        last = row
+    return page
 
 
 def insert(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-from support.dags import cids, leaves
+from support.dags import cids, leaf, leaves
 
+from blockstore import gc
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound, StoreCorrupt
 from blockstore.sqlite import SqliteBlockstore, open_sqlite_blockstore
@@ -202,3 +203,31 @@ async def test_a_name_that_leads_to_another_block_is_like_none(tmp_path: Path) -
         assert await given(store, [other, one]) == [True, False]
         await store.put_many([one])
         assert await given(store, [other, one]) == [True, True]
+
+
+async def test_a_page_that_lies_where_another_belongs_takes_nothing_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, garbage = tmp_path / "blocks.db", leaves(40, size=9000)
+    kept = [leaf(1000 + number, size=9000) for number in range(5)]
+    async with open_sqlite_blockstore(path) as store:
+        await store.put_many([*garbage, *kept])
+        for number in range(30):
+            await store.marks.mark(bytes([number]) * 16)
+    data = path.read_bytes()
+    marks, blocks = (data.index(part) // PAGE * PAGE for part in (bytes([29]) * 16, garbage[-3].data[:99]))
+    swapped = bytearray(data)
+    swapped[marks : marks + PAGE] = data[blocks : blocks + PAGE]
+    swapped[blocks : blocks + PAGE] = data[marks : marks + PAGE]
+    path.write_bytes(swapped)
+    async with open_sqlite_blockstore(path) as store:
+        before = [block for block in kept if await store.has(block.cid)]
+        assert before
+        assert [page async for page in gc.collect(store, roots(before))] == []
+        assert await store.missing(cids(before)) == []
+    assert "no garbage is collected of" in caplog.text
+
+
+async def roots(blocks: Sequence[Block]) -> AsyncIterator[gc.Root]:
+    for block in blocks:
+        yield gc.Root(block.cid)
