@@ -96,6 +96,14 @@ async def open_ballast(path: Path) -> AsyncIterator[BallastFile]:
 
 
 async def _keep(ballast: BallastFile) -> None:
+    told = ""
     while True:
-        await asyncio.to_thread(ballast.make)
+        trouble = ""
+        try:
+            await asyncio.to_thread(ballast.make)
+        except OSError as error:  # the folder was moved, or is not ours any more: all else may still go well
+            trouble = str(error)
+        if trouble and trouble != told:
+            _log.warning("no ballast can be kept for a full disk: %s", trouble)
+        told = trouble
         await asyncio.sleep(_INTERVAL)

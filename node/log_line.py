@@ -11,6 +11,7 @@ from pathlib import Path
 from node.visible import spelled
 
 MAX_MESSAGE = 2000  # characters
+MAX_STACK = 20_000  # characters: an error may quote what a peer sent
 LEFT_OUT = "left_out"
 """The attribute of a record that says how many of its kind were left out before it."""
 
@@ -18,7 +19,10 @@ _SOURCES = Path(__file__).parent.parent
 
 
 class TextLines(logging.Formatter):
-    """`2026-11-27T09:00:00.123Z WARNING cluster.repin: message`; with `stacks`, the way to an error below."""
+    """`2026-11-27T09:00:00.123Z WARNING cluster.repin: message`; with `stacks`, the way to an error below.
+
+    That is set in, or what an error quotes could look like a line of the log.
+    """
 
     def __init__(self, *, stacks: bool) -> None:
         super().__init__()
@@ -27,7 +31,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_time(record)} {record.levelname} {record.name}: {_message(record, self._stacks)}"
         stack = _stack(record) if self._stacks else ""
-        return "\n".join(map(spelled, [line, *stack.splitlines()]))
+        return "\n".join(map(spelled, [line, *(f"    {below}" for below in stack.splitlines())]))
 
 
 class JsonLines(logging.Formatter):
@@ -80,4 +84,6 @@ def _is_ours(filename: str) -> bool:
 
 
 def _stack(record: logging.LogRecord) -> str:
-    return "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else ""
+    """Its end says most."""
+    text = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else ""
+    return text if len(text) <= MAX_STACK else f"… {text[-MAX_STACK:]}"

@@ -17,26 +17,34 @@ BURST = 20
 PERIOD = 60.0
 """Seconds until it may write the next one after that."""
 
-_PLACES = 1024  # that are remembered
+SUBJECT = "subject"
+"""The attribute of a record that says whom it is about, where one must not hide what is said of another."""
+
+_PLACES = 1024  # that are remembered, with their subjects
+
+
+Key = tuple[str, int, str]
+"""File, line, subject."""
 
 
 class LineRate(logging.Filter):
     """Lets a burst through, then one line a period; that one tells how many were left out before it.
 
-    Lines are of one kind when one place in the code wrote them. Debugging is never limited: it was asked for.
+    Lines are of one kind when one place in the code wrote them, about one SUBJECT where they name any.
+    Debugging is never limited: it was asked for.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now = now
         self._lock = threading.Lock()  # records come from several threads
-        self._places: OrderedDict[tuple[str, int], _Place] = OrderedDict()
+        self._places: OrderedDict[Key, _Place] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno <= logging.DEBUG:
             return True
         with self._lock:
-            place = self._place((record.pathname, record.lineno))
+            place = self._place((record.pathname, record.lineno, getattr(record, SUBJECT, "")))
             if place.bucket.take(1, self._now()):
                 place.left_out += 1
                 return False
@@ -44,7 +52,7 @@ class LineRate(logging.Filter):
             place.left_out = 0
             return True
 
-    def _place(self, key: tuple[str, int]) -> _Place:
+    def _place(self, key: Key) -> _Place:
         place = self._places.setdefault(key, _Place())
         self._places.move_to_end(key)
         if len(self._places) > _PLACES:

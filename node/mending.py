@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from blockstore.cid import CID
 from blockstore.dag import walk
 from blockstore.errors import BlockNotFound, BlockstoreError
+from blockstore.guard import Guard
 from blockstore.pins import LocalPinner, PinnedRoot
 from blockstore.service import Blocks, OfflineExchange
 from blockstore.sqlite import SqliteBlockstore
 from cluster.errors import QueueFull
+from cluster.loops import steadily
 
 SPACING = 10.0
 """Seconds between two looks at all pins, however much damage is found meanwhile."""
@@ -34,15 +36,17 @@ class Mending:
     recover: Callable[[CID], Awaitable[object]]
     spacing: float = SPACING
 
-    async def run(self) -> None:
+    async def run(self, guard: Guard) -> None:
         """Look through all pins whenever blocks were found damaged; until cancelled."""
-        while True:
-            await self.store.until_damaged()
-            try:
-                await self._look()
-            except BlockstoreError as error:
-                _log.error("pins could not be looked through for damaged blocks: %s", error)
-            await asyncio.sleep(self.spacing)
+        await steadily(guard, "looking through", "pins for damaged blocks", self._turn)
+
+    async def _turn(self) -> None:
+        await self.store.until_damaged()
+        try:
+            await self._look()
+        except (BlockstoreError, OSError) as error:
+            _log.error("pins could not be looked through for damaged blocks: %s", error)
+        await asyncio.sleep(self.spacing)
 
     async def _look(self) -> None:
         count = 0

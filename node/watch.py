@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from blockstore.errors import BlockstoreError
+from blockstore.guard import Guard
 from blockstore.sqlite import SqliteBlockstore
 from blockstore.store import Usage
 from blockstore.tasks import background
 from cluster.cluster import Cluster
+from cluster.loops import steadily
 from cluster.metrics import PING
 from cluster.state import Member, Membership
+from node.log_rate import SUBJECT
 
 _LOOK_SECONDS = 5.0
 _MEASURE_SECONDS = 15.0
@@ -35,20 +38,19 @@ class Sight:
         return cls({member.peer: member for member in members}, frozenset(live))
 
 
-def told_of_members(before: Sight, after: Sight, seen: frozenset[str]) -> list[str]:
-    """What changed, a line each. `seen` are those that were live at some time."""
-    lines: list[str] = []
+def told_of_members(before: Sight, after: Sight, seen: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """What changed, as (peer, line). `seen` are those that were live at some time."""
     for peer, member in after.members.items():
         if peer not in before.members:
-            lines.append(f"{_named(member)} joined the cluster ({member.role.value})")
+            yield peer, f"{_named(member)} joined the cluster ({member.role.value})"
         elif member.role is not before.members[peer].role:
-            lines.append(f"{_named(member)} is {member.role.value} now")
+            yield peer, f"{_named(member)} is {member.role.value} now"
         if peer in after.live and peer not in before.live:
-            lines.append(f"{_named(member)} is {'back' if peer in seen else 'here'}")
+            yield peer, f"{_named(member)} is {'back' if peer in seen else 'here'}"
         elif peer in before.live and peer not in after.live:
-            lines.append(f"{_named(member)} is gone: it gives no sign of life")
-    gone = before.members.keys() - after.members.keys()
-    return lines + [f"{_named(before.members[peer])} is no member any more" for peer in sorted(gone)]
+            yield peer, f"{_named(member)} is gone: it gives no sign of life"
+    for peer in sorted(before.members.keys() - after.members.keys()):
+        yield peer, f"{_named(before.members[peer])} is no member any more"
 
 
 def told_of_room(usage: Usage) -> str:
@@ -63,41 +65,55 @@ def told_of_room(usage: Usage) -> str:
 
 @asynccontextmanager
 async def open_watch(
-    us: str, cluster: Cluster, membership: Membership, store: SqliteBlockstore
+    us: str, cluster: Cluster, membership: Membership, store: SqliteBlockstore, guard: Guard
 ) -> AsyncIterator[None]:
-    """Within the block what changes is told in the log."""
+    """Within the block what changes is told in the log. What nobody foresaw is `guard`'s to count."""
 
     def sight() -> Sight:
         others = [member for member in membership.members() if member.peer != us]
         return Sight.of(others, (metric.peer for metric in cluster.metrics(PING)))
 
-    async with background(_watch_members(sight), _watch_room(store)):
+    members, room = _MembersWatch(sight), _RoomWatch(store)
+    async with background(
+        steadily(guard, "watching", "members", members.look),
+        steadily(guard, "watching", "the disk", room.look),
+    ):
         yield
 
 
-async def _watch_members(sight: Callable[[], Sight]) -> None:
-    before = sight()
-    seen: frozenset[str] = frozenset()
-    while True:
+class _MembersWatch:
+    """Tells who came and went between two looks."""
+
+    def __init__(self, sight: Callable[[], Sight]) -> None:
+        self._sight = sight
+        self._before = sight()
+        self._seen: frozenset[str] = frozenset()
+
+    async def look(self) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
-        after = sight()
-        for line in told_of_members(before, after, seen):
-            _log.info("%s", line)
-        before, seen = after, seen & after.members.keys() | after.live
+        before, after = self._before, self._sight()
+        self._before = after
+        for peer, line in told_of_members(before, after, self._seen):
+            _log.info("%s", line, extra={SUBJECT: peer})
+        self._seen = self._seen & after.members.keys() | after.live
 
 
-async def _watch_room(store: SqliteBlockstore) -> None:
-    """The kind of what is said is told once, until it is another."""
-    before = ""
-    while True:
+class _RoomWatch:
+    """Tells how much room there is; of what is said the kind is told once, until it is another."""
+
+    def __init__(self, store: SqliteBlockstore) -> None:
+        self._store = store
+        self._before = ""
+
+    async def look(self) -> None:
         try:
-            said = told_of_room(await store.usage())
+            said = told_of_room(await self._store.usage())
         except (BlockstoreError, OSError) as error:
             said = f"the store cannot be looked at: {error}"
         kind = said.partition(":")[0]
-        if kind != before:
+        if kind != self._before:
             (_log.warning if said else _log.info)("%s", said or "there is room on the disk again")
-        before = kind
+        self._before = kind
         await asyncio.sleep(_MEASURE_SECONDS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,11 @@ async def test_it_is_given_up_at_the_start_of_a_full_disk(disk: Path) -> None:
     fill(disk)
     async with open_ballast(disk / "ballast"), open_sqlite_blockstore(disk / "blocks.db") as store:
         assert (await store.usage()).blocks == 0
+
+
+async def test_a_folder_that_is_moved_away_ends_nothing(tmp_path: Path, caplog) -> None:
+    (tmp_path / "data").mkdir()
+    async with asyncio.timeout(30), open_ballast(tmp_path / "data" / "ballast"):
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        while "no ballast can be kept" not in caplog.text:  # noqa: ASYNC110 - the line is all there is to see
+            await asyncio.sleep(0.01)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from node.log import begin_log
-from node.log_line import MAX_MESSAGE
-from node.log_rate import BURST, PERIOD, LineRate
+from node.log_line import MAX_MESSAGE, MAX_STACK
+from node.log_rate import BURST, PERIOD, SUBJECT, LineRate
 
 LOG = logging.getLogger("node.test")
 
@@ -135,3 +135,24 @@ def test_what_was_left_out_is_told_with_the_next_line():
         for number in range(BURST + 5):
             LOG.warning("a wrong guess, number %d", number)
     assert len(stream.getvalue().splitlines()) == BURST
+
+
+def test_what_is_said_of_one_member_hides_nothing_of_another():
+    with log("info", "text") as stream:
+        for subject in ["noisy"] * (2 * BURST) + ["quiet"]:
+            LOG.info("%s is gone", subject, extra={SUBJECT: subject})
+    assert len(stream.getvalue().splitlines()) == BURST + 1
+    assert "quiet is gone" in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_error_that_quotes_a_peer_forges_no_line_and_has_an_end(form):
+    with log("info", form, debug=True) as stream:
+        try:
+            raise ValueError("\n2026-11-27T09:00:00.123Z INFO node: all is well" * MAX_STACK)
+        except ValueError:
+            LOG.exception("reading failed")
+    first, *below = stream.getvalue().splitlines()
+    assert "reading failed" in first
+    assert all(line.startswith("    ") for line in below)
+    assert len(stream.getvalue()) < 3 * MAX_STACK + MAX_MESSAGE

@@ -1,10 +1,13 @@
 """What an operator is told of members that come and go, and of room that runs out."""
 
+import asyncio
+
 import pytest
 
+from blockstore.guard import Guard
 from blockstore.store import Usage
 from cluster.state import Member, Role
-from node.watch import Sight, told_of_members, told_of_room
+from node.watch import Sight, open_watch, told_of_members, told_of_room
 
 GB = 10**9
 
@@ -33,7 +36,8 @@ HERE = sight(["b"], b="trusted")
     ],
 )
 def test_members_that_come_and_go_are_told(before, after, seen, lines):
-    assert told_of_members(before, after, frozenset(seen)) == lines
+    told = list(told_of_members(before, after, frozenset(seen)))
+    assert told == [("b", line) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,28 @@ def test_members_that_come_and_go_are_told(before, after, seen, lines):
 def test_room_that_runs_out_is_told(usage, says):
     assert says in told_of_room(usage)
     assert bool(says) == bool(told_of_room(usage))
+
+
+class Unsound:
+    """A store, a cluster and a member list with a bug that nobody foresaw."""
+
+    def __init__(self):
+        self.looks = 0
+
+    def members(self):
+        return []
+
+    def metrics(self, _name):
+        return []
+
+    async def usage(self):
+        self.looks += 1
+        raise KeyError("a bug")
+
+
+async def test_a_bug_in_what_is_only_told_ends_nothing():
+    unsound, guard = Unsound(), Guard()
+    async with asyncio.timeout(30), open_watch("us", unsound, unsound, unsound, guard):
+        while unsound.looks < 2:  # noqa: ASYNC110 - there is nothing to wait for
+            await asyncio.sleep(0.05)
+    assert guard.failures == 2
