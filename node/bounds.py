@@ -54,6 +54,17 @@ def _name(value: Setting) -> bool:
     return isinstance(value, str) and as_name(value) == value
 
 
+def _listened(value: Setting) -> bool:
+    """A host to listen on. Other names would end in the resolver, some of them as a bug."""
+    if not isinstance(value, str):
+        return False
+    try:
+        return not value or bool(ipaddress.ip_address(value))
+    except ValueError:
+        labels = value.removesuffix(".").split(".")
+        return bool(_HOST.fullmatch(value)) and len(value) < 254 and all(len(label) < 64 for label in labels)
+
+
 def _networks(texts: Setting) -> bool:
     try:
         return isinstance(texts, tuple) and all(ipaddress.ip_network(text, strict=False) for text in texts)
@@ -80,6 +91,7 @@ def _gateways(urls: Setting) -> bool:
 
 _LARGEST = float(2**63 - 1)  # also leaves out infinity and what is no number
 _HOST_NAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?"
+_HOST = re.compile(_HOST_NAME)
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(/[!-\"$->@-~]*)?", re.ASCII)
 
 _ANYTHING: _Bound = (lambda value: True, "")
@@ -95,6 +107,8 @@ _BY_TYPE: dict[type, _Bound] = {
 # By key, or by a name that means the same in every section.
 _BOUNDS: dict[str, _Bound] = {
     "port": (_between(0, 65535), "a port: 1 to 65535, or 0 for any free one"),
+    "host": (_listened, "an IP address or a host name; empty: every address"),
+    "gateway.access_log": (lambda path: "\0" not in str(path), "a path, - or nothing"),
     "gateway.subdomain_hosts": (_each(_HOST_NAME), "host names without a port, such as gw.example.org"),
     "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
     "log.level": _one_of("debug", "info", "warning", "error"),

@@ -213,10 +213,7 @@ class _Exchange:
         text = b""
         for part in self.body():
             text = (text + part)[:_ERROR_BYTES]
-        words = (
-            text.decode(errors="replace").strip()
-            or f"the node answered {response.status_code} without a word"
-        )
+        words = text.decode(errors="replace").strip() or bytes(response.reason).decode()
         try:
             fields = _parsed(text)
         except ApiError:

@@ -181,6 +181,8 @@ def tables(path: Path) -> dict[str, dict[str, object]]:
         found = tomllib.loads(read_text(path)) if path.exists() else {}
     except (tomllib.TOMLDecodeError, BadText) as error:
         raise BadConfig(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise BadConfig(f"{path} cannot be read: it is nested too deeply") from None
     for section, table in found.items():
         if not isinstance(table, dict):
             raise BadConfig(f'{path}: "{section}" is outside any section')

@@ -220,7 +220,11 @@ def _settle(future: asyncio.Future[T], value: T) -> None:
 async def open_portal() -> AsyncIterator[Portal]:
     """A portal with trio running behind it; leaving cancels what still runs there, and joins the thread."""
     trio_run = _Trio(asyncio.get_running_loop())
-    await trio_run.ready
+    try:
+        await asyncio.shield(trio_run.ready)
+    except asyncio.CancelledError:
+        await trio_run.close()
+        raise
     portal = Portal(trio_run)
     guard = asyncio.create_task(portal._keep_alive(), name="keep trio alive")
     try:

@@ -129,3 +129,20 @@ async def test_after_closing_nothing_crosses() -> None:
     with pytest.raises(PortalClosed):
         await portal.to_trio(_echo, 1)
     assert not [thread for thread in threading.enumerate() if thread.name == "libp2p"]
+
+
+async def test_a_start_that_is_broken_off_leaves_no_thread_and_says_nothing() -> None:
+    errors: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+
+    async def opened() -> None:
+        async with open_portal():
+            pass
+
+    opening = asyncio.create_task(opened())
+    await asyncio.sleep(0)  # the thread runs, and nobody has heard of it yet
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert errors == []
+    assert [thread for thread in threading.enumerate() if thread.name == "libp2p"] == []
