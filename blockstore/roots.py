@@ -77,8 +77,14 @@ def find(connection: sqlite3.Connection, cid: CID) -> PinnedRoot | None:
 
 
 def behind(connection: sqlite3.Connection, last: bytes) -> list[PinnedRoot]:
-    rows = connection.execute(f"{_SELECT} WHERE cid > ? ORDER BY cid LIMIT ?", (last, _PAGE))
-    return [_root(row) for row in rows]
+    """In order. Raises DamagedRow where they are not: whoever goes on behind the last would never end."""
+    found: list[PinnedRoot] = []
+    for row in connection.execute(f"{_SELECT} WHERE cid > ? ORDER BY cid LIMIT ?", (last, _PAGE)).fetchall():
+        found.append(root := _root(row))
+        if bytes(root.cid) <= last:
+            raise DamagedRow(f"pin {root.cid} is not where it belongs")
+        last = bytes(root.cid)
+    return found
 
 
 def doubt(connection: sqlite3.Connection, cid: CID) -> None:

@@ -118,8 +118,14 @@ def _only_data(connection: sqlite3.Connection, row: int) -> bool:
 
 
 def keys_after(connection: sqlite3.Connection, last: bytes) -> list[bytes]:
+    """In order. Raises DamagedRow where they are not: whoever goes on behind the last would never end."""
     query = "SELECT mh FROM blocks WHERE mh > ? ORDER BY mh LIMIT ?"
-    return [row[0] for row in connection.execute(query, (last, _KEYS_A_PAGE))]
+    page: list[bytes] = []
+    for (multihash,) in connection.execute(query, (last, _KEYS_A_PAGE)).fetchall():
+        if not isinstance(multihash, bytes) or multihash <= last:
+            raise DamagedRow("the names of its blocks are not in order")
+        page.append(last := multihash)
+    return page
 
 
 def ids_between(connection: sqlite3.Connection, last: int, end: int) -> list[tuple[int, bytes]]:
@@ -128,11 +134,11 @@ def ids_between(connection: sqlite3.Connection, last: int, end: int) -> list[tup
     SQLite does not notice, and to delete rows beside such a page would take others with them.
     """
     query = "SELECT id, mh FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
-    page: list[tuple[int, bytes]] = connection.execute(query, (last, end, _KEYS_A_PAGE)).fetchall()
-    for row, multihash in page:
+    page: list[tuple[int, bytes]] = []
+    for row, multihash in connection.execute(query, (last, end, _KEYS_A_PAGE)).fetchall():
         if row <= last or not isinstance(multihash, bytes):
             raise DamagedRow(f"row {row} of its blocks is not where it belongs")
-        last = row
+        page.append((last := row, multihash))
     return page
 
 
@@ -165,14 +171,28 @@ def delete_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[lis
 
 
 def begin_totals(connection: sqlite3.Connection) -> None:
-    """Count from nothing, in a file that is new."""
-    connection.execute("INSERT OR IGNORE INTO totals VALUES(1, 0, 0)")
+    """Count from nothing in a file that is new, and anew where the sums cannot be right."""
+    if not _are_possible(connection):
+        counted = connection.execute(
+            f"SELECT count(*), coalesce(sum({_SIZE}), 0) FROM blocks AS b"
+        ).fetchone()
+        connection.execute("REPLACE INTO totals VALUES(1, ?, ?)", counted)
+
+
+def _are_possible(connection: sqlite3.Connection) -> bool:
+    row = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
+    if row is None or not all(isinstance(number, int) and number >= 0 for number in row):
+        return False
+    pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    return bool(row[1] <= pages * PAGE_BYTES and (row[0] > 0 or row[1] == 0))
 
 
 def totals(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Number of blocks and their bytes."""
-    blocks, size = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
-    return blocks, size
+    """Number of blocks and their bytes. Raises DamagedRow."""
+    row = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
+    if row is None or not all(isinstance(number, int) for number in row):
+        raise DamagedRow("the sums of its blocks are gone")
+    return max(0, row[0]), max(0, row[1])
 
 
 def mark(connection: sqlite3.Connection, value: bytes) -> None:

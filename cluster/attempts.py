@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 
 from blockstore.cid import CID
 from cluster.ports import Attempt, OperationKind
@@ -51,7 +52,7 @@ def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> list[Attempt | Non
 
 def _get(db: sqlite3.Connection, cid: CID) -> Attempt | None:
     row = db.execute(f"SELECT {_COLUMNS} FROM attempts WHERE cid = ?", (bytes(cid),)).fetchone()
-    return _attempt(row) if row else None
+    return next(iter(_readable([row])), None) if row else None
 
 
 def _put(db: sqlite3.Connection, attempt: Attempt) -> None:
@@ -69,11 +70,12 @@ def _claim(db: sqlite3.Connection, now: float, horizon: float, until: float, lim
         (now, horizon, limit),
     ).fetchall()
     db.executemany("UPDATE attempts SET retry_at = ? WHERE cid = ?", [(until, row[0]) for row in rows])
-    return [_attempt(row) for row in rows]
+    return _readable(rows)
 
 
 def _next_retry(db: sqlite3.Connection) -> float | None:
-    (at,) = db.execute("SELECT min(retry_at) FROM attempts").fetchone()
+    query = "SELECT min(retry_at) FROM attempts WHERE typeof(retry_at) = 'real'"
+    (at,) = db.execute(query).fetchone()
     return None if at is None else float(at)
 
 
@@ -82,9 +84,17 @@ def _page(db: sqlite3.Connection, after: CID | None, limit: int) -> list[Attempt
         f"SELECT {_COLUMNS} FROM attempts WHERE cid > ? ORDER BY cid LIMIT ?",
         (bytes(after) if after else b"", limit),
     )
-    return [_attempt(row) for row in rows.fetchall()]
+    found = _readable(rows.fetchall())
+    # Damage may have put one where it does not belong; whoever goes on behind the last would never end.
+    start = bytes(after) if after else b""
+    return sorted((one for one in found if bytes(one.cid) > start), key=lambda one: bytes(one.cid))
 
 
-def _attempt(row: _Row) -> Attempt:
-    cid, kind, count, error, failed_at, retry_at = row
-    return Attempt(CID.decode(cid), OperationKind(kind), count, error, failed_at, retry_at)
+def _readable(rows: Sequence[_Row]) -> list[Attempt]:
+    """A damaged row counts as none: the pin is tried again as if it never failed."""
+    found: list[Attempt] = []
+    for cid, kind, count, error, failed_at, retry_at in rows:
+        with suppress(ValueError, TypeError):
+            times = float(failed_at), float(retry_at)
+            found.append(Attempt(CID.decode(cid), OperationKind(kind), int(count), str(error), *times))
+    return found

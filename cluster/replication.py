@@ -24,7 +24,7 @@ from cluster.pin import Pin
 from cluster.ports import Gossip, PeerCalls, Signer
 from cluster.spreading import ReplicationCounts, Spreader
 from cluster.state import EVERY_PIN, PinChange, PinQuery, Role
-from cluster.store import Database, PinsetStore
+from cluster.store import REMEDY, Database, PinsetStore
 from cluster.visits import Visits
 
 BATCH_SIZE = 1000
@@ -86,12 +86,14 @@ class ReplicatedPinset:
         odd: list[BadUpdate] = []
         while page := await self._store.page(query, after, _PAGE):
             for cid, value in page:
+                if cid <= after:  # whoever goes on behind the last would never end
+                    raise BadUpdate(f"the list of pins is damaged, and not in order: {REMEDY} (cluster.db)")
+                after = cid
                 pin = _read(cid, value)
                 if isinstance(pin, Pin):
                     yield pin
                 else:
                     odd.append(pin)
-            after = page[-1][0]
         for error in odd:
             raise error
 

@@ -369,7 +369,7 @@ def _batches_after(db: sqlite3.Connection, arrival: int, max_bytes: int) -> list
         row = db.execute(
             "SELECT arrival, envelope FROM batches WHERE arrival > ? ORDER BY arrival LIMIT 1", (arrival,)
         ).fetchone()
-        if row is None:
+        if row is None or row[0] <= arrival:  # the latter is damage, and would never end
             break
         arrival = row[0]
         total += len(row[1])

@@ -226,3 +226,17 @@ async def test_a_damaged_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreCorrupt, match=r"pins\.db is damaged"):
         async with open_local_pins(tmp_path / "pins.db", Blocks(MemoryBlockstore(), RemoteBlocks([]))):
             raise AssertionError("opened")
+
+
+async def test_a_root_that_is_not_where_it_belongs_makes_no_endless_list(tmp_path: Path) -> None:
+    path, blocks = tmp_path / "pins.db", leaves(40)
+    store = MemoryBlockstore()
+    await store.put_many(blocks)
+    async with open_local_pins(path, Blocks(store, RemoteBlocks([]))) as pins:
+        for block in blocks:
+            await pins.pin(block.cid, recursive=True, hints=(), progress=lambda *_: None)
+    data, odd = path.read_bytes(), bytes(sorted(cids(blocks), key=bytes)[30])
+    path.write_bytes(data.replace(odd, odd[:1] + bytes([odd[1] ^ 0x20]) + odd[2:]))
+    async with open_local_pins(path, Blocks(store, RemoteBlocks([]))) as pins:
+        with pytest.raises(StoreCorrupt, match="not where it belongs"):
+            [_ async for _ in pins.pinned()]

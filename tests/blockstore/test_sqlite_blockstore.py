@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,19 @@ async def test_a_flush_that_cannot_be_made_is_an_error_that_names_the_file(
         monkeypatch.setattr(os, "fsync", refuse)
         with pytest.raises(StoreUnavailable, match=r"cannot sync .*blocks\.db: Input/output error"):
             await store.flush()
+
+
+@pytest.mark.parametrize(
+    "damage", ["bytes = -5", "bytes = 1 << 60", "blocks = NULL", "bytes = x'00'", "blocks = 0"]
+)
+async def test_sums_that_cannot_be_right_are_made_anew(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "blocks.db"
+    async with open_sqlite_blockstore(path) as store:
+        await store.put_many(leaves(20))
+    with closing(sqlite3.connect(path)) as rows:
+        rows.execute(f"UPDATE totals SET {damage}")
+        rows.commit()
+    async with open_sqlite_blockstore(path, quota=10_000) as store:
+        usage = await store.usage()
+        assert (usage.blocks, usage.bytes) == (20, 20 * 32)
+        await store.put_many(leaves(20, start=100))

@@ -61,3 +61,22 @@ async def test_pages_are_in_order_of_the_cid(attempts: AttemptStore):
     assert [one.cid for one in await attempts.page(None, 2)] == [cid(1), cid(2)]
     assert [one.cid for one in await attempts.page(cid(2), 9)] == [cid(3), cid(4), cid(5)]
     assert await attempts.page(cid(5), 9) == []
+
+
+@pytest.mark.parametrize(
+    "damage", ["cid = x'0170'", "kind = 'pim'", "failed_at = x'00'", "retry_at = 'soon'", "count = x'ff'"]
+)
+async def test_a_damaged_one_keeps_no_other_from_its_turn(tmp_path: Path, damage: str):
+    async with open_database(tmp_path / "node.db", pragmas=[], schema=SCHEMA) as database:
+        attempts = SqliteAttempts(database)
+        for number in (1, 2, 3):
+            await attempts.put(attempt(number, 10.0 * number))
+        await database.write(
+            lambda rows: rows.execute(f"UPDATE attempts SET {damage} WHERE retry_at = 10").close()
+        )
+        assert await attempts.next_retry() in (10.0, 20.0)
+        due = await attempts.claim(50.0, 1000.0, 600.0, 10)
+        assert [one.cid for one in due] == [cid(2), cid(3)]
+        assert {cid(2), cid(3)} <= {one.cid for one in await attempts.page(None, 10)}
+        assert await attempts.get_many([cid(2)]) != [None]
+        await attempts.put(attempt(1, 30.0))
