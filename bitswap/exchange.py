@@ -252,7 +252,8 @@ class BitswapExchange:
             if excused:
                 continue  # we were late ourselves: what has come meanwhile is read first
             ticks += 1
-            self._look(self._loop.time(), all_wants=ticks % _LOOK == 0)
+            with self._guard.around("a look at what is late", self._network.self_id):
+                self._look(self._loop.time(), all_wants=ticks % _LOOK == 0)
             self._tell_soon()
             if not self._waiters:
                 self._wanting.clear()
@@ -356,7 +357,8 @@ class BitswapExchange:
         finally:
             self._telling.discard(peer)
         if not told:
-            self._wants.on_unreachable(peer, self._loop.time())
+            with self._guard.around("going on without", peer):
+                self._wants.on_unreachable(peer, self._loop.time())
             self._tell_soon()
 
 

@@ -116,9 +116,10 @@ class Server:
                 sent, dealt_with = await self._deliver_to(ledger, batch), True
         finally:
             self._ledgers.release(ledger, batch, sent)
-        if not dealt_with:
-            self._ledgers.on_gone(ledger, batch.blocks)
-        self._serve_all()
+        with self._guard.around("the next answer", ledger.peer):
+            if not dealt_with:
+                self._ledgers.on_gone(ledger, batch.blocks)
+            self._serve_all()
 
     async def _deliver_to(self, ledger: Ledger, batch: Batch) -> _Sent:
         try:

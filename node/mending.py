@@ -15,7 +15,7 @@ from blockstore.guard import Guard
 from blockstore.pins import LocalPinner, PinnedRoot
 from blockstore.service import Blocks, OfflineExchange
 from blockstore.sqlite import SqliteBlockstore
-from cluster.errors import QueueFull
+from cluster.errors import ClusterError, QueueFull
 from cluster.loops import steadily
 
 SPACING = 10.0
@@ -34,11 +34,12 @@ class Mending:
     store: SqliteBlockstore
     pins: LocalPinner
     recover: Callable[[CID], Awaitable[object]]
+    guard: Guard
     spacing: float = SPACING
 
-    async def run(self, guard: Guard) -> None:
+    async def run(self) -> None:
         """Look through all pins whenever blocks were found damaged; until cancelled."""
-        await steadily(guard, "looking through", "pins for damaged blocks", self._turn)
+        await steadily(self.guard, "looking through", "pins for damaged blocks", self._turn)
 
     async def _turn(self) -> None:
         await self.store.until_damaged()
@@ -49,15 +50,25 @@ class Mending:
         await asyncio.sleep(self.spacing)
 
     async def _look(self) -> None:
+        """A pin that this fails for keeps no other from being mended."""
         count = 0
         async for root in self.pins.pinned():
-            if root.complete and (lost := await self._lost(root)) is not None:
-                await self.pins.doubt(root.cid)
-                if (count := count + 1) <= TOLD:
-                    _log.error("pin %s lacks block %s, which is damaged: it is fetched again", root.cid, lost)
-                await self._fetch_again(root.cid)
+            if not root.complete:
+                continue
+            with self.guard.around("mending", str(root.cid), ClusterError, OSError):
+                count += await self._mended(root, told=count < TOLD)
         if count > TOLD:
             _log.error("%d pins lack blocks: they are fetched again", count)
+
+    async def _mended(self, root: PinnedRoot, *, told: bool) -> bool:
+        """Whether it lacks a block; then that is fetched again."""
+        if (lost := await self._lost(root)) is None:
+            return False
+        await self.pins.doubt(root.cid)
+        if told:
+            _log.error("pin %s lacks block %s, which is damaged: it is fetched again", root.cid, lost)
+        await self._fetch_again(root.cid)
+        return True
 
     async def _lost(self, root: PinnedRoot) -> object | None:
         """The first block of that root that is not here. Reads what links to others, and asks nobody."""

@@ -152,8 +152,8 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         )
 
         await enter(open_watch(identity.peer_id, cluster, pinset.members, store, guard))
-        mending = Mending(store, local_pins, cluster.tracker.recover)
-        await enter(background(mending.run(guard)))
+        mending = Mending(store, local_pins, cluster.tracker.recover, guard)
+        await enter(background(mending.run()))
         names = await enter(
             open_names(config.names, folder.names, networks.members, offline=offline, guard=guard)
         )

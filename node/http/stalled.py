@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -47,7 +47,8 @@ def reset(transport: asyncio.WriteTransport) -> None:
 
 def end_by_reset(transport: asyncio.WriteTransport) -> None:
     """From now on an open connection ends by a reset, which no client takes for the end of an answer."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    with suppress(OSError):  # the client has ended it meanwhile; some systems say so here
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from blockstore.cid import CID
 from blockstore.inquiry import Inquiry
 from blockstore.service import Blocks
 from cluster.cluster import Cluster
-from cluster.errors import NotPinned
+from cluster.errors import BadUpdate, NotPinned
 from node.retrieval.reads import Read
 
 Holders = Callable[[CID], Awaitable[Sequence[str]]]
@@ -24,7 +24,7 @@ def holders_in(cluster: Cluster) -> Holders:
     async def holders(root: CID) -> Sequence[str]:
         try:
             pin = await cluster.get_pin(root)
-        except NotPinned:
+        except (NotPinned, BadUpdate):  # or its row is damaged: everybody is asked
             return ()
         peers = [member.peer for member in cluster.membership.members() if pin.held_by(member.peer)]
         return [peer for peer in peers if peer != cluster.identity.peer]

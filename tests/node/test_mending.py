@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 
@@ -10,7 +11,17 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from support.node import eventually, running_node
 from support.pairs import add, quick
 
+from blockstore.block import Block
+from blockstore.cid import CID, RAW
+from blockstore.guard import Guard
+from blockstore.pins import open_local_pins
+from blockstore.service import Blocks, OfflineExchange
+from blockstore.sqlite import open_sqlite_blockstore
+from blockstore.tasks import background
+from cluster.errors import BadUpdate
 from cluster.state import Role
+from node.folder import Folder
+from node.mending import Mending
 from node.node import Node
 
 DATA = random.Random(7).randbytes(1_000_000)  # of several blocks below one node
@@ -112,3 +123,36 @@ async def test_lost_blocks_come_again_from_the_others_without_a_word_of_anybody(
             await is_pinned(client, b, root)
             async with client.get(f"{b.faces.api.url}/v1/usage") as answer:
                 assert (await answer.json())["bytes"] > len(DATA)
+
+
+@pytest.mark.parametrize(
+    ("error", "failures"),
+    [(BadUpdate("its row is damaged"), 0), (KeyError("a bug"), 1)],
+    ids=["known", "bug"],
+)
+async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(tmp_path, error, failures):
+    tried: asyncio.Queue[CID] = asyncio.Queue()
+    guard = Guard()
+
+    async def recover(cid: CID) -> None:
+        await tried.put(cid)
+        if cid == min(roots, key=bytes):
+            raise error
+
+    data = [random.Random(seed).randbytes(200_000) for seed in (1, 2)]
+    form = "?chunker=size-100000&raw-leaves=true"
+    async with running_node(tmp_path / "a") as node, ClientSession() as client:
+        roots = [CID.parse(await add(client, node, "x", one, form)) for one in data]
+    for one in data:
+        spoil(tmp_path / "a", one[-500:])
+    folder = Folder(tmp_path / "a")
+    async with (
+        asyncio.timeout(20),
+        open_sqlite_blockstore(folder.blocks) as store,
+        open_local_pins(folder.pins, Blocks(store, OfflineExchange()), store.marks) as pins,
+        background(Mending(store, pins, recover, guard, spacing=0.0).run()),
+    ):
+        leaves = [Block.of(one[100_000:], RAW).cid for one in data]
+        assert await store.get_many(leaves) == [None, None]
+        assert {await tried.get(), await tried.get()} == set(roots)
+    assert guard.failures == failures

@@ -11,7 +11,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from blockstore.errors import BlockstoreError
 from node.http import media
 from node.http.app import PARTS
-from node.http.errors import text_of
+from node.http.errors import EXPECTED, text_of
 from node.http.gateway.replies import conditions, messages, ranges
 from node.http.gateway.replies import headers as make
 from node.http.gateway.replies.caps import TooLarge, check_range
@@ -115,6 +115,13 @@ async def send(
                     await write(piece)
         except (BlockstoreError, TimeoutError, TooLarge) as error:
             await _break(request, response, broken_off, error)
+        except ConnectionError:
+            raise  # there is nobody to tell
+        except Exception as error:  # any answer to it would go out as a part of the content
+            guard = request.app[PARTS].guard
+            with guard.around(f"sending {request.path!r} to", str(request.remote), *EXPECTED):
+                await _break(request, response, broken_off, error)
+                raise
     return response
 
 
