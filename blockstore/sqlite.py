@@ -397,11 +397,10 @@ class SqliteBlockstore:
         new = [item for item in data.items() if item[0] not in known and item[0] not in refused]
         if not new:
             return False
-        sizes = [len(body) for _, body in new]
-        evicted = self._room.admit_cached(connection, sum(sizes))
+        evicted = self._room.admit_cached(connection, sum(len(body) for _, body in new))
         first = self._numbers(len(new))
         statements.insert(connection, first, new)
-        self._room.add_cached(connection, first, sizes)
+        self._room.add_cached(connection, first, new)
         return evicted
 
     def _keep(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> None:

@@ -1,6 +1,6 @@
 """The statements behind cached blocks: rows that came only because somebody read them. The cache is an LRU.
 
-A cached block is a block like any other with an entry in the table `cached`. Whoever needs it for more than
+A cached block is a block like any other with an entry in the table `cache`. Whoever needs it for more than
 a read claims it, which removes the entry; triggers keep the sum of bytes, and forget the entry of a block
 that is deleted, whoever deletes it.
 """
@@ -13,17 +13,19 @@ from collections.abc import Iterable, Sequence
 from blockstore import sqlite_rows
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS cached(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, used INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS cached_by_use ON cached(used);
-CREATE TABLE IF NOT EXISTS cached_total(one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
-CREATE TRIGGER IF NOT EXISTS cached_came AFTER INSERT ON cached BEGIN
-    UPDATE cached_total SET bytes = bytes + new.size;
+CREATE TABLE IF NOT EXISTS cache(
+    id INTEGER PRIMARY KEY, size INTEGER NOT NULL, used INTEGER NOT NULL, mh BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS cache_by_use ON cache(used);
+CREATE TABLE IF NOT EXISTS cache_total(one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS cache_came AFTER INSERT ON cache BEGIN
+    UPDATE cache_total SET bytes = bytes + new.size;
 END;
-CREATE TRIGGER IF NOT EXISTS cached_went AFTER DELETE ON cached BEGIN
-    UPDATE cached_total SET bytes = bytes - old.size;
+CREATE TRIGGER IF NOT EXISTS cache_went AFTER DELETE ON cache BEGIN
+    UPDATE cache_total SET bytes = bytes - old.size;
 END;
-CREATE TRIGGER IF NOT EXISTS cached_block_went AFTER DELETE ON blocks BEGIN
-    DELETE FROM cached WHERE id = old.id;
+CREATE TRIGGER IF NOT EXISTS cache_block_went AFTER DELETE ON blocks BEGIN
+    DELETE FROM cache WHERE id = old.id;
 END;
 """
 
@@ -31,62 +33,71 @@ _ROWS_A_STEP = 64
 
 
 def begin(connection: sqlite3.Connection) -> None:
-    """The sum of a new file."""
-    connection.execute("INSERT OR IGNORE INTO cached_total VALUES(1, 0)")
+    """The sum of a new file, or of one where it is wrong."""
+    (right,) = connection.execute("SELECT coalesce(sum(size), 0) FROM cache").fetchone()
+    if connection.execute("SELECT bytes FROM cache_total").fetchone() != (right,):
+        connection.execute("REPLACE INTO cache_total VALUES(1, ?)", (right,))
 
 
 def total(connection: sqlite3.Connection) -> int:
     """Bytes of all cached blocks."""
-    size: int = connection.execute("SELECT bytes FROM cached_total").fetchone()[0]
+    size: int = connection.execute("SELECT bytes FROM cache_total").fetchone()[0]
     return size
 
 
 def latest_use(connection: sqlite3.Connection) -> int:
     """The largest `used` so far; 0 where nothing is cached."""
-    row: int = connection.execute("SELECT coalesce(max(used), 0) FROM cached").fetchone()[0]
+    row: int = connection.execute("SELECT coalesce(max(used), 0) FROM cache").fetchone()[0]
     return row
 
 
-def add(connection: sqlite3.Connection, rows: Iterable[tuple[int, int]], used: int) -> None:
-    """These (row of `blocks`, bytes) are cached from now on."""
-    entries = [(row, size, used) for row, size in rows]
-    connection.executemany("INSERT INTO cached VALUES(?, ?, ?)", entries)
+def add(connection: sqlite3.Connection, first: int, blocks: Sequence[tuple[bytes, bytes]], used: int) -> None:
+    """These blocks, in rows from `first` on, are cached from now on."""
+    entries = [(row, len(body), used, name) for row, (name, body) in enumerate(blocks, first)]
+    connection.executemany("INSERT INTO cache VALUES(?, ?, ?, ?)", entries)
 
 
 def claim(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
     """These rows are cached no more; others are passed over."""
-    connection.executemany("DELETE FROM cached WHERE id = ?", [(row,) for row in rows])
+    connection.executemany("DELETE FROM cache WHERE id = ?", [(row,) for row in rows])
 
 
 def claim_names(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> None:
     """The same, by the names of the blocks."""
-    query = "DELETE FROM cached WHERE id = (SELECT id FROM blocks WHERE mh = ?)"
+    query = "DELETE FROM cache WHERE id = (SELECT id FROM blocks WHERE mh = ?)"
     connection.executemany(query, [(name,) for name in multihashes])
 
 
 def use(connection: sqlite3.Connection, multihashes: Iterable[bytes], first: int) -> None:
     """These blocks were read in that order, numbered upwards from `first`; others than cached ones pass."""
     connection.executemany(
-        "UPDATE cached SET used = ? WHERE id = (SELECT id FROM blocks WHERE mh = ?)",
+        "UPDATE cache SET used = ? WHERE id = (SELECT id FROM blocks WHERE mh = ?)",
         list(enumerate(multihashes, first)),
     )
 
 
 def evict(connection: sqlite3.Connection, need: int) -> int:
-    """Delete cached blocks, least recently used first, until `need` bytes are gone or none is left."""
+    """Delete cached blocks, least recently used first, until `need` bytes are gone or none is left.
+
+    An entry whose block has another name is damaged, and goes alone: perhaps a pin needs that block.
+    """
     gone = 0
-    while gone < need and (rows := _oldest(connection, need - gone)):
-        gone += sqlite_rows.delete_rows(connection, rows)[1]
+    while gone < need and (entries := _oldest(connection, need - gone)):
+        claim(connection, [row for row, is_right in entries if not is_right])
+        gone += sqlite_rows.delete_rows(connection, [row for row, is_right in entries if is_right])[1]
     return gone
 
 
-def _oldest(connection: sqlite3.Connection, need: int) -> Sequence[int]:
-    """As few of the oldest as are worth that many bytes."""
-    rows: list[int] = []
-    query = "SELECT id, size FROM cached ORDER BY used, id LIMIT ?"
-    for row, size in connection.execute(query, (_ROWS_A_STEP,)).fetchall():
+def _oldest(connection: sqlite3.Connection, need: int) -> Sequence[tuple[int, bool]]:
+    """As few of the oldest as are worth that many bytes, and whether they are what their entry says."""
+    found: list[tuple[int, bool]] = []
+    query = (
+        "SELECT c.id, c.size, b.mh IS c.mh FROM cache AS c LEFT JOIN blocks AS b ON b.id = c.id"
+        " ORDER BY c.used, c.id LIMIT ?"
+    )
+    for row, size, is_right in connection.execute(query, (_ROWS_A_STEP,)).fetchall():
         if need <= 0:
             break
-        rows.append(row)
-        need -= size
-    return rows
+        found.append((row, bool(is_right)))
+        need -= size if is_right else 0
+    return found

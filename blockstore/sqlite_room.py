@@ -87,10 +87,12 @@ class Room:
         evicted = self._evict(connection, cache.total(connection) + new - share) > 0
         return self.admit(connection, new) or evicted
 
-    def add_cached(self, connection: sqlite3.Connection, first: int, sizes: Sequence[int]) -> None:
-        """The rows from `first` on, of that many bytes each, are cached."""
+    def add_cached(
+        self, connection: sqlite3.Connection, first: int, blocks: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        """These blocks, in the rows from `first` on, are cached."""
         self._last_use += 1
-        cache.add(connection, enumerate(sizes, first), self._last_use)
+        cache.add(connection, first, blocks, self._last_use)
 
     def _evict(self, connection: sqlite3.Connection, need: int) -> int:
         """Let go of that many bytes of cached blocks, as far as there are any; bytes gone."""
