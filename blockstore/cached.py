@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TypeVar
 
 from blockstore.block import Block
 from blockstore.cid import CID
-from blockstore.errors import StorageFull
+from blockstore.errors import BlockNotFound, StorageFull
 from blockstore.sqlite import SqliteBlockstore
 from blockstore.store import Stat, Usage
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -85,28 +88,38 @@ class CachingStore(_View):
 
 
 class ClaimingStore(_View):
-    """For pins and imports: what it says is here stays, as far as the cache is concerned."""
+    """For pins and imports: what it says is here stays, as far as the cache is concerned.
+
+    It looks first and claims then: what came between a claim and a look would be here, and nobody's. What was
+    evicted between the look and the claim is missing.
+    """
 
     async def get(self, cid: CID) -> Block:
-        await self._store.claim([cid])
-        return await self._store.get(cid)
+        (block,) = await self.get_many([cid])
+        if block is None:
+            raise BlockNotFound(cid)
+        return block
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
-        await self._store.claim(cids)
-        return await self._store.get_many(cids)
+        return await self._claimed(cids, await self._store.get_many(cids))
 
     async def has(self, cid: CID) -> bool:
-        await self._store.claim([cid])
-        return await self._store.has(cid)
+        return not await self.missing([cid])
 
     async def missing(self, cids: Sequence[CID]) -> list[CID]:
-        await self._store.claim(cids)
-        return await self._store.missing(cids)
+        missing = set(await self._store.missing(cids))
+        gone = await self._store.claim([cid for cid in cids if cid not in missing])
+        return [cid for cid in cids if cid in missing or cid in gone]
 
     async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
-        await self._store.claim(cids)
-        return await self._store.stat(cids)
+        return await self._claimed(cids, await self._store.stat(cids))
 
     async def size(self, cid: CID) -> int:
-        await self._store.claim([cid])
-        return await self._store.size(cid)
+        (stat,) = await self.stat([cid])
+        if stat is None:
+            raise BlockNotFound(cid)
+        return stat.size
+
+    async def _claimed(self, cids: Sequence[CID], found: Sequence[T | None]) -> list[T | None]:
+        gone = await self._store.claim([cid for cid, one in zip(cids, found, strict=True) if one is not None])
+        return [None if cid in gone else one for cid, one in zip(cids, found, strict=True)]

@@ -176,7 +176,10 @@ class _Marks:
 
     async def _links(self, node: _Node, block: Block | None) -> list[CID]:
         if block is None:
-            self._stop(node, "it cannot be read")
+            if await self._store.rows([node.cid]):
+                self._stop(node, "it cannot be read")
+            else:  # it was cached, and made way just now
+                self._miss(node)
             return []
         try:
             return await decoding.links(block)

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,16 +219,24 @@ class SqliteBlockstore:
         if apart:
             await self.put_many([data[name] for name in apart])
 
-    async def claim(self, cids: Sequence[CID]) -> None:
-        """Those of the blocks that are here stay here: they are cached no more."""
+    async def claim(self, cids: Sequence[CID]) -> set[CID]:
+        """Of blocks that were just found here: they stay here, cached no more. Those that are gone again."""
         if not self._room.may_cache:
-            return
+            return set()
+        names = _stored(cids)
         try:
-            await self._database.write(cache.claim_names, _stored(cids))
+            gone = await self._database.write(cache.claim_names, names)
         except StoreCorrupt:  # one of them is damaged, and so missing: the others are claimed all the same
-            for name in _stored(cids):
-                with suppress(StoreCorrupt):
-                    await self._database.write(cache.claim_names, [name])
+            gone = [name for name in names if await self._is_gone(name)]
+        if gone:
+            gone = list(set(gone) - await self._rows.apart(gone))
+        return {cid for cid in cids if cid.multihash in gone}
+
+    async def _is_gone(self, name: bytes) -> bool:
+        try:
+            return bool(await self._database.write(cache.claim_names, [name]))
+        except StoreCorrupt:
+            return False
 
     def note_use(self, cids: Iterable[CID]) -> None:
         """These were read just now."""

@@ -62,10 +62,12 @@ def claim(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
     connection.executemany("DELETE FROM cache WHERE id = ?", [(row,) for row in rows])
 
 
-def claim_names(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> None:
-    """The same, by the names of the blocks."""
-    query = "DELETE FROM cache WHERE id = (SELECT id FROM blocks WHERE mh = ?)"
-    connection.executemany(query, [(name,) for name in multihashes])
+def claim_names(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> list[bytes]:
+    """The same, by the names of the blocks; those that are not here."""
+    query = "SELECT id FROM blocks WHERE mh = ?"
+    found = {name: connection.execute(query, (name,)).fetchone() for name in multihashes}
+    claim(connection, [row[0] for row in found.values() if row])
+    return [name for name, row in found.items() if row is None]
 
 
 def use(connection: sqlite3.Connection, multihashes: Iterable[bytes], first: int) -> None:

@@ -169,3 +169,17 @@ async def test_a_damaged_entry_has_no_other_block_evicted(tmp_path: Path, damage
         with suppress(StorageFull):  # perhaps what cannot be known to be cached stays
             await store.put_many(leaves(16, start=300, size=1000))
         assert all(await here(store, kept))
+
+
+async def test_what_a_reader_brings_while_a_pin_looks_for_it_is_claimed_or_missing(
+    store: SqliteBlockstore,
+) -> None:
+    claiming, caching = ClaimingStore(store), CachingStore(store)
+    await caching.put_many(leaves(1))
+    for number in range(1, 150):
+        block = leaf(number)
+        missing, _ = await asyncio.gather(claiming.missing([block.cid]), caching.put_many([block]))
+        cached = (await store.usage()).cached
+        await claiming.missing([block.cid])
+        was_cached = (await store.usage()).cached < cached
+        assert bool(missing) or not was_cached
