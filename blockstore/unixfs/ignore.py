@@ -13,6 +13,7 @@ from pathlib import Path
 
 from blockstore.errors import BadImportOption, UnreadableFile
 from blockstore.text_file import BadText, decode_text, read_text
+from blockstore.unixfs.brackets import without_brackets
 
 FOLDER_FILE = ".ipfsignore"
 
@@ -116,11 +117,16 @@ def _rule(line: str, source: str) -> _Rule | None:
     negation = "!" if text.startswith("!") else ""
     # "./build" is how a shell completes it; git would look for a folder named ".".
     body = re.sub(r"^(\./)+", "/", text.removeprefix("!"))
+    body = re.sub(r"(?<!\\)\*{3,}", "**", body)  # git reads more than two as two
     folders_only = body.endswith("/") and not body.endswith("\\/")
     try:
-        pattern = GitIgnoreSpecPattern(negation + (body.rstrip("/") if folders_only else body))
-    except GitIgnorePatternError:
+        body, brackets = without_brackets(body.rstrip("/") if folders_only else body)
+        pattern = GitIgnoreSpecPattern(negation + body)
+    except (GitIgnorePatternError, ValueError):
         raise BadIgnorePattern(f'{source}the pattern "{line}" cannot be read') from None
     if pattern.include is None or not isinstance(pattern.regex, re.Pattern):
         return None
-    return _Rule(pattern.regex, bool(pattern.include), folders_only)
+    expression = pattern.regex.pattern
+    for stand_in, bracket in brackets.items():
+        expression = expression.replace(stand_in, bracket)
+    return _Rule(re.compile(expression), bool(pattern.include), folders_only)

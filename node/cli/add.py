@@ -117,15 +117,18 @@ class Output:
 
     def show(self, lines: Iterable[tuple[str, str, int]]) -> None:
         """Each line is CID, name and size."""
-        last = ""
-        for cid, name, size in lines:
-            last = cid
-            if self.as_json:
-                emit({"cid": cid, "name": name, "size": size})
-            elif not self.quieter:
-                say(cid if self.quiet else f"added {cid} {name}")
-        if self.quieter and last and not self.as_json:
-            say(last)
+        last = None
+        for last in lines:
+            if not self.quieter:
+                self._show(*last)
+        if self.quieter and last is not None:
+            self._show(*last)
+
+    def _show(self, cid: str, name: str, size: int) -> None:
+        if self.as_json:
+            emit({"cid": cid, "name": name, "size": size})
+        else:
+            say(cid if self.quiet or self.quieter else f"added {cid} {name}")
 
 
 @click.command("add", cls=SwitchCommand)

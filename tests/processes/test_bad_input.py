@@ -257,3 +257,12 @@ def test_where_a_file_goes_has_to_be_said(node, tmp_path):
     loop.symlink_to(loop)
     here("get", cid, "-o", str(loop), "--force", path=node.folder).complains("symbolic links")
     assert loop.is_symlink()
+
+
+def test_the_quieter_add_prints_one_entry_as_json_too(node, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a").write_bytes(b"a")
+    folder = str(tmp_path / "photos")
+    plain = here("add", "-n", "-r", "-Q", folder, path=node.folder).out.strip()
+    (line,) = here("add", "-n", "-r", "-Q", "--json", folder, path=node.folder).out.splitlines()
+    assert (json.loads(line)["cid"], json.loads(line)["name"]) == (plain, "photos")

@@ -106,7 +106,49 @@ def test_a_pattern_that_would_leave_out_nothing_is_refused(pattern: str) -> None
         IgnoreRules.of_patterns([pattern])
 
 
-WORDS = ("a", "b", "ab", "*", "a*", "?", "**", "[ab]", "a/", "/a", "b")
+@pytest.mark.parametrize(
+    ("pattern", "left_out"),
+    [
+        ("[[:alpha:]]", "aZ"), ("[![:alpha:]]", "1]-\\[^:!é"), ("[[:digit:][:upper:]]", "1Z"),
+        ("[]1]", "]1"),
+        ("[!]]", "a1Z-\\[^:!é"), ("[\\]]", "]"), ("[\\-a]", "-a"), ("[a\\]-]", "a]-"),
+        ("[--1]", "-1"), ("[[]", "["),
+        ("[^^]", "a1Z]-\\[:!é"), ("[:a:]", ":a"), ("[z-a1]", "1"), ("[[:punct:]]", "]-\\[^:!"),
+        ("[à-ü]", "é"),
+        ("[[a]", "[a"), ("[a-\\]]", ""), ("[\\\\]", "\\"),
+    ],
+)  # fmt: skip
+def test_brackets_mean_what_git_reads_in_them(pattern: str, left_out: str) -> None:
+    rules = IgnoreRules.of_patterns([pattern])
+    assert "".join(name for name in "a1Z]-\\[^:!é" if rules.leave_out(name, folder=False)) == "".join(
+        name for name in "a1Z]-\\[^:!é" if name in left_out
+    )
+
+
+@pytest.mark.parametrize("pattern", ["[[:nosuch:]]", "[a[:ALPHA:]]", "x\U000f0000"])
+def test_a_bracket_that_git_would_match_with_nothing_is_refused(pattern: str) -> None:
+    with pytest.raises(BadIgnorePattern):
+        IgnoreRules.of_patterns([pattern])
+
+
+WORDS = (
+    "a",
+    "b",
+    "ab",
+    "*",
+    "a*",
+    "?",
+    "**",
+    "***",
+    "[ab]",
+    "[!a]",
+    "[[:alpha:]]",
+    "[]a]",
+    "[\\]b]",
+    "a/",
+    "/a",
+    "b",
+)
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
