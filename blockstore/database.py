@@ -51,7 +51,7 @@ _RESTORE = "restore it from a backup"
 def _translated(path: Path, remedy: str) -> Generator[None]:
     try:
         yield
-    except DamagedRow as error:
+    except (DamagedRow, UnicodeDecodeError) as error:  # the latter of an error's text, which names damage
         raise damaged(path, error, remedy) from error
     except sqlite3.Error as error:
         name: str = getattr(error, "sqlite_errorname", "")  # absent where sqlite3 itself objects to a call

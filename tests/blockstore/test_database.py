@@ -155,3 +155,16 @@ async def test_a_missing_folder_says_so(tmp_path: Path) -> None:
     with no_thread_left(), pytest.raises(StoreUnavailable, match=r"nowhere/test\.db"):
         async with open_database(tmp_path / "nowhere" / "test.db", pragmas=PRAGMAS, schema=SCHEMA):
             raise AssertionError("opened")
+
+
+@pytest.mark.parametrize("name", [b"CREATE TABLE", b"tablelineslines"])
+async def test_a_schema_whose_error_cannot_even_be_printed_says_so(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / "test.db"
+    async with open_database(path, pragmas=[], schema="CREATE TABLE IF NOT EXISTS lines(line)"):
+        pass
+    data = path.read_bytes()
+    assert name in data
+    path.write_bytes(data.replace(name, name[:6] + b"\xce" + name[7:]))
+    with no_thread_left(), pytest.raises(StoreCorrupt, match=r"test\.db is damaged, or is not a database"):
+        async with open_database(path, pragmas=[], schema="CREATE TABLE IF NOT EXISTS lines(line)"):
+            pass
