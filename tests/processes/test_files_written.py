@@ -155,23 +155,26 @@ def test_a_setting_is_written_through_a_symlink_with_line_ends_and_mark_kept(tmp
 
 
 def test_pipes_that_are_named_are_added(node: Node, tmp_path: Path) -> None:
-    def added(line: str) -> str:
-        done = subprocess.run(
-            ["bash", "-c", line, PINFOLD], env=of(node), capture_output=True,
-            text=True, timeout=60, cwd=tmp_path,
-        )  # fmt: skip
-        assert done.returncode == 0, done
-        return node.run("cat", done.stdout.split()[-1] if "-Q" in line else done.stdout.split()[1])
-
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/stdin")
-    assert added('echo through > pipe & "$0" add -Q pipe; wait') == "through"
-    assert added('echo through > pipe & "$0" add pipe; wait') == "through"
-    assert added('echo through | "$0" add -Q /dev/stdin') == "through"
-    assert added('echo through | "$0" add -nQ /dev/stdin; echo through | "$0" add -Q link') == "through"
-    assert added('"$0" add -Q <(echo through)') == "through"
-    assert added('"$0" add -Q /dev/fd/7 7< <(echo through)') == "through"
-    assert added('echo through > file; "$0" add -Q /dev/stdin < file') == "through"
+    ways = (
+        'echo through > pipe & "$0" add -Q pipe; wait',
+        'echo through > pipe & "$0" add -q pipe; wait',
+        'echo through | "$0" add -Q /dev/stdin',
+        'echo through | "$0" add -nQ /dev/stdin',
+        'echo through | "$0" add -Q link',
+        '"$0" add -Q <(echo through)',
+        '"$0" add -Q /dev/fd/7 7< <(echo through)',
+        'echo through > file; "$0" add -Q /dev/stdin < file',
+    )
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join(ways), PINFOLD], env=of(node), capture_output=True,
+        text=True, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    (cid,) = set(done.stdout.splitlines())
+    assert len(done.stdout.splitlines()) == len(ways)
+    assert node.run("cat", cid) == "through"
 
 
 def test_devices_sockets_and_pipes_inside_folders_are_refused(node: Node, tmp_path: Path) -> None:
