@@ -18,6 +18,7 @@ from blockstore.cid import DAG_JSON, DAG_PB
 from blockstore.dag_pb import PBLink, PBNode
 from blockstore.unixfs.data import MURMUR3_X64_64, NodeType, UnixFSData
 from blockstore.unixfs.hamt import hash_value
+from cluster.state import Role
 from node.belonging import Belonging
 from node.config import Config, RetrievalConfig, SwarmConfig
 from node.folder import Folder
@@ -144,6 +145,7 @@ async def scene(path):
             swarm=SwarmConfig(peers=(public.addresses()[0],)), retrieval=RetrievalConfig((source.url,))
         )
         async with running_node(path, config, offline=False) as node:
+            await node.parts.pinset.members.grant(member.self_id, Role.TRUSTED)
             await member.connect(json.loads(folder.addresses.read_text())["cluster"][0])
             await until_peer(public, node.parts.peer)
             yield node, (*asked, Gateway(source))
