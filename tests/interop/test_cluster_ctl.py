@@ -139,10 +139,10 @@ async def test_an_error_in_the_middle_of_an_add_reaches_the_user(tmp_path):
 async def test_a_closed_api_takes_the_secret_as_a_password(tmp_path):
     closed = Config(api=ApiConfig(auth="always"))
     async with ctl(tmp_path, config=closed) as (node, run):
-        code, _, err = await run.run("id")
-        assert (code, "api.secret" in err) == (1, True), err
+        code, out, err = await run.run("id")
+        assert (code, "api.secret" in out + err) == (2, True), out + err
         for given in ("pinfold:wrong", "wrong:wrong"):
-            assert (await run.run("--force-http", "--basic-auth", given, "id"))[0] == 1
+            assert (await run.run("--force-http", "--basic-auth", given, "id"))[0] == 2
         for user in ("pinfold", "anybody"):
             given = f"{user}:{read_secret(tmp_path / 'node' / 'api.secret')}"
             assert (await run("--force-http", "--basic-auth", given, "id")).startswith(node.parts.peer)
