@@ -3,11 +3,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: help run test test-all check format browser screenshots interop peers binary demo bench conformance lock clean
+.PHONY: help run test test-slow test-all check format browser screenshots interop peers binary demo bench conformance lock clean
 
 help:
 	@echo "make run      start a node (data in ~/.pinfold, or PINFOLD_PATH)"
 	@echo "make test     the tests"
+	@echo "make test-slow  tests of many processes and large inputs"
 	@echo "make check    formatting, lint, types"
 	@echo "make demo     three nodes on loopback: add, replicate, lose one, read back"
 	@echo "make binary   one file: dist/pinfold, and its smoke test"
@@ -24,6 +25,10 @@ run:
 test:
 	@packaging/setup dev
 	$(BIN)/python -m pytest
+
+test-slow:
+	@packaging/setup dev
+	$(BIN)/python -m pytest -m "slow and not interop and not browser"
 
 test-all:
 	@packaging/setup dev

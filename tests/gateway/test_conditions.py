@@ -1,6 +1,5 @@
 """Conditional requests (RFC 9110 section 13): what the client has is not sent again, and parts fit."""
 
-import time
 from email.utils import formatdate
 
 import pytest
@@ -50,7 +49,7 @@ async def test_no_time_is_made_up_for_content_without_one(gateway):
             assert "Last-Modified" not in answer.headers
 
 
-@pytest.mark.parametrize("recorded", [int(time.time()) + 86_400, 2**62, -(2**62), -1, 0])
+@pytest.mark.parametrize("recorded", [4_102_444_800, 2**62, -(2**62), -1, 0])
 async def test_a_time_that_cannot_be_or_stands_for_none_is_not_told(gateway, recorded):
     root = await gateway.add(FILES, mtime=recorded)
     answer = await gateway.get(f"/ipfs/{root}/f.bin", If_Modified_Since=formatdate(usegmt=True))

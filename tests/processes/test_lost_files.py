@@ -11,6 +11,8 @@ import pytest
 from nodes import Node
 from support.command import daemon, here, log, pins, until
 
+pytestmark = pytest.mark.slow  # starts many processes
+
 
 def added(node: Node, tmp_path: Path, names: str) -> list[str]:
     for name in names:

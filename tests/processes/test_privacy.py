@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from support.command import daemon
 
+pytestmark = pytest.mark.slow  # starts many processes
+
 
 @pytest.fixture
 def open_folder(tmp_path: Path) -> Path:

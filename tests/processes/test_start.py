@@ -13,6 +13,9 @@ from support.command import beginning, daemon, ended, pinfold
 
 from blockstore.block import Block
 
+pytestmark = pytest.mark.slow  # starts many processes
+
+
 ANY_PORTS = [
     word for face in ("gateway", "rpc", "api", "swarm", "cluster") for word in (f"--{face}-port", "0")
 ]

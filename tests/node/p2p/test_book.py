@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
 
-from node.identity import Identity
 from node.p2p import address
 from node.p2p.book import AddressBook
 from node.p2p.errors import BadAddress
 
-A, B = Identity.generate().peer_id, Identity.generate().peer_id
+A = "12D3KooWLBHiGSpTBDTMsPSEfNuV1i1jvhXvR5snyXReo57QGBH2"
+B = "12D3KooWJYnpJJdYZHYjRiLKLfYCE9gxafZg3tVfdCcTsB3R9KSt"
 
 
 @pytest.mark.parametrize(
