@@ -3,12 +3,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: help run test test-slow test-all check format browser screenshots interop peers binary demo bench conformance lock clean
+.PHONY: help run test test-processes test-all check format browser screenshots interop peers binary demo bench conformance lock clean
 
 help:
 	@echo "make run      start a node (data in ~/.pinfold, or PINFOLD_PATH)"
 	@echo "make test     the tests"
-	@echo "make test-slow  tests of many processes and large inputs"
+	@echo "make test-processes  tests that start many processes"
 	@echo "make check    formatting, lint, types"
 	@echo "make demo     three nodes on loopback: add, replicate, lose one, read back"
 	@echo "make binary   one file: dist/pinfold, and its smoke test"
@@ -26,9 +26,9 @@ test:
 	@packaging/setup dev
 	$(BIN)/python -m pytest
 
-test-slow:
+test-processes:
 	@packaging/setup dev
-	$(BIN)/python -m pytest -m "slow and not interop and not browser"
+	$(BIN)/python -m pytest -m processes tests/processes
 
 test-all:
 	@packaging/setup dev

@@ -55,9 +55,7 @@ class Room:
     def measure(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
         """Blocks, their bytes, and the bytes that may still come without anything making way."""
         blocks, used = statements.totals(connection)
-        # What is in the log has to fit into the file as well, or the log could never be cut.
-        reserve = max(self.limits.reserve, statements.log_size(self._path))
-        room = statements.disk_free(self._path) - reserve
+        room = statements.disk_free(self._path) - self._reserve()
         room += statements.free_pages(connection) * statements.PAGE_BYTES
         if self.limits.quota:
             room = min(room, self.limits.quota - used)
@@ -93,6 +91,12 @@ class Room:
         """These blocks, in the rows from `first` on, are cached."""
         self._last_use += 1
         cache.add(connection, first, blocks, self._last_use)
+
+    def _reserve(self) -> int:
+        """What is in the log has to fit into the file as well, or the log could never be cut."""
+        if self.limits.reserve >= statements.LOG_LIMIT:
+            return self.limits.reserve
+        return max(self.limits.reserve, statements.log_size(self._path))
 
     def _evict(self, connection: sqlite3.Connection, need: int) -> int:
         """Let go of that many bytes of cached blocks, as far as there are any; bytes gone."""

@@ -15,13 +15,16 @@ PAGE_BYTES = 16384
 
 # Measured for blocks of 300 B to 1 MiB. With NORMAL a power failure may take the blocks since the last flush,
 # never the file.
+LOG_LIMIT = 64 * 1024 * 1024
+"""Bytes to which the write-ahead log is cut; it is longer only while a reader holds it."""
+
 LAYOUT = (f"PRAGMA page_size={PAGE_BYTES}", "PRAGMA auto_vacuum=2")
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
     "PRAGMA secure_delete=0",
     "PRAGMA wal_autocheckpoint=1024",
-    "PRAGMA journal_size_limit=67108864",
+    f"PRAGMA journal_size_limit={LOG_LIMIT}",
     "PRAGMA cache_size=-8192",
     "PRAGMA busy_timeout=5000",
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.command import PINFOLD, beginning, daemon, ended, log, pinfold, until
 
-pytestmark = pytest.mark.slow  # starts many processes
+pytestmark = pytest.mark.processes
 
 
 FACES = ("gateway", "rpc", "api", "swarm", "cluster")

@@ -11,7 +11,7 @@ import pytest
 from support.command import PINFOLD, SECONDS, beginning, bytes_stored, daemon, log, pinfold, pins
 from support.disk import fill, free, small_disk
 
-pytestmark = pytest.mark.slow  # starts many processes
+pytestmark = pytest.mark.processes
 
 
 MIB = 1 << 20

@@ -11,7 +11,7 @@ import pytest
 from nodes import Node
 from support.command import beginning, bytes_stored, daemon, ended, pins, seconds_to_end, until
 
-pytestmark = pytest.mark.slow  # starts many processes
+pytestmark = pytest.mark.processes
 
 
 MIB = 1 << 20

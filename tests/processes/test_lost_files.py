@@ -11,7 +11,7 @@ import pytest
 from nodes import Node
 from support.command import daemon, here, log, pins, until
 
-pytestmark = pytest.mark.slow  # starts many processes
+pytestmark = pytest.mark.processes
 
 
 def added(node: Node, tmp_path: Path, names: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from nodes import Node
 from support.command import daemon, log, pinfold, pins, put_by_one_day, until
 
-pytestmark = pytest.mark.slow  # starts many processes
+pytestmark = pytest.mark.processes
 
 
 def pinned_by(node: Node, cid: str, members: int) -> bool:

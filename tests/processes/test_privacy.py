@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.command import daemon
 
-pytestmark = pytest.mark.slow  # starts many processes
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from support.command import beginning, daemon, ended, pinfold
 
 from blockstore.block import Block
 
-pytestmark = pytest.mark.slow  # starts many processes
+pytestmark = pytest.mark.processes
 
 
 ANY_PORTS = [
