@@ -8,7 +8,6 @@ finds none.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Lock
 
-from blockstore.sqlite_rows import disk_free
+from blockstore.disk import disk_free, is_full
 from blockstore.tasks import background
 
 _log = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ class BallastFile:
             os.fsync(file)
         except OSError as error:
             os.ftruncate(file, 0)
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_full(error):
                 raise
         finally:
             os.close(file)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from blockstore.disk import is_full
 from blockstore.errors import StoreLocked, StoreUnavailable
 
 
@@ -41,7 +41,7 @@ def _sign(file: int) -> None:
         os.pwrite(file, text, 0)
         os.ftruncate(file, len(text))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
 
 

@@ -18,6 +18,7 @@ from blockstore import sqlite_rows as statements
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.database import Ballast, DamagedRow, Database, open_database
+from blockstore.disk import disk_free
 from blockstore.errors import BlockNotFound, CollectorBusy, StoreCorrupt, StoreUnavailable
 from blockstore.file_marks import FileMarks
 from blockstore.rowset import RowSet
@@ -306,7 +307,7 @@ class SqliteBlockstore:
         # Only a checkpoint makes the file shorter. As long as the log holds pages behind its end, it gets
         # longer first, for which there may be no room.
         path = self._database.path
-        if not left or statements.disk_free(path) > statements.log_size(path):
+        if not left or disk_free(path) > statements.log_size(path):
             await self._database.read(statements.checkpoint)
         return left
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from blockstore import sqlite_cache as cache
 from blockstore import sqlite_rows as statements
+from blockstore.disk import disk_free
 from blockstore.errors import StorageFull
 from blockstore.store import quota_reached, size_text
 
@@ -55,7 +56,7 @@ class Room:
     def measure(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
         """Blocks, their bytes, and the bytes that may still come without anything making way."""
         blocks, used = statements.totals(connection)
-        room = statements.disk_free(self._path) - self._reserve()
+        room = disk_free(self._path) - self._reserve()
         room += statements.free_pages(connection) * statements.PAGE_BYTES
         if self.limits.quota:
             room = min(room, self.limits.quota - used)
@@ -112,6 +113,6 @@ class Room:
             return quota_reached(used, new, self.limits.quota)
         return StorageFull(
             f"not enough disk space: {size_text(new)} more do not fit; "
-            f"{size_text(statements.disk_free(self._path))} are free, of which "
+            f"{size_text(disk_free(self._path))} are free, of which "
             f"{size_text(self.limits.reserve)} are kept in reserve; free some space, or lower the reserve"
         )

@@ -250,12 +250,6 @@ def sync(path: Path) -> None:
             os.close(file)
 
 
-def disk_free(path: Path) -> int:
-    """Bytes that we may still write on the disk of that file."""
-    disk = os.statvfs(path)
-    return disk.f_bavail * disk.f_frsize
-
-
 def log_size(path: Path) -> int:
     """Bytes of the write-ahead log of that file, of which some or all may be in the file already."""
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import struct
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from typing import IO
 
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.disk import disk_free, is_full
 from blockstore.errors import StorageFull
 from blockstore.store import size_text
 
@@ -43,8 +42,7 @@ class Staging:
         """Raises StorageFull where that many bytes more would touch the reserve."""
         if self.folder is None:
             return
-        disk = os.statvfs(self.folder)
-        free = disk.f_bavail * disk.f_frsize
+        free = disk_free(self.folder)
         if free - self.reserve < size:
             raise StorageFull(
                 f"no room to stage the CAR in {self.folder}: {size_text(free)} are free, of which "
@@ -90,6 +88,6 @@ def _disk_trouble() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
         raise StorageFull(f"no room to stage the CAR ({error}): free space, then try again") from error

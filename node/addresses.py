@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -11,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from blockstore.database import Ballast, spending
+from blockstore.disk import is_full
 from blockstore.errors import StorageFull
 from node.atomic_write import atomic_write
 from node.http.faces import Faces
@@ -53,7 +53,7 @@ async def _write(path: Path, text: bytes) -> None:
     try:
         atomic_write(path, text, durable=False)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
         raise StorageFull(f"cannot write {path}: {error.strerror}") from error
 
