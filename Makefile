@@ -1,85 +1,87 @@
 # Every target sets up what it needs; on a fresh machine `make run` and `make test` are all the set-up there is.
+# How long each one takes: CONTRIBUTING.md.
 VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: help run test test-processes test-all check format browser screenshots interop peers binary demo bench conformance lock clean
+.PHONY: help run demo test-one test test-processes test-all check lint typecheck format browser screenshots \
+	peers interop conformance binary bench lock clean
 
-help:
-	@echo "make run      start a node (data in ~/.pinfold, or PINFOLD_PATH)"
-	@echo "make test     the tests"
-	@echo "make test-processes  tests that start many processes"
-	@echo "make check    formatting, lint, types"
-	@echo "make demo     three nodes on loopback: add, replicate, lose one, read back"
-	@echo "make binary   one file: dist/pinfold, and its smoke test"
-	@echo "make browser  tests of the gateway's pages in Chromium"
-	@echo "make screenshots  the pictures of the docs, taken again"
-	@echo "make interop  tests against real Kubo, ipfs-cluster, Helia and reverse proxies"
-	@echo "make conformance  the gateway under gateway-conformance, where that is on the PATH"
-	@echo "make bench    figures beside Kubo's"
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1|/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
-run:
+run: ## start a node (data in ~/.pinfold, or PINFOLD_PATH)
 	@packaging/setup
 	@$(BIN)/pinfold daemon --init
 
-test:
+demo: ## three nodes on loopback: add, replicate, lose one, read back
+	@packaging/setup
+	@$(BIN)/python packaging/demo.py
+
+test-one: ## one test, file or folder, of whatever kind: make test-one T=tests/blockstore/test_cid.py
+	@test -n "$(T)" || { echo "which one? make test-one T=tests/blockstore/test_cid.py" >&2; exit 2; }
+	@packaging/setup dev
+	$(BIN)/python -m pytest -m "" $(T)
+
+test: ## the tests
 	@packaging/setup dev
 	$(BIN)/python -m pytest
 
-test-processes:
+test-processes: ## tests that start many processes, and the installation
 	@packaging/setup dev
 	$(BIN)/python -m pytest -m processes tests/processes
 
-test-all:
+test-all: ## both, and large inputs
 	@packaging/setup dev
 	$(BIN)/python -m pytest -m "not interop and not browser"
 
-check:
+check: lint typecheck ## formatting, lint, types
+
+lint: ## formatting and lint
 	@packaging/setup dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+typecheck: ## types
+	@packaging/setup dev
 	$(BIN)/mypy
 
-format:
+format: ## write the formatting, and what lint can mend
 	@packaging/setup dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-browser:
+browser: ## tests of the gateway's pages in Chromium
 	@packaging/setup dev
 	$(BIN)/python -m pytest -m browser tests/browser
 
-screenshots:
+screenshots: ## the pictures of the docs, taken again
 	@packaging/setup dev
 	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(BIN)/python tests/browser/screenshots.py docs/images
 
-peers:
+peers: ## build Kubo, ipfs-cluster and Helia, once, outside of the checkout
 	@packaging/peers
 
-interop: peers
+interop: peers ## tests against real Kubo, ipfs-cluster, Helia and reverse proxies
 	@packaging/setup dev
 	$(BIN)/python -m pytest -m interop tests/interop
 
-binary:
+conformance: ## the gateway under gateway-conformance, where that is on the PATH
+	@packaging/setup
+	@$(BIN)/python packaging/conformance.py
+
+binary: ## one file: dist/pinfold, and its smoke test
 	@packaging/setup dev binary
 	@packaging/build
 	$(BIN)/python packaging/smoke_test.py dist/pinfold
 
-demo:
-	@packaging/setup
-	@$(BIN)/python packaging/demo.py
-
-conformance:
-	@packaging/setup
-	@$(BIN)/python packaging/conformance.py
-
-bench: peers
+bench: peers ## figures beside Kubo's
 	@packaging/setup dev
 	PYTHONPATH=$(CURDIR):$(CURDIR)/tests:$(CURDIR)/packaging $(BIN)/python -m benchmarks
 
-lock:
+lock: ## write packaging/constraints.txt anew, from what is installed
 	@packaging/setup dev binary
 	$(BIN)/pip freeze --exclude-editable | grep -v '^pip==' > packaging/constraints.txt
 
-clean:
+clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The version, in one place that the binary carries too."""
+"""The version, in the one place that pip, the commands, the HTTP faces and the binary read."""
 
 VERSION = "0.1.0"
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from nodes import Node, wait_until
 
+from node.version import VERSION
+
 SECONDS_TO_READY = 10.0  # a shared machine; the figure itself is in docs/benchmarks.md
 
 
@@ -19,13 +21,13 @@ def main(binary: str) -> None:
         environment = {"HOME": scratch, "TMPDIR": scratch}
         first = Node(str(Path(binary).resolve()), Path(scratch) / "first", environment)
         second = Node(first.command, Path(scratch) / "second", environment)
-        print(first.run("version"))
+        assert first.run("version") == f"pinfold {VERSION}"
         first.run("init")
         ready = first.start()
         assert ready < SECONDS_TO_READY, f"ready after {ready:.1f} s"
         second.run("init", "--join", first.run("cluster", "invite"))
         second.start()
-        print(f"ready in {ready:.2f} s, idle RSS {first.rss():.0f} MB")
+        print(f"{VERSION} is ready in {ready:.2f} s, idle RSS {first.rss():.0f} MB")
         _replicate(first, second)
         codes = first.stop(), second.stop()
         assert codes == (0, 0), f"exit codes {codes}"
