@@ -9,10 +9,10 @@ import pytest
 from support.node import any_ports, eventually, running_node
 from support.p2p_networks import SETTINGS
 
-from bitswap.exchange import open_bitswap
+from bitswap.message import PROTOCOLS, Entry, Message, encode
+from bitswap.network import PeerUnreachable
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound
-from blockstore.store import MemoryBlockstore
 from cluster.ports import CallFailed
 from cluster.state import Role
 from node.belonging import Belonging
@@ -49,10 +49,7 @@ async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_pa
     async with running_node(tmp_path / "a", quick(), offline=False) as node:
         await node.parts.store.put_many([secret_block])
         belonging = Belonging.read(Folder(tmp_path / "a").cluster)
-        async with (
-            stranger(belonging.secret) as network,
-            open_bitswap(MemoryBlockstore(), network) as exchange,
-        ):
+        async with stranger(belonging.secret) as network:
             heard = []
 
             async def hear(_peer: str, message: bytes) -> None:
@@ -64,9 +61,9 @@ async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_pa
             for method in ("node/id", "pinset/heads", "pinset/batches", "names/get", "pins/statuses"):
                 with pytest.raises(CallFailed, match="for members of this cluster"):
                     await network.call(peer, method, b"")
-            with pytest.raises((BlockNotFound, TimeoutError)):
-                async with asyncio.timeout(2):
-                    await exchange.fetch(secret_block.cid)
+            want = encode(Message((Entry(secret_block.cid),)))
+            with pytest.raises(PeerUnreachable, match="speaks none of"):
+                await network.send(peer, PROTOCOLS, want)
             assert not heard
         assert node.parts.guard.failures == 0
 

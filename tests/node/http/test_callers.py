@@ -31,7 +31,7 @@ async def exchange(listener, request):
     reader, writer = await asyncio.open_connection(listener.host, listener.port)
     writer.write(request)
     try:
-        head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     finally:
         writer.close()
     lines = head.decode("latin-1").split("\r\n")

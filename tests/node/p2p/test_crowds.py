@@ -25,13 +25,14 @@ KEY = b"k" * 32
 HEADER = b"\x13/multistream/1.0.0\n"
 
 
-async def _hold(host: str, port: int, first: bytes) -> None:
+async def _hold(host: str, port: int, first: bytes, there: asyncio.Event) -> None:
     """Connect, say so much, and wait; again at once when thrown out."""
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0))
             with contextlib.closing(writer):
                 writer.write(first)
+                there.set()
                 while await reader.read(1000):
                     continue
         await asyncio.sleep(0.05)
@@ -40,8 +41,11 @@ async def _hold(host: str, port: int, first: bytes) -> None:
 @asynccontextmanager
 async def holding(hosts: list[str], port: int, first: bytes) -> AsyncIterator[None]:
     """Such connections from those addresses."""
-    tasks = [asyncio.create_task(_hold(host, port, first)) for host in hosts]
-    await asyncio.sleep(0.5)  # so that they are there first
+    there = [asyncio.Event() for _ in hosts]
+    tasks = [
+        asyncio.create_task(_hold(host, port, first, event)) for host, event in zip(hosts, there, strict=True)
+    ]
+    await asyncio.gather(*(event.wait() for event in there))
     try:
         yield
     finally:
@@ -61,7 +65,7 @@ async def test_connections_that_prove_nothing_keep_nobody_out(first: bytes, psk:
         port = int(a.addresses()[0].split("/")[4])
         crowd = ["127.0.0.9"] * 80 + [f"127.0.1.{n}" for n in range(1, 20)]
         assert len(crowd) > MOST_UNPROVEN
-        async with holding(crowd, port, first), asyncio.timeout(5):
+        async with holding(crowd, port, first):
             await b.connect(a.addresses()[0])
             await until_peer(a, b.self_id)
 
@@ -103,11 +107,10 @@ async def test_invented_ids_of_one_address_hold_no_place_that_another_needs(open
         await until_peer(a, b.self_id)
         a.note_use(b.self_id)
         crowd = asyncio.create_task(invent(portal, a.addresses()[0], "127.0.0.9", 30, open_streams))
-        async with asyncio.timeout(15):
-            while len(a.peers()) < 16:  # noqa: ASYNC110 - the crowd has no event of its own
-                await asyncio.sleep(0.05)
-            await c.connect(a.addresses()[0])
-            await until_peer(a, c.self_id)
+        while len(a.peers()) < 16:  # noqa: ASYNC110 - the crowd has no event of its own
+            await asyncio.sleep(0.05)
+        await c.connect(a.addresses()[0])
+        await until_peer(a, c.self_id)
         assert b.self_id in a.peers()
         crowd.cancel()
         await asyncio.wait([crowd])

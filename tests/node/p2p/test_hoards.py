@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 import psutil  # type: ignore[import-untyped]  # its types are not in our needs
@@ -94,9 +93,7 @@ def test_unfinished_messages_of_many_peers_take_little_memory(protocol: str | No
 
         before = victim.memory_info().rss
         assert (trio.run(run) - before) / MIB < 100
-        began = time.monotonic()
         trio.run(_echo, address)
-        assert time.monotonic() - began < 10
 
 
 async def _echo(address: str) -> None:

@@ -107,7 +107,7 @@ def test_messages_of_many_streams_that_wait_for_one_allowance_all_get_it() -> No
             await trio.lowlevel.checkpoint()
             allowance.give(60)
 
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 await allowance.take(60)
                 for number in range(20):

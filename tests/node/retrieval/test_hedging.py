@@ -19,6 +19,7 @@ from node.retrieval.gateways import open_gateways
 from node.retrieval.trustless import Patience
 
 SOON = 0.2  # seconds that a gateway has before the next one is asked too
+NEVER = 600.0  # seconds: a test that waits for it fails by its timeout
 FILES = [[Block.of(random.Random(20 * f + n).randbytes(50_000)) for n in range(20)] for f in range(3)]
 BLOCKS = [block for leaves in FILES for block in (file_of(leaves), *leaves)]
 DATA = {str(block.cid): block for block in BLOCKS}
@@ -60,9 +61,10 @@ async def sends_a_car(request):
 
 @asynccontextmanager
 async def two(behaviour, hedge=SOON, rest=1.0):
+    patience = Patience(headers=NEVER, block=NEVER, hedge=hedge, rest=rest)
     async with http_gateway(BLOCKS) as bad, http_gateway(BLOCKS) as good:
         bad.behaviour = behaviour
-        async with open_gateways([bad.url, good.url], Patience(hedge=hedge, rest=rest)) as gateways:
+        async with open_gateways([bad.url, good.url], patience) as gateways:
             yield bad, good, Blocks(MemoryBlockstore(), gateways)
 
 
@@ -83,7 +85,7 @@ def assert_asked_for_all(gateway):
 @pytest.mark.parametrize("behaviour", [silence, drips])
 async def test_a_slow_gateway_costs_one_file_a_moment_and_the_next_ones_nothing(behaviour):
     async with two(behaviour) as (bad, good, blocks):
-        assert SOON < await read(blocks, FILES[0]) < 10 * SOON
+        assert await read(blocks, FILES[0]) > SOON
         asked = len(bad.requests)
         for leaves in FILES[1:]:
             await read(blocks, leaves)
@@ -93,9 +95,9 @@ async def test_a_slow_gateway_costs_one_file_a_moment_and_the_next_ones_nothing(
 
 @pytest.mark.parametrize("behaviour", [lies, is_busy, cuts, sends_a_car])
 async def test_a_gateway_that_fails_passes_its_turn_on_at_once(behaviour):
-    async with two(behaviour, hedge=10.0) as (_, good, blocks):
+    async with two(behaviour, hedge=NEVER) as (_, good, blocks):
         for leaves in FILES:
-            assert await read(blocks, leaves) < 0.9
+            await read(blocks, leaves)
         assert_asked_for_all(good)
 
 
@@ -104,7 +106,7 @@ async def test_a_gateway_that_proved_slow_is_not_given_up_for_good():
         await read(blocks, FILES[0])
         bad.behaviour, good.behaviour = None, silence
         for leaves in FILES[1:]:
-            assert await read(blocks, leaves) < 2 * SOON + 0.8
+            await read(blocks, leaves)
 
 
 async def test_a_hiccup_of_the_only_one_that_has_it_is_waited_for():
