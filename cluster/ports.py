@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -10,8 +10,31 @@ from typing import Protocol
 from blockstore.cid import CID
 from cluster.pin import Progress
 
-GossipHandler = Callable[[str, bytes], Awaitable[None]]
-"""(peer it came from, message). May be lost, repeated or out of order; never trusted by itself."""
+MAX_GOSSIP = 512 * 1024
+"""Bytes of one gossip message."""
+
+MAX_CALL = 4 * 1024 * 1024
+"""Bytes of a request, and of a response."""
+
+
+@dataclass(frozen=True, slots=True)
+class GossipMessage:
+    """One message of a topic, at most 512 KiB.
+
+    `author` wrote it and is accountable for it; `forwarder` handed it on to us, so it was connected just now
+    and has seen what the message says. The two are often the same peer.
+    """
+
+    author: str
+    forwarder: str
+    data: bytes
+
+
+GossipHandler = Callable[[GossipMessage], Awaitable[None]]
+"""Messages may be lost, repeated or out of order; the author's word is all that they are worth.
+
+An exception concerns that message only: the next one comes.
+"""
 
 CallHandler = Callable[[str, bytes], Awaitable[bytes]]
 """(calling peer, request) -> response. An exception reaches the caller as CallFailed with its text."""
@@ -27,28 +50,68 @@ class PeerOffline(Exception):
     """The peer could not be reached, or did not answer in time."""
 
 
+class HandlerTaken(Exception):
+    """That topic or method has a handler already: each has one, for as long as the network is open."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'"{name}" has a handler already')
+
+
+def claim(name: str, taken: Container[str]) -> None:
+    """What every Gossip and PeerCalls checks of a name that is to get a handler. Raises HandlerTaken."""
+    if name in taken:
+        raise HandlerTaken(name)
+
+
+def check_gossip(message: bytes) -> None:
+    """What every Gossip checks. Raises ValueError above MAX_GOSSIP."""
+    if len(message) > MAX_GOSSIP:
+        raise ValueError(f"a gossip message of {len(message)} bytes; the limit is {MAX_GOSSIP}")
+
+
+def check_request(method: str, request: bytes) -> None:
+    """What every PeerCalls checks. Raises ValueError above MAX_CALL."""
+    if len(request) > MAX_CALL:
+        raise ValueError(f"{method}: a request of {len(request)} bytes; the limit is {MAX_CALL}")
+
+
 class Gossip(Protocol):
-    """Messages to every member, best effort, at most 512 KiB each."""
+    """Messages to every member, best effort."""
 
-    async def publish(self, topic: str, message: bytes) -> None: ...
+    async def publish(self, topic: str, message: bytes) -> None:
+        """Never waits for a peer to handle it. Raises ValueError above MAX_GOSSIP."""
+        ...
 
-    def subscribe(self, topic: str, handler: GossipHandler) -> None: ...
+    def subscribe(self, topic: str, handler: GossipHandler) -> None:
+        """Hear what others publish on this topic, one message after the other; never our own.
+
+        Raises HandlerTaken for a topic that was subscribed to before.
+        """
+        ...
 
 
 class PeerCalls(Protocol):
-    """Request and response between two members, at most 4 MiB each way."""
+    """Request and response between two members."""
 
     async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
-        """Raises CallFailed, PeerOffline."""
+        """The response, within `timeout` seconds.
+
+        Raises CallFailed (it failed there, is not served there, or its response is above MAX_CALL),
+        PeerOffline, and ValueError for a request above MAX_CALL.
+        """
         ...
 
-    def serve(self, method: str, handler: CallHandler) -> None: ...
+    def serve(self, method: str, handler: CallHandler) -> None:
+        """Answer this method; calls are handled side by side. Raises HandlerTaken."""
+        ...
 
     def peers(self) -> frozenset[str]:
         """Who is connected on the cluster's network now, members or not."""
         ...
 
-    def on_peer_change(self, handler: Callable[[str, bool], None]) -> None: ...
+    def on_peer_change(self, handler: Callable[[str, bool], None]) -> None:
+        """Hear of each connect and disconnect, (peer, connected), from now on. Must not block."""
+        ...
 
     def addresses(self, peer: str) -> Sequence[str]:
         """Known multiaddresses of that peer, `/p2p/` included; our own for our own id."""

@@ -19,7 +19,7 @@ from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.loops import steadily
 from cluster.metrics import FREESPACE, MAX_METRICS, PING, TAG, Metric, MetricStore
 from cluster.names import as_name
-from cluster.ports import CapacityInformer, Gossip, Signer
+from cluster.ports import CapacityInformer, Gossip, GossipMessage, Signer
 from cluster.state import Membership
 from cluster.wire import Fields, encode
 
@@ -166,10 +166,10 @@ class MetricGossip:
         signature = self._signer.sign(_CONTEXT + body)
         await self._gossip.publish(TOPIC, encode({"body": body, "sig": signature}))
 
-    async def _receive(self, source: str, message: bytes) -> None:
-        with self._guard.around("metrics", source):
+    async def _receive(self, message: GossipMessage) -> None:
+        with self._guard.around("metrics", message.author):
             try:
-                self._accept(message)
+                self._accept(message.data)
             except (BadUpdate, UntrustedPeer):
                 self.dropped += 1  # gossip is best effort: a counter is the whole answer
 

@@ -24,7 +24,7 @@ from cluster.holding import HeldBatches
 from cluster.ledger import Ledger, Operation, Verdict, Written
 from cluster.loops import steadily
 from cluster.membership import Members
-from cluster.ports import CallFailed, Gossip, PeerCalls, PeerOffline, Signer
+from cluster.ports import CallFailed, Gossip, GossipMessage, PeerCalls, PeerOffline, Signer
 from cluster.repair import Repair
 from cluster.store import PinsetStore
 from cluster.visits import Visits
@@ -77,7 +77,7 @@ class Spreader:
         self._ledger = ledger
         self._now = now
         self._guard = guard
-        self._topic = f"pinfold/pinset/{genesis.cluster_id.hex()}"
+        self._topic = topic_of(genesis)
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_OUTBOX)
         self._to_ask: asyncio.Queue[str] = asyncio.Queue()
         self._asking: set[str] = set()
@@ -163,24 +163,25 @@ class Spreader:
         except asyncio.QueueFull:
             _logger.info("more gossip than the network takes: members will catch up instead")
 
-    async def _on_gossip(self, peer: str, message: bytes) -> None:
-        with self._guard.around("gossip of the pinset", peer):
-            await self._hear(peer, message)
+    async def _on_gossip(self, message: GossipMessage) -> None:
+        """Its author answers for it; what it shows that we lack is asked of the one that handed it on."""
+        with self._guard.around("gossip of the pinset", message.author):
+            await self._hear(message)
 
-    async def _hear(self, peer: str, message: bytes) -> None:
+    async def _hear(self, message: GossipMessage) -> None:
         try:
-            await self._read_gossip(peer, message)
+            await self._read_gossip(message.forwarder, message.data)
         except UntrustedPeer as error:
             self.counts.untrusted += 1
-            _logger.warning("a message from %s is dropped: %s", peer, error)
-            self.ask(peer)  # it may have become a member without our hearing of it
+            _logger.warning("a message from %s is dropped: %s", message.author, error)
+            self.ask(message.forwarder)  # it may know of a new member of which we have not heard
         except BadUpdate as error:
             self.counts.refused += 1
-            _logger.warning("a message from %s is dropped: %s", peer, error)
+            _logger.warning("a message from %s is dropped: %s", message.author, error)
         except OSError as error:  # a full disk: catching up brings it again when there is room
-            _logger.warning("a message from %s cannot be kept now: %s", peer, error)
+            _logger.warning("a message from %s cannot be kept now: %s", message.author, error)
 
-    async def _read_gossip(self, peer: str, message: bytes) -> None:
+    async def _read_gossip(self, forwarder: str, message: bytes) -> None:
         kind, body = message[:1], message[1:]
         if kind == bytes([_BATCH]):
             if not self._members.is_member(self._signer.peer_id):
@@ -189,19 +190,19 @@ class Spreader:
             self._note_clock(signed.batch.log.author, seconds(signed.batch.stamp) - self._now(), behind=False)
             await self._admit([signed])
             if signed.batch.sequence > self._ledger.head(signed.batch.log):
-                self.ask(peer)
+                self.ask(forwarder)
         elif kind == bytes([_HEAD]):
-            self._hear_head(peer, wire.Fields.decode(body, 1024))
+            self._hear_head(forwarder, wire.Fields.decode(body, 1024))
         elif kind == bytes([_RECORDS]):
             records = wire.Fields.decode(body, MAX_GOSSIP_BYTES).datas("records", 256)
             await self._members.accept(records, vouched=False)
         else:
             raise BadUpdate("gossip of an unknown kind")
 
-    def _hear_head(self, peer: str, fields: wire.Fields) -> None:
+    def _hear_head(self, forwarder: str, fields: wire.Fields) -> None:
         log = Log(fields.text("author", limit=128), fields.integer("epoch"))
         if fields.integer("seq") > self._ledger.head(log):
-            self.ask(peer)
+            self.ask(forwarder)
 
     def _check(self, envelope: bytes) -> SignedBatch:
         """A batch that may be applied on its author's word. Raises BadUpdate, UntrustedPeer."""
@@ -266,6 +267,11 @@ class Spreader:
             self._skews[peer] = ahead
         elif behind:
             self._skews.pop(peer, None)
+
+
+def topic_of(genesis: Genesis) -> str:
+    """The gossip topic of that cluster's pinset."""
+    return f"pinfold/pinset/{genesis.cluster_id.hex()}"
 
 
 def _batch_message(signed: SignedBatch) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cluster.errors import ClusterError
-from cluster.ports import CallHandler, GossipHandler
+from cluster.ports import CallHandler, GossipHandler, GossipMessage
 
 
 class Closing(ClusterError):
@@ -27,10 +27,10 @@ class Visits:
     def message(self, handler: GossipHandler) -> GossipHandler:
         """The handler, deaf once this is closed."""
 
-        async def visit(peer: str, message: bytes) -> None:
+        async def visit(message: GossipMessage) -> None:
             if not self._closed:
                 with self:
-                    await handler(peer, message)
+                    await handler(message)
 
         return visit
 

@@ -21,12 +21,11 @@ from blockstore import varint
 from blockstore.errors import BlockstoreError
 from blockstore.guard import Guard
 from cluster.errors import ClusterError
-from cluster.ports import CallFailed, CallHandler, PeerOffline
+from cluster.ports import MAX_CALL, CallFailed, CallHandler, PeerOffline, check_request, claim
 from node.errors import NodeError
 
 PROTOCOL = "/pinfold/call/1.0.0"
-MAX_PAYLOAD = 4 * 1024 * 1024
-MAX_FRAME = MAX_PAYLOAD + 1024  # with its head
+MAX_FRAME = MAX_CALL + 1024  # with its head
 _MAX_METHOD = 256
 _MAX_REASON = 4096
 _CALLS_OUT = 64  # a caller's own limit a peer
@@ -66,12 +65,12 @@ class Calls:
         self._serving: dict[str, _Load] = {}
 
     def serve(self, method: str, handler: CallHandler) -> None:
+        claim(method, self._handlers)
         self._handlers[method] = handler
 
     async def call(self, peer: str, method: str, request: bytes, timeout: float) -> bytes:
         """Raises CallFailed, PeerOffline; ValueError for a request above 4 MiB."""
-        if len(request) > MAX_PAYLOAD:
-            raise ValueError(f"{method}: a request of {len(request)} bytes; the limit is {MAX_PAYLOAD}")
+        check_request(method, request)
         try:
             async with asyncio.timeout(timeout), self._limits.setdefault(peer, asyncio.Semaphore(_CALLS_OUT)):
                 return await self._call(peer, method, request)
@@ -172,10 +171,10 @@ class Calls:
         return frame or _failure(number, reason)
 
     def _response(self, number: int, method: str, response: bytes) -> bytes:
-        if len(response) <= MAX_PAYLOAD:
+        if len(response) <= MAX_CALL:
             return _frame(_RESPONSE, number, response)
         _log.warning("%s: a response of %d bytes is too large", method, len(response))
-        return _failure(number, f"the response has {len(response)} bytes; the limit is {MAX_PAYLOAD}")
+        return _failure(number, f"the response has {len(response)} bytes; the limit is {MAX_CALL}")
 
 
 def _frame(kind: int, number: int, rest: bytes) -> bytes:

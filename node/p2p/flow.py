@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 from blockstore.guard import Guard
+from cluster.ports import GossipMessage
 
 
 class Budget:
@@ -64,26 +65,29 @@ class Backlog:
         self._least = least
         self._size = 0
         self._of: Counter[str] = Counter()  # bytes an author
-        self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self._queue: asyncio.Queue[GossipMessage] = asyncio.Queue()
 
-    def put(self, author: str, message: bytes) -> bool:
+    def put(self, message: GossipMessage) -> bool:
         """Whether there was room."""
-        size = max(len(message), self._least)
+        author, size = message.author, self._size_of(message)
         if self._size + size > 2 * self._most or self._of[author] + size > self._most:
             return False
         self._size += size
         self._of[author] += size
-        self._queue.put_nowait((author, message))
+        self._queue.put_nowait(message)
         return True
 
-    async def get(self) -> tuple[str, bytes]:
-        author, message = await self._queue.get()
-        size = max(len(message), self._least)
+    async def get(self) -> GossipMessage:
+        message = await self._queue.get()
+        author, size = message.author, self._size_of(message)
         self._size -= size
         self._of[author] -= size
         if not self._of[author]:
             del self._of[author]
-        return author, message
+        return message
+
+    def _size_of(self, message: GossipMessage) -> int:
+        return max(len(message.data), self._least)
 
 
 class Inbox:

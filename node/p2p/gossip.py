@@ -22,10 +22,12 @@ from libp2p.network.stream.exceptions import StreamClosed
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
 from libp2p.pubsub.gossipsub import GossipSub
+from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
 
+from cluster.ports import GossipMessage
 from node.p2p.connection import Stream
 from node.p2p.errors import NetworkError
 from node.p2p.guard import guarded
@@ -39,8 +41,8 @@ _PATIENCE = 0.5  # seconds
 _LONGEST_ID = 64  # bytes of a peer id
 _log = logging.getLogger(__name__)
 
-Deliver = Callable[[str, str, bytes], None]
-"""(topic, author, message), on the trio thread."""
+Deliver = Callable[[str, GossipMessage], None]
+"""(topic, message), on the trio thread."""
 
 
 class Gossiper:
@@ -64,7 +66,7 @@ class Gossiper:
         if topic not in self._topics:
             self._topics.add(topic)
             if self._pubsub is not None and self._nursery is not None:
-                self._nursery.start_soon(self._listen, self._pubsub, topic)
+                self._nursery.start_soon(self._pubsub.subscribe, topic)
 
     async def publish(self, topic: str, message: bytes) -> None:
         """Best effort: while gossip is being restarted, nothing is sent.
@@ -89,7 +91,35 @@ class Gossiper:
 
     async def _run_once(self) -> None:
         facade = _Facade(self._host, self._topics)
-        router = GossipSub(
+        router = _Router(self._heard)
+        pubsub = _MembersPubsub(_as_host(facade), router, strict_signing=True, max_inbound_rpc_size=MAX_RPC)
+        async with background_trio_service(pubsub), background_trio_service(router):
+            await pubsub.wait_until_ready()
+            try:
+                async with trio.open_nursery() as self._nursery:
+                    self._pubsub, self._facade = pubsub, facade
+                    for topic in self._topics:
+                        self._nursery.start_soon(pubsub.subscribe, topic)
+                    await facade.run()
+            finally:
+                self._pubsub = self._nursery = self._facade = None
+                facade.close()
+
+    def _heard(self, forwarder: ID, message: rpc_pb2.Message) -> None:
+        author = str(ID(message.from_id))
+        if author != self._host.identity.peer_id:
+            for topic in self._topics.intersection(message.topicIDs):
+                self._deliver(topic, GossipMessage(author, str(forwarder), message.data))
+
+
+class _Router(GossipSub):
+    """Tells of each new message together with the peer that handed it on.
+
+    The library's subscriptions give the message alone.
+    """
+
+    def __init__(self, heard: Callable[[ID, rpc_pb2.Message], None]) -> None:
+        super().__init__(
             [TProtocol(protocol) for protocol in _PROTOCOLS],
             degree=6,
             degree_low=4,
@@ -101,26 +131,12 @@ class Gossiper:
             eclipse_protection_enabled=False,  # members may well share an address
             max_pending_messages_per_peer=1000,
         )
-        pubsub = _MembersPubsub(_as_host(facade), router, strict_signing=True, max_inbound_rpc_size=MAX_RPC)
-        async with background_trio_service(pubsub), background_trio_service(router):
-            await pubsub.wait_until_ready()
-            try:
-                async with trio.open_nursery() as self._nursery:
-                    self._pubsub, self._facade = pubsub, facade
-                    for topic in self._topics:
-                        self._nursery.start_soon(self._listen, pubsub, topic)
-                    await facade.run()
-            finally:
-                self._pubsub = self._nursery = self._facade = None
-                facade.close()
+        self._heard = heard
 
-    async def _listen(self, pubsub: Pubsub, topic: str) -> None:
-        subscription = await pubsub.subscribe(topic)
-        while True:
-            message = await subscription.get()
-            author = str(ID(message.from_id))
-            if author != self._host.identity.peer_id:
-                self._deliver(topic, author, message.data)
+    async def publish(self, msg_forwarder: ID, pubsub_msg: rpc_pb2.Message) -> None:
+        """Called once a message, our own ones too, after its signature was verified."""
+        self._heard(msg_forwarder, pubsub_msg)
+        await super().publish(msg_forwarder, pubsub_msg)
 
 
 class _MembersPubsub(Pubsub):
@@ -131,6 +147,9 @@ class _MembersPubsub(Pubsub):
 
     def is_peer_blacklisted(self, peer_id: ID) -> bool:
         return not cast("_Facade", self.host).may_speak(peer_id)
+
+    def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
+        """No-op: the router tells, and its queues would only fill."""
 
 
 @dataclass(frozen=True, slots=True)

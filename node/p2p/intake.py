@@ -14,12 +14,12 @@ from google.protobuf.message import DecodeError
 from libp2p.pubsub.pb import rpc_pb2
 
 from blockstore import varint
+from cluster.ports import MAX_GOSSIP
 from node.p2p.connection import Stream
 from node.p2p.errors import ProtocolViolation
 from node.p2p.messages import Allowance, read_message
 
-MAX_GOSSIP = 512 * 1024  # bytes a message; py-libp2p silently loses what is above 1 MiB
-MAX_RPC = 1024 * 1024
+MAX_RPC = 1024 * 1024  # bytes; py-libp2p silently loses a message that is larger
 _MOST_IDS = 64  # messages asked for, or told of, in one frame
 _MOST_TOPICS = 32  # subscribed to, or left, in one frame
 _RATE = 1000.0  # messages a second of one peer; 8 KiB count as one more

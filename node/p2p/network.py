@@ -22,7 +22,7 @@ import trio
 
 from bitswap.network import MessageHandler, PeerHandler, PeerUnreachable
 from blockstore.guard import Guard
-from cluster.ports import CallHandler, GossipHandler, PeerOffline
+from cluster.ports import CallHandler, GossipHandler, GossipMessage, PeerOffline, check_gossip, claim
 from node.identity import Identity
 from node.p2p import address as multiaddress
 from node.p2p import calls, liveness
@@ -34,7 +34,6 @@ from node.p2p.gate import Gate, OpenGate
 from node.p2p.gossip import Gossiper
 from node.p2p.host import Host
 from node.p2p.identify import PeerDescription
-from node.p2p.intake import MAX_GOSSIP
 from node.p2p.mdns import open_mdns
 from node.p2p.messages import MAX_MESSAGE, Allowance, Outgoing, read_messages
 from node.p2p.newcomers import Newcomers
@@ -161,9 +160,8 @@ class Libp2pNetwork:
                 self._portal.post(self._note_use, peer)
 
     async def publish(self, topic: str, message: bytes) -> None:
-        """Best effort. Raises ValueError above 512 KiB."""
-        if len(message) > MAX_GOSSIP:
-            raise ValueError(f"a gossip message of {len(message)} bytes; the limit is {MAX_GOSSIP}")
+        """See `cluster.ports.Gossip`. Raises ValueError."""
+        check_gossip(message)
 
         async def publish() -> None:
             if self._gossiper is not None:
@@ -173,7 +171,8 @@ class Libp2pNetwork:
             await self._portal.to_trio(publish)
 
     def subscribe(self, topic: str, handler: GossipHandler) -> None:
-        """Hear what other members publish; one handler a topic. Our own messages do not come back."""
+        """See `cluster.ports.Gossip`. Raises HandlerTaken."""
+        claim(topic, self._topics)
         self._topics[topic] = backlog = Backlog()
         self._spawn(self._hear(topic, backlog, handler))
 
@@ -250,9 +249,9 @@ class Libp2pNetwork:
 
     async def _hear(self, topic: str, backlog: Backlog, handler: GossipHandler) -> None:
         while True:
-            author, message = await backlog.get()
-            with self._guard.around(f"gossip on {topic}", author):
-                await handler(author, message)
+            message = await backlog.get()
+            with self._guard.around(f"gossip on {topic}", message.author):
+                await handler(message)
 
     async def _close(self) -> None:
         self._newcomers.close()
@@ -313,8 +312,8 @@ class Libp2pNetwork:
             with contextlib.suppress(PortalClosed):
                 self._portal.post(allowance.give, len(message))
 
-    def _heard(self, topic: str, author: str, message: bytes) -> None:
-        if not self._topics[topic].put(author, message):
+    def _heard(self, topic: str, message: GossipMessage) -> None:
+        if not self._topics[topic].put(message):
             _log.debug("gossip on %s comes faster than it is handled; a message was dropped", topic)
 
     def _host_ended(self) -> None:
@@ -356,8 +355,8 @@ class Libp2pNetwork:
         if self._host is not None:
             self._host.places.use(peer, trio.current_time())
 
-    def _gossiped(self, topic: str, author: str, message: bytes) -> None:
-        self._portal.reply(self._heard, topic, author, message)
+    def _gossiped(self, topic: str, message: GossipMessage) -> None:
+        self._portal.reply(self._heard, topic, message)
 
     def _post(self, outgoing: Outgoing) -> None:
         if self._host is None:

@@ -162,8 +162,8 @@ async def test_a_member_that_answers_nonsense_is_an_error_in_the_listing_and_not
         async def nonsense(peer: str, request: bytes) -> bytes:
             return b"\x00"
 
-        world.machines[1].port.serve("pins/statuses", nonsense)
-        world.machines[1].port.serve("pins/status", nonsense)
+        world.machines[1].port.methods.replace("pins/statuses", nonsense)
+        world.machines[1].port.methods.replace("pins/status", nonsense)
         (listed,) = [info async for info in clusters[0].statuses()]
         asked = await clusters[0].status(cid(1))
         for info in (listed, asked):

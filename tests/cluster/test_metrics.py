@@ -12,7 +12,7 @@ from support.peer_keys import Key
 
 from blockstore.guard import Guard
 from cluster.metrics import FREESPACE, MAX_METRICS, PING, Metric, MetricStore
-from cluster.ports import Capacity
+from cluster.ports import Capacity, GossipMessage
 from cluster.publishing import TOPIC, MetricGossip, Ping, Reading, free_space, ping, tag
 from cluster.state import Member, Role
 
@@ -36,6 +36,14 @@ class Here:
         self.network.set_up(key.peer_id, True)
         return MetricGossip(port, key, self.members, store, sources, interval=15, now=now, guard=Guard())
 
+    async def hears(self, speaker: MetricGossip) -> None:
+        await speaker.publish()
+        await self.network.heard()
+
+    async def hears_of(self, author: Key, message: bytes) -> None:
+        await self.network.ports[author.peer_id].publish(TOPIC, message)
+        await self.network.heard()
+
     def names(self) -> list[tuple[str, str]]:
         return [
             (metric.name, metric.value) for metric in self.store.valid(self.now) if metric.peer != A.peer_id
@@ -53,7 +61,7 @@ def other(here: Here, key: Key = B, offset: float = 0.0, *sources) -> MetricGoss
 
 async def test_what_a_member_publishes_is_known_to_the_others():
     here = Here()
-    await other(here, B, 0, free_space(capacity), tag("group", "x")).publish()
+    await here.hears(other(here, B, 0, free_space(capacity), tag("group", "x")))
     assert here.names() == [(FREESPACE, "300"), ("tag:group", "x")]
     (metric,) = here.store.valid(here.now, "tag:group")
     assert metric == Metric("tag:group", B.peer_id, "x", 0, 100_030.0, 100_000.0, partitionable=True)
@@ -65,7 +73,7 @@ async def test_free_space_is_what_the_quota_leaves():
 
 async def test_a_metric_runs_out_after_twice_the_interval():
     here = Here()
-    await other(here).publish()
+    await here.hears(other(here))
     here.now += 29
     assert here.names()
     here.now += 1
@@ -74,14 +82,14 @@ async def test_a_metric_runs_out_after_twice_the_interval():
 
 async def test_a_stranger_is_not_heard():
     here = Here()
-    await other(here, STRANGER).publish()
+    await here.hears(other(here, STRANGER))
     assert here.names() == []
     assert here.gossip.dropped == 1
 
 
 async def test_a_member_that_was_removed_is_forgotten():
     here = Here()
-    await other(here).publish()
+    await here.hears(other(here))
     await here.members.remove(B.peer_id)
     assert here.names() == []
 
@@ -90,18 +98,17 @@ async def test_a_changed_byte_is_not_believed():
     here = Here()
     heard: list[bytes] = []
 
-    async def listen(source: str, message: bytes) -> None:
-        heard.append(message)
+    async def listen(message: GossipMessage) -> None:
+        heard.append(message.data)
 
     here.network.port("listener").subscribe(TOPIC, listen)
     here.network.set_up("listener", True)
-    await other(here).publish()
+    await here.hears(other(here))
     here.now += 100
     for position in range(len(heard[0])):
         broken = bytearray(heard[0])
         broken[position] ^= 1
-        for handler in here.network.ports[A.peer_id].topics[TOPIC]:
-            await handler(B.peer_id, bytes(broken))
+        await here.hears_of(B, bytes(broken))
     assert here.names() == []
     assert here.gossip.dropped == len(heard[0])
 
@@ -110,22 +117,21 @@ async def test_a_repeated_message_does_not_keep_a_member_alive():
     here = Here()
     heard: list[bytes] = []
 
-    async def listen(source: str, message: bytes) -> None:
-        heard.append(message)
+    async def listen(message: GossipMessage) -> None:
+        heard.append(message.data)
 
     here.network.port("listener").subscribe(TOPIC, listen)
     here.network.set_up("listener", True)
-    await other(here).publish()
+    await here.hears(other(here))
     here.now += 31
-    for handler in here.network.ports[A.peer_id].topics[TOPIC]:
-        await handler(B.peer_id, heard[0])
+    await here.hears_of(B, heard[0])
     assert here.names() == []
 
 
 @pytest.mark.parametrize("offset", [-86_400.0, 86_400.0])
 async def test_a_clock_that_is_a_day_off_makes_nobody_dead_or_immortal(offset: float):
     here = Here()
-    await other(here, B, offset).publish()
+    await here.hears(other(here, B, offset))
     assert here.names()
     assert here.gossip.clock_ahead() == pytest.approx(-offset, abs=0.01)
     here.now += 30
@@ -134,17 +140,18 @@ async def test_a_clock_that_is_a_day_off_makes_nobody_dead_or_immortal(offset: f
 
 async def test_a_clock_that_was_set_back_is_followed():
     here = Here()
-    await other(here, B, 86_400.0).publish()
+    await here.hears(other(here, B, 86_400.0))
     here.now += 1
-    await other(here, B, 0.0, tag("group", "later")).publish()
+    await here.hears(other(here, B, 0.0, tag("group", "later")))
     assert ("tag:group", "later") in here.names()
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_dropped_and_counted(message: bytes):
     here = Here()
-    (handler,) = here.network.ports[A.peer_id].topics[TOPIC]
-    asyncio.run(handler(B.peer_id, message))
+    here.network.port(B.peer_id)
+    here.network.set_up(B.peer_id, True)
+    asyncio.run(here.hears_of(B, message))
     assert here.gossip.dropped == 1
 
 

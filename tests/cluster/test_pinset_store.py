@@ -111,8 +111,8 @@ async def test_a_page_reads_an_index_and_never_sorts(database: Database, query: 
 
 
 async def test_documents_are_compacted_and_read_back_whole(database: Database) -> None:
-    peer = SimPeer(SimNetwork(Random(1)), identity(0).peer_id)
-    genesis = some_genesis(0)
+    network, genesis = SimNetwork(Random(1)), some_genesis(0)
+    peer = SimPeer(network, identity(0).peer_id)
     async with open_pinset(database, genesis, identity(0), peer, peer, batch_age=0.0) as pinset:
         for number in range(40):
             await pinset.put(some_pin(number % 5, str(number)))
@@ -120,7 +120,8 @@ async def test_documents_are_compacted_and_read_back_whole(database: Database) -
     (stored,) = await PinsetStore(database).documents([0])
     assert stored.snapshot
     assert len(stored.updates) < 40
-    async with open_pinset(database, genesis, identity(0), peer, peer) as pinset:
+    again = SimPeer(network, identity(0).peer_id)
+    async with open_pinset(database, genesis, identity(0), again, again) as pinset:
         assert (await pinset.digest(), [one async for one in pinset.pins()]) == before
         assert await pinset.remove(some_cid(0)) == some_pin(0, "35")
 

@@ -15,8 +15,10 @@ from cluster import wire
 from cluster.batch import Batch, Log, read, sign
 from cluster.errors import BadPinOptions, NotPinned, ReadOnlyMember
 from cluster.pinset import Document
-from cluster.ports import CallFailed, PeerOffline
+from cluster.ports import CallFailed, GossipMessage, PeerOffline
+from cluster.spreading import topic_of
 from cluster.state import PinChange, Role
+from cluster.store import PinsetStore
 from cluster.update import entry_key
 
 
@@ -176,8 +178,7 @@ async def test_batches_too_large_to_gossip_are_announced_and_pulled() -> None:
 async def test_without_any_gossip_members_still_agree() -> None:
     network = calm()
     members = await grown_cluster(3, network, wall)
-    for member in members:
-        network.peers[member.peer].gossip.clear()
+    network.silent = True
     for number, member in enumerate(members):
         await member.pinset.put(some_pin(number))
     await agree(members)
@@ -198,8 +199,7 @@ async def test_a_restored_backup_gets_a_new_client_id_and_its_lost_writing_back(
     await a.pinset.put(some_pin(3))
     await agree(members)
     assert set(await a.rows()) == set(await b.rows()) == {some_cid(2), some_cid(3)}
-    logs = {head.log for head in await b.pinset._store.heads(0, 100)}
-    assert len({log.client for log in logs if log.author == a.peer}) == 2
+    assert len({log.client for log in await logs_of(a, at=b)}) == 2
     await stopped(*members)
 
 
@@ -209,17 +209,15 @@ async def test_a_process_brought_back_with_its_memory_notices_before_it_writes()
     a, b = members = await grown_cluster(2, calm(), wall)
     await a.pinset.put(some_pin(1))
     await agree(members)
-    log = a.pinset._spreader._ledger.log
-    document = Document(
-        log.client, [(await b.pinset._store.documents([a.genesis.document_of(some_cid(1))]))[0].updates[0]]
-    )
+    (log,) = await logs_of(a, at=b)
     number = a.genesis.document_of(some_cid(1))
+    document = Document(log.client, [(await PinsetStore(b.database).documents([number]))[0].updates[0]])
     update, _ = document.write({some_cid(1): wire.encode_pin(some_pin(1, "from the lost future"), 1 << 60)})
     future = sign(Batch(log, 2, 1 << 60, ((number, update),)), a.genesis.cluster_id, a.signer)
-    await b.pinset._spreader._take([future.envelope], a.peer)
+    await gossiped(future.envelope, a.peer, to=b)
     await a.pinset.sync(b.peer)
-    assert a.pinset._spreader._ledger.log != log
     await a.pinset.put(some_pin(2))
+    assert len(await logs_of(a, at=a)) == 2
     await agree(members)
     assert {pin.options.name for pin in (await a.rows()).values()} == {"from the lost future", ""}
     await stopped(*members)
@@ -235,14 +233,48 @@ async def test_two_nodes_with_one_key_lose_nothing_of_each_other() -> None:
     await a.stop()
     await twin.start()
     await twin.pinset.put(some_pin(2))
-    envelopes = [envelope for _, envelope in await twin.pinset._store.batches_after(0, 1 << 20)]
+    envelopes = [envelope for _, envelope in await PinsetStore(twin.database).batches_after(0, 1 << 20)]
     await twin.stop()
     await a.start()
     await a.pinset.put(some_pin(3))
-    await b.pinset._spreader._take(envelopes, a.peer)
+    for envelope in envelopes:
+        await gossiped(envelope, a.peer, to=b)
     await agree([a, b])
     assert set(await b.rows()) == {some_cid(number) for number in (1, 2, 3)}
     await stopped(a, b)
+
+
+async def logs_of(author: PinsetMember, at: PinsetMember) -> set[Log]:
+    """What that author has written in, as another member keeps it."""
+    heads = await PinsetStore(at.database).heads(0, 100)
+    return {head.log for head in heads if head.log.author == author.peer}
+
+
+async def gossiped(envelope: bytes, author: str, to: PinsetMember) -> None:
+    await heard(b"\x01" + envelope, author, to)
+
+
+async def heard(message: bytes, author: str, to: PinsetMember, forwarder: str = "") -> None:
+    """A gossip message as the network delivers it, handled."""
+    topics = to.network.peers[to.peer].topics
+    topics.deliver(topic_of(to.genesis), GossipMessage(author, forwarder or author, message))
+    await topics.handled()
+
+
+@virtual_time
+async def test_what_a_message_shows_to_be_missing_is_asked_of_the_peer_that_handed_it_on() -> None:
+    network = calm()
+    a, b, c = members = await grown_cluster(3, network, wall)
+    network.silent = True
+    for number in range(2):
+        await a.pinset.put(some_pin(number))
+    await c.pinset.sync(a.peer)
+    *_, (_, later) = await PinsetStore(a.database).batches_after(0, 1 << 20)
+    await a.stop()
+    await heard(b"\x01" + later, a.peer, to=b, forwarder=c.peer)
+    await agree([b, c], within=2.0)
+    assert set(await b.rows()) == {some_cid(0), some_cid(1)}
+    await stopped(*members)
 
 
 class Forger:
@@ -262,7 +294,7 @@ class Forger:
         return sign(batch, self.victim.genesis.cluster_id, self.signer).envelope
 
     async def publish(self, envelope: bytes) -> None:
-        await self.victim.pinset._spreader._on_gossip(self.signer.peer_id, b"\x01" + envelope)
+        await gossiped(envelope, self.signer.peer_id, to=self.victim)
 
 
 def document_of(member: PinsetMember, number: int = 1) -> int:
@@ -296,12 +328,12 @@ async def test_a_member_cannot_write_in_anothers_name_nor_what_breaks_the_rules(
     await a.pinset.put(some_pin(1, "honest"))
     forger, here = Forger(a, 1), document_of(a)
     assert forger.signer.peer_id == b.peer
-    victim = a.pinset._spreader._ledger.log.client
+    (victim,) = await logs_of(a, at=a)
     other = next(number for number in range(8) if number != here)
     key = entry_key(some_cid(1), forger.log.client).encode()
     nested = b"\x01\x01\x4d\x00\x28\x01\x04pins" + bytes([len(key)]) + key + b"\x01" + b"\x75\x01" * 30_000
     for updates in (
-        [(here, forger.update(client=victim))],  # another author's client id
+        [(here, forger.update(client=victim.client))],  # another author's client id
         [(other, forger.update())],  # a document where this CID does not belong
         [(1 << 20, forger.update())],  # a document that does not exist
         [(here, forger.update(value=b"\xff"))],  # no pin
@@ -321,7 +353,6 @@ async def test_a_member_cannot_write_in_anothers_name_nor_what_breaks_the_rules(
 @virtual_time
 async def test_gossip_that_is_no_message_is_counted_and_dropped() -> None:
     (a,) = await grown_cluster(1, calm(), wall)
-    spreader = a.pinset._spreader
     honest = Forger(a, 0).batch((document_of(a), Forger(a, 0).update()))
     garbage = [
         b"",
@@ -333,7 +364,7 @@ async def test_gossip_that_is_no_message_is_counted_and_dropped() -> None:
         b"\x01" + bytes(2_000_000),
     ]
     for message in garbage:
-        await spreader._on_gossip("somebody", message)
+        await heard(message, "a peer", to=a)
     assert a.pinset.counts.refused == len(garbage)
     await a.stop()
 
@@ -457,7 +488,7 @@ async def test_a_member_whose_heads_never_end_keeps_nobody_from_catching_up_with
     await b.pinset.put(some_pin(1))
     await c.start()
     await agree([b, c])
-    network.peers[c.peer].serve("pinset/heads", endless)
+    network.peers[c.peer].methods.replace("pinset/heads", endless)
     await a.start()
     with pytest.raises(PeerOffline, match="nothing new for 45 s"):
         await a.pinset.sync(c.peer)

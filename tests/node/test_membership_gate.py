@@ -13,7 +13,7 @@ from bitswap.message import PROTOCOLS, Entry, Message, encode
 from bitswap.network import PeerUnreachable
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound
-from cluster.ports import CallFailed
+from cluster.ports import CallFailed, GossipMessage
 from cluster.state import Role
 from node.belonging import Belonging
 from node.config import Config
@@ -52,7 +52,7 @@ async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_pa
         async with stranger(belonging.secret) as network:
             heard = []
 
-            async def hear(_peer: str, message: bytes) -> None:
+            async def hear(message: GossipMessage) -> None:
                 heard.append(message)
 
             for topic in (f"pinfold/pinset/{belonging.genesis.cluster_id.hex()}", "pinfold/metrics/1"):

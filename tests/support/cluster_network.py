@@ -6,7 +6,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
 
-from cluster.ports import CallFailed, CallHandler, GossipHandler, PeerOffline
+from blockstore.guard import Guard
+from cluster.ports import (
+    CallHandler,
+    GossipHandler,
+    GossipMessage,
+    PeerOffline,
+    check_gossip,
+    check_request,
+)
+from support.call_methods import Methods, within
+from support.gossip_topics import Topics
 
 
 class SimNetwork:
@@ -19,9 +29,11 @@ class SimNetwork:
         self.loss = loss
         self.repeat = repeat
         self.delay = delay
+        self.guard = Guard()
         self.peers: dict[str, SimPeer] = {}
         self._group: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.silent = False  # whether all gossip is lost
         self.carried = 0  # bytes of gossip published
 
     def attach(self, name: str) -> SimPeer:
@@ -33,7 +45,7 @@ class SimNetwork:
         return peer
 
     def detach(self, name: str) -> None:
-        del self.peers[name]
+        self.peers.pop(name).topics.close()
         for other in self.peers.values():
             other.tell(name, False)
 
@@ -56,7 +68,7 @@ class SimNetwork:
 
     def carry(self, sender: str, topic: str, message: bytes) -> None:
         self.carried += len(message)
-        for name in sorted(self.peers):
+        for name in () if self.silent else sorted(self.peers):
             for _ in range(1 + self.unlucky(self.repeat)):
                 if name != sender and not self.unlucky(self.loss):
                     task = asyncio.create_task(self._deliver(sender, name, topic, message))
@@ -66,8 +78,7 @@ class SimNetwork:
     async def _deliver(self, sender: str, name: str, topic: str, message: bytes) -> None:
         await self.travel()
         if self.linked(sender, name):
-            for handler in self.peers[name].gossip.get(topic, ()):
-                await handler(sender, message)
+            self.peers[name].topics.deliver(topic, GossipMessage(sender, sender, message))
 
 
 class SimPeer:
@@ -75,39 +86,33 @@ class SimPeer:
 
     def __init__(self, network: SimNetwork, name: str) -> None:
         self.name = name
-        self.gossip: dict[str, list[GossipHandler]] = {}
+        self.topics = Topics(network.guard)
+        self.methods = Methods()
         self._network = network
-        self._methods: dict[str, CallHandler] = {}
         self._watchers: list[Callable[[str, bool], None]] = []
 
     async def publish(self, topic: str, message: bytes) -> None:
-        assert len(message) <= 512 * 1024
+        check_gossip(message)
         self._network.carry(self.name, topic, message)
 
     def subscribe(self, topic: str, handler: GossipHandler) -> None:
-        self.gossip.setdefault(topic, []).append(handler)
+        self.topics.subscribe(topic, handler)
 
     async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
-        assert len(request) <= 4 * 1024 * 1024
-        await self._network.travel()
-        if not self._network.linked(self.name, peer) or self._network.unlucky(self._network.loss):
-            await asyncio.sleep(1.0)
-            raise PeerOffline(f"{peer} does not answer")
-        handler = self._network.peers[peer]._methods.get(method)
-        if handler is None:
-            raise CallFailed(f"{peer} does not know {method}")
-        try:
-            answer = await handler(self.name, request)
-        except Exception as error:  # noqa: BLE001 - the port's contract: its text reaches the caller
-            raise CallFailed(str(error)) from None
-        assert len(answer) <= 4 * 1024 * 1024
-        await self._network.travel()
-        if not self._network.linked(self.name, peer):
-            raise PeerOffline(f"{peer} went away")
-        return answer
+        check_request(method, request)
+        async with within(timeout, peer):
+            await self._network.travel()
+            if not self._network.linked(self.name, peer) or self._network.unlucky(self._network.loss):
+                await asyncio.sleep(1.0)
+                raise PeerOffline(f"{peer} does not answer")
+            answer = await self._network.peers[peer].methods.answer(self.name, method, request)
+            await self._network.travel()
+            if not self._network.linked(self.name, peer):
+                raise PeerOffline(f"{peer} went away")
+            return answer
 
     def serve(self, method: str, handler: CallHandler) -> None:
-        self._methods[method] = handler
+        self.methods.serve(method, handler)
 
     def peers(self) -> frozenset[str]:
         return frozenset(

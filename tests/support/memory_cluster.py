@@ -7,7 +7,6 @@ without disks and sockets, so that whole clusters run in virtual time.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,17 +20,21 @@ from cluster.errors import NotPinned
 from cluster.pin import Pin, Progress, Status
 from cluster.ports import (
     Attempt,
-    CallFailed,
     CallHandler,
     Capacity,
     GossipHandler,
+    GossipMessage,
     LocalPin,
     PeerOffline,
     PinFailed,
     ProgressHandler,
+    check_gossip,
+    check_request,
 )
 from cluster.settings import ClusterSettings
 from cluster.state import EVERY_PIN, Member, PinChange, PinQuery, Role
+from support.call_methods import Methods, within
+from support.gossip_topics import Topics
 from support.peer_keys import Key
 
 
@@ -118,6 +121,7 @@ def matches(pin: Pin, query: PinQuery) -> bool:
         and query.name in (None, pin.options.name)
         and (query.held_by is None or pin.held_by(query.held_by))
         and (query.expires_before is None or (expiry is not None and expiry < query.expires_before))
+        and all(dict(pin.options.metadata).get(key) == value for key, value in query.metadata)
     )
 
 
@@ -149,9 +153,10 @@ class MemoryMembers:
 
 
 class MemoryNetwork:
-    """Who can talk to whom: everybody who is up."""
+    """Who can talk to whom: all peers that are up."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard | None = None) -> None:
+        self.guard = guard or Guard()
         self.up: set[str] = set()
         self.ports: dict[str, Port] = {}
 
@@ -160,10 +165,19 @@ class MemoryNetwork:
         return self.ports[peer]
 
     def set_up(self, peer: str, up: bool) -> None:
+        """Connect that peer to all that are up, or cut it off; both sides hear of it."""
+        if (peer in self.up) == up:
+            return
+        others = [self.ports[other] for other in sorted(self.up - {peer})]
         (self.up.add if up else self.up.discard)(peer)
-        for other in self.ports.values():
-            for handler in other.peer_handlers if other.peer != peer else []:
-                handler(peer, up)
+        for other in others:
+            other.tell(peer, up)
+            self.ports[peer].tell(other.peer, up)
+
+    async def heard(self) -> None:
+        """Wait until what was published so far is handled."""
+        for port in self.ports.values():
+            await port.topics.handled()
 
 
 class Port:
@@ -172,38 +186,47 @@ class Port:
     def __init__(self, network: MemoryNetwork, peer: str) -> None:
         self._network = network
         self.peer = peer
-        self.methods: dict[str, CallHandler] = {}
-        self.topics: defaultdict[str, list[GossipHandler]] = defaultdict(list)
-        self.peer_handlers: list[Callable[[str, bool], None]] = []
+        self.methods = Methods()
+        self.topics = Topics(network.guard)
         self.called: list[tuple[str, str]] = []
+        self._peer_handlers: list[Callable[[str, bool], None]] = []
 
     async def publish(self, topic: str, message: bytes) -> None:
+        check_gossip(message)
         for peer in sorted(self.peers()):
-            for handler in self._network.ports[peer].topics[topic]:
-                await handler(self.peer, message)
+            self._network.ports[peer].topics.deliver(topic, GossipMessage(self.peer, self.peer, message))
 
     def subscribe(self, topic: str, handler: GossipHandler) -> None:
-        self.topics[topic].append(handler)
+        self.topics.subscribe(topic, handler)
 
     async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
+        check_request(method, request)
         self.called.append((peer, method))
-        await asyncio.sleep(0.01)
-        if peer not in self.peers():
-            raise PeerOffline(f"{peer} cannot be reached")
-        try:
-            return await self._network.ports[peer].methods[method](self.peer, request)
-        except Exception as error:  # noqa: BLE001 - the port's promise: any exception reaches the caller as text
-            raise CallFailed(str(error)) from None
+        async with within(timeout, peer):
+            await asyncio.sleep(0.01)
+            if peer not in self.peers():
+                raise PeerOffline(f"{peer} cannot be reached")
+            return await self._network.ports[peer].methods.answer(self.peer, method, request)
 
     def serve(self, method: str, handler: CallHandler) -> None:
-        self.methods[method] = handler
+        self.methods.serve(method, handler)
 
     def peers(self) -> frozenset[str]:
         up = self._network.up
         return frozenset(up - {self.peer}) if self.peer in up else frozenset()
 
     def on_peer_change(self, handler: Callable[[str, bool], None]) -> None:
-        self.peer_handlers.append(handler)
+        self._peer_handlers.append(handler)
+
+    def tell(self, peer: str, connected: bool) -> None:
+        for handler in self._peer_handlers:
+            handler(peer, connected)
+
+    def close(self) -> None:
+        """The process that served and listened has ended."""
+        self.methods.close()
+        self.topics.close()
+        self._peer_handlers.clear()
 
     def addresses(self, peer: str) -> Sequence[str]:
         return (f"/ip4/127.0.0.1/tcp/9096/p2p/{peer}",)
@@ -341,11 +364,11 @@ class MemoryCluster:
     ) -> None:
         self.settings = settings or ClusterSettings()
         self.shared = SharedPins()
-        self.network = MemoryNetwork()
+        self.guard = Guard()
+        self.network = MemoryNetwork(self.guard)
         self.missing: set[CID] = set()
         self.stuck: set[CID] = set()
         self.broken: set[CID] = set()
-        self.guard = Guard()
         keys = sorted((Key(number) for number in range(count)), key=lambda key: key.peer_id)
         roles = [Role.FOLLOWER if number in followers else Role.TRUSTED for number in range(count)]
         self.members = MemoryMembers(
@@ -388,8 +411,7 @@ class MemoryCluster:
                 yield cluster
         finally:
             machine.view.forget_handlers()
-            machine.port.topics.clear()
-            machine.port.peer_handlers.clear()
+            machine.port.close()
             self.network.set_up(machine.peer, False)
 
     @asynccontextmanager

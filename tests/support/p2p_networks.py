@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import trio
 
+from cluster.ports import GossipMessage
 from node.identity import Identity
 from node.p2p.connection import Connection, Pipe, Security, upgrade
 from node.p2p.network import Libp2pNetwork, NetworkSettings, open_network
@@ -44,13 +45,15 @@ class Collector:
     def __init__(self) -> None:
         self.messages: list[bytes] = []
         self.peers: list[str] = []
+        self.forwarders: list[str] = []
         self._came = asyncio.Event()
 
     async def __call__(self, peer: str, _protocol: str, message: bytes) -> None:
         self.add(peer, message)
 
-    async def gossip(self, peer: str, message: bytes) -> None:
-        self.add(peer, message)
+    async def gossip(self, message: GossipMessage) -> None:
+        self.forwarders.append(message.forwarder)
+        self.add(message.author, message.data)
 
     def add(self, peer: str, message: bytes) -> None:
         self.messages.append(message)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from blockstore.guard import Guard
+from cluster.ports import GossipMessage
 from node.p2p.flow import Backlog, Budget, Inbox
 
 
@@ -89,9 +90,13 @@ async def test_an_inbox_handles_one_at_a_time_in_order_and_survives_errors(
 
 async def test_a_backlog_has_room_for_others_when_one_author_says_too_much() -> None:
     backlog = Backlog(most=100, least=10)
-    assert [backlog.put("loud", bytes(40)) for _ in range(4)] == [True, True, False, False]
-    assert [backlog.put("small", b"") for _ in range(12)] == [True] * 10 + [False] * 2
-    assert not backlog.put("third", bytes(30))
-    assert await backlog.get() == ("loud", bytes(40))
-    assert backlog.put("third", bytes(30))
-    assert [(await backlog.get())[0] for _ in range(12)] == ["loud", *["small"] * 10, "third"]
+    assert [backlog.put(said("loud", 40)) for _ in range(4)] == [True, True, False, False]
+    assert [backlog.put(said("small", 0)) for _ in range(12)] == [True] * 10 + [False] * 2
+    assert not backlog.put(said("third", 30))
+    assert await backlog.get() == said("loud", 40)
+    assert backlog.put(said("third", 30))
+    assert [(await backlog.get()).author for _ in range(12)] == ["loud", *["small"] * 10, "third"]
+
+
+def said(author: str, size: int) -> GossipMessage:
+    return GossipMessage(author, "forwarder", bytes(size))

@@ -324,7 +324,8 @@ async def test_gossip_reaches_every_member_and_not_its_author() -> None:
         assert (await seen[2].wait(1))[0] == b"x" * 300_000
         assert (await seen[1].wait(1))[0] == b"x" * 300_000
         saying.cancel()
-        assert set(seen[2].peers) == {a.self_id}  # its author, not who passed it on
+        assert set(seen[2].peers) == {a.self_id}
+        assert set(seen[2].forwarders) == {b.self_id}
         assert not seen[0].messages
         with pytest.raises(ValueError, match="limit"):
             await a.publish("pins", bytes(MIB))

@@ -17,7 +17,7 @@ from support.p2p_networks import SETTINGS, Collector, as_stranger, networks, unt
 
 from blockstore import varint
 from blockstore.guard import Guard
-from cluster.ports import PeerOffline
+from cluster.ports import GossipMessage, PeerOffline
 from node.identity import Identity
 from node.p2p import identify, negotiation
 from node.p2p.connection import Connection
@@ -164,9 +164,9 @@ async def test_gossip_handlers_that_fail_cost_that_message_only() -> None:
         ):
             seen = Collector()
 
-            async def picky(peer: str, message: bytes) -> None:
-                await seen.gossip(peer, message)
-                if message == b"bad":
+            async def picky(message: GossipMessage) -> None:
+                await seen.gossip(message)
+                if message.data == b"bad":
                     raise RuntimeError("cannot stomach it")
 
             a.subscribe("t", picky)
