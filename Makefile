@@ -27,7 +27,7 @@ test: ## the tests
 	@packaging/setup dev
 	$(BIN)/python -m pytest
 
-test-processes: ## tests that start many processes, and the installation
+test-processes: ## the command as users run it, and the installation
 	@packaging/setup dev
 	$(BIN)/python -m pytest -m processes tests/processes
 

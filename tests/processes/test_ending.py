@@ -11,9 +11,6 @@ from pathlib import Path
 import pytest
 from support.command import PINFOLD, beginning, daemon, ended, log, pinfold, until
 
-pytestmark = pytest.mark.processes
-
-
 FACES = ("gateway", "rpc", "api", "swarm", "cluster")
 START = ["daemon", "--init", "--offline", *(word for face in FACES for word in (f"--{face}-port", "0"))]
 SECONDS = 60

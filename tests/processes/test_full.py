@@ -7,12 +7,8 @@ import os
 from pathlib import Path
 from urllib.request import urlopen
 
-import pytest
 from support.command import PINFOLD, SECONDS, beginning, bytes_stored, daemon, log, pinfold, pins
 from support.disk import fill, free, small_disk
-
-pytestmark = pytest.mark.processes
-
 
 MIB = 1 << 20
 

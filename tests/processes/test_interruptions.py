@@ -11,9 +11,6 @@ import pytest
 from nodes import Node
 from support.command import beginning, bytes_stored, daemon, ended, pins, seconds_to_end, until
 
-pytestmark = pytest.mark.processes
-
-
 MIB = 1 << 20
 SOON = 10.0  # seconds; a busy machine's idea of at once
 

@@ -11,8 +11,6 @@ import pytest
 from nodes import Node
 from support.command import daemon, here, log, pins, until
 
-pytestmark = pytest.mark.processes
-
 
 def added(node: Node, tmp_path: Path, names: str) -> list[str]:
     for name in names:

@@ -13,8 +13,6 @@ import pytest
 from nodes import Node
 from support.command import daemon, log, pinfold, pins, put_by_one_day, until
 
-pytestmark = pytest.mark.processes
-
 
 def pinned_by(node: Node, cid: str, members: int) -> bool:
     return node.statuses(cid) == ["pinned"] * members

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from support.command import daemon
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def open_folder(tmp_path: Path) -> Path:

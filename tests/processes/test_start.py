@@ -13,9 +13,6 @@ from support.command import beginning, daemon, ended, pinfold
 
 from blockstore.block import Block
 
-pytestmark = pytest.mark.processes
-
-
 ANY_PORTS = [
     word for face in ("gateway", "rpc", "api", "swarm", "cluster") for word in (f"--{face}-port", "0")
 ]
