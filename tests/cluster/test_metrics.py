@@ -94,8 +94,8 @@ async def test_a_member_that_was_removed_is_forgotten():
     assert here.names() == []
 
 
-async def test_a_changed_byte_is_not_believed():
-    here = Here()
+async def overheard(here: Here) -> bytes:
+    """What the other member publishes, byte for byte."""
     heard: list[bytes] = []
 
     async def listen(message: GossipMessage) -> None:
@@ -104,27 +104,26 @@ async def test_a_changed_byte_is_not_believed():
     here.network.port("listener").subscribe(TOPIC, listen)
     here.network.set_up("listener", True)
     await here.hears(other(here))
+    return heard[0]
+
+
+async def test_a_changed_byte_is_not_believed():
+    here = Here()
+    message = await overheard(here)
     here.now += 100
-    for position in range(len(heard[0])):
-        broken = bytearray(heard[0])
+    for position in range(len(message)):
+        broken = bytearray(message)
         broken[position] ^= 1
         await here.hears_of(B, bytes(broken))
     assert here.names() == []
-    assert here.gossip.dropped == len(heard[0])
+    assert here.gossip.dropped == len(message)
 
 
 async def test_a_repeated_message_does_not_keep_a_member_alive():
     here = Here()
-    heard: list[bytes] = []
-
-    async def listen(message: GossipMessage) -> None:
-        heard.append(message.data)
-
-    here.network.port("listener").subscribe(TOPIC, listen)
-    here.network.set_up("listener", True)
-    await here.hears(other(here))
+    message = await overheard(here)
     here.now += 31
-    await here.hears_of(B, heard[0])
+    await here.hears_of(B, message)
     assert here.names() == []
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from support.node import eventually, running_node
+from support.pairs import quick
 
 from blockstore.block import Block
 from blockstore.cid import CID
 from cluster.pin import PinOptions
 from cluster.state import Role
 from node.collecting import Held
-from node.config import Config
 from node.node import Node
 from node.parts import Parts
 
@@ -59,21 +59,22 @@ async def test_a_pin_of_this_node_keeps_its_blocks_before_its_walk_has_begun(tmp
         assert await collected(parts) == ([], [])
 
 
-def quick(quota: int) -> Config:
-    """Only the cluster's network, metrics and retries in quick succession."""
-    config = Config()
-    return replace(
-        config,
-        swarm=replace(config.swarm, enabled=False),
-        storage=replace(config.storage, quota=quota),
-        cluster=replace(config.cluster, metric_interval=0.5, mdns=False),
-    )
+@asynccontextmanager
+async def member(folder: Path, quota: int = 0, token: str | None = None) -> AsyncIterator[Node]:
+    config = quick()
+    config = replace(config, storage=replace(config.storage, quota=quota))
+    async with running_node(folder, config, offline=False, token=token) as node:
+        yield node
 
 
 @asynccontextmanager
-async def member(folder: Path, quota: int = 0, token: str | None = None) -> AsyncIterator[Node]:
-    async with running_node(folder, quick(quota), offline=False, token=token) as node:
-        yield node
+async def pair(folder: Path, quota: int = 0) -> AsyncIterator[tuple[Node, Node]]:
+    """Two members that know each other; `quota` is the second's."""
+    async with member(folder / "a") as a:
+        token = str(await a.parts.invite(Role.TRUSTED, 3600))
+        async with member(folder / "b", quota, token) as b:
+            await known_to(a, b)
+            yield a, b
 
 
 async def known_to(node: Node, other: Node) -> None:
@@ -125,30 +126,24 @@ async def test_what_was_added_for_a_member_that_is_full_stays_until_it_has_it(tm
 
 
 async def test_what_was_added_for_others_goes_with_its_pin(tmp_path: Path) -> None:
-    async with member(tmp_path / "a") as a:
-        token = str(await a.parts.invite(Role.TRUSTED, 3600))
-        async with member(tmp_path / "b", 10_000, token) as b:
-            await known_to(a, b)
-            cid = await added_for(a, b, b"too large for b" * 1000)
-            await says(a, cid, b, "pin_error")  # while it asks for the block, that counts as use
-            assert (await collected(a.parts))[0] == []
-            await a.parts.cluster.unpin(cid)
+    async with pair(tmp_path, quota=10_000) as (a, b):
+        cid = await added_for(a, b, b"too large for b" * 1000)
+        await says(a, cid, b, "pin_error")  # while it asks for the block, that counts as use
+        assert (await collected(a.parts))[0] == []
+        await a.parts.cluster.unpin(cid)
 
-            async def gone() -> bool:
-                return await collected(a.parts) == ([cid.multihash], [])
+        async def gone() -> bool:
+            return await collected(a.parts) == ([cid.multihash], [])
 
-            await eventually(gone)
+        await eventually(gone)
 
 
 async def test_a_holder_that_lost_its_copy_keeps_the_one_that_is_left(tmp_path: Path) -> None:
-    async with member(tmp_path / "a") as a:
-        token = str(await a.parts.invite(Role.TRUSTED, 3600))
-        async with member(tmp_path / "b", 0, token) as b:
-            await known_to(a, b)
-            cid = await added_for(a, b, b"small")
-            await says(a, cid, b, "pinned")
-            await b.parts.collecting.pins.unpin(cid)
-            assert (await collected(a.parts))[0] == []
-            await b.parts.cluster.recover(cid)
-            await says(a, cid, b, "pinned")
-            assert await collected(a.parts) == ([cid.multihash], [])
+    async with pair(tmp_path) as (a, b):
+        cid = await added_for(a, b, b"small")
+        await says(a, cid, b, "pinned")
+        await b.parts.collecting.pins.unpin(cid)
+        assert (await collected(a.parts))[0] == []
+        await b.parts.cluster.recover(cid)
+        await says(a, cid, b, "pinned")
+        assert await collected(a.parts) == ([cid.multihash], [])

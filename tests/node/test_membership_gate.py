@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from support.node import any_ports, eventually, running_node
 from support.p2p_networks import SETTINGS
+from support.pairs import quick
 
 from bitswap.message import PROTOCOLS, Entry, Message, encode
 from bitswap.network import PeerUnreachable
@@ -23,16 +24,6 @@ from node.node import open_node
 from node.p2p.network import open_network
 from node.p2p.portal import open_portal
 from node.setup import create_node
-
-
-def quick() -> Config:
-    """Only the cluster's network, and metrics often."""
-    config = Config()
-    return replace(
-        config,
-        swarm=replace(config.swarm, enabled=False),
-        cluster=replace(config.cluster, metric_interval=0.5, mdns=False),
-    )
 
 
 @asynccontextmanager

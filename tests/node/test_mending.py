@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -91,13 +93,19 @@ async def test_a_node_alone_says_that_a_pin_lost_a_block_and_takes_it_again(tmp_
         assert await damaged_blocks(client, node) == 0
 
 
-async def test_what_a_member_lost_comes_again_from_the_others(tmp_path, client):
-    async with running_node(tmp_path / "a", quick(), offline=False) as a:
+@asynccontextmanager
+async def held_by_two(folder: Path, client: ClientSession, query: str = "") -> AsyncIterator[str]:
+    """A root that two members hold, of whom the second has ended."""
+    async with running_node(folder / "a", quick(), offline=False) as a:
         token = str(await a.parts.invite(Role.TRUSTED, 3600))
-        async with running_node(tmp_path / "b", quick(), offline=False, token=token) as b:
-            root = await add(client, a, "x", DATA, "?chunker=size-100000&raw-leaves=true")
-
+        async with running_node(folder / "b", quick(), offline=False, token=token) as b:
+            root = await add(client, a, "x", DATA, query)
             await is_pinned(client, b, root)
+        yield root
+
+
+async def test_what_a_member_lost_comes_again_from_the_others(tmp_path, client):
+    async with held_by_two(tmp_path, client, "?chunker=size-100000&raw-leaves=true") as root:
         spoil(tmp_path / "b", LEAF)
         async with running_node(tmp_path / "b", quick(), offline=False) as b:
 
@@ -110,12 +118,7 @@ async def test_what_a_member_lost_comes_again_from_the_others(tmp_path, client):
 
 
 async def test_lost_blocks_come_again_from_the_others_without_a_word_of_anybody(tmp_path, client):
-    async with running_node(tmp_path / "a", quick(), offline=False) as a:
-        token = str(await a.parts.invite(Role.TRUSTED, 3600))
-        async with running_node(tmp_path / "b", quick(), offline=False, token=token) as b:
-            root = await add(client, a, "x", DATA)
-
-            await is_pinned(client, b, root)
+    async with held_by_two(tmp_path, client) as root:
         for file in (tmp_path / "b").glob("blocks.db*"):
             file.unlink()
         async with running_node(tmp_path / "b", quick(), offline=False) as b:

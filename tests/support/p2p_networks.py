@@ -82,21 +82,28 @@ async def as_stranger(
     portal: Portal, address: str, act: Callable[[Connection], Awaitable[T]], psk: bytes | None = None
 ) -> T:
     """Connect as a bare libp2p peer and do something with the connection, on the trio side."""
-    _, _, host, _, port, _, peer = address.split("/")
 
     async def run() -> T:
-        with trio.fail_after(15):
-            stream = await trio.open_tcp_stream(host, int(port))
-            security = Security(Noise(Identity.generate()), psk, fast_yamux=True)
-            connection = await upgrade(TcpBytes(stream), security, peer, _ignore)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(connection.muxer.run)
-                result = await act(connection)
-                nursery.cancel_scope.cancel()
-            await connection.tcp.close()
-            return result
+        with trio.fail_after(60):
+            async with stranger(address, psk=psk) as connection:
+                return await act(connection)
 
     return await portal.to_trio(run)
+
+
+@asynccontextmanager
+async def stranger(
+    address: str, source: str = "127.0.0.1", psk: bytes | None = None
+) -> AsyncIterator[Connection]:
+    """A bare libp2p peer of a new id that dials from that source address; only on the trio side."""
+    _, _, host, _, port, _, peer = address.split("/")
+    async with await trio.open_tcp_stream(host, int(port), local_address=source) as stream:
+        security = Security(Noise(Identity.generate()), psk, fast_yamux=True)
+        connection = await upgrade(TcpBytes(stream), security, peer, _ignore)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.muxer.run)
+            yield connection
+            nursery.cancel_scope.cancel()
 
 
 def _ignore(_connection: Connection, _pipe: Pipe) -> None:

@@ -10,16 +10,12 @@ from dataclasses import replace
 
 import pytest
 import trio
-from support.p2p_networks import SETTINGS, networks, until_peer
+from support.p2p_networks import SETTINGS, networks, stranger, until_peer
 
-from node.identity import Identity
 from node.p2p import negotiation
-from node.p2p.connection import Connection, Pipe, Security, upgrade
 from node.p2p.errors import NetworkError
-from node.p2p.noise import Noise
 from node.p2p.places import MOST_UNPROVEN
 from node.p2p.portal import Portal
-from node.p2p.wire import TcpBytes
 
 KEY = b"k" * 32
 HEADER = b"\x13/multistream/1.0.0\n"
@@ -70,25 +66,16 @@ async def test_connections_that_prove_nothing_keep_nobody_out(first: bytes, psk:
             await until_peer(a, b.self_id)
 
 
-def _ignore(_connection: Connection, _pipe: Pipe) -> None:
-    """Whatever is asked of it."""
-
-
 async def invent(portal: Portal, address: str, host: str, count: int, open_streams: bool) -> None:
     """So many peers of invented ids at that source address, connected for as long as the task runs."""
-    place = address.split("/")
 
     async def one() -> None:
         try:
-            async with await trio.open_tcp_stream("127.0.0.1", int(place[4]), local_address=host) as stream:
-                security = Security(Noise(Identity.generate()), None, fast_yamux=True)
-                connection = await upgrade(TcpBytes(stream), security, place[6], _ignore)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(connection.muxer.run)
-                    if open_streams:
-                        pipe = await connection.muxer.open_stream()
-                        await negotiation.ask(pipe, ["/ipfs/ping/1.0.0"])
-                    await trio.sleep_forever()
+            async with stranger(address, host) as connection:
+                if open_streams:
+                    pipe = await connection.muxer.open_stream()
+                    await negotiation.ask(pipe, ["/ipfs/ping/1.0.0"])
+                await trio.sleep_forever()
         except* (NetworkError, OSError):
             pass
 

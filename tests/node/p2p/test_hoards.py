@@ -8,36 +8,24 @@ import psutil  # type: ignore[import-untyped]  # its types are not in our needs
 import pytest
 import trio
 from support import p2p_node
-from support.p2p_networks import as_stranger, networks
+from support.p2p_networks import as_stranger, networks, stranger
 
 from blockstore import varint
-from node.identity import Identity
 from node.p2p import negotiation
-from node.p2p.connection import Connection, Pipe, Security, upgrade
+from node.p2p.connection import Connection, Pipe
 from node.p2p.errors import NetworkError
-from node.p2p.noise import Noise
 from node.p2p.streams import FEW, MOST
-from node.p2p.wire import TcpBytes
 
 MIB = 1024 * 1024
 CALL, MESSAGES, GOSSIP = "/pinfold/call/1.0.0", "/victim/raises/1", "/meshsub/1.1.0"
 
 
-def _ignore(_connection: Connection, _pipe: Pipe) -> None:
-    """Whatever is asked of it."""
-
-
 async def attack(address: str, source: str, work: Callable[[Connection], Awaitable[None]]) -> None:
     """Do something with a connection from that source, until it is lost."""
-    place = address.split("/")
     try:
-        async with await trio.open_tcp_stream("127.0.0.1", int(place[4]), local_address=source) as stream:
-            security = Security(Noise(Identity.generate()), None, fast_yamux=True)
-            connection = await upgrade(TcpBytes(stream), security, place[6], _ignore)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(connection.muxer.run)
-                await work(connection)
-                await trio.sleep_forever()
+        async with stranger(address, source) as connection:
+            await work(connection)
+            await trio.sleep_forever()
     except* (NetworkError, OSError):
         pass
 
