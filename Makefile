@@ -57,7 +57,7 @@ browser: ## tests of the gateway's pages in Chromium
 
 screenshots: ## the pictures of the docs, taken again
 	@packaging/setup dev
-	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(BIN)/python tests/browser/screenshots.py docs/images
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests:$(CURDIR)/packaging $(BIN)/python tests/browser/screenshots.py docs/images
 
 peers: ## build Kubo, ipfs-cluster and Helia, once, outside of the checkout
 	@packaging/peers

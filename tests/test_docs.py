@@ -91,9 +91,47 @@ def _leads_somewhere(page: Path, link: str) -> bool:
 
 def test_every_page_is_linked_from_the_readme() -> None:
     readme = _page("README.md")
-    pages = [page.name for page in (ROOT / "docs").glob("*.md")]
-    assert pages
-    assert [name for name in pages if f"](docs/{name})" not in readme] == []
+    pages = [str(page.relative_to(ROOT)) for page in PAGES if page.parent in (ROOT, ROOT / "docs")]
+    assert len(pages) > 8
+    assert [name for name in pages if f"]({name})" not in readme and name != "README.md"] == []
+
+
+def test_the_readme_opens_with_a_picture_of_what_one_gets() -> None:
+    before = _page("README.md").partition("![")[0]
+    assert len(before.splitlines()) < 8
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    shown = {
+        name for page in PAGES for name in re.findall(r"images/([a-z-]+\.png)\)", page.read_text("utf-8"))
+    }
+    assert shown == {file.name for file in (ROOT / "docs" / "images").iterdir()}
+
+
+def test_commands_that_pages_tell_people_to_type_exist() -> None:
+    known = {name for name, _ in _commands()} | set(COMMANDS)
+    lines = [(page.name, line) for page in PAGES for line in _typed(page.read_text("utf-8"))]
+    assert len(lines) > 50
+    wrong = [f"{page}: {line}" for page, line in lines if not _is_a_command(line, known)]
+    assert wrong == []
+
+
+def _typed(text: str) -> Iterator[str]:
+    """What stands behind `pinfold` in code, without options of the command itself."""
+    fences = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", text)
+    indented = re.findall(r"^    (.+)$", text, re.MULTILINE)
+    for line in (*"".join(fences).splitlines(), *spans, *indented):
+        if found := re.match(r"(?:sudo -u pinfold )?pinfold (?:--(?:path \S+|debug|json) )*([a-z].*)", line):
+            yield found[1]
+
+
+def _is_a_command(line: str, known: set[str]) -> bool:
+    words = line.split()
+    return " ".join(words[:2]) in known or (words[0] in known and words[0] not in _GROUPS)
+
+
+_GROUPS = {name.split()[0] for name, _ in _commands() if " " in name}
 
 
 def _mentioned_code() -> Iterator[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cbrrr
 from support.gateway import Gateway
 
@@ -35,6 +37,15 @@ HOSTILE = (
 async def folder(gateway: Gateway) -> CID:
     """A directory as people have them."""
     return await gateway.add({name: _text(size) for name, size in FILES.items()})
+
+
+def write(parent: Path) -> Path:
+    """The same as files, for commands."""
+    for name, size in FILES.items():
+        file = parent / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(_text(size))
+    return parent / "site"
 
 
 async def hostile(gateway: Gateway) -> CID:

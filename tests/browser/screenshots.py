@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from browser import samples
+from browser.cluster_picture import cluster_picture
 from support.browser import Page, open_browser
 from support.gateway import Gateway, open_gateway
 
@@ -32,6 +33,8 @@ async def take(folder: Path) -> None:
             open_browser(Path(scratch) / "profile") as browser,
             browser.page() as page,
         ):
+            picture = await cluster_picture(page, Path(scratch))
+            await asyncio.to_thread(_keep, folder / "cluster.png", picture)
             for shot in await _shots(gateway):
                 await _take(page, gateway.node.faces.gateway.url, shot, folder)
 
@@ -53,10 +56,13 @@ async def _shots(gateway: Gateway) -> list[Shot]:
 async def _take(page: Page, gateway: str, shot: Shot, folder: Path) -> None:
     await page.look(shot.width, shot.height, shot.scheme)
     await page.open(gateway + shot.path)
-    file = folder / f"{shot.name}.png"
-    file.write_bytes(await page.screenshot())
-    smaller = ["pngquant", "--force", "--strip", "--ext", ".png", _COLOURS, str(file)]
-    await asyncio.to_thread(subprocess.run, smaller, check=True)
+    await asyncio.to_thread(_keep, folder / f"{shot.name}.png", await page.screenshot())
+
+
+def _keep(file: Path, picture: bytes) -> None:
+    """Write a picture with as few colours as it needs."""
+    file.write_bytes(picture)
+    subprocess.run(["pngquant", "--force", "--strip", "--ext", ".png", _COLOURS, str(file)], check=True)
     print(f"{file}: {file.stat().st_size:,} bytes")
 
 
