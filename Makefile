@@ -33,7 +33,7 @@ test-processes: ## the command as users run it, and the installation
 
 test-all: ## both, and large inputs
 	@packaging/setup dev
-	$(BIN)/python -m pytest -m "not interop and not browser"
+	$(BIN)/python -m pytest --hypothesis-profile=search -m "not interop and not browser"
 
 check: lint typecheck ## formatting, lint, types
 

@@ -39,7 +39,6 @@ StreamHandler = Callable[[Stream], Awaitable[None]]
 _DIAL_TIMEOUT = 5.0  # seconds for a TCP connection
 _UPGRADE_TIMEOUT = 10.0  # until it is authenticated
 _STREAM_TIMEOUT = 10.0  # until a stream has a protocol
-_LINGER = 5.0  # after our last word, until the peer has had its own
 _MOST_PER_PEER = 4
 _MOST_DIALS = 16
 _log = logging.getLogger(__name__)
@@ -272,7 +271,7 @@ class Host:
             with self._streams.opened(connection.peer, protocol, pipe):
                 await self.handlers[protocol](Stream(connection.peer, protocol, pipe, connection))
                 await pipe.close()
-                async with within(_LINGER, "the end of a stream"):
+                async with within(self.settings.linger, "the end of a stream"):
                     while await pipe.read():  # not reset: that could overtake what we have just written
                         continue
         except BaseException:

@@ -25,4 +25,5 @@ class NetworkSettings:
     ping_interval: float = 10.0  # silence after which a peer is asked for a sign of life
     ping_timeout: float = 10.0  # and how long it has to give one
     join_timeout: float = 20.0  # what a peer that does not belong here has to change that
+    linger: float = 5.0  # after our last word on a stream, until the peer has had its own
     agent: str = field(default_factory=lambda: f"pinfold/{version('pinfold')}")

@@ -53,7 +53,7 @@ def pass_time(wants: Wants, now: float) -> None:
 
 
 @given(st.lists(_want_events, max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_wants(events: list[tuple[str, object, object]]) -> None:
     wants = Wants(Patience(breadth=2))
     sessions = [Session(), Session()]
@@ -111,7 +111,7 @@ _serve_events = st.one_of(
 
 
 @given(st.lists(_serve_events, max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_ledgers(events: list[tuple[str, str, list[object] | None, bool, int | None]]) -> None:
     bounds = Bounds(wants_per_peer=4, bytes=16 << 20)
     ledgers = Ledgers(bounds)

@@ -105,7 +105,7 @@ async def test_repeats_are_written_only_when_asked_for() -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=8), st.integers(1, 300), st.booleans(), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_any_blocks_in_chunks_of_any_size_read_back(
     payloads: list[bytes], size: int, second_version: bool, padding: int
 ) -> None:

@@ -128,14 +128,14 @@ def same(one: object, other: object) -> bool:
 
 
 @given(items)
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_any_form_of_a_value_is_read_with_its_links(written: Written) -> None:
     assert dag_cbor.links(written.wire) == list(written.links)
     assert same(dag_cbor.decode(written.wire), written.value)
 
 
 @given(items, st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_what_is_cut_or_continued_is_refused(written: Written, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(written.wire) - 1))
     for wire in (written.wire[:cut], written.wire + b"\0"):
@@ -145,7 +145,7 @@ def test_what_is_cut_or_continued_is_refused(written: Written, data: st.DataObje
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=400)
+@settings(max_examples=100)
 def test_any_bytes_end_in_a_value_or_in_bad_block(wire: bytes) -> None:
     for read in (dag_cbor.links, dag_cbor.decode):
         try:

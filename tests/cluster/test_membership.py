@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import virtual_time
 from support.cluster_network import SimNetwork
@@ -117,7 +117,6 @@ RECORDS = [
 ]
 
 
-@settings(deadline=None)
 @given(order=st.permutations(RECORDS))
 async def test_the_newest_record_counts_in_whatever_order_they_come(order: list[bytes]) -> None:
     members = await members_of(0)

@@ -125,7 +125,7 @@ class Author:
         return True
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32))
 def test_authors_converge_in_whatever_order_updates_come(seed: int) -> None:
     random = Random(seed)

@@ -101,7 +101,7 @@ def _states() -> list[bytes]:
 HONEST = _states()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     number=st.integers(0, len(HONEST) - 1),
     changes=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=4),

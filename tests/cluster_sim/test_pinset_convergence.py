@@ -118,7 +118,7 @@ async def live_through(seed: int, steps: int) -> None:
 SEEDS = st.integers(0, 2**32)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=12, phases=[Phase.generate])
 @given(seed=SEEDS)
 @virtual_time
 async def test_five_authors_agree_after_loss_repetition_disorder_partition_and_restarts(seed: int) -> None:
@@ -127,7 +127,7 @@ async def test_five_authors_agree_after_loss_repetition_disorder_partition_and_r
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(max_examples=200, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=200, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(seed=SEEDS)
 @virtual_time
 async def test_five_authors_agree_after_many_more_histories(seed: int) -> None:

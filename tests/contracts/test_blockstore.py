@@ -231,7 +231,7 @@ STEPS = st.lists(
 
 @given(steps=STEPS)
 # One store for all examples: each begins by emptying it.
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_history_of_puts_and_deletes_ends_as_a_set_would(opener: Opener, steps: list[Step]) -> None:
     async def run() -> None:
         expected: set[int] = set()

@@ -131,7 +131,7 @@ def test_dag_json(wire: bytes) -> None:
 
 
 @given(damaged(NODE))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 async def test_a_dag_pb_block_read_as_file_directory_and_archive(wire: bytes) -> None:
     block = Block.of(wire, DAG_PB)
     source = await source_of(block, leaf(1, 2), leaf(2, 3))
@@ -151,7 +151,7 @@ async def test_a_dag_pb_block_read_as_file_directory_and_archive(wire: bytes) ->
 
 
 @given(damaged(CAR), st.integers(1, 100))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 async def test_car(wire: bytes, size: int) -> None:
     try:
         car = await read_car(pieces(wire[start : start + size] for start in range(0, len(wire), size)))

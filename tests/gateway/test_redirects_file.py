@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from node.http.gateway.paths.redirects import MAX_BYTES, MOVED, PAGES, BadRedirects, match, parse
@@ -96,7 +96,6 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None)  # on a busy machine the first example is slow
 @given(
     st.lists(WORDS, max_size=40).map("".join) | st.text(max_size=200),
     st.lists(st.text(min_size=1), max_size=5),

@@ -31,7 +31,7 @@ def random_sizes(seed: int, most: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1 << 30), size=st.integers(0, 5000), repeated=st.booleans())
 def test_chunks_are_the_input_however_it_is_fed(spec: str, seed: int, size: int, repeated: bool) -> None:
     size = size * 200 if spec in ("rabin", "buzhash", "size-262144") else size

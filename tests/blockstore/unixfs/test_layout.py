@@ -39,7 +39,7 @@ class Written:
 
 
 @pytest.mark.parametrize("layout", [BalancedLayout, TrickleLayout])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(chunks=st.integers(0, 300), max_links=st.integers(2, 9))
 def test_leaves_stand_in_order_and_sizes_add_up(
     layout: type[BalancedLayout | TrickleLayout], chunks: int, max_links: int
@@ -53,7 +53,7 @@ def test_leaves_stand_in_order_and_sizes_add_up(
     assert written.blocks[-1].cid == written.root.cid
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(chunks=st.integers(1, 300), max_links=st.integers(2, 9))
 def test_balanced_leaves_are_all_at_the_least_depth_that_holds_them(chunks: int, max_links: int) -> None:
     written = Written(BalancedLayout, chunks, max_links)

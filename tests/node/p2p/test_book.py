@@ -115,7 +115,7 @@ def test_an_entry_that_is_none_costs_that_entry_only(
         ),
     )
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_any_json_is_a_book(found: object) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "peers.json"
@@ -124,7 +124,6 @@ def test_any_json_is_a_book(found: object) -> None:
 
 
 @given(st.binary(max_size=80))
-@settings(deadline=None)
 def test_any_bytes_are_an_address_or_refused(data: bytes) -> None:
     try:
         assert address.parse(str(address.from_bytes(data)))

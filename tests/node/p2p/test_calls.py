@@ -68,7 +68,7 @@ async def test_an_answer_to_nothing_asked_is_dropped() -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=10))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_bytes_are_a_frame_or_nothing(frames: list[bytes]) -> None:
     async def run() -> None:
         line = _Line()

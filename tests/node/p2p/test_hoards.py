@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import psutil  # type: ignore[import-untyped]  # its types are not in our needs
 import pytest
 import trio
 from support import p2p_node
-from support.p2p_networks import as_stranger, networks, stranger
+from support.p2p_networks import SETTINGS, as_stranger, networks, stranger
 
 from blockstore import varint
 from node.p2p import negotiation
@@ -51,7 +52,7 @@ async def hoard(connection: Connection, protocol: str | None, streams: int, data
     ("protocol", "data"),
     [
         (MESSAGES, varint.encode(4 * MIB) + bytes(255_000)),
-        (MESSAGES, varint.encode(4 * MIB) + bytes(MIB)),
+        pytest.param(MESSAGES, varint.encode(4 * MIB) + bytes(MIB), marks=pytest.mark.slow),
         pytest.param(CALL, varint.encode(255_001) + bytes(255_000), marks=pytest.mark.slow),
         (GOSSIP, varint.encode(MIB) + bytes(255_000)),
         pytest.param("/ipfs/id/1.0.0", bytes(255_000), marks=pytest.mark.slow),
@@ -149,11 +150,11 @@ async def _pinged(connection: Connection) -> None:
 async def _talk(pipe: Pipe) -> None:
     while True:
         await pipe.write(bytes(1000))
-        await trio.sleep(0.2)
+        await trio.sleep(0.05)
 
 
 async def test_who_keeps_writing_after_its_answer_is_reset() -> None:
-    async with networks(1) as (portal, (a,)):
+    async with networks(1, replace(SETTINGS, linger=0.5)) as (portal, (a,)):
 
         async def talk_on(connection: Connection) -> None:
             pipe = await connection.muxer.open_stream()

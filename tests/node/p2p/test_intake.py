@@ -106,7 +106,7 @@ def test_nonsense_ends_its_stream(data: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_bytes_are_gossip_or_the_one_error(data: bytes) -> None:
     try:
         taken(frames(data))

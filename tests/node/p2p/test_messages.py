@@ -56,13 +56,13 @@ def _read(data: bytes, longest: int = 1000) -> list[bytes]:
 
 
 @given(st.lists(st.binary(max_size=400), max_size=8))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_what_is_framed_is_read_back(messages: list[bytes]) -> None:
     assert _read(b"".join(varint.encode(len(one)) + one for one in messages)) == messages
 
 
 @given(st.binary(max_size=60))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_bytes_are_messages_or_the_one_error(data: bytes) -> None:
     try:
         assert sum(map(len, _read(data))) <= len(data)

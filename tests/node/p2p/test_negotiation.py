@@ -72,7 +72,7 @@ def test_a_peer_that_answers_with_another_protocol_is_not_followed() -> None:
         trio.run(negotiation.ask, Recorder(HEADER + b"\x06/else\n"), ["/yes"])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.binary(max_size=100))
 def test_any_bytes_agree_or_raise_the_one_error(data: bytes) -> None:
     try:

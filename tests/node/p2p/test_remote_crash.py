@@ -145,7 +145,7 @@ async def _protocols(portal: Portal, a: Libp2pNetwork) -> tuple[str, ...]:
     return await as_stranger(portal, a.addresses()[0], ask)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(frames=st.lists(st.binary(max_size=40), max_size=8))
 def test_any_bytes_as_muxer_frames_cost_their_connection_only(frames: list[bytes]) -> None:
     async def run() -> None:

@@ -301,7 +301,7 @@ def test_data_of_a_stream_we_have_reset_is_dropped() -> None:
     trio.run(run)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_frames_or_end_the_connection(incoming: bytes) -> None:
     _, muxer, streams = listener_given(frame(UPDATE, SYN, 1, 0) + incoming)
