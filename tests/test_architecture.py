@@ -47,6 +47,7 @@ CONFINED = {
         "only store files know that data lies in SQLite",
     ),
     "dns": (("node/names/resolver.py",), "one file asks the DNS"),
+    "multipart": (("node/http/multipart.py",), "one file bounds what an upload may say of itself"),
     "aiosqlite": (("blockstore/database.py",), "one file owns connections and their threads"),
 }
 # the layers of the gateway: each may import those before it; the files beside them may import all

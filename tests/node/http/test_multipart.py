@@ -63,7 +63,19 @@ def test_one_byte_at_a_time_gives_the_same_parts(bodies):
     assert parse([whole[i : i + 1] for i in range(len(whole))]) == parse([whole])
 
 
-@given(st.lists(st.one_of(tricky, st.binary(max_size=50), st.just(b"\r\n--xYzZy\r\n"))))
+STRUCTURE = [
+    b"--xYzZy\r\n",
+    b"\r\n--xYzZy\r\n",
+    b"\r\n--xYzZy--",
+    b"A: b\r\n",
+    b" folded\r\n",
+    b'Content-Disposition: form-data; name=\xff; filename="\r\n',
+    b"Content-Length: 3\r\n",
+    b"\r\n\r\n",
+]
+
+
+@given(st.lists(st.one_of(tricky, st.binary(max_size=50), st.sampled_from(STRUCTURE))))
 def test_any_bytes_parse_or_raise_bad_multipart(pieces):
     try:
         parse(pieces)
@@ -78,19 +90,42 @@ def test_a_body_that_ends_early_is_refused():
             parse([whole[:end]])
 
 
-def test_preamble_and_epilogue_and_padding_are_ignored():
-    whole = b"preamble\r\n--xYzZy \t\r\nA: b\r\n\r\nbody\r\n--xYzZy--\r\nepilogue --xYzZy"
+def test_preamble_and_epilogue_are_ignored():
+    whole = b"preamble\r\n--xYzZy\r\nA: b\r\n\r\nbody\r\n--xYzZy--\r\nepilogue --xYzZy"
     assert parse([whole]) == [({"a": "b"}, b"body")]
 
 
-def test_headers_are_bounded():
-    with pytest.raises(BadMultipart, match="above"):
-        parse([b"--xYzZy\r\nA: " + b"b" * MAX_HEADER_BYTES])
+def test_a_part_needs_no_headers_and_no_disposition_of_form_data():
+    whole = b"--xYzZy\r\n\r\none\r\n--xYzZy\r\nContent-Disposition: file; filename=x\r\n\r\n\r\n--xYzZy--"
+    assert parse([whole]) == [({}, b"one"), ({"content-disposition": "file; filename=x"}, b"")]
 
 
-def test_bytes_behind_a_boundary_are_refused():
+def test_bytes_of_a_header_that_are_not_utf8_are_kept():
+    whole = b"--xYzZy\r\nA: \xc3\xbc\r\nB: \xff\r\n\r\n\r\n--xYzZy--"
+    assert parse([whole]) == [({"a": "ü", "b": "\udcff"}, b"")]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"A: " + b"b" * MAX_HEADER_BYTES, b"A: " + b"b" * MAX_HEADER_BYTES + b"\r\n\r\n",
+     (b"A: " + b"b" * 1000 + b"\r\n") * 17 + b"\r\n", b"A: b\r\n" * 33 + b"\r\n"],
+    ids=["without an end", "one line", "many lines", "many short lines"],
+)  # fmt: skip
+def test_headers_are_bounded(headers):
+    with pytest.raises(BadMultipart, match=r"above|exceeded"):
+        parse([b"--xYzZy\r\n" + headers])
+
+
+@pytest.mark.parametrize("behind", [b"oops", b" \t", b"\n"])
+def test_bytes_behind_a_boundary_are_refused(behind):
     with pytest.raises(BadMultipart):
-        parse([b"--xYzZyoops\r\nA: b\r\n\r\n\r\n--xYzZy--"])
+        parse([b"--xYzZy" + behind + b"\r\nA: b\r\n\r\n\r\n--xYzZy--"])
+
+
+@pytest.mark.parametrize("length", [b"1", b"3", b"x", b"-1", b"9" * 5000])
+def test_a_part_whose_length_is_not_what_it_says_is_refused(length):
+    with pytest.raises(BadMultipart):
+        parse([b"--xYzZy\r\nContent-Length: " + length + b"\r\n\r\nab\r\n--xYzZy--"])
 
 
 @pytest.mark.parametrize(
