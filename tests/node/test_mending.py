@@ -149,7 +149,7 @@ async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(tmp_path,
         spoil(tmp_path / "a", one[-500:])
     folder = Folder(tmp_path / "a")
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         open_sqlite_blockstore(folder.blocks) as store,
         open_local_pins(folder.pins, Blocks(store, OfflineExchange()), store.marks) as pins,
         background(Mending(store, pins, recover, guard, spacing=0.0).run()),

@@ -144,7 +144,7 @@ async def test_gossip_handlers_that_fail_cost_that_message_only() -> None:
 
             a.subscribe("t", picky)
             await b.connect(a.addresses()[0])
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while b"good" not in seen.messages:
                     await b.publish("t", b"bad")
                     await b.publish("t", b"good")

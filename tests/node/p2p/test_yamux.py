@@ -50,7 +50,7 @@ def with_pair(
     """Run act(dialler, streams that its listener accepts)."""
 
     async def run() -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             one, other = pipe_pair(most)
             opened, accepted = trio.open_memory_channel[YamuxStream](1000)
             dialler = Yamux(one, True, lambda _stream: None)
