@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Protocol
 
 from blockstore.block import Block
@@ -17,8 +17,32 @@ PeerHandler = Callable[[str, bool], None]
 """(peer id, connected). Called on the event loop; must not block."""
 
 
+MAX_MESSAGE = 4 * 1024 * 1024
+"""Bytes of one message."""
+
+
 class PeerUnreachable(Exception):
     """The peer is not connected and could not be, or its stream broke: what was sent may be lost."""
+
+
+class ProtocolTaken(Exception):
+    """That protocol has a handler already: each has one, for as long as the network is open."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(f'"{protocol}" has a handler already')
+
+
+def check_message(message: bytes) -> None:
+    """What every MessageNetwork checks. Raises ValueError above MAX_MESSAGE."""
+    if len(message) > MAX_MESSAGE:
+        raise ValueError(f"a message of {len(message)} bytes; the limit is {MAX_MESSAGE}")
+
+
+def check_free(protocols: Sequence[str], taken: Container[str]) -> None:
+    """What every MessageNetwork checks of protocols that are to get a handler. Raises ProtocolTaken."""
+    for protocol in protocols:
+        if protocol in taken:
+            raise ProtocolTaken(protocol)
 
 
 class Shelf(Protocol):
@@ -44,16 +68,19 @@ class MessageNetwork(Protocol):
 
         Returns the protocol that was negotiated, the first of `protocols` that the peer speaks. Messages to
         one peer arrive in the order sent. Returns when the message is handed to the transport, which waits
-        while the peer reads slowly. Raises PeerUnreachable.
+        while the peer reads slowly. Raises PeerUnreachable; ValueError above MAX_MESSAGE.
         """
         ...
 
     def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
-        """Serve these protocols; one handler for all of them. A message above 4 MiB resets its stream."""
+        """Serve these protocols; one handler for all of them. A longer message resets its stream.
+
+        Raises ProtocolTaken when one of them is served already.
+        """
         ...
 
     async def disconnect(self, peer: str) -> None:
-        """Hang up, and do not dial again. The peer itself may."""
+        """Hang up, and do not keep that peer connected. The peer may dial us, and `send` dials it again."""
         ...
 
     def peers(self) -> frozenset[str]:

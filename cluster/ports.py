@@ -137,7 +137,10 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalPin:
-    """A root in this node's own store, alone or with all below it. Incomplete until its walk has ended."""
+    """A root in this node's own store, alone or with all below it. Incomplete until its walk has ended.
+
+    `blocks` and `bytes` are those of a complete one.
+    """
 
     cid: CID
     complete: bool
@@ -155,14 +158,15 @@ class PinFailed(Exception):
 
 
 class LocalPins(Protocol):
-    """The cluster's only wish to the local store."""
+    """What the cluster requires of the local store."""
 
     async def pin(
         self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
     ) -> LocalPin:
-        """Walk, fetch, record. Resumes where an earlier walk stopped; a complete pin returns at once.
+        """Walk, fetch, record; `progress` hears of each block. A complete pin returns at once.
 
-        Raises PinFailed. Cancelling keeps what was fetched.
+        Raises PinFailed, also when `unpin` came in between. A failed or cancelled walk leaves the root
+        incomplete and keeps what was fetched: the next one fetches only the rest.
         """
         ...
 
@@ -219,6 +223,7 @@ class AttemptStore(Protocol):
     async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
         """Those to be retried at `now` or before, soonest first, and move them to `until` in the same step.
 
+        They are given as they were; what two callers claim at once is shared out between them.
         A retry further away than `horizon` counts as due: the clock was set back since.
         """
         ...

@@ -29,7 +29,7 @@ from cluster.visits import Visits
 
 BATCH_SIZE = 1000
 BATCH_AGE = 0.02  # seconds
-_PAGE = 512
+PAGE_SIZE = 512  # pins read at once while they are listed
 _LONGEST_PAUSE = 60.0  # seconds between attempts to tell members where we are
 _logger = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class ReplicatedPinset:
         gatherer: Gatherer,
         handlers: list[Callable[[PinChange], None]],
         now: Callable[[], float],
+        page_size: int = PAGE_SIZE,
     ) -> None:
         self.genesis = genesis
         self.members = members
@@ -65,6 +66,7 @@ class ReplicatedPinset:
         self._gatherer = gatherer
         self._handlers = handlers
         self._now = now
+        self._page_size = page_size
 
     async def get(self, cid: CID) -> Pin | None:
         (pin,) = await self.get_many([cid])
@@ -84,7 +86,7 @@ class ReplicatedPinset:
         """
         after = bytes(query.after) if query.after else b""
         odd: list[BadUpdate] = []
-        while page := await self._store.page(query, after, _PAGE):
+        while page := await self._store.page(query, after, self._page_size):
             for cid, value in page:
                 if cid <= after:  # whoever goes on behind the last would never end
                     raise BadUpdate(f"the list of pins is damaged, and not in order: {REMEDY} (cluster.db)")
@@ -254,6 +256,7 @@ async def open_pinset(
     invite: Invite | None = None,
     batch_size: int = BATCH_SIZE,
     batch_age: float = BATCH_AGE,
+    page_size: int = PAGE_SIZE,
     now: Callable[[], float] = time.time,
     guard: Guard | None = None,
 ) -> AsyncIterator[ReplicatedPinset]:
@@ -285,7 +288,9 @@ async def open_pinset(
     visits = Visits()
     spreader = Spreader(store, genesis, signer, gossip, calls, members, ledger, visits, now, guard)
     gatherer = Gatherer(spreader.write, batch_size, batch_age)
-    pinset = ReplicatedPinset(genesis, signer, calls, store, members, spreader, gatherer, handlers, now)
+    pinset = ReplicatedPinset(
+        genesis, signer, calls, store, members, spreader, gatherer, handlers, now, page_size
+    )
     members.on_records(pinset.heed)
     calls.serve(JOIN, visits.call(Doorkeeper(genesis, signer, members, now).answer))
     loops = gatherer.run(), spreader.publishing(), spreader.asking(), spreader.wandering()

@@ -16,9 +16,9 @@ class PinQuery:
     """Which pins, answered from indexes. Every condition given must hold."""
 
     after: CID | None = None  # in order of the CID's bytes, exclusive
-    name: str | None = None
+    name: str | None = None  # exactly that name; "" = pins without one
     held_by: str | None = None  # allocated to that member, or everywhere
-    expires_before: float | None = None
+    expires_before: float | None = None  # seconds since 1970, exclusive; pins without an end never match
     metadata: tuple[tuple[str, str], ...] = ()  # every key with exactly that value
 
 
@@ -34,25 +34,36 @@ class PinChange:
 
 
 class PinsetReader(Protocol):
-    async def get(self, cid: CID) -> Pin | None: ...
+    """The pins that this member knows; a CID of another version or codec is another pin."""
 
-    async def get_many(self, cids: Sequence[CID]) -> list[Pin | None]: ...
+    async def get(self, cid: CID) -> Pin | None:
+        """The pin of exactly that CID."""
+        ...
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Pin | None]:
+        """In order of `cids`."""
+        ...
 
     def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
         """In order of the CID's bytes, read in pages: never whole in memory."""
         ...
 
-    async def count(self, query: PinQuery = EVERY_PIN) -> int: ...
+    async def count(self, query: PinQuery = EVERY_PIN) -> int:
+        """How many `pins` would give."""
+        ...
 
     async def was_removed(self, cid: CID) -> bool:
-        """Whether it is known that somebody removed this pin, and that nobody made it again.
+        """Whether it is known that a member removed this pin, and that none made it again.
 
         A CID of which that is not known may be missing because a file was lost, damaged or put back.
         """
         ...
 
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
-        """Hear of every change after it is durable, our own and others'. Must not block, must not raise."""
+        """Hear of every change after it is durable, our own and others'. Must not block.
+
+        Each handler hears of each change of a CID in order.
+        """
         ...
 
 
@@ -91,7 +102,7 @@ class Membership(Protocol):
     def is_member(self, peer: str) -> bool: ...
 
     def removed(self) -> frozenset[str]:
-        """Who was a member and is none any more."""
+        """Those that were members and are none any more."""
         ...
 
     def name(self, peer: str) -> str:

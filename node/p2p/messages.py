@@ -21,7 +21,6 @@ from node.p2p.errors import ConnectionLost, NetworkError, ProtocolViolation
 from node.p2p.negotiation import read_length
 from node.p2p.yamux import INITIAL_WINDOW
 
-MAX_MESSAGE = 4 * 1024 * 1024
 ALLOWANCE = 4 * 1024 * 1024  # bytes of one peer's messages that may wait for one handler
 _TOGETHER = 256 * 1024  # bytes of small messages that share a write
 _PATIENCE = 10.0  # seconds for a message, and as many more

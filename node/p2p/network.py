@@ -20,7 +20,14 @@ from typing import TypeVar
 
 import trio
 
-from bitswap.network import MessageHandler, PeerHandler, PeerUnreachable
+from bitswap.network import (
+    MAX_MESSAGE,
+    MessageHandler,
+    PeerHandler,
+    PeerUnreachable,
+    check_free,
+    check_message,
+)
 from blockstore.guard import Guard
 from cluster.ports import CallHandler, GossipHandler, GossipMessage, PeerOffline, check_gossip, claim
 from node.identity import Identity
@@ -35,7 +42,7 @@ from node.p2p.gossip import Gossiper
 from node.p2p.host import Host
 from node.p2p.identify import PeerDescription
 from node.p2p.mdns import open_mdns
-from node.p2p.messages import MAX_MESSAGE, Allowance, Outgoing, read_messages
+from node.p2p.messages import Allowance, Outgoing, read_messages
 from node.p2p.newcomers import Newcomers
 from node.p2p.portal import Portal, PortalClosed
 from node.p2p.reach import Reach
@@ -122,7 +129,7 @@ class Libp2pNetwork:
         return target.peer
 
     async def disconnect(self, peer: str) -> None:
-        """Hang up and do not dial again. The peer itself may."""
+        """See `bitswap.network.MessageNetwork`."""
         self._reach.forget(peer)
         with contextlib.suppress(PortalClosed, NetworkError):
             await self._on_host(lambda host: host.hang_up(peer))
@@ -143,12 +150,13 @@ class Libp2pNetwork:
             raise PeerOffline(str(error)) from error
 
     async def send(self, peer: str, protocols: Sequence[str], message: bytes) -> str:
-        """See `bitswap.network.MessageNetwork`. Raises PeerUnreachable; ValueError above 4 MiB."""
-        if len(message) > MAX_MESSAGE:
-            raise ValueError(f"a message of {len(message)} bytes; the limit is {MAX_MESSAGE}")
+        """See `bitswap.network.MessageNetwork`."""
+        check_message(message)
         return await self._send(peer, tuple(protocols), message)
 
     def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
+        """See `bitswap.network.MessageNetwork`."""
+        check_free(protocols, [taken for service in self._services for taken in service.protocols])
         self._serve(_Service(tuple(protocols), handler, MAX_MESSAGE))
 
     def note_use(self, peer: str) -> None:

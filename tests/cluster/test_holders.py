@@ -59,10 +59,12 @@ async def test_a_block_alone_is_not_the_dag_below_it():
     _, b = world.peers
     async with world.all() as (first, second):
         keep(world, 1, recursive=False)
+        direct = pin(b, mode=PinMode.DIRECT)
+        world.shared.pins[cid(1)] = direct
+        assert await first.holders.lacking(direct) == ""
         world.shared.pins[cid(1)] = pin(b)
         assert (await second.tracker.status(cid(1))).status is not Status.PINNED
         assert "0 of the 1" in await first.holders.lacking(pin(b))
-        assert await first.holders.lacking(pin(b, mode=PinMode.DIRECT)) == ""
 
 
 @virtual_time

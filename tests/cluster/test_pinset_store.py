@@ -30,7 +30,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 @pytest.fixture
 async def pinset(database: Database) -> AsyncIterator[ReplicatedPinset]:
     peer = SimPeer(SimNetwork(Random(1)), identity(0).peer_id)
-    async with open_pinset(database, some_genesis(20), identity(0), peer, peer) as opened:
+    async with open_pinset(database, some_genesis(20), identity(0), peer, peer, page_size=7) as opened:
         yield opened
 
 
@@ -72,11 +72,8 @@ QUERIES: list[tuple[PinQuery, Callable[[Pin], bool]]] = [
 ]
 
 
-async def test_every_query_gives_what_a_scan_would_in_order(
-    pinset: ReplicatedPinset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_query_gives_what_a_scan_would_in_order(pinset: ReplicatedPinset) -> None:
     await asyncio.gather(*(pinset.put(one) for one in PINS))
-    monkeypatch.setattr("cluster.replication._PAGE", 7)
     for query, wanted in QUERIES:
         expected = sorted((one for one in PINS if wanted(one)), key=lambda one: bytes(one.cid))
         assert [one async for one in pinset.pins(query)] == expected, query

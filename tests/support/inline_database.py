@@ -19,11 +19,11 @@ class Crashed(Exception):
 class InlineDatabase:
     """cluster.store.Database in memory. `images` holds the file as it was after each of the last commits."""
 
-    def __init__(self, image: bytes | None = None, keep: int = 0) -> None:
+    def __init__(self, image: bytes | None = None, keep: int = 0, schema: str = SCHEMA) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
         if image is not None:
             self._connection.deserialize(image)
-        self._connection.executescript(SCHEMA)
+        self._connection.executescript(schema)
         self._keep = keep
         self.images = [self._connection.serialize()]
         self.failing: Exception | None = None

@@ -7,6 +7,7 @@ without disks and sockets, so that whole clusters run in virtual time.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from blockstore.guard import Guard
 from cluster.answers import IpfsInfo
 from cluster.assembly import open_cluster
 from cluster.cluster import Cluster, Identity
-from cluster.errors import NotPinned
+from cluster.errors import CannotRemove, NotPinned, ReadOnlyMember, UntrustedPeer
 from cluster.pin import Pin, Progress, Status
 from cluster.ports import (
     Attempt,
@@ -60,10 +61,11 @@ class SharedPins:
 
 
 class PinsetView:
-    """One member's reader and writer."""
+    """One member's reader and writer; a follower's is `read_only`."""
 
-    def __init__(self, shared: SharedPins) -> None:
+    def __init__(self, shared: SharedPins, read_only: bool = False) -> None:
         self._shared = shared
+        self._read_only = read_only
         self._handlers: list[Callable[[PinChange], None]] = []
         self.deaf = False
         shared.views.append(self)
@@ -98,20 +100,24 @@ class PinsetView:
         self._handlers.append(handler)
 
     async def put(self, pin: Pin) -> None:
-        if pin.cid in self._shared.odd:
-            raise ZeroDivisionError
+        self._check(pin.cid)
         self._shared.pins[pin.cid] = pin
         self._shared.changed(pin.cid)
 
     async def remove(self, cid: CID) -> Pin:
-        if cid in self._shared.odd:
-            raise ZeroDivisionError
+        self._check(cid)
         pin = self._shared.pins.pop(cid, None)
         if pin is None:
             raise NotPinned
         self._shared.removed.add(cid)
         self._shared.changed(cid)
         return pin
+
+    def _check(self, cid: CID) -> None:
+        if self._read_only:
+            raise ReadOnlyMember("this node follows the cluster")
+        if cid in self._shared.odd:
+            raise ZeroDivisionError
 
 
 def matches(pin: Pin, query: PinQuery) -> bool:
@@ -126,11 +132,13 @@ def matches(pin: Pin, query: PinQuery) -> bool:
 
 
 class MemoryMembers:
-    """Membership, the same for everybody."""
+    """Membership as one that may change it sees it, or as a `read_only` follower does."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], read_only: bool = False) -> None:
         self._members = {member.peer: member for member in members}
+        self._names = {member.peer: member.name for member in members}
         self._removed: set[str] = set()
+        self._read_only = read_only
 
     def members(self) -> tuple[Member, ...]:
         return tuple(self._members[peer] for peer in sorted(self._members))
@@ -145,9 +153,15 @@ class MemoryMembers:
         return frozenset(self._removed)
 
     def name(self, peer: str) -> str:
-        return self._members[peer].name if peer in self._members else ""
+        return self._names.get(peer, "")
 
     async def remove(self, peer: str) -> None:
+        if not self.is_member(peer):
+            raise UntrustedPeer(f"{peer} is not a member of this cluster")
+        if self._read_only:
+            raise ReadOnlyMember("this node follows the cluster")
+        if [member.peer for member in self._members.values() if member.role is Role.TRUSTED] == [peer]:
+            raise CannotRemove(f"{peer} is the only trusted member")
         del self._members[peer]
         self._removed.add(peer)
 
@@ -239,17 +253,23 @@ class Port:
 
 
 class MemoryPins:
-    """LocalPins: each DAG has ten blocks, a second each; nobody has what is `missing`, `stuck` never ends.
+    """LocalPins: each DAG has ten blocks, `pace` seconds each; no peer has what is `missing`.
 
-    What is `broken` meets a bug.
+    A walk of what is `stuck` stands still, and one of what is `broken` meets a bug.
     """
 
-    def __init__(self, missing: set[CID], stuck: set[CID], broken: Collection[CID] = ()) -> None:
+    def __init__(
+        self, missing: set[CID], stuck: set[CID], broken: Collection[CID] = (), pace: float = 1.0
+    ) -> None:
         self._missing = missing
         self._stuck = stuck
         self._broken = broken
+        self._pace = pace
+        self._fetched: Counter[CID] = Counter()
+        self._unpinned: Counter[CID] = Counter()
         self.roots: dict[CID, LocalPin] = {}
         self.walks: list[CID] = []
+        self.fetches: list[CID] = []
         self.hints: dict[CID, Sequence[str]] = {}
         self.busy = 0
         self.busiest = 0
@@ -265,26 +285,35 @@ class MemoryPins:
         self.busy += 1
         self.busiest = max(self.busiest, self.busy)
         try:
-            return await self._walk(known or LocalPin(cid, complete=False), progress)
+            return await self._walk(cid, recursive or (known is not None and known.recursive), progress)
         finally:
             self.busy -= 1
 
-    async def _walk(self, root: LocalPin, progress: ProgressHandler) -> LocalPin:
-        for blocks in range(root.blocks, 10):
-            self.roots[root.cid] = replace(root, blocks=blocks, bytes=blocks * 1000)
-            await asyncio.sleep(1)
-            if root.cid in self._broken:
-                raise ZeroDivisionError
-            if root.cid in self._missing:
-                raise PinFailed("no providers found")
-            if root.cid in self._stuck:
-                await asyncio.Event().wait()
-            progress(Progress(blocks + 1, (blocks + 1) * 1000, 9 - blocks))
-        self.roots[root.cid] = LocalPin(root.cid, True, 10, 10_000)
-        return self.roots[root.cid]
+    async def _walk(self, cid: CID, recursive: bool, progress: ProgressHandler) -> LocalPin:
+        self.roots[cid] = LocalPin(cid, complete=False, recursive=recursive)
+        unpinned, count = self._unpinned[cid], 10 if recursive else 1
+        for blocks in range(self._fetched[cid], count):
+            await self._fetch(cid)
+            if self._unpinned[cid] != unpinned:
+                raise PinFailed("it was unpinned meanwhile")
+            self._fetched[cid] = blocks + 1
+            progress(Progress(blocks + 1, (blocks + 1) * 1000, count - 1 - blocks))
+        self.roots[cid] = LocalPin(cid, True, count, count * 1000, recursive)
+        return self.roots[cid]
+
+    async def _fetch(self, cid: CID) -> None:
+        self.fetches.append(cid)
+        await asyncio.sleep(self._pace)
+        if cid in self._broken:
+            raise ZeroDivisionError
+        if cid in self._missing:
+            raise PinFailed("no providers found")
+        while cid in self._stuck:  # noqa: ASYNC110 - a set that tests fill and empty
+            await asyncio.sleep(self._pace)
 
     async def unpin(self, cid: CID) -> None:
         self.roots.pop(cid, None)
+        self._unpinned[cid] += 1
 
     async def get(self, cid: CID) -> LocalPin | None:
         return self.roots.get(cid)
@@ -423,7 +452,7 @@ class MemoryCluster:
         return Machine(
             key=key,
             name=f"m{number}",
-            view=PinsetView(self.shared),
+            view=PinsetView(self.shared, read_only=not self.members.is_trusted(key.peer_id)),
             pins=MemoryPins(self.missing, self.stuck, self.broken),
             attempts=MemoryAttempts(),
             port=self.network.port(key.peer_id),

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bitswap.network import MessageHandler, PeerHandler, PeerUnreachable
+from bitswap.network import MessageHandler, PeerHandler, PeerUnreachable, check_free, check_message
 
 _WINDOW = 1024 * 1024  # bytes between two nodes that the sender need not wait for, as socket buffers hold
 
@@ -96,6 +96,7 @@ class SimNode:
         if (failure := self._failure) is not None:
             self._failure = None
             raise failure
+        check_message(message)
         self._network.maybe_lose(self._name, peer)
         if peer not in self.wires:
             self._network.dial(self._name, peer)
@@ -112,6 +113,7 @@ class SimNode:
         self._network.disconnect(self._name, peer)
 
     def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
+        check_free(protocols, self.handlers)
         self.handlers.update(dict.fromkeys(protocols, handler))
 
     def peers(self) -> frozenset[str]:
@@ -121,7 +123,7 @@ class SimNode:
         self.listeners.append(handler)
 
     def note_use(self, peer: str) -> None:
-        """Nobody has to go here."""
+        """No peer has to go here."""
 
 
 class SimNetwork:

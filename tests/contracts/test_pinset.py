@@ -1,0 +1,254 @@
+"""What every PinsetReader and PinsetWriter promises (cluster/state.py), run against each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+import pytest
+from support.cluster_network import SimNetwork
+from support.inline_database import InlineDatabase
+from support.memory_cluster import PinsetView, SharedPins, cid
+from support.pinset_member import PinsetMember, identity, some_genesis
+
+from blockstore.cid import CID
+from blockstore.database import open_database
+from cluster import store
+from cluster.errors import NotPinned, ReadOnlyMember
+from cluster.pin import EVERYWHERE, Pin, PinOptions
+from cluster.replication import open_pinset
+from cluster.state import EVERY_PIN, PinChange, PinQuery, PinsetReader, PinsetWriter, Role
+from cluster.store import Database
+
+
+class Pinset(PinsetReader, PinsetWriter, Protocol):
+    """Both sides of one."""
+
+
+Opener = Callable[[Path], AbstractAsyncContextManager[Pinset]]
+
+
+@asynccontextmanager
+async def replicated(database: Database) -> AsyncIterator[Pinset]:
+    """The real thing; pages of three."""
+    peer = SimNetwork(Random(1)).attach(identity(0).peer_id)
+    async with open_pinset(
+        database, some_genesis(), identity(0), peer, peer, batch_age=0.0, page_size=3
+    ) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def sqlite(folder: Path) -> AsyncIterator[Pinset]:
+    path = folder / "cluster.db"
+    async with (
+        open_database(path, pragmas=store.PRAGMAS, schema=store.SCHEMA, readers=1) as database,
+        replicated(database) as pinset,
+    ):
+        yield pinset
+
+
+@asynccontextmanager
+async def inline(_folder: Path) -> AsyncIterator[Pinset]:
+    """On the database of simulations."""
+    with closing(InlineDatabase()) as database:
+        async with replicated(database) as pinset:
+            yield pinset
+
+
+@asynccontextmanager
+async def memory(_folder: Path) -> AsyncIterator[Pinset]:
+    yield PinsetView(SharedPins())
+
+
+OPENERS: dict[str, Opener] = {"sqlite": sqlite, "inline": inline, "memory": memory}
+
+
+@pytest.fixture(params=OPENERS)
+async def pinset(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pinset]:
+    async with OPENERS[request.param](tmp_path) as opened:
+        yield opened
+
+
+def pin(number: int, name: str = "", *held: str, expire_at: float | None = None, **metadata: str) -> Pin:
+    """Without holders it is everywhere."""
+    most = len(held) or EVERYWHERE
+    options = PinOptions(name=name, replication_max=most, expire_at=expire_at, metadata=metadata)
+    return Pin(cid(number), options, held, 1.0)
+
+
+async def put_all(pinset: Pinset, pins: list[Pin]) -> None:
+    await asyncio.gather(*(pinset.put(one) for one in pins))
+
+
+async def listed(pinset: Pinset, query: PinQuery = EVERY_PIN) -> list[Pin]:
+    return [one async for one in pinset.pins(query)]
+
+
+async def test_an_empty_pinset_has_no_pin(pinset: Pinset) -> None:
+    assert await pinset.get(cid(1)) is None
+    assert await pinset.get_many([]) == []
+    assert await pinset.get_many([cid(1), cid(1)]) == [None, None]
+    assert await listed(pinset) == []
+    assert await pinset.count() == 0
+    assert not await pinset.was_removed(cid(1))
+
+
+async def test_what_was_put_is_got_with_all_that_was_asked_of_it(pinset: Pinset) -> None:
+    whole = pin(1, "näme", "p", "q", expire_at=2e9, app="x", empty="")
+    await pinset.put(whole)
+    assert await pinset.get(cid(1)) == whole
+    assert await listed(pinset) == [whole]
+
+
+async def test_many_answers_stand_in_the_order_of_the_questions(pinset: Pinset) -> None:
+    await put_all(pinset, [pin(1), pin(2)])
+    assert await pinset.get_many([cid(2), cid(3), cid(1), cid(2)]) == [pin(2), None, pin(1), pin(2)]
+
+
+async def test_putting_again_replaces(pinset: Pinset) -> None:
+    await pinset.put(pin(1, "old", "p", app="x"))
+    await pinset.put(pin(1, "new", "q"))
+    assert await listed(pinset) == [pin(1, "new", "q")]
+    for query in (PinQuery(name="old"), PinQuery(held_by="p"), PinQuery(metadata=(("app", "x"),))):
+        assert await pinset.count(query) == 0
+
+
+async def test_removing_gives_the_pin_as_it_was_and_a_second_time_is_an_error(pinset: Pinset) -> None:
+    await pinset.put(pin(1, "one"))
+    assert await pinset.remove(cid(1)) == pin(1, "one")
+    assert await pinset.get(cid(1)) is None
+    with pytest.raises(NotPinned):
+        await pinset.remove(cid(1))
+
+
+async def test_a_removal_is_known_until_the_pin_is_made_again(pinset: Pinset) -> None:
+    await pinset.put(pin(1))
+    assert not await pinset.was_removed(cid(1))
+    await pinset.remove(cid(1))
+    assert await pinset.was_removed(cid(1))
+    assert not await pinset.was_removed(cid(2))
+    await pinset.put(pin(1))
+    assert not await pinset.was_removed(cid(1))
+
+
+async def test_a_cid_of_another_version_or_codec_is_another_pin(pinset: Pinset) -> None:
+    forms = [cid(1), CID.v1(0x70, cid(1).multihash), CID.v0(cid(1).multihash)]
+    await put_all(pinset, [Pin(form, PinOptions(replication_max=EVERYWHERE), (), 1.0) for form in forms])
+    assert await pinset.count() == 3
+    await pinset.remove(forms[0])
+    assert {one.cid for one in await listed(pinset)} == set(forms[1:])
+
+
+PINS = [
+    pin(
+        number,
+        ["", "a", "b"][number % 3],
+        *[(), ("p",), ("p", "q"), ("q",)][number % 4],
+        expire_at=[None, 10.0, 20.0][number % 3],
+        **[{}, {"app": "x"}, {"app": "y", "team": "z"}][number // 3 % 3],
+    )
+    for number in range(40)
+]
+
+CONDITIONS: list[list[tuple[dict[str, object], Callable[[Pin], bool]]]] = [
+    [
+        ({}, lambda one: True),
+        ({"name": "a"}, lambda one: one.options.name == "a"),
+        ({"name": ""}, lambda one: one.options.name == ""),
+    ],
+    [
+        ({}, lambda one: True),
+        ({"held_by": "p"}, lambda one: one.held_by("p")),
+        ({"held_by": "no member"}, lambda one: one.everywhere),
+    ],
+    [
+        ({}, lambda one: True),
+        ({"expires_before": 20.0}, lambda one: one.options.expire_at == 10.0),
+        ({"expires_before": 20.5}, lambda one: one.options.expire_at is not None),
+    ],
+    [
+        ({}, lambda one: True),
+        ({"metadata": (("app", "x"),)}, lambda one: one.options.metadata.get("app") == "x"),
+        ({"metadata": (("app", "y"), ("team", "z"))}, lambda one: "team" in one.options.metadata),
+        ({"metadata": (("app", "x"), ("team", "z"))}, lambda one: False),
+    ],
+    [
+        ({}, lambda one: True),
+        ({"after": cid(17)}, lambda one: bytes(one.cid) > bytes(cid(17))),
+    ],
+]
+
+
+async def test_every_condition_given_must_hold_and_the_order_is_that_of_the_bytes(pinset: Pinset) -> None:
+    await put_all(pinset, PINS[::-1])
+    for conditions in product(*CONDITIONS):
+        query = PinQuery(**{key: value for given, _ in conditions for key, value in given.items()})  # type: ignore[arg-type]  # put together by name
+        wanted = [one for one in PINS if all(holds(one) for _, holds in conditions)]
+        assert await listed(pinset, query) == wanted, query
+        assert await pinset.count(query) == len(wanted), query
+
+
+async def test_a_listing_that_is_left_early_keeps_no_writer_waiting(pinset: Pinset) -> None:
+    await put_all(pinset, PINS)
+    seen: list[Pin] = []
+    async for one in pinset.pins():
+        seen.append(one)
+        if len(seen) == 5:
+            await asyncio.wait_for(pinset.remove(PINS[-1].cid), 20)
+    assert seen in (PINS, PINS[:-1])
+
+
+async def test_each_handler_hears_of_each_change_in_order_once_it_can_be_read(pinset: Pinset) -> None:
+    first: list[PinChange] = []
+    second: list[PinChange] = []
+    pinset.on_change(first.append)
+    pinset.on_change(second.append)
+    await pinset.put(pin(1, "one"))
+    assert await pinset.get(cid(1)) is not None
+    await pinset.put(pin(1, "two"))
+    await pinset.remove(cid(1))
+    with pytest.raises(NotPinned):
+        await pinset.remove(cid(2))
+    expected = [PinChange(cid(1), pin(1, "one")), PinChange(cid(1), pin(1, "two")), PinChange(cid(1), None)]
+    assert first == second == expected
+
+
+async def test_concurrent_writers_of_one_pin_leave_one_of_them(pinset: Pinset) -> None:
+    heard: list[PinChange] = []
+    pinset.on_change(heard.append)
+    await asyncio.gather(*(pinset.put(pin(1, f"writer {number}")) for number in range(20)))
+    (left,) = await listed(pinset)
+    assert left.options.name.startswith("writer")
+    assert heard[-1] == PinChange(cid(1), left)
+
+
+async def follower_of_a_cluster() -> AsyncIterator[Pinset]:
+    network, genesis = SimNetwork(Random(1), delay=0.001), some_genesis()
+    founder, follower = (PinsetMember(number, genesis, network, lambda: 1e9) for number in range(2))
+    try:
+        token = await (await founder.start()).invite(b"s" * 32, Role.FOLLOWER)
+        pinset = await follower.start(token)
+        await asyncio.wait_for(pinset.joined.wait(), 20)
+        yield pinset
+    finally:
+        await follower.stop()
+        await founder.stop()
+
+
+async def follower_in_memory() -> AsyncIterator[Pinset]:
+    yield PinsetView(SharedPins(), read_only=True)
+
+
+@pytest.mark.parametrize("follower", [follower_of_a_cluster, follower_in_memory])
+async def test_a_follower_reads_and_does_not_write(follower: Callable[[], AsyncIterator[Pinset]]) -> None:
+    async for pinset in follower():
+        for write in (pinset.put(pin(1)), pinset.remove(cid(1))):
+            with pytest.raises(ReadOnlyMember):
+                await write
+        assert await listed(pinset) == []
