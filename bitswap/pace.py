@@ -7,8 +7,9 @@ no further meanwhile. Allowances come out of one pool: many peers together may d
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 _REMEMBERED = 1024  # peers
 _POOL = 4  # bursts in the pool when it is full, and the part of it that one peer may draw
@@ -45,7 +46,7 @@ class Pace:
     def __init__(self, rates: Rates | None = None) -> None:
         self._rates = rates or Rates()
         self._pool = _Purse(_POOL * self._rates.burst, 0.0)
-        self._purses: OrderedDict[str, _Purse] = OrderedDict()
+        self._purses: LRUCache[str, _Purse] = LRUCache(_REMEMBERED)
         self._held: set[str] = set()
 
     def __repr__(self) -> str:
@@ -84,9 +85,6 @@ class Pace:
         if purse is None:
             purse = _Purse(max(_LEAST, self._drawn(self._rates.burst, now)), now)
             self._purses[peer] = purse
-            if len(self._purses) > _REMEMBERED:
-                self._purses.popitem(last=False)
-        self._purses.move_to_end(peer)
         if (idle := now - purse.at) > 0:
             lacking = self._rates.burst - purse.items
             purse.items += self._drawn(min(idle * self._rates.rate, lacking), now)

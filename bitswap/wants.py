@@ -14,11 +14,12 @@ For each want, in this order:
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import islice
+
+from cachetools import LRUCache
 
 from bitswap.arrivals import Arrival
 from bitswap.credit import Credit
@@ -65,7 +66,7 @@ class Wants:
         self._wants: dict[bytes, Want] = {}
         self._remotes: dict[str, Remote] = {}
         self._line = Line()
-        self._debts: OrderedDict[str, Credit] = OrderedDict()
+        self._debts: LRUCache[str, Credit] = LRUCache(_MAX_DEBTS)
         self._priority = _TOP_PRIORITY
 
     def __len__(self) -> int:
@@ -419,8 +420,6 @@ class Wants:
         """Nobody is rid of his debts by connecting again."""
         if remote.credit.failures:
             self._debts[remote.name] = remote.credit
-            if len(self._debts) > _MAX_DEBTS:
-                self._debts.popitem(last=False)
 
     def _forget_strangers(self) -> None:
         """Hints that were never connected and have nothing left to hear."""

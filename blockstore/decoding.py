@@ -8,10 +8,11 @@ the machine. What did not decode is remembered: asking again is no way to keep i
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from cachetools import LRUCache
 
 from blockstore import codecs
 from blockstore.block import Block
@@ -27,7 +28,7 @@ _A_TURN = 2048  # items that are worked on in a ms or two
 _REMEMBERED = 1024  # blocks that did not decode
 
 _thread = ThreadPoolExecutor(1, "decoding")  # of this process, as its interpreter lock is
-_failures: OrderedDict[tuple[str, CID], tuple[type[BlockstoreError], str]] = OrderedDict()
+_failures: LRUCache[tuple[str, CID], tuple[type[BlockstoreError], str]] = LRUCache(_REMEMBERED)
 
 
 def at_once(block: Block) -> bool:
@@ -71,6 +72,4 @@ async def _remembering(read: Callable[[Block], T], block: Block) -> T:
     except (BadBlock, DagTooLarge) as error:
         if not at_once(block):
             _failures[key] = type(error), str(error)
-        if len(_failures) > _REMEMBERED:
-            _failures.popitem(last=False)
         raise

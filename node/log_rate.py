@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
+
+from cachetools import LRUCache
 
 from node.http.limits.bucket import Bucket
 from node.log_line import LEFT_OUT
@@ -38,26 +39,20 @@ class LineRate(logging.Filter):
         super().__init__()
         self._now = now
         self._lock = threading.Lock()  # records come from several threads
-        self._places: OrderedDict[Key, _Place] = OrderedDict()
+        self._places: LRUCache[Key, _Place] = LRUCache(_PLACES)
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno <= logging.DEBUG:
             return True
         with self._lock:
-            place = self._place((record.pathname, record.lineno, getattr(record, SUBJECT, "")))
+            key = record.pathname, record.lineno, getattr(record, SUBJECT, "")
+            place = self._places.setdefault(key, _Place())
             if place.bucket.take(1, self._now()):
                 place.left_out += 1
                 return False
             setattr(record, LEFT_OUT, place.left_out)
             place.left_out = 0
             return True
-
-    def _place(self, key: Key) -> _Place:
-        place = self._places.setdefault(key, _Place())
-        self._places.move_to_end(key)
-        if len(self._places) > _PLACES:
-            self._places.popitem(last=False)
-        return place
 
 
 class _Place:

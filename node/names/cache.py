@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from cachetools import LRUCache
 
 from blockstore.tasks import Tasks
 
@@ -41,7 +42,7 @@ class _Entry(Generic[V]):
 
 
 class Cache(Generic[K, V]):
-    """The last `size` answers. One look-up a key at a time, whoever waits for it; it outlives its waiters.
+    """The `size` answers that were asked for last. One look-up a key at a time; it outlives its waiters.
 
     `look_up` answers failures as values, and must end by itself.
     """
@@ -56,8 +57,7 @@ class Cache(Generic[K, V]):
         self._look_up = look_up
         self._tasks = tasks
         self._now = now
-        self._size = size
-        self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
+        self._entries: LRUCache[K, _Entry[V]] = LRUCache(size)
         self._running: dict[K, asyncio.Future[_Entry[V]]] = {}
 
     async def get(self, key: K) -> tuple[V, float]:
@@ -97,6 +97,3 @@ class Cache(Generic[K, V]):
         if entry.answer.passing and before is not None and before.servable(entry.stored):
             return
         self._entries[key] = entry
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from cachetools import TTLCache
+
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 
@@ -31,38 +33,23 @@ class _Miss(NamedTuple):
 
 
 class Misses:
-    """At most 4096, each for `ttl` seconds, so that the oldest is the first to go; 0 remembers nothing."""
+    """At most 4096, each for `ttl` seconds, those not asked for longest go first; 0 remembers nothing."""
 
     def __init__(self, ttl: float) -> None:
         self._ttl = ttl
-        self._misses: dict[CID, _Miss] = {}
-        self._loop = asyncio.get_running_loop()
+        self._now = asyncio.get_running_loop().time
+        self._misses: TTLCache[CID, _Miss] = TTLCache(_MOST, ttl, self._now)
 
     def __len__(self) -> int:
         return len(self._misses)
 
     def add(self, cid: CID, cause: Cause) -> None:
-        if not self._ttl:
-            return
-        self._misses.pop(cid, None)
-        self._misses[cid] = _Miss(cause, self._loop.time() + self._ttl)
-        self._forget()
+        self._misses[cid] = _Miss(cause, self._now() + self._ttl)
 
     def among(self, cids: Iterable[CID]) -> dict[CID, RecentlyMissing]:
         """What to answer for those of these that are known to be missing."""
-        if not self._misses:
-            return {}
-        self._forget()
-        return {cid: self._error(cid) for cid in cids if cid in self._misses}
+        found = {cid: miss for cid in cids if (miss := self._misses.get(cid))} if self._misses else {}
+        return {cid: self._error(cid, miss) for cid, miss in found.items()}
 
-    def _error(self, cid: CID) -> RecentlyMissing:
-        cause, until = self._misses[cid]
-        return RecentlyMissing(cid, cause(), until - self._loop.time())
-
-    def _forget(self) -> None:
-        now = self._loop.time()
-        while self._misses:
-            oldest = next(iter(self._misses))
-            if len(self._misses) <= _MOST and self._misses[oldest].until > now:
-                return
-            del self._misses[oldest]
+    def _error(self, cid: CID, miss: _Miss) -> RecentlyMissing:
+        return RecentlyMissing(cid, miss.cause(), miss.until - self._now())

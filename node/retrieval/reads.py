@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
+
+from cachetools import LRUCache
 
 from blockstore.block import Block
 from blockstore.cid import CID
@@ -36,31 +37,31 @@ _Found = dict[bytes, bytes | None]
 
 
 @asynccontextmanager
-async def open_shared_reads(store: Store) -> AsyncIterator[SharedReads]:
+async def open_shared_reads(store: Store, max_bytes: int = MAX_BYTES) -> AsyncIterator[SharedReads]:
     """For the length of the block; reads that run at its end are given up."""
     async with open_tasks() as tasks:
-        yield SharedReads(store, tasks)
+        yield SharedReads(store, tasks, max_bytes)
 
 
 class SharedReads:
-    """Keeps MAX_BYTES in memory, least recently used out first: small blocks, and others wanted twice lately.
+    """Keeps `max_bytes` in memory, least recently used out first: small blocks, and others wanted twice.
 
     One reader of a large file leaves nothing behind; sixteen of them read it once. Everything is forgotten
     when blocks were deleted.
     """
 
-    def __init__(self, store: Store, tasks: Tasks) -> None:
+    def __init__(self, store: Store, tasks: Tasks, max_bytes: int) -> None:
         self._store = store
         self._tasks = tasks
         self._deletions = store.deletions
-        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
-        self._bytes = 0
+        self._kept: LRUCache[bytes, bytes] = LRUCache(max_bytes, getsizeof=len)
         self._hits = 0
-        self._wanted: OrderedDict[bytes, int] = OrderedDict()
+        self._wanted: LRUCache[bytes, int] = LRUCache(_LATELY)
         self._running: dict[bytes, asyncio.Future[_Found]] = {}
 
     def __repr__(self) -> str:
-        return f"<SharedReads {len(self._kept)} blocks, {self._bytes} bytes, {len(self._running)} coming>"
+        kept = f"{len(self._kept)} blocks, {self._kept.currsize:.0f} bytes"
+        return f"<SharedReads {kept}, {len(self._running)} coming>"
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
         """As `Blockstore.get_many`."""
@@ -68,8 +69,6 @@ class SharedReads:
             self._forget()
         names = [cid.multihash for cid in cids]
         found: _Found = {name: self._kept[name] for name in names if name in self._kept}
-        for name in found:
-            self._kept.move_to_end(name)
         missing = {cid.multihash: cid for cid in cids if cid.multihash not in found}
         for reading in self._readings(missing):
             found.update(await asyncio.shield(reading))
@@ -113,9 +112,7 @@ class SharedReads:
 
     def _count(self, names: Iterable[bytes]) -> None:
         for name in names:
-            self._wanted[name] = self._wanted.pop(name, 0) + 1
-        while len(self._wanted) > _LATELY:
-            self._wanted.popitem(last=False)
+            self._wanted[name] = self._wanted.get(name, 0) + 1
 
     def _keep(self, found: _Found) -> None:
         for name, data in found.items():
@@ -123,15 +120,10 @@ class SharedReads:
                 continue
             if len(data) <= SMALL or self._wanted.get(name, 0) > 1:
                 self._kept[name] = data
-                self._bytes += len(data)
-        while self._bytes > MAX_BYTES:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= len(oldest)
 
     def _forget(self) -> None:
         self._deletions = self._store.deletions
         self._kept.clear()
-        self._bytes = 0
 
 
 def _block(cid: CID, data: bytes | None) -> Block | None:

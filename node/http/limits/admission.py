@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 from node.http.limits.bucket import Bucket
 
@@ -59,13 +60,16 @@ class Client:
 class Admission:
     """Counts requests in and out. Clients that were not seen for longest are forgotten first."""
 
-    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limits: Limits, now: Callable[[], float] = time.monotonic, remembered: int = _CLIENTS
+    ) -> None:
+        """`remembered`: clients."""
         self.per_client = limits.per_client
         self._limits = limits
         self._now = now
         self._inside = 0
         self._anybody = Client(None, None)
-        self._clients: OrderedDict[bytes, Client] = OrderedDict()
+        self._clients: LRUCache[bytes, Client] = LRUCache(remembered)
 
     @property
     def inside(self) -> int:
@@ -102,7 +106,6 @@ class Admission:
     def _of(self, key: bytes) -> Client:
         limits = self._limits
         client = self._clients.get(key) or self._new(key)
-        self._clients.move_to_end(key)
         self.check_debt(client)
         if limits.client_requests and client.inside >= limits.client_requests:
             raise TooManyRequests(
@@ -119,6 +122,4 @@ class Admission:
         rate = Bucket(limits.client_rate, limits.client_burst) if limits.client_rate else None
         pace = Bucket(limits.client_bytes, limits.client_bytes) if limits.client_bytes else None
         client = self._clients[key] = Client(rate, pace)
-        if len(self._clients) > _CLIENTS:
-            self._clients.popitem(last=False)
         return client

@@ -7,7 +7,6 @@ import pytest
 from blockstore.block import Block
 from blockstore.errors import StoreUnavailable
 from blockstore.sqlite import open_sqlite_blockstore
-from node.retrieval import reads
 from node.retrieval.reads import open_shared_reads
 
 LARGE = Block.of(b"L" * 200_000)
@@ -124,24 +123,24 @@ async def test_a_broken_store_is_told_to_everybody_and_asked_again(store, shared
     assert await shared.get_many([LARGE.cid]) == [LARGE]
 
 
-async def test_memory_is_bounded(store, shared, monkeypatch):
-    monkeypatch.setattr(reads, "MAX_BYTES", 300_000)
-    for _ in range(3):
-        for block in (LARGE, OTHER, SMALL):
-            assert await shared.get_many([block.cid]) == [block]
-    assert "1 blocks" in repr(shared) or "2 blocks" in repr(shared)
+async def test_memory_is_bounded(store):
+    async with open_shared_reads(store, 300_000) as shared:
+        for _ in range(3):
+            for block in (LARGE, OTHER, SMALL):
+                assert await shared.get_many([block.cid]) == [block]
+        assert "1 blocks" in repr(shared) or "2 blocks" in repr(shared)
 
 
-async def test_what_was_wanted_longest_ago_is_forgotten_first(store, shared, monkeypatch):
-    monkeypatch.setattr(reads, "MAX_BYTES", 450_000)
-    for block in (LARGE, LARGE, OTHER, OTHER, LARGE, THIRD, THIRD):
-        await shared.get_many([block.cid])
-    store.asked.clear()
-    await shared.get_many([LARGE.cid])
-    await shared.get_many([THIRD.cid])
-    assert store.asked == []
-    await shared.get_many([OTHER.cid])
-    assert store.asked == [OTHER.cid]
+async def test_what_was_wanted_longest_ago_is_forgotten_first(store):
+    async with open_shared_reads(store, 450_000) as shared:
+        for block in (LARGE, LARGE, OTHER, OTHER, LARGE, THIRD, THIRD):
+            await shared.get_many([block.cid])
+        store.asked.clear()
+        await shared.get_many([LARGE.cid])
+        await shared.get_many([THIRD.cid])
+        assert store.asked == []
+        await shared.get_many([OTHER.cid])
+        assert store.asked == [OTHER.cid]
 
 
 async def test_readers_are_counted_of_the_blocks_wanted_lately_only(store, shared):

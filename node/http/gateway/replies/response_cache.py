@@ -7,7 +7,6 @@ a condition go the long way.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -17,6 +16,7 @@ from time import time
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE
+from cachetools import LRUCache
 from multidict import istr
 
 from node.http.gateway.replies.headers import IMMUTABLE
@@ -83,8 +83,7 @@ class ResponseCache:
     def __init__(self, version: Callable[[], Hashable]) -> None:
         self.version = version
         self._seen = version()
-        self._entries: OrderedDict[_Key, Ready] = OrderedDict()
-        self._bytes = 0
+        self._entries: LRUCache[_Key, Ready] = LRUCache(MAX_BYTES, getsizeof=lambda ready: ready.size)
 
     def find(self, request: web.Request) -> ReadyResponse | None:
         """The same answer as before to such a request."""
@@ -93,11 +92,8 @@ class ResponseCache:
         if (now := self.version()) != self._seen:
             self._seen = now
             self._entries.clear()
-            self._bytes = 0
-        if (ready := self._entries.get(key)) is None:
-            return None
-        self._entries.move_to_end(key)
-        return ReadyResponse(ready)
+        ready = self._entries.get(key)
+        return None if ready is None else ReadyResponse(ready)
 
     def keep(self, request: web.Request, response: web.StreamResponse, version: Hashable) -> None:
         """Remember an answer, if it is one to be kept; `version` is from when making it began."""
@@ -106,13 +102,8 @@ class ResponseCache:
             return
         if sum(len(part) for part in key if part) > _MAX_KEY:
             return
-        if (ready := _ready(response)) is None:
-            return
-        self._entries[key] = ready
-        self._bytes += ready.size
-        while self._bytes > MAX_BYTES:
-            _, oldest = self._entries.popitem(last=False)
-            self._bytes -= oldest.size
+        if (ready := _ready(response)) is not None:
+            self._entries[key] = ready
 
 
 def _key(request: web.Request) -> _Key | None:

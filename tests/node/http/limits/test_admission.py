@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.http.limits import admission
 from node.http.limits.admission import Admission, Limits, TooManyRequests
 
 
@@ -86,9 +85,8 @@ def test_whatever_comes_and_goes_the_counts_are_right(events):
         assert gate.inside == len(inside) <= 5
 
 
-def test_only_so_many_clients_are_remembered(monkeypatch):
-    monkeypatch.setattr(admission, "_CLIENTS", 2)
-    gate = Admission(Limits(client_rate=0.001, client_burst=1), Clock())
+def test_only_so_many_clients_are_remembered():
+    gate = Admission(Limits(client_rate=0.001, client_burst=1), Clock(), remembered=2)
     for who in (b"a", b"b", b"c"):
         gate.leave(gate.enter(who))
     gate.leave(gate.enter(b"a"))  # forgotten: it begins anew
