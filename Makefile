@@ -31,7 +31,7 @@ test-processes: ## the command as users run it, and the installation
 	@packaging/setup dev
 	$(BIN)/python -m pytest -m processes tests/processes
 
-test-all: ## both, and large inputs
+test-all: ## both, large inputs, and examples of property tests that are new each time
 	@packaging/setup dev
 	$(BIN)/python -m pytest --hypothesis-profile=search -m "not interop and not browser"
 

@@ -1,4 +1,4 @@
-"""The methods that members call on each other, who may call each, and both ends of every call.
+"""What members ask each other of nodes and pins: who may call each method, and both ends of every call.
 
 | method | request | answer | who may call |
 |---|---|---|---|
@@ -8,6 +8,10 @@
 | pins/statuses | wanted statuses, after, limit | StatusPage | members |
 | pins/recover | cid | PinInfo after the retry | trusted members |
 | pins/recover-all | after, limit | StatusPage of what is tried again | trusted members |
+
+The methods by which pinset and member list are replicated (`pinset/…`) stand where they are answered
+(`catchup.py`, `repair.py`, `joining.py`); `names/get`, for IPNS records, is the node's. Who is no member may
+call `pinset/join` and `pinset/members` alone (docs/decisions/0006-membership.md).
 """
 
 from __future__ import annotations

@@ -27,7 +27,10 @@ CONFINED = {
     "trio": (("node/p2p/",), "trio lives in one thread behind node/p2p"),
     "libp2p": (("node/p2p/",), "libp2p is a supplier behind one class"),
     "multiaddr": (("node/p2p/",), "addresses are text above node/p2p"),
-    "aiohttp": (("node/http/", "node/client.py", "node/retrieval/"), "HTTP is spoken at the faces only"),
+    "aiohttp": (
+        ("node/http/", "node/retrieval/"),
+        "aiohttp serves at the faces and asks gateways; the command line has h11",
+    ),
     "pycrdt": (("cluster/pinset.py",), "the replicated state is isolated behind one file"),
     "sqlite3": (
         (
@@ -96,6 +99,17 @@ def test_a_supplier_is_imported_only_behind_its_seam(library: str) -> None:
         and not str(file.relative_to(ROOT)).startswith(places)
     ]
     assert not broken, f"{reason}: {broken}"
+
+
+@pytest.mark.parametrize("library", CONFINED)
+def test_no_place_may_import_a_supplier_that_it_does_without(library: str) -> None:
+    using = [
+        str(file.relative_to(ROOT))
+        for file in _sources()
+        if any(_within(module, (library,)) for module in _imports(file))
+    ]
+    idle = [place for place in CONFINED[library][0] if not any(path.startswith(place) for path in using)]
+    assert not idle, "a permission that is left over says something false of the folders"
 
 
 @pytest.mark.parametrize("layer", LAYERS)

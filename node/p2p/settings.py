@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
+
+from node.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +27,4 @@ class NetworkSettings:
     ping_timeout: float = 10.0  # and how long it has to give one
     join_timeout: float = 20.0  # what a peer that does not belong here has to change that
     linger: float = 5.0  # after our last word on a stream, until the peer has had its own
-    agent: str = field(default_factory=lambda: f"pinfold/{version('pinfold')}")
+    agent: str = f"pinfold/{VERSION}"

@@ -1,0 +1,147 @@
+"""Figures and tables of the docs are compared with the code: limits, defaults, files of the data folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+from support.node import running_node
+
+from blockstore import ahead, ballast
+from blockstore.block import MAX_BLOCK_BYTES
+from blockstore.unixfs.entries import MAX_LEVELS
+from cluster import batch, catchup, holding, invite, options, records, spreading
+from cluster.clock import TOLERANCE
+from cluster.genesis import DOCUMENT_BITS
+from cluster.ports import MAX_GOSSIP
+from cluster.wire import MAX_VALUE_BYTES
+from node import config, log_line, log_rate
+from node.config import Config
+from node.http import connection, pin_options, server
+from node.http.gateway.formats import archive
+from node.http.gateway.hosts import labels
+from node.http.gateway.paths import redirects
+from node.http.gateway.replies import response_cache
+from node.p2p import memory, places, streams, yamux
+from node.p2p.settings import NetworkSettings
+from node.retrieval import reads
+
+ROOT = Path(__file__).parent.parent
+KIB, MIB = 1024, 1024 * 1024
+
+HTTP, OPERATIONS, COMMANDS = "docs/http.md", "docs/operations.md", "docs/commands.md"
+PINSET, P2P, MEMBERSHIP = (
+    f"docs/decisions/{name}.md" for name in ("0004-pinset", "0005-p2p-host", "0006-membership")
+)
+ROOM = "docs/decisions/0007-room.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A figure of a page: the words around it, the constant, and the unit in which the page has it."""
+
+    page: str
+    words: str
+    value: float
+    unit: float = 1
+
+
+LIMITS = (
+    Limit(HTTP, "whose line is above {} KiB a 414", connection.MAX_LINE, KIB),
+    Limit(HTTP, "a header above {} KiB", connection.MAX_FIELD, KIB),
+    Limit(HTTP, "more than {} of them a 431", connection.MAX_FIELDS),
+    Limit(HTTP, "have {} connections each", server.MAX_CONNECTIONS),
+    Limit(HTTP, "{} of them for one address of another machine", server.CLIENT_CONNECTIONS),
+    Limit(HTTP, "no label of {} characters", labels.MAX_LABEL),
+    Limit(HTTP, "or above {} KiB: 500", redirects.MAX_BYTES, KIB),
+    Limit(HTTP, "depth first, {} levels at most", archive.MAX_DEPTH),
+    Limit(HTTP, "a line a block, each {} MiB at most", MAX_BLOCK_BYTES, MIB),
+    Limit(HTTP, "`name` ({} bytes at most)", pin_options.MAX_NAME),
+    Limit(HTTP, "({} entries, 12 KiB at most)", options.MAX_METADATA),
+    Limit(HTTP, "(64 entries, {} KiB at most)", options.MAX_METADATA_BYTES, KIB),
+    Limit(COMMANDS, "A tree may have {} levels", MAX_LEVELS),
+    Limit(COMMANDS, "one join token of at most {} characters", invite.MAX_LENGTH),
+    Limit(OPERATIONS, "It has at most {} characters", invite.MAX_LENGTH),
+    Limit(OPERATIONS, "up to {} MiB of nothing", ballast.MOST, MIB),
+    Limit(OPERATIONS, "writes {} lines at once", log_rate.BURST),
+    Limit(OPERATIONS, "A line has {} characters of message at most", log_line.MAX_MESSAGE),
+    Limit(OPERATIONS, "{} MiB of small answers ready to be sent", response_cache.MAX_BYTES, MIB),
+    Limit(OPERATIONS, "{} MiB of blocks that several clients wanted lately", reads.MAX_BYTES, MIB),
+    Limit(OPERATIONS, "{} MiB of blocks read ahead", ahead.TOTAL, MIB),
+    Limit(PINSET, "small documents (2^{})", DOCUMENT_BITS),
+    Limit(PINSET, "Value {} KiB", MAX_VALUE_BYTES, KIB),
+    Limit(PINSET, "name {} characters", options.MAX_NAME),
+    Limit(PINSET, "batch {} MiB", batch.MAX_BATCH_BYTES, MIB),
+    Limit(PINSET, "and {} documents", batch.MAX_DOCUMENTS),
+    Limit(PINSET, "gossip {} KiB", spreading.MAX_GOSSIP_BYTES, KIB),
+    Limit(PINSET, "pages {} MiB", catchup.PAGE_BYTES, MIB),
+    Limit(PINSET, "held batches {} MiB in all", holding.MAX_BYTES, MIB),
+    Limit(PINSET, "and {} MiB an author", holding.MAX_BYTES_PER_AUTHOR, MIB),
+    Limit(PINSET, "{} member records of 8 KiB", records.MAX_RECORDS),
+    Limit(PINSET, "4096 member records of {} KiB", records.MAX_RECORD_BYTES, KIB),
+    Limit(PINSET, "stamp more than {} minutes ahead", TOLERANCE, 60),
+    Limit(PINSET, "a difference above {} minutes", TOLERANCE, 60),
+    Limit(P2P, "have not proved who they are | {};", places.MOST_UNPROVEN),
+    Limit(P2P, "{} idle ones, 128 in all", streams.FEW),
+    Limit(P2P, "16 idle ones, {} in all", streams.MOST),
+    Limit(P2P, "{} MiB a host", memory.BUDGET, MIB),
+    Limit(P2P, "{} MiB a connection", yamux.MOST_UNREAD, MIB),
+    Limit(P2P, "{} KiB a message", MAX_GOSSIP, KIB),
+    Limit(P2P, "a stream may be sent {} KiB", yamux.INITIAL_WINDOW, KIB),
+    Limit(MEMBERSHIP, "disconnected {} s after it came", NetworkSettings("cluster").join_timeout),
+    Limit(OPERATIONS, "a connection of {} seconds at a time", NetworkSettings("cluster").join_timeout),
+    Limit(ROOM, "A file of up to {} MiB", ballast.MOST, MIB),
+)
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: f"{Path(limit.page).stem}: {limit.words}")
+def test_a_limit_is_what_its_page_says(limit: Limit) -> None:
+    before, after = (re.escape(part) for part in limit.words.split("{}"))
+    (figure,) = re.findall(rf"{before}([\d.]+){after}", _flowing(limit.page))
+    assert float(figure) == limit.value / limit.unit
+
+
+@cache
+def _flowing(page: str) -> str:
+    """A page without its line ends."""
+    return " ".join((ROOT / page).read_text("utf-8").split())
+
+
+def _default_of(key: str, row_keys: list[str], cell: str) -> str:
+    return cell if len(row_keys) == 1 else cell.split(", ")[row_keys.index(key)]
+
+
+def _documented_defaults() -> dict[str, str]:
+    rows = re.findall(
+        r"^\| (`[^|]+) \| ([^|]*) ?\|", (ROOT / "docs/settings.md").read_text("utf-8"), re.MULTILINE
+    )
+    keyed = [(re.findall(r"`([a-z]+\.[a-z_]+)`", names), cell.strip()) for names, cell in rows]
+    return {key: _default_of(key, found, cell) for found, cell in keyed for key in found}
+
+
+@pytest.mark.parametrize(("key", "default"), list(config.keys()))
+def test_a_default_is_what_the_page_of_settings_says(key: str, default: config.Setting) -> None:
+    told = _documented_defaults()[key]
+    if key == "cluster.peer_name":
+        assert (told, default) == ("the host's name", "")  # that of the machine that the node runs on
+        return
+    assert dict(config.keys(config.with_setting(Config(), key, told)))[key] == default
+
+
+async def test_the_files_of_a_data_folder_are_those_that_the_pages_list(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "node"):
+        made = {file.name for file in (tmp_path / "node").iterdir()}
+    databases = {name for name in made if name.endswith(".db")}
+    assert databases | {"blocks.spare.db"} == _first_cells("docs/decisions/0003-database-files.md", "file")
+    listed = {name.rstrip("/") for name in _first_cells(OPERATIONS, "file")}
+    assert {name for name in made if not name.endswith(("-wal", "-shm"))} <= listed
+
+
+def _first_cells(page: str, heading: str) -> set[str]:
+    """What stands in backticks in the first column of the page's table of that heading."""
+    (_, _, table) = (ROOT / page).read_text("utf-8").partition(f"| {heading} |")
+    rows = table.partition("\n\n")[0].splitlines()[2:]
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
