@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from node.cli.main import cli
 from node.version import VERSION
 
 ROOT = Path(__file__).parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+UNIT = ROOT / "packaging" / "pinfold.service"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
@@ -87,3 +91,29 @@ def test_the_hooks_before_a_commit_are_what_make_check_runs() -> None:
     assert [
         hook for hook in hooks if not re.search(rf"^\t\$\(BIN\)/{hook}(?: \.)?$", MAKEFILE, re.MULTILINE)
     ] == []
+
+
+def _unit() -> configparser.ConfigParser:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read(UNIT, "utf-8")
+    return unit
+
+
+def test_the_unit_for_systemd_starts_the_daemon_on_the_folder_that_it_has_made() -> None:
+    service = _unit()["Service"]
+    program, *arguments = service["ExecStart"].split()
+    assert Path(program).name == next(iter(PROJECT["project"]["scripts"]))
+    with cli.make_context("pinfold", arguments) as context:
+        command = cli.get_command(context, arguments[0])
+        assert command is not None
+        command.make_context(arguments[0], arguments[1:])
+    assert service["Environment"] == f"PINFOLD_PATH=/var/lib/{service['StateDirectory']}"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")
+def test_systemd_finds_nothing_wrong_with_its_unit(tmp_path: Path) -> None:
+    """With a program that exists: systemd looks for it."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text("utf-8").replace("/usr/local/bin/pinfold", sys.executable), "utf-8")
+    said = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")
