@@ -93,13 +93,19 @@ class Member:
 
 
 class Membership(Protocol):
+    """Who belongs to the cluster, as this member knows it."""
+
     def members(self) -> tuple[Member, ...]:
         """Every member, ourselves included, in order of peer id."""
         ...
 
-    def is_trusted(self, peer: str) -> bool: ...
+    def is_trusted(self, peer: str) -> bool:
+        """Whether that peer is a member that may write."""
+        ...
 
-    def is_member(self, peer: str) -> bool: ...
+    def is_member(self, peer: str) -> bool:
+        """Whether `members` has that peer."""
+        ...
 
     def removed(self) -> frozenset[str]:
         """Those that were members and are none any more."""
@@ -112,6 +118,7 @@ class Membership(Protocol):
     async def remove(self, peer: str) -> None:
         """That peer is no member any more; what it pinned stays.
 
-        Raises ReadOnlyMember, UntrustedPeer, CannotRemove.
+        Raises UntrustedPeer for a peer that is no member, ReadOnlyMember where we are not trusted (and the
+        peer is not ourselves), CannotRemove for the last trusted member.
         """
         ...

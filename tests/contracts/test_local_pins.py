@@ -79,7 +79,7 @@ class InMemory:
         self._stuck: set[CID] = set()
         self._memory = MemoryPins(self._missing, self._stuck, pace=0.001)
         self.pins: LocalPins = self._memory
-        self.roots = [cid(number) for number in range(COUNT)]
+        self.roots: Sequence[CID] = [cid(number) for number in range(COUNT)]
 
     def hold(self) -> None:
         self._stuck |= set(self.roots)

@@ -42,8 +42,9 @@ class Methods:
 @asynccontextmanager
 async def within(seconds: float, peer: str) -> AsyncIterator[None]:
     """Raises PeerOffline when the block takes longer."""
+    timeout = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as timeout:
+        async with timeout:
             yield
     except TimeoutError:
         if not timeout.expired():

@@ -39,23 +39,24 @@ class GossipNetwork(Gossip, PeerCalls, Protocol):
 
 
 N = TypeVar("N", bound=ConnectedNetwork)
+Seen = TypeVar("Seen", bound=ConnectedNetwork, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class End(Generic[N]):
+class End(Generic[Seen]):
     """One peer: its id, its network, and what counts the failures of its handlers."""
 
     peer: str
-    network: N
+    network: Seen
     guard: Guard
 
 
 @dataclass(frozen=True, slots=True)
-class Pair(Generic[N]):
+class Pair(Generic[Seen]):
     """`cut` hangs up, `link` connects; `part` and `join` return when both ends know."""
 
-    a: End[N]
-    b: End[N]
+    a: End[Seen]
+    b: End[Seen]
     cut: Callable[[], Awaitable[object]]
     link: Callable[[], Awaitable[object]]
 
@@ -120,7 +121,7 @@ async def in_memory() -> AsyncIterator[Pair[GossipNetwork]]:
     async def set_up(up: bool) -> None:
         network.set_up("b", up)
 
-    ends: list[End[GossipNetwork]] = [End(one.peer, one, network.guard) for one in (a, b)]
+    ends = End[GossipNetwork](a.peer, a, network.guard), End[GossipNetwork](b.peer, b, network.guard)
     try:
         yield await _joined(Pair(*ends, lambda: set_up(False), lambda: set_up(True)))
     finally:
@@ -137,7 +138,7 @@ async def simulated() -> AsyncIterator[Pair[GossipNetwork]]:
     async def part(*groups: list[str]) -> None:
         network.part(*groups)
 
-    ends: list[End[GossipNetwork]] = [End(one.name, one, network.guard) for one in (a, b)]
+    ends = End[GossipNetwork](a.name, a, network.guard), End[GossipNetwork](b.name, b, network.guard)
     try:
         yield await _joined(Pair(*ends, lambda: part(["a"], ["b"]), part))
     finally:
@@ -154,7 +155,7 @@ async def simulated_messages() -> AsyncIterator[Pair[MessageNetwork]]:
         async def connect() -> None:
             network.connect("a", "b")
 
-        ends: list[End[MessageNetwork]] = [End(one.self_id, one, Guard()) for one in (a, b)]
+        ends = End[MessageNetwork]("a", a, Guard()), End[MessageNetwork]("b", b, Guard())
         yield await _joined(Pair(*ends, lambda: a.disconnect("b"), connect))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
+from blockstore.inquiry import Inquiry
 
 
 class RemoteBlocks:
@@ -58,6 +59,9 @@ class RemoteBlocks:
 
     async def announce(self, cids: Sequence[CID]) -> None:
         self.announced += cids
+
+    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+        return ()
 
     def session(self, root: CID) -> RemoteBlocks:
         return self

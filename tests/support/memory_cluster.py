@@ -132,13 +132,13 @@ def matches(pin: Pin, query: PinQuery) -> bool:
 
 
 class MemoryMembers:
-    """Membership as one that may change it sees it, or as a `read_only` follower does."""
+    """Membership, the same for all members; or as `us` sees it, who may not be allowed to change it."""
 
-    def __init__(self, members: Sequence[Member], read_only: bool = False) -> None:
+    def __init__(self, members: Sequence[Member], us: str | None = None) -> None:
         self._members = {member.peer: member for member in members}
         self._names = {member.peer: member.name for member in members}
         self._removed: set[str] = set()
-        self._read_only = read_only
+        self._us = us
 
     def members(self) -> tuple[Member, ...]:
         return tuple(self._members[peer] for peer in sorted(self._members))
@@ -158,7 +158,7 @@ class MemoryMembers:
     async def remove(self, peer: str) -> None:
         if not self.is_member(peer):
             raise UntrustedPeer(f"{peer} is not a member of this cluster")
-        if self._read_only:
+        if self._us not in (None, peer) and not self.is_trusted(self._us or ""):
             raise ReadOnlyMember("this node follows the cluster")
         if [member.peer for member in self._members.values() if member.role is Role.TRUSTED] == [peer]:
             raise CannotRemove(f"{peer} is the only trusted member")
