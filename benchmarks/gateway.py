@@ -16,12 +16,12 @@ from statistics import median
 from urllib.parse import urlsplit
 
 from benchmarks.sides import CHUNKS, MIB, Figure, Side, alternate, both, drop_caches, random_file, seconds
-from blockstore.car import export_car
-from blockstore.service import Blocks, OfflineExchange
+from blockstore.blocks import Blocks, OfflineExchange
+from blockstore.car.writer import export_car
 from blockstore.store import MemoryBlockstore
-from blockstore.unixfs.entries import FileEntry
-from blockstore.unixfs.importer import import_entries
-from blockstore.unixfs.options import ImportFlags, resolve
+from blockstore.unixfs.importing.entries import SourceFile
+from blockstore.unixfs.importing.importer import import_entries
+from blockstore.unixfs.importing.options import ImportFlags, resolve
 
 BIG = 1024 * MIB
 _STREAMS = 16
@@ -174,9 +174,9 @@ async def _directory(car: Path, count: int, flags: ImportFlags) -> str:
     return str(root)
 
 
-async def _entries(count: int) -> AsyncIterator[FileEntry]:
+async def _entries(count: int) -> AsyncIterator[SourceFile]:
     for index in range(count):
-        yield FileEntry(f"folder/photo {index:06}.jpeg", _once(str(index).encode()))
+        yield SourceFile(f"folder/photo {index:06}.jpeg", _once(str(index).encode()))
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -14,24 +14,24 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bitswap.arrivals import Arrival, identify
 from bitswap.errors import BadMessage
-from bitswap.ledgers import Bounds
+from bitswap.fetching.session import Session
+from bitswap.fetching.want import GivenUp
+from bitswap.fetching.wants import Wants, WantTimeouts
 from bitswap.message import PROTOCOLS, Message, decode, reading
-from bitswap.network import MessageNetwork, PeerUnreachable, Shelf
-from bitswap.pace import Pace, Rates
-from bitswap.post import Post
-from bitswap.server import Server
-from bitswap.session import Session
+from bitswap.network import MessageNetwork, PeerUnreachable, ServedBlockSource
+from bitswap.received import ReceivedBlock, identify
+from bitswap.sender import Sender
+from bitswap.serving.peer_ledgers import LedgerBounds
+from bitswap.serving.server import Server
+from bitswap.serving.work_limits import WorkLimits, WorkRates
 from bitswap.statistics import Counters, Statistics
-from bitswap.want import GivenUp
-from bitswap.wants import Patience, Wants
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import Tasks, open_tasks
 from blockstore.errors import BlockNotFound
-from blockstore.guard import Guard
-from blockstore.inquiry import Inquiry
-from blockstore.tasks import Tasks, open_tasks
+from blockstore.fetch_report import FetchReport
 
 _log = logging.getLogger(__name__)
 _TICK = 0.1  # seconds between looks at who is late with a block
@@ -46,15 +46,15 @@ class BitswapSettings:
     `rates`: how much they may ask.
     """
 
-    patience: Patience = field(default_factory=Patience)
-    bounds: Bounds = field(default_factory=Bounds)
-    rates: Rates = field(default_factory=Rates)
+    patience: WantTimeouts = field(default_factory=WantTimeouts)
+    bounds: LedgerBounds = field(default_factory=LedgerBounds)
+    rates: WorkRates = field(default_factory=WorkRates)
     wants: int = 4096
 
 
 @asynccontextmanager
 async def open_bitswap(
-    store: Shelf,
+    store: ServedBlockSource,
     network: MessageNetwork,
     settings: BitswapSettings | None = None,
     guard: Guard | None = None,
@@ -84,7 +84,7 @@ class BitswapExchange:
 
     def __init__(
         self,
-        store: Shelf,
+        store: ServedBlockSource,
         network: MessageNetwork,
         settings: BitswapSettings,
         tasks: Tasks,
@@ -96,8 +96,8 @@ class BitswapExchange:
         self._readers = readers
         self._guard = guard
         self._counters = Counters()
-        self._post = Post(network, self._counters)
-        self._pace = Pace(settings.rates)
+        self._post = Sender(network, self._counters)
+        self._pace = WorkLimits(settings.rates)
         self._server = Server(store, self._post, tasks, self._counters, settings.bounds, self._pace, guard)
         self._long_message = asyncio.Lock()
         self._wants = Wants(settings.patience)
@@ -133,7 +133,7 @@ class BitswapExchange:
         """See `Exchange.announce`: whoever waits for these blocks gets them."""
         await self._server.announce(cids)
 
-    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
         """See `Exchange.inquiries`."""
         return (self._wants.inquiry(cid),)
 
@@ -232,7 +232,7 @@ class BitswapExchange:
         self._wants.cancel(cid, self._loop.time())
         self._tell_soon()
 
-    def _deliver(self, arrival: Arrival) -> None:
+    def _deliver(self, arrival: ReceivedBlock) -> None:
         for waiter in self._waiters.pop(arrival.multihash, ()):
             if not waiter.done():
                 waiter.set_result(arrival.data)
@@ -266,7 +266,7 @@ class BitswapExchange:
         if not all_wants:
             return
         for cid in self._wants.overdue(now):
-            over: GivenUp | None = GivenUp(cid, Inquiry(note="waiting for it failed; the log says why"))
+            over: GivenUp | None = GivenUp(cid, FetchReport(note="waiting for it failed; the log says why"))
             with self._guard.around("a want", str(cid)):
                 over = self._wants.look(cid, now)
             if over is not None:
@@ -296,7 +296,7 @@ class BitswapExchange:
             self.on_peer_change(peer, True)
         return peer in self._peers and not self._tasks.closed
 
-    async def _read(self, data: bytes, expected: bool) -> tuple[Message, list[Arrival]]:
+    async def _read(self, data: bytes, expected: bool) -> tuple[Message, list[ReceivedBlock]]:
         if len(data) <= _INLINE_BYTES:
             return _read(data, expected)
         if expected:
@@ -314,7 +314,7 @@ class BitswapExchange:
                 began = time.perf_counter()
         raise BadMessage("nothing to read")
 
-    def _on_answers(self, peer: str, message: Message, arrivals: Sequence[Arrival]) -> int:
+    def _on_answers(self, peer: str, message: Message, arrivals: Sequence[ReceivedBlock]) -> int:
         """Uses what we asked for; how many items we did not."""
         now = self._loop.time()
         useless = len(message.payloads)
@@ -378,14 +378,14 @@ class BitswapSession:
     async def announce(self, cids: Sequence[CID]) -> None:
         await self._exchange.announce(cids)
 
-    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
         return self._exchange.inquiries(cid)
 
     def session(self, root: CID) -> BitswapSession:
         return self._exchange.session(root)
 
 
-def _read(data: bytes, expected: bool) -> tuple[Message, list[Arrival]]:
+def _read(data: bytes, expected: bool) -> tuple[Message, list[ReceivedBlock]]:
     """Decode a message and name its blocks; blocks that nobody asked for are not worth hashing."""
     message = decode(data)
     return message, identify(message.payloads) if expected else []

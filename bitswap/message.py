@@ -13,9 +13,9 @@ from functools import lru_cache
 
 from bitswap.errors import BadMessage
 from bitswap.protobuf import Fields, bytes_field, fields, int32, varint_field
-from blockstore import varint
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.common import varint
 
 PROTOCOL_1_2 = "/ipfs/bitswap/1.2.0"
 PROTOCOL_1_1 = "/ipfs/bitswap/1.1.0"
@@ -35,7 +35,7 @@ class WantType(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WantlistEntry:
     """One line of a wantlist: a want, or with `cancel` the end of one. Higher priority is served first."""
 
     cid: CID
@@ -69,7 +69,7 @@ class Payload:
 class Message:
     """`full`: the entries replace the wantlist, else change it. `pending_bytes`: blocks still queued."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[WantlistEntry, ...] = ()
     full: bool = False
     payloads: tuple[Payload, ...] = ()
     presences: tuple[Presence, ...] = ()
@@ -153,12 +153,12 @@ def reading(data: bytes) -> Iterator[Message | None]:
             wantlist += span  # a message field that is repeated merges: concatenation, in protobuf
         if count % _STEP == _STEP - 1:
             yield None
-    entries: list[Entry] = []
+    entries: list[WantlistEntry] = []
     full = yield from _read_wantlist(memoryview(wantlist), entries)
     yield Message(tuple(entries), full, tuple(payloads), tuple(presences), pending)
 
 
-def _read_wantlist(span: memoryview, entries: list[Entry]) -> Generator[None, None, bool]:
+def _read_wantlist(span: memoryview, entries: list[WantlistEntry]) -> Generator[None, None, bool]:
     """Appends the entries, in steps; whether the list is a full one."""
     full = False
     for count, (number, value, inner) in enumerate(fields(span, {1: 2, 2: 0}, MAX_ENTRIES)):
@@ -171,7 +171,7 @@ def _read_wantlist(span: memoryview, entries: list[Entry]) -> Generator[None, No
     return full
 
 
-def _encode_entry(entry: Entry) -> bytes:
+def _encode_entry(entry: WantlistEntry) -> bytes:
     return (
         bytes_field(1, bytes(entry.cid))
         + varint_field(2, entry.priority)
@@ -218,7 +218,7 @@ def _decode_presence(span: memoryview) -> Presence:
     return Presence(_decode_cid(name), kind == 0)
 
 
-def _decode_entry(span: memoryview) -> Entry:
+def _decode_entry(span: memoryview) -> WantlistEntry:
     data = bytes(span)
     numbers = [0, 0, 0, 0, 0, 0]
     if (position := _behind_cid(data)) and _quickly(data, position, numbers):
@@ -233,7 +233,7 @@ def _decode_entry(span: memoryview) -> Entry:
     _, _, priority, cancel, kind, send_dont_have = numbers
     if kind > 1:
         raise BadMessage(f"want type {kind} is unknown")
-    return Entry(_decode_cid(name), _TYPES[kind], int32(priority), bool(cancel), bool(send_dont_have))
+    return WantlistEntry(_decode_cid(name), _TYPES[kind], int32(priority), bool(cancel), bool(send_dont_have))
 
 
 # Nearly all entries and presences are written in one way: the CID, then small numbers. Wantlists of a

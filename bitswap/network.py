@@ -7,7 +7,7 @@ from typing import Protocol
 
 from blockstore.block import Block
 from blockstore.cid import CID
-from blockstore.store import Stat
+from blockstore.store import StoreStat
 
 MessageHandler = Callable[[str, str, bytes], Awaitable[None]]
 """(peer id, protocol, message). The network reads no further message from that peer until it returns,
@@ -45,14 +45,14 @@ def check_free(protocols: Sequence[str], taken: Container[str]) -> None:
             raise ProtocolTaken(protocol)
 
 
-class Shelf(Protocol):
+class ServedBlockSource(Protocol):
     """The blocks that peers may have of us: what a Blockstore holds, or less."""
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
         """One answer a CID, in order; None for what they may not have."""
         ...
 
-    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+    async def stat(self, cids: Sequence[CID]) -> list[StoreStat | None]:
         """Sizes, in order; None for what they may not have."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from bitswap.errors import BadMessage
-from blockstore import varint
+from blockstore.common import varint
 
 Fields = dict[int, memoryview]
 

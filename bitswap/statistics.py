@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from bitswap.arrivals import Arrival
 from bitswap.message import Payload
+from bitswap.received import ReceivedBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,10 @@ class Counters:
     failed_sends: int = 0
 
     def count(
-        self, received: Sequence[Payload], wanted: Sequence[Arrival], duplicates: Sequence[Arrival]
+        self,
+        received: Sequence[Payload],
+        wanted: Sequence[ReceivedBlock],
+        duplicates: Sequence[ReceivedBlock],
     ) -> None:
         """Blocks of one message; those neither wanted nor duplicate were unsolicited."""
         total, good, late = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blockstore import hashing, varint
+from blockstore import hashing
 from blockstore.cid import CID, MAX_IDENTITY_BYTES, RAW
+from blockstore.common import varint
 from blockstore.errors import BadCid, HashMismatch
 
 MAX_BLOCK_BYTES = 2 * 1024 * 1024  # what Bitswap peers accept (specs: bitswap, block sizes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import libipld
 
-from blockstore import varint
+from blockstore.common import varint
 from blockstore.errors import BadCid
 
 RAW = 0x55

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blockstore.inquiry import Inquiry, told
+from blockstore.fetch_report import FetchReport, told
 
 
 class BlockstoreError(Exception):
@@ -64,7 +64,7 @@ class BlockNotFound(BlockstoreError):
     """
 
     def __init__(
-        self, cid: object, reason: str = "not in the local store", inquiries: tuple[Inquiry, ...] = ()
+        self, cid: object, reason: str = "not in the local store", inquiries: tuple[FetchReport, ...] = ()
     ) -> None:
         super().__init__(f"block {cid} not found: {reason}")
         self.cid = cid
@@ -72,7 +72,7 @@ class BlockNotFound(BlockstoreError):
         self.inquiries = inquiries
 
     @classmethod
-    def after(cls, cid: object, *inquiries: Inquiry) -> BlockNotFound:
+    def after(cls, cid: object, *inquiries: FetchReport) -> BlockNotFound:
         """The error when these were tried: BlockUnavailable unless all who were asked do not have it."""
         kind = cls if all(inquiry.decided for inquiry in inquiries) else BlockUnavailable
         return kind(cid, told(inquiries), inquiries)

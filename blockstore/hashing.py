@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from blockstore import varint
+from blockstore.common import varint
 from blockstore.errors import BadCid, UnknownHash
 
 _Digest = Callable[[bytes], bytes]

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from blockstore import decoding
 from blockstore.block import Block
+from blockstore.blocks import BlockSource
 from blockstore.cid import CID, DAG_CBOR, DAG_JSON, DAG_PB
-from blockstore.codecs import Value
 from blockstore.errors import BadCid, BadPath, NoLink
-from blockstore.service import BlockSource
+from blockstore.ipld import decoding
+from blockstore.ipld.codecs import Value
 from blockstore.unixfs.listing import find_link
 
 MAX_PATH = 16 * 1024  # characters

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from blockstore import varint
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB, RAW
+from blockstore.common import varint
 from blockstore.errors import BlockNotFound, StorageFull
 
 NO_LIMIT = 2**63 - 1
@@ -32,7 +32,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Stat:
+class StoreStat:
     """What is known of a block without reading it: its bytes, and whether it may link to others.
 
     `links` is false only where that is certain, for the codec of the CID that was asked for.
@@ -102,7 +102,7 @@ class Blockstore(Protocol):
         """Those of the CIDs that are not here, in order. One trip to the database."""
         ...
 
-    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+    async def stat(self, cids: Sequence[CID]) -> list[StoreStat | None]:
         """Sizes without reading the data; None where missing. One trip to the database."""
         ...
 
@@ -194,7 +194,7 @@ class MemoryBlockstore:
     async def missing(self, cids: Sequence[CID]) -> list[CID]:
         return [cid for cid in cids if not await self.has(cid)]
 
-    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+    async def stat(self, cids: Sequence[CID]) -> list[StoreStat | None]:
         return [self._stat(cid) for cid in cids]
 
     async def size(self, cid: CID) -> int:
@@ -223,10 +223,10 @@ class MemoryBlockstore:
         free = max(0, self._quota - self._bytes) if self._quota else NO_LIMIT
         return Usage(len(self._data), self._bytes, self._quota, free)
 
-    def _stat(self, cid: CID) -> Stat | None:
+    def _stat(self, cid: CID) -> StoreStat | None:
         if (block := self._find(cid)) is None:
             return None
-        return Stat(len(block.data), not is_leaf(cid, holds_only_data(block.data, len(block.data))))
+        return StoreStat(len(block.data), not is_leaf(cid, holds_only_data(block.data, len(block.data))))
 
     def _find(self, cid: CID) -> Block | None:
         if cid.is_identity:

@@ -7,29 +7,29 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from blockstore.guard import Guard
-from blockstore.tasks import background
-from cluster.calls import RemoteMembers, serve_calls
-from cluster.cluster import Cluster, Identity
-from cluster.execution import Executor
-from cluster.expiry import Expiry
-from cluster.loops import steadily
-from cluster.meeting import Meeting
-from cluster.metrics import MetricStore
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import background
+from cluster.allocation.expiry import ExpirySweeper
+from cluster.allocation.repin import Repinner
+from cluster.calls.client import MemberClient, serve_calls
+from cluster.cluster import Cluster, MemberIdentity
+from cluster.common.keyed_lock import KeyedLock
+from cluster.common.loops import steadily
+from cluster.interfaces import Membership, PinsetReader, PinsetWriter
+from cluster.members.dialer import MemberDialer
+from cluster.metrics.metric_gossip import MetricGossip, Ping, free_space, ping, tag
+from cluster.metrics.metric_store import MetricStore
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, PeerCalls, Signer
-from cluster.publishing import MetricGossip, Ping, free_space, ping, tag
-from cluster.repin import Repinning
 from cluster.settings import ClusterSettings
-from cluster.state import Membership, PinsetReader, PinsetWriter
-from cluster.tracker import Tracker
-from cluster.turns import Turns
+from cluster.tracking.executor import Executor
+from cluster.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def open_cluster(
-    identity: Identity,
+    identity: MemberIdentity,
     *,
     reader: PinsetReader,
     writer: PinsetWriter,
@@ -49,7 +49,7 @@ async def open_cluster(
     `now` is the wall clock in seconds since 1970. A bug in a loop ends one turn of it; `guard` counts it.
     """
     guard = guard or Guard()
-    remote = RemoteMembers(calls, settings.call_timeout)
+    remote = MemberClient(calls, settings.call_timeout)
     executor = Executor(
         identity.peer, reader, pins, attempts, membership, calls, remote.holds, settings, now=now
     )
@@ -57,7 +57,7 @@ async def open_cluster(
         identity.peer, identity.name, reader, pins, attempts, executor, settings, now=now, guard=guard
     )
     metrics = MetricStore(membership)
-    turns = Turns()
+    turns = KeyedLock()
     cluster = Cluster(
         identity, reader, writer, membership, calls, remote, tracker, metrics, settings, turns, now=now
     )
@@ -65,7 +65,7 @@ async def open_cluster(
     heart = MetricGossip(
         gossip, signer, membership, metrics, sources, interval=settings.metric_interval, now=now, guard=guard
     )
-    expiry = Expiry(
+    expiry = ExpirySweeper(
         identity.peer,
         reader,
         writer,
@@ -77,7 +77,7 @@ async def open_cluster(
         clock_ahead=heart.clock_ahead,
         guard=guard,
     )
-    repinning = Repinning(
+    repinning = Repinner(
         identity.peer,
         reader,
         writer,
@@ -93,14 +93,14 @@ async def open_cluster(
     serve_calls(calls, membership, tracker, cluster.id)
     calls.on_peer_change(lambda _, connected: heart.hurry() if connected else None)
     await heart.publish()
-    meeting = Meeting(identity.peer, membership, calls, guard)
+    meeting = MemberDialer(identity.peer, membership, calls, guard)
     loops = tracker.run(), heart.run(), expiry.run(), repinning.run(), meeting.run()
     watch = steadily(guard, "watching metrics", "members", lambda: _watch(metrics, settings, now))
     async with background(*loops, watch):
         yield cluster
 
 
-def _ping(identity: Identity) -> Ping:
+def _ping(identity: MemberIdentity) -> Ping:
     ipfs = identity.ipfs()
     return Ping(identity.name, ipfs.id, ipfs.addresses)
 

@@ -8,10 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from blockstore.cid import CID
-from cluster.address import Address
-from cluster.allocator import allocate
-from cluster.answers import IpfsInfo, NodeInfo
-from cluster.calls import RemoteMembers
+from cluster.allocation.allocator import allocate
+from cluster.allocation.pin_options import merged, settled, updated
+from cluster.calls.client import MemberClient
+from cluster.calls.codec import IpfsInfo, NodeInfo
+from cluster.calls.global_status import GlobalStatus
+from cluster.calls.holders import Holders
+from cluster.common.address import Address
+from cluster.common.keyed_lock import KeyedLock
 from cluster.errors import (
     BadAddress,
     CannotRemove,
@@ -21,22 +25,18 @@ from cluster.errors import (
     UnknownMember,
     UntrustedPeer,
 )
-from cluster.holders import Holders
-from cluster.metrics import PING, Alert, Metric, MetricStore
-from cluster.options import merged, settled, updated
+from cluster.interfaces import EVERY_PIN, Member, Membership, PinQuery, PinsetReader, PinsetWriter, Role
+from cluster.metrics.metric_gossip import Ping
+from cluster.metrics.metric_store import PING, Alert, Metric, MetricStore
 from cluster.pin import GlobalPinInfo, Granted, Pin, PinMode, PinOptions, Status, Wish
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
-from cluster.publishing import Ping
 from cluster.settings import ClusterSettings
-from cluster.state import EVERY_PIN, Member, Membership, PinQuery, PinsetReader, PinsetWriter, Role
-from cluster.status import EVERY_STATUS
-from cluster.survey import Survey
-from cluster.tracker import Tracker
-from cluster.turns import Turns
+from cluster.tracking.status import EVERY_STATUS
+from cluster.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class MemberIdentity:
     """Who this node is, towards members. `ipfs` is read afresh: addresses come and go."""
 
     peer: str
@@ -62,16 +62,16 @@ class Cluster:
 
     def __init__(
         self,
-        identity: Identity,
+        identity: MemberIdentity,
         reader: PinsetReader,
         writer: PinsetWriter,
         membership: Membership,
         calls: PeerCalls,
-        remote: RemoteMembers,
+        remote: MemberClient,
         tracker: Tracker,
         metrics: MetricStore,
         settings: ClusterSettings,
-        turns: Turns,
+        turns: KeyedLock,
         *,
         now: Callable[[], float],
     ) -> None:
@@ -87,7 +87,7 @@ class Cluster:
         self._settings = settings
         self._turns = turns
         self._now = now
-        self._survey = Survey(reader, membership, tracker, remote, now)
+        self._survey = GlobalStatus(reader, membership, tracker, remote, now)
 
     async def pin(
         self, cid: CID, options: PinOptions, *, priority_peers: Sequence[str] = (), size: int = 0

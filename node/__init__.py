@@ -1,0 +1,1 @@
+"""The node put together: configuration, data folder, networks, retrieval, HTTP listeners, command line."""

@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from math import inf
 
 from bitswap.exchange import BitswapSettings, open_bitswap
-from bitswap.network import Shelf
-from bitswap.pace import Rates
-from blockstore.guard import Guard
-from blockstore.service import Exchange, OfflineExchange
-from cluster.catchup import MEMBERS
-from cluster.joining import JOIN
+from bitswap.network import ServedBlockSource
+from bitswap.serving.work_limits import WorkRates
+from blockstore.blocks import Exchange, OfflineExchange
+from blockstore.common.guard import Guard
+from cluster.members.join import JOIN
 from cluster.ports import Gossip, PeerCalls
-from node.belonging import Belonging
-from node.config import Config
-from node.folder import Folder
-from node.identity import Identity
-from node.offline import NoNetwork
+from cluster.replication.catchup import MEMBERS
+from node.config.config import Config
+from node.datadir.cluster_file import ClusterFile
+from node.datadir.folder import DataFolder
+from node.datadir.identity import Identity
+from node.offline_network import NoNetwork
 from node.parts import Swarm
-from node.retrieval.gateways import open_gateways
-from node.retrieval.staggered import StaggeredExchange, Way
+from node.retrieval.gateway_pool import open_gateways
+from node.retrieval.hedged_exchange import HedgedExchange, Route
 
 OPEN_CALLS = (JOIN, MEMBERS)
 """What a peer may call that is no member, as far as is known here: to show an invitation, or its grant."""
 
 
-_MEMBERS = BitswapSettings(rates=Rates(abuse=inf))  # a member is held back, and never hung up on for that
+_MEMBERS = BitswapSettings(rates=WorkRates(abuse=inf))  # a member is held back, and never hung up on for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Networks:
 @asynccontextmanager
 async def open_networks(
     config: Config,
-    folder: Folder,
+    folder: DataFolder,
     identity: Identity,
-    belonging: Belonging,
-    shelf: Shelf,
+    belonging: ClusterFile,
+    shelf: ServedBlockSource,
     guard: Guard,
     *,
     offline: bool,
@@ -68,8 +68,8 @@ async def open_networks(
         yield Networks(nobody, nobody, nobody, None, OfflineExchange(), lambda members: None)
         return
     # Late: libp2p is most of what a node imports, and only this needs it.
-    from node.p2p.gate import MembersGate
-    from node.p2p.members import MembersNetwork
+    from node.p2p.admission.gate import MembersGate
+    from node.p2p.members_network import MembersNetwork
     from node.p2p.network import NetworkSettings, open_network
     from node.p2p.portal import open_portal
 
@@ -88,7 +88,7 @@ async def open_networks(
         gate = MembersGate(identity.peer_id, OPEN_CALLS)
         cluster = await enter(open_network(portal, identity, private, guard, gate))
         members = MembersNetwork(cluster, gate)
-        ways = [Way("cluster", await enter(open_bitswap(shelf, members, guard=guard)))]
+        ways = [Route("cluster", await enter(open_bitswap(shelf, members, guard=guard)))]
         swarm: Swarm | None = None
         if config.swarm.enabled:
             public = NetworkSettings(
@@ -101,12 +101,14 @@ async def open_networks(
                 mdns=config.swarm.mdns,
             )
             swarm = opened = await enter(open_network(portal, identity, public, guard))
-            ways.append(Way("open network", await enter(open_bitswap(shelf, opened, guard=guard))))
+            ways.append(Route("open network", await enter(open_bitswap(shelf, opened, guard=guard))))
         if config.retrieval.gateways:
             ways.append(
-                Way("trustless gateways", await enter(open_gateways(config.retrieval.gateways, guard=guard)))
+                Route(
+                    "trustless gateways", await enter(open_gateways(config.retrieval.gateways, guard=guard))
+                )
             )
-        yield Networks(cluster, cluster, members, swarm, StaggeredExchange(ways), gate.admit)
+        yield Networks(cluster, cluster, members, swarm, HedgedExchange(ways), gate.admit)
 
 
 def _listen(host: str, port: int) -> str:

@@ -10,52 +10,52 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from blockstore.arrivals import Arrivals
-from blockstore.ballast import open_ballast
-from blockstore.cached import CachingStore, ClaimingStore
-from blockstore.database import open_database
-from blockstore.guard import Guard
-from blockstore.lock import hold_lock
-from blockstore.pins import open_local_pins
-from blockstore.service import Blocks, OfflineExchange
-from blockstore.sqlite import SqliteBlockstore, open_sqlite_blockstore
-from blockstore.staging import Staging
-from blockstore.tasks import background
-from cluster import attempts
-from cluster import store as pinset_store
-from cluster.answers import IpfsInfo
+from blockstore.block_waiters import BlockWaiters
+from blockstore.blocks import Blocks, OfflineExchange
+from blockstore.cache_views import CachingStore, ClaimingStore
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import background
+from blockstore.disk.ballast import open_ballast
+from blockstore.disk.folder_lock import hold_lock
+from blockstore.disk.staging import Staging
+from blockstore.pinning.local_pinner import open_local_pins
+from blockstore.sqlite.database import open_database
+from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
 from cluster.assembly import open_cluster
-from cluster.attempts import SqliteAttempts
-from cluster.cluster import Identity as ClusterIdentity
+from cluster.calls.codec import IpfsInfo
+from cluster.cluster import MemberIdentity as ClusterIdentity
+from cluster.common.names import as_name
 from cluster.errors import BadInvite
-from cluster.invite import Invite
-from cluster.names import as_name
+from cluster.interfaces import Role
+from cluster.members.invite import Invite
+from cluster.pinset import store as pinset_store
 from cluster.ports import Capacity, CapacityInformer
-from cluster.replication import ReplicatedPinset, open_pinset
+from cluster.replication.replicated_pinset import ReplicatedPinset, open_pinset
 from cluster.settings import ClusterSettings
-from cluster.state import Role
-from node import identity as keys
-from node.adding import Adding
-from node.addresses import published
-from node.belonging import Belonging
-from node.collecting import Collecting
-from node.config import ClusterConfig, Config
+from cluster.tracking import attempt_store
+from cluster.tracking.attempt_store import SqliteAttempts
+from node.config.config import ClusterConfig, Config
+from node.datadir import identity as keys
+from node.datadir.addresses_file import published
+from node.datadir.api_secret import made_secret
+from node.datadir.cluster_file import ClusterFile
+from node.datadir.folder import DataFolder
+from node.datadir.permissions import close_to_others
 from node.denylist.blocks import GuardedBlocks, GuardedExchange, ServedBlocks
 from node.denylist.files import denylist_folders, open_denylist
-from node.folder import Folder
-from node.http.faces import Faces, serve_faces
-from node.local_pins import ClusterLocalPins
+from node.http.listeners import Listeners, serve_faces
 from node.malloc import tuned_memory
-from node.mending import Mending
 from node.names.names import open_names
 from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
-from node.privacy import close_to_others
-from node.retrieval.content import ContentBlocks, holders_in, nobody
-from node.retrieval.reads import open_shared_reads
-from node.secret import made_secret
+from node.retrieval.read_cache import open_shared_reads
+from node.retrieval.root_blocks import RootBlocks, holders_in, nobody
+from node.services.add import AddService
+from node.services.damage_repair import DamageRepair
+from node.services.gc import GarbageCollection
+from node.services.local_pins import ClusterLocalPins
+from node.services.operator_watch import open_watch
 from node.version import CLUSTER_VERSION
-from node.watch import open_watch
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +65,12 @@ class Node:
     """A running node: its parts, its faces, and what its address file says of where they listen."""
 
     parts: Parts
-    faces: Faces
+    faces: Listeners
     addresses: Mapping[str, object]
 
 
 @asynccontextmanager
-async def open_node(config: Config, folder: Folder, *, offline: bool = False) -> AsyncIterator[Node]:
+async def open_node(config: Config, folder: DataFolder, *, offline: bool = False) -> AsyncIterator[Node]:
     """Run a node on that data folder for the length of the block. `offline` joins no network.
 
     When it is entered everything listens and `folder.addresses` says where. Raises StoreLocked, StoreCorrupt,
@@ -83,7 +83,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         ballast = await enter(open_ballast(folder.ballast))
         await enter(tuned_memory(fast=config.storage.fast_malloc))
         identity = keys.load(folder.identity)
-        belonging = Belonging.read(folder.cluster)
+        belonging = ClusterFile.read(folder.cluster)
         name = config.cluster.peer_name or as_name(socket.gethostname())
         guard = Guard()
 
@@ -102,7 +102,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         networks = await enter(
             open_networks(config, folder, identity, belonging, shelf, guard, offline=offline)
         )
-        exchange, arrivals = GuardedExchange(networks.exchange, denylist), Arrivals()
+        exchange, arrivals = GuardedExchange(networks.exchange, denylist), BlockWaiters()
         blocks = Blocks(ClaimingStore(store), exchange, arrivals=arrivals)
         local_pins = await enter(open_local_pins(folder.pins, blocks, store.marks, ballast))
         pins = ClusterLocalPins(local_pins)
@@ -111,7 +111,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             open_database(
                 folder.pinset,
                 pragmas=pinset_store.PRAGMAS,
-                schema=pinset_store.SCHEMA + attempts.SCHEMA,
+                schema=pinset_store.SCHEMA + attempt_store.SCHEMA,
                 remedy=pinset_store.REMEDY,
                 ballast=ballast,
             )
@@ -152,7 +152,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
         )
 
         await enter(open_watch(identity.peer_id, cluster, pinset.members, store, guard))
-        mending = Mending(store, local_pins, cluster.tracker.recover, guard)
+        mending = DamageRepair(store, local_pins, cluster.tracker.recover, guard)
         await enter(background(mending.run()))
         names = await enter(
             open_names(config.names, folder.names, networks.members, offline=offline, guard=guard)
@@ -169,9 +169,9 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
             store=store,
             blocks=blocks,
             staging=Staging(folder.root, storage.reserve),
-            content=lambda root: GuardedBlocks(ContentBlocks(read, root, holders, reads.get_many), denylist),
-            kept=lambda root: GuardedBlocks(ContentBlocks(kept, root, nobody, reads.get_many), denylist),
-            adding=Adding(
+            content=lambda root: GuardedBlocks(RootBlocks(read, root, holders, reads.get_many), denylist),
+            kept=lambda root: GuardedBlocks(RootBlocks(kept, root, nobody, reads.get_many), denylist),
+            adding=AddService(
                 store,
                 blocks,
                 Blocks(ClaimingStore(store), OfflineExchange()),
@@ -179,7 +179,7 @@ async def open_node(config: Config, folder: Folder, *, offline: bool = False) ->
                 cluster,
                 identity.peer_id,
             ),
-            collecting=Collecting(store, local_pins, pinset, cluster.holders, identity.peer_id),
+            collecting=GarbageCollection(store, local_pins, pinset, cluster.holders, identity.peer_id),
             cluster=cluster,
             pinset=pinset,
             invite=_inviter(pinset, belonging, config.cluster),
@@ -204,7 +204,7 @@ def _keep_admitted(pinset: ReplicatedPinset, networks: Networks) -> None:
     admit()
 
 
-async def _drop_used_token(pinset: ReplicatedPinset, belonging: Belonging, folder: Folder) -> None:
+async def _drop_used_token(pinset: ReplicatedPinset, belonging: ClusterFile, folder: DataFolder) -> None:
     """Once this node is a member."""
     await pinset.joined.wait()
     try:
@@ -243,7 +243,7 @@ def _on_open_network(networks: Networks) -> IpfsInfo:
     return IpfsInfo(swarm.self_id, tuple(swarm.addresses(swarm.self_id)), swarm.peers())
 
 
-def _inviter(pinset: ReplicatedPinset, belonging: Belonging, config: ClusterConfig) -> Inviter:
+def _inviter(pinset: ReplicatedPinset, belonging: ClusterFile, config: ClusterConfig) -> Inviter:
     async def invite(role: Role, lifetime: float) -> Invite:
         made = await pinset.invite(belonging.secret, role, lifetime, config.announce)
         if not made.addresses:

@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from blockstore.blocks import Blocks
 from blockstore.cid import CID
-from blockstore.guard import Guard
-from blockstore.service import Blocks
-from blockstore.sqlite import SqliteBlockstore
-from blockstore.staging import Staging
+from blockstore.common.guard import Guard
+from blockstore.disk.staging import Staging
+from blockstore.sqlite.store import SqliteBlockstore
 from cluster.cluster import Cluster
-from cluster.invite import Invite
-from cluster.replication import ReplicatedPinset
-from cluster.state import Role
-from node.adding import Adding
-from node.collecting import Collecting
-from node.config import Config
+from cluster.interfaces import Role
+from cluster.members.invite import Invite
+from cluster.replication.replicated_pinset import ReplicatedPinset
+from node.config.config import Config
+from node.datadir.api_secret import ApiSecret
 from node.denylist.denylist import Denylist
 from node.names.names import Names
-from node.retrieval.patient import Source
-from node.secret import Secret
+from node.retrieval.deadline_blocks import Source
+from node.services.add import AddService
+from node.services.gc import GarbageCollection
 
 
 class Swarm(Protocol):
@@ -64,8 +64,8 @@ class Parts:
     staging: Staging
     content: Callable[[CID], Source]
     kept: Callable[[CID], Source]
-    adding: Adding
-    collecting: Collecting
+    adding: AddService
+    collecting: GarbageCollection
     cluster: Cluster
     pinset: ReplicatedPinset
     invite: Inviter
@@ -73,4 +73,4 @@ class Parts:
     names: Names
     denylist: Denylist
     guard: Guard
-    secret: Secret
+    secret: ApiSecret

@@ -14,10 +14,10 @@ import pytest
 from aiohttp import web
 from support.node import running_node
 
-from node import config
 from node.cli.main import COMMANDS, cli
-from node.http.cluster_api import cluster_app
+from node.config import config
 from node.http.gateway.app import gateway_app
+from node.http.rest.app import cluster_app
 from node.http.rpc.app import COMMANDS as RPC_COMMANDS
 from node.http.rpc.app import rpc_app
 from node.version import VERSION

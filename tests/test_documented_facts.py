@@ -10,24 +10,31 @@ from pathlib import Path
 import pytest
 from support.node import running_node
 
-from blockstore import ahead, ballast
 from blockstore.block import MAX_BLOCK_BYTES
-from blockstore.unixfs.entries import MAX_LEVELS
-from cluster import batch, catchup, holding, invite, options, records, spreading
-from cluster.clock import TOLERANCE
-from cluster.genesis import DOCUMENT_BITS
+from blockstore.disk import ballast
+from blockstore.prefetch import read_budget
+from blockstore.unixfs.importing.entries import MAX_LEVELS
+from cluster.allocation import pin_options as cluster_options
+from cluster.common.genesis import DOCUMENT_BITS
+from cluster.common.hybrid_clock import TOLERANCE
+from cluster.common.wire import MAX_VALUE_BYTES
+from cluster.members import invite, record
+from cluster.pinset import batch
 from cluster.ports import MAX_GOSSIP
-from cluster.wire import MAX_VALUE_BYTES
-from node import config, log_line, log_rate
-from node.config import Config
-from node.http import connection, pin_options, server
+from cluster.replication import catchup, holdback, pinset_gossip
+from node.config import config
+from node.config.config import Config
+from node.http import connection, listener
 from node.http.gateway.formats import archive
 from node.http.gateway.hosts import labels
 from node.http.gateway.paths import redirects
 from node.http.gateway.replies import response_cache
-from node.p2p import memory, places, streams, yamux
+from node.http.rest import pin_options
+from node.log import line_format, rate_limit
+from node.p2p.admission import places, stream_limit
 from node.p2p.settings import NetworkSettings
-from node.retrieval import reads
+from node.p2p.transport import memory_budget, yamux
+from node.retrieval import read_cache
 
 ROOT = Path(__file__).parent.parent
 KIB, MIB = 1024, 1024 * 1024
@@ -53,41 +60,41 @@ LIMITS = (
     Limit(HTTP, "whose line is above {} KiB a 414", connection.MAX_LINE, KIB),
     Limit(HTTP, "a header above {} KiB", connection.MAX_FIELD, KIB),
     Limit(HTTP, "more than {} of them a 431", connection.MAX_FIELDS),
-    Limit(HTTP, "have {} connections each", server.MAX_CONNECTIONS),
-    Limit(HTTP, "{} of them for one address of another machine", server.CLIENT_CONNECTIONS),
+    Limit(HTTP, "have {} connections each", listener.MAX_CONNECTIONS),
+    Limit(HTTP, "{} of them for one address of another machine", listener.CLIENT_CONNECTIONS),
     Limit(HTTP, "no label of {} characters", labels.MAX_LABEL),
     Limit(HTTP, "or above {} KiB: 500", redirects.MAX_BYTES, KIB),
     Limit(HTTP, "depth first, {} levels at most", archive.MAX_DEPTH),
     Limit(HTTP, "a line a block, each {} MiB at most", MAX_BLOCK_BYTES, MIB),
     Limit(HTTP, "`name` ({} bytes at most)", pin_options.MAX_NAME),
-    Limit(HTTP, "({} entries, 12 KiB at most)", options.MAX_METADATA),
-    Limit(HTTP, "(64 entries, {} KiB at most)", options.MAX_METADATA_BYTES, KIB),
+    Limit(HTTP, "({} entries, 12 KiB at most)", cluster_options.MAX_METADATA),
+    Limit(HTTP, "(64 entries, {} KiB at most)", cluster_options.MAX_METADATA_BYTES, KIB),
     Limit(COMMANDS, "A tree may have {} levels", MAX_LEVELS),
     Limit(COMMANDS, "one join token of at most {} characters", invite.MAX_LENGTH),
     Limit(OPERATIONS, "It has at most {} characters", invite.MAX_LENGTH),
     Limit(OPERATIONS, "up to {} MiB of nothing", ballast.MOST, MIB),
-    Limit(OPERATIONS, "writes {} lines at once", log_rate.BURST),
-    Limit(OPERATIONS, "A line has {} characters of message at most", log_line.MAX_MESSAGE),
+    Limit(OPERATIONS, "writes {} lines at once", rate_limit.BURST),
+    Limit(OPERATIONS, "A line has {} characters of message at most", line_format.MAX_MESSAGE),
     Limit(OPERATIONS, "{} MiB of small answers ready to be sent", response_cache.MAX_BYTES, MIB),
-    Limit(OPERATIONS, "{} MiB of blocks that several clients wanted lately", reads.MAX_BYTES, MIB),
-    Limit(OPERATIONS, "{} MiB of blocks read ahead", ahead.TOTAL, MIB),
+    Limit(OPERATIONS, "{} MiB of blocks that several clients wanted lately", read_cache.MAX_BYTES, MIB),
+    Limit(OPERATIONS, "{} MiB of blocks read ahead", read_budget.TOTAL, MIB),
     Limit(PINSET, "small documents (2^{})", DOCUMENT_BITS),
     Limit(PINSET, "Value {} KiB", MAX_VALUE_BYTES, KIB),
-    Limit(PINSET, "name {} characters", options.MAX_NAME),
+    Limit(PINSET, "name {} characters", cluster_options.MAX_NAME),
     Limit(PINSET, "batch {} MiB", batch.MAX_BATCH_BYTES, MIB),
     Limit(PINSET, "and {} documents", batch.MAX_DOCUMENTS),
-    Limit(PINSET, "gossip {} KiB", spreading.MAX_GOSSIP_BYTES, KIB),
+    Limit(PINSET, "gossip {} KiB", pinset_gossip.MAX_GOSSIP_BYTES, KIB),
     Limit(PINSET, "pages {} MiB", catchup.PAGE_BYTES, MIB),
-    Limit(PINSET, "held batches {} MiB in all", holding.MAX_BYTES, MIB),
-    Limit(PINSET, "and {} MiB an author", holding.MAX_BYTES_PER_AUTHOR, MIB),
-    Limit(PINSET, "{} member records of 8 KiB", records.MAX_RECORDS),
-    Limit(PINSET, "4096 member records of {} KiB", records.MAX_RECORD_BYTES, KIB),
+    Limit(PINSET, "held batches {} MiB in all", holdback.MAX_BYTES, MIB),
+    Limit(PINSET, "and {} MiB an author", holdback.MAX_BYTES_PER_AUTHOR, MIB),
+    Limit(PINSET, "{} member records of 8 KiB", record.MAX_RECORDS),
+    Limit(PINSET, "4096 member records of {} KiB", record.MAX_RECORD_BYTES, KIB),
     Limit(PINSET, "stamp more than {} minutes ahead", TOLERANCE, 60),
     Limit(PINSET, "a difference above {} minutes", TOLERANCE, 60),
     Limit(P2P, "have not proved who they are | {};", places.MOST_UNPROVEN),
-    Limit(P2P, "{} idle ones, 128 in all", streams.FEW),
-    Limit(P2P, "16 idle ones, {} in all", streams.MOST),
-    Limit(P2P, "{} MiB a host", memory.BUDGET, MIB),
+    Limit(P2P, "{} idle ones, 128 in all", stream_limit.FEW),
+    Limit(P2P, "16 idle ones, {} in all", stream_limit.MOST),
+    Limit(P2P, "{} MiB a host", memory_budget.BUDGET, MIB),
     Limit(P2P, "{} MiB a connection", yamux.MOST_UNREAD, MIB),
     Limit(P2P, "{} KiB a message", MAX_GOSSIP, KIB),
     Limit(P2P, "a stream may be sent {} KiB", yamux.INITIAL_WINDOW, KIB),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from blockstore import varint
+from blockstore.common import varint
 from blockstore.errors import BadBlock
 
 MURMUR3_X64_64 = 0x22

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB, RAW
-from blockstore.dag_pb import REMEMBERED, REMEMBERED_BYTES, PBLink, PBNode
-from blockstore.decoding import beside
 from blockstore.errors import BadBlock, NotUnixFS
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import REMEMBERED, REMEMBERED_BYTES, PBLink, PBNode
+from blockstore.ipld.decoding import beside
 from blockstore.unixfs.data import NodeType, UnixFSData
 
 FILES = frozenset({NodeType.RAW, NodeType.FILE})

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from blockstore import dag_pb
 from blockstore.block import Block
+from blockstore.blocks import BlockSource
 from blockstore.cid import CID, DAG_PB
-from blockstore.decoding import beside
-from blockstore.depth_first import MAX_PENDING, MAX_SEEN, Skip, nothing
 from blockstore.errors import BadBlock, DagTooLarge, NotUnixFS
-from blockstore.loads import loading
-from blockstore.lookahead import Lookahead
-from blockstore.service import BlockSource
+from blockstore.ipld import dag_pb
+from blockstore.ipld.decoding import beside
+from blockstore.ipld.depth_first import MAX_PENDING, MAX_SEEN, Skip, nothing
+from blockstore.prefetch.prefetch_walk import PrefetchWalk
+from blockstore.prefetch.window import loading
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import FILES, UnixFSNode, message
 from blockstore.unixfs.hamt import Shard
@@ -66,7 +66,7 @@ async def entity(
     root = await source.get(cid)
     walk = _Walk(await beside(lambda block: _start(block, span), root), duplicates=duplicates)
     async with loading(source) as loads:
-        lookahead = Lookahead(loads)
+        lookahead = PrefetchWalk(loads)
         while (step := walk.pop()) is not None:
             block = await lookahead.take(step.cid, walk.following())
             if walk.gives(step.cid):

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import mmh3
 
-from blockstore.dag_pb import PBLink, PBNode
 from blockstore.errors import BadBlock
+from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.unixfs.data import MURMUR3_X64_64, UnixFSData
 
 MAX_FANOUT = 1024

@@ -8,15 +8,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from blockstore import dag_pb
 from blockstore.block import Block
+from blockstore.blocks import BlockSource
 from blockstore.cid import CID, DAG_PB
-from blockstore.dag_pb import PBLink
-from blockstore.decoding import at_once, beside
 from blockstore.errors import BadBlock, NoLink, NotUnixFS
-from blockstore.loads import loading
-from blockstore.lookahead import Lookahead
-from blockstore.service import BlockSource
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink
+from blockstore.ipld.decoding import at_once, beside
+from blockstore.prefetch.prefetch_walk import PrefetchWalk
+from blockstore.prefetch.window import loading
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import DIRECTORIES, UnixFSNode, message, node_of
 from blockstore.unixfs.hamt import Shard
@@ -95,7 +95,7 @@ async def find_link(blocks: BlockSource, block: Block, name: str) -> Found:
 
 async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[DirectoryEntry]:
     async with loading(blocks) as loads:
-        lookahead = Lookahead(loads, partial(_shards_below, root))
+        lookahead = PrefetchWalk(loads, partial(_shards_below, root))
         stack = [(link, root) for link in reversed(root.links)]
         while stack:
             link, shard = stack.pop()

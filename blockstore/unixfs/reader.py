@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from blockstore.block import MAX_BLOCK_BYTES, Block
+from blockstore.blocks import BlockSource
 from blockstore.cid import CID
-from blockstore.decoding import at_once, beside
 from blockstore.errors import BadBlock, BlockstoreError, NotUnixFS
-from blockstore.loads import SMALL, Load, Loads, loading
-from blockstore.service import BlockSource
+from blockstore.ipld.decoding import at_once, beside
+from blockstore.prefetch.window import SMALL, Prefetched, PrefetchWindow, loading
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import DIRECTORIES, FILES, Outline, UnixFSNode, node_of
 
@@ -76,7 +76,7 @@ async def read_file(
 ) -> AsyncGenerator[bytes]:
     """The bytes from `start` up to `stop` (None: the end), in pieces of at most a block.
 
-    Only blocks that the range needs are read, ahead of what was given out: as far as `Loads` says.
+    Only blocks that the range needs are read, ahead of what was given out: as far as `PrefetchWindow` says.
     A range beyond the end gives what there is. `root` is the block of that CID, where the caller has it.
     Close it (`contextlib.aclosing`) to withdraw what is being fetched.
     Raises NotUnixFS, BlockNotFound; BadBlock also where a block's size is not what its parent says.
@@ -102,7 +102,7 @@ class _Item:
     start: int
     size: int
     depth: int
-    load: Load | None = None
+    load: Prefetched | None = None
     opened: bool = False
 
     @property
@@ -119,7 +119,7 @@ class _Item:
 class _Reader:
     """The range in order. What was asked for is in `_coming`, what follows on `_stack`, the next one last."""
 
-    def __init__(self, loads: Loads, parts: Sequence[_Item], start: int, stop: int) -> None:
+    def __init__(self, loads: PrefetchWindow, parts: Sequence[_Item], start: int, stop: int) -> None:
         self._loads = loads
         self._start = start
         self._stop = stop

@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
 from blockstore.block import Block
+from blockstore.blocks import BlockSource
 from blockstore.cid import CID
 from blockstore.errors import BadPath
-from blockstore.loads import loading
-from blockstore.lookahead import Lookahead
-from blockstore.service import BlockSource
-from blockstore.unixfs.entries import MAX_LEVELS
+from blockstore.prefetch.prefetch_walk import PrefetchWalk
+from blockstore.prefetch.window import loading
+from blockstore.unixfs.importing.entries import MAX_LEVELS
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import UnixFSStat, read_file, stat_of
 
@@ -52,13 +52,13 @@ async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tupl
     yield name, root
     if not await _is_directory(root):
         return
-    async with loading(blocks) as loads, aclosing(_below(blocks, cid, name, Lookahead(loads))) as members:
+    async with loading(blocks) as loads, aclosing(_below(blocks, cid, name, PrefetchWalk(loads))) as members:
         async for member in members:
             yield member
 
 
 async def _below(
-    blocks: BlockSource, cid: CID, name: str, lookahead: Lookahead
+    blocks: BlockSource, cid: CID, name: str, lookahead: PrefetchWalk
 ) -> AsyncGenerator[tuple[str, Block]]:
     listings = [(name, _Listing(blocks, cid))]
     try:

@@ -7,29 +7,29 @@ import sys
 
 import click
 
-from node.cli.context import Session, errors_told, exit_code
-from node.cli.printing import let_go_of_output, prepare_streams
+from node.cli.output.printing import let_go_of_output, prepare_streams
+from node.cli.session import CommandSession, errors_told, exit_code
 from node.cli.signals import raise_at_signals
 
 # verb -> (module, what the list of commands says about it)
 COMMANDS = {
-    "init": ("node.cli.init", "Create the data folder and this node's identity."),
-    "daemon": ("node.cli.daemon", "Run the node."),
-    "add": ("node.cli.add", "Add files or folders, pinned by the cluster."),
-    "get": ("node.cli.get", "Write a file or folder to disk."),
-    "cat": ("node.cli.cat", "Print a file's bytes."),
-    "ls": ("node.cli.ls", "List a directory."),
-    "pin": ("node.cli.pin", "Add, remove and list pins."),
-    "status": ("node.cli.status", "Who holds a pin, who is fetching it, what went wrong where."),
-    "peers": ("node.cli.peers", "The members of the cluster."),
-    "id": ("node.cli.identity", "This node's peer id and addresses."),
-    "cluster": ("node.cli.cluster", "Invite machines, find them again, remove them."),
-    "gc": ("node.cli.gc", "Remove blocks that no pin needs."),
-    "car": ("node.cli.car", "Import and export CAR files."),
-    "name": ("node.cli.name", "Keep IPNS records, and see where names lead."),
-    "config": ("node.cli.config", "Show, read and change settings."),
-    "version": ("node.cli.version", "Print the version."),
-    "completion": ("node.cli.completion", "Print a shell's completion script."),
+    "init": ("node.cli.commands.init", "Create the data folder and this node's identity."),
+    "daemon": ("node.cli.commands.daemon", "Run the node."),
+    "add": ("node.cli.commands.add", "Add files or folders, pinned by the cluster."),
+    "get": ("node.cli.commands.get", "Write a file or folder to disk."),
+    "cat": ("node.cli.commands.cat", "Print a file's bytes."),
+    "ls": ("node.cli.commands.ls", "List a directory."),
+    "pin": ("node.cli.commands.pin", "Add, remove and list pins."),
+    "status": ("node.cli.commands.status", "Who holds a pin, who is fetching it, what went wrong where."),
+    "peers": ("node.cli.commands.peers", "The members of the cluster."),
+    "id": ("node.cli.commands.identity", "This node's peer id and addresses."),
+    "cluster": ("node.cli.commands.cluster", "Invite machines, find them again, remove them."),
+    "gc": ("node.cli.commands.gc", "Remove blocks that no pin needs."),
+    "car": ("node.cli.commands.car", "Import and export CAR files."),
+    "name": ("node.cli.commands.name", "Keep IPNS records, and see where names lead."),
+    "config": ("node.cli.commands.config", "Show, read and change settings."),
+    "version": ("node.cli.commands.version", "Print the version."),
+    "completion": ("node.cli.commands.completion", "Print a shell's completion script."),
 }
 
 
@@ -46,7 +46,7 @@ class _Commands(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> object:
-        with errors_told(Session(ctx.params["path"]).folder, ctx.params["debug"]):
+        with errors_told(CommandSession(ctx.params["path"]).folder, ctx.params["debug"]):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -70,7 +70,7 @@ def cli(ctx: click.Context, path: str | None, debug: bool, as_json: bool) -> Non
       pinfold add -r ./photos            add a folder
       pinfold cluster invite             let another machine join
     """
-    ctx.obj = Session(path, as_json)
+    ctx.obj = CommandSession(path, as_json)
 
 
 def main() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blockstore.block import Block
+from blockstore.blocks import Exchange
 from blockstore.cid import CID
-from blockstore.inquiry import Inquiry
-from blockstore.service import Exchange
-from blockstore.store import Blockstore, Stat
+from blockstore.fetch_report import FetchReport
+from blockstore.store import Blockstore, StoreStat
 from node.denylist.denylist import Denylist
-from node.retrieval.patient import Source
+from node.retrieval.deadline_blocks import Source
 
 
 class ServedBlocks:
@@ -24,7 +24,7 @@ class ServedBlocks:
         found = await self._store.get_many(cids)
         return [None if self._denylist.blocks(cid) else block for cid, block in zip(cids, found, strict=True)]
 
-    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+    async def stat(self, cids: Sequence[CID]) -> list[StoreStat | None]:
         found = await self._store.stat(cids)
         return [None if self._denylist.blocks(cid) else stat for cid, stat in zip(cids, found, strict=True)]
 
@@ -44,7 +44,7 @@ class GuardedExchange:
     async def announce(self, cids: Sequence[CID]) -> None:
         await self._exchange.announce(cids)
 
-    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
         return self._exchange.inquiries(cid)
 
     def session(self, root: CID) -> GuardedExchange:
@@ -69,5 +69,5 @@ class GuardedBlocks:
             self._denylist.check_cid(cid)
         return await self._source.get_many(cids)
 
-    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
         return self._source.inquiries(cid)

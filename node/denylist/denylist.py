@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 import libipld
 
-from blockstore import hashing, varint
+from blockstore import hashing
 from blockstore.cid import CID, SHA2_256
+from blockstore.common import varint
 from blockstore.path import ContentPath
 from node.denylist.errors import ContentBlocked, LegallyBlocked
 from node.denylist.rules import (

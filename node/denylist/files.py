@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from blockstore.guard import Guard
-from blockstore.tasks import open_tasks
-from blockstore.text_file import BadText, decode_text
-from cluster.loops import steadily
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import open_tasks
+from blockstore.common.text_file import BadText, decode_text
+from cluster.common.loops import steadily
 from node.denylist.denylist import Denylist, RuleSet
 from node.denylist.errors import BadDenylist, BadRule
 from node.denylist.rules import MAX_HEADER, MAX_LINE, header_is_legal, parse_rule

@@ -8,8 +8,9 @@ from urllib.parse import unquote_plus
 
 import libipld
 
-from blockstore import hashing, varint
+from blockstore import hashing
 from blockstore.cid import CID, SHA2_256
+from blockstore.common import varint
 from blockstore.errors import BadCid
 from node.denylist.errors import BadRule
 

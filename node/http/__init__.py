@@ -1,0 +1,1 @@
+"""All HTTP: listeners, the three faces (rest, rpc, gateway) and what they share."""

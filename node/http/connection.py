@@ -50,7 +50,7 @@ class Entrance:
 ENTRANCE = web.AppKey("entrance", Entrance)
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection that comes in; what it says is for the protocol that answers HTTP."""
 
     def __init__(self, serve: Serve, entrance: Entrance) -> None:

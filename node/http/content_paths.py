@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from blockstore.blocks import BlockSource
 from blockstore.cid import CID
 from blockstore.errors import BadPath
 from blockstore.path import ContentPath, Resolved, path_of_uri, resolve
-from blockstore.service import BlockSource
 from node.names.name import NamePath
 from node.parts import Parts
 from node.retrieval.deadline import Deadline
-from node.retrieval.misses import Misses
-from node.retrieval.patient import PatientBlocks
+from node.retrieval.deadline_blocks import DeadlineBlocks
+from node.retrieval.negative_cache import NegativeCache
 
 
 async def resolved(parts: Parts, text: str, *, offline: bool = False) -> tuple[Resolved, BlockSource]:
@@ -21,7 +21,7 @@ async def resolved(parts: Parts, text: str, *, offline: bool = False) -> tuple[R
     path = await _content_path(parts, text)
     blocks = (parts.kept if offline else parts.content)(path.root)
     deadline = Deadline(parts.config.gateway.first_byte_timeout)
-    return await resolve(PatientBlocks(blocks, parts.store, Misses(0), deadline), path), blocks
+    return await resolve(DeadlineBlocks(blocks, parts.store, NegativeCache(0), deadline), path), blocks
 
 
 async def _content_path(parts: Parts, text: str) -> ContentPath:

@@ -8,7 +8,7 @@ from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
 from node.denylist.errors import ContentBlocked, LegallyBlocked
-from node.http.multipart import BadMultipart
+from node.http.uploads.multipart import BadMultipart
 from node.names.errors import BadName, NamesError, NameTooDeep
 
 

@@ -9,14 +9,14 @@ from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
-from blockstore.tasks import Tasks
+from blockstore.common.tasks import Tasks
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[V]):
+class CachedAnswer(Generic[V]):
     """What a look-up found. Seconds: fresh for `ttl`, may be served for `stale` more.
 
     `passing` is trouble that may pass: an older answer that may still be served is kept over it.
@@ -30,7 +30,7 @@ class Answer(Generic[V]):
 
 @dataclass(frozen=True, slots=True)
 class _Entry(Generic[V]):
-    answer: Answer[V]
+    answer: CachedAnswer[V]
     stored: float
 
     def left(self, now: float) -> float:
@@ -49,7 +49,7 @@ class Cache(Generic[K, V]):
 
     def __init__(
         self,
-        look_up: Callable[[K], Awaitable[Answer[V]]],
+        look_up: Callable[[K], Awaitable[CachedAnswer[V]]],
         tasks: Tasks,
         now: Callable[[], float],
         size: int,

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Protocol
 
-from node.config import BadConfig
+from node.config.config import BadConfig
 
 _PORT = 53
 
@@ -26,14 +26,14 @@ class TextLookup(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class DnsServer:
     """Address and port of a DNS server."""
 
     host: str
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> Server:
+    def parse(cls, text: str) -> DnsServer:
         """From "127.0.0.1:5353", "[::1]:53", "::1", "9.9.9.9". Raises BadConfig."""
         host, colon, port = text.rpartition(":")
         if not colon or (":" in host and not host.endswith("]")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from node.names.dns import Server, TextLookup, Texts
+from node.names.dns import DnsServer, TextLookup, Texts
 from node.names.errors import DnsFailure
 
 
@@ -18,7 +18,7 @@ class NoLookups:
 class Lookups:
     """Real look-ups; `server` None is the system's. The library comes with the first one."""
 
-    def __init__(self, server: Server | None, timeout: float) -> None:
+    def __init__(self, server: DnsServer | None, timeout: float) -> None:
         self._server = server
         self._timeout = timeout
         self._resolver: TextLookup | None = None

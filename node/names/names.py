@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import Tasks, open_tasks
 from blockstore.errors import BlockstoreError
-from blockstore.guard import Guard
 from blockstore.path import MAX_SEGMENTS, ContentPath
-from blockstore.tasks import Tasks, open_tasks
 from cluster.ports import PeerCalls
-from node.config import NamesConfig
+from node.config.config import NamesConfig
 from node.names import dnslink
-from node.names.cache import Answer, Cache
-from node.names.dns import Server, TextLookup
+from node.names.cache import Cache, CachedAnswer
+from node.names.dns import DnsServer, TextLookup
 from node.names.errors import (
     BadRecord,
     DnsFailure,
@@ -27,13 +27,13 @@ from node.names.errors import (
     NameTooDeep,
     RecordsUnavailable,
 )
+from node.names.ipns_record import IpnsRecord
 from node.names.lookups import Lookups, NoLookups
+from node.names.member_routing import MemberRouting
 from node.names.name import DomainName, IpnsName, Name, NamePath, Target, below
-from node.names.peers import Members
-from node.names.record import Record
-from node.names.records import NameRouting, Records, ttl_of
+from node.names.record_routing import NameRouting, RecordRouting, ttl_of
+from node.names.record_store import open_record_store
 from node.names.static import static_names
-from node.names.store import open_record_store
 
 MAX_DEPTH = 32  # names that may lead to names (boxo namesys)
 _CACHED = 10_000  # names
@@ -57,11 +57,11 @@ class ResolvedName:
 class KeptRecord:
     """An IPNS record, and the seconds that it may still be cached."""
 
-    record: Record
+    record: IpnsRecord
     ttl: float
 
 
-Step = Target | Record | NamesError
+Step = Target | IpnsRecord | NamesError
 """What one name leads to; an error is raised to whoever asks."""
 
 
@@ -71,7 +71,7 @@ class Names:
     def __init__(
         self,
         static: Mapping[Name, Target],
-        records: Records,
+        records: RecordRouting,
         texts: TextLookup,
         settings: NamesConfig,
         tasks: Tasks,
@@ -110,12 +110,12 @@ class Names:
     async def record(self, name: IpnsName, *, fetch: bool = True) -> KeptRecord:
         """The newest record that could be had; without `fetch`, here. Raises NameNotFound."""
         found, left = await self._answer(name, fetch)
-        if isinstance(found, Record):
+        if isinstance(found, IpnsRecord):
             return KeptRecord(found, left)
         assert isinstance(found, NamesError)  # a key's name leads to nothing else
         raise found.with_traceback(None)
 
-    async def put(self, name: IpnsName, data: bytes) -> Record:
+    async def put(self, name: IpnsName, data: bytes) -> IpnsRecord:
         """Verify a record and keep it for good. Raises BadRecord, OlderRecord."""
         record = await self._records.put(name, data)
         self._cache.forget(name)
@@ -136,7 +136,7 @@ class Names:
         found, left = await self._answer(name, fetch)
         if isinstance(found, NamesError):
             raise found.with_traceback(None)
-        return (found.target if isinstance(found, Record) else found), left
+        return (found.target if isinstance(found, IpnsRecord) else found), left
 
     async def _answer(self, name: Name, fetch: bool) -> tuple[Step, float]:
         """What the name leads to, and the seconds that stays so."""
@@ -147,32 +147,32 @@ class Names:
             return NameNotFound(f"{name}: no record here, and none is asked for elsewhere"), 0.0
         return record, max(0.0, min(ttl_of(record), record.expires - self._now()))
 
-    async def _look_up(self, name: Name) -> Answer[Step]:
+    async def _look_up(self, name: Name) -> CachedAnswer[Step]:
         fault = RecordsUnavailable(f"{name} cannot be resolved: a fault of this node, its log says more")
-        answer: Answer[Step] = Answer(fault, self._settings.negative_ttl, passing=True)
+        answer: CachedAnswer[Step] = CachedAnswer(fault, self._settings.negative_ttl, passing=True)
         async with self._slots:
             with self._guard.around("resolving", str(name)):
                 answer = await self._looked_up(name)
         return answer
 
-    async def _looked_up(self, name: Name) -> Answer[Step]:
+    async def _looked_up(self, name: Name) -> CachedAnswer[Step]:
         try:
             return await (self._ipns(name) if isinstance(name, IpnsName) else self._dnslink(name))
         except NamesError as error:
-            return Answer(error, self._settings.negative_ttl, passing=isinstance(error, DnsFailure))
+            return CachedAnswer(error, self._settings.negative_ttl, passing=isinstance(error, DnsFailure))
         except BlockstoreError as error:
             trouble = RecordsUnavailable(f"{name} cannot be resolved: {error}")
-            return Answer(trouble, self._settings.negative_ttl, passing=True)
+            return CachedAnswer(trouble, self._settings.negative_ttl, passing=True)
 
-    async def _ipns(self, name: IpnsName) -> Answer[Step]:
+    async def _ipns(self, name: IpnsName) -> CachedAnswer[Step]:
         record = await self._records.newest(name)
         left = max(0.0, record.expires - self._now())
         ttl = min(ttl_of(record), left)
-        return Answer(record, ttl, min(self._settings.stale, left - ttl))
+        return CachedAnswer(record, ttl, min(self._settings.stale, left - ttl))
 
-    async def _dnslink(self, name: DomainName) -> Answer[Step]:
+    async def _dnslink(self, name: DomainName) -> CachedAnswer[Step]:
         found = await dnslink.look_up(name, self._texts)
-        return Answer(found.target, found.ttl, self._settings.stale)
+        return CachedAnswer(found.target, found.ttl, self._settings.stale)
 
 
 def _joined(target: Target, segments: tuple[str, ...]) -> Target:
@@ -199,11 +199,11 @@ async def open_names(
     Raises BadConfig, StoreCorrupt, StoreUnavailable.
     """
     static = static_names(settings.static, environment)
-    server = Server.parse(settings.resolver) if settings.resolver else None
+    server = DnsServer.parse(settings.resolver) if settings.resolver else None
     texts = NoLookups() if offline and server is None else Lookups(server, settings.timeout)
     guard = guard or Guard()
     async with open_record_store(path) as store, open_tasks() as tasks:
-        members = Members(calls, now, guard)
-        records = Records(store, (members, *routing), now)
+        members = MemberRouting(calls, now, guard)
+        records = RecordRouting(store, (members, *routing), now)
         members.serve(records.here)
         yield Names(static, records, texts, settings, tasks, now, guard)

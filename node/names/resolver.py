@@ -7,7 +7,7 @@ import dns.exception
 import dns.resolver
 from dns.rdtypes.ANY.TXT import TXT
 
-from node.names.dns import Server, Texts
+from node.names.dns import DnsServer, Texts
 from node.names.errors import DnsFailure
 
 _MAX_TEXTS = 64  # of one name; a DNSLink has one
@@ -16,7 +16,7 @@ _MAX_TEXTS = 64  # of one name; a DNSLink has one
 class Resolver:
     """Satisfies TextLookup."""
 
-    def __init__(self, server: Server | None, timeout: float) -> None:
+    def __init__(self, server: DnsServer | None, timeout: float) -> None:
         """`server` None: as the system is configured. Raises DnsFailure where it is not."""
         try:
             self._resolver = dns.asyncresolver.Resolver(configure=server is None)

@@ -11,7 +11,7 @@ class NetworkError(NodeError):
     """Every error of this folder that a remote peer, an address or a wire can cause."""
 
 
-class PortInUse(NetworkError):
+class ListenAddressInUse(NetworkError):
     """Another program listens there already."""
 
     def __init__(self, address: str, setting: str) -> None:
@@ -21,7 +21,7 @@ class PortInUse(NetworkError):
         )
 
 
-class BadAddress(NetworkError, PeerOffline, cluster.errors.BadAddress):
+class UndialableAddress(NetworkError, PeerOffline, cluster.errors.BadAddress):
     """A multiaddress that this node cannot use, so nobody can be reached at it."""
 
 

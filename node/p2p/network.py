@@ -28,27 +28,27 @@ from bitswap.network import (
     check_free,
     check_message,
 )
-from blockstore.guard import Guard
+from blockstore.common.guard import Guard
 from cluster.ports import CallHandler, GossipHandler, GossipMessage, PeerOffline, check_gossip, claim
-from node.identity import Identity
-from node.p2p import address as multiaddress
-from node.p2p import calls, liveness
-from node.p2p.calls import Calls
-from node.p2p.connection import Stream
-from node.p2p.errors import BadAddress, NetworkError, PortInUse
-from node.p2p.flow import Backlog, Budget, Inbox
-from node.p2p.gate import Gate, OpenGate
-from node.p2p.gossip import Gossiper
-from node.p2p.host import Host
-from node.p2p.identify import PeerDescription
-from node.p2p.mdns import open_mdns
-from node.p2p.messages import Allowance, Outgoing, read_messages
-from node.p2p.newcomers import Newcomers
+from node.datadir.identity import Identity
+from node.p2p.admission.gate import Gate, OpenGate
+from node.p2p.admission.newcomers import Newcomers
+from node.p2p.errors import ListenAddressInUse, NetworkError, UndialableAddress
+from node.p2p.messaging import calls
+from node.p2p.messaging.calls import Calls
+from node.p2p.messaging.flow_control import Backlog, Budget, Inbox
+from node.p2p.messaging.gossip import Gossiper
+from node.p2p.messaging.messages import Allowance, Outgoing, read_messages
 from node.p2p.portal import Portal, PortalClosed
-from node.p2p.reach import Reach
 from node.p2p.settings import NetworkSettings
+from node.p2p.swarm import liveness, multiaddress
+from node.p2p.swarm.dialer import Dialer
+from node.p2p.swarm.host import Host
+from node.p2p.swarm.identify import PeerDescription
+from node.p2p.swarm.mdns import open_mdns
+from node.p2p.transport.connection import Stream
 
-__all__ = ["BadAddress", "Libp2pNetwork", "NetworkSettings", "PortInUse", "open_network"]
+__all__ = ["Libp2pNetwork", "ListenAddressInUse", "NetworkSettings", "UndialableAddress", "open_network"]
 
 T = TypeVar("T")
 _IN_FLIGHT = 4 * 1024 * 1024  # bytes of messages on their way to one peer
@@ -75,7 +75,7 @@ class Libp2pNetwork:
         self._settings = settings
         self._sockets = sockets
         self._listening = multiaddress.listening(sockets, identity.peer_id)
-        self._reach = Reach(self._dial, settings.peer_file, self._spawn, guard)
+        self._reach = Dialer(self._dial, settings.peer_file, self._spawn, guard)
         self._calls = Calls(self._send_call, self._spawn, guard, gate.may_call)
         self._newcomers = Newcomers(gate, settings.join_timeout, self.disconnect, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,11 +120,11 @@ class Libp2pNetwork:
     async def connect(self, address: str) -> str:
         """Dial a multiaddress with `/p2p/` and stay connected to that peer; its id.
 
-        Raises BadAddress, PeerOffline. A peer that cannot be reached now is not kept trying for.
+        Raises UndialableAddress, PeerOffline. A peer that cannot be reached now is not kept trying for.
         """
         target = multiaddress.parse(address)
         if target.peer is None or target.peer == self.self_id:
-            raise BadAddress(f'"{address}" must end in /p2p/ and the id of another peer')
+            raise UndialableAddress(f'"{address}" must end in /p2p/ and the id of another peer')
         await self._reach.connect(target.peer, str(target))
         return target.peer
 
@@ -410,7 +410,7 @@ async def open_network(
     """A network that listens, and keeps what it was told to keep connected.
 
     Handlers run under `guard`: what a peer sent ends no more than the work on that. `gate`: who may speak.
-    Raises PortInUse, BadAddress. Leaving closes every connection.
+    Raises ListenAddressInUse, UndialableAddress. Leaving closes every connection.
     """
     async with AsyncExitStack() as stack:
         sockets = [

@@ -1,0 +1,1 @@
+"""Blocks for one request: local store, cache, hedged exchanges, trustless gateways, deadlines."""

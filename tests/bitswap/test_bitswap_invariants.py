@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitswap.arrivals import Arrival
-from bitswap.ledger import Stage
-from bitswap.ledgers import Bounds, Ledgers
-from bitswap.message import Entry, Presence, WantType
-from bitswap.session import Session
-from bitswap.wants import Patience, Wants
+from bitswap.fetching.session import Session
+from bitswap.fetching.wants import Wants, WantTimeouts
+from bitswap.message import Presence, WantlistEntry, WantType
+from bitswap.received import ReceivedBlock
+from bitswap.serving.peer_ledger import Stage
+from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
 from blockstore.block import Block
 
 BLOCKS = [Block.of(b"%d" % number) for number in range(6)]
@@ -55,7 +55,7 @@ def pass_time(wants: Wants, now: float) -> None:
 @given(st.lists(_want_events, max_size=60))
 @settings(max_examples=150)
 def test_wants(events: list[tuple[str, object, object]]) -> None:
-    wants = Wants(Patience(breadth=2))
+    wants = Wants(WantTimeouts(breadth=2))
     sessions = [Session(), Session()]
     now = 0.0
     for number, (event, who, what) in enumerate(events):
@@ -75,7 +75,7 @@ def test_wants(events: list[tuple[str, object, object]]) -> None:
             case "have" | "dont_have", str(), Block():
                 wants.on_presences(who, [Presence(what.cid, event == "have")], now)
             case "send", str(), Block():
-                wants.on_blocks(who, [Arrival(what.cid.multihash, what.data)], now)
+                wants.on_blocks(who, [ReceivedBlock(what.cid.multihash, what.data)], now)
             case "wait", float(), _:
                 now += who
                 pass_time(wants, now)
@@ -92,7 +92,7 @@ def test_wants(events: list[tuple[str, object, object]]) -> None:
 
 
 _entry = st.builds(
-    Entry,
+    WantlistEntry,
     _block.map(lambda block: block.cid),
     st.sampled_from(WantType),
     st.integers(0, 3),
@@ -113,12 +113,14 @@ _serve_events = st.one_of(
 @given(st.lists(_serve_events, max_size=60))
 @settings(max_examples=150)
 def test_ledgers(events: list[tuple[str, str, list[object] | None, bool, int | None]]) -> None:
-    bounds = Bounds(wants_per_peer=4, bytes=16 << 20)
-    ledgers = Ledgers(bounds)
+    bounds = LedgerBounds(wants_per_peer=4, bytes=16 << 20)
+    ledgers = PeerLedgers(bounds)
     out = []
     for event, peer, what, flag, size in events:
         if event == "entries":
-            fresh = ledgers.on_entries(peer, [one for one in what or () if isinstance(one, Entry)], flag)
+            fresh = ledgers.on_entries(
+                peer, [one for one in what or () if isinstance(one, WantlistEntry)], flag
+            )
             ledgers.on_sizes(peer, fresh, [size] * len(fresh))
         elif event == "stored":
             awaited = ledgers.awaited([one.cid for one in what or () if isinstance(one, Block)])
@@ -137,7 +139,7 @@ def test_ledgers(events: list[tuple[str, str, list[object] | None, bool, int | N
         ledger_books_are_straight(ledgers, sum(batch.cost for _, batch in out))
 
 
-def ledger_books_are_straight(ledgers: Ledgers, held: int) -> None:
+def ledger_books_are_straight(ledgers: PeerLedgers, held: int) -> None:
     assert ledgers._held == held
     for ledger in ledgers:
         queued = [want for want in ledger._wants.values() if want.stage is Stage.QUEUED]

@@ -23,26 +23,26 @@ from support.clock import virtual_time
 from support.sim_network import open_sim
 
 from bitswap.exchange import BitswapSettings
-from bitswap.ledgers import Bounds
+from bitswap.fetching.wants import WantTimeouts
 from bitswap.message import (
     PROTOCOL_1_0,
     PROTOCOL_1_1,
     PROTOCOLS,
-    Entry,
     Message,
     Payload,
     Presence,
+    WantlistEntry,
     WantType,
     encode,
 )
 from bitswap.network import PeerUnreachable
-from bitswap.pace import Rates
-from bitswap.wants import Patience
+from bitswap.serving.peer_ledgers import LedgerBounds
+from bitswap.serving.work_limits import WorkRates
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
+from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound, StorageFull, StoreCorrupt
-from blockstore.guard import Guard
-from blockstore.store import MemoryBlockstore, Stat
+from blockstore.store import MemoryBlockstore, StoreStat
 
 
 def some_blocks(count: int, size: int = 5000) -> list[Block]:
@@ -63,7 +63,7 @@ class RottenStore(MemoryBlockstore):
             raise self._how
         return await super().get_many(cids)
 
-    async def stat(self, cids: Sequence[CID]) -> list[Stat | None]:
+    async def stat(self, cids: Sequence[CID]) -> list[StoreStat | None]:
         if self._blind and not self._rotten.isdisjoint(cids):
             raise self._how
         return await super().stat(cids)
@@ -168,7 +168,7 @@ async def test_a_block_that_arrives_later_goes_to_who_waits_for_it() -> None:
 
 @virtual_time
 async def test_nobody_connected_is_said_after_the_patience_for_newcomers() -> None:
-    settings = BitswapSettings(Patience(newcomer=3))
+    settings = BitswapSettings(WantTimeouts(newcomer=3))
     async with open_sim() as sim, open_nodes(sim, "amy", settings=settings) as (amy,):
         with pytest.raises(BlockNotFound, match="no peer connected"):
             await amy.exchange.fetch(some_blocks(1)[0].cid)
@@ -308,7 +308,7 @@ async def test_a_peer_of_1_0_0_gets_bare_blocks_and_one_of_1_1_0_gets_payloads()
             await amy.store.put_many([block])
             old = Puppet(sim, "old", protocols=[protocol])
             sim.connect_all()
-            await old.say("amy", Message((Entry(block.cid),)))
+            await old.say("amy", Message((WantlistEntry(block.cid),)))
             await old.hears(lambda puppet: puppet.received == [block.data])
 
 
@@ -321,7 +321,7 @@ async def test_unsolicited_blocks_are_dropped_and_counted() -> None:
         await pushy.say("amy", Message(payloads=(Payload.of(first),)))
         assert await amy.exchange.fetch(first.cid) == first
         await pushy.say("amy", Message(payloads=(Payload.of(second), Payload.of(second))))
-        await pushy.say("amy", Message((Entry(first.cid, send_dont_have=True),)))
+        await pushy.say("amy", Message((WantlistEntry(first.cid, send_dont_have=True),)))
         await pushy.hears(lambda puppet: puppet.presences == [Presence(first.cid, False)])
         statistics = amy.exchange.statistics()
         assert (statistics.unsolicited_blocks, statistics.unsolicited_bytes) == (3, 15_000)
@@ -336,9 +336,9 @@ async def test_a_late_second_copy_is_counted_as_duplicate() -> None:
         twins = [Puppet(sim, name, has([block])) for name in ("one", "two")]
         sim.connect_all()
         assert await amy.exchange.fetch(block.cid) == block
-        await twins[0].say("amy", Message((Entry(block.cid, send_dont_have=True),)))
+        await twins[0].say("amy", Message((WantlistEntry(block.cid, send_dont_have=True),)))
         await twins[0].hears(lambda puppet: bool(puppet.presences))
-        await twins[1].say("amy", Message((Entry(block.cid, send_dont_have=True),)))
+        await twins[1].say("amy", Message((WantlistEntry(block.cid, send_dont_have=True),)))
         await twins[1].hears(lambda puppet: bool(puppet.presences))
         assert amy.exchange.statistics().duplicate_blocks == 1
 
@@ -368,7 +368,7 @@ async def test_cancelling_later_withdraws_the_want_at_once() -> None:
         waiting.cancel()
         await bob.hears(lambda puppet: len(puppet.entries) == 2)
         assert now() - start == pytest.approx(0.01)
-        assert bob.entries[1] == Entry(block.cid, cancel=True)
+        assert bob.entries[1] == WantlistEntry(block.cid, cancel=True)
         assert amy.exchange.wantlist() == ()
 
 
@@ -394,9 +394,9 @@ async def test_a_cancelled_want_is_not_served_though_its_block_was_queued() -> N
         bob = Puppet(sim, "bob")
         bob.node.bytes_per_second = 1e6
         sim.connect_all()
-        await bob.say("amy", Message(tuple(Entry(block.cid) for block in blocks)))
+        await bob.say("amy", Message(tuple(WantlistEntry(block.cid) for block in blocks)))
         await bob.hears(lambda puppet: len(puppet.received) == 1)
-        await bob.say("amy", Message(tuple(Entry(block.cid, cancel=True) for block in blocks)))
+        await bob.say("amy", Message(tuple(WantlistEntry(block.cid, cancel=True) for block in blocks)))
         await asyncio.sleep(60)
         assert len(bob.received) <= 5  # what was in the sockets: this one, and the window
         assert amy.exchange.statistics().peers[0].wants == 0
@@ -405,7 +405,7 @@ async def test_a_cancelled_want_is_not_served_though_its_block_was_queued() -> N
 @virtual_time
 async def test_a_slow_peer_does_not_slow_the_others() -> None:
     blocks = some_blocks(64, 1_048_576)
-    entries = tuple(Entry(block.cid) for block in blocks)
+    entries = tuple(WantlistEntry(block.cid) for block in blocks)
     async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
         await amy.store.put_many(blocks)
         slow, fast = Puppet(sim, "slow"), Puppet(sim, "fast")
@@ -430,7 +430,7 @@ async def test_a_peer_that_reads_nothing_loses_its_ledger_and_memory_is_freed() 
         dead.node.bytes_per_second = 1
         sim.connect_all()
         await dead.node.send("amy", [PROTOCOL_1_0], b"")
-        entries = Message(tuple(Entry(block.cid) for block in blocks))
+        entries = Message(tuple(WantlistEntry(block.cid) for block in blocks))
         await dead.say("amy", entries)
         await asyncio.sleep(70)
         assert amy.exchange.statistics().peers == ()
@@ -456,7 +456,7 @@ async def test_ten_thousand_wants_of_a_stranger_keep_a_bounded_ledger() -> None:
     async with open_sim() as sim, open_nodes(sim, "amy") as (amy,):
         stranger = Puppet(sim, "stranger")
         sim.connect_all()
-        wanted = [Entry(block.cid, send_dont_have=True) for block in some_blocks(10_000, 8)]
+        wanted = [WantlistEntry(block.cid, send_dont_have=True) for block in some_blocks(10_000, 8)]
         for start in range(0, 10_000, 1000):
             await stranger.say("amy", Message(tuple(wanted[start : start + 1000])))
         await stranger.hears(lambda puppet: len(puppet.presences) == 10_000)
@@ -486,7 +486,7 @@ async def test_bytes_that_are_no_message_are_counted_and_the_peer_is_served_on()
         odd = Puppet(sim, "odd")
         sim.connect_all()
         await odd.node.send("amy", [PROTOCOL_1_1], b"\xff\xff")
-        await odd.say("amy", Message((Entry(block.cid),)))
+        await odd.say("amy", Message((WantlistEntry(block.cid),)))
         await odd.hears(lambda puppet: puppet.received == [block.data])
         assert amy.exchange.statistics().bad_messages == 1
 
@@ -510,7 +510,7 @@ async def test_closing_ends_pending_fetches_with_a_reason() -> None:
             await amy.exchange.fetch(block.cid)
         late = Puppet(sim, "late")
         sim.connect_all()
-        await late.say("amy", Message((Entry(block.cid),)))
+        await late.say("amy", Message((WantlistEntry(block.cid),)))
         await asyncio.sleep(1)
         assert late.heard == []
 
@@ -561,11 +561,13 @@ async def test_a_block_that_cannot_be_read_costs_the_peer_that_block(
         await amy.store.put_many(blocks)
         bob = Puppet(sim, "bob")
         sim.connect_all()
-        await bob.say("amy", Message(tuple(Entry(block.cid, send_dont_have=True) for block in blocks)))
+        await bob.say(
+            "amy", Message(tuple(WantlistEntry(block.cid, send_dont_have=True) for block in blocks))
+        )
         await bob.hears(lambda puppet: len(puppet.received) == 199 and bool(puppet.presences))
         assert bob.presences == [Presence(rotten.cid, False)]
         assert bool(guard.failures) is failures
-        await bob.say("amy", Message((Entry(blocks[0].cid),)))
+        await bob.say("amy", Message((WantlistEntry(blocks[0].cid),)))
         await bob.hears(lambda puppet: len(puppet.received) == 200)
 
 
@@ -576,8 +578,8 @@ async def test_blocks_that_come_when_the_store_fails_are_denied_and_others_are_t
     async with open_sim() as sim, open_nodes(sim, "amy", store=store) as (amy,):
         eve, bob = Puppet(sim, "eve"), Puppet(sim, "bob")
         sim.connect_all()
-        await eve.say("amy", Message((Entry(rotten.cid, send_dont_have=True),)))
-        await bob.say("amy", Message((Entry(good.cid, send_dont_have=True),)))
+        await eve.say("amy", Message((WantlistEntry(rotten.cid, send_dont_have=True),)))
+        await bob.say("amy", Message((WantlistEntry(good.cid, send_dont_have=True),)))
         await bob.hears(lambda puppet: len(puppet.presences) == 1)
         await amy.blocks.put_many([rotten, good])
         await bob.hears(lambda puppet: puppet.received == [good.data])
@@ -592,10 +594,12 @@ async def test_a_network_that_fails_to_send_an_answer_leaves_the_peer_an_answer_
         bob = Puppet(sim, "bob")
         sim.connect_all()
         amy.network.fail_once(ValueError("a bug"))
-        await bob.say("amy", Message(tuple(Entry(block.cid, send_dont_have=True) for block in blocks)))
+        await bob.say(
+            "amy", Message(tuple(WantlistEntry(block.cid, send_dont_have=True) for block in blocks))
+        )
         await bob.hears(lambda puppet: len(puppet.presences) == 3)
         assert guard.failures == 1
-        await bob.say("amy", Message(tuple(Entry(block.cid) for block in blocks)))
+        await bob.say("amy", Message(tuple(WantlistEntry(block.cid) for block in blocks)))
         await bob.hears(lambda puppet: len(puppet.received) == 3)
 
 
@@ -624,7 +628,7 @@ async def test_a_block_above_two_mebibytes_is_neither_taken_nor_given() -> None:
             await amy.exchange.fetch(huge.cid)
         assert amy.exchange.statistics().unsolicited_blocks == 1
         await amy.store.put_many([huge])
-        await bob.say("amy", Message((Entry(huge.cid, send_dont_have=True),)))
+        await bob.say("amy", Message((WantlistEntry(huge.cid, send_dont_have=True),)))
         await bob.hears(lambda puppet: puppet.presences == [Presence(huge.cid, False)])
 
 
@@ -637,8 +641,8 @@ async def test_a_thousand_long_cids_and_the_largest_block_are_answered() -> None
         await amy.store.put_many([block])
         bob = Puppet(sim, "bob")
         sim.connect_all()
-        wants = [Entry(cid, WantType.HAVE, -(2**31), send_dont_have=True) for cid in long]
-        await bob.say("amy", Message((*wants, Entry(block.cid))))
+        wants = [WantlistEntry(cid, WantType.HAVE, -(2**31), send_dont_have=True) for cid in long]
+        await bob.say("amy", Message((*wants, WantlistEntry(block.cid))))
         await bob.hears(lambda puppet: len(puppet.presences) == 3000 and puppet.received == [block.data])
         assert guard.failures == 0
 
@@ -648,8 +652,8 @@ def unknown_cids(count: int) -> list[CID]:
 
 
 FLOODS = {
-    "wants": Message(tuple(Entry(cid, send_dont_have=True) for cid in unknown_cids(100))),
-    "cancels": Message(tuple(Entry(cid, cancel=True) for cid in unknown_cids(100))),
+    "wants": Message(tuple(WantlistEntry(cid, send_dont_have=True) for cid in unknown_cids(100))),
+    "cancels": Message(tuple(WantlistEntry(cid, cancel=True) for cid in unknown_cids(100))),
     "presences": Message(presences=tuple(Presence(cid, True) for cid in unknown_cids(100))),
     "blocks": Message(payloads=(Payload.of(Block.of(b"x")),) * 100),
     "junk": None,
@@ -660,7 +664,7 @@ FLOODS = {
 @virtual_time
 async def test_a_flood_is_held_back_then_let_go_and_others_are_served_at_once(flood: Message | None) -> None:
     (block,) = some_blocks(1)
-    settings = BitswapSettings(rates=Rates(burst=500, rate=10, shared=100, abuse=20))
+    settings = BitswapSettings(rates=WorkRates(burst=500, rate=10, shared=100, abuse=20))
     async with open_sim() as sim, open_nodes(sim, "amy", "bob", settings=settings) as (amy, bob):
         await amy.store.put_many([block])
         eve = sim.node("eve")
@@ -683,12 +687,12 @@ async def test_a_flood_is_held_back_then_let_go_and_others_are_served_at_once(fl
 @virtual_time
 async def test_a_full_list_longer_than_may_be_kept_is_answered_in_part_and_served_by_priority() -> None:
     blocks = some_blocks(2000, 8)
-    settings = BitswapSettings(bounds=Bounds(wants_per_peer=256))
+    settings = BitswapSettings(bounds=LedgerBounds(wants_per_peer=256))
     async with open_sim() as sim, open_nodes(sim, "amy", settings=settings) as (amy,):
         await amy.store.put_many(blocks)
         bob = Puppet(sim, "bob")
         sim.connect_all()
-        wants = [Entry(block.cid, priority=number) for number, block in enumerate(blocks)]
+        wants = [WantlistEntry(block.cid, priority=number) for number, block in enumerate(blocks)]
         await bob.say("amy", Message(tuple(wants), full=True))
         await bob.hears(lambda puppet: len(puppet.received) == 256)
         assert set(bob.received) == {block.data for block in blocks[-256:]}

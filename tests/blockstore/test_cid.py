@@ -6,8 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multiformats import multibase
 
-from blockstore import hashing, varint
+from blockstore import hashing
 from blockstore.cid import CID, DAG_CBOR, DAG_PB, LIBP2P_KEY, RAW, SHA2_256
+from blockstore.common import varint
 from blockstore.errors import BadCid
 
 # Bases that CIDs are written in (multibase table), by prefix letter.

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multiformats import multihash as oracle
 
-from blockstore import hashing, varint
+from blockstore import hashing
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB, RAW, SHA2_256
+from blockstore.common import varint
 from blockstore.errors import BadCid, HashMismatch, UnknownHash
 
 DOUBLE = "dbl-sha2-256"  # multiformats names it without computing it

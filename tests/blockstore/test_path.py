@@ -9,14 +9,14 @@ from support.dags import leaf, node
 from support.importing import file, root_of
 from support.sources import RecordingSource, source_of
 
-from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON
-from blockstore.dag_pb import PBLink, PBNode
 from blockstore.errors import BadPath, BlockNotFound, NoLink
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.path import MAX_SEGMENTS, ContentPath, Resolved, resolve
 from blockstore.store import MemoryBlockstore
-from blockstore.unixfs.options import ImportOptions
+from blockstore.unixfs.importing.options import ImportOptions
 
 CID_TEXT = "bafybeihykld7uyxzogax6vgyvag42y7464eywpf55gxi5qpoisibh3c5wa"
 ROOT = CID.parse(CID_TEXT)

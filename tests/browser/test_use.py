@@ -12,8 +12,8 @@ from browser.samples import FILES, HOSTILE, folder, hostile, sharded
 from support.browser import Page
 from support.gateway import Gateway
 
-from blockstore import dag_pb
 from blockstore.block import Block
+from blockstore.ipld import dag_pb
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

@@ -14,14 +14,14 @@ from support.inline_database import InlineDatabase
 from support.memory_cluster import MemoryPins, settled_as, until
 from support.pinset_member import PinsetMember, grown_cluster, some_cid
 
-from cluster import attempts
-from cluster.answers import IpfsInfo
 from cluster.assembly import open_cluster
-from cluster.attempts import SqliteAttempts
-from cluster.cluster import Cluster, Identity
+from cluster.calls.codec import IpfsInfo
+from cluster.cluster import Cluster, MemberIdentity
 from cluster.pin import PinOptions, Status
 from cluster.ports import Capacity
 from cluster.settings import ClusterSettings
+from cluster.tracking import attempt_store
+from cluster.tracking.attempt_store import SqliteAttempts
 
 TWO = PinOptions(name="two", replication_min=2, replication_max=2, metadata={"k": "v"})
 
@@ -35,7 +35,7 @@ async def capacity() -> Capacity:
 
 
 def create(db: sqlite3.Connection) -> None:
-    for statement in attempts.SCHEMA.split(";"):
+    for statement in attempt_store.SCHEMA.split(";"):
         db.execute(statement)
 
 
@@ -47,7 +47,7 @@ async def clustered(
     port = member.network.peers[member.peer]
     await database.write(create)
     async with open_cluster(
-        Identity(member.peer, f"member {member.peer[-4:]}", "1.1.6+test", IpfsInfo),
+        MemberIdentity(member.peer, f"member {member.peer[-4:]}", "1.1.6+test", IpfsInfo),
         reader=member.pinset,
         writer=member.pinset,
         membership=member.pinset.members,

@@ -13,6 +13,7 @@ from support.memory_cluster import EPOCH, MemoryCluster, cid, settled_as, until,
 from support.peer_keys import Key
 
 from blockstore.cid import CID
+from cluster.allocation.repin import AbsenceDetector
 from cluster.errors import (
     BadAddress,
     BadPinOptions,
@@ -23,12 +24,11 @@ from cluster.errors import (
     UnknownMember,
     UntrustedPeer,
 )
-from cluster.metrics import FREESPACE, PING
+from cluster.interfaces import PinQuery
+from cluster.metrics.metric_store import FREESPACE, PING
 from cluster.pin import GlobalPinInfo, Pin, PinMode, PinOptions, Status
 from cluster.ports import LocalPin, PeerOffline
-from cluster.repin import Absence
 from cluster.settings import ClusterSettings
-from cluster.state import PinQuery
 
 TWO = PinOptions(replication_min=2, replication_max=2)
 
@@ -454,7 +454,7 @@ async def test_metrics_of_live_members_are_shown():
 
 
 def test_silence_counts_from_when_it_was_noticed_and_ends_with_a_sign_of_life():
-    absence = Absence(grace=100)
+    absence = AbsenceDetector(grace=100)
     assert absence.observe(["a", "b"], ["a"], 0) == frozenset()
     assert absence.observe(["a", "b"], ["a"], 99) == frozenset()
     assert absence.observe(["a", "b"], ["a"], 100) == {"b"}

@@ -16,8 +16,8 @@ from support.dags import cids, leaf, leaves, node
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
 from blockstore.errors import BlockNotFound, StorageFull
-from blockstore.sqlite import open_sqlite_blockstore
-from blockstore.store import Blockstore, MemoryBlockstore, Stat, Usage
+from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.store import Blockstore, MemoryBlockstore, StoreStat, Usage
 
 
 class Opener(Protocol):
@@ -148,7 +148,7 @@ async def test_identity_blocks_answer_from_themselves_and_are_never_stored(store
     assert await store.has(cid)
     assert await store.missing([cid]) == []
     assert await store.size(cid) == 11
-    assert await store.stat([cid]) == [Stat(11, links=False)]
+    assert await store.stat([cid]) == [StoreStat(11, links=False)]
     await store.delete_many([cid])
     assert await store.has(cid)
     assert (await store.usage()).blocks == 0

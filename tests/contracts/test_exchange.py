@@ -1,4 +1,4 @@
-"""What every Exchange promises (blockstore/service.py), run against each of them: `fetch` and `session`."""
+"""What every Exchange promises (blockstore/blocks.py), run against each of them: `fetch` and `session`."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from support.http_gateway import HttpGateway, http_gateway
 from support.sim_network import open_sim
 
 from bitswap.exchange import BitswapExchange, BitswapSettings, open_bitswap
-from bitswap.message import Entry, Message
-from bitswap.wants import Patience as BitswapPatience
+from bitswap.fetching.wants import WantTimeouts as BitswapPatience
+from bitswap.message import Message, WantlistEntry
 from blockstore.block import Block
+from blockstore.blocks import Exchange, OfflineExchange
 from blockstore.cid import CID, DAG_PB
+from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound
-from blockstore.guard import Guard
-from blockstore.service import Exchange, OfflineExchange
 from blockstore.store import MemoryBlockstore
 from node.denylist.blocks import GuardedExchange
 from node.denylist.denylist import Denylist
-from node.retrieval.gateways import open_gateways
-from node.retrieval.staggered import StaggeredExchange, Way
-from node.retrieval.trustless import Patience, TrustlessGateway
+from node.retrieval.gateway_pool import open_gateways
+from node.retrieval.hedged_exchange import HedgedExchange, Route
+from node.retrieval.trustless_gateway import GatewayTimeouts, TrustlessGateway
 
 RAW_BLOCK = Block.of(b"wanted")
 OLD_BLOCK = Block.of(b"\x0a\x04some", DAG_PB, version=0)
 BLOCKS = [RAW_BLOCK, OLD_BLOCK, *(Block.of(b"block %d" % number) for number in range(50))]
 MISSING = Block.of(b"nowhere").cid
-HASTE = Patience(rest=0.01)
+HASTE = GatewayTimeouts(rest=0.01)
 QUICK = BitswapSettings(BitswapPatience(answer=0.5, block=1.0, newcomer=0.2))
 
 
@@ -60,7 +60,7 @@ class Elsewhere(Protocol):
 class OtherPeer:
     """A peer on a simulated network that speaks Bitswap."""
 
-    def __init__(self, puppet: Puppet, mood: list[Callable[[Entry], Message | None]]) -> None:
+    def __init__(self, puppet: Puppet, mood: list[Callable[[WantlistEntry], Message | None]]) -> None:
         self._puppet = puppet
         self._mood = mood
 
@@ -142,14 +142,14 @@ class World:
     elsewhere: Elsewhere
 
 
-def gives(entry: Entry) -> Message:
+def gives(entry: WantlistEntry) -> Message:
     return keeps(BLOCKS)(entry) or says_dont_have(entry)
 
 
 @asynccontextmanager
 async def _peer() -> AsyncIterator[tuple[BitswapExchange, OtherPeer]]:
     async with open_sim() as network:
-        mood: list[Callable[[Entry], Message | None]] = [gives]
+        mood: list[Callable[[WantlistEntry], Message | None]] = [gives]
         puppet = Puppet(network, "them", lambda entry: mood[0](entry))
         async with open_bitswap(MemoryBlockstore(), network.node("us"), QUICK) as exchange:
             network.connect("us", "them")
@@ -188,8 +188,8 @@ async def staggered() -> AsyncIterator[World]:
         open_bitswap(MemoryBlockstore(), network.node("alone"), QUICK) as lonely,
         gateways() as world,
     ):
-        ways = [Way("swarm", lonely), Way("gateways", world.exchange)]
-        yield World(StaggeredExchange(ways), world.elsewhere)
+        ways = [Route("swarm", lonely), Route("gateways", world.exchange)]
+        yield World(HedgedExchange(ways), world.elsewhere)
 
 
 @asynccontextmanager

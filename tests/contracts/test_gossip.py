@@ -9,7 +9,7 @@ import pytest
 from support.contract_networks import GossipNetwork, Opener, Pair, in_memory, libp2p, simulated
 
 from cluster.ports import MAX_GOSSIP, Gossip, GossipMessage, HandlerTaken
-from node.offline import NoNetwork
+from node.offline_network import NoNetwork
 
 OPENERS: dict[str, Opener[GossipNetwork]] = {
     "libp2p": libp2p,

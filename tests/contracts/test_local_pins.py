@@ -13,13 +13,13 @@ from support.dags import tree
 from support.exchanges import RemoteBlocks
 from support.memory_cluster import MemoryPins, cid
 
+from blockstore.blocks import Blocks
 from blockstore.cid import CID
-from blockstore.pins import open_local_pins
-from blockstore.service import Blocks
+from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.store import MemoryBlockstore
 from cluster.pin import Progress
 from cluster.ports import LocalPin, LocalPins, PinFailed
-from node.local_pins import ClusterLocalPins
+from node.services.local_pins import ClusterLocalPins
 
 COUNT = 30
 

@@ -1,4 +1,4 @@
-"""What every Membership promises (cluster/state.py), run against each of them."""
+"""What every Membership promises (cluster/interfaces.py), run against each of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from support.inline_database import InlineDatabase
 from support.memory_cluster import MemoryMembers
 from support.pinset_member import identity, some_genesis
 
-from cluster.clock import HybridClock
+from cluster.common.hybrid_clock import HybridClock
 from cluster.errors import CannotRemove, ReadOnlyMember, UntrustedPeer
-from cluster.membership import Members, open_members
-from cluster.state import Member, Membership, Role
-from cluster.store import PinsetStore
+from cluster.interfaces import Member, Membership, Role
+from cluster.members.member_list import MemberList, open_members
+from cluster.pinset.store import PinsetStore
 
 GENESIS = some_genesis()
 FOUNDER, TRUSTED, FOLLOWER, STRANGER = (identity(number).peer_id for number in (0, 1, 2, 9))
@@ -24,7 +24,7 @@ Opener = Callable[[int], Awaitable[Membership]]
 """The list of three members as the one of that number sees it: founder, trusted, follower."""
 
 
-async def _opened(number: int) -> Members:
+async def _opened(number: int) -> MemberList:
     store = PinsetStore(InlineDatabase())
     return await open_members(store, GENESIS, identity(number), HybridClock(lambda: 1e9), ())
 

@@ -9,7 +9,7 @@ import pytest
 from support.contract_networks import NOWHERE, STRANGER, Opener, Pair, gated, in_memory, libp2p, simulated
 
 from cluster.ports import MAX_CALL, CallFailed, HandlerTaken, PeerCalls, PeerOffline
-from node.offline import NoNetwork
+from node.offline_network import NoNetwork
 
 OPENERS: dict[str, Opener[PeerCalls]] = {
     "libp2p": libp2p,

@@ -1,4 +1,4 @@
-"""What every PinsetReader and PinsetWriter promises (cluster/state.py), run against each of them."""
+"""What every PinsetReader and PinsetWriter promises (cluster/interfaces.py), run against each of them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from support.memory_cluster import PinsetView, SharedPins, cid
 from support.pinset_member import PinsetMember, identity, some_genesis
 
 from blockstore.cid import CID
-from blockstore.database import open_database
-from cluster import store
+from blockstore.sqlite.database import open_database
 from cluster.errors import NotPinned, ReadOnlyMember
+from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, PinsetReader, PinsetWriter, Role
 from cluster.pin import EVERYWHERE, Pin, PinOptions
-from cluster.replication import open_pinset
-from cluster.state import EVERY_PIN, PinChange, PinQuery, PinsetReader, PinsetWriter, Role
-from cluster.store import Database
+from cluster.pinset import store
+from cluster.pinset.store import SqlDatabase
+from cluster.replication.replicated_pinset import open_pinset
 
 
 class Pinset(PinsetReader, PinsetWriter, Protocol):
@@ -34,7 +34,7 @@ Opener = Callable[[Path], AbstractAsyncContextManager[Pinset]]
 
 
 @asynccontextmanager
-async def replicated(database: Database) -> AsyncIterator[Pinset]:
+async def replicated(database: SqlDatabase) -> AsyncIterator[Pinset]:
     """The real thing; pages of three."""
     peer = SimNetwork(Random(1)).attach(identity(0).peer_id)
     async with open_pinset(

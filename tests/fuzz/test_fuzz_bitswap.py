@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bitswap_messages import messages
 
-from bitswap.arrivals import identify
 from bitswap.errors import BadMessage
 from bitswap.message import Message, decode, encode
+from bitswap.received import identify
 
 
 def holds(wire: bytes) -> None:

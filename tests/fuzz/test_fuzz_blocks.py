@@ -13,15 +13,15 @@ from support.dags import leaf, node
 from support.importing import pieces
 from support.sources import joined, source_of
 
-from blockstore import codecs, dag_pb
-from blockstore import dag_cbor as dag_cbor_reader
 from blockstore.block import Block
-from blockstore.car import car_stream
-from blockstore.car_reader import read_car
+from blockstore.car.reader import read_car
+from blockstore.car.writer import car_stream
 from blockstore.cid import DAG_CBOR, DAG_JOSE, DAG_JSON, DAG_PB, GIT_RAW
-from blockstore.dag_pb import PBLink, PBNode
-from blockstore.depth_first import depth_first
 from blockstore.errors import BadBlock, BadCar, BadPath, BlockNotFound, HashMismatch, NotUnixFS
+from blockstore.ipld import codecs, dag_pb
+from blockstore.ipld import dag_cbor as dag_cbor_reader
+from blockstore.ipld.dag_pb import PBLink, PBNode
+from blockstore.ipld.depth_first import depth_first
 from blockstore.path import ContentPath
 from blockstore.unixfs.data import UnixFSData
 from blockstore.unixfs.listing import list_directory

@@ -15,9 +15,9 @@ from support.kubo import peer_command
 from support.random_tree import RandomTree
 
 from blockstore.errors import BlockstoreError
-from blockstore.unixfs.importer import DroppingSink, import_entries
-from blockstore.unixfs.local import WalkRules, walk_local
-from blockstore.unixfs.query import from_query
+from blockstore.unixfs.importing.importer import DroppingSink, import_entries
+from blockstore.unixfs.importing.option_text import from_query
+from blockstore.unixfs.local.walk import WalkRules, walk_local
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
 

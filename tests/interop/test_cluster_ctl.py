@@ -11,8 +11,8 @@ from support.node import eventually, running_node
 
 from blockstore.block import Block
 from cluster.pin import Wish
-from node.config import ApiConfig, Config, StorageConfig
-from node.secret import read_secret
+from node.config.config import ApiConfig, Config, StorageConfig
+from node.datadir.api_secret import read_secret
 
 pytestmark = pytest.mark.interop
 

@@ -28,7 +28,7 @@ from support.sites import KEY
 from yarl import URL
 
 from blockstore.block import Block
-from blockstore.car import car_stream
+from blockstore.car.writer import car_stream
 from blockstore.cid import CID, RAW
 
 pytestmark = pytest.mark.interop

@@ -18,12 +18,12 @@ import pytest
 from support.kubo import Kubo
 from support.p2p_networks import SETTINGS, Collector, until_peer
 
-from blockstore import varint
+from blockstore.common import varint
 from cluster.ports import PeerOffline
-from node.identity import Identity
+from node.datadir.identity import Identity
 from node.p2p.network import Libp2pNetwork, NetworkSettings, open_network
 from node.p2p.portal import open_portal
-from node.p2p.psk import key_file
+from node.p2p.transport.psk import key_file
 
 pytestmark = pytest.mark.interop
 BITSWAP = "/ipfs/bitswap/1.2.0"

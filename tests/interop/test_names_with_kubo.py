@@ -8,8 +8,8 @@ import pytest
 from support.ipns import Key
 from support.kubo import Kubo
 
+from node.names.ipns_record import create, verify
 from node.names.name import IpnsName
-from node.names.record import create, verify
 
 pytestmark = pytest.mark.interop
 TARGET = "/ipfs/bafkqaddwgevxmmraojswg33smq"

@@ -12,10 +12,10 @@ from support.importing import keystream, pieces
 from support.kubo import Kubo, peer_command
 from support.sources import RecordingSource, joined
 
-from blockstore.car import export_car
-from blockstore.car_import import import_car
+from blockstore.blocks import Blocks, OfflineExchange
+from blockstore.car.importer import import_car
+from blockstore.car.writer import export_car
 from blockstore.cid import CID
-from blockstore.service import Blocks, OfflineExchange
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.listing import list_directory, lookup
 from blockstore.unixfs.reader import read_file

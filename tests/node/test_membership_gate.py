@@ -10,20 +10,20 @@ from support.node import any_ports, eventually, running_node
 from support.p2p_networks import SETTINGS
 from support.pairs import quick
 
-from bitswap.message import PROTOCOLS, Entry, Message, encode
+from bitswap.message import PROTOCOLS, Message, WantlistEntry, encode
 from bitswap.network import PeerUnreachable
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound
+from cluster.interfaces import Role
 from cluster.ports import CallFailed, GossipMessage
-from cluster.state import Role
-from node.belonging import Belonging
-from node.config import Config
-from node.folder import Folder
-from node.identity import Identity
+from node.config.config import Config
+from node.datadir.cluster_file import ClusterFile
+from node.datadir.folder import DataFolder
+from node.datadir.identity import Identity
+from node.datadir.init import create_node
 from node.node import open_node
 from node.p2p.network import open_network
 from node.p2p.portal import open_portal
-from node.setup import create_node
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_pa
     secret_block = Block.of(b"for members only")
     async with running_node(tmp_path / "a", quick(), offline=False) as node:
         await node.parts.store.put_many([secret_block])
-        belonging = Belonging.read(Folder(tmp_path / "a").cluster)
+        belonging = ClusterFile.read(DataFolder(tmp_path / "a").cluster)
         async with stranger(belonging.secret) as network:
             heard = []
 
@@ -52,7 +52,7 @@ async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_pa
             for method in ("node/id", "pinset/heads", "pinset/batches", "names/get", "pins/statuses"):
                 with pytest.raises(CallFailed, match="for members of this cluster"):
                     await network.call(peer, method, b"")
-            want = encode(Message((Entry(secret_block.cid),)))
+            want = encode(Message((WantlistEntry(secret_block.cid),)))
             with pytest.raises(PeerUnreachable, match="speaks none of"):
                 await network.send(peer, PROTOCOLS, want)
             assert not heard
@@ -69,7 +69,7 @@ def fixed_ports(config: Config) -> Config:
 
 @asynccontextmanager
 async def member(root, config, token=None):
-    folder = Folder(root)
+    folder = DataFolder(root)
     if not folder.exists:
         create_node(folder, token, root.name)
     async with open_node(config, folder) as node:
@@ -105,8 +105,8 @@ async def test_two_members_meet_of_whom_one_joined_while_the_other_was_away(tmp_
 async def test_a_member_that_was_removed_is_cut_and_gets_nothing_more(tmp_path):
     async with running_node(tmp_path / "a", quick(), offline=False) as a:
         token = str(await a.parts.invite(Role.TRUSTED, 3600))
-        create_node(Folder(tmp_path / "b"), token, "b")
-        async with open_node(any_ports(quick()), Folder(tmp_path / "b")) as b:
+        create_node(DataFolder(tmp_path / "b"), token, "b")
+        async with open_node(any_ports(quick()), DataFolder(tmp_path / "b")) as b:
             await eventually(knows(a, 2))
             removed = b.parts.peer
             await a.parts.cluster.membership.remove(removed)

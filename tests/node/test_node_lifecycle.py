@@ -9,16 +9,16 @@ from aiohttp import ClientSession
 from support.node import any_ports, running_node
 
 from blockstore.errors import StoreCorrupt, StoreLocked
-from node.belonging import BadClusterFile
-from node.config import Config
-from node.folder import Folder
-from node.http.server import PortInUse
+from node.config.config import Config
+from node.datadir.cluster_file import BadClusterFile
+from node.datadir.folder import DataFolder
+from node.datadir.init import create_node
+from node.http.listener import PortInUse
 from node.node import open_node
-from node.setup import create_node
 
 
 async def test_the_addresses_file_says_where_it_listens_as_long_as_it_does(tmp_path):
-    folder = Folder(tmp_path)
+    folder = DataFolder(tmp_path)
     async with running_node(tmp_path) as node:
         said = json.loads(folder.addresses.read_text())
         assert said == {
@@ -45,18 +45,18 @@ async def test_a_second_node_on_the_same_folder_is_refused(tmp_path):
 async def test_a_port_in_use_names_the_setting_and_frees_the_folder(tmp_path):
     async with running_node(tmp_path / "a") as other:
         taken = other.faces.gateway.port
-        create_node(Folder(tmp_path / "b"))
+        create_node(DataFolder(tmp_path / "b"))
         config = any_ports(Config())
         config = replace(config, gateway=replace(config.gateway, port=taken))
         with pytest.raises(PortInUse, match="--gateway-port"):
-            async with open_node(config, Folder(tmp_path / "b"), offline=True):
+            async with open_node(config, DataFolder(tmp_path / "b"), offline=True):
                 pass
         async with running_node(tmp_path / "b"):
             pass
 
 
 async def test_a_damaged_database_is_named(tmp_path):
-    folder = Folder(tmp_path)
+    folder = DataFolder(tmp_path)
     create_node(folder)
     folder.blocks.write_bytes(b"this is no database" * 1000)
     with pytest.raises(StoreCorrupt, match=r"blocks\.db"):
@@ -65,7 +65,7 @@ async def test_a_damaged_database_is_named(tmp_path):
 
 
 async def test_a_lost_cluster_file_is_named(tmp_path):
-    folder = Folder(tmp_path)
+    folder = DataFolder(tmp_path)
     create_node(folder)
     folder.cluster.unlink()
     with pytest.raises(BadClusterFile, match=r"cluster\.json"):

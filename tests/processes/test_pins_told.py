@@ -15,7 +15,7 @@ from support.dags import leaves
 from support.dags import node as dag_node
 
 from blockstore.block import Block
-from blockstore.car import car_stream
+from blockstore.car.writer import car_stream
 from blockstore.cid import CID
 
 ABSENT = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"

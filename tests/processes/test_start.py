@@ -138,10 +138,10 @@ def test_a_join_token_that_lost_its_end_says_to_copy_it_again(tmp_path, valid_to
 
 @pytest.fixture
 def valid_token() -> str:
-    from cluster.genesis import found_cluster
-    from cluster.invite import make_invite
-    from cluster.state import Role
-    from node.identity import Identity
+    from cluster.common.genesis import found_cluster
+    from cluster.interfaces import Role
+    from cluster.members.invite import make_invite
+    from node.datadir.identity import Identity
 
     us = Identity.generate()
     genesis = found_cluster("home", us.peer_id, 1.0)

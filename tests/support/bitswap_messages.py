@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from bitswap.message import Entry, Message, Payload, Presence, WantType
+from bitswap.message import Message, Payload, Presence, WantlistEntry, WantType
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
 
@@ -19,7 +19,7 @@ cids: st.SearchStrategy[CID] = st.one_of(
     ),
     st.binary(max_size=8).map(lambda data: Block.of(data, DAG_PB, version=0).cid),
 )
-entries = st.builds(Entry, cids, st.sampled_from(WantType), _INT32, st.booleans(), st.booleans())
+entries = st.builds(WantlistEntry, cids, st.sampled_from(WantType), _INT32, st.booleans(), st.booleans())
 payloads = st.builds(
     lambda data, codec: Payload.of(Block.of(data, codec)),
     st.binary(max_size=64),

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import count
 
 from bitswap.exchange import BitswapExchange, BitswapSettings, open_bitswap
-from bitswap.message import PROTOCOLS, Entry, Message, Payload, Presence, WantType, decode, encode
+from bitswap.message import PROTOCOLS, Message, Payload, Presence, WantlistEntry, WantType, decode, encode
 from blockstore.block import Block
-from blockstore.guard import Guard
-from blockstore.service import Blocks
+from blockstore.blocks import Blocks
+from blockstore.common.guard import Guard
 from blockstore.store import MemoryBlockstore
 from support.sim_network import SimNetwork, SimNode
 
-Answer = Callable[[Entry], Message | None]
+Answer = Callable[[WantlistEntry], Message | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Puppet:
         self.node.on_message(protocols, self._on_message)
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[WantlistEntry]:
         return [entry for message in self.heard for entry in message.entries]
 
     @property
@@ -105,19 +105,19 @@ class Puppet:
                 await self.say(peer, answer)
 
 
-def says_have(entry: Entry) -> Message:
+def says_have(entry: WantlistEntry) -> Message:
     return Message(presences=(Presence(entry.cid, True),))
 
 
-def says_dont_have(entry: Entry) -> Message:
+def says_dont_have(entry: WantlistEntry) -> Message:
     return Message(presences=(Presence(entry.cid, False),))
 
 
-def says_have_and_then_not(entry: Entry) -> Message:
+def says_have_and_then_not(entry: WantlistEntry) -> Message:
     return Message(presences=(Presence(entry.cid, entry.type is WantType.HAVE),))
 
 
-def sends_other_bytes(entry: Entry) -> Message:
+def sends_other_bytes(entry: WantlistEntry) -> Message:
     if entry.type is WantType.HAVE:
         return says_have(entry)
     return Message(payloads=(Payload.of(Block.of(b"other bytes")),))
@@ -128,7 +128,7 @@ def sends_one_of_ten(blocks: Iterable[Block]) -> Answer:
     known = {block.cid.multihash: block for block in blocks}
     asked = count()
 
-    def answer(entry: Entry) -> Message | None:
+    def answer(entry: WantlistEntry) -> Message | None:
         if entry.type is WantType.HAVE:
             return says_have(entry)
         block = known.get(entry.cid.multihash)
@@ -147,7 +147,7 @@ def has(blocks: Iterable[Block]) -> Answer:
     """Sends the block, whatever it is asked."""
     known = {block.cid.multihash: block for block in blocks}
 
-    def answer(entry: Entry) -> Message | None:
+    def answer(entry: WantlistEntry) -> Message | None:
         block = known.get(entry.cid.multihash)
         return Message(payloads=(Payload.of(block),)) if block is not None else None
 

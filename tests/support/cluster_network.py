@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
 
-from blockstore.guard import Guard
+from blockstore.common.guard import Guard
 from cluster.ports import (
     CallHandler,
     GossipHandler,

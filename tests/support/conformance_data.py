@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from blockstore.car_import import import_car
+from blockstore.car.importer import import_car
 from blockstore.cid import CID
 from node.names.errors import BadRecord
 from node.names.name import IpnsName

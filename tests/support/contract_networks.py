@@ -10,11 +10,11 @@ from random import Random
 from typing import Generic, Protocol, TypeVar
 
 from bitswap.network import MessageNetwork, PeerHandler
-from blockstore.guard import Guard
+from blockstore.common.guard import Guard
 from cluster.ports import Gossip, PeerCalls
-from node.identity import Identity
-from node.p2p.gate import MembersGate
-from node.p2p.members import MembersNetwork
+from node.datadir.identity import Identity
+from node.p2p.admission.gate import MembersGate
+from node.p2p.members_network import MembersNetwork
 from node.p2p.network import Libp2pNetwork, open_network
 from node.p2p.portal import open_portal
 from support import cluster_network, sim_network

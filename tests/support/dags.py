@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
-from blockstore.dag_pb import PBLink, PBNode
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink, PBNode
 
 
 def leaf(number: int, size: int = 32) -> Block:

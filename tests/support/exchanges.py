@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
-from blockstore.inquiry import Inquiry
+from blockstore.fetch_report import FetchReport
 
 
 class RemoteBlocks:
@@ -60,7 +60,7 @@ class RemoteBlocks:
     async def announce(self, cids: Sequence[CID]) -> None:
         self.announced += cids
 
-    def inquiries(self, cid: CID) -> tuple[Inquiry, ...]:
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
         return ()
 
     def session(self, root: CID) -> RemoteBlocks:

@@ -13,16 +13,16 @@ from aiohttp import ClientSession
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from blockstore import dag_pb
 from blockstore.block import Block
-from blockstore.car_reader import read_car
+from blockstore.car.reader import read_car
 from blockstore.cid import CID, DAG_PB
-from blockstore.dag_pb import PBLink, PBNode
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.entries import FileEntry
-from blockstore.unixfs.importer import import_entries
-from blockstore.unixfs.options import ImportFlags, resolve
-from node.config import Config, GatewayConfig
+from blockstore.unixfs.importing.entries import SourceFile
+from blockstore.unixfs.importing.importer import import_entries
+from blockstore.unixfs.importing.options import ImportFlags, resolve
+from node.config.config import Config, GatewayConfig
 from node.node import Node
 from support.node import running_node
 
@@ -123,9 +123,9 @@ def file_of(parts: Sequence[Block]) -> Block:
     return Block.of(dag_pb.encode(PBNode(links, data)), DAG_PB)
 
 
-async def _entries(files: dict[str, bytes]) -> AsyncIterator[FileEntry]:
+async def _entries(files: dict[str, bytes]) -> AsyncIterator[SourceFile]:
     for path, data in files.items():
-        yield FileEntry(path, _pieces(data))
+        yield SourceFile(path, _pieces(data))
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

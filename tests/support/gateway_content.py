@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import cbrrr
 
-from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
-from blockstore.dag_pb import PBLink, PBNode
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink, PBNode
 from support.dags import leaves
 from support.gateway import Gateway, directory, file_of
 from support.sites import INLINED, KEY, NAME, STATIC, publish

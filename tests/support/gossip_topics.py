@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from blockstore.guard import Guard
+from blockstore.common.guard import Guard
 from cluster.ports import GossipHandler, GossipMessage, claim
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from blockstore.block import Block
-from node.http.server import listen
+from node.http.listener import listen
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
-from blockstore.unixfs.entries import Entry, FileEntry
-from blockstore.unixfs.importer import BlockSink, DroppingSink, import_entries
-from blockstore.unixfs.ingest import Added
-from blockstore.unixfs.options import ImportOptions
+from blockstore.unixfs.importing.entries import Entry, SourceFile
+from blockstore.unixfs.importing.importer import BlockSink, DroppingSink, import_entries
+from blockstore.unixfs.importing.ingest import Added
+from blockstore.unixfs.importing.options import ImportOptions
 
 _NAME_ALPHABET = b"abcdefghijklmnopqrstuvwxyz01234567890-_"
 
@@ -38,8 +38,10 @@ async def pieces(data: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def file(path: str, *data: bytes, mode: int | None = None, mtime: tuple[int, int] | None = None) -> FileEntry:
-    return FileEntry(path, pieces(data), mode, mtime)
+def file(
+    path: str, *data: bytes, mode: int | None = None, mtime: tuple[int, int] | None = None
+) -> SourceFile:
+    return SourceFile(path, pieces(data), mode, mtime)
 
 
 async def one_by_one(entries: Iterable[Entry]) -> AsyncIterator[Entry]:

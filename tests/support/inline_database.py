@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from cluster.store import SCHEMA
+from cluster.pinset.store import SCHEMA
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from node.identity import Identity
+from node.datadir.identity import Identity
+from node.names.ipns_record import create
 from node.names.name import IpnsName
-from node.names.record import create
 
 
 class Key:

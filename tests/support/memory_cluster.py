@@ -1,6 +1,6 @@
 """A cluster in memory: one pinset for N members, a network that can be cut, content that can be missing.
 
-Honest stand-ins for the cluster's ports: they keep each promise of cluster/ports.py and cluster/state.py,
+Honest stand-ins for the cluster's ports: the promises of cluster/ports.py and cluster/interfaces.py,
 without disks and sockets, so that whole clusters run in virtual time.
 """
 
@@ -13,11 +13,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from blockstore.cid import CID
-from blockstore.guard import Guard
-from cluster.answers import IpfsInfo
+from blockstore.common.guard import Guard
 from cluster.assembly import open_cluster
-from cluster.cluster import Cluster, Identity
+from cluster.calls.codec import IpfsInfo
+from cluster.cluster import Cluster, MemberIdentity
 from cluster.errors import CannotRemove, NotPinned, ReadOnlyMember, UntrustedPeer
+from cluster.interfaces import EVERY_PIN, Member, PinChange, PinQuery, Role
 from cluster.pin import Pin, Progress, Status
 from cluster.ports import (
     Attempt,
@@ -33,7 +34,6 @@ from cluster.ports import (
     check_request,
 )
 from cluster.settings import ClusterSettings
-from cluster.state import EVERY_PIN, Member, PinChange, PinQuery, Role
 from support.call_methods import Methods, within
 from support.gossip_topics import Topics
 from support.peer_keys import Key
@@ -423,7 +423,9 @@ class MemoryCluster:
         self.network.set_up(machine.peer, True)
         try:
             async with open_cluster(
-                Identity(machine.peer, machine.name, "1.1.6+test", lambda: IpfsInfo(f"Qm{machine.name}")),
+                MemberIdentity(
+                    machine.peer, machine.name, "1.1.6+test", lambda: IpfsInfo(f"Qm{machine.name}")
+                ),
                 reader=machine.view,
                 writer=machine.view,
                 membership=self.members,

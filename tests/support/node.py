@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from node.config import Config
-from node.folder import Folder
+from node.config.config import Config
+from node.datadir.folder import DataFolder
+from node.datadir.init import create_node
 from node.node import Node, open_node
-from node.setup import create_node
 
 
 def any_ports(config: Config) -> Config:
@@ -31,7 +31,7 @@ async def running_node(
     root: Path, config: Config | None = None, *, offline: bool = True, token: str | None = None
 ) -> AsyncIterator[Node]:
     """A node on that folder, set up first where it is not."""
-    folder = Folder(root)
+    folder = DataFolder(root)
     if not folder.exists:
         create_node(folder, token, "tester")
     async with open_node(any_ports(config or Config()), folder, offline=offline) as node:

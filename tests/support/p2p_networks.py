@@ -11,12 +11,12 @@ from typing import TypeVar
 import trio
 
 from cluster.ports import GossipMessage
-from node.identity import Identity
-from node.p2p.connection import Connection, Pipe, Security, upgrade
+from node.datadir.identity import Identity
 from node.p2p.network import Libp2pNetwork, NetworkSettings, open_network
-from node.p2p.noise import Noise
 from node.p2p.portal import Portal, open_portal
-from node.p2p.wire import TcpBytes
+from node.p2p.transport.byte_stream import TcpByteStream
+from node.p2p.transport.connection import Connection, Pipe, Security, upgrade
+from node.p2p.transport.noise import Noise
 
 T = TypeVar("T")
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
@@ -97,7 +97,7 @@ async def stranger(
     _, _, host, _, port, _, peer = address.split("/")
     async with await trio.open_tcp_stream(host, int(port), local_address=source) as stream:
         security = Security(Noise(Identity.generate()), psk, fast_yamux=True)
-        connection = await upgrade(TcpBytes(stream), security, peer, _ignore)
+        connection = await upgrade(TcpByteStream(stream), security, peer, _ignore)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(connection.muxer.run)
             yield connection

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from node.identity import Identity
+from node.datadir.identity import Identity
 from node.p2p.network import NetworkSettings, open_network
 from node.p2p.portal import open_portal
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from aiohttp import ClientSession, FormData
 
-from cluster.state import Role
-from node.config import Config
+from cluster.interfaces import Role
+from node.config.config import Config
 from support.node import running_node
 
 

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Callable
 
 from blockstore.cid import CID, DAG_PB
-from cluster.genesis import Genesis, found_cluster
-from cluster.invite import Invite
+from cluster.common.genesis import Genesis, found_cluster
+from cluster.interfaces import PinChange, Role
+from cluster.members.invite import Invite
 from cluster.pin import Pin, PinOptions
-from cluster.replication import ReplicatedPinset, open_pinset
-from cluster.state import PinChange, Role
-from node.identity import Identity
+from cluster.replication.replicated_pinset import ReplicatedPinset, open_pinset
+from node.datadir.identity import Identity
 from support.cluster_network import SimNetwork
 from support.inline_database import Crashed, InlineDatabase
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from blockstore.tasks import Tasks, open_tasks
+from blockstore.common.tasks import Tasks, open_tasks
 
 _CHUNK = 256 * 1024
 _UNDER_WAY = 64 * 1024 * 1024  # bytes of one direction; more wait at their sender

@@ -5,23 +5,23 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from node.config import GatewayConfig
-from node.http.access_log import AccessLog
-from node.http.app import PARTS
+from node.config.config import GatewayConfig
+from node.config.host_policy import read_hosts
+from node.http.app_key import PARTS
 from node.http.connection import ENTRANCE
-from node.http.gateway import timing
-from node.http.gateway.admitting import ADMISSION, PROXIES, admitted, limits_of
-from node.http.gateway.answering import CACHE, HOSTS, answer
+from node.http.gateway import server_timing
+from node.http.gateway.access_log import LOG, logged
+from node.http.gateway.admission import ADMISSION, PROXIES, admitted, limits_of
 from node.http.gateway.formats.content import MISSES
+from node.http.gateway.handler import CACHE, HOSTS, answer
 from node.http.gateway.hosts.hosts import Hosts
-from node.http.gateway.logged import LOG, logged
 from node.http.gateway.replies.response_cache import ResponseCache
 from node.http.limits.addresses import TrustedProxies
 from node.http.limits.admission import Admission
-from node.http.server import nobody
+from node.http.listener import nobody
+from node.http.log.access_log import AccessLog
 from node.parts import Parts
-from node.policy import read_hosts
-from node.retrieval.misses import Misses
+from node.retrieval.negative_cache import NegativeCache
 
 _ANY = r"{path:[\s\S]*}"  # names may hold line feeds, which "." does not match
 
@@ -33,14 +33,14 @@ def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
     app[PARTS] = parts
     app[ADMISSION] = Admission(limits_of(settings))
     app[PROXIES] = TrustedProxies(settings.trusted_proxies)
-    app[MISSES] = Misses(settings.negative_ttl)
+    app[MISSES] = NegativeCache(settings.negative_ttl)
     app[CACHE] = ResponseCache(lambda: (parts.store.deletions, parts.denylist.version))
     policy = settings.policy()
     app[HOSTS] = Hosts(settings.subdomain_hosts, policy, read_hosts(settings.hosts, policy))
     if log is not None:
         app[LOG] = log
     if settings.server_timing:
-        app.on_response_prepare.append(timing.tell)
+        app.on_response_prepare.append(server_timing.tell)
     for path in (f"/ipfs/{_ANY}", f"/ipns/{_ANY}", f"/{_ANY}"):
         app.router.add_route("*", path, content, expect_handler=_at_once)
     return app
@@ -48,7 +48,7 @@ def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
 
 def _on_request(settings: GatewayConfig, log: AccessLog | None) -> list[Middleware]:
     """What is around each request where settings ask for it: it costs nothing where they do not."""
-    return [*([logged] if log else []), *([timing.timed] if settings.server_timing else [])]
+    return [*([logged] if log else []), *([server_timing.timed] if settings.server_timing else [])]
 
 
 async def _at_once(request: web.Request) -> None:

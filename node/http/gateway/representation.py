@@ -7,24 +7,24 @@ from aiohttp import web
 from blockstore.cid import DAG_PB, RAW
 from blockstore.path import Resolved, resolve
 from node.http.errors import BadRequest
-from node.http.gateway import timing
+from node.http.gateway import server_timing
 from node.http.gateway.formats import archive, block, dag, tar, unixfs
 from node.http.gateway.formats.content import Content, blocks_of, content_at
 from node.http.gateway.formats.negotiation import Asked, NotAcceptable
 from node.http.gateway.paths.request import RequestPath
 from node.http.gateway.replies import messages
-from node.retrieval.patient import Phase
+from node.retrieval.deadline_blocks import Phase
 
 
 async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse:
     """Raises BadRequest, NotAcceptable, BadRange, Unsatisfiable, and what reading raises."""
-    timing.begin(request, "path")
+    server_timing.begin(request, "path")
     blocks = blocks_of(request, path)
     found = await resolve(blocks, path.content)
     if found.remainder and asked.format != "car":  # a CAR holds what is needed to see the field
         text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own"
         return messages.refusal(request, 501, text)
-    timing.begin(request, "block")
+    server_timing.begin(request, "block")
     blocks.phase = Phase.CONTENT
     return await _represented(request, await content_at(path, found, blocks, asked), found)
 

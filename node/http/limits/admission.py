@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-from node.http.limits.bucket import Bucket
+from blockstore.common.token_bucket import TokenBucket
 
 _CLIENTS = 16_384  # that are remembered
 _LONGEST_WAIT = 30.0  # seconds that an answer is held back for its client's pace
@@ -28,7 +28,7 @@ class TooManyRequests(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """0 is no limit.
 
     `requests` at once in all; of each client `client_requests` at once, `client_rate` a second after
@@ -46,12 +46,12 @@ class Limits:
         return bool(self.client_requests or self.client_rate or self.client_bytes)
 
 
-class Client:
+class ClientUsage:
     """What one client has used up. `pace` is None where its bytes are not limited."""
 
     __slots__ = ("inside", "pace", "rate")
 
-    def __init__(self, rate: Bucket | None, pace: Bucket | None) -> None:
+    def __init__(self, rate: TokenBucket | None, pace: TokenBucket | None) -> None:
         self.rate = rate
         self.pace = pace
         self.inside = 0
@@ -61,22 +61,22 @@ class Admission:
     """Counts requests in and out. Clients that were not seen for longest are forgotten first."""
 
     def __init__(
-        self, limits: Limits, now: Callable[[], float] = time.monotonic, remembered: int = _CLIENTS
+        self, limits: RequestLimits, now: Callable[[], float] = time.monotonic, remembered: int = _CLIENTS
     ) -> None:
         """`remembered`: clients."""
         self.per_client = limits.per_client
         self._limits = limits
         self._now = now
         self._inside = 0
-        self._anybody = Client(None, None)
-        self._clients: LRUCache[bytes, Client] = LRUCache(remembered)
+        self._anybody = ClientUsage(None, None)
+        self._clients: LRUCache[bytes, ClientUsage] = LRUCache(remembered)
 
     @property
     def inside(self) -> int:
         """Requests that are being answered."""
         return self._inside
 
-    def enter(self, key: bytes = b"") -> Client:
+    def enter(self, key: bytes = b"") -> ClientUsage:
         """`key`: whose request it is, by `key_of`; counts only where limits are per client.
 
         Whoever enters must leave. Raises TooManyRequests.
@@ -91,11 +91,11 @@ class Admission:
         client.inside += 1
         return client
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: ClientUsage) -> None:
         self._inside -= 1
         client.inside -= 1
 
-    def check_debt(self, client: Client) -> None:
+    def check_debt(self, client: ClientUsage) -> None:
         """Raises TooManyRequests for a client that would wait too long for its next byte."""
         if client.pace and (wait := client.pace.owe(0, self._now())) > _LONGEST_WAIT:
             raise TooManyRequests(
@@ -103,7 +103,7 @@ class Admission:
                 math.ceil(wait - _LONGEST_WAIT),
             )
 
-    def _of(self, key: bytes) -> Client:
+    def _of(self, key: bytes) -> ClientUsage:
         limits = self._limits
         client = self._clients.get(key) or self._new(key)
         self.check_debt(client)
@@ -117,9 +117,9 @@ class Admission:
             )
         return client
 
-    def _new(self, key: bytes) -> Client:
+    def _new(self, key: bytes) -> ClientUsage:
         limits = self._limits
-        rate = Bucket(limits.client_rate, limits.client_burst) if limits.client_rate else None
-        pace = Bucket(limits.client_bytes, limits.client_bytes) if limits.client_bytes else None
-        client = self._clients[key] = Client(rate, pace)
+        rate = TokenBucket(limits.client_rate, limits.client_burst) if limits.client_rate else None
+        pace = TokenBucket(limits.client_bytes, limits.client_bytes) if limits.client_bytes else None
+        client = self._clients[key] = ClientUsage(rate, pace)
         return client

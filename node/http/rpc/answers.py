@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from node.http import gojson
-from node.http.durations import parse_duration
 from node.http.errors import EXPECTED, BadRequest, text_of
-from node.http.gojson import Json
+from node.http.go import gojson
+from node.http.go.durations import parse_duration
+from node.http.go.gojson import Json
 from node.http.trailers import TrailerResponse
 from node.version import VERSION
 

@@ -9,17 +9,18 @@ from types import MappingProxyType
 from aiohttp import web
 from multidict import CIMultiDict
 
-from node.http import gojson, origins
-from node.http.app import CALLERS, PARTS
-from node.http.browsers import nothing_runs
-from node.http.callers import ALWAYS, Callers
+from node.http.admin import origins
+from node.http.admin.browser_headers import nothing_runs
+from node.http.admin.callers import ALWAYS, Callers
+from node.http.app_key import CALLERS, PARTS
 from node.http.connection import busy_meanwhile
 from node.http.errors import EXPECTED, BadRequest, text_of
-from node.http.query import check_repeated
+from node.http.go import gojson
+from node.http.go.query import check_repeated
+from node.http.listener import nobody
 from node.http.rpc import answers, content, dag, names, node
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS
-from node.http.server import nobody
 from node.parts import Parts
 
 Command = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from blockstore.block import Block
 from blockstore.errors import BadCid, UnknownCodec, UnknownHash
-from blockstore.multicodecs import code_of
-from node.http import query as read
+from blockstore.ipld.multicodecs import code_of
 from node.http.errors import BadRequest
+from node.http.go import query as read
 
 _OLD_NAMES = {"v0": "dag-pb", "protobuf": "dag-pb", "cbor": "dag-cbor"}
 

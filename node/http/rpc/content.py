@@ -8,23 +8,23 @@ from contextlib import aclosing
 from aiohttp import web
 
 from blockstore.block import MAX_BLOCK_BYTES
+from blockstore.blocks import BlockSource
 from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import BadPath, BlockTooLarge
 from blockstore.path import path_of_uri
-from blockstore.service import BlockSource
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import UnixFSStat, read_file, stat
 from blockstore.unixfs.tar import tar_stream
-from node.adding import KEPT
-from node.http import query as read
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.content_paths import resolved
 from node.http.errors import BadRequest
-from node.http.gojson import Json, escaped_name
+from node.http.go import query as read
+from node.http.go.gojson import Json, escaped_name
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
 from node.http.rpc.block_names import BlockNames
-from node.http.upload import parts as upload_parts
+from node.http.uploads.parts import parts as upload_parts
+from node.services.add import KEPT
 
 _KINDS = {"directory": 1, "file": 2, "symlink": 4}
 

@@ -6,22 +6,22 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from blockstore.car import export_car
-from blockstore.car_import import import_car
+from blockstore.car.importer import import_car
+from blockstore.car.writer import export_car
 from blockstore.cid import CID
 from blockstore.errors import BadPath
 from cluster.errors import ClusterError
 from cluster.ports import PinFailed
-from node.adding import KEPT
-from node.http import query as read
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.content_paths import resolved
 from node.http.errors import text_of
-from node.http.gojson import Json
+from node.http.go import query as read
+from node.http.go.gojson import Json
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
-from node.http.upload import parts as upload_parts
+from node.http.uploads.parts import parts as upload_parts
 from node.parts import Parts
+from node.services.add import KEPT
 
 
 async def export(request: web.Request) -> web.StreamResponse:

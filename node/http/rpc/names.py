@@ -5,14 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from blockstore.path import path_of_uri
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.rpc import answers
 from node.http.rpc.answers import HEADERS, argument
-from node.http.upload import Part
-from node.http.upload import parts as upload_parts
+from node.http.uploads.parts import Part
+from node.http.uploads.parts import parts as upload_parts
+from node.names.ipns_record import MAX_BYTES
 from node.names.name import IpnsName, NamePath
-from node.names.record import MAX_BYTES
 
 _RECORD = "application/vnd.ipfs.ipns-record"
 

@@ -10,13 +10,13 @@ from contextlib import aclosing
 from aiohttp import web
 
 from cluster.ports import PeerOffline
-from node.http import gojson
-from node.http import query as read
-from node.http.app import PARTS
+from node.datadir.identity import public_key_of
+from node.http.app_key import PARTS
 from node.http.errors import BadRequest
+from node.http.go import gojson
+from node.http.go import query as read
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
-from node.identity import public_key_of
 from node.version import KUBO_VERSION, VERSION
 
 _PUBLIC_KEY = b"\x08\x01\x12\x20"  # the head of libp2p's PublicKey message: Ed25519, 32 bytes

@@ -6,16 +6,16 @@ from support.gateway import directory as directory_of
 from support.importing import file, root_of
 from support.sources import RecordingSource, source_of
 
-from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
-from blockstore.dag_pb import PBLink, PBNode
 from blockstore.errors import BadBlock, BlockNotFound, NoLink, NotUnixFS
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.data import MURMUR3_X64_64, NodeType, UnixFSData
 from blockstore.unixfs.hamt import Shard, hash_value
+from blockstore.unixfs.importing.options import ImportOptions
 from blockstore.unixfs.listing import find_link, list_directory, lookup
-from blockstore.unixfs.options import ImportOptions
 from blockstore.unixfs.reader import describe, stat
 
 NAMES = [f"name-{number}" for number in range(700)] + ["日本語", "ñ", "with space", "%2F"]

@@ -10,14 +10,14 @@ from support.dags import leaf
 from support.importing import file, keystream, root_of
 from support.sources import RecordingSource, joined, source_of
 
-from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
-from blockstore.dag_pb import PBLink, PBNode
 from blockstore.errors import BadBlock, BlockNotFound, NotUnixFS
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.options import ImportOptions
+from blockstore.unixfs.importing.options import ImportOptions
 from blockstore.unixfs.reader import MAX_FILE_DEPTH, describe, read_file, stat
 
 CONTENT = b"".join(keystream("reader", 100_000))

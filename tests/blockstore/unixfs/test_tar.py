@@ -10,16 +10,16 @@ from support.dags import leaf
 from support.importing import file, root_of
 from support.sources import RecordingSource, joined, source_of
 
-from blockstore import dag_pb
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
-from blockstore.dag_pb import PBLink, PBNode
 from blockstore.errors import BadPath, NotUnixFS
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.path import ContentPath, resolve
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
-from blockstore.unixfs.entries import MAX_LEVELS, Entry, SymlinkEntry
-from blockstore.unixfs.options import ImportOptions
+from blockstore.unixfs.importing.entries import MAX_LEVELS, Entry, SourceSymlink
+from blockstore.unixfs.importing.options import ImportOptions
 from blockstore.unixfs.tar import tar_stream
 
 LONG = "x" * 150
@@ -41,7 +41,7 @@ async def tree(options: ImportOptions) -> tuple[RecordingSource, CID]:
         file("t/empty"),
         file(f"t/sub/{LONG}/{LONG}", b"y" * 5000),
         file("t/日本/ñ", b"z" * 512),
-        SymlinkEntry("t/link", f"sub/{LONG}"),
+        SourceSymlink("t/link", f"sub/{LONG}"),
     ]
     return RecordingSource(store), CID.parse(await root_of(entries, options, store))
 

@@ -11,12 +11,12 @@ from support.node import running_node
 from support.sim_network import open_sim
 
 from bitswap.exchange import open_bitswap
-from bitswap.message import Entry, Message, Presence, WantType
+from bitswap.message import Message, Presence, WantlistEntry, WantType
 from blockstore.block import Block
+from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID
-from blockstore.service import Blocks, OfflineExchange
 from blockstore.store import MemoryBlockstore
-from node.config import Config, NamesConfig
+from node.config.config import Config, NamesConfig
 from node.denylist.blocks import GuardedBlocks, GuardedExchange, ServedBlocks
 from node.denylist.denylist import Denylist, RuleSet
 from node.denylist.errors import ContentBlocked
@@ -39,10 +39,12 @@ async def test_peers_get_every_block_but_the_blocked_ones():
         asks = Puppet(network, "asks")
         network.connect("here", "asks")
         await store.put_many([BAD, GOOD])
-        await asks.say("here", Message(entries=(Entry(BAD.cid, send_dont_have=True), Entry(GOOD.cid))))
+        await asks.say(
+            "here", Message(entries=(WantlistEntry(BAD.cid, send_dont_have=True), WantlistEntry(GOOD.cid)))
+        )
         await asks.hears(lambda peer: peer.received and peer.presences, seconds=10)
         await here.announce([BAD.cid])
-        await asks.say("here", Message(entries=(Entry(BAD.cid, WantType.HAVE, send_dont_have=True),)))
+        await asks.say("here", Message(entries=(WantlistEntry(BAD.cid, WantType.HAVE, send_dont_have=True),)))
         await asks.hears(lambda peer: len(peer.presences) > 1, seconds=10)
         assert asks.received == [b"good"]
         assert asks.presences == [Presence(BAD.cid, False)] * 2

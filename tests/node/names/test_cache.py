@@ -3,8 +3,8 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from blockstore.tasks import open_tasks
-from node.names.cache import Answer, Cache
+from blockstore.common.tasks import open_tasks
+from node.names.cache import Cache, CachedAnswer
 
 
 class Source:
@@ -21,7 +21,7 @@ class Source:
         self.asking.put_nowait(key)
         number = self.asked.count(key)
         await self.open.wait()
-        return Answer(number, ttl=60.0)
+        return CachedAnswer(number, ttl=60.0)
 
 
 @asynccontextmanager

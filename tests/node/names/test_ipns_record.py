@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockstore.cid import CID
-from node.identity import Identity
-from node.names import wire
+from node.datadir.identity import Identity
+from node.names import protobuf_fields
 from node.names.errors import BadName, BadRecord
+from node.names.ipns_record import MAX_BYTES, create, verify
 from node.names.name import IpnsName
-from node.names.record import MAX_BYTES, create, verify
 
 FIXTURES = Path(__file__).parents[4] / "shared" / "fixtures" / "gateway"
 IDENTITY = Identity.from_seed(bytes(range(32)))
@@ -34,11 +34,11 @@ def made(**changes):
 
 
 def fields(data):
-    return dict(wire.fields(data))
+    return dict(protobuf_fields.fields(data))
 
 
 def message(parts):
-    return b"".join(wire.encoded(number, part) for number, part in sorted(parts.items()))
+    return b"".join(protobuf_fields.encoded(number, part) for number, part in sorted(parts.items()))
 
 
 def resigned(outer, **document):
@@ -180,7 +180,7 @@ def ecdsa_key():
 @pytest.mark.parametrize("make", [rsa_key, secp256k1_key, ecdsa_key])
 def test_keys_of_other_kinds_verify_too(make):
     kind, data, sign = make()
-    public = wire.encoded(1, kind) + wire.encoded(2, data)
+    public = protobuf_fields.encoded(1, kind) + protobuf_fields.encoded(2, data)
     inline = len(public) <= 42
     multihash = bytes([0, len(public)]) + public if inline else b"\x12\x20" + hashlib.sha256(public).digest()
     name = IpnsName(multihash)
@@ -199,7 +199,7 @@ def test_keys_of_other_kinds_verify_too(make):
 
 def test_a_short_rsa_key_is_refused():
     key = rsa.generate_private_key(65537, 1024)
-    public = wire.encoded(1, 0) + wire.encoded(2, der(key))
+    public = protobuf_fields.encoded(1, 0) + protobuf_fields.encoded(2, der(key))
     name = IpnsName(b"\x12\x20" + hashlib.sha256(public).digest())
     with pytest.raises(BadRecord, match="too short"):
         verify(name, message({**fields(made()), 7: public}), NOW)

@@ -12,11 +12,11 @@ from support.ipns import Key
 from support.node import eventually
 
 from blockstore.cid import CID, RAW
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import open_tasks
 from blockstore.errors import StorageFull, StoreUnavailable
-from blockstore.guard import Guard
 from blockstore.path import MAX_SEGMENTS
-from blockstore.tasks import open_tasks
-from node.config import BadConfig, NamesConfig
+from node.config.config import BadConfig, NamesConfig
 from node.names.dns import Texts
 from node.names.errors import (
     BadName,
@@ -27,14 +27,14 @@ from node.names.errors import (
     OlderRecord,
     RecordsUnavailable,
 )
+from node.names.ipns_record import verify
 from node.names.lookups import NoLookups
+from node.names.member_routing import METHOD
 from node.names.name import NamePath
 from node.names.names import Names, open_names
-from node.names.peers import METHOD
-from node.names.record import verify
-from node.names.records import Records
-from node.names.store import open_record_store
-from node.offline import NoNetwork
+from node.names.record_routing import RecordRouting
+from node.names.record_store import open_record_store
+from node.offline_network import NoNetwork
 
 A = f"/ipfs/{CID.identity(RAW, b'a')}"
 B = f"/ipfs/{CID.identity(RAW, b'b')}"
@@ -480,7 +480,7 @@ async def test_a_full_disk_does_not_keep_names_from_resolving(caplog):
             return [verify(name, key.record(A, START + 3600), START)]
 
     async with open_tasks() as tasks:
-        records = Records(Broken(StorageFull("the disk is full"), reads=False), [Routing()], Clock())
+        records = RecordRouting(Broken(StorageFull("the disk is full"), reads=False), [Routing()], Clock())
         one = Names({}, records, NoLookups(), NamesConfig(), tasks, Clock())
         assert await resolved(one, f"/ipns/{key.name}") == A
     assert "is not kept: the disk is full" in caplog.text
@@ -489,7 +489,7 @@ async def test_a_full_disk_does_not_keep_names_from_resolving(caplog):
 async def test_a_file_that_cannot_be_read_is_an_error_and_not_the_end():
     key = Key(1)
     async with open_tasks() as tasks:
-        records = Records(Broken(StoreUnavailable("no such disk"), reads=True), [], Clock())
+        records = RecordRouting(Broken(StoreUnavailable("no such disk"), reads=True), [], Clock())
         one = Names({}, records, NoLookups(), NamesConfig(), tasks, Clock())
         for _ in range(2):
             with pytest.raises(RecordsUnavailable, match="no such disk"):
@@ -516,7 +516,7 @@ async def test_a_bug_met_at_one_name_is_counted_and_ends_no_other_look_up(tmp_pa
 
     guard = Guard()
     async with open_record_store(tmp_path / "names.db") as store, open_tasks() as tasks:
-        found = Names({}, Records(store, (), Clock()), look_up, NamesConfig(), tasks, Clock(), guard)
+        found = Names({}, RecordRouting(store, (), Clock()), look_up, NamesConfig(), tasks, Clock(), guard)
         with pytest.raises(RecordsUnavailable, match="a fault of this node"):
             await resolved(found, "/ipns/odd.example.org")
         assert await resolved(found, "/ipns/good.example.org") == A

@@ -15,15 +15,15 @@ import trio
 from support.p2p_networks import LOOPBACK, SETTINGS, Collector, as_stranger, networks, until_peer
 
 from bitswap.network import PeerUnreachable
-from blockstore import varint
+from blockstore.common import varint
 from cluster.ports import CallFailed, PeerOffline
-from node.identity import Identity
-from node.p2p import negotiation
-from node.p2p.connection import Connection
-from node.p2p.errors import BadAddress, StreamLost
-from node.p2p.identify import PeerDescription
-from node.p2p.network import NetworkSettings, PortInUse, open_network
+from node.datadir.identity import Identity
+from node.p2p.errors import StreamLost, UndialableAddress
+from node.p2p.network import ListenAddressInUse, NetworkSettings, open_network
 from node.p2p.portal import open_portal
+from node.p2p.swarm.identify import PeerDescription
+from node.p2p.transport import negotiation
+from node.p2p.transport.connection import Connection
 
 PROTOCOL = "/test/messages/1"
 MIB = 1024 * 1024
@@ -383,7 +383,7 @@ async def test_an_address_with_another_peer_s_id_does_not_connect() -> None:
 )
 async def test_a_bad_address_is_named(text: str) -> None:
     async with networks(1) as (_, (a,)):
-        with pytest.raises(BadAddress):
+        with pytest.raises(UndialableAddress):
             await a.connect(text)
 
 
@@ -392,7 +392,7 @@ async def test_a_port_in_use_is_named_with_its_setting() -> None:
         port = taken.getsockname()[1]
         settings = NetworkSettings("swarm", (f"/ip4/127.0.0.1/tcp/{port}",), port_setting="swarm.port")
         async with open_portal() as portal:
-            with pytest.raises(PortInUse, match=rf"{port}.*swarm\.port"):
+            with pytest.raises(ListenAddressInUse, match=rf"{port}.*swarm\.port"):
                 async with open_network(portal, Identity.generate(), settings):
                     pass
 

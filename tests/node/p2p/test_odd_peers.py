@@ -13,15 +13,16 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
 from support.p2p_networks import SETTINGS, Collector, as_stranger, networks, until_peer
 
-from blockstore import varint
-from blockstore.guard import Guard
+from blockstore.common import varint
+from blockstore.common.guard import Guard
 from cluster.ports import GossipMessage, PeerOffline
-from node.identity import Identity
-from node.p2p import identify, negotiation
-from node.p2p.connection import Connection
-from node.p2p.mdns import Finder
+from node.datadir.identity import Identity
 from node.p2p.network import open_network
 from node.p2p.portal import open_portal
+from node.p2p.swarm import identify
+from node.p2p.swarm.mdns import Finder
+from node.p2p.transport import negotiation
+from node.p2p.transport.connection import Connection
 
 
 def _odd_description() -> bytes:

@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.p2p_networks import SETTINGS, Collector, as_stranger, networks
 
-from blockstore import varint
-from node.p2p import identify, negotiation
-from node.p2p.connection import Connection
+from blockstore.common import varint
 from node.p2p.errors import NetworkError
 from node.p2p.network import Libp2pNetwork
 from node.p2p.portal import Portal
+from node.p2p.swarm import identify
+from node.p2p.transport import negotiation
+from node.p2p.transport.connection import Connection
 
 HEADER = b"\x13/multistream/1.0.0\n"
 PAYLOADS = {

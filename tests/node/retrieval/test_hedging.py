@@ -11,12 +11,12 @@ from support.http_gateway import http_gateway, silence
 from support.sources import joined
 
 from blockstore.block import Block
-from blockstore.car import car_stream
-from blockstore.service import Blocks
+from blockstore.blocks import Blocks
+from blockstore.car.writer import car_stream
 from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.reader import read_file
-from node.retrieval.gateways import open_gateways
-from node.retrieval.trustless import Patience
+from node.retrieval.gateway_pool import open_gateways
+from node.retrieval.trustless_gateway import GatewayTimeouts
 
 SOON = 0.2  # seconds that a gateway has before the next one is asked too
 NEVER = 600.0  # seconds: a test that waits for it fails by its timeout
@@ -61,7 +61,7 @@ async def sends_a_car(request):
 
 @asynccontextmanager
 async def two(behaviour, hedge=SOON, rest=1.0):
-    patience = Patience(headers=NEVER, block=NEVER, hedge=hedge, rest=rest)
+    patience = GatewayTimeouts(headers=NEVER, block=NEVER, hedge=hedge, rest=rest)
     async with http_gateway(BLOCKS) as bad, http_gateway(BLOCKS) as good:
         bad.behaviour = behaviour
         async with open_gateways([bad.url, good.url], patience) as gateways:

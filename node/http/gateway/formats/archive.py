@@ -12,17 +12,17 @@ from typing import Literal
 from aiohttp import web
 
 from blockstore.block import Block
-from blockstore.car import car_stream
-from blockstore.depth_first import Skip, depth_first
+from blockstore.car.writer import car_stream
+from blockstore.ipld.depth_first import Skip, depth_first
 from blockstore.path import Resolved
 from blockstore.unixfs.entity import ByteSpan, entity
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.gateway.formats.content import Content
 from node.http.gateway.formats.negotiation import TYPES
 from node.http.gateway.replies import headers as make
 from node.http.gateway.replies import reply
-from node.http.gateway.replies.caps import capped
+from node.http.gateway.replies.size_limits import capped
 from node.http.trailers import TrailerResponse
 
 MAX_DEPTH = 1024  # levels of a DAG that are followed: four for each that a tree may have (unixfs.entries)

@@ -9,24 +9,24 @@ from aiohttp import web
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.path import Resolved
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.gateway.formats.negotiation import Asked
 from node.http.gateway.paths.request import RequestPath
 from node.http.gateway.replies import headers as make
 from node.retrieval.deadline import Deadline
-from node.retrieval.misses import Misses
-from node.retrieval.patient import PatientBlocks
+from node.retrieval.deadline_blocks import DeadlineBlocks
+from node.retrieval.negative_cache import NegativeCache
 
-MISSES = web.AppKey("misses", Misses)
+MISSES = web.AppKey("misses", NegativeCache)
 
 
-def blocks_of(request: web.Request, path: RequestPath) -> PatientBlocks:
+def blocks_of(request: web.Request, path: RequestPath) -> DeadlineBlocks:
     """What the path's content is read from; at a host that fetches nothing, only what is here."""
     parts = request.app[PARTS]
     root, deadline = path.content.root, Deadline(parts.config.gateway.first_byte_timeout)
     if path.mount.policy.fetch:
-        return PatientBlocks(parts.content(root), parts.store, request.app[MISSES], deadline)
-    return PatientBlocks(parts.kept(root), parts.store, Misses(0), deadline)
+        return DeadlineBlocks(parts.content(root), parts.store, request.app[MISSES], deadline)
+    return DeadlineBlocks(parts.kept(root), parts.store, NegativeCache(0), deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Content:
     path: RequestPath
     root: Block
     roots: str
-    blocks: PatientBlocks
+    blocks: DeadlineBlocks
     asked: Asked
 
     @property
@@ -53,6 +53,6 @@ class Content:
         return headers
 
 
-async def content_at(path: RequestPath, found: Resolved, blocks: PatientBlocks, asked: Asked) -> Content:
+async def content_at(path: RequestPath, found: Resolved, blocks: DeadlineBlocks, asked: Asked) -> Content:
     """The end of a path, read. Raises BlockNotFound, RetrievalTimeout."""
     return Content(path, await blocks.get(found.cid), ",".join(map(str, found.roots)), blocks, asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from blockstore import cid as codes
-from blockstore.decoding import beside
+from blockstore.ipld.decoding import beside
 from node.http.gateway.formats.content import Content
 from node.http.gateway.formats.negotiation import TYPES, Format, NotAcceptable
 from node.http.gateway.pages import preview

@@ -8,13 +8,13 @@ from email.utils import formatdate
 
 from aiohttp import web
 
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.gateway.formats.negotiation import TYPES, Asked
 from node.http.gateway.replies import headers as make
 from node.http.gateway.replies import reply
+from node.names.ipns_record import IpnsRecord
 from node.names.name import IpnsName, NamePath
-from node.names.record import Record
 
 
 async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: bool) -> web.Response:
@@ -39,7 +39,7 @@ async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: b
     return web.Response(body=found.raw, headers=headers)
 
 
-def cache_control(found: Record, now: float) -> str:
+def cache_control(found: IpnsRecord, now: float) -> str:
     """The record's own TTL, and never longer than it is valid; empty without a TTL."""
     if found.expires <= now:
         return "no-store"

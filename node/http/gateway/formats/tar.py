@@ -7,12 +7,12 @@ from aiohttp import web
 from blockstore.errors import NotUnixFS
 from blockstore.unixfs.reader import stat_of
 from blockstore.unixfs.tar import tar_stream
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.gateway.formats.content import Content
 from node.http.gateway.formats.negotiation import TYPES, NotAcceptable
 from node.http.gateway.replies import headers as make
 from node.http.gateway.replies import reply
-from node.http.gateway.replies.caps import capped, check
+from node.http.gateway.replies.size_limits import capped, check
 from node.http.trailers import TrailerResponse
 
 

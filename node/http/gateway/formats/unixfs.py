@@ -12,14 +12,14 @@ from blockstore.block import Block
 from blockstore.errors import NoLink, NotUnixFS
 from blockstore.unixfs.listing import lookup
 from blockstore.unixfs.reader import UnixFSStat, read_file, stat_of
-from node.http import media
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.gateway.formats.content import Content
 from node.http.gateway.pages import listing
 from node.http.gateway.replies import conditions, reply
 from node.http.gateway.replies import headers as make
-from node.http.gateway.replies.caps import capped, check
 from node.http.gateway.replies.response_cache import MAX_BODY
+from node.http.gateway.replies.size_limits import capped, check
+from node.http.media_types import sniff
 
 _INDEX = "index.html"
 
@@ -38,7 +38,7 @@ async def _file(
     request: web.Request, content: Content, info: UnixFSStat, name: str, etag: str
 ) -> web.StreamResponse:
     """`info` is what the content's root says of itself."""
-    headers = _dated(content.headers(request, media.UNKNOWN, f'"{etag}"'), info)
+    headers = _dated(content.headers(request, sniff.UNKNOWN, f'"{etag}"'), info)
     if response := reply.conditional(request, headers):
         return response
     check(info.size, request.app[PARTS].config.gateway.max_response)
@@ -46,7 +46,7 @@ async def _file(
     _set_disposition(request, headers)
     if wanted is None and info.size <= MAX_BODY:
         data = await _all(content)
-        headers["Content-Type"] = _named_type(request, name) or media.sniff(data)
+        headers["Content-Type"] = _named_type(request, name) or sniff.sniff(data)
         return reply.whole(request, data, headers)
     if kind := _named_type(request, name) or await _told_apart(request, content, info, wanted):
         headers["Content-Type"] = kind
@@ -113,7 +113,7 @@ async def _listing(request: web.Request, content: Content, info: UnixFSStat) -> 
 
 
 def _named_type(request: web.Request, name: str) -> str | None:
-    return media.by_name(request.query.get("filename") or name) if name or request.query_string else None
+    return sniff.by_name(request.query.get("filename") or name) if name or request.query_string else None
 
 
 async def _told_apart(
@@ -125,9 +125,9 @@ async def _told_apart(
     """
     later = wanted is not None and wanted[0] > 0
     if later and info.links:
-        return media.UNKNOWN
-    if later or request.method == "HEAD" or (wanted and wanted[1] < media.SNIFF_BYTES):
-        return media.sniff(await _all(content, media.SNIFF_BYTES))
+        return sniff.UNKNOWN
+    if later or request.method == "HEAD" or (wanted and wanted[1] < sniff.SNIFF_BYTES):
+        return sniff.sniff(await _all(content, sniff.SNIFF_BYTES))
     return None
 
 

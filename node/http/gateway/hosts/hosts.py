@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from node.config.host_policy import HostPolicy
 from node.http.gateway.hosts.mount import PATHS, Mount
-from node.policy import Policy
 
 _REMEMBERED = 4096  # hosts
 _LONGEST = 253 + len(":65535")  # characters of a host that is remembered; longer ones are no names of the DNS
@@ -64,8 +64,8 @@ class Hosts:
     def __init__(
         self,
         subdomain_hosts: Iterable[str],
-        policy: Policy,
-        policies: Mapping[str, Policy],
+        policy: HostPolicy,
+        policies: Mapping[str, HostPolicy],
     ) -> None:
         known = {host.lower().strip(".") for host in subdomain_hosts}
         self._known = sorted(known, key=len, reverse=True)  # of hosts below each other the longest name first
@@ -88,7 +88,7 @@ class Hosts:
                 return _below(host[: -len(known) - 1], known + port, paths)
         return _foreign(name, paths)
 
-    def _policy_of(self, name: str) -> Policy:
+    def _policy_of(self, name: str) -> HostPolicy:
         while name and self._policies:
             if policy := self._policies.get(name):
                 return policy

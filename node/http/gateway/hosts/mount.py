@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from node.policy import Policy
+from node.config.host_policy import HostPolicy
 
-_EVERYTHING = Policy()
+_EVERYTHING = HostPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Mount:
 
     prefix: str = ""
     gateway: str = ""
-    policy: Policy = _EVERYTHING
+    policy: HostPolicy = _EVERYTHING
 
     @property
     def isolated(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from blockstore.cid import CID
-from node.http.gateway.pages.visible import visible
+from node.http.gateway.pages.safe_text import visible
 from node.http.gateway.paths.request import RequestPath, quote_name
 
 _INSPECTOR = "https://cid.ipfs.tech/#"  # where a host without other content links to

@@ -7,15 +7,15 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
+from blockstore.blocks import BlockSource
 from blockstore.cid import CID
-from blockstore.service import BlockSource
 from blockstore.store import Blockstore
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import Kind, UnixFSStat
-from node.http.gateway.pages.kinds import kinds_here, sort_of
+from node.http.gateway.pages.file_kinds import kinds_here, sort_of
 from node.http.gateway.pages.links import Links
 from node.http.gateway.pages.page import Page, page
-from node.http.gateway.pages.visible import visible
+from node.http.gateway.pages.safe_text import visible
 from node.http.gateway.paths.request import RequestPath, quote_name
 
 BROKEN_OFF = b'<tr><td role="alert">The listing breaks off here: this is not all.'

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
-from node.http.gateway.pages.visible import visible
+from node.http.gateway.pages.safe_text import visible
 from node.version import VERSION
 
 _FOLDER = Path(__file__).parents[2] / "templates"

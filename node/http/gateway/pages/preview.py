@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator
 from html import escape
 
-from blockstore import codecs
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
-from blockstore.codecs import Value
 from blockstore.errors import DagTooLarge
+from blockstore.ipld import codecs
+from blockstore.ipld.codecs import Value
 from node.http.gateway.pages.links import Links
 from node.http.gateway.pages.page import Page, page
 from node.http.gateway.paths.request import RequestPath
-from node.visible import spelled
+from node.unicode_safety import spelled
 
 MAX_DEPTH = 64  # levels that are shown; a node may be nested as deeply as its block is long
 MAX_SHOWN = 1024 * 1024  # characters of fields

@@ -54,7 +54,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RedirectResult:
     """What a rule makes of a request: a URL for MOVED, the path of a file in the same site for the rest."""
 
     to: str
@@ -74,11 +74,11 @@ class Answer:
         return quote(location.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
 
 
-def match(rules: tuple[Rule, ...], path: Segments) -> Answer | None:
+def match(rules: tuple[Rule, ...], path: Segments) -> RedirectResult | None:
     """The first rule that is for this path."""
     for rule in rules:
         if (to := rule.match(path)) is not None:
-            return Answer(to, rule.status)
+            return RedirectResult(to, rule.status)
     return None
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from aiohttp import web
 from multidict import CIMultiDict
 
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.gateway.paths.request import RequestPath
 
 Headers = CIMultiDict[str]

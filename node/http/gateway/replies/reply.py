@@ -9,14 +9,14 @@ from contextlib import aclosing
 from aiohttp import HttpVersion11, hdrs, web
 
 from blockstore.errors import BlockstoreError
-from node.http import media
-from node.http.app import PARTS
+from node.http.app_key import PARTS
 from node.http.errors import EXPECTED, text_of
 from node.http.gateway.replies import conditions, messages, ranges
 from node.http.gateway.replies import headers as make
-from node.http.gateway.replies.caps import TooLarge, check_range
-from node.http.gateway.replies.writing import writer
-from node.http.stalled import end_by_reset
+from node.http.gateway.replies.pacing import writer
+from node.http.gateway.replies.size_limits import TooLarge, check_range
+from node.http.media_types import sniff
+from node.http.slow_clients import end_by_reset
 from node.http.trailers import TrailerResponse
 from node.retrieval.deadline import Deadline
 
@@ -106,7 +106,7 @@ async def send(
         first = await anext(pieces, b"")
         deadline.first_byte()
         if hdrs.CONTENT_TYPE not in response.headers:
-            response.headers[hdrs.CONTENT_TYPE] = media.sniff(first)
+            response.headers[hdrs.CONTENT_TYPE] = sniff.sniff(first)
         await response.prepare(request)
         try:
             async with asyncio.timeout(longest):

@@ -1,0 +1,122 @@
+"""One block that we want, and whom we asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from bitswap.fetching.session import Session
+from bitswap.message import WantType
+from blockstore.cid import CID
+from blockstore.fetch_report import FetchReport, Outcome
+
+_MAX_SESSIONS = 8  # that learn from one want
+
+
+class WantRefusal(Enum):
+    """Why a peer is not asked again for this block."""
+
+    DONT_HAVE = "does not have it"
+    SILENT = "did not answer"
+    UNREACHABLE = "could not be reached"
+
+
+@dataclass(slots=True)
+class Ask:
+    """A question whose answer is awaited. A late one may still be answered; others are asked meanwhile.
+
+    `doubted`: the peer owed blocks when it was asked, so that others are asked as soon as they say HAVE.
+    `number`: of blocks asked of that peer; `alone`: whether it had no other to send.
+    """
+
+    type: WantType
+    at: float
+    doubted: bool = False
+    number: int = 0
+    alone: bool = False
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A want that nobody could satisfy."""
+
+    cid: CID
+    inquiry: FetchReport
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Want:
+    """A block wanted by one or more sessions. The same bytes under another codec are the same want.
+
+    `told`: peers that know of it. `broken`: those that said HAVE and then did not send it. `broad`: the peers
+    known to be good have failed, so everybody is asked. `quiet_since`: since when nobody is left to ask.
+    """
+
+    cid: CID
+    sessions: list[Session]
+    hints: dict[str, None]
+    asked: dict[str, Ask] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    refused: dict[str, WantRefusal] = field(default_factory=dict)
+    havers: dict[str, None] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    broad: bool = False
+    quiet_since: float | None = None
+
+    def __repr__(self) -> str:
+        asked = ", ".join(
+            f"{peer} {ask.type.name}{' late' if ask.late else ''}" for peer, ask in self.asked.items()
+        )
+        refused = ", ".join(f"{peer} {refusal.value}" for peer, refusal in self.refused.items())
+        return f"<Want {self.cid}: asked {asked or 'nobody'}; {refused or 'no refusal'}>"
+
+    @property
+    def key(self) -> bytes:
+        return self.cid.multihash
+
+    @property
+    def awaits_block(self) -> bool:
+        """Whether somebody who owes nothing was asked for the block itself and is still in time."""
+        return any(
+            ask.type is WantType.BLOCK and not (ask.late or ask.doubted) for ask in self.asked.values()
+        )
+
+    @property
+    def awaits_debtor(self) -> bool:
+        """Whether anybody at all was asked for the block and is still in time."""
+        return any(ask.type is WantType.BLOCK and not ask.late for ask in self.asked.values())
+
+    @property
+    def late(self) -> int:
+        """How many of those who were asked for the block are late with it."""
+        return sum(ask.late for ask in self.asked.values())
+
+    def join(self, session: Session, hints: Iterable[str]) -> None:
+        """Somebody else wants it too; peers that he hints at are asked before everybody."""
+        if session not in self.sessions and len(self.sessions) < _MAX_SESSIONS:
+            self.sessions.append(session)
+        new = [peer for peer in hints if peer not in self.hints]
+        self.hints.update(dict.fromkeys(new))
+        self.broad = self.broad and not new
+
+    def leave_out(self, peer: str) -> None:
+        """That peer is gone, and what it said with it."""
+        self.asked.pop(peer, None)
+        self.told.discard(peer)
+        self.havers.pop(peer, None)
+        self.refused.pop(peer, None)
+        self.broken.discard(peer)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What each peer that was asked has said."""
+        said = (_OUTCOMES[refusal] for refusal in self.refused.values())
+        return (*said, *(Outcome.WAITING for _ in self.asked))
+
+
+_OUTCOMES = {
+    WantRefusal.DONT_HAVE: Outcome.LACKING,
+    WantRefusal.SILENT: Outcome.SILENT,
+    WantRefusal.UNREACHABLE: Outcome.UNREACHABLE,
+}

@@ -1,0 +1,154 @@
+"""The serving half: answers what peers want, a bounded number of bytes at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from bitswap.message import Message, Payload, WantlistEntry
+from bitswap.network import PeerUnreachable, ServedBlockSource
+from bitswap.sender import Sender
+from bitswap.serving.peer_ledger import PeerLedger, ResponseBatch
+from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
+from bitswap.serving.work_limits import WorkLimits
+from bitswap.statistics import Counters, PeerStatistics
+from blockstore.cid import CID
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import Tasks
+from blockstore.errors import BlockstoreError
+
+_LOOK_UP = 256  # wants looked up at once, by one peer at a time: readers of the store never wait for more
+T = TypeVar("T")
+_Sent = list[tuple[CID, int]]
+_Look = Callable[[Sequence[CID]], Awaitable[list[T | None]]]
+
+
+class Server:
+    def __init__(
+        self,
+        store: ServedBlockSource,
+        post: Sender,
+        tasks: Tasks,
+        counters: Counters,
+        bounds: LedgerBounds,
+        pace: WorkLimits,
+        guard: Guard,
+    ) -> None:
+        self._store = store
+        self._post = post
+        self._tasks = tasks
+        self._counters = counters
+        self._pace = pace
+        self._guard = guard
+        self._ledgers = PeerLedgers(bounds)
+        self._look_up = asyncio.Lock()
+        self._turns: WeakKeyDictionary[PeerLedger, asyncio.Lock] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        return f"<Server {self._ledgers}>"
+
+    def statistics(self) -> tuple[PeerStatistics, ...]:
+        return tuple(
+            PeerStatistics(one.peer, len(one), one.queued_bytes, one.blocks_sent, one.bytes_sent)
+            for one in self._ledgers
+        )
+
+    def wantlist(self, peer: str) -> tuple[CID, ...]:
+        """What that peer wants of us."""
+        ledger = self._ledgers.of(peer)
+        return ledger.wantlist() if ledger is not None else ()
+
+    async def on_entries(self, peer: str, entries: Sequence[WantlistEntry], full: bool) -> None:
+        """A wantlist came; returns when it is looked up, so that a peer cannot ask faster than we look."""
+        fresh = self._ledgers.on_entries(peer, entries, full)
+        for start in range(0, len(fresh), _LOOK_UP):
+            some = fresh[start : start + _LOOK_UP]
+            async with (
+                self._look_up
+            ):  # first come, first served: a long list takes its turns among short ones
+                sizes = await self._sizes(peer, some)
+            self._ledgers.on_sizes(peer, some, sizes)
+            self._serve_all()
+        self._serve_all()
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """These blocks are in the store now. One peer that breaks this keeps no other from being told."""
+        if not (awaited := self._ledgers.awaited(cids)):
+            return
+        new = list(dict.fromkeys(cid for wanted in awaited.values() for cid in wanted))
+        sizes = dict(zip(new, await self._sizes("those who wait", new), strict=True))
+        for peer, wanted in awaited.items():
+            with self._guard.around("new blocks", peer):
+                self._ledgers.on_sizes(peer, wanted, [sizes[cid] for cid in wanted])
+        self._serve_all()
+
+    def on_disconnect(self, peer: str) -> None:
+        self._ledgers.on_disconnect(peer)
+
+    async def _sizes(self, peer: str, cids: Sequence[CID]) -> list[int | None]:
+        """What the store has of them. What it cannot look up counts as missing, and is answered as such."""
+        stats = await self._each(peer, self._store.stat, cids)
+        return [stat.size if stat is not None else None for stat in stats]
+
+    async def _each(self, peer: str, look: _Look[T], cids: Sequence[CID]) -> list[T | None]:
+        """One answer a CID. A store that fails is asked in halves: what is damaged costs itself only."""
+        found: list[T | None] = []
+        with self._guard.around("looking into the store", peer, BlockstoreError):
+            found = await look(cids)
+        if len(found) == len(cids):
+            return found
+        if len(cids) < 2:
+            return [None] * len(cids)
+        half = len(cids) // 2
+        return [*await self._each(peer, look, cids[:half]), *await self._each(peer, look, cids[half:])]
+
+    def _serve_all(self) -> None:
+        """One task a batch; the ledgers bound how many there are."""
+        while (turn := self._ledgers.next()) is not None:
+            self._tasks.spawn(self._serve(*turn))
+
+    async def _serve(self, ledger: PeerLedger, batch: ResponseBatch) -> None:
+        sent, dealt_with = _Sent(), False
+        try:
+            with self._guard.around("an answer", ledger.peer):
+                sent, dealt_with = await self._deliver_to(ledger, batch), True
+        finally:
+            self._ledgers.release(ledger, batch, sent)
+        with self._guard.around("the next answer", ledger.peer):
+            if not dealt_with:
+                self._ledgers.on_gone(ledger, batch.blocks)
+            self._serve_all()
+
+    async def _deliver_to(self, ledger: PeerLedger, batch: ResponseBatch) -> _Sent:
+        try:
+            return await self._deliver(ledger, batch)
+        except PeerUnreachable:
+            self.on_disconnect(ledger.peer)  # it asks again when it is back
+            return []
+
+    async def _deliver(self, ledger: PeerLedger, batch: ResponseBatch) -> _Sent:
+        """Read the batch while the one before is being sent; what was cancelled meanwhile stays here."""
+        found = await self._each(ledger.peer, self._store.get_many, batch.blocks) if batch.blocks else []
+        async with self._turns.setdefault(ledger, asyncio.Lock()):
+            if self._ledgers.of(ledger.peer) is not ledger:
+                return []
+            wanted = set(ledger.still_wanted(batch.blocks))
+            blocks = [block for block in found if block is not None and block.cid in wanted]
+            gone = wanted - {block.cid for block in blocks}
+            message = Message(
+                payloads=tuple(map(Payload.of, blocks)),
+                presences=batch.presences,
+                pending_bytes=min(ledger.queued_bytes, 2**31 - 1),
+            )
+            if message:
+                await self._post.send(ledger.peer, message)
+        self._ledgers.on_gone(ledger, list(gone))
+        return self._count(ledger.peer, [(block.cid, len(block.data)) for block in blocks])
+
+    def _count(self, peer: str, sent: _Sent) -> _Sent:
+        self._pace.earn(peer, len(sent), asyncio.get_running_loop().time())
+        self._counters.blocks_sent += len(sent)
+        self._counters.bytes_sent += sum(size for _, size in sent)
+        return sent

@@ -1,0 +1,142 @@
+"""Blocks: a store backed by an exchange. Have it, or fetch it, verify it and keep it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from blockstore import hashing
+from blockstore.block import Block
+from blockstore.block_waiters import BlockWaiters
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound
+from blockstore.fetch_report import FetchReport
+from blockstore.store import Blockstore
+
+
+class Exchange(Protocol):
+    """Blocks from elsewhere. What it returns is verified; the caller stores it."""
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        """Get one block, asking `hints` (peer ids) first; waits until it comes or the caller cancels.
+
+        Raises BlockNotFound when nobody that could be asked has it; its reason says who was asked.
+        Cancelling withdraws the want within the same loop turn.
+        """
+        ...
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Tell peers that wait for these blocks; called after they are stored, never before."""
+        ...
+
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
+        """How the fetch of that block stands now, one for each way to it.
+
+        Without a fetch in flight: who could be asked. What a fetch that failed was told is in its error.
+        """
+        ...
+
+    def session(self, root: CID) -> Exchange:
+        """An exchange for one DAG: remembers which peers were useful for it."""
+        ...
+
+
+class OfflineExchange:
+    """The exchange of a node that asks nobody, and why."""
+
+    def __init__(self, reason: str = "this node is offline and does not hold it") -> None:
+        self._reason = reason
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        raise BlockNotFound(cid, self._reason)
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Nobody to tell."""
+
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
+        return ()
+
+    def session(self, root: CID) -> OfflineExchange:
+        return self
+
+
+class BlockSource(Protocol):
+    """What readers of DAGs ask for: blocks by CID, wherever they come from."""
+
+    async def get(self, cid: CID) -> Block: ...
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block]:
+        """All of them, in order. Raises BlockNotFound for the first that cannot be had."""
+        ...
+
+
+class Blocks:
+    """A BlockSource over a store and an exchange. A fetched block is stored before it is returned.
+
+    A fetch ends as well when its block is stored by something else: another fetch, or an import.
+    """
+
+    def __init__(
+        self,
+        store: Blockstore,
+        exchange: Exchange,
+        hints: Sequence[str] = (),
+        arrivals: BlockWaiters | None = None,
+    ) -> None:
+        self.store = store
+        self.exchange = exchange
+        self._hints = tuple(hints)
+        self._arrivals = arrivals or BlockWaiters()
+
+    def session(self, root: CID, hints: Sequence[str] = ()) -> Blocks:
+        """The same store, with an exchange session for that DAG."""
+        return Blocks(self.store, self.exchange.session(root), hints, self._arrivals)
+
+    async def get(self, cid: CID) -> Block:
+        """Raises BlockNotFound, UnknownHash."""
+        (block,) = await self.store.get_many([cid])
+        return block if block is not None else await self._fetch(cid)
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block]:
+        """In order; missing ones are fetched concurrently. Raises BlockNotFound.
+
+        When one cannot be had, the other fetches are withdrawn; blocks that came before stay in the store.
+        """
+        found = await self.store.get_many(cids)
+        missing = list(dict.fromkeys(cid for cid, block in zip(cids, found, strict=True) if block is None))
+        fetched = dict(zip(missing, await self._fetch_all(missing), strict=True)) if missing else {}
+        return [block or fetched[cid] for cid, block in zip(cids, found, strict=True)]
+
+    async def put_many(self, blocks: Sequence[Block]) -> None:
+        """Store, then announce. Raises StorageFull."""
+        await self.store.put_many(blocks)
+        self._arrivals.came(blocks)
+        await self.exchange.announce([block.cid for block in blocks])
+
+    async def _fetch(self, cid: CID) -> Block:
+        hashing.check_known(cid.multihash)  # what could not be verified is not asked for
+        with self._arrivals.expected(cid) as arrival:
+            block = await self._first(asyncio.ensure_future(self.exchange.fetch(cid, self._hints)), arrival)
+            if block.cid != cid:  # another form of the name, or an exchange that is wrong
+                block = Block.verify(cid, block.data, "exchange")
+            if not arrival.done() or await self.store.missing([cid]):
+                await self.put_many([block])
+            return block
+
+    async def _first(self, fetch: asyncio.Future[Block], arrival: asyncio.Future[Block]) -> Block:
+        try:
+            await asyncio.wait((fetch, arrival), return_when=asyncio.FIRST_COMPLETED)
+            return arrival.result() if arrival.done() else fetch.result()
+        finally:
+            fetch.cancel()
+            await asyncio.gather(fetch, return_exceptions=True)
+
+    async def _fetch_all(self, cids: Sequence[CID]) -> list[Block]:
+        wanted = [asyncio.create_task(self._fetch(cid)) for cid in cids]
+        try:
+            return await asyncio.gather(*wanted)
+        finally:
+            for want in wanted:
+                want.cancel()
+            await asyncio.gather(*wanted, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Roots that this node promised to keep, and the collection of what no root reaches."""

@@ -1,0 +1,154 @@
+"""Local pins: the roots this node promised to keep, and pinning as walk, fetch, record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from blockstore.blocks import Blocks
+from blockstore.cid import CID
+from blockstore.errors import PinWithdrawn, StorageFull
+from blockstore.ipld.dag_walk import walk
+from blockstore.sqlite import pinned_roots
+from blockstore.sqlite.completion import Completing
+from blockstore.sqlite.database import Ballast, Database, open_database
+from blockstore.sqlite.pinned_roots import PinnedRoot as PinnedRoot
+from blockstore.store import Marks, Unmarked
+
+Progress = Callable[[int, int, int], None]
+"""(blocks here, their bytes, blocks known and not here yet); called for each block, must not block."""
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_local_pins(
+    path: Path, blocks: Blocks, marks: Marks | None = None, ballast: Ballast | None = None
+) -> AsyncIterator[LocalPinner]:
+    """Open or create the roots in that file, over those blocks. Raises StoreCorrupt, StoreUnavailable.
+
+    Where `marks` tell that these are not the blocks that the roots were written beside, no root counts as
+    complete until it was walked again. On a full disk `ballast` is given up.
+    """
+    marks = marks or Unmarked()
+    async with open_database(
+        path,
+        pragmas=pinned_roots.PRAGMAS,
+        schema=pinned_roots.SCHEMA,
+        readers=1,
+        remedy=pinned_roots.REMEDY,
+        ballast=ballast,
+    ) as database:
+        completing = Completing(database, blocks.store, marks)
+        if await _doubt_foreign(database, marks):
+            await _renew(completing, path)
+        try:
+            yield LocalPinner(database, blocks, completing)
+        finally:
+            await completing.finish()
+
+
+async def _renew(completing: Completing, path: Path) -> None:
+    try:
+        await completing.renew()
+    except StorageFull as error:
+        _log.warning("that %s and the blocks belong together is noted at the next start: %s", path, error)
+
+
+async def _doubt_foreign(database: Database, marks: Marks) -> bool:
+    """Whether the roots do not have the mark of these blocks; then none of them counts as complete."""
+    beside = await database.read(pinned_roots.known_beside)
+    if beside is None:
+        foreign = await marks.is_new() or await marks.is_marked()  # else both are of a release before marks
+    else:
+        mark, parts = beside
+        foreign = marks.parts < parts or not await marks.has_mark(mark)
+    if foreign and (count := await database.write(pinned_roots.doubt_all)):
+        _log.warning(
+            "%s and the blocks beside it do not belong together: %d pins are looked through again, and what "
+            "is missing is fetched",
+            database.path,
+            count,
+        )
+    return foreign or beside is None
+
+
+class LocalPinner:
+    """Keeps roots. A complete one survives a power failure, and its blocks with it."""
+
+    def __init__(self, database: Database, blocks: Blocks, completing: Completing) -> None:
+        self._database = database
+        self._completing = completing
+        self._blocks = blocks
+        self._walks: dict[CID, set[object]] = {}  # one token a walk; `unpin` drops them
+
+    def __repr__(self) -> str:
+        return f"<LocalPinner {self._database.path}>"
+
+    async def pin(self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: Progress) -> PinnedRoot:
+        """Record the root as incomplete, walk it and fetch what is missing, record it as complete.
+
+        A complete root returns at once. After a failure or a cancellation the root stays, incomplete, with
+        the blocks that came; calling again goes on from there. `hints` are peer ids to ask first.
+        Raises BlockNotFound with the exchange's reason, StorageFull, BadBlock, UnknownCodec, DagTooLarge;
+        PinWithdrawn when `unpin` came in between.
+        """
+        with self._walking(cid) as walking:
+            known = await self._database.write(pinned_roots.begin, cid, recursive)
+            if known.complete:
+                return known
+            return await self._walk(known, hints, progress, walking)
+
+    async def unpin(self, cid: CID) -> None:
+        """Forget the root; a missing one is fine. Blocks stay until garbage is collected."""
+        self._walks.pop(cid, None)
+        await self._database.free(pinned_roots.forget, cid)
+
+    async def doubt(self, cid: CID) -> None:
+        """A block of the root was lost: it is incomplete until it was walked again."""
+        await self._database.write(pinned_roots.doubt, cid)
+
+    async def renew(self) -> None:
+        """To be called before garbage is removed: see `completing.py`."""
+        await self._completing.renew()
+
+    async def get(self, cid: CID) -> PinnedRoot | None:
+        return await self._database.read(pinned_roots.find, cid)
+
+    async def pinned(self, after: CID | None = None) -> AsyncIterator[PinnedRoot]:
+        """Every root in key order (bytes of the CID) behind `after`, read in pages."""
+        last = b"" if after is None else bytes(after)
+        while page := await self._database.read(pinned_roots.behind, last):
+            for root in page:
+                yield root
+            last = bytes(page[-1].cid)
+
+    async def _walk(
+        self, root: PinnedRoot, hints: Sequence[str], progress: Progress, walking: Callable[[], bool]
+    ) -> PinnedRoot:
+        count = size = 0
+        session = self._blocks.session(root.cid, hints)
+        async with aclosing(walk(session, root.cid, depth=None if root.recursive else 0)) as visits:
+            async for visit in visits:
+                count, size = count + 1, size + visit.size
+                progress(count, size, visit.pending)
+                if not walking():
+                    raise PinWithdrawn(root.cid)
+        whole = replace(root, complete=True, blocks=count, bytes=size)
+        return await self._completing.complete(whole, walking)
+
+    @contextmanager
+    def _walking(self, cid: CID) -> Generator[Callable[[], bool]]:
+        """Whether the walk still counts: not once the root was unpinned, though it be pinned again since."""
+        token = object()
+        self._walks.setdefault(cid, set()).add(token)
+        try:
+            yield lambda: token in self._walks.get(cid, ())
+        finally:
+            tokens = self._walks.get(cid, set())
+            tokens.discard(token)
+            if not tokens:
+                self._walks.pop(cid, None)

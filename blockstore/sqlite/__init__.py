@@ -1,0 +1,1 @@
+"""The block store in SQLite: one writer, a few readers, rows checked before they are believed."""

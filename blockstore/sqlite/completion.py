@@ -1,0 +1,102 @@
+"""Roots become complete in groups; with each group a new mark goes into the blocks, and then into the roots.
+
+    1. a new mark is written into the blocks     2. the blocks are synced     3. roots and mark, together
+
+So the mark that the roots have is one that their blocks have, unless a file was lost, exchanged or restored
+alone. Old marks say that the blocks are newer than the roots, which is fine until garbage is collected:
+before that happens all but the newest mark are forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from blockstore.errors import PinWithdrawn
+from blockstore.sqlite import pinned_roots
+from blockstore.sqlite.database import Database
+from blockstore.sqlite.pinned_roots import PinnedRoot
+from blockstore.store import Blockstore, Marks
+
+_MARK_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A root whose walk has ended; `counts` tells whether it was unpinned meanwhile."""
+
+    root: PinnedRoot
+    counts: Callable[[], bool]
+    done: asyncio.Future[PinnedRoot]
+
+
+class Completing:
+    """What ends while one group is written is the next group."""
+
+    def __init__(self, database: Database, store: Blockstore, marks: Marks) -> None:
+        self._database = database
+        self._store = store
+        self._marks = marks
+        self._waiting: list[_Ended] = []
+        self._draining: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+
+    async def complete(self, root: PinnedRoot, counts: Callable[[], bool]) -> PinnedRoot:
+        """Make the blocks durable, then record the root. Raises PinWithdrawn."""
+        ended = _Ended(root, counts, asyncio.get_running_loop().create_future())
+        self._waiting.append(ended)
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        return await ended.done
+
+    async def finish(self) -> None:
+        """Wait until nothing is waiting."""
+        if self._draining is not None:
+            await self._draining
+
+    async def renew(self) -> None:
+        """Before blocks are removed: roots as they were before are foreign to these blocks from now on."""
+        async with self._turn:
+            mark, _ = await self._record([])
+            await self._marks.forget_marks_before(mark)
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            async with self._turn:
+                try:
+                    await self._settle(group)
+                except BaseException as error:  # noqa: BLE001  carried to the callers, who raise it
+                    for ended in group:
+                        if not ended.done.done():
+                            ended.done.set_exception(error)
+        self._draining = None
+
+    async def _settle(self, group: Sequence[_Ended]) -> None:
+        _, found = await self._record(group)
+        for ended, root in found:
+            if not ended.done.done():
+                ended.done.set_result(root)
+        for ended in group:
+            if not ended.done.done():
+                ended.done.set_exception(PinWithdrawn(ended.root.cid))
+
+    async def _record(self, group: Sequence[_Ended]) -> tuple[bytes, list[tuple[_Ended, PinnedRoot]]]:
+        """The mark, and what was recorded of those that still count."""
+        mark = os.urandom(_MARK_BYTES)
+        await self._marks.mark(mark)
+        await self._store.flush()
+        counting = [ended for ended in group if ended.counts()]
+        write = self._database.write if group else self._database.free  # a collection can wait for no room
+        recorded = await write(_write, [ended.root for ended in counting], mark, self._marks.parts)
+        return mark, list(zip(counting, recorded, strict=True))
+
+
+def _write(
+    connection: sqlite3.Connection, ended: Sequence[PinnedRoot], mark: bytes, parts: int
+) -> list[PinnedRoot]:
+    pinned_roots.beside(connection, mark, parts)
+    return [pinned_roots.record(connection, root) for root in ended]

@@ -1,0 +1,133 @@
+"""Rows of blocks read with care: what SQLite refuses, or is not what its name says, costs that block only.
+
+Everything here runs on the threads of a database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from blockstore import hashing
+from blockstore.errors import UnknownHash
+from blockstore.sqlite import statements
+from blockstore.sqlite.row_bitmap import RowBitmap
+from blockstore.sqlite.statements import Row
+
+TRUSTED_FOR = 24 * 3600.0
+"""Seconds for which a block that was hashed is not hashed again: what rots later is seen a day later."""
+
+# Errors that say nothing of the bytes on the disk: they pass, or are the caller's.
+_PASSING = (
+    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_NOMEM", "SQLITE_INTERRUPT", "SQLITE_PROTOCOL",
+    "SQLITE_FULL", "SQLITE_MISUSE", "SQLITE_IOERR_NOMEM", "SQLITE_IOERR_LOCK", "SQLITE_IOERR_SHM",
+    "SQLITE_IOERR_WRITE",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RowReading:
+    """What came of names that were looked up: `bodies` are sound, what stands nowhere is not here.
+
+    `damaged` are here and cannot be given, `refused` could not even be looked for; both say why.
+    """
+
+    bodies: dict[bytes, bytes] = field(default_factory=dict)
+    rows: dict[bytes, int] = field(default_factory=dict)
+    damaged: dict[bytes, str] = field(default_factory=dict)
+    refused: dict[bytes, str] = field(default_factory=dict)
+
+
+class Checked:
+    """Reads rows and hashes those that were not hashed within a day. Memory: a bit a row."""
+
+    def __init__(self) -> None:
+        self._sound = RowBitmap()
+        self._since = time.monotonic()
+
+    def __contains__(self, row: int) -> bool:
+        """Whether that row was found sound not long ago."""
+        return row in self._current()
+
+    def read(self, connection: sqlite3.Connection, names: Sequence[bytes]) -> RowReading:
+        reading = RowReading()
+        try:
+            found = statements.bodies(connection, names)
+        except (sqlite3.Error, MemoryError) as error:
+            _raise_passing(error)
+            found = _one_by_one(connection, names, reading)
+        sound = self._current()
+        for name in names:
+            if name not in found or name in reading.bodies:
+                continue
+            row, body = found[name]
+            if row in sound or is_sound(name, body):
+                # Two threads may do this at once; what one of them loses is hashed another time.
+                sound.add(row)
+                reading.bodies[name], reading.rows[name] = body, row
+            else:
+                reading.damaged[name] = "its bytes do not hash to its name"
+        if reading.damaged or reading.refused:
+            self._sound = RowBitmap()  # where one page is bad, others may be: look at everything once more
+        return reading
+
+    def _current(self) -> RowBitmap:
+        if time.monotonic() - self._since > TRUSTED_FOR:
+            self._sound, self._since = RowBitmap(), time.monotonic()
+        return self._sound
+
+
+def rows(connection: sqlite3.Connection, names: Sequence[bytes]) -> tuple[dict[bytes, Row], dict[bytes, str]]:
+    """Rows of those that are here; and those that SQLite refuses to look for, with the reason."""
+    try:
+        return statements.rows(connection, names), {}
+    except sqlite3.Error as error:
+        _raise_passing(error)
+    found: dict[bytes, Row] = {}
+    refused: dict[bytes, str] = {}
+    for name in dict.fromkeys(names):
+        try:
+            found.update(statements.rows(connection, [name]))
+        except sqlite3.Error as error:
+            _raise_passing(error)
+            refused[name] = str(error)
+    return found, refused
+
+
+def is_sound(multihash: bytes, body: object) -> bool:
+    """Whether those are the bytes of that name; False where nobody could tell."""
+    try:
+        return isinstance(body, bytes) and hashing.matches(multihash, body)
+    except UnknownHash:
+        return False  # it could not have been verified when it came
+
+
+def _one_by_one(
+    connection: sqlite3.Connection, names: Sequence[bytes], reading: RowReading
+) -> dict[bytes, tuple[int, bytes]]:
+    found: dict[bytes, tuple[int, bytes]] = {}
+    for name in dict.fromkeys(names):
+        try:
+            found.update(statements.bodies(connection, [name]))
+        except (sqlite3.Error, MemoryError) as error:
+            _raise_passing(error)
+            known = _is_known(connection, name)
+            (reading.damaged if known else reading.refused)[name] = str(error) or type(error).__name__
+    return found
+
+
+def _is_known(connection: sqlite3.Connection, name: bytes) -> bool:
+    """Whether the index alone knows the name."""
+    try:
+        return statements.is_known(connection, name)
+    except sqlite3.Error as error:
+        _raise_passing(error)
+        return False
+
+
+def _raise_passing(error: sqlite3.Error | MemoryError) -> None:
+    """Raise it again unless it may come from damage. A damaged length asks for more memory than there is."""
+    if getattr(error, "sqlite_errorname", "").startswith(_PASSING):
+        raise error

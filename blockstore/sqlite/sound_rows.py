@@ -1,0 +1,117 @@
+"""A file of blocks and its spare, read as one: what is given is sound, what is damaged is missing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from blockstore.cid import CID, RAW
+from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
+from blockstore.sqlite import row_checks as checks
+from blockstore.sqlite.database import Database, Work
+from blockstore.sqlite.row_checks import Checked, RowReading
+from blockstore.sqlite.spare import Spare
+from blockstore.sqlite.statements import Row
+
+Found = tuple[dict[bytes, Row], dict[bytes, str]]
+"""Rows by name; and names that SQLite refuses to look for, with the reason."""
+
+Look = Work[[Sequence[bytes]], Found]
+"""Looks on one connection, and may note that it did."""
+
+_TELL_EVERY = 60.0  # seconds: whoever asks for names in a damaged part of the index writes this line
+
+_log = logging.getLogger(__name__)
+
+
+class SoundRows:
+    """Looks in the spare first, which is no trip at all while there is none."""
+
+    def __init__(self, database: Database, spare: Spare) -> None:
+        self._database = database
+        self._spare = spare
+        self.checked = Checked()
+        self.losses = 0
+        """How often damage was found."""
+        self._quiet_until = 0.0
+
+    async def bodies(self, names: Sequence[bytes], checked: Checked | None = None) -> dict[bytes, bytes]:
+        """Of those that are here and sound. Others are noted; with a new `checked` all are hashed."""
+        found: dict[bytes, bytes] = {}
+        hidden: set[bytes] = set()
+        if self._spare.file is not None:
+            kept = await self._spare.file.read((checked or self._spare.checked).read, names)
+            await self._note(kept, self._spare.drop)
+            found = kept.bodies
+            hidden = await self._spare.hidden(names)
+        rest = [name for name in names if name not in found and name not in hidden]
+        if rest:
+            reading = await self._database.read((checked or self.checked).read, rest)
+            await self._note(reading, self._spare.note)
+            found |= reading.bodies
+        return found
+
+    async def look(self, names: Sequence[bytes], work: Look, *, on_writer: bool) -> dict[bytes, Row]:
+        """Rows of what counts as here. `work` looks, on one connection after the other."""
+        found: dict[bytes, Row] = {}
+        hidden: set[bytes] = set()
+        if self._spare.file is not None:
+            found = await self._run(self._spare.file, on_writer, work, names)
+            hidden = await self._spare.hidden(names)
+        rest = [name for name in names if name not in found and name not in hidden]
+        return found | await self._run(self._database, on_writer, work, rest) if rest else found
+
+    async def all_rows(self, names: Sequence[bytes]) -> dict[bytes, list[Row]]:
+        """Every row, sound or not. Raises StoreCorrupt where it cannot be told whether there is one."""
+        found: dict[bytes, list[Row]] = {}
+        for file in self.files():
+            rows, refused = await file.read(checks.rows, names)
+            for name, row in rows.items():
+                found.setdefault(name, []).append(row)
+            for name, reason in refused.items():
+                raise StoreCorrupt(f"{file.path} is damaged where {CID.v1(RAW, name)} may lie ({reason})")
+        return found
+
+    async def apart(self, names: Sequence[bytes]) -> set[bytes]:
+        """Those that are no business of the first file: damaged there, or kept in the spare."""
+        if self._spare.file is None:
+            return set()
+        kept, _ = await self._spare.file.read(checks.rows, names)
+        return set(kept) | await self._spare.hidden(names)
+
+    def files(self) -> list[Database]:
+        return [self._database, self._spare.file] if self._spare.file else [self._database]
+
+    def tell_refusals(self, refused: Mapping[bytes, str]) -> None:
+        """That a part of a file cannot be searched; once a minute, for strangers choose the names."""
+        if refused and time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + _TELL_EVERY
+            self._spare.found.set()
+            for name, reason in [*refused.items()][:1]:
+                _log.error(
+                    "%s is damaged where block %s may lie (%s): it counts as missing until it comes again",
+                    self._database.path,
+                    CID.v1(RAW, name),
+                    reason,
+                )
+
+    async def _note(
+        self, reading: RowReading, note: Callable[[Mapping[bytes, str]], Awaitable[None]]
+    ) -> None:
+        self.tell_refusals(reading.refused)
+        if not reading.damaged:
+            return
+        self.losses += 1
+        try:
+            await note(reading.damaged)
+        except (StorageFull, StoreCorrupt, StoreUnavailable) as error:
+            # It is found again at the next read.
+            _log.error("%d damaged blocks could not be noted: %s", len(reading.damaged), error)
+
+    async def _run(
+        self, file: Database, on_writer: bool, work: Look, names: Sequence[bytes]
+    ) -> dict[bytes, Row]:
+        found, refused = await (file.write if on_writer else file.read)(work, names)
+        self.tell_refusals(refused)
+        return found

@@ -1,0 +1,270 @@
+"""The statements of SqliteBlockstore: what runs on a connection's own thread."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blockstore.sqlite.database import DamagedRow
+from blockstore.store import HEAD_BYTES, holds_only_data
+
+PAGE_BYTES = 16384
+
+# Measured for blocks of 300 B to 1 MiB. With NORMAL a power failure may take the blocks since the last flush,
+# never the file.
+LOG_LIMIT = 64 * 1024 * 1024
+"""Bytes to which the write-ahead log is cut; it is longer only while a reader holds it."""
+
+LAYOUT = (f"PRAGMA page_size={PAGE_BYTES}", "PRAGMA auto_vacuum=2")
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA secure_delete=0",
+    "PRAGMA wal_autocheckpoint=1024",
+    f"PRAGMA journal_size_limit={LOG_LIMIT}",
+    "PRAGMA cache_size=-8192",
+    "PRAGMA busy_timeout=5000",
+)
+
+# Not WITHOUT ROWID: with blobs its key comparison walks overflow pages. `data` comes last, so that the other
+# columns are read without it.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS blocks(
+    id INTEGER PRIMARY KEY, mh BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, only_data INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS marks(number INTEGER PRIMARY KEY, mark BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), blocks INTEGER, bytes INTEGER);
+"""
+
+# The multihash is that of the row itself, not of the index entry that led to it: a damaged entry that leads
+# to another block is like none.
+_NAMED = "FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id WHERE named.mh IN"
+
+# The number of bytes of a blob stands in the head of its row: `data` is not read for it. The column `size` is
+# for older releases; like `only_data` it has nothing that would tell if it is damaged.
+_SIZE = "length(b.data)"
+
+_LARGE = 128 * 1024  # bytes of a block from which on opening it by its row is worth a call
+_KEYS_A_PAGE = 1000
+_MARKS = 10_000  # kept at most: a copy of the file of roots that is older counts as foreign
+_WIDTHS = (1, 16, 256)  # so that few statements serve every number of keys, and all stay prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a block lies; `only_data` as in `holds_only_data`."""
+
+    id: int
+    size: int
+    only_data: bool
+
+
+def last_id(connection: sqlite3.Connection) -> int:
+    row: int = connection.execute("SELECT coalesce(max(id), 0) FROM blocks").fetchone()[0]
+    return row
+
+
+def bodies(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+    """Row and data of those that are here, by multihash."""
+    found: dict[bytes, tuple[int, bytes]] = {}
+    large: dict[bytes, int] = {}
+    connection.execute("SAVEPOINT look")  # one snapshot for both looks
+    try:
+        for marks, keys in _groups(multihashes):
+            query = f"SELECT b.mh, b.id, iif({_SIZE} < {_LARGE}, b.data, NULL) {_NAMED} ({marks})"
+            for multihash, row, body in connection.execute(query, keys):
+                if body is None:
+                    large[multihash] = row
+                else:
+                    found[multihash] = row, body
+        found.update((multihash, (row, _large(connection, row))) for multihash, row in large.items())
+    finally:
+        connection.execute("RELEASE look")
+    return found
+
+
+def is_known(connection: sqlite3.Connection, multihash: bytes) -> bool:
+    """Whether the index has the name, whatever lies in the row."""
+    return connection.execute("SELECT id FROM blocks WHERE mh = ?", (multihash,)).fetchone() is not None
+
+
+def _large(connection: sqlite3.Connection, row: int) -> bytes:
+    """A block read straight into its bytes: SELECT has SQLite make a copy first, then Python another."""
+    with connection.blobopen("blocks", "data", row, readonly=True) as blob:
+        return blob.read()
+
+
+def rows(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[bytes, Row]:
+    """The rows of those that are here, by multihash."""
+    found: dict[bytes, Row] = {}
+    for marks, keys in _groups(multihashes):
+        query = f"SELECT b.mh, b.id, {_SIZE}, b.only_data {_NAMED} ({marks})"
+        for multihash, row, size, only_data in connection.execute(query, keys).fetchall():
+            found[multihash] = Row(row, size or 0, bool(only_data) and _only_data(connection, row))
+    return found
+
+
+def _only_data(connection: sqlite3.Connection, row: int) -> bool:
+    """Whether the bytes themselves say so: what the column says wrongly would have others collected.
+
+    They begin on the page that was just read. False where they cannot be read.
+    """
+    try:
+        with connection.blobopen("blocks", "data", row, readonly=True) as blob:
+            return holds_only_data(blob.read(HEAD_BYTES), len(blob))
+    except sqlite3.Error:
+        return False
+
+
+def keys_after(connection: sqlite3.Connection, last: bytes) -> list[bytes]:
+    """In order. Raises DamagedRow where they are not: whoever goes on behind the last would never end."""
+    query = "SELECT mh FROM blocks WHERE mh > ? ORDER BY mh LIMIT ?"
+    page: list[bytes] = []
+    for (multihash,) in connection.execute(query, (last, _KEYS_A_PAGE)).fetchall():
+        if not isinstance(multihash, bytes) or multihash <= last:
+            raise DamagedRow("the names of its blocks are not in order")
+        page.append(last := multihash)
+    return page
+
+
+def ids_between(connection: sqlite3.Connection, last: int, end: int) -> list[tuple[int, bytes]]:
+    """In order. Raises DamagedRow where they are not: a page of something else lies where one of these was.
+
+    SQLite does not notice, and to delete rows beside such a page would take others with them.
+    """
+    query = "SELECT id, mh FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+    page: list[tuple[int, bytes]] = []
+    for row, multihash in connection.execute(query, (last, end, _KEYS_A_PAGE)).fetchall():
+        if row <= last or not isinstance(multihash, bytes):
+            raise DamagedRow(f"row {row} of its blocks is not where it belongs")
+        page.append((last := row, multihash))
+    return page
+
+
+def insert(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:
+    """Add blocks that are not here yet, numbered upwards from `first`."""
+    connection.executemany(
+        "INSERT INTO blocks(id, mh, size, only_data, data) VALUES(?, ?, ?, ?, ?)",
+        (
+            (row, multihash, len(body), holds_only_data(body, len(body)), body)
+            for row, (multihash, body) in enumerate(new, first)
+        ),
+    )
+    _count(connection, len(new), sum(len(body) for _, body in new))
+
+
+def delete(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> None:
+    delete_rows(connection, [row.id for row in rows(connection, multihashes).values()])
+
+
+def delete_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
+    """Those that were there and are gone, and their bytes."""
+    removed: list[tuple[int, int]] = []
+    for row in ids:
+        query = f"SELECT b.id, {_SIZE} FROM blocks AS b WHERE b.id = ?"
+        removed += connection.execute(query, (row,)).fetchall()
+        connection.execute("DELETE FROM blocks WHERE id = ?", (row,))
+    total = sum(size or 0 for _, size in removed)
+    _count(connection, -len(removed), -total)
+    return [row for row, _ in removed], total
+
+
+def begin_totals(connection: sqlite3.Connection) -> None:
+    """Count from nothing in a file that is new, and anew where the sums cannot be right."""
+    if not _are_possible(connection):
+        counted = connection.execute(
+            f"SELECT count(*), coalesce(sum({_SIZE}), 0) FROM blocks AS b"
+        ).fetchone()
+        connection.execute("REPLACE INTO totals VALUES(1, ?, ?)", counted)
+
+
+def _are_possible(connection: sqlite3.Connection) -> bool:
+    row = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
+    if row is None or not all(isinstance(number, int) and number >= 0 for number in row):
+        return False
+    pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    return bool(row[1] <= pages * PAGE_BYTES and (row[0] > 0 or row[1] == 0))
+
+
+def totals(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Number of blocks and their bytes. Raises DamagedRow."""
+    row = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
+    if row is None or not all(isinstance(number, int) for number in row):
+        raise DamagedRow("the sums of its blocks are gone")
+    return max(0, row[0]), max(0, row[1])
+
+
+def mark(connection: sqlite3.Connection, value: bytes) -> None:
+    connection.execute("INSERT INTO marks(mark) VALUES(?)", (value,))
+    connection.execute("DELETE FROM marks WHERE number <= (SELECT max(number) FROM marks) - ?", (_MARKS,))
+
+
+def has_mark(connection: sqlite3.Connection, value: bytes) -> bool:
+    return connection.execute("SELECT 1 FROM marks WHERE mark = ?", (value,)).fetchone() is not None
+
+
+def is_marked(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM marks LIMIT 1").fetchone() is not None
+
+
+def forget_marks_before(connection: sqlite3.Connection, value: bytes) -> None:
+    query = "DELETE FROM marks WHERE number < (SELECT max(number) FROM marks WHERE mark = ?)"
+    connection.execute(query, (value,))
+
+
+def free_pages(connection: sqlite3.Connection) -> int:
+    """Pages of the file that hold nothing and will be filled first."""
+    pages: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    return pages
+
+
+def give_back(connection: sqlite3.Connection, pages: int) -> int:
+    """Cut up to that many free pages off the file; how many are left."""
+    free = free_pages(connection)
+    for _ in range(min(pages, free)):
+        # One page a call, whatever its argument says: a driver that steps once stops it after the first.
+        connection.execute("PRAGMA incremental_vacuum(1)").close()
+    return max(0, free - pages)
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Move the write-ahead log into the file, as far as nobody reads it."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
+def sync(path: Path) -> None:
+    """Bring everything committed so far to the disk itself.
+
+    What left the write-ahead log was synced by the checkpoint that moved it. Closing a descriptor of the log
+    drops no lock of SQLite's: those lie on the database and its -shm file.
+    """
+    for target in (path.with_name(path.name + "-wal"), path.parent):
+        file = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log of that file, of which some or all may be in the file already."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _groups(keys: Sequence[bytes]) -> Generator[tuple[str, Sequence[bytes]]]:
+    """Question marks and keys of a few fixed widths: the last key is repeated, which IN does not mind."""
+    for start in range(0, len(keys), _WIDTHS[-1]):
+        group = list(keys[start : start + _WIDTHS[-1]])
+        width = next(width for width in _WIDTHS if width >= len(group))
+        yield ",".join("?" * width), group + group[-1:] * (width - len(group))
+
+
+def _count(connection: sqlite3.Connection, blocks: int, size: int) -> None:
+    connection.execute("UPDATE totals SET blocks = blocks + ?, bytes = bytes + ?", (blocks, size))

@@ -1,0 +1,1 @@
+"""Streams of bytes cut into the leaves of files: fixed size, Rabin, buzhash."""

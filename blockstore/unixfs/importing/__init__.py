@@ -1,0 +1,1 @@
+"""Files, folders and symlinks become blocks: options, layouts, directories, the pipeline."""

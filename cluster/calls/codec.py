@@ -1,0 +1,184 @@
+"""What members tell each other about themselves and their pins, and its form on the wire (strict dag-cbor).
+
+What is read here was written by another member: every field is bounded and checked, and nothing is believed
+about a peer but what that peer says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+from blockstore.cid import CID
+from cluster.common.names import as_name
+from cluster.common.wire import Fields, Wire, encode
+from cluster.errors import BadUpdate
+from cluster.pin import PinInfo, Progress, Status
+from cluster.tracking.status import StatusPage, StatusRow
+
+MAX_ANSWER = 4 * 1024 * 1024
+MAX_REQUEST = 64 * 1024
+_MAX_ADDRESSES = 256
+_MAX_PEERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class IpfsInfo:
+    """A member's node on the open network. `peers` are those connected there now."""
+
+    id: str = ""
+    addresses: tuple[str, ...] = ()
+    peers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """One member as it describes itself; with `error` set it did not answer and only `id` is sure."""
+
+    id: str
+    peer_name: str = ""
+    addresses: tuple[str, ...] = ()  # multiaddresses, each with /p2p/
+    cluster_peers: tuple[str, ...] = ()  # members it knows, itself included, sorted
+    cluster_peer_addresses: tuple[str, ...] = ()  # of the others
+    connected: tuple[str, ...] = ()  # members it is connected to, sorted
+    version: str = ""
+    ipfs: IpfsInfo = IpfsInfo()
+    error: str = ""
+
+
+def encode_node(node: NodeInfo) -> bytes:
+    return encode(
+        {
+            "name": node.peer_name,
+            "at": list(node.addresses[:_MAX_ADDRESSES]),
+            "members": list(node.cluster_peers[:_MAX_PEERS]),
+            "members_at": list(node.cluster_peer_addresses[:_MAX_PEERS]),
+            "connected": list(node.connected[:_MAX_PEERS]),
+            "version": node.version,
+            "ipfs": node.ipfs.id,
+            "ipfs_at": list(node.ipfs.addresses[:_MAX_ADDRESSES]),
+            "ipfs_peers": sorted(node.ipfs.peers)[:_MAX_PEERS],
+        }
+    )
+
+
+def decode_node(peer: str, data: bytes) -> NodeInfo:
+    """What `peer` says of itself. Raises BadUpdate."""
+    fields = Fields.decode(data, MAX_ANSWER)
+    return NodeInfo(
+        id=peer,
+        peer_name=as_name(fields.text("name", "")),
+        addresses=_shown(fields.texts("at", _MAX_ADDRESSES)),
+        cluster_peers=_shown(fields.texts("members", _MAX_PEERS)),
+        cluster_peer_addresses=_shown(fields.texts("members_at", _MAX_PEERS)),
+        connected=_shown(fields.texts("connected", _MAX_PEERS)),
+        version=as_name(fields.text("version", "")),
+        ipfs=IpfsInfo(
+            id=as_name(fields.text("ipfs", "", 128)),
+            addresses=_shown(fields.texts("ipfs_at", _MAX_ADDRESSES)),
+            peers=frozenset(_shown(fields.texts("ipfs_peers", _MAX_PEERS))),
+        ),
+    )
+
+
+def _shown(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those without characters that a terminal would obey: peer ids and addresses have none."""
+    return tuple(text for text in texts if as_name(text) == text)
+
+
+def encode_page(page: StatusPage) -> bytes:
+    return encode(
+        {
+            "rows": [{"cid": bytes(row.cid), **_info_fields(row.info)} for row in page.rows],
+            "after": bytes(page.after) if page.after else b"",
+        }
+    )
+
+
+def decode_page(peer: str, name: str, data: bytes, after: CID | None, limit: int) -> StatusPage:
+    """A page of `peer` behind `after`. Raises BadUpdate for one out of order, which would never end."""
+    fields = Fields.decode(data, MAX_ANSWER)
+    rows = tuple(_row(peer, name, item) for item in fields.items("rows", limit))
+    end = fields.data("after", 512)
+    keys = [bytes(after) if after else b"", *(bytes(row.cid) for row in rows)]
+    if any(second <= first for first, second in pairwise(keys)):
+        raise BadUpdate("statuses are out of order")
+    if end and (end < keys[-1] or end <= keys[0]):
+        raise BadUpdate("the next page would begin before this one")
+    return StatusPage(rows, decode_cid(end) if end else None)
+
+
+def encode_info(info: PinInfo) -> bytes:
+    return encode(_info_fields(info))
+
+
+def decode_info(peer: str, name: str, data: bytes) -> PinInfo:
+    """What `peer` says of one pin. Raises BadUpdate."""
+    return _info(peer, name, Fields.decode(data, MAX_REQUEST))
+
+
+def decode_cid(data: bytes) -> CID:
+    """Raises BadUpdate."""
+    try:
+        return CID.decode(data)
+    except ValueError as error:
+        raise BadUpdate(str(error)) from None
+
+
+def decode_statuses(fields: Fields, key: str) -> frozenset[Status]:
+    """Raises BadUpdate for a status that is unknown here."""
+    try:
+        return frozenset(Status(text) for text in fields.texts(key, 64))
+    except ValueError as error:
+        raise BadUpdate(str(error)) from None
+
+
+def _info_fields(info: PinInfo) -> Mapping[str, Wire]:
+    """Fields at their default are left out: most rows of a listing are plain."""
+    fields: dict[str, Wire] = {
+        "error": info.error,
+        "tries": info.attempts,
+        "priority": int(info.priority),
+        "retry": info.retry_at,
+        "progress": _counts(info.progress),
+    }
+    return {"status": info.status.value, "since": info.since} | {k: v for k, v in fields.items() if v}
+
+
+def _counts(progress: Progress | None) -> Wire:
+    return [progress.blocks, progress.bytes, progress.pending] if progress else None
+
+
+def _row(peer: str, name: str, item: Wire) -> StatusRow:
+    fields = Fields(item)
+    return StatusRow(decode_cid(fields.data("cid", 512)), _info(peer, name, fields))
+
+
+def _info(peer: str, name: str, fields: Fields) -> PinInfo:
+    try:
+        status = Status(fields.text("status", limit=64))
+    except ValueError as error:
+        raise BadUpdate(str(error)) from None
+    return PinInfo(
+        peer=peer,
+        peer_name=name,
+        status=status,
+        since=fields.number("since"),
+        error=fields.text("error", ""),
+        attempts=fields.integer("tries", 0),
+        priority=bool(fields.integer("priority", 0, high=1)),
+        progress=_progress(fields),
+        retry_at=fields.number("retry") if "retry" in fields else None,
+    )
+
+
+def _progress(fields: Fields) -> Progress | None:
+    counts = fields.items("progress", 3)
+    if not counts:
+        return None
+    if len(counts) != 3 or not all(type(count) is int and count >= 0 for count in counts):
+        raise BadUpdate('"progress" must be three counts')
+    blocks, size, pending = cast("list[int]", counts)
+    return Progress(blocks, size, pending)

@@ -1,0 +1,174 @@
+"""What all members together say of pins: one question a member, answers merged in order of the CID.
+
+A member that does not answer is shown as `cluster_error`, with the reason, on the pins that it is to hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+from blockstore.cid import CID
+from cluster.calls.client import MemberClient
+from cluster.common.sorted_merge import closed_after, merge
+from cluster.interfaces import Member, Membership, PinQuery, PinsetReader, Role
+from cluster.pin import GlobalPinInfo, Pin, PinInfo, Status
+from cluster.ports import CallFailed, PeerOffline
+from cluster.tracking.status import StatusPage
+from cluster.tracking.tracker import Tracker
+
+_GROUP = 256  # CIDs whose pins are read together
+_TOGETHER = 16  # CIDs asked about at the same time
+
+Ask = Callable[[Member], Awaitable[PinInfo]]
+AskPage = Callable[[Member, CID | None], Awaitable[StatusPage]]
+
+
+class GlobalStatus:
+    """Asks the tracker here and those of the other members."""
+
+    def __init__(
+        self,
+        reader: PinsetReader,
+        membership: Membership,
+        tracker: Tracker,
+        remote: MemberClient,
+        now: Callable[[], float],
+    ) -> None:
+        self._reader = reader
+        self._membership = membership
+        self._tracker = tracker
+        self._remote = remote
+        self._now = now
+
+    async def status(self, cid: CID, local: bool = False) -> GlobalPinInfo:
+        """Members that are not to hold it are `remote` without being asked."""
+
+        async def ask(member: Member) -> PinInfo:
+            return await (
+                self._tracker.status(cid) if self._is_us(member) else self._remote.status(member, cid)
+            )
+
+        return await self._everybody(cid, ask, local)
+
+    async def recover(self, cid: CID, local: bool = False) -> GlobalPinInfo:
+        """Try again where it failed or went missing; the statuses after that."""
+
+        async def ask(member: Member) -> PinInfo:
+            return await (
+                self._tracker.recover(cid) if self._is_us(member) else self._remote.recover(member, cid)
+            )
+
+        return await self._everybody(cid, ask, local)
+
+    async def statuses_of(self, cids: Sequence[CID], local: bool = False) -> AsyncIterator[GlobalPinInfo]:
+        """In the order given."""
+        for start in range(0, len(cids), _TOGETHER):
+            together = cids[start : start + _TOGETHER]
+            for info in await asyncio.gather(*(self.status(cid, local) for cid in together)):
+                yield info
+
+    def statuses(self, wanted: frozenset[Status], local: bool = False) -> AsyncIterator[GlobalPinInfo]:
+        """CIDs that some member has in one of the wanted statuses, in order; only those members are shown."""
+
+        async def ask(member: Member, after: CID | None) -> StatusPage:
+            if self._is_us(member):
+                return await self._tracker.page(wanted, after)
+            return await self._remote.page(member, wanted, after)
+
+        return self._merged(ask, local, Status.CLUSTER_ERROR in wanted)
+
+    def recover_all(self, local: bool = False) -> AsyncIterator[GlobalPinInfo]:
+        """Try again everything that failed or went missing; what is tried again, in order."""
+
+        async def ask(member: Member, after: CID | None) -> StatusPage:
+            if self._is_us(member):
+                return await self._tracker.recover_page(after)
+            return await self._remote.recover_page(member, after)
+
+        return self._merged(ask, local, False)
+
+    async def _everybody(self, cid: CID, ask: Ask, local: bool) -> GlobalPinInfo:
+        pin = await self._reader.get(cid)
+        members = self._members(local)
+        infos = await asyncio.gather(*(self._one(member, pin, ask) for member in members))
+        return GlobalPinInfo(cid, pin, {info.peer: info for info in infos})
+
+    async def _one(self, member: Member, pin: Pin | None, ask: Ask) -> PinInfo:
+        if pin is not None and not pin.held_by(member.peer) and not self._is_us(member):
+            return self._info(member, Status.REMOTE, pin)
+        try:
+            return await ask(member)
+        except (CallFailed, PeerOffline) as error:
+            return self._info(member, Status.CLUSTER_ERROR, pin, _reason(error))
+
+    def _members(self, local: bool) -> list[Member]:
+        """Those to ask. Who was removed is not shown: its pins are on their way to others."""
+        members = self._membership.members()
+        if not local:
+            return list(members)
+        us = Member(self._tracker.peer, "", Role.FOLLOWER)
+        return [next((member for member in members if self._is_us(member)), us)]
+
+    async def _merged(self, ask: AskPage, local: bool, list_failed: bool) -> AsyncIterator[GlobalPinInfo]:
+        failed: dict[str, PinInfo] = {}
+        members = self._members(local)
+        streams = [self._stream(member, ask, failed, list_failed) for member in members]
+        group: list[tuple[CID, list[PinInfo]]] = []
+        async with closed_after(merge(streams)) as merged:
+            async for cid, infos in merged:
+                group.append((cid, infos))
+                if len(group) == _GROUP:
+                    for info in await self._joined(group, failed):
+                        yield info
+                    group = []
+            for info in await self._joined(group, failed):
+                yield info
+
+    async def _stream(
+        self, member: Member, ask: AskPage, failed: dict[str, PinInfo], list_failed: bool
+    ) -> AsyncIterator[tuple[CID, PinInfo]]:
+        """What one member lists; from where it fails on, what it is to hold, if that is asked for."""
+        after: CID | None = None
+        try:
+            while True:
+                page = await ask(member, after)
+                for row in page.rows:
+                    yield row.cid, row.info
+                    after = row.cid
+                if page.after is None:
+                    return
+                after = page.after
+        except (CallFailed, PeerOffline) as error:
+            failed[member.peer] = self._info(member, Status.CLUSTER_ERROR, None, _reason(error))
+        if list_failed:
+            async for pin in self._reader.pins(PinQuery(after=after, held_by=member.peer)):
+                yield pin.cid, failed[member.peer]
+
+    async def _joined(
+        self, group: Sequence[tuple[CID, Sequence[PinInfo]]], failed: Mapping[str, PinInfo]
+    ) -> list[GlobalPinInfo]:
+        pins = await self._reader.get_many([cid for cid, _ in group])
+        return [
+            GlobalPinInfo(cid, pin, _by_peer(infos, pin, failed))
+            for (cid, infos), pin in zip(group, pins, strict=True)
+        ]
+
+    def _is_us(self, member: Member) -> bool:
+        return member.peer == self._tracker.peer
+
+    def _info(self, member: Member, status: Status, pin: Pin | None, error: str = "") -> PinInfo:
+        since = pin.created if pin is not None and status is Status.REMOTE else self._now()
+        return PinInfo(member.peer, member.name, status, since, error)
+
+
+def _by_peer(infos: Sequence[PinInfo], pin: Pin | None, failed: Mapping[str, PinInfo]) -> dict[str, PinInfo]:
+    peers = {info.peer: info for info in infos}
+    for peer, info in failed.items():
+        if pin is None or pin.held_by(peer):
+            peers.setdefault(peer, info)
+    return dict(sorted(peers.items()))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

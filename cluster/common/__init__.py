@@ -1,0 +1,1 @@
+"""What the rooms of the cluster share: wire form, clocks, names, addresses, ordering."""

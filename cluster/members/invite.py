@@ -1,0 +1,230 @@
+"""A join token: everything a new machine needs to become a member, in one string.
+
+It carries the cluster's secret, so whoever holds it can connect. The grant inside is good at the member that
+made it, ends at a time, and serves one peer. Its bytes are short, so that the token can be read out, typed or
+shown as a QR code: a QR code of more than about 350 characters does not fit a terminal.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cluster.common import peer_id, wire
+from cluster.common.address import Address
+from cluster.common.genesis import Genesis
+from cluster.errors import BadAddress, BadInvite, BadUpdate
+from cluster.interfaces import Role
+from cluster.ports import Signer
+
+PREFIX = "pinfold"
+VERSION = "1"
+SECRET_BYTES = 32
+LIFETIME = 24 * 3600.0  # seconds
+MAX_LIFETIME = 366 * 24 * 3600  # seconds
+MAX_LENGTH = 350
+"""Characters; addresses beyond the first are left out where they would make it longer."""
+
+_CHECKSUM_BYTES = 6
+_MAX_TOKEN = 16 * 1024
+_MAX_ADDRESSES = 64  # read of one token; older versions named all they had
+_DOMAIN = b"pinfold invite 1\0"
+_MAC_DOMAIN = b"pinfold invite 2\0"
+_ROLES = {
+    0x10: Role.TRUSTED,
+    0x11: Role.FOLLOWER,
+}  # first byte of a grant; an older one is a map (0xa0 and up)
+_SHORT = {
+    "genesis": "c",
+    "secret": "s",
+    "addresses": "a",
+    "grant": "g",
+}  # keys of a token that would be too long
+_BY = "b"  # the inviter's public key, where no address names it and it is not the founder
+_MARK_BYTES, _MAC_BYTES = 9, 16  # role, end, number; what proves them
+
+
+@dataclass(frozen=True, slots=True)
+class InviteGrant:
+    """The inviter's promise: who shows it may join as `role`, until `expires` (seconds since 1970), once.
+
+    Proved by a code that only the inviter can make. Those of the first version name the inviter, who signed.
+    """
+
+    id: bytes
+    role: Role
+    expires: float
+    envelope: bytes  # as it is shown
+    inviter: str = ""
+
+    @classmethod
+    def decode(cls, envelope: bytes) -> InviteGrant:
+        """What proves it is not checked. Raises BadUpdate."""
+        role = _ROLES.get(envelope[0] if envelope else 0)
+        if role is None:
+            return cls._signed(envelope)
+        if len(envelope) != _MARK_BYTES + _MAC_BYTES:
+            raise BadUpdate("a grant of another length")
+        return cls(envelope[:_MARK_BYTES], role, float(int.from_bytes(envelope[1:5])), envelope)
+
+    @classmethod
+    def _signed(cls, envelope: bytes) -> InviteGrant:
+        fields = wire.Fields.decode(wire.Fields.decode(envelope, 2048).data("p", 2048), 2048)
+        try:
+            role = Role(fields.text("role", limit=16))
+        except ValueError as error:
+            raise BadUpdate(str(error)) from None
+        inviter = fields.text("by", limit=128)
+        return cls(fields.data("id", 32), role, fields.number("expires"), envelope, inviter)
+
+    def is_valid(self, cluster_id: bytes, us: Signer, is_trusted: Callable[[str], bool]) -> bool:
+        """Whether we made it; or, of one that is signed, whether a trusted member did."""
+        if not self.inviter:
+            return hmac.compare_digest(self.envelope[_MARK_BYTES:], _code(self.id, cluster_id, us))
+        fields = wire.Fields.decode(self.envelope, 2048)
+        payload, signature = fields.data("p", 2048), fields.data("s", 128)
+        return is_trusted(self.inviter) and us.verify(self.inviter, _DOMAIN + cluster_id + payload, signature)
+
+
+def make_grant(genesis: Genesis, signer: Signer, role: Role, expires: float) -> InviteGrant:
+    kind = next(kind for kind, one in _ROLES.items() if one is role)
+    end = min(max(int(expires), 0), (1 << 32) - 1)
+    mark = bytes([kind]) + end.to_bytes(4) + secrets.token_bytes(_MARK_BYTES - 5)
+    return InviteGrant.decode(mark + _code(mark, genesis.cluster_id, signer))
+
+
+def _code(mark: bytes, cluster_id: bytes, signer: Signer) -> bytes:
+    """An Ed25519 signature is always the same: one that is told nobody is a key."""
+    key = hashlib.sha256(signer.sign(_MAC_DOMAIN + cluster_id)).digest()
+    return hmac.digest(key, mark, "sha256")[:_MAC_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """What a token says. `secret` is the private network's key; `trusted` are peers to believe at first."""
+
+    genesis: Genesis
+    secret: bytes
+    addresses: tuple[str, ...]
+    trusted: tuple[str, ...]
+    grant: InviteGrant
+
+    @classmethod
+    def parse(cls, text: str) -> Invite:
+        """Raises BadInvite with what is wrong and what to do."""
+        body = _body("".join(text.split()))
+        try:
+            fields = wire.Fields.decode(body, _MAX_TOKEN)
+            genesis = Genesis.decode(fields.data(_key(fields, "genesis"), 4096))
+            addresses = _whole(fields, genesis)
+            named = {Address.parse(address).peer or "" for address in addresses}
+            invite = cls(
+                genesis=genesis,
+                secret=fields.data(_key(fields, "secret"), SECRET_BYTES),
+                addresses=addresses,
+                trusted=fields.texts("trusted", _MAX_ADDRESSES) or tuple(sorted(named)),
+                grant=InviteGrant.decode(fields.data(_key(fields, "grant"), 2048)),
+            )
+        except (BadUpdate, BadAddress) as error:
+            raise BadInvite(f"this join token cannot be read: {error}; make a new one") from None
+        if len(invite.secret) != SECRET_BYTES or not invite.addresses:
+            raise BadInvite("this join token holds no secret or no address to join at; make a new one")
+        return invite
+
+    def __str__(self) -> str:
+        """The token: the first address with its peer; without, and in short keys, where that is too long."""
+        places = [*map(_place, self.addresses)]
+        fields = {
+            "genesis": bytes(self.genesis),
+            "secret": self.secret,
+            "addresses": [*self.addresses[:1], *places[1:]],
+            "grant": self.grant.envelope,
+        }
+        text = _token(fields)
+        if len(text) <= MAX_LENGTH or len(self.trusted) != 1:
+            return text
+        short = {_SHORT[key]: value for key, value in (fields | {"addresses": places}).items()}
+        inviter = self.trusted[0]
+        return _token(short if inviter == self.genesis.founder else short | {_BY: peer_id.key_of(inviter)})
+
+
+def _token(fields: Mapping[str, object]) -> str:
+    body = wire.encode(fields)
+    text = base64.urlsafe_b64encode(body + _checksum(body)).decode().rstrip("=")
+    return f"{PREFIX}{VERSION}{text}"
+
+
+def make_invite(
+    genesis: Genesis, signer: Signer, secret: bytes, addresses: Sequence[str], role: Role, expires: float
+) -> Invite:
+    """An invitation by this node, a trusted member, to join at those of the addresses that fit in.
+
+    Raises BadInvite for a secret of wrong size, or an address that is none.
+    """
+    if len(secret) != SECRET_BYTES:
+        raise BadInvite(f"the cluster's secret has {len(secret)} bytes, not {SECRET_BYTES}")
+    us = signer.peer_id
+    try:
+        whole = [str(replace(Address.parse(_place(address)), peer=us)) for address in addresses]
+    except BadAddress as error:
+        raise BadInvite(f"nobody could join at {error}: mend the setting cluster.announce") from None
+    best = tuple(sorted(dict.fromkeys(whole), key=_rank))
+    invite = Invite(genesis, secret, best, (us,), make_grant(genesis, signer, role, expires))
+    while len(invite.addresses) > 1 and len(str(invite)) > MAX_LENGTH:
+        invite = replace(invite, addresses=invite.addresses[:-1])
+    return invite
+
+
+def _whole(fields: wire.Fields, genesis: Genesis) -> tuple[str, ...]:
+    """The addresses with their peer: the one that the first names, or the token, or else the founder."""
+    addresses = [Address.parse(text) for text in fields.texts(_key(fields, "addresses"), _MAX_ADDRESSES)]
+    first = addresses[0].peer if addresses else None
+    key = fields.data(_BY, 32, b"")
+    inviter = first or (peer_id.of_key(key) if len(key) == 32 else genesis.founder)
+    return tuple(str(replace(address, peer=address.peer or inviter)) for address in addresses)
+
+
+def _key(fields: wire.Fields, name: str) -> str:
+    """How this token writes that key."""
+    return name if name in fields else _SHORT[name]
+
+
+def _place(address: str) -> str:
+    return address.partition("/p2p/")[0]
+
+
+def _rank(address: str) -> int:
+    """Where most machines can join comes first; the order of equals stays."""
+    parsed = Address.parse(address)
+    if parsed.kind not in ("ip4", "ip6"):
+        return 0
+    ip = ipaddress.ip_address(parsed.host)
+    return 1 if ip.is_global else 3 if ip.is_loopback else 2
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(b"pinfold token\0" + body).digest()[:_CHECKSUM_BYTES]
+
+
+def _body(text: str) -> bytes:
+    if not text.startswith(PREFIX) or len(text) > _MAX_TOKEN:
+        raise BadInvite(
+            f'no join token: one starts with "{PREFIX}" and is printed by `pinfold cluster invite`'
+        )
+    version, encoded = text[len(PREFIX) : len(PREFIX) + 1], text[len(PREFIX) + 1 :]
+    if version != VERSION:
+        raise BadInvite(f'this join token is of version "{version}", this program reads {VERSION}: update it')
+    try:
+        data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise BadInvite("this join token is damaged: copy it again, whole") from None
+    body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
+    if checksum != _checksum(body):
+        raise BadInvite("this join token is damaged: copy it again, whole")
+    return body

@@ -1,0 +1,118 @@
+"""One signed statement about a member: what it says, and what proves it.
+
+Reading comes first and costs little; the signature is verified only of what would be kept. What does not
+parse here is stored by nobody, told to nobody and dialled by nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.common import wire
+from cluster.common.address import MAX_ADDRESSES, check_told
+from cluster.common.peer_id import check_peer
+from cluster.errors import BadAddress, BadUpdate
+from cluster.interfaces import Role
+from cluster.ports import Signer
+
+MAX_RECORDS = 4096
+MAX_RECORD_BYTES = 8 * 1024
+GRANT, PROFILE = "grant", "profile"
+REMOVED = "removed"
+_DOMAIN = b"pinfold member 1\0"
+
+Key = tuple[str, str]
+"""(kind, peer): of these the newest record counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """A grant (`role`, `invite`) or a profile (`name`, `addresses`) of `peer`, by `signer`."""
+
+    kind: str
+    peer: str
+    signer: str
+    stamp: int
+    role: str = ""
+    invite: bytes = b""
+    name: str = ""
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.peer
+
+    @property
+    def rank(self) -> tuple[int, bool, str]:
+        """The highest counts: the newest; of equally new ones a removal, then the higher signer."""
+        return self.stamp, self.role == REMOVED, self.signer
+
+
+@dataclass(frozen=True, slots=True)
+class SignedMemberRecord:
+    """A record as it travels: `envelope` holds `payload`, which says the record, and its signature."""
+
+    record: MemberRecord
+    envelope: bytes
+    payload: bytes
+    signature: bytes
+
+    @classmethod
+    def read(cls, envelope: bytes) -> SignedMemberRecord:
+        """Bounded and checked in every field, its signature not verified. Raises BadUpdate."""
+        outer = wire.Fields.decode(envelope, MAX_RECORD_BYTES)
+        payload = outer.data("p", MAX_RECORD_BYTES)
+        record = _record(wire.Fields.decode(payload, MAX_RECORD_BYTES))
+        _check_shape(record)
+        return cls(record, envelope, payload, outer.data("s", 128))
+
+    def check_signature(self, cluster_id: bytes, signer: Signer) -> None:
+        """Raises BadUpdate unless it was signed, for this cluster, by whom it names."""
+        if not signer.verify(self.record.signer, _DOMAIN + cluster_id + self.payload, self.signature):
+            raise BadUpdate(f"a member record was not signed by {self.record.signer}")
+
+
+def sign_record(record: MemberRecord, cluster_id: bytes, signer: Signer) -> bytes:
+    """The envelope of a record."""
+    payload = wire.encode(
+        {
+            "kind": record.kind,
+            "peer": record.peer,
+            "by": record.signer,
+            "stamp": record.stamp,
+            "role": record.role,
+            "invite": record.invite,
+            "name": record.name,
+            "at": list(record.addresses),
+        }
+    )
+    return wire.encode({"p": payload, "s": signer.sign(_DOMAIN + cluster_id + payload)})
+
+
+def _record(fields: wire.Fields) -> MemberRecord:
+    return MemberRecord(
+        kind=fields.text("kind", limit=16),
+        peer=fields.text("peer", limit=128),
+        signer=fields.text("by", limit=128),
+        stamp=fields.integer("stamp"),
+        role=fields.text("role", limit=16),
+        invite=fields.data("invite", 32),
+        name=fields.name("name"),
+        addresses=fields.texts("at", MAX_ADDRESSES),
+    )
+
+
+def _check_shape(record: MemberRecord) -> None:
+    if record.kind == PROFILE and record.signer != record.peer:
+        raise BadUpdate("a profile that another peer wrote")
+    if record.kind == GRANT and record.role not in (REMOVED, *Role):
+        raise BadUpdate(f"unknown role {record.role!r}")
+    if record.kind == GRANT and record.signer == record.peer and record.role == Role.TRUSTED:
+        raise BadUpdate("a peer that trusts itself")
+    if record.kind not in (GRANT, PROFILE):
+        raise BadUpdate(f"unknown kind of record {record.kind!r}")
+    try:
+        check_peer(record.peer)
+        check_told(record.addresses, record.peer)
+    except BadAddress as error:
+        raise BadUpdate(f"a {record.kind} of {record.peer!r}: {error}") from None

@@ -1,0 +1,1 @@
+"""What members say of themselves: published by gossip, kept while it is valid, alerts when it is not."""

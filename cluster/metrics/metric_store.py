@@ -1,0 +1,118 @@
+"""What members say of themselves: the latest metric of each member and name, alerts when one stops.
+
+Times are this node's own clock: a metric travels with its time to live, not with a date, so that a member
+whose clock is a day off is neither immortal nor dead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cluster.interfaces import Membership
+
+PING = "ping"
+FREESPACE = "freespace"
+TAG = "tag:"
+
+MAX_METRICS = 64
+"""Names kept of one member."""
+
+MAX_ALERTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One reading (ipfs-cluster's metric). Times in seconds since 1970; a larger weight is better."""
+
+    name: str
+    peer: str
+    value: str
+    weight: int
+    expire: float
+    received_at: float
+    partitionable: bool = False  # equal values form a group (tags) rather than a ranking
+
+    def valid(self, now: float) -> bool:
+        return now < self.expire
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A metric that ran out without a newer one."""
+
+    metric: Metric
+    triggered_at: float
+
+
+class MetricStore:
+    """The latest metric of each member and name; at most MAX_METRICS names of one member are kept."""
+
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+        self._latest: dict[str, dict[str, Metric]] = {}  # by peer, then name
+        self._alerted: set[tuple[str, str]] = set()
+        self._alerts: deque[Alert] = deque(maxlen=MAX_ALERTS)
+
+    def put(self, metrics: Iterable[Metric]) -> None:
+        """Keep these in place of older ones; those of strangers, and names above the limit, are dropped."""
+        members = self._members()
+        for metric in metrics:
+            names = self._latest.setdefault(metric.peer, {}) if metric.peer in members else {}
+            if metric.name in names or len(names) < MAX_METRICS:
+                names[metric.name] = metric
+                self._alerted.discard((metric.peer, metric.name))
+        self._forget(self._latest.keys() - members)
+
+    def valid(self, now: float, name: str | None = None) -> list[Metric]:
+        """Every metric of a member that has not run out, in order of name, then peer."""
+        members = self._members()
+        return sorted(
+            (
+                metric
+                for peer, names in self._latest.items()
+                if peer in members
+                for metric in names.values()
+                if metric.valid(now) and name in (None, metric.name)
+            ),
+            key=lambda metric: (metric.name, metric.peer),
+        )
+
+    def names(self) -> list[str]:
+        members = self._members()
+        return sorted({name for peer, names in self._latest.items() if peer in members for name in names})
+
+    def latest(self, peer: str, name: str) -> Metric | None:
+        """The last one heard of a member, whether or not it has run out."""
+        return self._latest.get(peer, {}).get(name) if self._membership.is_member(peer) else None
+
+    def live(self, now: float) -> frozenset[str]:
+        """Members with a valid ping."""
+        return frozenset(metric.peer for metric in self.valid(now, PING))
+
+    def check(self, now: float) -> list[Alert]:
+        """One alert for each metric that ran out since it was last renewed; each is reported once."""
+        expired = [
+            metric
+            for peer in sorted(self._latest.keys() & self._members())
+            for name, metric in sorted(self._latest[peer].items())
+            if not metric.valid(now) and (peer, name) not in self._alerted
+        ]
+        found = [Alert(metric, now) for metric in expired]
+        self._alerted.update((metric.peer, metric.name) for metric in expired)
+        self._alerts.extendleft(found)
+        return found
+
+    def alerts(self) -> list[Alert]:
+        """Of today's members, newest first, the last MAX_ALERTS."""
+        members = self._members()
+        return [alert for alert in self._alerts if alert.metric.peer in members]
+
+    def _members(self) -> frozenset[str]:
+        return frozenset(member.peer for member in self._membership.members())
+
+    def _forget(self, peers: Iterable[str]) -> None:
+        for peer in list(peers):
+            del self._latest[peer]
+            self._alerted = {key for key in self._alerted if key[0] != peer}

@@ -1,0 +1,1 @@
+"""The pinset of this member: CRDT documents, signed batches, the transaction that commits them."""

@@ -1,0 +1,134 @@
+"""Reads a foreign Yjs update (format v1) before the CRDT may see it.
+
+Applying unread bytes is unsafe: 64 KB of nested arrays overflow the C stack and end the process, a reused
+clock diverges silently, gaps stay pending for ever (docs/decisions/0004-pinset.md). A batch may hold only
+what our own writer makes: entries of one map with one binary value each, by one client, and deletions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blockstore.cid import CID
+from cluster.errors import BadUpdate
+from cluster.pinset.lib0 import Reader
+
+ROOT = "pins"
+MAX_KEY_BYTES = 512
+MAX_CLIENT = (1 << 53) - 1
+
+_ROOT_BYTES = ROOT.encode()
+_HAS_LEFT, _HAS_RIGHT, _HAS_KEY, _TYPE = 0x80, 0x40, 0x20, 0x1F
+_ANY = 8  # content type: a list of plain values
+_BINARY = 116  # tag of a binary value inside it
+
+
+def entry_key(cid: CID, client: int) -> str:
+    """The key of that client's entry of a pin. One writer a key makes the map an observed-remove set."""
+    return f"{cid}/{client:x}"
+
+
+def read_key(key: str) -> tuple[CID, int]:
+    """Raises BadUpdate unless the key is exactly what entry_key makes."""
+    text, _, client = key.partition("/")
+    try:
+        cid, number = CID.parse(text), int(client, 16)
+    except ValueError as error:
+        raise BadUpdate(f"bad key of an entry: {error}") from None
+    if number < 1 or entry_key(cid, number) != key:
+        raise BadUpdate("a key of an entry in another than its one form")
+    return cid, number
+
+
+@dataclass(frozen=True, slots=True)
+class MapEntry:
+    """One value set. `cid` is None when it replaces an earlier entry of that client, and so keeps its key."""
+
+    cid: CID | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Items [start, end) of a client."""
+
+    client: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one update does: `entries` of `client` at clocks from `start` on, and deletions of anybody's."""
+
+    client: int
+    start: int
+    entries: tuple[MapEntry, ...]
+    deletions: tuple[Deletion, ...]
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.entries)
+
+
+def parse(data: bytes, client: int, max_value: int) -> Update:
+    """Read an update that must be `client`'s. Raises BadUpdate for anything our writer would not make."""
+    reader = Reader(data)
+    start, entries = _entries(reader, client, max_value)
+    deletions = _deletions(reader)
+    if not reader.ended:
+        raise BadUpdate("bytes behind the update")
+    return Update(client, start, entries, deletions)
+
+
+def _entries(reader: Reader, client: int, max_value: int) -> tuple[int, tuple[MapEntry, ...]]:
+    clients = reader.integer()
+    if clients == 0:
+        return 0, ()
+    count, author, start = reader.integer(), reader.integer(), reader.integer()
+    if clients > 1 or author != client:
+        raise BadUpdate("an update writes as a client that is not its author's")
+    if start + count > MAX_CLIENT:
+        raise BadUpdate("a clock beyond bounds")
+    return start, tuple(_entry(reader, client, start + offset, max_value) for offset in range(count))
+
+
+def _entry(reader: Reader, client: int, clock: int, max_value: int) -> MapEntry:
+    info = reader.byte()
+    if info & _TYPE != _ANY or info & _HAS_RIGHT or not info & _HAS_KEY:
+        raise BadUpdate(f"content of kind {info:#04x}, which no pin is made of")
+    cid = None if info & _HAS_LEFT else _cid(reader, client)
+    if info & _HAS_LEFT:
+        _check_replaced(reader, client, clock)
+    if reader.integer() != 1 or reader.byte() != _BINARY:
+        raise BadUpdate("an entry that is not one binary value")
+    return MapEntry(cid, reader.block(max_value))
+
+
+def _check_replaced(reader: Reader, client: int, clock: int) -> None:
+    if reader.integer() != client or reader.integer() >= clock:
+        raise BadUpdate("an entry that replaces one of another author")
+
+
+def _cid(reader: Reader, client: int) -> CID:
+    if reader.integer() != 1 or reader.block(len(_ROOT_BYTES)) != _ROOT_BYTES:
+        raise BadUpdate("an entry outside the pinset's map")
+    try:
+        cid, writer = read_key(reader.block(MAX_KEY_BYTES).decode())
+    except UnicodeDecodeError:
+        raise BadUpdate("a key that is not text") from None
+    if writer != client:
+        raise BadUpdate(f"the entry of {cid} is under another author's key")
+    return cid
+
+
+def _deletions(reader: Reader) -> tuple[Deletion, ...]:
+    found = []
+    for _ in range(reader.integer()):
+        client = reader.integer()
+        for _ in range(reader.integer()):
+            start, length = reader.integer(), reader.integer()
+            if client > MAX_CLIENT or not length or start + length > MAX_CLIENT:
+                raise BadUpdate("a deletion beyond bounds")
+            found.append(Deletion(client, start, start + length))
+    return tuple(found)

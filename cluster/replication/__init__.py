@@ -1,0 +1,1 @@
+"""How changes of the pinset travel: gossip, admission, hold-back, catch-up, anti-entropy."""

@@ -1,0 +1,1 @@
+"""What this member does about each pin: desired against actual, a queue, workers, statuses."""

@@ -1,0 +1,100 @@
+"""Failed attempts in SQLite, beside the pinset: one row a CID, indexed by the time of its next retry."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+
+from blockstore.cid import CID
+from cluster.pinset.store import SqlDatabase
+from cluster.ports import Attempt, OperationKind
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS attempts (
+    cid BLOB PRIMARY KEY, kind TEXT NOT NULL, count INTEGER NOT NULL, error TEXT NOT NULL,
+    failed_at REAL NOT NULL, retry_at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS attempts_by_retry ON attempts (retry_at);
+"""
+
+_COLUMNS = "cid, kind, count, error, failed_at, retry_at"
+_Row = tuple[bytes, str, int, str, float, float]
+
+
+class SqliteAttempts:
+    """The AttemptStore of a node; every method is one trip to the database."""
+
+    def __init__(self, database: SqlDatabase) -> None:
+        self._database = database
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Attempt | None]:
+        return await self._database.read(_get_many, cids)
+
+    async def put(self, attempt: Attempt) -> None:
+        await self._database.write(_put, attempt)
+
+    async def remove(self, cid: CID) -> None:
+        await self._database.write(_remove, cid)
+
+    async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
+        return await self._database.write(_claim, now, horizon, until, limit)
+
+    async def next_retry(self) -> float | None:
+        return await self._database.read(_next_retry)
+
+    async def page(self, after: CID | None, limit: int) -> list[Attempt]:
+        return await self._database.read(_page, after, limit)
+
+
+def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> list[Attempt | None]:
+    return [_get(db, cid) for cid in cids]
+
+
+def _get(db: sqlite3.Connection, cid: CID) -> Attempt | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM attempts WHERE cid = ?", (bytes(cid),)).fetchone()
+    return next(iter(_readable([row])), None) if row else None
+
+
+def _put(db: sqlite3.Connection, attempt: Attempt) -> None:
+    row = (attempt.kind, attempt.count, attempt.error, attempt.failed_at, attempt.retry_at)
+    db.execute("REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?)", (bytes(attempt.cid), *row))
+
+
+def _remove(db: sqlite3.Connection, cid: CID) -> None:
+    db.execute("DELETE FROM attempts WHERE cid = ?", (bytes(cid),))
+
+
+def _claim(db: sqlite3.Connection, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM attempts WHERE retry_at <= ? OR retry_at > ? ORDER BY retry_at LIMIT ?",
+        (now, horizon, limit),
+    ).fetchall()
+    db.executemany("UPDATE attempts SET retry_at = ? WHERE cid = ?", [(until, row[0]) for row in rows])
+    return _readable(rows)
+
+
+def _next_retry(db: sqlite3.Connection) -> float | None:
+    query = "SELECT min(retry_at) FROM attempts WHERE typeof(retry_at) = 'real'"
+    (at,) = db.execute(query).fetchone()
+    return None if at is None else float(at)
+
+
+def _page(db: sqlite3.Connection, after: CID | None, limit: int) -> list[Attempt]:
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM attempts WHERE cid > ? ORDER BY cid LIMIT ?",
+        (bytes(after) if after else b"", limit),
+    )
+    found = _readable(rows.fetchall())
+    # Damage may have put one where it does not belong; whoever goes on behind the last would never end.
+    start = bytes(after) if after else b""
+    return sorted((one for one in found if bytes(one.cid) > start), key=lambda one: bytes(one.cid))
+
+
+def _readable(rows: Sequence[_Row]) -> list[Attempt]:
+    """A damaged row counts as none: the pin is tried again as if it never failed."""
+    found: list[Attempt] = []
+    for cid, kind, count, error, failed_at, retry_at in rows:
+        with suppress(ValueError, TypeError):
+            times = float(failed_at), float(retry_at)
+            found.append(Attempt(CID.decode(cid), OperationKind(kind), int(count), str(error), *times))
+    return found

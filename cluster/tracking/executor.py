@@ -1,0 +1,181 @@
+"""One operation, done: fetch and record a pin, or forget it once others have it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from random import random
+
+from blockstore.cid import CID
+from cluster.common import backoff
+from cluster.interfaces import Membership, PinsetReader
+from cluster.pin import Pin, PinMode, Progress
+from cluster.ports import (
+    Attempt,
+    AttemptStore,
+    CallFailed,
+    LocalPins,
+    OperationKind,
+    PeerCalls,
+    PeerOffline,
+    PinFailed,
+)
+from cluster.settings import ClusterSettings
+from cluster.tracking.operation_queue import Lane, Operation
+
+MAX_HINTS = 32
+MAX_REASON = 500
+"""Characters of a reason that are kept and told to other members."""
+
+TOLD_ATTEMPT = 3  # whose failure is told in the log: what fails that often does not mend by itself
+FIRST_PATIENCE = 30.0
+"""Seconds a first attempt waits for its first block; later ones have the whole `pin_timeout`."""
+
+log = logging.getLogger(__name__)
+
+Holds = Callable[[str, CID, bool], Awaitable[bool]]
+"""Ask a member whether it holds a block or, recursively, all of its DAG. Raises PeerOffline, CallFailed."""
+
+
+class Executor:
+    """Does what the pinset wishes of one CID *now*, whatever it was when the operation was queued."""
+
+    def __init__(
+        self,
+        peer: str,
+        pinset: PinsetReader,
+        pins: LocalPins,
+        attempts: AttemptStore,
+        membership: Membership,
+        calls: PeerCalls,
+        holds: Holds,
+        settings: ClusterSettings,
+        *,
+        now: Callable[[], float],
+        jitter: Callable[[], float] = random,
+    ) -> None:
+        self._peer = peer
+        self._pinset = pinset
+        self._pins = pins
+        self._attempts = attempts
+        self._membership = membership
+        self._calls = calls
+        self._holds = holds
+        self._settings = settings
+        self._now = now
+        self._jitter = jitter
+
+    async def perform(self, operation: Operation) -> bool:
+        """Do it; false when it failed and its retry is recorded. Cancelling keeps what was fetched.
+
+        Raises OSError when the failure itself cannot be recorded.
+        """
+        pin = await self._pinset.get(operation.cid)
+        held = pin is not None and pin.held_by(self._peer)
+        if held != (operation.kind is OperationKind.PIN):
+            operation.successor = operation.successor or (Lane.NORMAL if held else Lane.UNPIN)
+            return True
+        (attempt,) = await self._attempts.get_many([operation.cid])
+        try:
+            if held and pin is not None:
+                await self._walk(operation, pin, self._patience(attempt))
+            else:
+                await self._release(operation.cid, pin)
+        except PinFailed as error:
+            await self._note(operation, attempt, str(error))
+            return False
+        if attempt is not None:
+            await self._attempts.remove(operation.cid)
+        return True
+
+    async def _walk(self, operation: Operation, pin: Pin, patience: float) -> None:
+        """`patience` is the time for the first progress; after that it is the setting."""
+        timeout = self._settings.pin_timeout
+        try:
+            async with asyncio.timeout(patience) as deadline:
+                await self._pins.pin(
+                    pin.cid,
+                    recursive=pin.options.mode is PinMode.RECURSIVE,
+                    hints=self._hints(pin),
+                    progress=_extending(operation, deadline, timeout),
+                )
+        except TimeoutError:
+            raise PinFailed(_stalled(operation.progress, patience, timeout)) from None
+
+    def _patience(self, attempt: Attempt | None) -> float:
+        """Short for a first attempt: many hopeless pins at once must not hold up those behind them."""
+        longest = self._settings.pin_timeout
+        return longest if attempt is not None else min(longest, FIRST_PATIENCE)
+
+    def _hints(self, pin: Pin) -> list[str]:
+        """Origins, then members: those that are to hold it and are connected first."""
+        connected = self._calls.peers()
+        others = [one.peer for one in self._membership.members() if one.peer != self._peer]
+        others.sort(key=lambda peer: (peer not in connected, not pin.held_by(peer)))
+        return [*pin.options.origins, *others][:MAX_HINTS]
+
+    async def _release(self, cid: CID, pin: Pin | None) -> None:
+        """Forget it, unless it was moved and is still needed here: then the next pass asks again.
+
+        That the pinset does not have it is no reason: see `PinsetReader.was_removed`.
+        """
+        if await self._pins.get(cid) is None:
+            return
+        if await (self._pinset.was_removed(cid) if pin is None else self._is_handed_over(pin)):
+            await self._pins.unpin(cid)
+
+    async def _is_handed_over(self, pin: Pin) -> bool:
+        """Whether as many of a moved pin's new holders have it as it asks for."""
+        connected = self._calls.peers()
+        asked = [peer for peer in pin.allocations if peer in connected]
+        holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin) for peer in asked)))
+        return holding >= min(pin.options.replication_min, len(pin.allocations))
+
+    async def _is_held_by(self, peer: str, pin: Pin) -> bool:
+        try:
+            return await self._holds(peer, pin.cid, pin.options.mode is PinMode.RECURSIVE)
+        except (CallFailed, PeerOffline):
+            return False
+
+    async def failed(self, operation: Operation, reason: str) -> None:
+        """Record that it failed, and when it is tried again. Raises OSError."""
+        (attempt,) = await self._attempts.get_many([operation.cid])
+        await self._note(operation, attempt, reason)
+
+    async def _note(self, operation: Operation, before: Attempt | None, reason: str) -> None:
+        count = 1 + (before.count if before is not None and before.kind is operation.kind else 0)
+        wait = backoff.delay(count, self._settings.retry_first, self._settings.retry_most, self._jitter())
+        now = self._now()
+        attempt = Attempt(operation.cid, operation.kind, count, reason[:MAX_REASON], now, now + wait)
+        await self._attempts.put(attempt)
+        log.log(
+            logging.WARNING if count == TOLD_ATTEMPT else logging.DEBUG,  # a failure that stays, once
+            "%s %s failed (attempt %d, next in %.0f s): %s",
+            operation.kind,
+            operation.cid,
+            count,
+            wait,
+            reason,
+        )
+
+
+def _extending(operation: Operation, deadline: asyncio.Timeout, timeout: float) -> Callable[[Progress], None]:
+    """Remember progress, and give the walk its full time again whenever there is some."""
+    loop = asyncio.get_running_loop()
+
+    def progressed(progress: Progress) -> None:
+        if progress != operation.progress and not deadline.expired():
+            deadline.reschedule(loop.time() + timeout)
+        operation.progress = progress
+
+    return progressed
+
+
+def _stalled(progress: Progress | None, patience: float, timeout: float) -> str:
+    if progress is None:
+        return f"no progress for {patience:g} s: no block came"
+    return (
+        f"no progress for {timeout:g} s: {progress.blocks} blocks ({progress.bytes} bytes) are here, "
+        f"at least {progress.pending} more are needed"
+    )

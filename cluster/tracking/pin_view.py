@@ -1,0 +1,85 @@
+"""What this member knows of one CID, or of all of them in order: the facts a status is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import reduce
+
+from blockstore.cid import CID
+from cluster.common.sorted_merge import merge
+from cluster.interfaces import PinQuery, PinsetReader
+from cluster.ports import AttemptStore, LocalPins
+from cluster.tracking.operation_queue import OperationQueue
+from cluster.tracking.status import PinView
+
+_PAGE = 500
+
+
+class PinViews:
+    """Reads pinset, local pins, attempts and operations side by side."""
+
+    def __init__(
+        self, pinset: PinsetReader, pins: LocalPins, attempts: AttemptStore, queue: OperationQueue
+    ) -> None:
+        self._pinset = pinset
+        self._pins = pins
+        self._attempts = attempts
+        self._queue = queue
+
+    async def one(self, cid: CID) -> PinView:
+        """What is known of the CID now. An operation that ends while we read still counts as running."""
+        before = self._queue.get(cid)
+        pin = await self._pinset.get(cid)
+        (attempt,) = await self._attempts.get_many([cid])
+        local = await self._pins.get(cid)
+        view = PinView(pin, local, self._queue.get(cid), attempt)
+        return view if view.operation or view.holds else replace(view, operation=before)
+
+    async def all(self, query: PinQuery) -> AsyncIterator[tuple[CID, PinView]]:
+        """Every CID that is wished, held or worked on, behind `query.after`, in order of its bytes."""
+        after = query.after
+        streams = [self._wished(query), self._held(after), self._failing(after), self._in_flight(after)]
+        async for cid, views in merge(streams):
+            yield cid, reduce(_joined, views)
+
+    async def active(self, after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
+        """Only what is worked on or failing: no walk over the pinset."""
+        async for cid, _ in merge([self._failing(after), self._in_flight(after)]):
+            yield cid, await self.one(cid)
+
+    async def difference(self, peer: str) -> AsyncIterator[tuple[CID, PinView]]:
+        """Where the pins wished of that member and its store disagree."""
+        async for cid, views in merge([self._wished(PinQuery(held_by=peer)), self._held(None)]):
+            view = reduce(_joined, views)
+            if not view.holds if view.pin is not None else view.local is not None:
+                yield cid, view
+
+    async def _wished(self, query: PinQuery) -> AsyncIterator[tuple[CID, PinView]]:
+        async for pin in self._pinset.pins(query):
+            yield pin.cid, PinView(pin=pin)
+
+    async def _held(self, after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
+        async for local in self._pins.pinned(after):
+            yield local.cid, PinView(local=local)
+
+    async def _failing(self, after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
+        while page := await self._attempts.page(after, _PAGE):
+            for attempt in page:
+                yield attempt.cid, PinView(attempt=attempt)
+            after = page[-1].cid
+
+    async def _in_flight(self, after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
+        start = bytes(after) if after else b""
+        waiting = [(bytes(one.cid), one) for one in self._queue.operations() if bytes(one.cid) > start]
+        for _, operation in sorted(waiting, key=lambda pair: pair[0]):
+            yield operation.cid, PinView(operation=operation)
+
+
+def _joined(one: PinView, other: PinView) -> PinView:
+    return PinView(
+        one.pin or other.pin,
+        one.local or other.local,
+        one.operation or other.operation,
+        one.attempt or other.attempt,
+    )

@@ -1,0 +1,119 @@
+"""`pinfold daemon`: the node itself, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from node.cli.api_client import ApiResponse
+from node.cli.input.numbers import whole_number
+from node.cli.output.printing import let_go_of_output
+from node.cli.session import CommandSession, Failure, no_json, say, session
+from node.cli.signals import stopping_at_signals
+from node.config import config as settings
+from node.log.handler import begin_log
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+FACES = {
+    "gateway": "the gateway",
+    "rpc": "the RPC",
+    "api": "the cluster REST API",
+    "swarm": "the open IPFS network",
+    "cluster": "the members' network",
+}
+
+_PORT = whole_number(least=0, most=65535)
+
+
+def _port_options(function: Command) -> Command:
+    for face, what in reversed(FACES.items()):
+        function = click.option(
+            f"--{face}-port", metavar="PORT", callback=_PORT, help=f"Port of {what}; 0 = any."
+        )(function)
+    return function
+
+
+@click.command("daemon")
+@_port_options
+@click.option("--init", "create", is_flag=True, help="Run `pinfold init` first where that was not done yet.")
+@click.option("--offline", is_flag=True, help="Ask nobody for blocks and join no network.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is told.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="How it is told.")
+@no_json("a log")
+@session
+def command(context: CommandSession, /, create: bool, offline: bool, **options: str | None) -> None:
+    """Run the node. Ctrl-C stops it cleanly; a second one at once. What happens is told on standard error."""
+    os.umask(0o077)  # whatever it writes is for its owner alone
+    config = _with_options(context.config(), options)
+    settings.check(config)
+    begin_log(config.log.level, config.log.format, debug=_debugging())
+    if not context.folder.exists:
+        if not create:
+            raise Failure(f"{context.folder.root} is not a data folder: run `pinfold init` first")
+        from node.datadir.init import create_node
+
+        create_node(context.folder)
+    _loop_runner()(_serve(context, config, offline))
+
+
+def _with_options(config: settings.Config, options: dict[str, str | None]) -> settings.Config:
+    """`gateway_port` is `gateway.port`."""
+    for option, value in options.items():
+        if value is not None:
+            config = settings.with_setting(config, option.replace("_", "."), value)
+    return config
+
+
+def _debugging() -> bool:
+    return bool(click.get_current_context().find_root().params.get("debug"))
+
+
+def _loop_runner() -> Callable[..., None]:
+    try:
+        import uvloop
+    except ImportError:  # no wheel for this platform: the standard loop does the same, slower
+        return asyncio.run
+    return uvloop.run
+
+
+async def _serve(context: CommandSession, config: settings.Config, offline: bool) -> None:
+    """Until a signal; one that comes while the node is opened closes again what is open."""
+    from node.node import open_node
+
+    with stopping_at_signals() as stop:
+        try:
+            async with open_node(config, context.folder, offline=offline) as node:
+                stop.may_wait()
+                _tell(_lines(ApiResponse(node.addresses)))
+                await stop.told.wait()
+                _tell(["stopping"], err=True)
+        except asyncio.CancelledError:
+            if not stop.told.is_set():
+                raise
+
+
+def _tell(lines: list[str], *, err: bool = False) -> None:
+    """To who reads along; a terminal that was closed, or a pipe without a reader, ends nothing."""
+    try:
+        for line in lines:
+            say(line, err=err)
+    except OSError:
+        let_go_of_output()
+
+
+def _lines(addresses: ApiResponse) -> list[str]:
+    faces = [f"{face:<9} {addresses.text(face)}" for face in ("gateway", "rpc", "api")]
+    networks = [f"{face:<9} {' '.join(addresses.texts(face)) or 'off'}" for face in ("swarm", "cluster")]
+    return [
+        f"peer id   {addresses.text('peer_id')}",
+        *faces,
+        *networks,
+        "ready     add a folder:      pinfold add -r ./photos",
+        f"          open it:           {addresses.text('gateway')}/ipfs/<cid>/",
+        "          add a machine:     pinfold cluster invite",
+    ]

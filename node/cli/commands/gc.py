@@ -1,0 +1,32 @@
+"""`pinfold gc`."""
+
+from __future__ import annotations
+
+import click
+
+from node.cli.api_client import ApiResponse
+from node.cli.session import CommandSession, emit, json_option, say, session
+
+
+@click.command("gc")
+@json_option
+@session
+def command(context: CommandSession, as_json: bool) -> None:
+    """Remove blocks that no pin needs from this node; the space goes back to the disk.
+
+    What was added here for other members stays until each of them has it.
+    """
+    for line in context.api().lines("POST", "/v1/gc"):
+        if as_json:
+            emit(dict(line.raw))
+        elif "held" in line.raw:
+            said = f"{line.text('held')} {line.text('name')}".rstrip()
+            say(f"kept {said}: {line.text('reason')}", err=True)
+        elif "removed" in line.raw:
+            say(_summary(line))
+
+
+def _summary(line: ApiResponse) -> str:
+    held = line.number("pins_held")
+    kept = f"; kept those of {held} pins that other members do not have yet" if held else ""
+    return f"removed {line.number('removed')} blocks{kept}"

@@ -1,0 +1,205 @@
+"""`pinfold pin add|rm|ls`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TypeVar
+from urllib.parse import quote
+
+import click
+
+from blockstore.path import path_of_uri
+from node.cli.api_client import ApiClient, ApiError, ApiResponse, segment
+from node.cli.input.inputs import Inputs, content
+from node.cli.output.pin_text import copies, details, holders, tell_changes
+from node.cli.session import CommandSession, Failure, emit, json_option, say, session
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_POLL_SECONDS = 0.5
+_NOT_FOUND = 404
+_BAD = {"pin_error", "cluster_error"}
+
+
+def pin_options(function: Command) -> Command:
+    """The options that every way of pinning takes. On a pin that exists, those that are not given stay."""
+    for option in reversed(
+        (
+            click.option("--name", help="A name to find the pin by."),
+            click.option("--replication", metavar="N", help="Members that hold it (-1 = all)."),
+            click.option("--replication-min", metavar="N", help="Members that must hold it."),
+            click.option("--replication-max", metavar="N", help="Members that may hold it."),
+            click.option(
+                "--metadata", multiple=True, metavar="KEY=VALUE", help="Kept with the pin; repeatable."
+            ),
+            click.option(
+                "--expire-in",
+                metavar="DURATION",
+                help="Unpin after this time, such as 72h or 30m; never = keep it for ever.",
+            ),
+            click.option("--expire-at", metavar="TIME", help="Unpin then, such as 2030-01-31T12:00:00Z."),
+            click.option(
+                "--shorten", is_flag=True, help="Let a pin that is to last longer end then all the same."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def pin_query(options: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Those options as the API takes them. Raises UsageError for what no pin can have."""
+    query = [("keep", "true")]
+    for name in (
+        "name",
+        "mode",
+        "replication",
+        "replication_min",
+        "replication_max",
+        "expire_in",
+        "expire_at",
+    ):
+        if (value := options.get(name)) is not None:
+            query.append((name.replace("_", "-"), str(value)))
+    if options.get("shorten"):
+        query.append(("shorten", "true"))
+    metadata = options.get("metadata")
+    for entry in metadata if isinstance(metadata, tuple) else ():
+        key, equals, value = str(entry).partition("=")
+        if not equals or not key:
+            raise click.UsageError(f'--metadata takes KEY=VALUE, not "{entry}"')
+        query.append((f"meta-{key}", value))
+    _check(query)
+    return query
+
+
+def _check(query: list[tuple[str, str]]) -> None:
+    """What is wrong by itself is a wrong call, told before anything is read or sent."""
+    names = [name for name, _ in query]
+    if {"expire-in", "expire-at"} <= set(names):
+        raise click.UsageError("--expire-in and --expire-at say the same thing: give one of them")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise click.UsageError(f"--metadata has {min(twice).removeprefix('meta-')} twice")
+    if len(query) > 1:
+        from node.http.errors import BadRequest
+        from node.http.rest.pin_options import pin_wish
+
+        for name, value in query:
+            if not value and name not in ("name",) and not name.startswith("meta-"):
+                raise click.UsageError(f"--{name} takes a value")
+        try:
+            pin_wish(dict(query))
+        except BadRequest as error:
+            raise click.UsageError(str(error)) from None
+
+
+def asks_for_end(query: Iterable[tuple[str, str]]) -> bool:
+    """Whether one of them is an end that comes."""
+    return any(name in ("expire-in", "expire-at") and value != "never" for name, value in query)
+
+
+def content_route(path: str) -> str:
+    """The API's route for a CID, a path (/ipfs/<cid>/a/b) or a URI of one."""
+    path = path_of_uri(content(path))
+    path = path if path.startswith(("/ipfs/", "/ipns/", "/ipld/")) else f"/ipfs/{path.strip('/')}"
+    return "/pins" + quote(path, errors="surrogateescape")
+
+
+@click.group("pin")
+def command() -> None:
+    """Add, remove and list what the cluster keeps."""
+
+
+@command.command("add")
+@click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
+@pin_options
+@click.option(
+    "--mode", type=click.Choice(["recursive", "direct"]), help="All below it (default), or the block alone."
+)
+@click.option("--wait", is_flag=True, help="Return when every member that is to hold it does.")
+@json_option
+@session
+def add(
+    context: CommandSession, /, paths: tuple[str, ...], wait: bool, as_json: bool, **options: object
+) -> None:
+    """Pin content; answers when the wish is durable. Fetching goes on: see `pinfold status`.
+
+    Of a pin that exists, options that are not given stay as they are.
+    """
+    api, query, inputs = context.api(), pin_query(options), Inputs("asked for", len(paths))
+    for path in paths:
+        with inputs.one(path):
+            pin = api.post(content_route(path), query)
+            tell_changes(pin, asks_for_end(query))
+            if wait:
+                _wait_until_pinned(api, pin.text("cid"))
+            if as_json:
+                emit(dict(pin.raw))
+            else:
+                named = f"{pin.text('cid')} {pin.text('name')}".rstrip()
+                said = f"{named} {'is' if wait else 'is to be'} pinned by {holders(pin)}"
+                say(f"{said}  {details(pin)}".rstrip())
+    inputs.finish()
+
+
+@command.command("rm")
+@click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
+@json_option
+@session
+def rm(context: CommandSession, paths: tuple[str, ...], as_json: bool) -> None:
+    """Unpin content everywhere."""
+    inputs = Inputs("unpinned", len(paths))
+    for path in paths:
+        with inputs.one(path):
+            pin = _of_pinned(path, partial(context.api().delete, content_route(path)))
+            if as_json:
+                emit(dict(pin.raw))
+            else:
+                say(f"unpinned {pin.text('cid')} {pin.text('name')}".rstrip())
+    inputs.finish()
+
+
+@command.command("ls")
+@click.argument("cids", nargs=-1, metavar="[CID...]")
+@json_option
+@session
+def ls(context: CommandSession, cids: tuple[str, ...], as_json: bool) -> None:
+    """List pins: CID, copies, name; where there are any, end, mode and metadata."""
+    inputs = Inputs("listed", len(cids))
+    for pin in _pins(context.api(), cids, inputs):
+        if as_json:
+            emit(dict(pin.raw))
+            continue
+        said = f"{pin.text('cid')}  {copies(pin):<10}  {pin.text('name')}".rstrip()
+        say(f"{said}  {details(pin)}".rstrip())
+    inputs.finish()
+
+
+def _pins(api: ApiClient, cids: tuple[str, ...], inputs: Inputs) -> Iterator[ApiResponse]:
+    if not cids:
+        yield from api.lines("GET", "/allocations", [("filter", "all")])
+    for cid in cids:
+        with inputs.one(cid):
+            yield _of_pinned(cid, partial(api.get, f"/allocations/{segment(content(cid))}"))
+
+
+def _of_pinned(path: str, call: Callable[[], ApiResponse]) -> ApiResponse:
+    try:
+        return call()
+    except ApiError as error:
+        if error.status == _NOT_FOUND:
+            raise Failure(f"{path}: {error}") from None
+        raise
+
+
+def _wait_until_pinned(api: ApiClient, cid: str) -> None:
+    while True:
+        peers = [peer for _, peer in api.get(f"/pins/{cid}").answer("peer_map").items()]
+        failed = [peer for peer in peers if peer.text("status") in _BAD]
+        if failed:
+            raise Failure(f"{cid} on {failed[0].text('peername')}: {failed[0].text('error')}")
+        if all(peer.text("status") in ("pinned", "remote") for peer in peers):
+            return
+        time.sleep(_POLL_SECONDS)

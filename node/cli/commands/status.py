@@ -1,0 +1,87 @@
+"""`pinfold status`: who has it, who is fetching it, what went wrong where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from node.cli.api_client import ApiClient, ApiResponse, segment
+from node.cli.input.inputs import Inputs, content
+from node.cli.output.pin_text import copies, details
+from node.cli.output.printing import shortened
+from node.cli.output.progress import human_bytes
+from node.cli.session import CommandSession, emit, json_option, say, session
+from node.unicode_safety import spelled
+
+
+@click.command("status")
+@click.argument("cids", nargs=-1, metavar="[CID...]")
+@click.option(
+    "--filter", "statuses", default="", metavar="LIST", help="Only these, such as error,pinning,queued."
+)
+@click.option("--local", is_flag=True, help="Ask this node alone.")
+@json_option
+@session
+def command(
+    context: CommandSession, cids: tuple[str, ...], statuses: str, local: bool, as_json: bool
+) -> None:
+    """Who holds each pin, who is fetching it, and what went wrong where."""
+    _check(statuses)
+    inputs = Inputs("listed", len(cids))
+    for info in _infos(context.api(), cids, statuses, local, inputs):
+        if as_json:
+            emit(dict(info.raw))
+            continue
+        say(_head(info))
+        peers = sorted(info.answer("peer_map").items())
+        names = [spelled(peer.text("peername")) or peer_id for peer_id, peer in peers]
+        width = max(map(len, names), default=0)
+        for name, (_, peer) in zip(names, peers, strict=True):
+            say(f"  {name:<{width}}  {_line(peer)}")
+    inputs.finish()
+
+
+def _check(statuses: str) -> None:
+    """Raises UsageError for a status that there is not."""
+    if statuses:
+        from node.http.errors import BadRequest
+        from node.http.rest.status_filter import status_filter
+
+        try:
+            status_filter(statuses)
+        except BadRequest as error:
+            raise click.UsageError(f"--filter: {error}") from None
+
+
+def _infos(
+    api: ApiClient, cids: tuple[str, ...], statuses: str, local: bool, inputs: Inputs
+) -> Iterator[ApiResponse]:
+    here = [("local", "true")] if local else []
+    if not cids:
+        yield from api.lines("GET", "/pins", [*here, ("filter", statuses)])
+    for cid in cids:
+        with inputs.one(cid):
+            yield api.get(f"/pins/{segment(content(cid))}", here)
+
+
+def _head(info: ApiResponse) -> str:
+    """The pin: CID, name, and what is asked of it; the CID alone where nothing is."""
+    said = f"{info.text('cid')}  {info.text('name')}".rstrip()
+    asked = f"  {copies(info)}  {details(info)}" if info.text("mode") else ""
+    return f"{said}{asked}".rstrip()
+
+
+def _line(peer: ApiResponse) -> str:
+    parts = [peer.text("status").replace("_", " ")]
+    progress = peer.answer("progress")
+    if progress.raw and peer.text("status") == "pinning":
+        have = f"{progress.number('blocks')} blocks, {human_bytes(progress.number('bytes'))}"
+        parts.append(f"{have}, {progress.number('pending')} blocks to come")
+    if peer.text("error"):
+        parts.append(shortened(peer.text("error")))
+    if peer.number("attempt_count") > 1:
+        parts.append(f"{peer.number('attempt_count')} attempts")
+    if peer.text("retry_at"):
+        parts.append(f"next try {peer.text('retry_at')}")
+    return "  ".join(parts)

@@ -1,0 +1,1 @@
+"""What commands take: options, numbers, standard input, files as the body of an upload."""

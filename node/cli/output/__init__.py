@@ -1,0 +1,1 @@
+"""What commands print and write: lines, JSON, progress, files that are whole or absent."""

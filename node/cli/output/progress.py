@@ -1,0 +1,40 @@
+"""Progress bars on stderr, where a person is looking; nothing in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from node.unicode_safety import spelled
+
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def progress_bar(what: str, total: int | None, *, hidden: bool = False) -> Iterator[Advance]:
+    """A bar in bytes for the length of the block; yields the function that moves it on."""
+    if hidden or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda size: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(spelled(what), total=total)
+        yield lambda size: bar.advance(task, size)
+
+
+def human_bytes(size: float) -> str:
+    """1536 -> "1.5 KiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

@@ -1,0 +1,1 @@
+"""Settings: frozen values, their validation, and the gateway's policies by host."""

@@ -1,0 +1,133 @@
+"""What a setting must be beyond its type, so that a wrong one is told before the node starts."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from cluster.common.address import Address
+from cluster.common.names import as_name
+from cluster.errors import BadAddress
+from node.config.host_policy import WORDS, BadHostPolicy, HostPolicy, read_hosts
+
+Setting = bool | int | float | str | tuple[str, ...]
+_Bound = tuple[Callable[[Setting], bool], str]
+
+
+def broken_bounds(key: str, value: Setting) -> str:
+    """What the setting `section.name` takes, when this value is outside of it; else empty."""
+    fits, takes = (
+        _BOUNDS.get(key) or _BOUNDS.get(key.partition(".")[2]) or _BY_TYPE.get(type(value), _ANYTHING)
+    )
+    return "" if fits(value) else takes
+
+
+def _between(least: float, most: float) -> Callable[[Setting], bool]:
+    return lambda value: isinstance(value, int | float) and least <= value <= most
+
+
+def _each(pattern: str) -> Callable[[Setting], bool]:
+    fits = re.compile(pattern).fullmatch
+    return lambda values: isinstance(values, tuple) and all(map(fits, values))
+
+
+def _one_of(*words: str) -> _Bound:
+    return lambda value: value in words, " or ".join(words)
+
+
+def _addresses(*, named: bool) -> Callable[[Setting], bool]:
+    """Multiaddresses of peers; `named`: each must end in /p2p/ and a peer id."""
+
+    def fits(values: Setting) -> bool:
+        try:
+            parsed = [Address.parse(text) for text in values] if isinstance(values, tuple) else []
+        except BadAddress:
+            return False
+        return all(address.port and (address.peer or not named) for address in parsed)
+
+    return fits
+
+
+def _name(value: Setting) -> bool:
+    return isinstance(value, str) and as_name(value) == value
+
+
+def _listened(value: Setting) -> bool:
+    """A host to listen on. Other names would end in the resolver, some of them as a bug."""
+    if not isinstance(value, str):
+        return False
+    try:
+        return not value or bool(ipaddress.ip_address(value))
+    except ValueError:
+        labels = value.removesuffix(".").split(".")
+        return bool(_HOST.fullmatch(value)) and len(value) < 254 and all(len(label) < 64 for label in labels)
+
+
+def _networks(texts: Setting) -> bool:
+    try:
+        return isinstance(texts, tuple) and all(ipaddress.ip_network(text, strict=False) for text in texts)
+    except ValueError:
+        return False
+
+
+def _hosts(entries: Setting) -> bool:
+    try:
+        read_hosts(entries if isinstance(entries, tuple) else (), HostPolicy())
+    except BadHostPolicy:
+        return False
+    return True
+
+
+def _gateways(urls: Setting) -> bool:
+    try:
+        return isinstance(urls, tuple) and all(
+            _URL.fullmatch(url) and urlsplit(url).port != 0 for url in urls
+        )
+    except ValueError:  # a port that there is not
+        return False
+
+
+_LARGEST = float(2**63 - 1)  # also leaves out infinity and what is no number
+_HOST_NAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?"
+_HOST = re.compile(_HOST_NAME)
+_URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(/[!-\"$->@-~]*)?", re.ASCII)
+
+_ANYTHING: _Bound = (lambda value: True, "")
+_AT_LEAST_ONE: _Bound = (_between(1, _LARGEST), "a number of at least 1")
+_COPIES: _Bound = (
+    lambda value: value == -1 or _between(1, _LARGEST)(value),
+    "a number of copies, or -1 for every member",
+)
+_BY_TYPE: dict[type, _Bound] = {
+    int: (_between(0, _LARGEST), "a number that is not negative"),
+    float: (_between(0, _LARGEST), "a number that is not negative"),
+}
+# By key, or by a name that means the same in every section.
+_BOUNDS: dict[str, _Bound] = {
+    "port": (_between(0, 65535), "a port: 1 to 65535, or 0 for any free one"),
+    "host": (_listened, "an IP address or a host name; empty: every address"),
+    "gateway.access_log": (lambda path: "\0" not in str(path), "a path, - or nothing"),
+    "gateway.subdomain_hosts": (_each(_HOST_NAME), "host names without a port, such as gw.example.org"),
+    "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
+    "log.level": _one_of("debug", "info", "warning", "error"),
+    "log.format": _one_of("text", "json"),
+    "api.auth": _one_of("admin", "always"),
+    "rpc.auth": _one_of("never", "always"),
+    "gateway.client_burst": _AT_LEAST_ONE,
+    "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
+    "swarm.peers": (_addresses(named=True), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
+    "cluster.announce": (_addresses(named=False), "addresses such as /ip4/192.0.2.7/tcp/9096"),
+    "retrieval.gateways": (_gateways, "a list of URLs such as https://gateway.example.org"),
+    "storage.cache_share": (_between(0, 1), "a share of the room for blocks, from 0 to 1"),
+    "cluster.replication_min": _COPIES,
+    "cluster.replication_max": _COPIES,
+    "cluster.peer_name": (_name, "a name of at most 255 characters, none of which is a control character"),
+    "gateway.first_byte_timeout": _AT_LEAST_ONE,
+    "gateway.idle_timeout": _AT_LEAST_ONE,
+    "cluster.concurrent_pins": _AT_LEAST_ONE,
+    "cluster.batch_size": _AT_LEAST_ONE,
+    "cluster.allocate_by": (_each("freespace|tag:.+"), "a list of freespace and tag:NAME"),
+    "cluster.tags": (_each(r"[^=\s]+=.+"), "a list of NAME=VALUE"),
+}

@@ -1,0 +1,1 @@
+"""The data folder: what lies where, and the small files in it."""

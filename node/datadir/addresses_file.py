@@ -1,0 +1,62 @@
+"""The file that says where the running daemon listens: other programs on this machine find it by that."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from blockstore.disk.free_space import is_full
+from blockstore.errors import StorageFull
+from blockstore.sqlite.database import Ballast, spending
+from node.files.atomic_write import atomic_write
+from node.http.listeners import Listeners
+from node.parts import Parts
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def published(
+    path: Path, parts: Parts, faces: Listeners, ballast: Ballast
+) -> AsyncIterator[Mapping[str, object]]:
+    """The file exists as long as the block lasts, whole or not at all; what is in it.
+
+    On a full disk `ballast` is given up for it. Without any room there is none, and commands find the daemon
+    at the ports of its settings only.
+    """
+    about = parts.cluster.id()
+    fields = {
+        "pid": os.getpid(),
+        "peer_id": parts.peer,
+        "gateway": faces.gateway.url,
+        "rpc": faces.rpc.url,
+        "api": faces.api.url,
+        "swarm": list(about.ipfs.addresses),
+        "cluster": list(about.addresses),
+    }
+    text = (json.dumps(fields, indent=2) + "\n").encode()
+    try:
+        await spending(ballast, lambda: _write(path, text))
+    except StorageFull as error:
+        _log.warning("%s; free some space and start again", error)
+    try:
+        yield fields
+    finally:
+        _remove(path)
+
+
+async def _write(path: Path, text: bytes) -> None:
+    try:
+        atomic_write(path, text, durable=False)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise StorageFull(f"cannot write {path}: {error.strerror}") from error
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)

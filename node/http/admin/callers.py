@@ -1,0 +1,147 @@
+"""Who may call the listeners for admins: by the host that is asked for, and by the secret that is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from node.datadir.api_secret import ApiSecret
+from node.errors import NodeError
+from node.http.limits.addresses import key_of, parse
+from node.http.limits.admission import Admission, RequestLimits, TooManyRequests
+
+ALWAYS = "always"
+"""The value of `api.auth` and `rpc.auth` that asks for the secret on every route."""
+
+_WRONG_A_SECOND, _WRONG_AT_ONCE = 1.0, 20  # of one client's wrong secrets that are answered as such
+_CHALLENGES = (
+    ("WWW-Authenticate", 'Bearer realm="Pinfold"'),
+    ("WWW-Authenticate", 'Basic realm="Pinfold", charset="UTF-8"'),
+)
+_ADVICE = (
+    "send the secret of the node's data folder (api.secret) as a Bearer token, or as the password of any"
+    " user; `pinfold` does so by itself where it may read that file"
+)
+
+_log = logging.getLogger(__name__)
+
+
+class OpenToOthers(NodeError):
+    """A listener for admins that others could reach, and that would ask nobody who he is."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerRefused:
+    """Why a caller is sent away, for the face to put into its form."""
+
+    status: int
+    text: str
+    headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
+
+
+class Callers:
+    """Knows who may use one listener.
+
+    `host` is the one it was told to listen on. `local`: only this machine reaches it; then it answers to
+    names of this machine alone, or a page could have its own name lead here and read along (DNS rebinding).
+    `always`: every request has to show the secret, and not only one that gives power over the cluster.
+    """
+
+    def __init__(self, secret: ApiSecret, host: str, *, always: bool, local: bool = True) -> None:
+        self._secret = secret
+        self._host = host.lower()
+        self._always = always
+        self._local = local
+        self._wrong = Admission(RequestLimits(client_rate=_WRONG_A_SECOND, client_burst=_WRONG_AT_ONCE))
+
+    def refusal(self, request: web.Request, *, power: bool = False) -> CallerRefused | None:
+        """None for who may go on. `power`: what is asked for gives power over the cluster."""
+        if self._local and (stranger := self._foreign_name(request)):
+            return CallerRefused(
+                403,
+                f'this listener is for this machine and not for the host "{stranger[:100]}": ask for '
+                "127.0.0.1 or localhost (a proxy in front has to send such a Host)",
+            )
+        return self._unproven(request) if power or self._always else None
+
+    def _foreign_name(self, request: web.Request) -> str:
+        return next((name for name in _authorities(request) if name and not self._is_here(name)), "")
+
+    def _is_here(self, authority: str) -> bool:
+        name = _host_of(authority).lower().removesuffix(".")
+        return bool(name) and (name in ("localhost", self._host) or is_loopback(name))
+
+    def _unproven(self, request: web.Request) -> CallerRefused | None:
+        shown = request.headers.getall("Authorization", [])
+        if not shown:
+            return CallerRefused(401, f"no credential was sent: {_ADVICE}", CIMultiDict(_CHALLENGES))
+        if len(shown) == 1 and self._secret.is_in(shown[0]):
+            return None
+        return self._wrong_one(request.remote or "")
+
+    def _wrong_one(self, remote: str) -> CallerRefused:
+        try:
+            self._wrong.leave(self._wrong.enter(key_of(parse(remote))))
+        except TooManyRequests as error:
+            headers = CIMultiDict({"Retry-After": str(error.retry_after)})
+            return CallerRefused(429, "too many wrong credentials came from this address", headers)
+        _log.warning("a wrong credential came from %s", remote)
+        return CallerRefused(
+            401, f"the credential is not that of this node: {_ADVICE}", CIMultiDict(_CHALLENGES)
+        )
+
+
+async def check_listener(section: str, host: str, auth: str) -> bool:
+    """Whether only this machine can reach a listener for admins on that host. Raises OpenToOthers."""
+    if local := await _all_loopback(host):
+        return local
+    if auth != ALWAYS:
+        raise OpenToOthers(
+            f'{section}.host "{host}" is not on the loopback interface, so others could do with this node as '
+            f"they like: ask for a credential with `pinfold config set {section}.auth always` "
+            f"(the secret in api.secret of the data folder), or set {section}.host to 127.0.0.1"
+        )
+    return local
+
+
+def is_loopback(host: str) -> bool:
+    address = parse(f"[{host}]" if ":" in host else host)
+    return address is not None and address.is_loopback
+
+
+async def _all_loopback(host: str) -> bool:
+    """Whether every address that a host stands for is; one that stands for none is left to who binds it."""
+    if not host:
+        return False
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except OSError:
+        return True
+    return all(ipaddress.ip_address(at[4][0]).is_loopback for at in found)
+
+
+def _authorities(request: web.Request) -> tuple[str, str]:
+    """Host, and the host of an absolute request line; HTTP/1.0 may have neither."""
+    raw = request.raw_path
+    line = "" if raw.startswith("/") else raw.partition("://")[2].partition("/")[0].partition("?")[0]
+    return request.headers.get("Host", "").strip(), line
+
+
+def _host_of(authority: str) -> str:
+    """Without its port; empty for what is none."""
+    if authority.startswith("["):
+        host, bracket, port = authority[1:].partition("]")
+        fits = bool(bracket) and (not port or port.startswith(":"))
+        return host if fits and _is_port(port[1:]) else ""
+    host, _, port = authority.partition(":")
+    return host if _is_port(port) else ""
+
+
+def _is_port(text: str) -> bool:
+    return not text or (text.isascii() and text.isdigit() and int(text[:9]) < 65_536)

@@ -1,0 +1,193 @@
+"""One aiohttp application a listener: a public gateway can never route to an admin verb."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from node.errors import NodeError
+from node.http.connection import (
+    ENTRANCE,
+    MAX_FIELD,
+    MAX_FIELDS,
+    MAX_LINE,
+    Answering,
+    Entrance,
+    HttpConnection,
+    Serve,
+)
+from node.http.limits.door import Door
+from node.http.listener_url import listener_url
+from node.http.slow_clients import ending_stalled
+
+_REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
+_BACKLOG = 1024
+_BODY_BYTES = 1024 * 1024  # of one upload in flight; more is left to TCP
+_SHUTDOWN_SECONDS = 2.0
+_IDLE_SECONDS = 3600.0
+MAX_CONNECTIONS = 1024
+"""At once to a listener that says nothing else, such as those for admins."""
+
+CLIENT_CONNECTIONS = 128
+"""Of these, of one address on another machine."""
+
+Connect = Callable[[Serve, Entrance], asyncio.Protocol]
+
+_log = logging.getLogger("aiohttp.server")
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Nothing is logged of a request that does not parse (400), nor of a client that left too soon."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | ConnectionError)
+
+
+_log.addFilter(_is_ours)
+
+
+class PortInUse(NodeError):
+    """A listener that cannot have its port; names the setting to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where connections are taken; no host is every address. `url` has the port that was really bound."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return listener_url(self.host, self.port)
+
+
+@asynccontextmanager
+async def listen(
+    app: web.Application,
+    section: str,
+    host: str,
+    port: int,
+    entrance: Entrance | None = None,
+    connect: Connect = HttpConnection,
+    send_timeout: float = 0.0,
+    idle_timeout: float = _IDLE_SECONDS,
+    body_bytes: int = _BODY_BYTES,
+) -> AsyncIterator[Listener]:
+    """Serve `app` for the length of the block; `section` is the one of the config that holds host and port.
+
+    Who comes in says `entrance`, how a connection begins `connect`. A handler is cancelled when its client
+    leaves, or reads nothing for `send_timeout` seconds (0 = it may). A connection without a whole
+    request for `idle_timeout` seconds is ended. Some `body_bytes` of a body are held until they are read.
+    Port 0 takes any free one.
+
+    Raises PortInUse.
+    """
+    entrance = entrance or Entrance(Door(MAX_CONNECTIONS, CLIENT_CONNECTIONS))
+    app[ENTRANCE] = entrance
+    app.on_response_prepare.append(_end_where_nothing_else_tells)
+    runner = web.AppRunner(
+        app,
+        handle_signals=False,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+    )
+    await runner.setup()
+    try:
+        serve = partial(_answering, runner, entrance, idle_timeout, body_bytes)
+        await _bind(_Site(runner, host, port, partial(connect, serve, entrance)), section, host, port)
+        async with (
+            ending_stalled(partial(_transports, runner), send_timeout) if send_timeout else nullcontext()
+        ):
+            yield Listener(host, _bound_port(runner))
+    finally:
+        await runner.cleanup()
+
+
+class _Site(web.TCPSite):
+    """A TCP listener whose connections are ours before they are aiohttp's."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, runner: web.BaseRunner, host: str, port: int, connection: Serve) -> None:
+        super().__init__(runner, host, port, backlog=_BACKLOG)
+        self._connection = connection
+
+    async def start(self) -> None:
+        await web.BaseSite.start(self)
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connection, self._host, self._port, backlog=self._backlog
+        )
+        self._bound_port = self._server.sockets[0].getsockname()[1]
+
+
+def _answering(
+    runner: web.AppRunner, entrance: Entrance, idle_timeout: float, body_bytes: int
+) -> web.RequestHandler:
+    """What answers one connection. aiohttp's server would make its own, with errors in its own words."""
+    server = runner.server
+    assert server is not None  # the runner is set up before its sites
+    handler = Answering(
+        server,
+        loop=asyncio.get_running_loop(),
+        keepalive_timeout=idle_timeout,
+        access_log=None,  # type: ignore[arg-type]  # aiohttp says so itself: no access log
+        read_bufsize=body_bytes,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_FIELD,
+        max_headers=MAX_FIELDS,
+        auto_decompress=False,
+        logger=_log,
+    )
+    handler.refuse = entrance.refuse
+    return handler
+
+
+def nobody() -> web.Response:
+    """The answer to a client that has left: aiohttp notices on sending it, and says nothing of it."""
+    return web.Response(status=499, reason="Client Closed Request")  # as nginx has it in its logs
+
+
+async def _end_where_nothing_else_tells(request: web.Request, response: web.StreamResponse) -> None:
+    """HTTP/1.0 has no chunks: a body of unknown length ends with its connection (RFC 9112 section 6.3)."""
+    if request.version < HttpVersion11 and response.content_length is None:
+        response.force_close()
+
+
+def _transports(runner: web.AppRunner) -> list[asyncio.Transport]:
+    connections = runner.server.connections if runner.server else []
+    return [one.transport for one in connections if one.transport is not None]
+
+
+async def _bind(site: web.TCPSite, section: str, host: str, port: int) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        known = isinstance(error, socket.gaierror) or error.errno in _REFUSED
+        if not known:
+            raise
+        raise PortInUse(
+            f"cannot listen on {host}:{port} ({_reason(error)}): set {section}.host or "
+            f"{section}.port, or start with --{section}-port (0 = any free one)"
+        ) from None
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return str(error.strerror)
+    return os.strerror(error.errno)  # asyncio puts a sentence of its own around it
+
+
+def _bound_port(runner: web.AppRunner) -> int:
+    (address,) = runner.addresses[:1]
+    return int(address[1])

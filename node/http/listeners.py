@@ -1,0 +1,75 @@
+"""All listeners of a node."""
+
+from __future__ import annotations
+
+from asyncio import BaseTransport
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from node.config.config import GatewayConfig
+from node.http.admin.callers import check_listener
+from node.http.connection import Entrance, Refuse, plain
+from node.http.gateway.app import gateway_app
+from node.http.gateway.connect_tunnel import TunnelConnection
+from node.http.limits.addresses import TrustedProxies
+from node.http.limits.connections import connection_limit
+from node.http.limits.door import Door
+from node.http.listener import CLIENT_CONNECTIONS, MAX_CONNECTIONS, Listener, listen
+from node.http.log.access_log import open_access_log
+from node.http.rest.app import cluster_app
+from node.http.rest.json_errors import error_response
+from node.http.rpc import rpc_app
+from node.parts import Parts
+
+_NO_BODY_BYTES = 16 * 1024  # held of a body that comes to the gateway, which reads none
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Where each face really listens."""
+
+    gateway: Listener
+    rpc: Listener
+    api: Listener
+
+
+@asynccontextmanager
+async def serve_faces(parts: Parts) -> AsyncIterator[Listeners]:
+    """Answer requests for the length of the block. Raises PortInUse, OpenToOthers."""
+    config = parts.config
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        own = config.gateway
+        app = gateway_app(parts, await enter(open_access_log(own.access_log)))
+        gateway = await enter(
+            listen(
+                app,
+                "gateway",
+                own.host,
+                own.port,
+                _gateway_entrance(own),
+                partial(TunnelConnection, idle_timeout=own.idle_timeout),
+                own.send_timeout,
+                own.idle_timeout,
+                _NO_BODY_BYTES,
+            )
+        )
+        local = await check_listener("rpc", config.rpc.host, config.rpc.auth)
+        app = rpc_app(parts, local=local)
+        rpc = await enter(listen(app, "rpc", config.rpc.host, config.rpc.port, _entrance(plain)))
+        local = await check_listener("api", config.api.host, config.api.auth)
+        app = cluster_app(parts, local=local)
+        api = await enter(listen(app, "api", config.api.host, config.api.port, _entrance(error_response)))
+        yield Listeners(gateway, rpc, api)
+
+
+def _gateway_entrance(settings: GatewayConfig) -> Entrance:
+    """Behind a trusted proxy all visitors have one address, so it has no share to keep to."""
+    door = Door[BaseTransport](connection_limit(settings.max_connections), settings.client_connections)
+    return Entrance(door, TrustedProxies(settings.trusted_proxies).trusts)
+
+
+def _entrance(refuse: Refuse) -> Entrance:
+    return Entrance(Door(MAX_CONNECTIONS, CLIENT_CONNECTIONS), refuse=refuse)

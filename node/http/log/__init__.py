@@ -1,0 +1,1 @@
+"""The access log and where its lines go."""

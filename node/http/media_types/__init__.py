@@ -1,0 +1,1 @@
+"""Content types: by the extension of a name, else by the first bytes."""

@@ -1,0 +1,43 @@
+"""POST /add?format=car: one CAR with one root, stored whole or not at all, and pinned."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+
+from blockstore.car.importer import CarSummary, import_car
+from blockstore.errors import BadCar
+from blockstore.unixfs.importing.ingest import Added
+from cluster.pin import Wish
+from node.http.app_key import PARTS
+from node.http.errors import BadRequest
+from node.http.uploads.parts import parts as upload_parts
+from node.services.add import Done
+
+
+async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[Done]:
+    """Its root, pinned unless `wish` is None. Raises BadRequest, BadCar, StorageFull, PinFailed."""
+    parts = request.app[PARTS]
+    with parts.store.protect():
+        name, summary = await _stored(request)
+        (root,) = summary.roots
+        added = Added(name or str(root), root, summary.bytes, "file", summary.bytes)
+        if wish is None:
+            await parts.store.flush()
+        yield Done(added, await parts.adding.pin_root(root, wish) if wish else None)
+
+
+async def _stored(request: web.Request) -> tuple[str, CarSummary]:
+    """The upload's one CAR."""
+    parts = request.app[PARTS]
+    found: tuple[str, CarSummary] | None = None
+    async for part in upload_parts(request):
+        if found is not None:
+            raise BadRequest("a CAR upload takes exactly one file")
+        found = part.path, await import_car(parts.blocks, part.body, parts.staging)
+        if len(found[1].roots) != 1:
+            raise BadCar(f"the CAR has {len(found[1].roots)} roots: exactly one can be added")
+    if found is None:
+        raise BadRequest("the upload holds no files")
+    return found

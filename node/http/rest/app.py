@@ -1,0 +1,195 @@
+"""The cluster REST API as ipfs-cluster's clients know it; handlers translate, decisions live in cluster/.
+
+Routes that are not built are absent: they answer 404 like any unknown path.
+"""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from blockstore.cid import CID
+from cluster.metrics.metric_store import Alert, Metric
+from cluster.pin import Wish
+from node.http.admin.browser_headers import known_callers_only, nothing_runs, own_pages_only
+from node.http.admin.callers import ALWAYS, Callers
+from node.http.app_key import CALLERS, PARTS
+from node.http.connection import busy_meanwhile
+from node.http.content_paths import resolved_cid
+from node.http.errors import BadRequest
+from node.http.go import query as read
+from node.http.rest import shapes, status_filter, v1
+from node.http.rest.add import add
+from node.http.rest.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
+from node.http.rest.json_stream import stream_json
+from node.http.rest.parameters import known_parameters
+from node.http.rest.pin_options import check_names, pin_wish
+from node.parts import Parts
+from node.version import CLUSTER_VERSION
+
+MAX_CIDS = 10_000  # in one `?cids=`
+
+
+def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
+    """All routes of the listener `api`; `local`: only this machine reaches it."""
+    before = [
+        busy_meanwhile,
+        own_pages_only,
+        known_callers_only,
+        errors_as_json,
+        no_trailing_slash,
+        known_parameters,
+    ]
+    app = web.Application(middlewares=before)
+    api = parts.config.api
+    app[CALLERS] = Callers(parts.secret, api.host, always=api.auth == ALWAYS, local=local)
+    app.on_response_prepare.append(nothing_runs)
+    app[PARTS] = parts
+    app.router.add_get("/id", identity)
+    app.router.add_get("/version", version)
+    app.router.add_get("/peers", peers)
+    app.router.add_delete("/peers/{peer}", remove_peer)
+    app.router.add_post("/add", add)
+    app.router.add_get("/allocations", allocations)
+    app.router.add_get("/allocations/{cid}", allocation)
+    app.router.add_get("/pins", pins)
+    app.router.add_post("/pins/recover", recover_all)
+    app.router.add_get("/pins/{cid}", status)
+    app.router.add_post("/pins/{cid}", pin)
+    app.router.add_delete("/pins/{cid}", unpin)
+    app.router.add_post("/pins/{cid}/recover", recover)
+    app.router.add_post("/pins/{namespace:ipfs|ipns|ipld}/{path:.+}", pin_path)
+    app.router.add_delete("/pins/{namespace:ipfs|ipns|ipld}/{path:.+}", unpin_path)
+    app.router.add_get("/health", health)
+    app.router.add_get("/health/graph", health_graph)
+    app.router.add_get("/health/alerts", alerts)
+    app.router.add_get("/monitor/metrics", metric_names)
+    app.router.add_get("/monitor/metrics/{name}", metrics)
+    v1.add_routes(app)
+    return app
+
+
+async def identity(request: web.Request) -> web.Response:
+    return json_response(shapes.peer_id(request.app[PARTS].cluster.id()))
+
+
+async def version(request: web.Request) -> web.Response:
+    return json_response({"version": CLUSTER_VERSION})
+
+
+async def peers(request: web.Request) -> web.StreamResponse:
+    members = request.app[PARTS].cluster.peers()
+    return await stream_json(request, (shapes.peer_id(node) async for node in members))
+
+
+async def remove_peer(request: web.Request) -> web.Response:
+    await request.app[PARTS].cluster.remove(read.peer_id(request.match_info["peer"]))
+    return web.Response(status=204, headers=JSON_HEADERS)
+
+
+async def allocations(request: web.Request) -> web.StreamResponse:
+    cluster = request.app[PARTS].cluster
+    if not status_filter.wants_pins(request.query.get("filter", "")):
+        return web.Response(status=204, headers=JSON_HEADERS)
+    return await stream_json(request, (shapes.pin_as_stored(pin) async for pin in cluster.pins()))
+
+
+async def allocation(request: web.Request) -> web.Response:
+    cid = read.cid(request.match_info["cid"])
+    return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.get_pin(cid)))
+
+
+async def pins(request: web.Request) -> web.StreamResponse:
+    cluster, query = request.app[PARTS].cluster, request.query
+    wanted = status_filter.status_filter(query.get("filter", ""))
+    infos = cluster.statuses(wanted, _local(request), _cids(query.get("cids", "")))
+    return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
+
+
+def _cids(text: str) -> list[CID] | None:
+    """None where none are named: all of them are meant."""
+    texts = read.comma_list(text)
+    if len(texts) > MAX_CIDS or (text and not texts):
+        raise BadRequest(f"parameter cids invalid: 1 to {MAX_CIDS} CIDs with commas between")
+    return [read.cid(one) for one in texts] or None
+
+
+async def status(request: web.Request) -> web.Response:
+    cid = read.cid(request.match_info["cid"])
+    info = await request.app[PARTS].cluster.status(cid, _local(request))
+    return json_response(shapes.status(info, time.time()))
+
+
+async def pin(request: web.Request) -> web.Response:
+    return await _granted(request, read.cid(request.match_info["cid"]), _wish(request))
+
+
+async def unpin(request: web.Request) -> web.Response:
+    cid = read.cid(request.match_info["cid"])
+    return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.unpin(cid)))
+
+
+async def pin_path(request: web.Request) -> web.Response:
+    wish = _wish(request)
+    return await _granted(request, await resolved_cid(request.app[PARTS], _content_path(request)), wish)
+
+
+def _wish(request: web.Request) -> Wish:
+    check_names(request.query)
+    return pin_wish(request.query)
+
+
+async def _granted(request: web.Request, cid: CID, wish: Wish) -> web.Response:
+    granted = await request.app[PARTS].cluster.grant(cid, wish)
+    if wish.named is None:
+        return json_response(shapes.pin_as_asked(granted.pin))
+    return json_response(shapes.granted(granted))
+
+
+async def unpin_path(request: web.Request) -> web.Response:
+    cid = await resolved_cid(request.app[PARTS], _content_path(request))
+    return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.unpin(cid)))
+
+
+async def recover(request: web.Request) -> web.Response:
+    cid = read.cid(request.match_info["cid"])
+    info = await request.app[PARTS].cluster.recover(cid, _local(request))
+    return json_response(shapes.status(info, time.time()))
+
+
+async def recover_all(request: web.Request) -> web.StreamResponse:
+    infos = request.app[PARTS].cluster.recover_all(_local(request))
+    return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
+
+
+async def health(request: web.Request) -> web.Response:
+    return web.Response(status=204, headers=JSON_HEADERS)
+
+
+async def health_graph(request: web.Request) -> web.Response:
+    return json_response(shapes.graph(await request.app[PARTS].cluster.health_graph()))
+
+
+async def alerts(request: web.Request) -> web.Response:
+    found: list[Alert] = request.app[PARTS].cluster.alerts()
+    return json_response([shapes.alert(one, time.time()) for one in found])
+
+
+async def metric_names(request: web.Request) -> web.Response:
+    return json_response(request.app[PARTS].cluster.metric_names())
+
+
+async def metrics(request: web.Request) -> web.Response:
+    found: list[Metric] = request.app[PARTS].cluster.metrics(request.match_info["name"])
+    return json_response([shapes.metric(one, time.time()) for one in found])
+
+
+def _local(request: web.Request) -> bool:
+    return read.boolean(request.query, "local")
+
+
+def _content_path(request: web.Request) -> str:
+    """Of `/pins/ipfs/<cid>/a/b`. Names are bytes, which the router's decoder would not keep."""
+    return unquote(request.rel_url.raw_path.removeprefix("/pins"), errors="surrogateescape")

@@ -1,0 +1,61 @@
+"""Which parameters the routes of the cluster REST API take; one that is not honoured is an error.
+
+`POST /v1/invite?follower=true` would otherwise let in a member that may change everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from node.http.errors import BadRequest
+from node.http.go.query import check_repeated
+
+_NONE: frozenset[str] = frozenset()
+_TAKES: Mapping[tuple[str, str], frozenset[str]] = {
+    ("GET", "/allocations"): frozenset({"filter"}),
+    ("GET", "/pins"): frozenset({"filter", "cids", "local"}),
+    ("GET", "/pins/{cid}"): frozenset({"local"}),
+    ("POST", "/pins/{cid}/recover"): frozenset({"local"}),
+    ("POST", "/pins/recover"): frozenset({"local"}),
+    ("POST", "/v1/invite"): frozenset({"role", "expires"}),
+    ("POST", "/v1/connect"): frozenset({"address"}),
+}
+# They take pin options, `meta-…` among them, and look at all names by themselves.
+_LOOK_THEMSELVES = frozenset(
+    {
+        ("POST", "/add"),
+        ("POST", "/pins/{cid}"),
+        ("POST", "/pins/{namespace}/{path}"),
+        ("POST", "/v1/cars"),
+    }
+)
+
+
+@web.middleware
+async def known_parameters(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Each one once, since nobody can know which of two is meant; in UTF-8; and none that is not read."""
+    _check_text(request.rel_url.raw_query_string)
+    check_repeated(request.query)
+    resource = request.match_info.route.resource
+    if resource is not None:  # none: an unknown path, or a method that is not allowed
+        _check_names(request, ("GET" if request.method == "HEAD" else request.method, resource.canonical))
+    return await handler(request)
+
+
+def _check_text(search: str) -> None:
+    try:
+        unquote_to_bytes(search).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("the parameters are not UTF-8") from None
+
+
+def _check_names(request: web.Request, route: tuple[str, str]) -> None:
+    if route in _LOOK_THEMSELVES:
+        return
+    for name in request.query:
+        if name not in _TAKES.get(route, _NONE):
+            raise BadRequest(f'parameter "{name[:64]}" is unknown here: see docs/http.md')

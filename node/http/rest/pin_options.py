@@ -1,0 +1,177 @@
+"""Pin options in a query string, by ipfs-cluster's names.
+
+Unlike upstream, an option that does not parse, or that no pin has, ends the request: there the 400 is written
+and the pin made all the same, or the option is passed over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from types import MappingProxyType
+
+from blockstore.cid import CID
+from blockstore.errors import BadCid
+from cluster.allocation.pin_options import MAX_METADATA, MAX_METADATA_BYTES
+from cluster.pin import EVERYWHERE, PinMode, PinOptions, Wish
+from node.http.errors import BadRequest
+from node.http.go import multiaddresses
+from node.http.go import query as read
+from node.http.go.durations import parse_duration, parse_time
+from node.http.go.query import Query
+
+MAX_NAME = 255  # bytes
+NEVER = "never"
+"""Our own value of `expire-in`: for ever, where a pin that exists has an end."""
+
+_MAX_PEERS = 1024
+_METADATA = "meta-"
+_MODES = {"": PinMode.RECURSIVE, **{mode.value: mode for mode in PinMode}}
+
+# The parameters, and the fields of PinOptions that each of them names.
+_NAMED: dict[str, tuple[str, ...]] = {
+    "name": ("name",),
+    "mode": ("mode",),
+    "replication": ("replication_min", "replication_max"),
+    "replication-min": ("replication_min",),
+    "replication-max": ("replication_max",),
+    "user-allocations": ("user_allocations",),
+    "expire-at": ("expire_at",),
+    "expire-in": ("expire_at",),
+    "pin-update": ("pin_update",),
+    "origins": ("origins",),
+    "shard-size": (),  # clients send it with every pin; it means something to sharded adds alone
+    "keep": (),
+    "shorten": (),
+}
+
+
+def pin_wish(query: Query, now: Callable[[], float] = time.time) -> Wish:
+    """All options as the query has them; with our own `keep=true`, only those that it names.
+
+    Raises BadRequest, also for a parameter that is none of these.
+    """
+    options = pin_options(query, now)
+    shorten = read.boolean(query, "shorten")
+    if not read.boolean(query, "keep"):
+        if shorten:
+            raise BadRequest("parameter shorten says something only with keep=true")
+        return Wish(options)
+    return Wish(options, frozenset(field for name in query for field in _NAMED.get(name, ())), shorten)
+
+
+def check_names(query: Query, others: Collection[str] = ()) -> None:
+    """Raises BadRequest for a parameter that is neither a pin option nor one of `others`."""
+    for name in query:
+        if name not in _NAMED and name not in others and not name.startswith(_METADATA):
+            raise BadRequest(f'parameter "{name[:64]}" is unknown here: see the pin options in docs/http.md')
+
+
+def pin_options(query: Query, now: Callable[[], float] = time.time) -> PinOptions:
+    """Raises BadRequest."""
+    low, high = _factors(query)
+    if read.integer(query, "shard-size") < 0:
+        raise BadRequest("parameter shard-size invalid")
+    return PinOptions(
+        name=_name(query),
+        mode=_mode(query),
+        replication_min=low,
+        replication_max=high,
+        user_allocations=_peers(query),
+        expire_at=_expiry(query, now()),
+        metadata=_metadata(query),
+        pin_update=_update(query),
+        origins=_origins(query),
+    )
+
+
+def _name(query: Query) -> str:
+    name = query.get("name", "")
+    if len(name.encode(errors="replace")) > MAX_NAME:
+        raise BadRequest(f"parameter name is longer than {MAX_NAME} bytes")
+    return name
+
+
+def _mode(query: Query) -> PinMode:
+    mode = _MODES.get(query.get("mode", ""))
+    if mode is None:
+        raise BadRequest("parameter mode invalid: recursive or direct")
+    return mode
+
+
+def _factors(query: Query) -> tuple[int, int]:
+    both, low, high = (_factor(query, f"replication{which}") for which in ("", "-min", "-max"))
+    low, high = both or low, both or high
+    if low and high and ((low == EVERYWHERE) != (high == EVERYWHERE) or low > high):
+        raise BadRequest(
+            f"replication {low} to {high}: needs minimum <= maximum, or -1 (every member) for both"
+        )
+    return low, high
+
+
+def _factor(query: Query, name: str) -> int:
+    value = read.integer(query, name)
+    if not EVERYWHERE <= value <= _MAX_PEERS:
+        raise BadRequest(f"parameter {name} invalid")
+    return value
+
+
+def _peers(query: Query) -> tuple[str, ...]:
+    """Upstream drops ids that do not parse without a word; a pin that lands elsewhere is worse than a 400."""
+    peers = read.comma_list(query.get("user-allocations", ""))
+    if len(peers) > _MAX_PEERS:
+        raise BadRequest("parameter user-allocations names too many peers")
+    return tuple(read.peer_id(peer) for peer in peers)
+
+
+def _expiry(query: Query, now: float) -> float | None:
+    """`expire-at` wins over `expire-in`; both must be sound."""
+    after, at = _expire_in(query.get("expire-in", "")), _expire_at(query.get("expire-at", ""), now)
+    return at if at is not None or after is None else now + after
+
+
+def _expire_at(text: str, now: float) -> float | None:
+    try:
+        end = parse_time(text) if text else None
+    except ValueError as error:
+        raise BadRequest(f"expire-at cannot be parsed: {error}") from None
+    if end is not None and end <= now:
+        raise BadRequest("expire-at is in the past: the pin would be removed at once")
+    return end
+
+
+def _expire_in(text: str) -> float | None:
+    try:
+        seconds = None if text in ("", NEVER) else parse_duration(text)
+    except ValueError as error:
+        raise BadRequest(f"expire-in cannot be parsed: {error}") from None
+    if seconds is not None and seconds < 1:
+        raise BadRequest("expire-in duration too short")
+    return seconds
+
+
+def _metadata(query: Query) -> MappingProxyType[str, str]:
+    found = {key.removeprefix(_METADATA): value for key, value in query.items() if key.startswith(_METADATA)}
+    if "" in found:
+        raise BadRequest("a metadata entry needs a key: meta-KEY=VALUE")
+    size = sum(len(text.encode(errors="replace")) for item in found.items() for text in item)
+    if len(found) > MAX_METADATA or size > MAX_METADATA_BYTES:
+        raise BadRequest(f"metadata is above {MAX_METADATA} entries or {MAX_METADATA_BYTES} bytes")
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def _update(query: Query) -> CID | None:
+    text = query.get("pin-update")
+    try:
+        return CID.parse(text) if text else None
+    except BadCid as error:
+        raise BadRequest(f"error decoding update option parameter: {error}") from None
+
+
+def _origins(query: Query) -> tuple[str, ...]:
+    origins = read.comma_list(query.get("origins", ""))
+    if len(origins) > _MAX_PEERS:
+        raise BadRequest("parameter origins names too many addresses")
+    for origin in origins:
+        multiaddresses.check(origin)
+    return tuple(origins)

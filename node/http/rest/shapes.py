@@ -1,0 +1,182 @@
+"""ipfs-cluster's REST types as it prints them: field order, nulls and all (Go JSON of release 1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cluster.calls.codec import NodeInfo
+from cluster.cluster import ConnectGraph
+from cluster.metrics.metric_store import Alert, Metric
+from cluster.pin import GlobalPinInfo, Granted, Pin, PinInfo, PinMode, Progress
+from node.http.go.gojson import Json, escaped_name, nanoseconds, sorted_map, time, without_empty
+
+RPC_PROTOCOL = "/ipfscluster/1.0/rpc"
+
+
+def pin_as_asked(pin: Pin) -> dict[str, Json]:
+    """The answer to a POST: straight from memory, with fractions of a second and what the user gave."""
+    options = pin.options
+    return {
+        **_factors(pin),
+        "user_allocations": list(options.user_allocations) or None,
+        "expire_at": time(options.expire_at),
+        "metadata": sorted_map(options.metadata),
+        "pin_update": _cid(options.pin_update),
+        "origins": list(options.origins) or None,
+        **_placement(pin),
+        "timestamp": time(pin.created),
+    }
+
+
+def pin_as_stored(pin: Pin) -> Json:
+    """The same pin read from the pinset: whole seconds, and what upstream's storage does not keep is null."""
+    options = pin.options
+    return {
+        **_factors(pin),
+        "user_allocations": None,
+        "expire_at": time(options.expire_at, whole=True),
+        "metadata": sorted_map(options.metadata) or None,
+        "pin_update": _cid(options.pin_update),
+        "origins": list(options.origins),
+        **_placement(pin),
+        "timestamp": time(pin.created, whole=True),
+    }
+
+
+def granted(granted: Granted) -> dict[str, Json]:
+    """Our own: the pin, and in `was` what it was before, null where it is new."""
+    was = granted.before
+    return {**pin_as_asked(granted.pin), "was": pin_as_stored(was) if was else None}
+
+
+def _factors(pin: Pin) -> dict[str, Json]:
+    options = pin.options
+    return {
+        "replication_factor_min": options.replication_min,
+        "replication_factor_max": options.replication_max,
+        "name": options.name,
+        "mode": options.mode.value,
+        "shard_size": 0,
+    }
+
+
+def _placement(pin: Pin) -> dict[str, Json]:
+    return {
+        "cid": str(pin.cid),
+        "type": "pin",
+        "allocations": list(pin.allocations),
+        "max_depth": -1 if pin.options.mode is PinMode.RECURSIVE else 0,
+        "reference": None,
+    }
+
+
+def status(info: GlobalPinInfo, now: float) -> Json:
+    """GlobalPinInfo; of a CID that is not pinned, every member says `unpinned` and `created` is now."""
+    pin = info.pin
+    return {
+        "cid": str(info.cid),
+        "name": pin.options.name if pin else "",
+        "allocations": list(pin.allocations) if pin else [],
+        "origins": list(pin.options.origins) if pin else [],
+        "created": time(pin.created if pin else now),
+        "metadata": (sorted_map(pin.options.metadata) or None) if pin else None,
+        "peer_map": sorted_map({peer: peer_status(one) for peer, one in info.peers.items()}),
+        **(_asked(pin) if pin else {}),
+    }
+
+
+def _asked(pin: Pin) -> dict[str, Json]:
+    """Behind upstream's fields, what else was asked of the pin."""
+    options = pin.options
+    return {
+        "mode": options.mode.value,
+        "replication_factor_min": options.replication_min,
+        "replication_factor_max": options.replication_max,
+        "expire_at": time(options.expire_at, whole=True),
+    }
+
+
+def peer_status(info: PinInfo) -> Json:
+    """PinInfoShort, and behind upstream's fields our own: how far the walk is, when the next try comes."""
+    return {
+        "peername": info.peer_name,
+        "status": info.status.value,
+        "timestamp": time(info.since),
+        "error": info.error,
+        "attempt_count": info.attempts,
+        "priority_pin": info.priority,
+        **({"progress": _progress(info.progress)} if info.progress else {}),
+        **({"retry_at": time(info.retry_at)} if info.retry_at else {}),
+    }
+
+
+def _progress(progress: Progress) -> Json:
+    return {"blocks": progress.blocks, "bytes": progress.bytes, "pending": progress.pending}
+
+
+def peer_id(node: NodeInfo) -> Json:
+    """ID of one member. Our node on the open network has its place where upstream names its Kubo."""
+    return {
+        "id": node.id,
+        "addresses": list(node.addresses),
+        "cluster_peers": list(node.cluster_peers) or None,
+        "cluster_peers_addresses": list(node.cluster_peer_addresses),
+        "version": node.version,
+        "commit": "",
+        "rpc_protocol_version": "" if node.error else RPC_PROTOCOL,
+        "error": node.error,
+        "ipfs": {
+            **without_empty({"id": node.ipfs.id}),
+            "addresses": list(node.ipfs.addresses),
+            "error": "",
+        },
+        "peername": node.peer_name,
+    }
+
+
+def added(
+    name: str, cid: str | None, *, size: int = 0, received: int = 0, allocations: Sequence[str] = ()
+) -> dict[str, Json]:
+    """AddedOutput. `name_escaped` is ours: the exact name, where it is not UTF-8."""
+    optional: dict[str, Json] = {
+        "name_escaped": escaped_name(name),
+        "bytes": received,
+        "size": size,
+        "allocations": list(allocations),
+    }
+    return {"name": name, "cid": cid, **without_empty(optional)}
+
+
+def _cid(cid: object | None) -> str | None:
+    return None if cid is None else str(cid)
+
+
+def metric(metric: Metric, now: float) -> dict[str, Json]:
+    """Metric; times are integer nanoseconds."""
+    return {
+        "name": metric.name,
+        "peer": metric.peer,
+        "value": metric.value,
+        "expire": nanoseconds(metric.expire),
+        "valid": metric.valid(now),
+        "weight": metric.weight,
+        "partitionable": metric.partitionable,
+        "received_at": nanoseconds(metric.received_at),
+    }
+
+
+def alert(alert: Alert, now: float) -> Json:
+    """Alert: the metric that ran out, and when that was noticed."""
+    return {**metric(alert.metric, now), "triggered_at": time(alert.triggered_at)}
+
+
+def graph(graph: ConnectGraph) -> Json:
+    """ConnectGraph."""
+    return {
+        "cluster_id": graph.peer,
+        "id_to_peername": sorted_map(graph.names),
+        "ipfs_links": sorted_map({peer: list(links) for peer, links in graph.ipfs_links.items()}),
+        "cluster_links": sorted_map({peer: list(links) for peer, links in graph.cluster_links.items()}),
+        "cluster_trust_links": sorted_map(graph.trusted),
+        "cluster_to_ipfs": sorted_map(graph.ipfs_ids),
+    }

@@ -1,0 +1,88 @@
+"""What this API has beyond ipfs-cluster's, under /v1/."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from cluster.interfaces import Role
+from cluster.members.invite import LIFETIME, MAX_LIFETIME
+from node.http.app_key import PARTS
+from node.http.errors import BadRequest
+from node.http.go import query as read
+from node.http.rest.cars import cars
+from node.http.rest.gc import collect
+from node.http.rest.json_errors import json_response
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_post("/v1/invite", invite)
+    app.router.add_post("/v1/cars", cars)
+    app.router.add_post("/v1/gc", collect)
+    app.router.add_get("/v1/cluster", cluster)
+    app.router.add_post("/v1/connect", connect)
+    app.router.add_delete("/v1/members/{member}", remove)
+    app.router.add_get("/v1/usage", usage)
+    app.router.add_get("/v1/health", health)
+
+
+async def invite(request: web.Request) -> web.Response:
+    """`role` trusted (default) or follower, `expires` in seconds -> `{"token":"…"}`."""
+    lifetime = read.integer(request.query, "expires", int(LIFETIME))
+    if not 0 < lifetime <= MAX_LIFETIME:
+        raise BadRequest(f"parameter expires invalid: 1 to {MAX_LIFETIME} seconds")
+    try:
+        role = Role(request.query.get("role") or Role.TRUSTED)
+    except ValueError:
+        raise BadRequest("parameter role invalid: trusted or follower") from None
+    return json_response({"token": str(await request.app[PARTS].invite(role, lifetime))})
+
+
+async def cluster(request: web.Request) -> web.Response:
+    """Which cluster this is, and whether this node is a member of it; `problem` says why not."""
+    parts = request.app[PARTS]
+    us = next((one for one in parts.cluster.membership.members() if one.peer == parts.peer), None)
+    return json_response(
+        {
+            "name": parts.pinset.genesis.name,
+            "id": parts.pinset.genesis.cluster_id.hex(),
+            "role": us.role.value if us else "",
+            "problem": parts.pinset.outside,
+        }
+    )
+
+
+async def connect(request: web.Request) -> web.Response:
+    """`address` of a member, a multiaddress with /p2p/ -> `{"peer":"…","name":"…"}` once it answers."""
+    address = request.query.get("address", "")
+    if not address:
+        raise BadRequest("parameter address missing: /ip4/<address>/tcp/<port>/p2p/<peer id> of a member")
+    member = await request.app[PARTS].cluster.connect(address)
+    return json_response({"peer": member.peer, "name": member.name})
+
+
+async def remove(request: web.Request) -> web.Response:
+    """A member, by peer id or by a name that only one has -> `{"peer":"…","name":"…"}`."""
+    member = await request.app[PARTS].cluster.remove(request.match_info["member"])
+    return json_response({"peer": member.peer, "name": member.name})
+
+
+async def usage(request: web.Request) -> web.Response:
+    """What the block store holds: counts, bytes, and the bytes that still fit."""
+    found = await request.app[PARTS].store.usage()
+    return json_response(
+        {
+            "blocks": found.blocks,
+            "bytes": found.bytes,
+            "quota": found.quota,
+            "free": found.free,
+            "damaged": found.damaged,
+            "cached": found.cached,
+        }
+    )
+
+
+async def health(request: web.Request) -> web.Response:
+    """What went wrong that nobody foresaw, and what the disk spoilt: all of it is in the log."""
+    parts = request.app[PARTS]
+    damaged = (await parts.store.usage()).damaged
+    return json_response({"failures": parts.guard.failures, "damaged_blocks": damaged})

@@ -1,0 +1,1 @@
+"""multipart/form-data as a stream of entries to import."""

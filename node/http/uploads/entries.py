@@ -1,0 +1,57 @@
+"""Upload → importer entries: Kubo's layout of multipart parts, which browsers' FormData is a subset of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from blockstore.unixfs.importing.entries import Entry, Mtime, SourceDirectory, SourceFile, SourceSymlink
+from node.http.errors import BadRequest
+from node.http.uploads.parts import DIRECTORY, SYMLINK, Part, parts
+
+# A mode comes as Go prints it, whose folders have bit 31.
+_NUMBERS = {8: re.compile(r"0*[0-3]?[0-7]{1,10}"), 10: re.compile(r"-?[0-9]{1,18}", re.ASCII)}
+_MAX_TARGET = 4096  # bytes of a symlink's target, as Linux has it
+
+
+async def entries(request: web.Request) -> AsyncIterator[Entry]:
+    """Raises BadMultipart, BadRequest."""
+    async for part in parts(request):
+        yield await _entry(part)
+
+
+async def _entry(part: Part) -> Entry:
+    path, mtime = part.path.strip("/"), _mtime(part.stamp)
+    if part.kind == DIRECTORY:
+        return SourceDirectory(path, mode=_mode(part.stamp), mtime=mtime)
+    if part.kind == SYMLINK:
+        return SourceSymlink(path, await _target(part), mtime=mtime)
+    return SourceFile(path, part.body, mode=_mode(part.stamp), mtime=mtime)
+
+
+async def _target(part: Part) -> str:
+    target = b""
+    async for piece in part.body:
+        target += piece
+        if len(target) > _MAX_TARGET:
+            raise BadRequest(f'symlink "{part.path}" has a target above {_MAX_TARGET} bytes')
+    return target.decode(errors="surrogateescape")
+
+
+def _mode(stamp: dict[str, str]) -> int | None:
+    return _number(stamp, "mode", 8)
+
+
+def _mtime(stamp: dict[str, str]) -> Mtime | None:
+    seconds = _number(stamp, "mtime", 10)
+    return None if seconds is None else (seconds, _number(stamp, "mtime-nsecs", 10) or 0)
+
+
+def _number(stamp: dict[str, str], name: str, base: int) -> int | None:
+    if name not in stamp:
+        return None
+    if not _NUMBERS[base].fullmatch(stamp[name]):
+        raise BadRequest(f'{name} of a part is no number that it can be: "{stamp[name][:32]}"')
+    return int(stamp[name], base)

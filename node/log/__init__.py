@@ -1,0 +1,1 @@
+"""The daemon's log: handler, form of a line, bounded rate."""

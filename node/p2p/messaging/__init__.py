@@ -1,0 +1,1 @@
+"""What travels between connected peers: messages, calls, gossip, each bounded."""

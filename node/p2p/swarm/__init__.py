@@ -1,0 +1,1 @@
+"""Connections of one network: host, dialing, listening, identify, discovery, liveness."""

@@ -1,0 +1,117 @@
+"""Addresses of peers, kept over restarts. Hints: a lost or damaged file costs a look-up, never data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from blockstore.common.text_file import read_text
+from node.files.atomic_write import atomic_write
+from node.p2p.errors import UndialableAddress
+from node.p2p.swarm.multiaddress import parse
+
+_MOST_PEERS = 1024
+_MOST_ADDRESSES = 8
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Entry:
+    addresses: list[str]  # without /p2p/; the one that worked last comes first
+    wanted: bool = False
+
+
+class AddressBook:
+    """Peer id -> addresses; those least recently heard of are forgotten first, wanted ones never."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._peers: OrderedDict[str, _Entry] = OrderedDict()
+        self._saved = ""
+        for peer, entry in _read(path).items():
+            self._peers[peer] = entry
+
+    def addresses(self, peer: str) -> tuple[str, ...]:
+        """With `/p2p/`, the best first."""
+        entry = self._peers.get(peer)
+        return tuple(f"{address}/p2p/{peer}" for address in entry.addresses) if entry else ()
+
+    def wanted(self) -> list[str]:
+        """Peers to stay connected to."""
+        return [peer for peer, entry in self._peers.items() if entry.wanted]
+
+    def want(self, peer: str, wanted: bool) -> None:
+        self._entry(peer).wanted = wanted
+
+    def learn(self, peer: str, addresses: Iterable[str], *, first: bool = False) -> None:
+        """Remember addresses (without `/p2p/`); `first` for one that has just worked."""
+        entry = self._entry(peer)
+        new = [address for address in addresses if first or address not in entry.addresses]
+        old = [address for address in entry.addresses if address not in new]
+        entry.addresses = (new + old if first else old + new)[:_MOST_ADDRESSES]
+
+    async def save(self) -> None:
+        """Write the file if something has changed. A full disk is logged: these are hints."""
+        text = json.dumps(
+            {peer: _as_json(entry) for peer, entry in self._peers.items() if entry.addresses}, indent=1
+        )
+        if self._path is not None and text != self._saved:
+            try:
+                await asyncio.to_thread(atomic_write, self._path, text.encode(), durable=False)
+                self._saved = text
+            except OSError as error:
+                _log.warning("addresses of peers could not be kept: %s", error)
+
+    def _entry(self, peer: str) -> _Entry:
+        entry = self._peers.setdefault(peer, _Entry([]))
+        self._peers.move_to_end(peer)
+        if len(self._peers) > _MOST_PEERS:
+            oldest = next((one for one, entry in self._peers.items() if not entry.wanted), peer)
+            del self._peers[oldest]
+        return entry
+
+
+def _as_json(entry: _Entry) -> dict[str, object]:
+    return {"addresses": entry.addresses, "wanted": entry.wanted}
+
+
+def _read(path: Path | None) -> dict[str, _Entry]:
+    """What can be used of the file; what cannot is said and left out."""
+    try:
+        if path is None or not path.exists():
+            return {}
+        found = json.loads(read_text(path))
+        if not isinstance(found, dict):
+            raise TypeError("not a table of peers")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        _log.warning("%s is damaged and not used: %r", path, error)
+        return {}
+    entries = {peer: _entry_of(peer, entry) for peer, entry in list(found.items())[:_MOST_PEERS]}
+    bad = sorted(peer[:64] for peer, entry in entries.items() if entry is None)
+    if bad:
+        _log.warning(
+            "%s is damaged: %d entries are not used, that of %r is the first", path, len(bad), bad[0]
+        )
+    return {peer: entry for peer, entry in entries.items() if entry is not None}
+
+
+def _entry_of(peer: str, entry: object) -> _Entry | None:
+    """None for what is not an entry."""
+    addresses = entry.get("addresses") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(addresses, list):
+        return None
+    checked = [place for address in addresses[:_MOST_ADDRESSES] if (place := _place(address, peer))]
+    return _Entry(checked, entry.get("wanted") is True) if checked or not addresses else None
+
+
+def _place(address: object, peer: str) -> str:
+    """The address without its peer; empty for what is none."""
+    try:
+        return str(parse(f"{address}/p2p/{peer}")).rpartition("/p2p/")[0]
+    except UndialableAddress:
+        return ""

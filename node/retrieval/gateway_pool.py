@@ -1,0 +1,87 @@
+"""Trustless gateways as a way to blocks: several of them, the healthiest first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.common.guard import Guard
+from blockstore.errors import BlockNotFound
+from blockstore.fetch_report import FetchReport, together
+from node.retrieval.hedged_exchange import HedgedExchange, Route
+from node.retrieval.trustless_gateway import GatewayTimeouts, TrustlessGateway
+from node.version import VERSION
+
+_KEEP_ALIVE = 60.0
+
+
+@asynccontextmanager
+async def open_gateways(
+    urls: Sequence[str], patience: GatewayTimeouts | None = None, guard: Guard | None = None
+) -> AsyncIterator[Gateways]:
+    """Ask these gateways for the length of the block; leaving it ends what is being fetched."""
+    patience, guard = patience or GatewayTimeouts(), guard or Guard()
+    async with ClientSession(
+        connector=TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),  # their turns bound them
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        headers={"User-Agent": f"pinfold/{VERSION}"},
+        timeout=ClientTimeout(total=None, sock_connect=patience.headers),
+    ) as session:
+        yield Gateways([TrustlessGateway(url, session, patience, guard) for url in urls], patience.hedge)
+
+
+class Gateways:
+    """Satisfies Exchange. Within a DAG the gateway that answered last is asked first."""
+
+    def __init__(self, gateways: Sequence[TrustlessGateway], hedge: float) -> None:
+        """`hedge`: seconds until the next one is asked too."""
+        self._gateways = tuple(gateways)
+        self._hedge = hedge
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        return f"<Gateways {list(self._gateways)}>"
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        """See `Exchange.fetch`."""
+        return await self.session(cid).fetch(cid, hints)
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Nobody to tell."""
+
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
+        return self.session(cid).inquiries(cid)
+
+    def session(self, root: CID) -> _Session:
+        now = self._loop.time()
+        best = sorted(self._gateways, key=lambda gateway: gateway.health.order(now))
+        return _Session(self, HedgedExchange([Route("", gateway, self._hedge) for gateway in best]))
+
+
+class _Session:
+    """The gateways for one DAG, told of as one."""
+
+    def __init__(self, gateways: Gateways, exchange: HedgedExchange) -> None:
+        self._gateways = gateways
+        self._exchange = exchange
+
+    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+        try:
+            return await self._exchange.fetch(cid)
+        except BlockNotFound as error:
+            raise BlockNotFound.after(cid, together(error.inquiries)) from None
+
+    async def announce(self, cids: Sequence[CID]) -> None:
+        """Nobody to tell."""
+
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
+        return (together(self._exchange.inquiries(cid)),)
+
+    def session(self, root: CID) -> _Session:
+        return self._gateways.session(root)

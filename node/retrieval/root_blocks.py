@@ -1,0 +1,82 @@
+"""Blocks for one request: from the local store, else from who is to hold the pin, else from anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from blockstore.block import Block
+from blockstore.blocks import Blocks
+from blockstore.cid import CID
+from blockstore.fetch_report import FetchReport
+from cluster.cluster import Cluster
+from cluster.errors import BadUpdate, NotPinned
+from node.retrieval.read_cache import Read
+
+Holders = Callable[[CID], Awaitable[Sequence[str]]]
+"""Peer ids of the members that are to hold that root; empty when it is not pinned."""
+
+_REMEMBERED = 16
+
+
+def holders_in(cluster: Cluster) -> Holders:
+    """Who is to hold a root, by the pinset; this node, which has been asked already, is not among them."""
+
+    async def holders(root: CID) -> Sequence[str]:
+        try:
+            pin = await cluster.get_pin(root)
+        except (NotPinned, BadUpdate):  # or its row is damaged: everybody is asked
+            return ()
+        peers = [member.peer for member in cluster.membership.members() if pin.held_by(member.peer)]
+        return [peer for peer in peers if peer != cluster.identity.peer]
+
+    return holders
+
+
+async def nobody(root: CID) -> Sequence[str]:
+    """The holders of a root that nobody is asked for."""
+    return ()
+
+
+class RootBlocks:
+    """A BlockSource for one root. Who holds it is looked up once, and only when a block is missing here.
+
+    The last few blocks that were asked for one by one are remembered: resolving a path, looking at its end
+    and reading it begin with the same nodes.
+    """
+
+    def __init__(self, blocks: Blocks, root: CID, holders: Holders, read: Read | None = None) -> None:
+        """`read`: what is here, where that is not read from the store of `blocks` itself."""
+        self._blocks = blocks
+        self._read = read or blocks.store.get_many
+        self._root = root
+        self._holders = holders
+        self._session: Blocks | None = None
+        self._recent: dict[CID, Block] = {}
+
+    async def get(self, cid: CID) -> Block:
+        """Raises BlockNotFound."""
+        block = self._recent.get(cid)
+        if block is None:
+            (block,) = await self.get_many([cid])
+            self._remember(block)
+        return block
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Block]:
+        """Raises BlockNotFound."""
+        found = await self._read(cids)
+        here = [block for block in found if block is not None]
+        return here if len(here) == len(found) else await (await self._remote()).get_many(cids)
+
+    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
+        """See `Exchange.inquiries`."""
+        return (self._session or self._blocks).exchange.inquiries(cid)
+
+    async def _remote(self) -> Blocks:
+        if self._session is None:
+            self._session = self._blocks.session(self._root, await self._holders(self._root))
+        return self._session
+
+    def _remember(self, block: Block) -> None:
+        self._recent[block.cid] = block
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]

@@ -1,0 +1,1 @@
+"""What the node does for its faces: adding, collection, repair, notices to the operator."""

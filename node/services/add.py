@@ -1,0 +1,167 @@
+"""Adding: an upload becomes blocks, the blocks a pin, and the caller hears of it when both are durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractContextManager, aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from blockstore.blocks import Blocks
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound, BlockstoreError
+from blockstore.ipld.dag_walk import walk
+from blockstore.unixfs.importing.entries import Entry
+from blockstore.unixfs.importing.importer import BlockSink, Progress, import_entries
+from blockstore.unixfs.importing.ingest import Added
+from blockstore.unixfs.importing.options import ImportOptions
+from cluster.pin import Granted, PinMode, PinOptions, Wish
+from cluster.pin import Progress as WalkProgress
+from cluster.ports import LocalPins, PinFailed
+
+KEPT = Wish(PinOptions(mode=PinMode.RECURSIVE), frozenset({"mode"}))
+"""What Kubo's clients wish of a pin: all of the DAG. What it was given elsewhere, such as a name, stays."""
+
+_PINS_AT_ONCE = 256  # so that many roots share the pinset's batches
+
+
+class Protected(Protocol):
+    """The store, seen by its two promises: no collection takes what has no root yet, no power failure any."""
+
+    def protect(self) -> AbstractContextManager[None]: ...
+
+    async def flush(self) -> None: ...
+
+
+class PinWriter(Protocol):
+    """The cluster, as adding sees it."""
+
+    async def grant(self, cid: CID, wish: Wish, *, priority_peers: Sequence[str], size: int) -> Granted: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One thing that is in the DAG now; `granted` is set for a root that was pinned, durably."""
+
+    added: Added
+    granted: Granted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddService:
+    """Whoever leaves in the middle leaves no pin: blocks stored by then are garbage for the collector.
+
+    `here` is the store alone: nothing is fetched.
+    """
+
+    store: Protected
+    sink: BlockSink
+    here: Blocks
+    pins: LocalPins
+    cluster: PinWriter
+    peer: str
+
+    async def add(
+        self,
+        entries: AsyncIterator[Entry],
+        options: ImportOptions,
+        wish: Wish | None,
+        progress: Progress | None = None,
+    ) -> AsyncGenerator[Done]:
+        """Everything in order, roots last and pinned, unless `wish` is None. Use under `contextlib.aclosing`.
+
+        Roots are told when all is on the disk, pinned here, pinned elsewhere or not at all.
+        Every root is pinned. ipfs-cluster pins the last one only, so that of several files added together
+        all but one are lost to the next garbage collection: a well-known pain that nobody relies on.
+
+        Raises what importing (BadEntry, StorageFull ...) and pinning (NotEnoughPeers ...) raise.
+        """
+        roots: list[Added] = []
+        with self.store.protect():
+            async with aclosing(import_entries(entries, self.sink, options, progress)) as results:
+                async for added in results:
+                    if is_root(added, options.wrap):
+                        roots.append(added)
+                    else:
+                        yield Done(added)
+            if wish is None:
+                await self.store.flush()
+            for start in range(0, len(roots), _PINS_AT_ONCE):
+                for done in await self._pin_all(roots[start : start + _PINS_AT_ONCE], wish):
+                    yield done
+
+    async def pin_root(self, cid: CID, wish: Wish) -> Granted:
+        """Pin a DAG whose blocks were just stored; then they are on the disk, and a local pin is complete.
+
+        Nothing is fetched for it: raises PinFailed, and leaves the pinset alone, where a block is missing.
+        The caller holds `store.protect()`.
+        """
+        size = await self._size(cid, wish.options.mode is PinMode.RECURSIVE)
+        return await self._carried_through(cid, size, wish)
+
+    async def _size(self, cid: CID, recursive: bool) -> int:
+        """Bytes of all blocks of a DAG, each of which is here."""
+        size = 0
+        try:
+            async with aclosing(walk(self.here, cid, depth=None if recursive else 0)) as visits:
+                async for visit in visits:
+                    size += visit.size
+        except BlockNotFound as error:
+            raise PinFailed(f"block {error.cid} is not here") from None
+        except BlockstoreError as error:
+            raise PinFailed(str(error)) from None
+        return size
+
+    async def _carried_through(self, cid: CID, size: int, wish: Wish) -> Granted:
+        """Once begun it is carried through, whether or not the caller is cancelled.
+
+        The caller holds `store.protect()`, without which a collection could come between the wish and the
+        local pin.
+        """
+        pinning = asyncio.ensure_future(self._pin(cid, size, wish))
+        try:
+            return await asyncio.shield(pinning)
+        finally:
+            await asyncio.wait([pinning])
+            if not pinning.cancelled():
+                pinning.exception()  # seen, where the caller went away before it came
+
+    async def _pin(self, cid: CID, size: int, wish: Wish) -> Granted:
+        # First the cluster's word, then ours: a local pin that nobody asked for would be removed again.
+        granted = await self.cluster.grant(cid, wish, priority_peers=(self.peer,), size=size)
+        held, known = granted.pin.held_by(self.peer), await self.pins.get(cid)
+        if held:
+            await self._pin_here(cid, granted.pin.options.mode is PinMode.RECURSIVE)
+        if not held or (known is not None and known.complete):
+            await self.store.flush()  # a local pin does so when it becomes complete, and only then
+        return granted
+
+    async def _pin_here(self, cid: CID, recursive: bool) -> None:
+        try:
+            await self.pins.pin(cid, recursive=recursive, hints=(), progress=_unheard)
+        except PinFailed as error:
+            raise PinFailed(
+                f"{cid} is to be pinned here, but is not yet: {error}; it is tried again"
+            ) from None
+
+    async def _pin_all(self, roots: Sequence[Added], wish: Wish | None) -> list[Done]:
+        if wish is None:
+            return [Done(root) for root in roots]
+        tasks = [asyncio.ensure_future(self._carried_through(root.cid, root.size, wish)) for root in roots]
+        try:
+            granted = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return [Done(root, one) for root, one in zip(roots, granted, strict=True)]
+
+
+def is_root(added: Added, wrap: bool) -> bool:
+    """Whether nothing of the import links to it: the wrapping directory, else everything at the top."""
+    return added.name == "" if wrap else "/" not in added.name
+
+
+def _unheard(progress: WalkProgress) -> None:
+    """Nobody watches this walk: everything is here."""

@@ -1,0 +1,97 @@
+"""Freeing what nobody wants: the garbage of this node's store, on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from blockstore.pinning import gc
+from blockstore.pinning.local_pinner import LocalPinner
+from blockstore.sqlite.store import SqliteBlockstore, Swept
+from cluster.calls.holders import Holders
+from cluster.common.sorted_merge import closed_after
+from cluster.interfaces import PinsetReader
+from cluster.pin import Pin, PinMode
+
+_PAGE = 256  # pins whose roots are looked up together
+_ASKED_AT_ONCE = 16  # pins whose holders are asked at the same time
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A pin that other members are to hold and whose blocks stay here, and why."""
+
+    pin: Pin
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GarbageCollection:
+    """What is kept: local pins, complete or not, and what the cluster pins until its holders have it.
+
+    Whoever added something for others has the only copy until they say that they hold it, be that in a
+    second or never. So they are asked at each collection, and what they do not answer for stays.
+    """
+
+    store: SqliteBlockstore
+    pins: LocalPinner
+    pinset: PinsetReader
+    holders: Holders
+    peer: str
+
+    async def run(self, tell: Callable[[Held], None] | None = None) -> AsyncGenerator[Swept]:
+        """Remove all else, then give the space back to the disk. Raises CollectorBusy, LinksUnknown.
+
+        `tell` hears of each pin that is held back for others, before the first block is removed.
+        """
+        await self.pins.renew()
+        async with aclosing(gc.collect(self.store, self._roots(tell or _log))) as pages:
+            async for swept in pages:
+                yield swept
+        await gc.give_back(self.store)
+
+    async def _roots(self, tell: Callable[[Held], None]) -> AsyncIterator[gc.Root]:
+        async for local in self.pins.pinned():
+            yield gc.Root(local.cid, local.recursive, whole=local.complete or local.blocks > 0)
+        async with closed_after(self._wished()) as pages:
+            async for page in pages:
+                for pin in page:
+                    if pin.held_by(self.peer):
+                        yield _root(pin)  # its walk may not have begun
+                for held in await self._held_back([pin for pin in page if not pin.held_by(self.peer)]):
+                    tell(held)
+                    yield _root(held.pin)
+
+    async def _wished(self) -> AsyncIterator[list[Pin]]:
+        page: list[Pin] = []
+        async with closed_after(self.pinset.pins()) as pins:
+            async for pin in pins:
+                page.append(pin)
+                if len(page) == _PAGE:
+                    yield page
+                    page = []
+        yield page
+
+    async def _held_back(self, pins: Sequence[Pin]) -> list[Held]:
+        """Those whose roots are here while somebody who is to hold them does not say that he does."""
+        here = await self.store.rows([pin.cid for pin in pins])
+        asked = [pin for pin in pins if pin.cid.is_identity or pin.cid.multihash in here]
+        held: list[Held] = []
+        for start in range(0, len(asked), _ASKED_AT_ONCE):
+            together = asked[start : start + _ASKED_AT_ONCE]
+            reasons = await asyncio.gather(*(self.holders.lacking(pin) for pin in together))
+            held += [Held(pin, why) for pin, why in zip(together, reasons, strict=True) if why]
+        return held
+
+
+def _root(pin: Pin) -> gc.Root:
+    return gc.Root(pin.cid, pin.options.mode is PinMode.RECURSIVE)
+
+
+def _log(held: Held) -> None:
+    log.info("the blocks of %s stay: %s", held.pin.cid, held.reason)

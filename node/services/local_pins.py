@@ -1,0 +1,61 @@
+"""The local store's pins as the cluster wishes to see them (cluster.ports.LocalPins)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound, BlockstoreError
+from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot
+from cluster.pin import Progress
+from cluster.ports import LocalPin, PinFailed, ProgressHandler
+
+
+class ClusterLocalPins:
+    """Translates values and errors; decides nothing."""
+
+    def __init__(self, pinner: LocalPinner) -> None:
+        self._pinner = pinner
+
+    async def pin(
+        self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
+    ) -> LocalPin:
+        def report(blocks: int, size: int, pending: int) -> None:
+            progress(Progress(blocks, size, pending))
+
+        try:
+            return _local(await self._pinner.pin(cid, recursive=recursive, hints=hints, progress=report))
+        except BlockNotFound as error:
+            raise PinFailed(_missing(cid, error)) from None
+        except BlockstoreError as error:
+            raise PinFailed(str(error)) from None
+
+    async def unpin(self, cid: CID) -> None:
+        try:
+            await self._pinner.unpin(cid)
+        except BlockstoreError as error:
+            raise PinFailed(str(error)) from None
+
+    async def get(self, cid: CID) -> LocalPin | None:
+        try:
+            root = await self._pinner.get(cid)
+        except BlockstoreError as error:
+            raise PinFailed(str(error)) from None
+        return None if root is None else _local(root)
+
+    async def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
+        try:
+            async for root in self._pinner.pinned(after):
+                yield _local(root)
+        except BlockstoreError as error:
+            raise PinFailed(str(error)) from None
+
+
+def _local(root: PinnedRoot) -> LocalPin:
+    return LocalPin(root.cid, root.complete, root.blocks, root.bytes, root.recursive)
+
+
+def _missing(cid: CID, error: BlockNotFound) -> str:
+    """The reason first: the CID that is missing matters only where it is not the pin's own."""
+    where = "" if error.cid == cid else f" (block {error.cid})"
+    return f"{error.reason}{where}"

@@ -1,0 +1,121 @@
+"""What an operator is told of the cluster and of the disk: members that come and go, room that runs out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import background
+from blockstore.errors import BlockstoreError
+from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.store import Usage
+from cluster.cluster import Cluster
+from cluster.common.loops import steadily
+from cluster.interfaces import Member, Membership
+from cluster.metrics.metric_store import PING
+from node.log.rate_limit import SUBJECT
+
+_LOOK_SECONDS = 5.0
+_MEASURE_SECONDS = 15.0
+_LOW = 0.1  # of the room: what is left when there is little
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The cluster at one moment: members by peer, and which of them give a sign of life."""
+
+    members: dict[str, Member]
+    live: frozenset[str]
+
+    @classmethod
+    def of(cls, members: Iterable[Member], live: Iterable[str]) -> Sight:
+        return cls({member.peer: member for member in members}, frozenset(live))
+
+
+def told_of_members(before: Sight, after: Sight, seen: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """What changed, as (peer, line). `seen` are those that were live at some time."""
+    for peer, member in after.members.items():
+        if peer not in before.members:
+            yield peer, f"{_named(member)} joined the cluster ({member.role.value})"
+        elif member.role is not before.members[peer].role:
+            yield peer, f"{_named(member)} is {member.role.value} now"
+        if peer in after.live and peer not in before.live:
+            yield peer, f"{_named(member)} is {'back' if peer in seen else 'here'}"
+        elif peer in before.live and peer not in after.live:
+            yield peer, f"{_named(member)} is gone: it gives no sign of life"
+    for peer in sorted(before.members.keys() - after.members.keys()):
+        yield peer, f"{_named(before.members[peer])} is no member any more"
+
+
+def told_of_room(usage: Usage) -> str:
+    """What is to be said of the room on the disk; empty while there is enough."""
+    if usage.free <= 0:
+        return "storage is full: nothing more is stored until pins are removed and `pinfold gc` is run"
+    whole = usage.quota or usage.bytes + usage.free
+    if usage.free < whole * _LOW:
+        return f"storage is nearly full: {usage.free} of {whole} bytes are free"
+    return ""
+
+
+@asynccontextmanager
+async def open_watch(
+    us: str, cluster: Cluster, membership: Membership, store: SqliteBlockstore, guard: Guard
+) -> AsyncIterator[None]:
+    """Within the block what changes is told in the log. What nobody foresaw is `guard`'s to count."""
+
+    def sight() -> Sight:
+        others = [member for member in membership.members() if member.peer != us]
+        return Sight.of(others, (metric.peer for metric in cluster.metrics(PING)))
+
+    members, room = _MembersWatch(sight), _RoomWatch(store)
+    async with background(
+        steadily(guard, "watching", "members", members.look),
+        steadily(guard, "watching", "the disk", room.look),
+    ):
+        yield
+
+
+class _MembersWatch:
+    """Tells who came and went between two looks."""
+
+    def __init__(self, sight: Callable[[], Sight]) -> None:
+        self._sight = sight
+        self._before = sight()
+        self._seen: frozenset[str] = frozenset()
+
+    async def look(self) -> None:
+        await asyncio.sleep(_LOOK_SECONDS)
+        before, after = self._before, self._sight()
+        self._before = after
+        for peer, line in told_of_members(before, after, self._seen):
+            _log.info("%s", line, extra={SUBJECT: peer})
+        self._seen = self._seen & after.members.keys() | after.live
+
+
+class _RoomWatch:
+    """Tells how much room there is; of what is said the kind is told once, until it is another."""
+
+    def __init__(self, store: SqliteBlockstore) -> None:
+        self._store = store
+        self._before = ""
+
+    async def look(self) -> None:
+        try:
+            said = told_of_room(await self._store.usage())
+        except (BlockstoreError, OSError) as error:
+            said = f"the store cannot be looked at: {error}"
+        kind = said.partition(":")[0]
+        if kind != self._before:
+            (_log.warning if said else _log.info)("%s", said or "there is room on the disk again")
+        self._before = kind
+        await asyncio.sleep(_MEASURE_SECONDS)
+
+
+def _named(member: Member) -> str:
+    return f"{member.name} ({member.peer})" if member.name else member.peer

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.dags import cids, leaf, leaves, tree
+from support.exchanges import RemoteBlocks
+
+from blockstore.block import Block
+from blockstore.blocks import Blocks
+from blockstore.cid import CID
+from blockstore.errors import BlockNotFound, PinWithdrawn, StorageFull, StoreCorrupt
+from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot, open_local_pins
+from blockstore.store import MemoryBlockstore
+
+TREE = tree(4, 3)
+ROOT = TREE[0].cid
+TREE_BYTES = sum(len(block.data) for block in TREE)
+
+
+class Pins:
+    """A pinner over an empty store and a remote that has the tree."""
+
+    def __init__(self, pinner: LocalPinner, store: MemoryBlockstore, remote: RemoteBlocks) -> None:
+        self.pinner, self.store, self.remote = pinner, store, remote
+        self.progress: list[tuple[int, int, int]] = []
+
+    async def pin(
+        self, cid: CID = ROOT, *, recursive: bool = True, hints: tuple[str, ...] = ()
+    ) -> PinnedRoot:
+        def note(blocks: int, size: int, pending: int) -> None:
+            self.progress.append((blocks, size, pending))
+
+        return await self.pinner.pin(cid, recursive=recursive, hints=hints, progress=note)
+
+    async def all(self) -> list[PinnedRoot]:
+        return [root async for root in self.pinner.pinned()]
+
+
+@pytest.fixture
+async def pins(tmp_path: Path) -> AsyncIterator[Pins]:
+    store, remote = MemoryBlockstore(), RemoteBlocks([*TREE, *leaves(100, start=500)])
+    async with open_local_pins(tmp_path / "pins.db", Blocks(store, remote)) as pinner:
+        yield Pins(pinner, store, remote)
+
+
+async def test_pinning_fetches_the_whole_dag_and_counts_it(pins: Pins) -> None:
+    root = await pins.pin()
+    assert root == PinnedRoot(ROOT, complete=True, recursive=True, blocks=len(TREE), bytes=TREE_BYTES)
+    assert await pins.pinner.get(ROOT) == root
+    assert await pins.store.missing(cids(TREE)) == []
+
+
+async def test_progress_grows_to_the_whole(pins: Pins) -> None:
+    await pins.pin()
+    assert pins.progress == sorted(pins.progress, key=lambda step: step[:2])
+    assert pins.progress[0] == (1, len(TREE[0].data), 4)
+    assert pins.progress[-1] == (len(TREE), TREE_BYTES, 0)
+
+
+async def test_a_direct_pin_is_one_block(pins: Pins) -> None:
+    root = await pins.pin(recursive=False)
+    assert (root.complete, root.recursive, root.blocks) == (True, False, 1)
+    assert await pins.store.missing(cids(TREE)) == cids(TREE[1:])
+
+
+async def test_a_direct_pin_can_become_recursive_and_stays_so(pins: Pins) -> None:
+    await pins.pin(recursive=False)
+    assert (await pins.pin()).blocks == len(TREE)
+    assert await pins.pin(recursive=False) == await pins.pinner.get(ROOT)
+    assert [root.recursive for root in await pins.all()] == [True]
+
+
+async def test_a_complete_root_returns_at_once(pins: Pins) -> None:
+    root = await pins.pin()
+    asked, steps = len(pins.remote.asked), len(pins.progress)
+    assert await pins.pin() == root
+    assert (len(pins.remote.asked), len(pins.progress)) == (asked, steps)
+
+
+async def test_the_root_is_recorded_as_incomplete_before_anything_comes(pins: Pins) -> None:
+    pins.remote.hold()
+    call = asyncio.create_task(pins.pin())
+    await pins.remote.until_running(1)
+    assert await pins.pinner.get(ROOT) == PinnedRoot(ROOT, complete=False, recursive=True, blocks=0, bytes=0)
+    pins.remote.released.set()
+    assert (await call).complete
+
+
+async def test_a_failed_pin_stays_incomplete_and_goes_on_where_it_stopped(pins: Pins) -> None:
+    lost = TREE[-1]
+    pins.remote.forget(lost.cid)
+    with pytest.raises(BlockNotFound, match="the other store has not got it") as caught:
+        await pins.pin()
+    assert caught.value.cid == lost.cid
+    assert [root.complete for root in await pins.all()] == [False]
+    here = (await pins.store.usage()).blocks
+    assert here > 1
+    asked = len(pins.remote.asked)
+    await pins.store.put_many([lost])
+    assert (await pins.pin()).blocks == len(TREE)
+    assert len(pins.remote.asked) - asked == len(TREE) - here - 1
+
+
+async def test_a_cancelled_pin_keeps_what_came_and_withdraws_the_rest(pins: Pins) -> None:
+    await pins.store.put_many(TREE[:5])
+    pins.remote.hold()
+    call = asyncio.create_task(pins.pin())
+    await pins.remote.until_running(16)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert pins.remote.running == 0
+    assert [root.complete for root in await pins.all()] == [False]
+    pins.remote.released.set()
+    assert (await pins.pin()).complete
+
+
+async def test_hints_reach_the_exchange(pins: Pins) -> None:
+    await pins.pin(hints=("peer-a", "peer-b"))
+    assert set(pins.remote.hints) == {("peer-a", "peer-b")}
+
+
+async def test_a_full_store_fails_the_pin_with_its_own_words(tmp_path: Path) -> None:
+    blocks = Blocks(MemoryBlockstore(quota=200), RemoteBlocks(TREE))
+    async with open_local_pins(tmp_path / "pins.db", blocks) as pinner:
+        with pytest.raises(StorageFull, match="quota"):
+            await pinner.pin(ROOT, recursive=True, hints=(), progress=lambda *_: None)
+        found = await pinner.get(ROOT)
+        assert found is not None
+        assert not found.complete
+
+
+async def test_unpinning_forgets_the_root_and_leaves_the_blocks(pins: Pins) -> None:
+    await pins.pin()
+    await pins.pinner.unpin(ROOT)
+    await pins.pinner.unpin(ROOT)
+    assert await pins.pinner.get(ROOT) is None
+    assert await pins.store.missing(cids(TREE)) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_walk_overtaken_by_unpin_records_nothing(pins: Pins, again: bool) -> None:
+    """Even when the root is pinned again meanwhile: in between, garbage may have been collected."""
+    pins.remote.hold()
+    call = asyncio.create_task(pins.pin())
+    await pins.remote.until_running(1)
+    await pins.pinner.unpin(ROOT)
+    second = asyncio.create_task(pins.pin()) if again else None
+    await pins.remote.until_running(2 if again else 1)
+    pins.remote.released.set()
+    with pytest.raises(PinWithdrawn, match=str(ROOT)):
+        await call
+    if second is None:
+        assert await pins.pinner.get(ROOT) is None
+    else:
+        assert (await second).complete
+
+
+async def test_two_walks_of_one_root_both_end(pins: Pins) -> None:
+    first, second = await asyncio.gather(pins.pin(), pins.pin())
+    assert first == second
+    assert first.complete
+
+
+async def test_versions_of_a_cid_are_roots_of_their_own(pins: Pins) -> None:
+    block = Block.of(b"", version=0)
+    await pins.store.put_many([block])
+    await pins.pin(block.cid)
+    await pins.pin(block.cid.as_v1())
+    assert {root.cid for root in await pins.all()} == {block.cid, block.cid.as_v1()}
+    await pins.pinner.unpin(block.cid)
+    assert {root.cid for root in await pins.all()} == {block.cid.as_v1()}
+
+
+async def test_roots_are_listed_in_key_order_over_pages_and_from_any_of_them(pins: Pins) -> None:
+    blocks = leaves(2100)
+    await pins.store.put_many(blocks)
+    roots = sorted(cids(blocks), key=bytes)
+    await asyncio.gather(*map(pins.pin, roots))
+    assert [root.cid for root in await pins.all()] == roots
+    behind = [root.cid async for root in pins.pinner.pinned(after=roots[1500])]
+    assert behind == roots[1501:]
+
+
+async def test_roots_outlive_the_process(tmp_path: Path) -> None:
+    blocks = Blocks(MemoryBlockstore(), RemoteBlocks(TREE))
+    async with open_local_pins(tmp_path / "pins.db", blocks) as pinner:
+        await pinner.pin(ROOT, recursive=True, hints=(), progress=lambda *_: None)
+        with pytest.raises(BlockNotFound):
+            await pinner.pin(leaf(900).cid, recursive=True, hints=(), progress=lambda *_: None)
+    async with open_local_pins(tmp_path / "pins.db", blocks) as pinner:
+        assert {root.cid: root.complete async for root in pinner.pinned()} == {
+            ROOT: True,
+            leaf(900).cid: False,
+        }
+
+
+class FlushWatch(MemoryBlockstore):
+    """Tells whether the file of roots was complete when the blocks were made durable."""
+
+    def __init__(self, pins: Path) -> None:
+        super().__init__()
+        self._pins = pins
+        self.complete_at_flush: list[int] = []
+
+    async def flush(self) -> None:
+        connection = sqlite3.connect(self._pins)
+        found = connection.execute("SELECT count(*) FROM roots WHERE complete").fetchone()
+        connection.close()
+        self.complete_at_flush += found
+
+
+async def test_blocks_are_durable_before_their_root_is_complete(tmp_path: Path) -> None:
+    store = FlushWatch(tmp_path / "pins.db")
+    async with open_local_pins(tmp_path / "pins.db", Blocks(store, RemoteBlocks(TREE))) as pinner:
+        await pinner.pin(ROOT, recursive=True, hints=(), progress=lambda *_: None)
+    assert set(store.complete_at_flush) == {0}
+
+
+async def test_a_damaged_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "pins.db").write_bytes(b"no roots here " * 500)
+    with pytest.raises(StoreCorrupt, match=r"pins\.db is damaged"):
+        async with open_local_pins(tmp_path / "pins.db", Blocks(MemoryBlockstore(), RemoteBlocks([]))):
+            raise AssertionError("opened")
+
+
+async def test_a_root_that_is_not_where_it_belongs_makes_no_endless_list(tmp_path: Path) -> None:
+    path, blocks = tmp_path / "pins.db", leaves(40)
+    store = MemoryBlockstore()
+    await store.put_many(blocks)
+    async with open_local_pins(path, Blocks(store, RemoteBlocks([]))) as pins:
+        for block in blocks:
+            await pins.pin(block.cid, recursive=True, hints=(), progress=lambda *_: None)
+    data, odd = path.read_bytes(), bytes(sorted(cids(blocks), key=bytes)[30])
+    path.write_bytes(data.replace(odd, odd[:1] + bytes([odd[1] ^ 0x20]) + odd[2:]))
+    async with open_local_pins(path, Blocks(store, RemoteBlocks([]))) as pins:
+        with pytest.raises(StoreCorrupt, match="not where it belongs"):
+            [_ async for _ in pins.pinned()]

@@ -1,0 +1,203 @@
+"""Who holds a pin: ipfs-cluster's worked example, and what we add to it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.allocation.allocator import allocate
+from cluster.errors import NotEnoughPeers
+from cluster.metrics.metric_store import FREESPACE, PING, Metric
+from cluster.pin import EVERYWHERE, PinOptions
+
+NOW = 1000.0
+BY = ("tag:region", FREESPACE)
+REGIONS = {"P1": ("eu", 100), "P2": ("eu", 300), "P3": ("us", 200), "P4": ("us", 50), "P5": ("ap", 180)}
+
+
+def metrics_of(peers: dict[str, tuple[str, int]], silent: Iterable[str] = ()) -> list[Metric]:
+    found = []
+    for peer, (region, free) in peers.items():
+        expire = NOW - 1 if peer in set(silent) else NOW + 30
+        found += [
+            Metric(PING, peer, "{}", 0, expire, NOW),
+            Metric("tag:region", peer, region, 0, expire, NOW, partitionable=True),
+            Metric(FREESPACE, peer, str(free), free, expire, NOW),
+        ]
+    return found
+
+
+def place(
+    low: int, high: int, *, silent: Iterable[str] = (), user: tuple[str, ...] = (), **facts: object
+) -> list[str]:
+    options = PinOptions(replication_min=low, replication_max=high, user_allocations=user)
+    facts = {"members": list(REGIONS), "allocate_by": BY, **facts}
+    return list(allocate(options, metrics=metrics_of(REGIONS, silent), now=NOW, **facts))  # type: ignore[arg-type]
+
+
+def test_the_worked_example_of_ipfs_cluster():
+    assert place(2, 3) == ["P2", "P3", "P5"]
+    assert place(1, 5) == ["P2", "P3", "P5", "P1", "P4"]
+
+
+def test_the_worked_example_of_pinning_again_with_one_live_holder():
+    assert place(2, 3, current=["P2"]) == ["P2", "P3", "P5"]
+
+
+def test_live_holders_count_toward_the_spread():
+    assert place(2, 3, current=["P3"]) == ["P3", "P2", "P5"]
+    assert place(4, 4, current=["P4", "P5"]) == ["P4", "P5", "P2", "P1"]
+
+
+def test_everywhere_names_nobody():
+    assert place(EVERYWHERE, EVERYWHERE) == []
+
+
+def test_members_of_strangers_are_not_candidates():
+    assert place(1, 5, members=["P1", "P4"]) == ["P1", "P4"]
+
+
+def test_wishes_come_first_and_others_fill_up():
+    assert place(1, 3, user=("P4", "unknown", "P4", "P1")) == ["P4", "P1", "P5"]
+
+
+def test_a_silent_wish_is_not_granted():
+    assert place(1, 2, user=("P4",), silent=["P4"]) == ["P2", "P3"]
+
+
+def test_the_adding_member_comes_before_the_ranking():
+    assert place(1, 2, priority=["P4"]) == ["P4", "P2"]
+
+
+def test_the_adding_member_needs_no_room_because_the_data_is_there():
+    assert place(1, 2, priority=["P4"], size=150) == ["P4", "P2"]
+
+
+def test_a_member_without_room_for_the_size_is_out_and_the_error_says_so():
+    assert place(1, 5, size=150) == ["P2", "P3", "P5"]
+    with pytest.raises(NotEnoughPeers) as failure:
+        place(4, 5, size=150, silent=["P5"])
+    assert "Needed at least: 4. Wanted at most: 5. Available candidates: 2." in str(failure.value)
+    assert "2 without room for 150 bytes" in str(failure.value)
+    assert "1 not heard from lately" in str(failure.value)
+
+
+def test_a_member_without_a_metric_that_decides_is_out():
+    with pytest.raises(NotEnoughPeers, match='without metric "tag:rack"'):
+        place(1, 1, allocate_by=("tag:rack",))
+
+
+def test_an_absent_holder_keeps_its_place_while_the_minimum_is_live():
+    assert place(2, 3, current=["P1", "P3", "P4"], silent=["P4"]) == ["P1", "P3", "P4"]
+
+
+def test_below_the_minimum_absent_holders_are_replaced():
+    assert place(2, 3, current=["P1", "P3", "P4"], silent=["P3", "P4"]) == ["P1", "P5", "P2"]
+
+
+def test_a_holder_without_room_for_more_stays():
+    assert place(2, 2, current=["P4", "P2"], size=250) == ["P4", "P2"]
+
+
+def test_too_many_holders_lose_the_absent_ones_first():
+    assert place(1, 2, current=["P1", "P2", "P3"], silent=["P2"]) == ["P1", "P3"]
+
+
+def test_too_many_live_holders_keep_the_spread():
+    assert place(1, 2, current=["P1", "P2", "P3"]) == ["P2", "P3"]
+
+
+def test_fewer_holders_than_the_maximum_are_topped_up():
+    assert place(1, 3, current=["P1"]) == ["P1", "P3", "P5"]
+
+
+def test_inner_tags_count_inside_their_outer_group_only():
+    peers = {"A1": ("eu", "r1"), "A2": ("eu", "r2"), "B1": ("us", "r1"), "B2": ("us", "r2")}
+    metrics = [Metric(PING, peer, "{}", 0, NOW + 9, NOW) for peer in peers]
+    for peer, (region, rack) in peers.items():
+        metrics.append(Metric("tag:region", peer, region, 0, NOW + 9, NOW, partitionable=True))
+        metrics.append(Metric("tag:rack", peer, rack, 0, NOW + 9, NOW, partitionable=True))
+    chosen = allocate(
+        PinOptions(replication_min=2, replication_max=3),
+        members=list(peers),
+        metrics=metrics,
+        now=NOW,
+        allocate_by=("tag:region", "tag:rack"),
+        current=["A1"],
+    )
+    assert chosen == ("A1", "B1", "A2")
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> dict[str, object]:
+    names = draw(st.lists(st.sampled_from([f"p{i}" for i in range(9)]), unique=True, max_size=9))
+    peers = {
+        name: (draw(st.sampled_from(["eu", "us", "ap"])), draw(st.integers(0, 5)) * 100) for name in names
+    }
+    low = draw(st.integers(1, 4))
+    some = st.lists(st.sampled_from([*names, "stranger"]), unique=True, max_size=4)
+    return {
+        "peers": peers,
+        "silent": draw(some),
+        "current": draw(some),
+        "priority": draw(some),
+        "options": PinOptions(
+            replication_min=low,
+            replication_max=low + draw(st.integers(0, 3)),
+            user_allocations=tuple(draw(some)),
+        ),
+        "size": draw(st.sampled_from([0, 150, 450])),
+    }
+
+
+def run(situation: dict, seed: int = 0) -> tuple[str, ...]:
+    members = list(situation["peers"])
+    metrics = metrics_of(situation["peers"], situation["silent"])
+    random.Random(seed).shuffle(members)
+    random.Random(seed).shuffle(metrics)
+    facts = {key: situation[key] for key in ("current", "priority", "size")}
+    return allocate(situation["options"], members=members, metrics=metrics, now=NOW, allocate_by=BY, **facts)
+
+
+@given(situations())
+def test_the_answer_keeps_the_promises_or_there_is_none(situation: dict):
+    options, peers, silent = situation["options"], situation["peers"], situation["silent"]
+    live = set(peers) - set(silent)
+    roomy = {p for p in live if peers[p][1] >= max(1, situation["size"])}
+    holding = live & {*situation["current"], *situation["priority"]}
+    try:
+        chosen = run(situation)
+    except NotEnoughPeers:
+        assert len(roomy | holding) < options.replication_min
+        return
+    assert len(set(chosen)) == len(chosen)
+    assert len(chosen) <= options.replication_max
+    assert len(set(chosen) & live) >= options.replication_min
+    assert set(chosen) - set(situation["current"]) <= roomy | holding
+    assert set(chosen) <= set(peers)
+
+
+@given(situations(), st.integers(0, 1000))
+def test_the_answer_does_not_depend_on_any_order(situation: dict, seed: int):
+    assert outcome(situation, seed) == outcome(situation, 0)
+
+
+def outcome(situation: dict, seed: int) -> tuple[str, ...] | str:
+    try:
+        return run(situation, seed)
+    except NotEnoughPeers as failure:
+        return str(failure)
+
+
+@given(situations())
+def test_asking_again_moves_nothing(situation: dict):
+    try:
+        chosen = run(situation)
+        again = run({**situation, "current": chosen})
+    except NotEnoughPeers:
+        return
+    assert set(again) == set(chosen)

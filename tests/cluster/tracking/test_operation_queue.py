@@ -1,0 +1,112 @@
+"""The queue of operations and the back-off: plain values, told the time."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from support.memory_cluster import cid
+
+from cluster.common.backoff import delay
+from cluster.tracking.operation_queue import Lane, OperationQueue
+
+
+def taken(queue: OperationQueue, count: int) -> list[Lane]:
+    return [operation.lane for _ in range(count) if (operation := queue.take_pin(0.0))]
+
+
+def test_fresh_pins_go_before_others_in_order_of_arrival():
+    queue = OperationQueue(size=10, workers=1)
+    for number, lane in enumerate([Lane.NORMAL, Lane.FRESH, Lane.NORMAL, Lane.FRESH]):
+        queue.put(cid(number), lane, 0.0)
+    order = []
+    while operation := queue.take_pin(0.0):
+        order.append(operation.cid)
+        queue.finish(operation, 0.0)
+    assert order == [cid(1), cid(3), cid(0), cid(2)]
+
+
+def test_retries_take_one_worker_at_once_and_at_most_half_of_them():
+    queue = OperationQueue(size=100, workers=4)
+    for number in range(10):
+        queue.put(cid(number), Lane.RETRY, 0.0)
+    queue.put(cid(90), Lane.FRESH, 0.0)
+    assert taken(queue, 4) == [Lane.RETRY, Lane.FRESH, Lane.RETRY]
+
+
+def test_a_full_lane_refuses():
+    queue = OperationQueue(size=1, workers=1)
+    assert queue.put(cid(1), Lane.NORMAL, 0.0)
+    assert not queue.put(cid(2), Lane.NORMAL, 0.0)
+    assert queue.put(cid(2), Lane.UNPIN, 0.0)
+    assert queue.room(Lane.FRESH) == 1
+
+
+def test_a_waiting_operation_is_replaced_by_one_of_the_other_kind():
+    queue = OperationQueue(size=10, workers=1)
+    queue.put(cid(1), Lane.FRESH, 0.0)
+    queue.put(cid(1), Lane.UNPIN, 1.0)
+    assert queue.take_pin(1.0) is None
+    operation = queue.take_unpin(1.0)
+    assert operation is not None
+    assert len(queue) == 1
+
+
+def test_a_running_operation_is_cancelled_by_one_of_the_other_kind_which_follows():
+    queue = OperationQueue(size=10, workers=1)
+    queue.put(cid(1), Lane.FRESH, 0.0)
+    operation = queue.take_pin(0.0)
+    assert operation is not None
+    cancelled = []
+    operation.cancel = lambda: cancelled.append(True)
+    queue.put(cid(1), Lane.UNPIN, 1.0)
+    assert cancelled == [True]
+    assert queue.take_unpin(1.0) is None  # not before the first one has ended
+    queue.finish(operation, 2.0)
+    assert queue.take_unpin(2.0) is not None
+
+
+def test_a_running_operation_is_looked_at_again_after_one_of_the_same_kind():
+    queue = OperationQueue(size=10, workers=1)
+    queue.put(cid(1), Lane.FRESH, 0.0)
+    operation = queue.take_pin(0.0)
+    assert operation is not None
+    queue.put(cid(1), Lane.NORMAL, 1.0)
+    queue.put_if_idle(cid(1), Lane.RETRY, 1.0)
+    queue.finish(operation, 2.0)
+    assert taken(queue, 2) == [Lane.NORMAL]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["put", "idle", "pin", "unpin", "finish"]),
+            st.integers(0, 5),
+            st.sampled_from(Lane),
+        )
+    )
+)
+def test_a_cid_never_has_two_operations_and_no_lane_overflows(steps: list[tuple[str, int, Lane]]):
+    queue = OperationQueue(size=3, workers=3)
+    running = []
+    for step, number, lane in steps:
+        if step == "put":
+            queue.put(cid(number), lane, 0.0)
+        elif step == "idle":
+            queue.put_if_idle(cid(number), lane, 0.0)
+        elif step == "finish" and running:
+            queue.finish(running.pop(0), 0.0)
+        elif step in ("pin", "unpin"):
+            operation = queue.take_pin(0.0) if step == "pin" else queue.take_unpin(0.0)
+            running += [operation] if operation else []
+        cids = [operation.cid for operation in queue.operations()]
+        assert len(set(cids)) == len(cids) == sum(map(queue.waiting, Lane)) + queue.running()
+        assert all(queue.waiting(one) <= 3 for one in Lane)
+        assert queue.running() == len(running)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_waits_double_up_to_the_longest(failures: int, jitter: float):
+    wait = delay(failures, 10.0, 3600.0, jitter)
+    assert 7.5 <= wait <= 4500
+    assert delay(failures + 1, 10.0, 3600.0, jitter) >= wait
+    assert delay(2, 10.0, 3600.0, 0.5) == 20.0

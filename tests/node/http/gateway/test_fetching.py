@@ -1,0 +1,194 @@
+"""Content that is not here: fetched, waited for with patience, withdrawn when the client leaves."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from aiohttp import ClientSession
+from support.gateway import Answer, directory
+from support.ipns import Key
+from support.node import running_node
+
+from blockstore.block import Block
+from blockstore.blocks import Blocks
+from blockstore.cid import CID, DAG_PB
+from blockstore.errors import BlockNotFound
+from blockstore.fetch_report import FetchReport, Outcome
+from node.http.gateway.app import gateway_app
+from node.http.listener import listen
+from node.retrieval.root_blocks import RootBlocks
+
+BLOCK = Block.of(b"from far away")
+
+
+class Peers:
+    """An exchange whose peers have `blocks`; everything else is wanted until the want is withdrawn."""
+
+    def __init__(self, *blocks):
+        self.blocks = {block.cid: block for block in blocks}
+        self.hints = []
+        self.wanted = asyncio.Event()
+        self.withdrawn = asyncio.Event()
+
+    async def fetch(self, cid, hints=()):
+        self.hints.append(tuple(hints))
+        if cid in self.blocks:
+            return self.blocks[cid]
+        self.wanted.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.withdrawn.set()
+
+    async def announce(self, cids):
+        pass
+
+    def inquiries(self, cid):
+        return (FetchReport("open network", connected=3, outcomes=(Outcome.LACKING, Outcome.WAITING)),)
+
+    def session(self, root):
+        return self
+
+
+@asynccontextmanager
+async def gateway(tmp_path, peers, holders=(), patience=30.0, negative_ttl=10.0):
+    """The gateway of a node whose only way out are these peers."""
+
+    async def look_up(root):
+        return holders
+
+    async with running_node(tmp_path) as node:
+        blocks = Blocks(node.parts.store, peers)
+        config = node.parts.config
+        parts = replace(
+            node.parts,
+            config=replace(
+                config,
+                gateway=replace(config.gateway, first_byte_timeout=patience, negative_ttl=negative_ttl),
+            ),
+            content=lambda root: RootBlocks(blocks, root, look_up),
+        )
+        async with listen(gateway_app(parts), "gateway", "127.0.0.1", 0) as listener:
+            yield node, listener
+
+
+async def get(url):
+    answer = await asked(url)
+    return answer.status, answer.body
+
+
+async def asked(url):
+    async with ClientSession() as client, client.get(url) as answer:
+        return Answer(answer.status, answer.headers, await answer.read())
+
+
+async def test_what_a_peer_has_is_fetched_from_the_pins_holders_first_and_kept(tmp_path):
+    peers = Peers(BLOCK)
+    async with gateway(tmp_path, peers, holders=("holder",)) as (node, listener):
+        assert await get(f"{listener.url}/ipfs/{BLOCK.cid}") == (200, BLOCK.data)
+        assert peers.hints == [("holder",)]
+        assert await node.parts.store.has(BLOCK.cid)
+        assert await get(f"{listener.url}/ipfs/{BLOCK.cid}") == (200, BLOCK.data)
+        assert len(peers.hints) == 1
+
+
+async def test_content_that_does_not_come_in_time_is_504_with_a_plain_diagnosis(tmp_path):
+    peers = Peers()
+    async with gateway(tmp_path, peers, patience=0.4) as (_, listener):
+        status, body = await get(f"{listener.url}/ipfs/{BLOCK.cid}")
+        assert status == 504
+        assert b"Unable to retrieve content within timeout period" in body
+        assert f"no answer in 0.4 s for block {BLOCK.cid}, needed for the content".encode() in body
+        assert b"open network: 2 peers asked: 1 without it, 1 yet to answer" in body
+        assert peers.withdrawn.is_set()
+
+
+async def test_the_want_is_withdrawn_when_the_client_leaves(tmp_path):
+    peers = Peers()
+    async with gateway(tmp_path, peers) as (_, listener):
+        _, writer = await asyncio.open_connection(listener.host, listener.port)
+        writer.write(f"GET /ipfs/{BLOCK.cid} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await peers.wanted.wait()
+        writer.close()
+        await peers.withdrawn.wait()
+
+
+async def test_a_directory_whose_root_is_here_is_listed_without_fetching_its_entries(tmp_path):
+    peers = Peers()
+    leaf = BLOCK.cid
+    link = b"\x0a" + bytes([len(bytes(leaf))]) + bytes(leaf) + b"\x12\x01a\x18\x0d"
+    directory = Block.of(b"\x12" + bytes([len(link)]) + link + b"\x0a\x02\x08\x01", DAG_PB)
+    async with gateway(tmp_path, peers) as (node, listener):
+        await node.parts.blocks.put_many([directory])
+        status, body = await get(f"{listener.url}/ipfs/{CID.v1(DAG_PB, directory.cid.multihash)}/")
+        assert status == 200
+        assert b">a</a>" in body
+        assert not peers.wanted.is_set()
+
+
+async def test_only_if_cached_asks_nobody_for_anything(tmp_path):
+    folder = directory({"leaf": BLOCK.cid})
+    peers = Peers(BLOCK)
+    only_here = ClientSession(headers={"Cache-Control": "only-if-cached"})
+    async with gateway(tmp_path, peers) as (node, listener), only_here as client:
+        await node.parts.blocks.put_many([folder])
+        for path in (f"/ipfs/{BLOCK.cid}", f"/ipfs/{folder.cid}/leaf", f"/ipns/{Key(1).name}"):
+            for suffix in ("", "?format=raw", "?format=car", "?format=tar"):
+                for method in ("GET", "HEAD"):
+                    async with client.request(method, f"{listener.url}{path}{suffix}") as answer:
+                        assert (answer.status, peers.hints) == (412, [])
+        async with client.get(f"{listener.url}/ipfs/{folder.cid}/") as listing:
+            assert listing.status == 200
+
+
+async def test_what_could_not_be_had_is_answered_alike_for_a_while_without_looking_again(tmp_path):
+    peers = Peers()
+    async with gateway(tmp_path, peers, patience=0.4) as (_, listener):
+        first = await asked(f"{listener.url}/ipfs/{BLOCK.cid}")
+        again = await asked(f"{listener.url}/ipfs/{BLOCK.cid}")
+        assert (again.status, again.body) == (first.status, first.body) == (504, first.body)
+        assert 1 <= int(again.headers["Retry-After"]) <= 10
+        assert len(peers.hints) == 1
+
+
+async def test_a_block_that_nobody_has_is_answered_alike_for_a_while_too(tmp_path):
+    peers = Nobody()
+    async with gateway(tmp_path, peers) as (node, listener):
+        first = await asked(f"{listener.url}/ipfs/{BLOCK.cid}")
+        again = await asked(f"{listener.url}/ipfs/{BLOCK.cid}?format=raw")
+        assert (again.status, again.body) == (first.status, first.body) == (404, first.body)
+        assert 1 <= int(again.headers["Retry-After"]) <= 10
+        assert peers.asked == 1
+        await node.parts.store.put_many([BLOCK])
+        assert await get(f"{listener.url}/ipfs/{BLOCK.cid}?format=raw") == (200, BLOCK.data)
+
+
+async def test_what_the_gateway_could_not_have_is_fetched_for_others_all_the_same(tmp_path):
+    peers = Nobody()
+    async with gateway(tmp_path, peers) as (node, listener):
+        await get(f"{listener.url}/ipfs/{BLOCK.cid}")
+        with pytest.raises(BlockNotFound):
+            await Blocks(node.parts.store, peers).get(BLOCK.cid)
+        assert peers.asked == 2
+
+
+async def test_without_a_negative_ttl_every_request_looks_again(tmp_path):
+    peers = Nobody()
+    async with gateway(tmp_path, peers, negative_ttl=0) as (_, listener):
+        for _ in range(3):
+            assert (await asked(f"{listener.url}/ipfs/{BLOCK.cid}")).status == 404
+        assert peers.asked == 3
+
+
+class Nobody(Peers):
+    """Peers of whom none has anything, and who say so."""
+
+    asked = 0
+
+    def inquiries(self, cid):
+        return (FetchReport("open network", connected=2, outcomes=(Outcome.LACKING, Outcome.LACKING)),)
+
+    async def fetch(self, cid, hints=()):
+        self.asked += 1
+        raise BlockNotFound.after(cid, *self.inquiries(cid))

@@ -1,0 +1,30 @@
+"""Records asked of members: of a few, whoever else there is."""
+
+from support.ipns import Key
+
+from blockstore.common.guard import Guard
+from cluster.ports import PeerOffline
+from node.names.member_routing import METHOD, MemberRouting
+
+
+class Calls:
+    """Many members, none of which answers."""
+
+    def __init__(self):
+        self.called = []
+
+    def peers(self):
+        return frozenset(f"peer {number:03}" for number in range(100))
+
+    def serve(self, method, handler):
+        raise NotImplementedError
+
+    async def call(self, peer, method, request, *, timeout):
+        self.called.append((peer, method, request))
+        raise PeerOffline(peer)
+
+
+async def test_a_few_members_are_asked_and_none_need_answer():
+    calls, name = Calls(), Key(1).name
+    assert await MemberRouting(calls, lambda: 0.0, Guard()).find(name) == []
+    assert calls.called == [(f"peer {number:03}", METHOD, name.multihash) for number in range(8)]
