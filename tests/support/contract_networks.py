@@ -42,7 +42,7 @@ N = TypeVar("N", bound=ConnectedNetwork)
 Seen = TypeVar("Seen", bound=ConnectedNetwork, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class End(Generic[Seen]):
     """One peer: its id, its network, and what counts the failures of its handlers."""
 
@@ -51,7 +51,7 @@ class End(Generic[Seen]):
     guard: Guard
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pair(Generic[Seen]):
     """`cut` hangs up, `link` connects; `part` and `join` return when both ends know."""
 
