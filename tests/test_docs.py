@@ -214,6 +214,14 @@ def test_the_changelog_has_the_version_behind_what_is_unreleased() -> None:
     assert re.findall(r"^## (.+)$", _page("CHANGELOG.md"), re.MULTILINE)[:2] == ["Unreleased", VERSION]
 
 
+def test_the_changelog_says_first_what_operators_have_to_do() -> None:
+    unreleased = _page("CHANGELOG.md").partition("## Unreleased")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (.+)$", unreleased, re.MULTILINE) == ["Changed", "Added", "Fixed"]
+    changed = unreleased.partition("### Changed")[2].partition("### Added")[0]
+    assert "*To do" in changed
+    assert "*To do" not in unreleased.replace(changed, "")
+
+
 def test_ci_runs_what_the_readme_tells_people_to_run() -> None:
     script = _page(".ci/run")
     assert "make test" in _page("README.md")
