@@ -1,6 +1,7 @@
 """One line a request: the combined log format, then the host and the seconds it took.
 
-Writing a line never waits and never fails: lines are gathered, and a thread appends them to the file.
+Writing a line never waits and never fails: lines are gathered, and a thread appends them to the file. Why not
+by `logging.handlers`: docs/decisions/0002-dependencies.md.
 """
 
 from __future__ import annotations
