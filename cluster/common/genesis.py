@@ -31,9 +31,9 @@ class Genesis:
     form: int = _LIST  # how it is written: the hash depends on it
 
     @classmethod
-    def decode(cls, data: bytes) -> Genesis:
+    def decode(cls, data: bytes, read: wire.Reader = wire.decode) -> Genesis:
         """Raises BadUpdate."""
-        match wire.decode(data, 4096):
+        match read(data, 4096):
             case [str(name), bytes(key), int(created), bytes(nonce), int(bits)] if (
                 len(key) == 32 and created >= 0 and len(nonce) <= 32 and 0 <= bits <= _MAX_BITS
             ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import cast
@@ -17,6 +17,9 @@ from cluster.errors import BadPinValue, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
 
 Wire = None | bool | int | float | str | bytes | list["Wire"] | dict[str, "Wire"]
+
+Reader = Callable[[bytes, int], Wire]
+"""Reads a message of at most so many bytes. Raises BadUpdate."""
 
 MAX_VALUE_BYTES = 16 * 1024
 MAX_TEXT = 4096
@@ -39,7 +42,7 @@ def decode(data: bytes, limit: int) -> Wire:
     """Strict dag-cbor of at most `limit` bytes and MAX_ITEMS values. Raises BadUpdate."""
     if len(data) > limit:
         raise BadUpdate(f"{len(data)} bytes are above the limit of {limit}")
-    if len(data) > MAX_VALUE_BYTES and _holds_more(data, MAX_ITEMS):
+    if len(data) > MAX_VALUE_BYTES and holds_more(data, MAX_ITEMS):
         raise BadUpdate(f"a message of more than {MAX_ITEMS} values")
     try:
         return cast("Wire", cbrrr.decode_dag_cbor(data, cid_ctor=_no_links))
@@ -47,7 +50,7 @@ def decode(data: bytes, limit: int) -> Wire:
         raise BadUpdate(f"not dag-cbor: {error}") from None
 
 
-def _holds_more(data: bytes, most: int) -> bool:
+def holds_more(data: bytes, most: int) -> bool:
     """Whether there are more values than that; where it is no dag-cbor, the decoder finds no more of it."""
     position, end = 0, len(data)
     for _ in range(most):

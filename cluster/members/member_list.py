@@ -226,6 +226,7 @@ class MemberList:
     def _verify(self, signed: SignedMemberRecord) -> None:
         try:
             signed.check_signature(self._genesis.cluster_id, self._signer)
+            signed.check_form()
         except BadUpdate:
             self.refused += 1
             raise

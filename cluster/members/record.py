@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.common import wire
+from cluster.common import cross_check, wire
 from cluster.common.address import MAX_ADDRESSES, check_told
 from cluster.common.peer_id import check_peer
 from cluster.errors import BadAddress, BadUpdate
@@ -65,6 +65,11 @@ class SignedMemberRecord:
         record = _record(wire.Fields.decode(payload, MAX_RECORD_BYTES))
         _check_shape(record)
         return cls(record, envelope, payload, outer.data("s", 128))
+
+    def check_form(self) -> None:
+        """That an independent reader finds the same in it. Raises BadUpdate."""
+        for data in (self.envelope, self.payload):
+            cross_check.decode(data, MAX_RECORD_BYTES)
 
     def check_signature(self, cluster_id: bytes, signer: Signer) -> None:
         """Raises BadUpdate unless it was signed, for this cluster, by whom it names."""

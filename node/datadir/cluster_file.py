@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blockstore.common.text_file import read_text
+from cluster.common import wire
 from cluster.common.genesis import Genesis
 from cluster.errors import BadInvite, BadUpdate
 from cluster.members.invite import Invite
@@ -70,7 +71,7 @@ class ClusterFile:
 def _invite(token: str) -> Invite | None:
     """Kept from before; a node that is a member has no use for it, whatever is wrong with it."""
     try:
-        return Invite.parse(token)
+        return Invite.parse(token, wire.decode)
     except BadInvite as error:
         _log.warning("the join token in cluster.json is passed over: %s", error)
         return None
