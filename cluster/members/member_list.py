@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from cluster.common.address import dialled_at
-from cluster.common.cooperative import TimeSlice
+from cluster.common.cooperative import Slices, TimeSlice
 from cluster.common.genesis import Genesis
 from cluster.common.hybrid_clock import HybridClock, seconds
 from cluster.common.names import as_name
@@ -65,6 +65,7 @@ class MemberList:
         trusted: Iterable[str],
         stored: Iterable[SignedMemberRecord],
         used: dict[bytes, str],
+        slices: Slices = TimeSlice,
     ) -> None:
         """`trusted` count as trusted until a record says otherwise; the founder always does.
 
@@ -77,6 +78,7 @@ class MemberList:
         self._trusted = {genesis.founder, *trusted}
         self._records: dict[Key, SignedMemberRecord] = {signed.record.key: signed for signed in stored}
         self._used = used
+        self._slices = slices
         self._handlers: list[Callable[[Sequence[bytes]], None]] = []
         self._turn = asyncio.Lock()
         self._heard: dict[str, float] = {}  # when a member's own profile was last taken
@@ -197,7 +199,7 @@ class MemberList:
     async def _sort(
         self, envelopes: Sequence[bytes], vouched: bool, accepted: list[SignedMemberRecord]
     ) -> None:
-        breath = TimeSlice()
+        breath = self._slices()
         sorting = RecordOrder()
         odd: list[BadUpdate] = []
         for envelope in envelopes[:MAX_RECORDS]:
@@ -301,7 +303,12 @@ class MemberList:
 
 
 async def open_members(
-    store: PinsetStore, genesis: Genesis, signer: Signer, clock: HybridClock, trusted: Iterable[str]
+    store: PinsetStore,
+    genesis: Genesis,
+    signer: Signer,
+    clock: HybridClock,
+    trusted: Iterable[str],
+    slices: Slices = TimeSlice,
 ) -> MemberList:
     """The member list as stored. What cannot be read of it is told and let go: other members have it."""
     good: list[SignedMemberRecord] = []
@@ -315,7 +322,7 @@ async def open_members(
                 "the stored %s of %r is let go, members that have a good one show it: %s", kind, peer, error
             )
             await _let_go(store, kind, peer)
-    return MemberList(store, genesis, signer, clock, trusted, good, await store.used_invites())
+    return MemberList(store, genesis, signer, clock, trusted, good, await store.used_invites(), slices)
 
 
 def _now() -> float:

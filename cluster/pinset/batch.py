@@ -7,9 +7,9 @@ The Yjs client id comes from both, so a restored backup or a copied folder can n
 from __future__ import annotations
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 from itertools import pairwise
+from random import Random
 
 from cluster.common import wire
 from cluster.errors import BadUpdate
@@ -37,8 +37,9 @@ class AuthorLog:
         return int.from_bytes(digest[:8]) % MAX_CLIENT + 1
 
 
-def new_epoch() -> int:
-    return secrets.randbits(63)
+def new_epoch(chance: Random) -> int:
+    """One that no log had before, as far as `chance` is good for that."""
+    return chance.getrandbits(63)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from random import Random
 from typing import TypeVar
 
 from blockstore.cid import CID
-from cluster.common.cooperative import TimeSlice
+from cluster.common.cooperative import Slices, TimeSlice
 from cluster.common.genesis import Genesis
 from cluster.common.hybrid_clock import HybridClock
 from cluster.common.wire import MAX_VALUE_BYTES, decode_pin, encode_pin
@@ -75,7 +76,11 @@ class Replica:
         clock: HybridClock,
         heads: Mapping[AuthorLog, int],
         tell: Callable[[Sequence[PinChange]], None],
+        chance: Random,
+        slices: Slices,
     ) -> None:
+        self._chance = chance
+        self._slices = slices
         self._store = store
         self._genesis = genesis
         self._signer = signer
@@ -87,7 +92,7 @@ class Replica:
         self._turns = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
-        self._log = AuthorLog(signer.peer_id, new_epoch())
+        self._log = AuthorLog(signer.peer_id, new_epoch(self._chance))
 
     @property
     def log(self) -> AuthorLog:
@@ -150,11 +155,11 @@ class Replica:
         await self._quiet.wait()
 
     async def _begin_epoch(self) -> None:
-        self._log = AuthorLog(self._signer.peer_id, new_epoch())
+        self._log = AuthorLog(self._signer.peer_id, new_epoch(self._chance))
         self._documents.forget_all()
 
     async def _write(self, operations: Sequence[PinWrite]) -> Written:
-        breath = TimeSlice()
+        breath = self._slices()
         numbers = {self._genesis.document_of(operation.cid) for operation in operations}
         draft = Transaction(await self._documents.load(numbers, self._log.client, breath))
         before, changes = await self._plan(draft, operations, breath)
@@ -200,7 +205,7 @@ class Replica:
         return signed
 
     async def _admit(self, batches: Sequence[SignedBatch]) -> list[Verdict]:
-        breath = TimeSlice()
+        breath = self._slices()
         refused: set[int] = set()
         while True:
             numbers = {
@@ -279,7 +284,7 @@ class Replica:
         self._clock.observe(signed.batch.stamp)
 
     async def _rebuild(self, numbers: frozenset[int]) -> None:
-        breath = TimeSlice()
+        breath = self._slices()
         old = await self._documents.load(numbers, self._log.client, breath)
         lost = {cid for document in old.values() for cid in document.content.cids()}
         self._documents.forget(numbers)
@@ -347,10 +352,12 @@ async def open_ledger(
     signer: Signer,
     clock: HybridClock,
     tell: Callable[[Sequence[PinChange]], None],
+    chance: Random,
+    slices: Slices = TimeSlice,
 ) -> Replica:
-    """The ledger as the store left it, with a new epoch for what will be written."""
+    """The ledger as the store left it, with a new epoch, drawn by `chance`, for what will be written."""
     heads: list[Head] = []
     while page := await store.heads(heads[-1].arrival if heads else 0, 4096):
         heads += page
     known = {head.log: head.sequence for head in heads}
-    return Replica(store, genesis, signer, clock, known, tell)
+    return Replica(store, genesis, signer, clock, known, tell, chance, slices)

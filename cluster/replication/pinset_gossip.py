@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from blockstore.common.guard import Guard
 from cluster.common import wire
@@ -66,6 +66,7 @@ class PinsetGossip:
         visits: HandlerGate,
         now: Callable[[], float],
         guard: Guard,
+        chance: Random,
     ) -> None:
         self.counts = ReplicationCounts()
         self.held = HoldbackQueue()
@@ -77,6 +78,7 @@ class PinsetGossip:
         self._ledger = ledger
         self._now = now
         self._guard = guard
+        self._chance = chance
         self._topic = topic_of(genesis)
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_OUTBOX)
         self._to_ask: asyncio.Queue[str] = asyncio.Queue()
@@ -152,10 +154,10 @@ class PinsetGossip:
         await steadily(self._guard, "choosing a member to catch up with", "members", self._wander)
 
     async def _wander(self) -> None:
-        await asyncio.sleep(SYNC_INTERVAL * random.uniform(0.75, 1.25))
+        await asyncio.sleep(SYNC_INTERVAL * self._chance.uniform(0.75, 1.25))
         connected = [peer for peer in self._calls.peers() if self._members.is_member(peer)]
         if connected:
-            self.ask(random.choice(sorted(connected)))
+            self.ask(self._chance.choice(sorted(connected)))
 
     def _publish(self, message: bytes) -> None:
         try:

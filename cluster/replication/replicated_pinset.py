@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from random import Random, SystemRandom
 
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import background
 from cluster.common import wire
+from cluster.common.cooperative import Slices, TimeSlice
 from cluster.common.genesis import Genesis
 from cluster.common.hybrid_clock import TOLERANCE
 from cluster.errors import BadInvite, BadUpdate, NotPinned, ReadOnlyMember
@@ -259,13 +261,17 @@ async def open_pinset(
     page_size: int = PAGE_SIZE,
     now: Callable[[], float] = time.time,
     guard: Guard | None = None,
+    chance: Random | None = None,
+    slices: Slices = TimeSlice,
 ) -> AsyncIterator[ReplicatedPinset]:
     """The pinset kept in `database` (opened with store.SCHEMA and PRAGMAS), replicated while the block lasts.
 
     `name` is what we tell others of ourselves. With an `invite` this node joins in the background as soon as
     somebody lets it in, and until then believes the peers that the token names. `batch_age` in seconds.
     Leaving writes what was submitted, then stops. What nobody foresaw in a loop is `guard`'s to count.
+    Epochs and pauses are drawn by `chance`, the system's if none is given; `slices` begin long work.
     """
+    chance = chance or SystemRandom()
     store = PinsetStore(database)
     handlers: list[Callable[[PinChange], None]] = []
 
@@ -283,11 +289,13 @@ async def open_pinset(
             "this node's clock stands %.1f hours before what it last wrote: set it by NTP",
             clock.ahead() / 3600,
         )
-    members = await open_members(store, genesis, signer, clock, invite.trusted if invite else ())
-    ledger = await open_ledger(store, genesis, signer, clock, tell)
+    members = await open_members(store, genesis, signer, clock, invite.trusted if invite else (), slices)
+    ledger = await open_ledger(store, genesis, signer, clock, tell, chance, slices)
     visits = HandlerGate()
-    spreader = PinsetGossip(store, genesis, signer, gossip, calls, members, ledger, visits, now, guard)
-    gatherer = WriteBatcher(spreader.write, batch_size, batch_age)
+    spreader = PinsetGossip(
+        store, genesis, signer, gossip, calls, members, ledger, visits, now, guard, chance
+    )
+    gatherer = WriteBatcher(spreader.write, batch_size, batch_age, slices)
     pinset = ReplicatedPinset(
         genesis, signer, calls, store, members, spreader, gatherer, handlers, now, page_size
     )

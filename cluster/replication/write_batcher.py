@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from cluster.common.cooperative import TimeSlice
+from cluster.common.cooperative import Slices, TimeSlice
 from cluster.pin import Pin
 from cluster.pinset.batch import MAX_DOCUMENTS
 from cluster.pinset.replica import PinWrite, Written
@@ -28,8 +28,13 @@ class WriteBatcher:
     """Callers `submit`; `run` writes what they submit, batch after batch, until `close`."""
 
     def __init__(
-        self, write: Callable[[Sequence[PinWrite]], Awaitable[Written]], batch_size: int, batch_age: float
+        self,
+        write: Callable[[Sequence[PinWrite]], Awaitable[Written]],
+        batch_size: int,
+        batch_age: float,
+        slices: Slices = TimeSlice,
     ) -> None:
+        self._slices = slices
         self._write = write
         self._size = min(batch_size, MAX_DOCUMENTS)
         self._age = batch_age
@@ -85,7 +90,7 @@ class WriteBatcher:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
         else:
-            breath = TimeSlice()
+            breath = self._slices()
             for waiting, before in zip(batch, written.before, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(before)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from functools import partial
+from random import Random
 
 from blockstore.cid import CID, DAG_PB
+from cluster.common.cooperative import TimeSlice
 from cluster.common.genesis import Genesis, found_cluster
 from cluster.interfaces import PinChange, Role
 from cluster.members.invite import Invite
@@ -39,8 +42,16 @@ class PinsetMember:
     """One node's key, database and clock over many lives."""
 
     def __init__(
-        self, number: int, genesis: Genesis, network: SimNetwork, clock: Callable[[], float], keep: int = 40
+        self,
+        number: int,
+        genesis: Genesis,
+        network: SimNetwork,
+        clock: Callable[[], float],
+        keep: int = 40,
+        chance: Random | None = None,
     ) -> None:
+        """With `chance` each step of its work is drawn from that, and gives others a turn."""
+        self._chance = chance
         self.signer = identity(number)
         self.peer = self.signer.peer_id
         self.genesis = genesis
@@ -101,6 +112,8 @@ class PinsetMember:
                 invite=invite,
                 batch_size=batch_size,
                 now=self.clock,
+                chance=self._chance,
+                slices=TimeSlice if self._chance is None else partial(TimeSlice, -1.0),
             ) as pinset:
                 pinset.on_change(self.changes.append)
                 opened.set_result(pinset)
@@ -116,11 +129,16 @@ class PinsetMember:
 
 
 async def grown_cluster(
-    size: int, network: SimNetwork, clock: Callable[[], float], bits: int = 3, role: Role = Role.TRUSTED
+    size: int,
+    network: SimNetwork,
+    clock: Callable[[], float],
+    bits: int = 3,
+    role: Role = Role.TRUSTED,
+    chance: Random | None = None,
 ) -> list[PinsetMember]:
     """A founder and others that joined by invitation, all started and in agreement about who belongs."""
     genesis = some_genesis(bits)
-    members = [PinsetMember(number, genesis, network, clock) for number in range(size)]
+    members = [PinsetMember(number, genesis, network, clock, chance=chance) for number in range(size)]
     founder = await members[0].start()
     for member in members[1:]:
         await member.start(await founder.invite(SECRET, role))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -86,35 +85,22 @@ class Story:
         await member.start()
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[Random]:
-    """The one source of chance in a run: epochs, pauses and slices of work come from it too."""
-    random = Random(seed)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cluster.pinset.replica.new_epoch", lambda: random.getrandbits(63))
-        patch.setattr("cluster.replication.pinset_gossip.random", random)
-        patch.setattr(
-            "cluster.common.cooperative.SLICE", -1.0
-        )  # a turn for others after every step, on any machine
-        yield random
-
-
 async def live_through(seed: int, steps: int) -> None:
-    with seeded(seed) as random:
-        network = SimNetwork(random, delay=random.choice((0.01, 0.5, 5.0)))
-        loop = asyncio.get_running_loop()
-        members = await grown_cluster(
-            MEMBERS, network, lambda: 1e9 + loop.time(), bits=random.choice((0, 2, 5))
-        )
-        network.loss, network.repeat = random.choice((0.0, 0.3)), random.choice((0.0, 0.3))
-        await Story(random, members, network).happen(steps)
-        rows = [await member.rows() for member in members]
-        assert all(row == rows[0] for row in rows)
-        for member in members:
-            assert await member.pinset.count() == len(rows[0])
-            assert member.pinset.counts.refused == 0
-            assert member.pinset.counts.repaired == 0, "the log alone brought them together"
-            await member.stop()
+    random = Random(seed)
+    network = SimNetwork(random, delay=random.choice((0.01, 0.5, 5.0)))
+    loop = asyncio.get_running_loop()
+    members = await grown_cluster(
+        MEMBERS, network, lambda: 1e9 + loop.time(), bits=random.choice((0, 2, 5)), chance=random
+    )
+    network.loss, network.repeat = random.choice((0.0, 0.3)), random.choice((0.0, 0.3))
+    await Story(random, members, network).happen(steps)
+    rows = [await member.rows() for member in members]
+    assert all(row == rows[0] for row in rows)
+    for member in members:
+        assert await member.pinset.count() == len(rows[0])
+        assert member.pinset.counts.refused == 0
+        assert member.pinset.counts.repaired == 0, "the log alone brought them together"
+        await member.stop()
 
 
 SEEDS = st.integers(0, 2**32)
@@ -139,29 +125,29 @@ async def test_five_authors_agree_after_many_more_histories(seed: int) -> None:
 @virtual_time
 async def test_no_acknowledged_pin_is_lost_when_every_member_is_killed_again_and_again() -> None:
     """Only pins, no unpins: what was acknowledged must be everywhere in the end."""
-    with seeded(1) as random:
-        network = SimNetwork(random, loss=0.3, repeat=0.3, delay=0.5)
-        loop = asyncio.get_running_loop()
-        members = await grown_cluster(3, network, lambda: 1e9 + loop.time())
-        acknowledged: set[CID] = set()
+    random = Random(1)
+    network = SimNetwork(random, loss=0.3, repeat=0.3, delay=0.5)
+    loop = asyncio.get_running_loop()
+    members = await grown_cluster(3, network, lambda: 1e9 + loop.time(), chance=random)
+    acknowledged: set[CID] = set()
 
-        async def pin(member: PinsetMember, number: int) -> None:
-            with suppress(Crashed):
-                await member.pinset.put(some_pin(number))
-                acknowledged.add(some_cid(number))
+    async def pin(member: PinsetMember, number: int) -> None:
+        with suppress(Crashed):
+            await member.pinset.put(some_pin(number))
+            acknowledged.add(some_cid(number))
 
-        for number in range(60):
-            member = random.choice(members)
-            writing = asyncio.create_task(pin(member, number))
-            await asyncio.sleep(random.choice((0.0, 0.019, 0.021, 1.0)))
-            if random.random() < 0.3:
-                await member.kill()
-                await member.start()
-            await asyncio.wait([writing], timeout=1.0)
-            writing.cancel()
-        network.loss = 0.0
-        await agree(members)
-        assert len(acknowledged) > 30
-        for member in members:
-            assert set(await member.rows()) >= acknowledged
-            await member.stop()
+    for number in range(60):
+        member = random.choice(members)
+        writing = asyncio.create_task(pin(member, number))
+        await asyncio.sleep(random.choice((0.0, 0.019, 0.021, 1.0)))
+        if random.random() < 0.3:
+            await member.kill()
+            await member.start()
+        await asyncio.wait([writing], timeout=1.0)
+        writing.cancel()
+    network.loss = 0.0
+    await agree(members)
+    assert len(acknowledged) > 30
+    for member in members:
+        assert set(await member.rows()) >= acknowledged
+        await member.stop()
