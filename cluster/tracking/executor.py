@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from random import random
 
 from blockstore.cid import CID
-from cluster.common import backoff
+from blockstore.common.backoff import Backoff
 from cluster.interfaces import Membership, PinsetReader
 from cluster.pin import Pin, PinMode, Progress
 from cluster.ports import (
@@ -64,7 +64,7 @@ class Executor:
         self._holds = holds
         self._settings = settings
         self._now = now
-        self._jitter = jitter
+        self._backoff = Backoff(settings.retry_first, settings.retry_most, draw=jitter)
 
     async def perform(self, operation: Operation) -> bool:
         """Do it; false when it failed and its retry is recorded. Cancelling keeps what was fetched.
@@ -145,7 +145,7 @@ class Executor:
 
     async def _note(self, operation: Operation, before: Attempt | None, reason: str) -> None:
         count = 1 + (before.count if before is not None and before.kind is operation.kind else 0)
-        wait = backoff.delay(count, self._settings.retry_first, self._settings.retry_most, self._jitter())
+        wait = self._backoff.after(count)
         now = self._now()
         attempt = Attempt(operation.cid, operation.kind, count, reason[:MAX_REASON], now, now + wait)
         await self._attempts.put(attempt)

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.memory_cluster import cid
 
-from cluster.common.backoff import delay
 from cluster.tracking.operation_queue import Lane, OperationQueue
 
 
@@ -102,11 +101,3 @@ def test_a_cid_never_has_two_operations_and_no_lane_overflows(steps: list[tuple[
         assert len(set(cids)) == len(cids) == sum(map(queue.waiting, Lane)) + queue.running()
         assert all(queue.waiting(one) <= 3 for one in Lane)
         assert queue.running() == len(running)
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_waits_double_up_to_the_longest(failures: int, jitter: float):
-    wait = delay(failures, 10.0, 3600.0, jitter)
-    assert 7.5 <= wait <= 4500
-    assert delay(failures + 1, 10.0, 3600.0, jitter) >= wait
-    assert delay(2, 10.0, 3600.0, 0.5) == 20.0
