@@ -146,6 +146,37 @@ def test_files_and_names_that_pages_mention_exist() -> None:
     assert [f"{page}: {text}" for page, text in mentioned if not _is_in_the_code(text)] == []
 
 
+# of libraries and of Python
+FOREIGN = {"BasicHost", "Exception", "PanicException"}
+FILES = (".py", ".db", ".md", ".json", ".toml", ".key", ".secret")
+
+
+def test_classes_and_functions_that_pages_mention_exist() -> None:
+    """`Class`, `Class.method`, `module.function`, in the pages about our code (not decision 2)."""
+    pages = [ROOT / "docs/architecture.md", ROOT / "docs/tour.md", *(ROOT / "docs/decisions").glob("*.md")]
+    pages.remove(ROOT / "docs/decisions/0002-dependencies.md")
+    allowed = {*_names_in_the_code(), *FOREIGN, *dict(config.keys())}
+    unknown = [
+        f"{page.name}: {name}"
+        for page in pages
+        for name in re.findall(r"`((?:[A-Z]\w+|\w+(?=\.\w+`))(?:\.\w+)?)(?:\(\))?`", page.read_text("utf-8"))
+        if name not in allowed and not name.endswith(FILES)
+    ]
+    assert unknown == []
+
+
+def _names_in_the_code() -> Iterator[str]:
+    for path in _sources():
+        for name in _names(path):
+            yield name
+            yield f"{path.stem}.{name}"
+
+
+def _sources() -> list[Path]:
+    folders = ("blockstore", "bitswap", "cluster", "node")
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+
+
 def _is_in_the_code(text: str) -> bool:
     file, _, name = text.partition(":")
     paths = _files(file if file.endswith(".py") else f"{file}.py")
@@ -169,6 +200,8 @@ def _defined(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[str]:
     for child in node.body:
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield prefix + child.name
+        if isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
+            yield prefix + child.target.id
         if isinstance(child, ast.ClassDef):
             yield from _defined(child, f"{prefix}{child.name}.")
 
