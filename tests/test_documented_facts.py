@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from cluster.replication import catchup, holdback, pinset_gossip
 from node.config import config
 from node.config.config import Config
 from node.http import connection, listener
+from node.http.errors import STATUSES
 from node.http.gateway.formats import archive
 from node.http.gateway.hosts import labels
 from node.http.gateway.paths import redirects
@@ -145,6 +147,17 @@ async def test_the_files_of_a_data_folder_are_those_that_the_pages_list(tmp_path
     assert databases | {"blocks.spare.db"} == _first_cells("docs/decisions/0003-database-files.md", "file")
     listed = {name.rstrip("/") for name in _first_cells(OPERATIONS, "file")}
     assert {name for name in made if not name.endswith(("-wal", "-shm"))} <= listed
+
+
+def test_every_status_of_an_error_is_explained() -> None:
+    page = _flowing(HTTP).partition("Errors are `{")[2].partition("###")[0]
+    assert {status for _, status in STATUSES} <= {int(text) for text in re.findall(r"\b[45]\d\d\b", page)}
+
+
+def test_log_lines_that_pages_show_are_of_loggers_that_exist() -> None:
+    shown = re.findall(r"\b[A-Z]+ ((?:node|cluster|bitswap|blockstore)(?:\.\w+)+): ", _flowing(OPERATIONS))
+    assert shown
+    assert [name for name in shown if not find_spec(name)] == []
 
 
 def _first_cells(page: str, heading: str) -> set[str]:
