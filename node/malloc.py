@@ -16,12 +16,15 @@ from blockstore.common.tasks import background
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MIB = 1024 * 1024
-_SECONDS = 60.0  # between the times that memory is given back
+_INTERVAL = 60.0  # seconds
 
 
 @asynccontextmanager
-async def tuned_memory(*, fast: bool) -> AsyncIterator[None]:
-    """For the length of the block, with glibc; without it nothing. `fast`: some tens of MB more, at work."""
+async def tuned_memory(*, fast: bool, interval: float = _INTERVAL) -> AsyncIterator[None]:
+    """For the length of the block, with glibc; without it nothing. `fast`: some tens of MB more, at work.
+
+    `interval`: seconds between the times that memory is given back.
+    """
     libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
     if not hasattr(libc, "malloc_trim") or libc is None:
         yield
@@ -30,11 +33,11 @@ async def tuned_memory(*, fast: bool) -> AsyncIterator[None]:
         libc.mallopt(_M_MMAP_THRESHOLD, 4 * _MIB)
         libc.mallopt(_M_TRIM_THRESHOLD, 64 * _MIB)
         libc.mallopt(_M_TOP_PAD, 16 * _MIB)
-    async with background(_give_back(libc)):
+    async with background(_give_back(libc, interval)):
         yield
 
 
-async def _give_back(libc: ctypes.CDLL) -> None:
+async def _give_back(libc: ctypes.CDLL, interval: float) -> None:
     while True:
-        await asyncio.sleep(_SECONDS)
+        await asyncio.sleep(interval)
         await asyncio.to_thread(libc.malloc_trim, 0)

@@ -49,15 +49,18 @@ class Visit:
     pending: int
 
 
-async def walk(blocks: Blocks, root: CID, *, depth: int | None = None) -> AsyncGenerator[Visit, None]:
+async def walk(
+    blocks: Blocks, root: CID, *, depth: int | None = None, max_pending: int = MAX_PENDING
+) -> AsyncGenerator[Visit, None]:
     """Visit each block once, to `depth` levels below the root (None: all), parents before children.
 
     What is missing is fetched and stored, so at the end the whole DAG is here. Memory: about 150 bytes a
     block of the DAG, to know what was seen, and some 32 MiB of data. Close it (`contextlib.aclosing`) to
     withdraw its fetches.
-    Raises BlockNotFound, UnknownHash, StorageFull, BadBlock, UnknownCodec; DagTooLarge beyond 10 000 levels.
+    Raises BlockNotFound, UnknownHash, StorageFull, BadBlock, UnknownCodec; DagTooLarge beyond 10 000 levels
+    and with more than `max_pending` blocks known and not visited.
     """
-    frontier = _Frontier(depth)
+    frontier = _Frontier(depth, max_pending)
     frontier.add([root], 0)
     async with _flight(blocks) as fetches:
         while frontier or fetches:
@@ -113,8 +116,9 @@ class _Step(NamedTuple):
 class _Frontier:
     """What is known and not visited yet."""
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, most: int) -> None:
         self._limit = limit
+        self._most = most
         self._depths: dict[bytes, int] = {}
         self._leaves: list[_Step] = []
         self._nodes: list[_Step] = []
@@ -146,8 +150,8 @@ class _Frontier:
             (leaves if cid.codec == RAW else nodes).append(_Step(cid, depth, known is not None))
         self._leaves += reversed(leaves)  # taken from the end: the first link first
         self._nodes += reversed(nodes)
-        if len(self) > MAX_PENDING:
-            raise DagTooLarge(f"more than {MAX_PENDING} blocks of the DAG are linked to and not visited yet")
+        if len(self) > self._most:
+            raise DagTooLarge(f"more than {self._most} blocks of the DAG are linked to and not visited yet")
 
     def take(self) -> list[_Step]:
         stack, limit = (self._leaves, _LEAVES_A_PAGE) if self._leaves else (self._nodes, _NODES_A_PAGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from blockstore import hashing
@@ -14,8 +15,19 @@ from blockstore.ipld import codecs, decoding
 from blockstore.prefetch.prefetch_walk import LOOKED_AT, PrefetchWalk
 from blockstore.prefetch.window import loading
 
-MAX_PENDING = 1_000_000  # links known and not followed yet
-MAX_SEEN = 1_000_000  # some 100 MB; a DAG with more blocks than this may give some of them twice
+
+@dataclass(frozen=True, slots=True)
+class WalkLimits:
+    """`pending`: links known and not followed yet.
+
+    `seen`: blocks that are remembered, some 100 bytes each; of a DAG with more some may be given twice.
+    """
+
+    pending: int = 1_000_000
+    seen: int = 1_000_000
+
+
+WALK_LIMITS = WalkLimits()
 
 Skip = Callable[[CID], bool]
 """Whether a walk leaves out a link, and so what only it leads to."""
@@ -33,12 +45,13 @@ async def depth_first(
     duplicates: bool = False,
     max_depth: int | None = None,
     skip: Skip = nothing,
+    limits: WalkLimits = WALK_LIMITS,
 ) -> AsyncGenerator[Block]:
     """Each block before its children, children in link order; a block met again only with `duplicates`.
 
     Identity CIDs are followed and not given: they carry their block. Links that `skip` names are neither, nor
     those under a hash function that nobody here can compute: such a block is nowhere in this program.
-    Raises BlockNotFound, BadBlock, UnknownCodec; DagTooLarge when a million links wait to be followed, or for
+    Raises BlockNotFound, BadBlock, UnknownCodec; DagTooLarge when too many links wait to be followed, or for
     links `max_depth` levels below the root.
     """
     seen: set[CID] = set()
@@ -62,11 +75,11 @@ async def depth_first(
             block = await lookahead.take(cid, (other for other, _ in ahead if other not in seen))
             if not cid.is_identity:
                 yield block
-            if not duplicates and len(seen) < MAX_SEEN:
+            if not duplicates and len(seen) < limits.seen:
                 seen.add(cid)
             async for links in decoding.turns(await decoding.links(block)):
                 stack += [(link, depth + 1) for link in reversed(taken(links))]
             if stack and depth == max_depth and stack[-1][1] > depth:
                 raise DagTooLarge(f"the DAG below {root} is deeper than {max_depth} levels")
-            if len(stack) > MAX_PENDING:
-                raise DagTooLarge(f"more than {MAX_PENDING} links wait to be followed below {root}")
+            if len(stack) > limits.pending:
+                raise DagTooLarge(f"more than {limits.pending} links wait to be followed below {root}")

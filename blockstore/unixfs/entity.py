@@ -13,7 +13,7 @@ from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BadBlock, DagTooLarge, NotUnixFS
 from blockstore.ipld import dag_pb
 from blockstore.ipld.decoding import beside
-from blockstore.ipld.depth_first import MAX_PENDING, MAX_SEEN, Skip, nothing
+from blockstore.ipld.depth_first import WALK_LIMITS, Skip, WalkLimits, nothing
 from blockstore.prefetch.prefetch_walk import PrefetchWalk
 from blockstore.prefetch.window import loading
 from blockstore.unixfs.data import NodeType, UnixFSData
@@ -57,6 +57,7 @@ async def entity(
     *,
     duplicates: bool = False,
     skip: Skip = nothing,
+    limits: WalkLimits = WALK_LIMITS,
 ) -> AsyncGenerator[Block]:
     """Depth first: of a file the blocks that the span needs, of a HAMT all shards, else the block itself.
 
@@ -64,7 +65,7 @@ async def entity(
     Raises BlockNotFound, BadBlock, DagTooLarge.
     """
     root = await source.get(cid)
-    walk = _Walk(await beside(lambda block: _start(block, span), root), duplicates=duplicates)
+    walk = _Walk(await beside(lambda block: _start(block, span), root), limits, duplicates=duplicates)
     async with loading(source) as loads:
         lookahead = PrefetchWalk(loads)
         while (step := walk.pop()) is not None:
@@ -78,7 +79,8 @@ async def entity(
 class _Walk:
     """What is to be visited, and what was. No I/O."""
 
-    def __init__(self, first: _Step, *, duplicates: bool) -> None:
+    def __init__(self, first: _Step, limits: WalkLimits, *, duplicates: bool) -> None:
+        self._limits = limits
         self._stack = [first]
         self._duplicates = duplicates
         self._visited: set[tuple[CID, int, int | None]] = set()
@@ -89,7 +91,7 @@ class _Walk:
             step = self._stack.pop()
             key = (step.cid, step.start, step.stop)
             if key not in self._visited:
-                if not self._duplicates and len(self._visited) < MAX_SEEN:
+                if not self._duplicates and len(self._visited) < self._limits.seen:
                     self._visited.add(key)
                 return step
         return None
@@ -100,14 +102,14 @@ class _Walk:
     def gives(self, cid: CID) -> bool:
         if cid.is_identity or cid in self._given:
             return False
-        if not self._duplicates and len(self._given) < MAX_SEEN:
+        if not self._duplicates and len(self._given) < self._limits.seen:
             self._given.add(cid)
         return True
 
     def push(self, steps: list[_Step]) -> None:
         self._stack += reversed(steps)
-        if len(self._stack) > MAX_PENDING:
-            raise DagTooLarge(f"more than {MAX_PENDING} links wait to be followed")
+        if len(self._stack) > self._limits.pending:
+            raise DagTooLarge(f"more than {self._limits.pending} links wait to be followed")
 
 
 def _start(root: Block, span: ByteSpan | None) -> _Step:

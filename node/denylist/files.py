@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,7 +25,7 @@ from node.denylist.errors import BadDenylist, BadRule
 from node.denylist.rules import MAX_HEADER, MAX_LINE, header_is_legal, parse_rule
 
 DISABLED = "IPFS_CONTENT_BLOCKING_DISABLE"
-_SECONDS = 2.0  # between looks at the files
+_INTERVAL = 2.0  # seconds between looks at the files
 _SETTLED = 2.0  # seconds without a write, after which a last line without a line end counts
 _PIECE = 1 << 20
 _TOLD = 10  # bad lines of one reading that are logged
@@ -151,7 +152,9 @@ def denylist_folders(own: Path, environment: Mapping[str, str] = os.environ) -> 
 
 
 @asynccontextmanager
-async def open_denylist(folders: Sequence[Path], guard: Guard | None = None) -> AsyncIterator[Denylist]:
+async def open_denylist(
+    folders: Sequence[Path], guard: Guard | None = None, interval: float = _INTERVAL
+) -> AsyncIterator[Denylist]:
     """The lists of those folders, followed for as long as the block lasts. Raises BadDenylist.
 
     What nobody foresaw while following them is `guard`'s to count; the lists stay in force as they were.
@@ -162,12 +165,13 @@ async def open_denylist(folders: Sequence[Path], guard: Guard | None = None) -> 
         yield Denylist(lambda: ())
         return
     async with open_tasks() as tasks:
-        tasks.spawn(steadily(guard or Guard(), "following", "the denylists", lambda: _follow(files)))
+        look = partial(_follow, files, interval)
+        tasks.spawn(steadily(guard or Guard(), "following", "the denylists", look))
         yield Denylist(lambda: files.rule_sets, lambda: files.version)
 
 
-async def _follow(files: Files) -> None:
-    await asyncio.sleep(_SECONDS)
+async def _follow(files: Files, interval: float) -> None:
+    await asyncio.sleep(interval)
     await asyncio.to_thread(files.refresh)
 
 

@@ -17,14 +17,13 @@ def resident():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has malloc_trim")
-async def test_freed_memory_is_given_back(monkeypatch):
-    monkeypatch.setattr(malloc, "_SECONDS", 0.05)
+async def test_freed_memory_is_given_back():
     held = [bytes([index % 251]) * 60_000 for index in range(3000)]  # small enough not to be mapped alone
     last = held[-1]
     high = resident()
     del held
     assert resident() > high - 20, "the allocator keeps what lies below the last piece"
-    async with malloc.tuned_memory(fast=True), asyncio.timeout(60):
+    async with malloc.tuned_memory(fast=True, interval=0.05), asyncio.timeout(60):
         while resident() > high - 100:
             await asyncio.to_thread(resident)
     assert last

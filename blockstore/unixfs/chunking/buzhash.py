@@ -11,7 +11,7 @@ LOW, HIGH = 128 * 1024, 512 * 1024
 _MASK = (1 << 17) - 1
 
 # The value of each byte: 256 numbers of 32 bits that decide where Kubo cuts, so they must be these.
-_BYTE_VALUES = """
+BYTE_VALUES = """
     6236e7d510279b0b72818182dc5265142fd41e3d777ef8c883ee52852c8f36372f049c1a57df97919207151f9b544818
     74eef6582028ca600271d91a27ae587eecf9fa5f236e71cdf43a8a2e0bb133809e57912c89a26cdb9fcf3d71a86da6f1
     9c49f376346aecc7f094a9eeea99e9cbb01713c6088acffb2960a0fb344a626c7ff22a466d7a1aa56a71491641d454ca
@@ -46,7 +46,7 @@ class BuzhashChunker(RollingChunker):
 
 @cache
 def _rule() -> CutRule:
-    text = _BYTE_VALUES.replace("\n", "").replace(" ", "")
+    text = BYTE_VALUES.replace("\n", "").replace(" ", "")
     values = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
     tables = [[_rotate(value, back) for value in values] for back in range(WINDOW)]
     return CutRule(WindowHash(tables, _MASK), LOW, HIGH)

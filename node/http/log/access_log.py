@@ -79,8 +79,9 @@ def _safe(text: str) -> bytes:
 class AccessLog:
     """Lines that wait to be written; what does not fit is dropped, counted, and told."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, max_waiting: int = _MAX_WAITING) -> None:
         self._sink = sink
+        self._max_waiting = max_waiting
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._closing = threading.Event()
         self._taken = 0  # bytes, this and the next by who calls `write` alone, the others by the thread
@@ -91,7 +92,7 @@ class AccessLog:
 
     def write(self, access: AccessLogEntry) -> None:
         line = access.line()
-        if self._taken - self._done + len(line) > _MAX_WAITING:
+        if self._taken - self._done + len(line) > self._max_waiting:
             self._dropped += 1
             return
         self._taken += len(line)
@@ -146,14 +147,20 @@ async def open_access_log(path: str) -> AsyncIterator[AccessLog | None]:
     if not path:
         yield None
         return
-    log = AccessLog(StandardOutput() if path == STDOUT else _opened(path))
+    async with written(AccessLog(StandardOutput() if path == STDOUT else _opened(path))) as log:
+        yield log
+
+
+@asynccontextmanager
+async def written(log: AccessLog, close_seconds: float = _CLOSE_SECONDS) -> AsyncIterator[AccessLog]:
+    """A thread writes its lines for the length of the block, and the last ones within `close_seconds`."""
     thread = threading.Thread(target=log.writing, name="access log", daemon=True)
     thread.start()
     try:
         yield log
     finally:
         log.close()
-        await asyncio.to_thread(thread.join, _CLOSE_SECONDS)
+        await asyncio.to_thread(thread.join, close_seconds)
 
 
 def _opened(path: str) -> LogFile:

@@ -35,12 +35,12 @@ class PskByteStream:
             raise ValueError(f"a private network's key has {KEY_SIZE} bytes, not {len(key)}")
         self._below, self._key = below, key
         self._nonce = os.urandom(NONCE_SIZE)
-        self._encrypt = _xsalsa20(key, self._nonce)
+        self._encrypt = xsalsa20(key, self._nonce)
         self._decrypt: Salsa20.Salsa20Cipher | None = None
 
     async def read(self, n: int | None = None) -> bytes:
         if self._decrypt is None:
-            self._decrypt = _xsalsa20(self._key, await read_exactly(self._below, NONCE_SIZE))
+            self._decrypt = xsalsa20(self._key, await read_exactly(self._below, NONCE_SIZE))
         return self._decrypt.decrypt(await self._below.read(n))
 
     async def write(self, data: bytes) -> None:
@@ -52,7 +52,7 @@ class PskByteStream:
         await self._below.close()
 
 
-def _xsalsa20(key: bytes, nonce: bytes) -> Salsa20.Salsa20Cipher:
+def xsalsa20(key: bytes, nonce: bytes) -> Salsa20.Salsa20Cipher:
     return Salsa20.new(key=_hsalsa20(key, nonce[:16]), nonce=nonce[16:])
 
 

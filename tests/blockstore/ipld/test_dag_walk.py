@@ -37,8 +37,10 @@ async def local(blocks: list[Block]) -> tuple[Blocks, WatchedStore]:
     return Blocks(store, OfflineExchange()), store
 
 
-async def visits(blocks: Blocks, root: CID, depth: int | None = None) -> list[Visit]:
-    async with aclosing(walk(blocks, root, depth=depth)) as found:
+async def visits(
+    blocks: Blocks, root: CID, depth: int | None = None, max_pending: int = dag_walk.MAX_PENDING
+) -> list[Visit]:
+    async with aclosing(walk(blocks, root, depth=depth, max_pending=max_pending)) as found:
         return [visit async for visit in found]
 
 
@@ -169,12 +171,11 @@ async def test_deeper_is_refused() -> None:
         await visits(source, blocks[0].cid)
 
 
-async def test_a_frontier_beyond_all_tools_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dag_walk, "MAX_PENDING", 1000)
+async def test_a_frontier_beyond_all_tools_is_refused() -> None:
     root = node(cids(leaves(1001)))
     source, _ = await local([root, *leaves(1001)])
     with pytest.raises(DagTooLarge, match="more than 1000 blocks"):
-        await visits(source, root.cid)
+        await visits(source, root.cid, max_pending=1000)
 
 
 async def test_a_wide_dag_is_never_known_whole() -> None:

@@ -11,14 +11,17 @@ from support.sources import RecordingSource, source_of
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
 from blockstore.errors import BlockNotFound, DagTooLarge, UnknownCodec
-from blockstore.ipld.depth_first import depth_first
+from blockstore.ipld.depth_first import WALK_LIMITS, WalkLimits, depth_first
 from blockstore.prefetch import read_budget
 from blockstore.prefetch.prefetch_walk import PrefetchWalk
 from blockstore.prefetch.window import loading
 
 
-async def order(source: RecordingSource, root: CID, *, duplicates: bool = False) -> list[CID]:
-    return [block.cid async for block in depth_first(source, root, duplicates=duplicates)]
+async def order(
+    source: RecordingSource, root: CID, *, duplicates: bool = False, limits: WalkLimits = WALK_LIMITS
+) -> list[CID]:
+    walk = depth_first(source, root, duplicates=duplicates, limits=limits)
+    return [block.cid async for block in walk]
 
 
 async def test_parents_come_before_children_and_children_in_link_order() -> None:
@@ -39,21 +42,20 @@ async def test_a_block_met_again_is_given_again_only_when_asked_for() -> None:
     assert repeated == cids([root, part, a, a, a, part, a, a])
 
 
-async def test_a_walk_that_remembers_no_more_gives_some_blocks_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blockstore.ipld.depth_first.MAX_SEEN", 2)
+async def test_a_walk_that_remembers_no_more_gives_some_blocks_twice() -> None:
     a, b = leaves(2)
     root = node([a.cid, b.cid, a.cid, b.cid])
     source = await source_of(root, a, b)
-    assert await order(source, root.cid) == cids([root, a, b, b])
+    assert await order(source, root.cid, limits=WalkLimits(seen=2)) == cids([root, a, b, b])
 
 
-async def test_more_links_than_may_wait_end_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blockstore.ipld.depth_first.MAX_PENDING", 10)
+async def test_more_links_than_may_wait_end_the_walk() -> None:
+    limits = WalkLimits(pending=10)
     few, many = node(cids(leaves(10))), node(cids(leaves(11)))
     source = await source_of(few, many, *leaves(11))
-    assert await order(source, few.cid) == cids([few, *leaves(10)])
+    assert await order(source, few.cid, limits=limits) == cids([few, *leaves(10)])
     with pytest.raises(DagTooLarge, match="more than 10 links wait"):
-        await order(source, many.cid)
+        await order(source, many.cid, limits=limits)
 
 
 async def test_blocks_are_fetched_several_at_a_time_and_each_once() -> None:

@@ -298,9 +298,8 @@ def test_a_long_list_without_a_header_is_read_at_once(tmp_path):
     assert time.process_time() - began < 1.5  # each line added to the header so far: 5 s
 
 
-async def test_an_open_denylist_follows_its_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("node.denylist.files._SECONDS", 0.01)
-    async with open_denylist([tmp_path]) as denylist:
+async def test_an_open_denylist_follows_its_folder(tmp_path):
+    async with open_denylist([tmp_path], interval=0.01) as denylist:
         assert not denylist.blocks(CID.parse(ONE))
         (tmp_path / "a.deny").write_text(f"/ipfs/{ONE}\n")
 

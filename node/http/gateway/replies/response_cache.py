@@ -78,12 +78,12 @@ class ReadyResponse(web.StreamResponse):
 
 
 class ResponseCache:
-    """At most MAX_BYTES, the least recently used go first; all are forgotten when `version()` changes."""
+    """At most `max_bytes`, the least recently used go first; all are forgotten when `version()` changes."""
 
-    def __init__(self, version: Callable[[], Hashable]) -> None:
+    def __init__(self, version: Callable[[], Hashable], max_bytes: int = MAX_BYTES) -> None:
         self.version = version
         self._seen = version()
-        self._entries: LRUCache[_Key, Ready] = LRUCache(MAX_BYTES, getsizeof=lambda ready: ready.size)
+        self._entries: LRUCache[_Key, Ready] = LRUCache(max_bytes, getsizeof=lambda ready: ready.size)
 
     def find(self, request: web.Request) -> ReadyResponse | None:
         """The same answer as before to such a request."""

@@ -91,7 +91,7 @@ def test_buzhash_cuts_where_a_window_rolled_byte_by_byte_cuts(seed: int) -> None
 
 
 def rolled_buzhash(data: bytes) -> Iterator[bytes]:
-    text = "".join(buzhash._BYTE_VALUES.split())
+    text = "".join(buzhash.BYTE_VALUES.split())
     values = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
 
     def turned(state: int) -> int:

@@ -28,11 +28,11 @@ class Written:
         for number in range(chunks):
             building.add(b"chunk %d" % number)
         self.root: Child = building.finish()
-        self._by_cid = {block.cid: block for block in self.blocks}
+        self.by_cid = {block.cid: block for block in self.blocks}
 
     def leaves(self, cid: CID, depth: int = 0) -> list[tuple[int, UnixFSData]]:
         """Depth and content of the leaves below a node, in order."""
-        node = dag_pb.decode(self._by_cid[cid].data)
+        node = dag_pb.decode(self.by_cid[cid].data)
         data = UnixFSData.decode(node.data or b"")
         if not node.links:
             return [(depth, data)]
@@ -74,7 +74,7 @@ def test_a_balanced_file_whose_last_node_opens_a_level_is_whole() -> None:
 def test_trickle_has_leaves_then_four_sub_trees_of_each_depth() -> None:
     written = Written(TrickleLayout, 2 + 4 * 2 + 4 * (2 + 4 * 2), 2)
     root = dag_pb.decode(written.blocks[-1].data)
-    below = [dag_pb.decode(written._by_cid[link.cid].data) for link in root.links]
+    below = [dag_pb.decode(written.by_cid[link.cid].data) for link in root.links]
     assert [len(node.links) for node in below] == [0, 0, 2, 2, 2, 2, 6, 6, 6, 6]
     assert {data.type for _, data in written.leaves(written.root.cid)} == {NodeType.RAW}
 

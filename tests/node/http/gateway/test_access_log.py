@@ -13,8 +13,7 @@ from support.gateway import file_of, narrow_connection, open_gateway
 from support.node import eventually
 
 from blockstore.block import Block
-from node.http.log import access_log
-from node.http.log.access_log import AccessLog, AccessLogEntry, AccessLogUnusable, open_access_log
+from node.http.log.access_log import AccessLog, AccessLogEntry, AccessLogUnusable, open_access_log, written
 from node.http.log.sinks import LogFile
 
 SMALL = Block.of(b"hello\n")
@@ -220,10 +219,9 @@ class Stuck:
         pass
 
 
-def test_lines_that_nobody_writes_in_time_are_dropped_and_counted(monkeypatch, caplog):
+def test_lines_that_nobody_writes_in_time_are_dropped_and_counted(caplog):
     disk = Stuck()
-    log = AccessLog(disk)
-    monkeypatch.setattr(access_log, "_MAX_WAITING", 250)
+    log = AccessLog(disk, max_waiting=250)
     for _ in range(5):
         log.write(access())
     thread = threading.Thread(target=log.writing)
@@ -235,11 +233,9 @@ def test_lines_that_nobody_writes_in_time_are_dropped_and_counted(monkeypatch, c
     assert "3 lines are missing" in caplog.text
 
 
-async def test_a_pipe_that_nobody_reads_does_not_keep_the_node_from_ending(monkeypatch):
+async def test_a_pipe_that_nobody_reads_does_not_keep_the_node_from_ending():
     disk = Stuck()
-    monkeypatch.setattr(access_log, "_CLOSE_SECONDS", 0.1)
-    monkeypatch.setattr(access_log, "StandardOutput", lambda: disk)
-    async with open_access_log("-") as log:
+    async with written(AccessLog(disk), close_seconds=0.1) as log:
         log.write(access())
     assert disk.data == b""
     disk.released.set()

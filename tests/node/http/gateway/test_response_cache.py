@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 from aiohttp import ClientSession, web
 from support.gateway import open_gateway
+from support.node import eventually
 
 from blockstore.block import Block
 from cluster.pin import PinOptions
-from node.denylist import files
 from node.http.gateway.replies import response_cache
 from node.http.gateway.replies.headers import IMMUTABLE
 from node.http.listener import listen
@@ -90,8 +90,7 @@ async def test_what_is_deleted_is_not_given_from_memory(gateway):
     assert (await gateway.get(f"/ipfs/{block.cid}")).status == 404
 
 
-async def test_what_is_denied_later_is_not_given_from_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_SECONDS", 0.05)
+async def test_what_is_denied_later_is_not_given_from_memory(tmp_path):
     async with open_gateway(tmp_path) as gateway:
         root = await gateway.add({"site/a.txt": b"to be denied"})
         path = f"/ipfs/{root}/a.txt"
@@ -99,9 +98,11 @@ async def test_what_is_denied_later_is_not_given_from_memory(tmp_path, monkeypat
         folder = tmp_path / "denylists"
         folder.mkdir(exist_ok=True)
         (folder / "new.deny").write_text(f"{path}\n")
-        while (await gateway.get(path)).status == 200:
-            await gateway.get(f"/ipfs/{root}/")
-        assert (await gateway.get(path)).status == 410
+
+        async def denied():
+            return (await gateway.get(path)).status == 410
+
+        await eventually(denied)
 
 
 async def test_other_requests_for_the_same_path_get_their_own_answers(gateway):
@@ -150,16 +151,23 @@ async def test_only_what_is_pinned_now_is_given_where_that_is_the_policy(tmp_pat
         assert (await gateway.get(f"/ipfs/{root}")).status == 403
 
 
-async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(response_cache, "MAX_BYTES", 4 * 3000)
-    blocks = [Block.of(bytes([i]) * 1000) for i in range(5)]
-    async with open_gateway(tmp_path, server_timing=True) as gateway:
-        await gateway.put(*blocks)
-        assert [await from_memory(gateway, block) for block in blocks[:4]] == [False] * 4
-        assert await from_memory(gateway, blocks[0])
-        assert not await from_memory(gateway, blocks[4])
-        assert await from_memory(gateway, blocks[0])
-        assert not await from_memory(gateway, blocks[1])
+async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first():
+    async def answer(request):
+        if ready := cache.find(request):
+            return ready
+        made.append(request.path)
+        response = web.Response(body=bytes(1000), headers={"Cache-Control": IMMUTABLE})
+        cache.keep(request, response, cache.version())
+        return response
+
+    made, cache = [], response_cache.ResponseCache(lambda: 0, max_bytes=4 * 3000)
+    app = web.Application()
+    app.router.add_get("/{name}", answer)
+    async with listen(app, "gateway", "127.0.0.1", 0) as listener, ClientSession() as client:
+        for name in "abcd" + "a" + "e" + "a" + "b":
+            async with client.get(f"{listener.url}/{name}") as response:
+                assert await response.read() == bytes(1000)
+    assert made == ["/a", "/b", "/c", "/d", "/e", "/b"]
 
 
 async def test_requests_that_are_made_long_are_not_kept(gateway):

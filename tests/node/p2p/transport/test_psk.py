@@ -6,7 +6,7 @@ import pytest
 import trio
 from support.p2p_pipes import pipe_pair
 
-from node.p2p.transport.psk import PskByteStream, _xsalsa20, key_file
+from node.p2p.transport.psk import PskByteStream, key_file, xsalsa20
 
 
 def test_xsalsa20_is_the_one_of_its_paper() -> None:
@@ -14,7 +14,7 @@ def test_xsalsa20_is_the_one_of_its_paper() -> None:
     key = bytes.fromhex("1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389")
     nonce = bytes.fromhex("69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37")
     stream = bytes.fromhex("eea6a7251c1e72916d11c2cb214d3c252539121d8e234e652d651fa4c8cff880")
-    assert _xsalsa20(key, nonce).encrypt(bytes(32)) == stream
+    assert xsalsa20(key, nonce).encrypt(bytes(32)) == stream
 
 
 @pytest.mark.parametrize("most", [1, 5, 24, 1000])
