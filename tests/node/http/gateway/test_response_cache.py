@@ -160,7 +160,7 @@ async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first():
         cache.keep(request, response, cache.version())
         return response
 
-    made, cache = [], response_cache.ResponseCache(lambda: 0, max_bytes=4 * 3000)
+    made, cache = [], response_cache.ResponseCache(lambda: 0, max_bytes=9_500)
     app = web.Application()
     app.router.add_get("/{name}", answer)
     async with listen(app, "gateway", "127.0.0.1", 0) as listener, ClientSession() as client:
