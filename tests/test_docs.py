@@ -134,6 +134,13 @@ def _is_a_command(line: str, known: set[str]) -> bool:
 _GROUPS = {name.split()[0] for name, _ in _commands() if " " in name}
 
 
+def test_the_tour_reaches_every_room() -> None:
+    rooms = [str(path.parent.relative_to(ROOT)) for path in _sources() if path.name == "__init__.py"]
+    tour = _page("docs/tour.md")
+    assert len(rooms) > 20
+    assert [room for room in rooms if f"`{room}/" not in tour] == []
+
+
 def _mentioned_code() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for text in re.findall(r"`([\w./-]+\.py(?::[\w.]+)?|test_\w+)`", page.read_text()):

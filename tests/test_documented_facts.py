@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 from support.node import running_node
 
 from blockstore.block import MAX_BLOCK_BYTES
@@ -147,6 +148,22 @@ async def test_the_files_of_a_data_folder_are_those_that_the_pages_list(tmp_path
     assert databases | {"blocks.spare.db"} == _first_cells("docs/decisions/0003-database-files.md", "file")
     listed = {name.rstrip("/") for name in _first_cells(OPERATIONS, "file")}
     assert {name for name in made if not name.endswith(("-wal", "-shm"))} <= listed
+
+
+async def test_the_routes_that_want_the_secret_are_those_of_which_the_page_says_so(tmp_path: Path) -> None:
+    rows = re.findall(
+        r"^\| `((?:POST|DELETE) /[^`]*)` \|(.*)$", (ROOT / HTTP).read_text("utf-8"), re.MULTILINE
+    )
+    told = {route for route, text in rows if "wants the secret of the data folder" in text}
+    async with running_node(tmp_path / "node") as node, ClientSession(node.faces.api.url) as client:
+        asking = {route for route, _ in rows if await _status(client, *route.split()) == 401}
+    assert told
+    assert asking == told
+
+
+async def _status(client: ClientSession, method: str, path: str) -> int:
+    async with client.request(method, re.sub(r"\{\w+\}", "x", path)) as answer:
+        return answer.status
 
 
 def test_every_status_of_an_error_is_explained() -> None:
