@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from blockstore.common.guard import Guard
 from blockstore.common.tasks import background
 from cluster.allocation.expiry import ExpirySweeper
 from cluster.allocation.repin import Repinner
@@ -15,11 +14,11 @@ from cluster.calls.client import MemberClient, serve_calls
 from cluster.cluster import Cluster, MemberIdentity
 from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
-from cluster.interfaces import Membership, PinsetReader, PinsetWriter
+from cluster.context import ClusterContext
 from cluster.members.dialer import MemberDialer
 from cluster.metrics.metric_gossip import MetricGossip, Ping, free_space, ping, tag
 from cluster.metrics.metric_store import MetricStore
-from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, PeerCalls, Signer
+from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, Signer
 from cluster.settings import ClusterSettings
 from cluster.tracking.executor import Executor
 from cluster.tracking.tracker import Tracker
@@ -29,26 +28,19 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_cluster(
+    context: ClusterContext,
     identity: MemberIdentity,
     *,
-    reader: PinsetReader,
-    writer: PinsetWriter,
-    membership: Membership,
     pins: LocalPins,
     attempts: AttemptStore,
-    calls: PeerCalls,
     gossip: Gossip,
     signer: Signer,
     capacity: CapacityInformer,
-    settings: ClusterSettings,
-    now: Callable[[], float],
-    guard: Guard | None = None,
 ) -> AsyncIterator[Cluster]:
-    """Put the parts together and run their loops for the length of the block.
-
-    `now` is the wall clock in seconds since 1970. A bug in a loop ends one turn of it; `guard` counts it.
-    """
-    guard = guard or Guard()
+    """Put the parts together and run their loops for the length of the block."""
+    reader = writer = context.pinset
+    membership, calls, settings = context.members, context.calls, context.settings
+    now, guard = context.now, context.guard
     remote = MemberClient(calls, settings.call_timeout)
     executor = Executor(
         identity.peer, reader, pins, attempts, membership, calls, remote.holds, settings, now=now

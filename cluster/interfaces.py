@@ -77,6 +77,10 @@ class PinsetWriter(Protocol):
         ...
 
 
+class Pinset(PinsetReader, PinsetWriter, Protocol):
+    """Both."""
+
+
 class Role(StrEnum):
     """What a member may do: a trusted one writes pins and members, a follower only holds blocks."""
 
@@ -99,12 +103,20 @@ class Membership(Protocol):
         """Every member, ourselves included, in order of peer id."""
         ...
 
+    def peers(self) -> frozenset[str]:
+        """The peer ids of `members`."""
+        ...
+
+    def role(self, peer: str) -> Role | None:
+        """What that peer may do; None for one that is no member (any more)."""
+        ...
+
     def is_trusted(self, peer: str) -> bool:
         """Whether that peer is a member that may write."""
         ...
 
     def is_member(self, peer: str) -> bool:
-        """Whether `members` has that peer."""
+        """Whether that peer has a role."""
         ...
 
     def removed(self) -> frozenset[str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from blockstore.cid import CID
 from cluster.pin import Progress
+
+T = TypeVar("T")
+P = ParamSpec("P")
+Connection = TypeVar("Connection", covariant=True)
 
 MAX_GOSSIP = 512 * 1024
 """Bytes of one gossip message."""
@@ -119,6 +123,40 @@ class PeerCalls(Protocol):
 
     async def connect(self, address: str) -> str:
         """Dial a multiaddress with `/p2p/` and keep it connected; its peer id. Raises PeerOffline."""
+        ...
+
+
+class Links(Protocol):
+    """Who stays connected on the cluster's network."""
+
+    def keep(self, peers: Mapping[str, Sequence[str]]) -> None:
+        """Stay connected to these peers (id -> multiaddresses), and no more to others of the call before.
+
+        One that is not connected is dialled, with growing pauses, at these addresses and where it was seen
+        before; only a peer that proves its id counts. What cannot be dialled is passed over. Returns at once.
+        """
+        ...
+
+
+class Database(Protocol[Connection]):
+    """One file of tables: transactions, and reads beside them. Each call is one trip to it."""
+
+    async def write(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work(connection, ...)` in one transaction; durable when it returns."""
+        ...
+
+    async def free(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `write`, of what gives room back: on a full disk it may take the last of it."""
+        ...
+
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work(connection, ...)`, which sees the last commit."""
         ...
 
 

@@ -25,6 +25,7 @@ from cluster.assembly import open_cluster
 from cluster.calls.codec import IpfsInfo
 from cluster.cluster import MemberIdentity as ClusterIdentity
 from cluster.common.names import as_name
+from cluster.context import ClusterContext
 from cluster.errors import BadInvite
 from cluster.interfaces import Role
 from cluster.members.invite import Invite
@@ -135,19 +136,22 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             await enter(background(_drop_used_token(pinset, belonging, folder)))
         cluster = await enter(
             open_cluster(
+                ClusterContext(
+                    peer=identity.peer_id,
+                    name=name,
+                    pinset=pinset,
+                    members=pinset.members,
+                    calls=networks.calls,
+                    settings=_cluster_settings(config.cluster),
+                    now=time.time,
+                    guard=guard,
+                ),
                 ClusterIdentity(identity.peer_id, name, CLUSTER_VERSION, lambda: _on_open_network(networks)),
-                reader=pinset,
-                writer=pinset,
-                membership=pinset.members,
                 pins=pins,
                 attempts=SqliteAttempts(database),
-                calls=networks.calls,
                 gossip=networks.gossip,
                 signer=identity,
                 capacity=_capacity(store),
-                settings=_cluster_settings(config.cluster),
-                now=time.time,
-                guard=guard,
             )
         )
 

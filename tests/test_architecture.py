@@ -59,6 +59,40 @@ CONFINED = {
 LAYERS = ("hosts", "paths", "pages", "replies", "formats")
 
 
+# package -> room -> (the rooms that it may import, why just those); a room is a folder, or a file (no .py).
+# From the top down: a room imports rooms of later rows only, so there is no circle. The words of a package,
+# its values, errors and seams, may be imported by every room, and import words alone.
+WORDS = {
+    "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
+}
+ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
+    "cluster": {
+        "assembly": (
+            ("allocation", "calls", "cluster", "common", "members", "metrics", "tracking"),
+            "it puts the rooms together, and only it knows all of them",
+        ),
+        "cluster": (
+            ("allocation", "calls", "common", "metrics", "tracking"),
+            "the face calls the rooms that decide; how the pinset travels is not its business",
+        ),
+        "replication": (
+            ("common", "members", "pinset"),
+            "it moves batches and member records; what follows from them hangs on the reader's events",
+        ),
+        "calls": (("common", "tracking"), "members ask each other what their trackers know"),
+        "allocation": (("common", "metrics"), "holders are chosen by what members say of themselves"),
+        "members": (
+            ("common", "pinset"),
+            "who belongs is decided by signed records alone, whatever is pinned",
+        ),
+        "tracking": (("common",), "a tracker works on Pinset and LocalPins, whatever is behind these"),
+        "metrics": (("common",), "metrics are heard and shown; what follows from them is allocation's"),
+        "pinset": (("common",), "one member's pinset on its disk: no network, no members, no statuses"),
+        "common": ((), "tools that every room uses know no room"),
+    },
+}
+
+
 def _sources() -> list[Path]:
     return [file for package in OURS for file in sorted((ROOT / package).rglob("*.py"))]
 
@@ -73,6 +107,38 @@ def _imports(file: Path) -> tuple[str, ...]:
             assert item.level == 0, f"{file}: relative imports hide which package is meant"
             names.append(item.module or "")
     return tuple(names)
+
+
+def _room(file: Path, package: str) -> str:
+    """The room of a file inside that package ("node/http"); empty for its own `__init__`."""
+    parts = file.relative_to(ROOT / package).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+@cache
+def _entered(file: Path, package: str) -> frozenset[str]:
+    """The rooms of that package that this file imports from."""
+    dotted, found = package.replace("/", "."), set[str]()
+    for item in ast.walk(ast.parse(file.read_text())):
+        if isinstance(item, ast.ImportFrom):
+            names = [f"{item.module}.{alias.name}" for alias in item.names]
+        elif isinstance(item, ast.Import):
+            names = [alias.name for alias in item.names]
+        else:
+            continue
+        found |= {name.removeprefix(dotted + ".").split(".")[0] for name in names if _within(name, (dotted,))}
+    return frozenset(found)
+
+
+@cache
+def _arrows(package: str) -> dict[str, dict[str, str]]:
+    """Room -> room that it imports from -> a file that does."""
+    arrows: dict[str, dict[str, str]] = {}
+    for file in sorted((ROOT / package).rglob("*.py")):
+        if room := _room(file, package):
+            entered = arrows.setdefault(room, {})
+            entered |= dict.fromkeys(_entered(file, package) - {room}, str(file.relative_to(ROOT)))
+    return arrows
 
 
 def _within(module: str, allowed: tuple[str, ...]) -> bool:
@@ -112,6 +178,30 @@ def test_no_place_may_import_a_supplier_that_it_does_without(library: str) -> No
     ]
     idle = [place for place in CONFINED[library][0] if not any(path.startswith(place) for path in using)]
     assert not idle, "a permission that is left over says something false of the folders"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_room_has_its_row(package: str) -> None:
+    words, rooms = WORDS[package], ROOMS[package]
+    assert sorted({*words, *rooms}) == sorted(_arrows(package)), "a newcomer reads here what each may import"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_a_room_imports_only_the_rooms_of_its_row(package: str) -> None:
+    words = WORDS[package]
+    for room, entered in _arrows(package).items():
+        allowed, reason = ROOMS[package].get(room, ((), "words are below every room"))
+        broken = {other: file for other, file in entered.items() if other not in (*allowed, *words)}
+        assert not broken, f"{package}/{room}: {reason}: {broken}"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_stand_above_those_that_they_may_import_and_use_each_permission(package: str) -> None:
+    rooms = list(ROOMS[package])
+    for position, (room, (allowed, _)) in enumerate(ROOMS[package].items()):
+        assert set(allowed) <= set(rooms[position + 1 :]), f"{package}/{room} would close a circle"
+        idle = [other for other in allowed if other not in _arrows(package)[room]]
+        assert not idle, f"{package}/{room}: a permission that is left over says something false of it"
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -94,6 +94,9 @@ class MemberList:
             self._listed = tuple(self._member(peer, role) for peer, role in roles.items() if role is not None)
         return self._listed
 
+    def peers(self) -> frozenset[str]:
+        return frozenset(member.peer for member in self.members())
+
     def role(self, peer: str) -> Role | None:
         """None for whoever is no member (any more)."""
         found = self._records.get((GRANT, peer))

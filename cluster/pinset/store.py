@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from cluster.common.wire import PinValue, decode_pin
 from cluster.interfaces import PinQuery
 from cluster.pin import EVERYWHERE
 from cluster.pinset.batch import AuthorLog
-
-T = TypeVar("T")
-P = ParamSpec("P")
+from cluster.ports import Database
 
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -65,24 +62,7 @@ DigestSum = tuple[int, int, int]
 """(documents, sum of the first digest halves, sum of the second ones), over a range of document numbers."""
 
 
-class SqlDatabase(Protocol):
-    """What the store asks of the file: transactions, and reads beside them."""
-
-    async def write(
-        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `work(connection, ...)` in one transaction; durable when it returns."""
-        ...
-
-    async def free(
-        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """As `write`, of what gives room back: on a full disk it may take the last of it."""
-        ...
-
-    async def read(
-        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
+SqlDatabase = Database[sqlite3.Connection]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from blockstore.cid import CID
-from cluster.pinset.store import SqlDatabase
-from cluster.ports import Attempt, OperationKind
+from cluster.ports import Attempt, Database, OperationKind
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
@@ -24,7 +23,7 @@ _Row = tuple[bytes, str, int, str, float, float]
 class SqliteAttempts:
     """The AttemptStore of a node; every method is one trip to the database."""
 
-    def __init__(self, database: SqlDatabase) -> None:
+    def __init__(self, database: Database[sqlite3.Connection]) -> None:
         self._database = database
 
     async def get_many(self, cids: Sequence[CID]) -> list[Attempt | None]:

@@ -14,9 +14,11 @@ from support.inline_database import InlineDatabase
 from support.memory_cluster import MemoryPins, settled_as, until
 from support.pinset_member import PinsetMember, grown_cluster, some_cid
 
+from blockstore.common.guard import Guard
 from cluster.assembly import open_cluster
 from cluster.calls.codec import IpfsInfo
 from cluster.cluster import Cluster, MemberIdentity
+from cluster.context import ClusterContext
 from cluster.pin import PinOptions, Status
 from cluster.ports import Capacity
 from cluster.settings import ClusterSettings
@@ -46,19 +48,24 @@ async def clustered(
     """That member's cluster, over its running pinset."""
     port = member.network.peers[member.peer]
     await database.write(create)
+    name = f"member {member.peer[-4:]}"
     async with open_cluster(
-        MemberIdentity(member.peer, f"member {member.peer[-4:]}", "1.1.6+test", IpfsInfo),
-        reader=member.pinset,
-        writer=member.pinset,
-        membership=member.pinset.members,
+        ClusterContext(
+            peer=member.peer,
+            name=name,
+            pinset=member.pinset,
+            members=member.pinset.members,
+            calls=port,
+            settings=ClusterSettings(),
+            now=wall,
+            guard=Guard(),
+        ),
+        MemberIdentity(member.peer, name, "1.1.6+test", IpfsInfo),
         pins=pins,
         attempts=SqliteAttempts(database),
-        calls=port,
         gossip=port,
         signer=member.signer,
         capacity=capacity,
-        settings=ClusterSettings(),
-        now=wall,
     ) as cluster:
         yield cluster
 

@@ -72,11 +72,10 @@ async def test_roles_are_told_and_a_stranger_has_none(opener: Opener) -> None:
     peers = (FOUNDER, TRUSTED, FOLLOWER, STRANGER)
     assert [membership.is_member(peer) for peer in peers] == [True, True, True, False]
     assert [membership.is_trusted(peer) for peer in peers] == [True, True, False, False]
-    assert {member.peer: member.role for member in membership.members()} == {
-        FOUNDER: Role.TRUSTED,
-        TRUSTED: Role.TRUSTED,
-        FOLLOWER: Role.FOLLOWER,
-    }
+    roles = {FOUNDER: Role.TRUSTED, TRUSTED: Role.TRUSTED, FOLLOWER: Role.FOLLOWER}
+    assert {member.peer: member.role for member in membership.members()} == roles
+    assert {peer: membership.role(peer) for peer in peers} == {**roles, STRANGER: None}
+    assert membership.peers() == roles.keys()
     assert [membership.name(peer) for peer in peers] == ["founder", "trusted", "follower", ""]
     assert membership.removed() == frozenset()
 
@@ -86,6 +85,8 @@ async def test_a_removed_member_is_none_any_more_and_its_name_is_still_known(ope
     await membership.remove(TRUSTED)
     assert not membership.is_member(TRUSTED)
     assert not membership.is_trusted(TRUSTED)
+    assert membership.role(TRUSTED) is None
+    assert membership.peers() == {FOUNDER, FOLLOWER}
     assert {member.peer for member in membership.members()} == {FOUNDER, FOLLOWER}
     assert membership.removed() == {TRUSTED}
     assert membership.name(TRUSTED) == "trusted"

@@ -17,6 +17,7 @@ from blockstore.common.guard import Guard
 from cluster.assembly import open_cluster
 from cluster.calls.codec import IpfsInfo
 from cluster.cluster import Cluster, MemberIdentity
+from cluster.context import ClusterContext
 from cluster.errors import CannotRemove, NotPinned, ReadOnlyMember, UntrustedPeer
 from cluster.interfaces import EVERY_PIN, Member, PinChange, PinQuery, Role
 from cluster.pin import Pin, Progress, Status
@@ -143,8 +144,14 @@ class MemoryMembers:
     def members(self) -> tuple[Member, ...]:
         return tuple(self._members[peer] for peer in sorted(self._members))
 
+    def peers(self) -> frozenset[str]:
+        return frozenset(self._members)
+
+    def role(self, peer: str) -> Role | None:
+        return self._members[peer].role if peer in self._members else None
+
     def is_trusted(self, peer: str) -> bool:
-        return peer in self._members and self._members[peer].role is Role.TRUSTED
+        return self.role(peer) is Role.TRUSTED
 
     def is_member(self, peer: str) -> bool:
         return peer in self._members
@@ -423,21 +430,24 @@ class MemoryCluster:
         self.network.set_up(machine.peer, True)
         try:
             async with open_cluster(
+                ClusterContext(
+                    peer=machine.peer,
+                    name=machine.name,
+                    pinset=machine.view,
+                    members=self.members,
+                    calls=machine.port,
+                    settings=self.settings,
+                    now=lambda: wall_clock() + machine.clock_offset,
+                    guard=self.guard,
+                ),
                 MemberIdentity(
                     machine.peer, machine.name, "1.1.6+test", lambda: IpfsInfo(f"Qm{machine.name}")
                 ),
-                reader=machine.view,
-                writer=machine.view,
-                membership=self.members,
                 pins=machine.pins,
                 attempts=machine.attempts,
-                calls=machine.port,
                 gossip=machine.port,
                 signer=machine.key,
                 capacity=capacity,
-                settings=self.settings,
-                now=lambda: wall_clock() + machine.clock_offset,
-                guard=self.guard,
             ) as cluster:
                 yield cluster
         finally:

@@ -59,6 +59,12 @@ class List:
     def members(self) -> tuple[Member, ...]:
         return tuple(Member(name, name, Role.TRUSTED, (name,)) for name in sorted(self.names))
 
+    def peers(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    def role(self, peer: str) -> Role | None:
+        return Role.TRUSTED if peer in self.names else None
+
     def is_trusted(self, peer: str) -> bool:
         return peer in self.names
 
