@@ -34,6 +34,7 @@ CONFINED = {
     "pycrdt": (("cluster/pinset/document.py",), "the replicated state is isolated behind one file"),
     "sqlite3": (
         (
+            "blockstore/sqlite/connection.py",
             "blockstore/sqlite/database.py",
             "blockstore/sqlite/store.py",
             "blockstore/sqlite/statements.py",
@@ -53,7 +54,7 @@ CONFINED = {
     "multipart": (("node/http/uploads/multipart.py",), "one file bounds what an upload may say of itself"),
     "dag_cbor": (("cluster/common/cross_check.py",), "it is slow: only small signed values are read by it"),
     "multiformats": (("blockstore/ipld/multicodecs.py",), "it takes 0.2 s to import: one file does, late"),
-    "aiosqlite": (("blockstore/sqlite/database.py",), "one file owns connections and their threads"),
+    "aiosqlite": (("blockstore/sqlite/connection.py",), "one file owns connections and their threads"),
 }
 # the layers of the gateway: each may import those before it; the files beside them may import all
 LAYERS = ("hosts", "paths", "pages", "replies", "formats")

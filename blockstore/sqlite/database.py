@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 from urllib.parse import quote
 
-import aiosqlite
-
 from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
+from blockstore.sqlite.connection import Connection, open_connection
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -91,7 +90,7 @@ class Database:
         self,
         path: Path,
         writer: Writer,
-        readers: Sequence[aiosqlite.Connection],
+        readers: Sequence[Connection],
         remedy: str,
         ballast: Ballast | None = None,
     ) -> None:
@@ -117,7 +116,7 @@ class Database:
     async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, ...)` on a reader. It must not leave a cursor open."""
         with _translated(self.path, self.remedy):
-            return await _hop(next(self._readers), lambda connection: work(connection, *args, **kwargs))
+            return await next(self._readers).run(lambda connection: work(connection, *args, **kwargs))
 
 
 async def spending(ballast: Ballast | None, write: Callable[[], Awaitable[T]]) -> T:
@@ -161,7 +160,7 @@ class _Job:
 class Writer:
     """The one connection that writes. What waits for it goes together in the next transaction."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._waiting: deque[_Job] = deque()
         self._draining: asyncio.Task[None] | None = None
@@ -184,7 +183,7 @@ class Writer:
             jobs = [job for job in jobs if not job.done.cancelled()]
             failure: BaseException | None = None
             try:
-                await _hop(self._connection, partial(_transaction, jobs=jobs))
+                await self._connection.run(partial(_transaction, jobs=jobs))
             except BaseException as error:  # noqa: BLE001  carried to the callers, who raise it
                 failure = error
             for job in jobs:
@@ -202,13 +201,6 @@ def _transaction(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-async def _hop(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    # aiosqlite's public calls are one thread hop each (77-210 us for execute + fetch + close); this is the
-    # hop they are made of, used once for the whole operation (31-48 us). Checked by the pinned major version.
-    result: T = await connection._execute(work, connection._conn)  # type: ignore[no-untyped-call]
-    return result
 
 
 @asynccontextmanager
@@ -262,35 +254,25 @@ class _Opening:
 
 
 @asynccontextmanager
-async def _connections(opening: _Opening) -> AsyncIterator[list[aiosqlite.Connection]]:
+async def _connections(opening: _Opening) -> AsyncIterator[list[Connection]]:
     async with AsyncExitStack() as stack:
-        connections: list[aiosqlite.Connection] = []
+        connections: list[Connection] = []
         with _translated(opening.path, opening.remedy):
             for _ in range(opening.connections):
                 connection = await stack.enter_async_context(_connect(opening))
                 if not connections:
                     if opening.check:
-                        await _hop(connection, partial(_check, opening=opening))
-                    await _hop(connection, lambda c: c.executescript(opening.schema).close())
+                        await connection.run(partial(_check, opening=opening))
+                    await connection.run(lambda c: c.executescript(opening.schema).close())
                 connections.append(connection)
         yield connections
 
 
 @asynccontextmanager
-async def _connect(opening: _Opening) -> AsyncIterator[aiosqlite.Connection]:
-    uri = f"file:{quote(os.fspath(opening.path))}?vfs={opening.vfs}"
-    connecting = aiosqlite.connect(uri, uri=True, isolation_level=None, cached_statements=64)
-    try:
-        connection = await connecting
-    except BaseException:
-        # aiosqlite tells its thread to stop and does not wait; the thread would answer a loop that is closed.
-        await asyncio.to_thread(connecting._thread.join)
-        raise
-    try:
-        await _hop(connection, partial(_prepare, opening=opening))
+async def _connect(opening: _Opening) -> AsyncIterator[Connection]:
+    async with open_connection(f"file:{quote(os.fspath(opening.path))}?vfs={opening.vfs}") as connection:
+        await connection.run(partial(_prepare, opening=opening))
         yield connection
-    finally:
-        await connection.close()
 
 
 def _check(connection: sqlite3.Connection, opening: _Opening) -> None:

@@ -10,7 +10,7 @@ import pytest
 from blockstore.disk.folder_lock import hold_lock
 from blockstore.errors import StoreLocked, StoreUnavailable
 
-HOLD = "import sys; from pathlib import Path; from blockstore.lock import hold_lock\n"
+HOLD = "import sys; from pathlib import Path; from blockstore.disk.folder_lock import hold_lock\n"
 HOLD += "with hold_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 
 

@@ -18,7 +18,7 @@ from blockstore.sqlite.store import open_sqlite_blockstore
 SCRIPT = """
 import asyncio, itertools, sys
 from pathlib import Path
-from blockstore.sqlite import open_sqlite_blockstore
+from blockstore.sqlite.store import open_sqlite_blockstore
 from support.dags import leaves
 
 async def main():
