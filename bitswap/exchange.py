@@ -31,6 +31,7 @@ from blockstore.cid import CID, RAW
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import Tasks, open_tasks
 from blockstore.errors import BlockNotFound
+from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport
 
 _log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ async def open_bitswap(
 
 
 class BitswapExchange:
-    """Satisfies `blockstore.service.Exchange`. Made by `open_bitswap`."""
+    """Satisfies `blockstore.blocks.Exchange`. Made by `open_bitswap`."""
 
     def __init__(
         self,
@@ -116,26 +117,27 @@ class BitswapExchange:
 
     # For readers of DAGs.
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
-        """See `Exchange.fetch`. Asks hints and peers that had other blocks, then everybody connected."""
-        return await self.fetch_within(self._session, cid, hints)
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
+        """See `Exchange.fetch`. Asks hints and peers that had other blocks, then all that are connected."""
+        return await self.fetch_within(self._session, cid, hints, progress)
 
-    async def fetch_within(self, session: Session, cid: CID, hints: Sequence[str]) -> Block:
+    async def fetch_within(
+        self, session: Session, cid: CID, hints: Sequence[str], progress: FetchProgress | None
+    ) -> Block:
         """Fetch on behalf of a session. Raises BlockNotFound."""
         if cid.is_identity:
             return Block.inline(cid)
+        if progress is not None:
+            progress.follow(lambda: (self._wants.report(cid),))
         async with self._slots:
-            return Block(
-                cid, await self._wait(session, cid, hints)
-            )  # its bytes were hashed to this multihash
+            # Its bytes were hashed to this multihash.
+            return Block(cid, await self._wait(session, cid, hints))
 
-    async def announce(self, cids: Sequence[CID]) -> None:
-        """See `Exchange.announce`: whoever waits for these blocks gets them."""
-        await self._server.announce(cids)
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        """See `Exchange.inquiries`."""
-        return (self._wants.inquiry(cid),)
+    async def on_stored(self, cids: Sequence[CID]) -> None:
+        """These blocks are in the store now: peers that wait for them get them."""
+        await self._server.on_stored(cids)
 
     def session(self, root: CID) -> BitswapSession:
         return BitswapSession(self, Session(root))
@@ -276,7 +278,7 @@ class BitswapExchange:
         self._miss_none()
 
     def _give_up(self, over: GivenUp) -> None:
-        self._fail(over.cid, BlockNotFound.after(over.cid, over.inquiry))
+        self._fail(over.cid, BlockNotFound.after(over.cid, over.report))
         with self._guard.around("a want that is over", str(over.cid)):
             self._wants.cancel(over.cid, self._loop.time())
 
@@ -372,14 +374,11 @@ class BitswapSession:
     def __repr__(self) -> str:
         return f"<BitswapSession {self._session}>"
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
-        return await self._exchange.fetch_within(self._session, cid, hints)
-
-    async def announce(self, cids: Sequence[CID]) -> None:
-        await self._exchange.announce(cids)
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        return self._exchange.inquiries(cid)
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
+        """See `Exchange.fetch`."""
+        return await self._exchange.fetch_within(self._session, cid, hints, progress)
 
     def session(self, root: CID) -> BitswapSession:
         return self._exchange.session(root)

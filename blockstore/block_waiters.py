@@ -1,19 +1,23 @@
-"""Fetches that wait for a block hear when it is stored on another way: by another fetch, or added here."""
+"""Who waits for blocks to be stored: fetches that run on another way, and those who hear of every block."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from blockstore.block import Block
 from blockstore.cid import CID
 
+StoredListener = Callable[[Sequence[CID]], Awaitable[None]]
+"""Called with blocks that are in the store, never before: Bitswap gives them to the peers that want them."""
+
 
 class BlockWaiters:
-    """Who waits for which block, by multihash."""
+    """Fetches that wait, by multihash; `listeners` hear of all blocks that are stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, listeners: Sequence[StoredListener] = ()) -> None:
+        self._listeners = tuple(listeners)
         self._waiting: dict[bytes, set[asyncio.Future[Block]]] = {}
 
     @contextmanager
@@ -29,8 +33,13 @@ class BlockWaiters:
             if not waiting and self._waiting.get(cid.multihash) is waiting:
                 del self._waiting[cid.multihash]
 
-    def came(self, blocks: Iterable[Block]) -> None:
-        """These are stored."""
+    async def on_stored(self, blocks: Sequence[Block]) -> None:
+        """These are stored: fetches first, then the listeners one after the other."""
+        self._end_fetches(blocks)
+        for listener in self._listeners:
+            await listener([block.cid for block in blocks])
+
+    def _end_fetches(self, blocks: Sequence[Block]) -> None:
         if not self._waiting:
             return
         for block in blocks:

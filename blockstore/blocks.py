@@ -11,29 +11,21 @@ from blockstore.block import Block
 from blockstore.block_waiters import BlockWaiters
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
-from blockstore.fetch_report import FetchReport
+from blockstore.fetch_progress import FetchesInFlight, FetchProgress
 from blockstore.store import Blockstore
 
 
 class Exchange(Protocol):
     """Blocks from elsewhere. What it returns is verified; the caller stores it."""
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
         """Get one block, asking `hints` (peer ids) first; waits until it comes or the caller cancels.
 
-        Raises BlockNotFound when nobody that could be asked has it; its reason says who was asked.
-        Cancelling withdraws the want within the same loop turn.
-        """
-        ...
-
-    async def announce(self, cids: Sequence[CID]) -> None:
-        """Tell peers that wait for these blocks; called after they are stored, never before."""
-        ...
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        """How the fetch of that block stands now, one for each way to it.
-
-        Without a fetch in flight: who could be asked. What a fetch that failed was told is in its error.
+        `progress` follows the fetch from its first step on; it is read while the fetch runs, never after.
+        Raises BlockNotFound when no source that could be asked has it; its reports say what each kind of
+        source has answered. Cancelling withdraws the want within the same loop turn.
         """
         ...
 
@@ -43,19 +35,15 @@ class Exchange(Protocol):
 
 
 class OfflineExchange:
-    """The exchange of a node that asks nobody, and why."""
+    """The exchange of a node that asks no peer, with the reason."""
 
     def __init__(self, reason: str = "this node is offline and does not hold it") -> None:
         self._reason = reason
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
         raise BlockNotFound(cid, self._reason)
-
-    async def announce(self, cids: Sequence[CID]) -> None:
-        """Nobody to tell."""
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        return ()
 
     def session(self, root: CID) -> OfflineExchange:
         return self
@@ -82,16 +70,21 @@ class Blocks:
         store: Blockstore,
         exchange: Exchange,
         hints: Sequence[str] = (),
-        arrivals: BlockWaiters | None = None,
+        waiters: BlockWaiters | None = None,
+        in_flight: FetchesInFlight | None = None,
     ) -> None:
+        """`waiters` hear what is stored; `in_flight`: where it is to be seen what is being fetched."""
         self.store = store
         self.exchange = exchange
         self._hints = tuple(hints)
-        self._arrivals = arrivals or BlockWaiters()
+        self._waiters = waiters or BlockWaiters()
+        self._in_flight = in_flight or FetchesInFlight()
 
-    def session(self, root: CID, hints: Sequence[str] = ()) -> Blocks:
+    def session(
+        self, root: CID, hints: Sequence[str] = (), in_flight: FetchesInFlight | None = None
+    ) -> Blocks:
         """The same store, with an exchange session for that DAG."""
-        return Blocks(self.store, self.exchange.session(root), hints, self._arrivals)
+        return Blocks(self.store, self.exchange.session(root), hints, self._waiters, in_flight)
 
     async def get(self, cid: CID) -> Block:
         """Raises BlockNotFound, UnknownHash."""
@@ -99,25 +92,36 @@ class Blocks:
         return block if block is not None else await self._fetch(cid)
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block]:
-        """In order; missing ones are fetched concurrently. Raises BlockNotFound.
-
-        When one cannot be had, the other fetches are withdrawn; blocks that came before stay in the store.
-        """
+        """In order; missing ones are fetched as by `fetch_many`. Raises BlockNotFound."""
         found = await self.store.get_many(cids)
-        missing = list(dict.fromkeys(cid for cid, block in zip(cids, found, strict=True) if block is None))
-        fetched = dict(zip(missing, await self._fetch_all(missing), strict=True)) if missing else {}
+        missing = [cid for cid, block in zip(cids, found, strict=True) if block is None]
+        fetched = await self.fetch_many(missing) if missing else {}
         return [block or fetched[cid] for cid, block in zip(cids, found, strict=True)]
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
-        """Store, then announce. Raises StorageFull."""
+        """Store, then tell who waits for them. Raises StorageFull."""
         await self.store.put_many(blocks)
-        self._arrivals.came(blocks)
-        await self.exchange.announce([block.cid for block in blocks])
+        await self._waiters.on_stored(blocks)
+
+    async def fetch_many(self, cids: Sequence[CID]) -> dict[CID, Block]:
+        """Blocks that are not in the store, fetched at the same time. Raises BlockNotFound.
+
+        When one cannot be had, the other fetches are withdrawn; blocks that came before stay in the store.
+        """
+        missing = list(dict.fromkeys(cids))
+        wanted = [asyncio.create_task(self._fetch(cid)) for cid in missing]
+        try:
+            return dict(zip(missing, await asyncio.gather(*wanted), strict=True))
+        finally:
+            for want in wanted:
+                want.cancel()
+            await asyncio.gather(*wanted, return_exceptions=True)
 
     async def _fetch(self, cid: CID) -> Block:
         hashing.check_known(cid.multihash)  # what could not be verified is not asked for
-        with self._arrivals.expected(cid) as arrival:
-            block = await self._first(asyncio.ensure_future(self.exchange.fetch(cid, self._hints)), arrival)
+        with self._waiters.expected(cid) as arrival, self._in_flight.begun(cid) as progress:
+            fetch = asyncio.ensure_future(self.exchange.fetch(cid, self._hints, progress))
+            block = await self._first(fetch, arrival)
             if block.cid != cid:  # another form of the name, or an exchange that is wrong
                 block = Block.verify(cid, block.data, "exchange")
             if not arrival.done() or await self.store.missing([cid]):
@@ -131,12 +135,3 @@ class Blocks:
         finally:
             fetch.cancel()
             await asyncio.gather(fetch, return_exceptions=True)
-
-    async def _fetch_all(self, cids: Sequence[CID]) -> list[Block]:
-        wanted = [asyncio.create_task(self._fetch(cid)) for cid in cids]
-        try:
-            return await asyncio.gather(*wanted)
-        finally:
-            for want in wanted:
-                want.cancel()
-            await asyncio.gather(*wanted, return_exceptions=True)

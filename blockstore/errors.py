@@ -60,22 +60,22 @@ class UnknownCodec(BlockstoreError):
 class BlockNotFound(BlockstoreError):
     """The block is not here, and where we asked nobody had it; `reason` says what was tried.
 
-    `inquiries` are what the reason is told from, where others were asked.
+    `reports` are what the reason is told from, where others were asked.
     """
 
     def __init__(
-        self, cid: object, reason: str = "not in the local store", inquiries: tuple[FetchReport, ...] = ()
+        self, cid: object, reason: str = "not in the local store", reports: tuple[FetchReport, ...] = ()
     ) -> None:
         super().__init__(f"block {cid} not found: {reason}")
         self.cid = cid
         self.reason = reason
-        self.inquiries = inquiries
+        self.reports = reports
 
     @classmethod
-    def after(cls, cid: object, *inquiries: FetchReport) -> BlockNotFound:
+    def after(cls, cid: object, *reports: FetchReport) -> BlockNotFound:
         """The error when these were tried: BlockUnavailable unless all who were asked do not have it."""
-        kind = cls if all(inquiry.decided for inquiry in inquiries) else BlockUnavailable
-        return kind(cid, told(inquiries), inquiries)
+        kind = cls if all(report.decided for report in reports) else BlockUnavailable
+        return kind(cid, told(reports), reports)
 
 
 class BlockUnavailable(BlockNotFound):

@@ -26,12 +26,12 @@ class Outcome(Enum):
 class FetchReport:
     """One kind of source, asked for one block.
 
-    `way` names the network for people; `source` what is on it, in the singular. Of the `connected` sources,
+    `route` names the network for people; `source` what is on it, in the singular. Of the `connected` sources,
     and of `holders` that are to have the block (`holders_connected` of them within reach), those that were
-    asked have an outcome each. `note` stands for all that where the way itself failed.
+    asked have an outcome each. `note` stands for all that where the route itself failed.
     """
 
-    way: str = ""
+    route: str = ""
     source: str = "peer"
     connected: int = 0
     holders: int = 0
@@ -42,11 +42,11 @@ class FetchReport:
     def __str__(self) -> str:
         """On one line, without names or addresses: strangers may read it."""
         text = self.note or f"{self._promised()}{self._answered()}"
-        return f"{self.way}: {text}" if self.way else text
+        return f"{self.route}: {text}" if self.route else text
 
     @property
     def hopeful(self) -> bool:
-        """Whether somebody is within reach, or is to have the block."""
+        """Whether a source is within reach, or is to have the block."""
         return bool(self.connected or self.holders)
 
     @property
@@ -56,12 +56,12 @@ class FetchReport:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody is about to answer, so that others may as well be asked."""
+        """Whether no source is about to answer, so that others may as well be asked."""
         return Outcome.WAITING not in self.outcomes and bool(self.outcomes or not self.hopeful)
 
     @property
     def settled(self) -> bool:
-        """Whether nobody is left whose answer could change anything, unless somebody new comes."""
+        """Whether no source is left whose answer could change anything, unless a new one comes."""
         return self.idle and Outcome.PAUSING not in self.outcomes
 
     def _promised(self) -> str:
@@ -81,17 +81,17 @@ class FetchReport:
         return f"{asked}: " + ", ".join(f"{count} {outcome.value}" for outcome, count in told)
 
 
-def told(inquiries: Sequence[FetchReport]) -> str:
+def told(reports: Sequence[FetchReport]) -> str:
     """All that was tried, on one line."""
-    return "; ".join(map(str, inquiries)) or "there is nobody to ask"
+    return "; ".join(map(str, reports)) or "there is nobody to ask"
 
 
-def together(inquiries: Sequence[FetchReport]) -> FetchReport:
-    """Sources of one kind that were asked one by one, as one inquiry; at least one."""
+def together(reports: Sequence[FetchReport]) -> FetchReport:
+    """Sources of one kind that were asked one by one, as one report; at least one."""
     return replace(
-        inquiries[0],
-        connected=sum(inquiry.connected for inquiry in inquiries),
-        outcomes=tuple(outcome for inquiry in inquiries for outcome in inquiry.outcomes),
+        reports[0],
+        connected=sum(report.connected for report in reports),
+        outcomes=tuple(outcome for report in reports for outcome in report.outcomes),
     )
 
 

@@ -10,6 +10,7 @@ from math import inf
 from bitswap.exchange import BitswapSettings, open_bitswap
 from bitswap.network import ServedBlockSource
 from bitswap.serving.work_limits import WorkRates
+from blockstore.block_waiters import StoredListener
 from blockstore.blocks import Exchange, OfflineExchange
 from blockstore.common.guard import Guard
 from cluster.members.join import JOIN
@@ -35,7 +36,7 @@ _MEMBERS = BitswapSettings(rates=WorkRates(abuse=inf))  # a member is held back,
 class Networks:
     """`admit` takes the members: they may speak from then on, and nobody else may.
 
-    `swarm` is None while the open network is off.
+    `swarm` is None while the open network is off. `on_stored` are to hear of each block that is stored.
     """
 
     gossip: Gossip
@@ -43,6 +44,7 @@ class Networks:
     members: PeerCalls  # the same, where only members are connected
     swarm: Swarm | None
     exchange: Exchange
+    on_stored: tuple[StoredListener, ...]
     admit: Callable[[Iterable[str]], None]
 
 
@@ -65,7 +67,7 @@ async def open_networks(
     """
     if offline:
         nobody = NoNetwork()
-        yield Networks(nobody, nobody, nobody, None, OfflineExchange(), lambda members: None)
+        yield Networks(nobody, nobody, nobody, None, OfflineExchange(), (), lambda members: None)
         return
     # Late: libp2p is most of what a node imports, and only this needs it.
     from node.p2p.admission.gate import MembersGate
@@ -88,7 +90,8 @@ async def open_networks(
         gate = MembersGate(identity.peer_id, OPEN_CALLS)
         cluster = await enter(open_network(portal, identity, private, guard, gate))
         members = MembersNetwork(cluster, gate)
-        ways = [Route("cluster", await enter(open_bitswap(shelf, members, guard=guard)))]
+        bitswaps = [await enter(open_bitswap(shelf, members, guard=guard))]
+        ways = [Route("cluster", bitswaps[0])]
         swarm: Swarm | None = None
         if config.swarm.enabled:
             public = NetworkSettings(
@@ -101,14 +104,12 @@ async def open_networks(
                 mdns=config.swarm.mdns,
             )
             swarm = opened = await enter(open_network(portal, identity, public, guard))
-            ways.append(Route("open network", await enter(open_bitswap(shelf, opened, guard=guard))))
-        if config.retrieval.gateways:
-            ways.append(
-                Route(
-                    "trustless gateways", await enter(open_gateways(config.retrieval.gateways, guard=guard))
-                )
-            )
-        yield Networks(cluster, cluster, members, swarm, HedgedExchange(ways), gate.admit)
+            bitswaps.append(await enter(open_bitswap(shelf, opened, guard=guard)))
+            ways.append(Route("open network", bitswaps[-1]))
+        if urls := config.retrieval.gateways:
+            ways.append(Route("trustless gateways", await enter(open_gateways(urls, guard=guard))))
+        on_stored = tuple(bitswap.on_stored for bitswap in bitswaps)
+        yield Networks(cluster, cluster, members, swarm, HedgedExchange(ways), on_stored, gate.admit)
 
 
 def _listen(host: str, port: int) -> str:

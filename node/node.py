@@ -50,7 +50,7 @@ from node.names.names import open_names
 from node.networks import Networks, open_networks
 from node.parts import Inviter, Parts
 from node.retrieval.read_cache import open_shared_reads
-from node.retrieval.root_blocks import RootBlocks, holders_in, nobody
+from node.retrieval.root_blocks import RootBlocks, holders_in, no_holders
 from node.services.add import AddService
 from node.services.damage_repair import DamageRepair
 from node.services.gc import GarbageCollection
@@ -103,8 +103,9 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         networks = await enter(
             open_networks(config, folder, identity, belonging, shelf, guard, offline=offline)
         )
-        exchange, arrivals = GuardedExchange(networks.exchange, denylist), BlockWaiters()
-        blocks = Blocks(ClaimingStore(store), exchange, arrivals=arrivals)
+        exchange = GuardedExchange(networks.exchange, denylist)
+        waiters = BlockWaiters(networks.on_stored)
+        blocks = Blocks(ClaimingStore(store), exchange, waiters=waiters)
         local_pins = await enter(open_local_pins(folder.pins, blocks, store.marks, ballast))
         pins = ClusterLocalPins(local_pins)
 
@@ -164,7 +165,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
 
         holders = holders_in(cluster)
         caching = CachingStore(store)
-        read = Blocks(caching, exchange, arrivals=arrivals)
+        read = Blocks(caching, exchange, waiters=waiters)
         reads = await enter(open_shared_reads(caching))
         kept = Blocks(store, OfflineExchange("it is not here, and nothing is fetched for this host"))
         parts = Parts(
@@ -173,8 +174,12 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             store=store,
             blocks=blocks,
             staging=Staging(folder.root, storage.reserve),
-            content=lambda root: GuardedBlocks(RootBlocks(read, root, holders, reads.get_many), denylist),
-            kept=lambda root: GuardedBlocks(RootBlocks(kept, root, nobody, reads.get_many), denylist),
+            content=lambda root, in_flight: GuardedBlocks(
+                RootBlocks(read, root, holders, reads.get_many, in_flight), denylist
+            ),
+            kept=lambda root, in_flight: GuardedBlocks(
+                RootBlocks(kept, root, no_holders, reads.get_many, in_flight), denylist
+            ),
             adding=AddService(
                 store,
                 blocks,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from blockstore.blocks import Blocks
+from blockstore.blocks import Blocks, BlockSource
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.disk.staging import Staging
+from blockstore.fetch_progress import FetchesInFlight
 from blockstore.sqlite.store import SqliteBlockstore
 from cluster.cluster import Cluster
 from cluster.interfaces import Role
@@ -19,7 +20,6 @@ from node.config.config import Config
 from node.datadir.api_secret import ApiSecret
 from node.denylist.denylist import Denylist
 from node.names.names import Names
-from node.retrieval.deadline_blocks import Source
 from node.services.add import AddService
 from node.services.gc import GarbageCollection
 
@@ -53,7 +53,8 @@ class Inviter(Protocol):
 class Parts:
     """`blocks` is the store with every way to fetch what it lacks, `content` the same for one root's DAG.
 
-    `kept` is like `content`, of what the store has: nothing is fetched. `swarm` is None while the open
+    `kept` is like `content`, of what the store has: nothing is fetched. Both let a caller see what is in
+    flight. `swarm` is None while the open
     network is off.
     """
 
@@ -62,8 +63,8 @@ class Parts:
     store: SqliteBlockstore
     blocks: Blocks
     staging: Staging
-    content: Callable[[CID], Source]
-    kept: Callable[[CID], Source]
+    content: Callable[[CID, FetchesInFlight], BlockSource]
+    kept: Callable[[CID, FetchesInFlight], BlockSource]
     adding: AddService
     collecting: GarbageCollection
     cluster: Cluster

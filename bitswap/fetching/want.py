@@ -43,7 +43,7 @@ class GivenUp:
     """A want that nobody could satisfy."""
 
     cid: CID
-    inquiry: FetchReport
+    report: FetchReport
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -86,11 +86,11 @@ class Wants:
         """Where one want stands, for people and tests."""
         return repr(self._wants.get(cid.multihash))
 
-    def inquiry(self, cid: CID) -> FetchReport:
+    def report(self, cid: CID) -> FetchReport:
         """Where one want stands, in counts; without one, who could be asked."""
         connected = sum(remote.connected for remote in self._remotes.values())
         want = self._wants.get(cid.multihash)
-        return FetchReport(connected=connected) if want is None else self._inquiry(want, connected)
+        return FetchReport(connected=connected) if want is None else self._report(want, connected)
 
     def expects(self, peer: str) -> bool:
         """Whether a block from that peer can be anything but unsolicited."""
@@ -226,7 +226,7 @@ class Wants:
         self._advance(want, now)
         if not self._is_hopeless(want, now):
             return None
-        over = GivenUp(want.cid, self.inquiry(want.cid))
+        over = GivenUp(want.cid, self.report(want.cid))
         self._finish(want)
         return over
 
@@ -237,7 +237,7 @@ class Wants:
 
     # One want.
 
-    def _inquiry(self, want: Want, connected: int) -> FetchReport:
+    def _report(self, want: Want, connected: int) -> FetchReport:
         remotes = map(self._remotes.get, want.hints)
         return FetchReport(
             connected=connected,

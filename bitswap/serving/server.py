@@ -73,7 +73,7 @@ class Server:
             self._serve_all()
         self._serve_all()
 
-    async def announce(self, cids: Sequence[CID]) -> None:
+    async def on_stored(self, cids: Sequence[CID]) -> None:
         """These blocks are in the store now. One peer that breaks this keeps no other from being told."""
         if not (awaited := self._ledgers.awaited(cids)):
             return

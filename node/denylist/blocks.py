@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blockstore.block import Block
-from blockstore.blocks import Exchange
+from blockstore.blocks import BlockSource, Exchange
 from blockstore.cid import CID
-from blockstore.fetch_report import FetchReport
+from blockstore.fetch_progress import FetchProgress
 from blockstore.store import Blockstore, StoreStat
 from node.denylist.denylist import Denylist
-from node.retrieval.deadline_blocks import Source
 
 
 class ServedBlocks:
-    """What Bitswap gives to peers: a blocked block is not here. Satisfies bitswap's Shelf."""
+    """What Bitswap gives to peers: a blocked block is not here. Satisfies bitswap's ServedBlockSource."""
 
     def __init__(self, store: Blockstore, denylist: Denylist) -> None:
         self._store = store
@@ -36,25 +35,21 @@ class GuardedExchange:
         self._exchange = exchange
         self._denylist = denylist
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
         """Raises ContentBlocked, BlockNotFound."""
         self._denylist.check_cid(cid)
-        return await self._exchange.fetch(cid, hints)
-
-    async def announce(self, cids: Sequence[CID]) -> None:
-        await self._exchange.announce(cids)
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        return self._exchange.inquiries(cid)
+        return await self._exchange.fetch(cid, hints, progress)
 
     def session(self, root: CID) -> GuardedExchange:
         return GuardedExchange(self._exchange.session(root), self._denylist)
 
 
 class GuardedBlocks:
-    """A Source that answers no blocked block, be it here or elsewhere."""
+    """A BlockSource that answers no blocked block, be it here or elsewhere."""
 
-    def __init__(self, source: Source, denylist: Denylist) -> None:
+    def __init__(self, source: BlockSource, denylist: Denylist) -> None:
         self._source = source
         self._denylist = denylist
 
@@ -68,6 +63,3 @@ class GuardedBlocks:
         for cid in cids:
             self._denylist.check_cid(cid)
         return await self._source.get_many(cids)
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        return self._source.inquiries(cid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from blockstore.blocks import BlockSource
 from blockstore.cid import CID
 from blockstore.errors import BadPath
+from blockstore.fetch_progress import FetchesInFlight
 from blockstore.path import ContentPath, Resolved, path_of_uri, resolve
 from node.names.name import NamePath
 from node.parts import Parts
@@ -19,9 +20,10 @@ async def resolved(parts: Parts, text: str, *, offline: bool = False) -> tuple[R
     Raises BadPath, NoLink, BlockNotFound, NamesError, RetrievalTimeout.
     """
     path = await _content_path(parts, text)
-    blocks = (parts.kept if offline else parts.content)(path.root)
-    deadline = Deadline(parts.config.gateway.first_byte_timeout)
-    return await resolve(DeadlineBlocks(blocks, parts.store, NegativeCache(0), deadline), path), blocks
+    in_flight, deadline = FetchesInFlight(), Deadline(parts.config.gateway.first_byte_timeout)
+    blocks = (parts.kept if offline else parts.content)(path.root, in_flight)
+    timed = DeadlineBlocks(blocks, in_flight, parts.store, NegativeCache(0), deadline)
+    return await resolve(timed, path), blocks
 
 
 async def _content_path(parts: Parts, text: str) -> ContentPath:

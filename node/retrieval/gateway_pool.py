@@ -1,4 +1,4 @@
-"""Trustless gateways as a way to blocks: several of them, the healthiest first."""
+"""Trustless gateways as a route to blocks: several of them, the healthiest first."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound
+from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport, together
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 from node.retrieval.trustless_gateway import GatewayTimeouts, TrustlessGateway
@@ -48,40 +49,41 @@ class Gateways:
     def __repr__(self) -> str:
         return f"<Gateways {list(self._gateways)}>"
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
         """See `Exchange.fetch`."""
-        return await self.session(cid).fetch(cid, hints)
+        return await self.session(cid).fetch(cid, hints, progress)
 
-    async def announce(self, cids: Sequence[CID]) -> None:
-        """Nobody to tell."""
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        return self.session(cid).inquiries(cid)
-
-    def session(self, root: CID) -> _Session:
+    def session(self, root: CID) -> GatewaySession:
         now = self._loop.time()
         best = sorted(self._gateways, key=lambda gateway: gateway.health.order(now))
-        return _Session(self, HedgedExchange([Route("", gateway, self._hedge) for gateway in best]))
+        return GatewaySession(self, HedgedExchange([Route("", gateway, self._hedge) for gateway in best]))
 
 
-class _Session:
-    """The gateways for one DAG, told of as one."""
+class GatewaySession:
+    """Satisfies Exchange: the gateways for one DAG, reported as one kind of source."""
 
     def __init__(self, gateways: Gateways, exchange: HedgedExchange) -> None:
         self._gateways = gateways
         self._exchange = exchange
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
+        """See `Exchange.fetch`; hints mean nothing to gateways."""
+        hedged = FetchProgress()
+        if progress is not None:
+            progress.follow(lambda: _as_one(hedged))
         try:
-            return await self._exchange.fetch(cid)
+            return await self._exchange.fetch(cid, (), hedged)
         except BlockNotFound as error:
-            raise BlockNotFound.after(cid, together(error.inquiries)) from None
+            raise BlockNotFound.after(cid, together(error.reports)) from None
 
-    async def announce(self, cids: Sequence[CID]) -> None:
-        """Nobody to tell."""
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        return (together(self._exchange.inquiries(cid)),)
-
-    def session(self, root: CID) -> _Session:
+    def session(self, root: CID) -> GatewaySession:
         return self._gateways.session(root)
+
+
+def _as_one(progress: FetchProgress) -> tuple[FetchReport, ...]:
+    reports = progress.reports()
+    return (together(reports),) if reports else ()

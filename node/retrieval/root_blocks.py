@@ -1,4 +1,4 @@
-"""Blocks for one request: from the local store, else from who is to hold the pin, else from anybody."""
+"""Blocks for one request: from the local store, else from members that hold the pin, else from any peer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.cid import CID
-from blockstore.fetch_report import FetchReport
+from blockstore.fetch_progress import FetchesInFlight
 from cluster.cluster import Cluster
 from cluster.errors import BadUpdate, NotPinned
 from node.retrieval.read_cache import Read
@@ -19,12 +19,12 @@ _REMEMBERED = 16
 
 
 def holders_in(cluster: Cluster) -> Holders:
-    """Who is to hold a root, by the pinset; this node, which has been asked already, is not among them."""
+    """Members that are to hold a root, by the pinset; not this node, which has been asked already."""
 
     async def holders(root: CID) -> Sequence[str]:
         try:
             pin = await cluster.get_pin(root)
-        except (NotPinned, BadUpdate):  # or its row is damaged: everybody is asked
+        except (NotPinned, BadUpdate):  # or its row is damaged: every peer is asked
             return ()
         peers = [member.peer for member in cluster.membership.members() if pin.held_by(member.peer)]
         return [peer for peer in peers if peer != cluster.identity.peer]
@@ -32,8 +32,8 @@ def holders_in(cluster: Cluster) -> Holders:
     return holders
 
 
-async def nobody(root: CID) -> Sequence[str]:
-    """The holders of a root that nobody is asked for."""
+async def no_holders(root: CID) -> Sequence[str]:
+    """The holders of a root where nothing is fetched."""
     return ()
 
 
@@ -44,12 +44,23 @@ class RootBlocks:
     and reading it begin with the same nodes.
     """
 
-    def __init__(self, blocks: Blocks, root: CID, holders: Holders, read: Read | None = None) -> None:
-        """`read`: what is here, where that is not read from the store of `blocks` itself."""
+    def __init__(
+        self,
+        blocks: Blocks,
+        root: CID,
+        holders: Holders,
+        read: Read | None = None,
+        in_flight: FetchesInFlight | None = None,
+    ) -> None:
+        """`read`: what is here, where that is not read from the store of `blocks` itself.
+
+        `in_flight`: where it is to be seen what is being fetched.
+        """
         self._blocks = blocks
         self._read = read or blocks.store.get_many
         self._root = root
         self._holders = holders
+        self._in_flight = in_flight
         self._session: Blocks | None = None
         self._recent: dict[CID, Block] = {}
 
@@ -62,18 +73,16 @@ class RootBlocks:
         return block
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block]:
-        """Raises BlockNotFound."""
+        """What is here is read once, and only what is missing is asked for. Raises BlockNotFound."""
         found = await self._read(cids)
-        here = [block for block in found if block is not None]
-        return here if len(here) == len(found) else await (await self._remote()).get_many(cids)
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        """See `Exchange.inquiries`."""
-        return (self._session or self._blocks).exchange.inquiries(cid)
+        missing = [cid for cid, block in zip(cids, found, strict=True) if block is None]
+        fetched = await (await self._remote()).fetch_many(missing) if missing else {}
+        return [block or fetched[cid] for cid, block in zip(cids, found, strict=True)]
 
     async def _remote(self) -> Blocks:
         if self._session is None:
-            self._session = self._blocks.session(self._root, await self._holders(self._root))
+            holders = await self._holders(self._root)
+            self._session = self._blocks.session(self._root, holders, self._in_flight)
         return self._session
 
     def _remember(self, block: Block) -> None:

@@ -17,6 +17,7 @@ from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound, BlockstoreError, HashMismatch
+from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport, Outcome
 from node.retrieval.circuit_breaker import FIRST_REST, GatewayHealth
 from node.retrieval.request_slots import RequestSlot, RequestSlots
@@ -67,28 +68,29 @@ class TrustlessGateway:
     def __repr__(self) -> str:
         return f"<TrustlessGateway {self._url.origin()}: {self.health}>"
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
         """See `Exchange.fetch`; hints mean nothing here. Requests for one block share an HTTP request."""
         if cid.is_identity:
             return Block.inline(cid)
+        if progress is not None:
+            progress.follow(lambda: (self._report(cid),))
         try:
             return await self._calls.get(cid, partial(self._in_turn, cid))
         except _Refused as refusal:
             told = FetchReport(source="gateway", connected=1, outcomes=(refusal.outcome,))
             raise BlockNotFound.after(cid, told) from None
 
-    async def announce(self, cids: Sequence[CID]) -> None:
-        """Nobody to tell."""
-
     def session(self, root: CID) -> TrustlessGateway:
         return self
 
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
+    def _report(self, cid: CID) -> FetchReport:
         rest = self.health.rest(self._loop.time())
         if rest > _SHORT_REST:
-            return (FetchReport(source="gateway", outcomes=(Outcome.RESTING,)),)
+            return FetchReport(source="gateway", outcomes=(Outcome.RESTING,))
         outcomes = (Outcome.PAUSING if rest else Outcome.WAITING,) if cid in self._calls else ()
-        return (FetchReport(source="gateway", connected=1, outcomes=outcomes),)
+        return FetchReport(source="gateway", connected=1, outcomes=outcomes)
 
     async def _in_turn(self, cid: CID) -> Block:
         """Asks, and once more where the gateway had only a moment's trouble. Raises _Refused."""

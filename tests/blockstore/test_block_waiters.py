@@ -12,18 +12,18 @@ BLOCK = Block.of(b"")
 
 
 async def test_who_has_left_does_not_keep_others_from_hearing() -> None:
-    arrivals = BlockWaiters()
-    with arrivals.expected(BLOCK.cid) as first, arrivals.expected(BLOCK.cid) as second:
+    waiters = BlockWaiters()
+    with waiters.expected(BLOCK.cid) as first, waiters.expected(BLOCK.cid) as second:
         first.cancel()
-        arrivals.came([BLOCK])
+        await waiters.on_stored([BLOCK])
         assert await second == BLOCK
 
 
 async def test_a_block_is_heard_of_whatever_codec_it_is_asked_for_with() -> None:
-    arrivals = BlockWaiters()
-    with arrivals.expected(Block.of(b"", DAG_PB).cid) as arrival:
-        arrivals.came([Block.of(b"other")])
+    waiters = BlockWaiters()
+    with waiters.expected(Block.of(b"", DAG_PB).cid) as arrival:
+        await waiters.on_stored([Block.of(b"other")])
         await asyncio.sleep(0)
         assert not arrival.done()
-        arrivals.came([BLOCK])
+        await waiters.on_stored([BLOCK])
         assert await arrival == BLOCK

@@ -1,16 +1,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from support.dags import cids, leaf, leaves
 from support.exchanges import RemoteBlocks
 
 from blockstore.block import Block
+from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BlockNotFound, HashMismatch, StorageFull
 from blockstore.store import MemoryBlockstore
+
+
+class Stored:
+    """Hears what is stored."""
+
+    def __init__(self) -> None:
+        self.cids: list[CID] = []
+
+    async def __call__(self, cids: Sequence[CID]) -> None:
+        self.cids += cids
 
 
 async def test_what_is_here_is_not_asked_for() -> None:
@@ -23,10 +35,10 @@ async def test_what_is_here_is_not_asked_for() -> None:
 
 
 async def test_what_is_missing_is_fetched_stored_announced_and_returned() -> None:
-    store, remote = MemoryBlockstore(), RemoteBlocks(leaves(1))
-    assert await Blocks(store, remote).get(leaf(0).cid) == leaf(0)
+    store, remote, stored = MemoryBlockstore(), RemoteBlocks(leaves(1)), Stored()
+    assert await Blocks(store, remote, waiters=BlockWaiters((stored,))).get(leaf(0).cid) == leaf(0)
     assert await store.get(leaf(0).cid) == leaf(0)
-    assert remote.announced == [leaf(0).cid]
+    assert stored.cids == [leaf(0).cid]
 
 
 async def test_missing_blocks_are_fetched_at_the_same_time_and_once_each() -> None:
@@ -65,10 +77,11 @@ async def test_cancelling_withdraws_every_fetch_and_keeps_what_came() -> None:
 
 
 async def test_a_block_that_does_not_fit_is_not_returned_either() -> None:
-    remote = RemoteBlocks(leaves(1))
+    remote, stored = RemoteBlocks(leaves(1)), Stored()
+    blocks = Blocks(MemoryBlockstore(quota=10), remote, waiters=BlockWaiters((stored,)))
     with pytest.raises(StorageFull):
-        await Blocks(MemoryBlockstore(quota=10), remote).get(leaf(0).cid)
-    assert remote.announced == []
+        await blocks.get(leaf(0).cid)
+    assert stored.cids == []
 
 
 class Renaming(OfflineExchange):
@@ -77,7 +90,7 @@ class Renaming(OfflineExchange):
     def __init__(self, answer: Block) -> None:
         self._answer = answer
 
-    async def fetch(self, cid: CID, hints: object = ()) -> Block:
+    async def fetch(self, cid: CID, hints: object = (), progress: object = None) -> Block:
         return self._answer
 
 
@@ -111,8 +124,8 @@ async def test_offline_says_so() -> None:
 
 
 async def test_a_block_that_is_stored_meanwhile_ends_the_fetch() -> None:
-    store, remote = MemoryBlockstore(), RemoteBlocks(leaves(2))
-    blocks = Blocks(store, remote)
+    store, remote, stored = MemoryBlockstore(), RemoteBlocks(leaves(2)), Stored()
+    blocks = Blocks(store, remote, waiters=BlockWaiters((stored,)))
     remote.hold()
     waiting = [
         asyncio.create_task(session.get(leaf(0).cid)) for session in (blocks, blocks.session(leaf(1).cid))
@@ -121,7 +134,7 @@ async def test_a_block_that_is_stored_meanwhile_ends_the_fetch() -> None:
     await blocks.put_many([leaf(0)])
     assert await asyncio.gather(*waiting) == [leaf(0)] * 2
     assert (remote.running, remote.withdrawn) == (0, 2)
-    assert remote.announced == [leaf(0).cid]
+    assert stored.cids == [leaf(0).cid]
 
 
 async def test_a_block_stored_under_another_name_is_given_under_the_one_that_was_asked() -> None:

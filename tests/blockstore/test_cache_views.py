@@ -117,11 +117,11 @@ async def test_a_pin_keeps_what_was_read_before_it(store: SqliteBlockstore, tmp_
 
 async def test_a_pin_that_gets_a_block_from_a_reader_keeps_it(store: SqliteBlockstore) -> None:
     """Both wait for it; the reader's fetch ends first and stores it as read only."""
-    block, arrivals = leaf(1, size=SIZE), BlockWaiters()
+    block, waiters = leaf(1, size=SIZE), BlockWaiters()
     silent = RemoteBlocks([block])
     silent.hold()
-    reader = Blocks(CachingStore(store), RemoteBlocks([block]), arrivals=arrivals)
-    pinner = Blocks(ClaimingStore(store), silent, arrivals=arrivals)
+    reader = Blocks(CachingStore(store), RemoteBlocks([block]), waiters=waiters)
+    pinner = Blocks(ClaimingStore(store), silent, waiters=waiters)
     pinning = asyncio.create_task(pinner.get(block.cid))
     await silent.until_running(1)
     await reader.get(block.cid)

@@ -23,6 +23,8 @@ from blockstore.blocks import Exchange, OfflineExchange
 from blockstore.cid import CID, DAG_PB
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound
+from blockstore.fetch_progress import FetchProgress
+from blockstore.fetch_report import Outcome
 from blockstore.store import MemoryBlockstore
 from node.denylist.blocks import GuardedExchange
 from node.denylist.denylist import Denylist
@@ -257,6 +259,29 @@ async def test_a_fetch_waits_until_the_block_comes(world: World) -> None:
     assert not fetching.done()
     await world.elsewhere.release()
     assert await asyncio.wait_for(fetching, 20) == RAW_BLOCK
+
+
+async def test_a_fetch_says_from_its_first_step_on_how_it_stands(world: World) -> None:
+    world.elsewhere.hold()
+    progress = FetchProgress()
+    fetching = asyncio.create_task(world.exchange.fetch(RAW_BLOCK.cid, (), progress))
+    assert progress.reports() == ()
+    await asyncio.sleep(0)
+    assert not progress.settled
+    await world.elsewhere.asked()
+    assert any(Outcome.WAITING in report.outcomes for report in progress.reports())
+    assert not progress.idle
+    await world.elsewhere.release()
+    await asyncio.wait_for(fetching, 20)
+
+
+async def test_what_failed_is_in_the_error_as_it_was_in_the_progress(world: World) -> None:
+    progress = FetchProgress()
+    with pytest.raises(BlockNotFound) as caught:
+        await asyncio.wait_for(world.exchange.fetch(MISSING, (), progress), 30)
+    assert [report.source for report in caught.value.reports] == [
+        report.source for report in progress.reports()[: len(caught.value.reports)]
+    ]
 
 
 async def test_a_cancelled_fetch_is_withdrawn(world: World) -> None:

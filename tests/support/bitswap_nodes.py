@@ -11,6 +11,7 @@ from itertools import count
 from bitswap.exchange import BitswapExchange, BitswapSettings, open_bitswap
 from bitswap.message import PROTOCOLS, Message, Payload, Presence, WantlistEntry, WantType, decode, encode
 from blockstore.block import Block
+from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks
 from blockstore.common.guard import Guard
 from blockstore.store import MemoryBlockstore
@@ -28,7 +29,7 @@ class Node:
 
     @property
     def blocks(self) -> Blocks:
-        return Blocks(self.store, self.exchange)
+        return Blocks(self.store, self.exchange, waiters=BlockWaiters((self.exchange.on_stored,)))
 
 
 @asynccontextmanager

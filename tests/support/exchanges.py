@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
-from blockstore.fetch_report import FetchReport
+from blockstore.fetch_progress import FetchProgress
+from blockstore.fetch_report import FetchReport, Outcome
 
 
 class RemoteBlocks:
@@ -18,7 +19,6 @@ class RemoteBlocks:
         self._blocks = {block.cid: block for block in blocks}
         self.asked: list[CID] = []
         self.hints: list[tuple[str, ...]] = []
-        self.announced: list[CID] = []
         self.running = 0
         self.most_running = 0
         self.most_bytes = 0
@@ -34,7 +34,11 @@ class RemoteBlocks:
     def forget(self, cid: CID) -> None:
         del self._blocks[cid]
 
-    async def fetch(self, cid: CID, hints: Sequence[str] = ()) -> Block:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
+        if progress is not None:
+            progress.follow(lambda: (FetchReport(source="store", connected=1, outcomes=(Outcome.WAITING,)),))
         self.asked.append(cid)
         self.hints.append(tuple(hints))
         self.running += 1
@@ -56,12 +60,6 @@ class RemoteBlocks:
         finally:
             self.running -= 1
             self._bytes -= size
-
-    async def announce(self, cids: Sequence[CID]) -> None:
-        self.announced += cids
-
-    def inquiries(self, cid: CID) -> tuple[FetchReport, ...]:
-        return ()
 
     def session(self, root: CID) -> RemoteBlocks:
         return self

@@ -25,8 +25,8 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
         text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own"
         return messages.refusal(request, 501, text)
     server_timing.begin(request, "block")
-    blocks.phase = Phase.CONTENT
-    return await _represented(request, await content_at(path, found, blocks, asked), found)
+    content = await content_at(path, found, blocks.needed(Phase.CONTENT), asked)
+    return await _represented(request, content, found)
 
 
 async def _represented(request: web.Request, content: Content, found: Resolved) -> web.StreamResponse:

@@ -10,6 +10,7 @@ from blockstore.car.importer import import_car
 from blockstore.car.writer import export_car
 from blockstore.cid import CID
 from blockstore.errors import BadPath
+from blockstore.fetch_progress import FetchesInFlight
 from cluster.errors import ClusterError
 from cluster.ports import PinFailed
 from node.http.app_key import PARTS
@@ -31,7 +32,8 @@ async def export(request: web.Request) -> web.StreamResponse:
     found, _ = await resolved(parts, argument(request), offline=offline)
     if found.remainder:
         raise BadPath(f"{'/'.join(found.remainder)} is a field inside {found.cid}, not a block")
-    pieces = export_car((parts.kept if offline else parts.content)(found.cid), found.cid)
+    blocks = (parts.kept if offline else parts.content)(found.cid, FetchesInFlight())
+    pieces = export_car(blocks, found.cid)
     return await answers.octets(request, pieces, "application/vnd.ipld.car")
 
 

@@ -52,7 +52,7 @@ class Table:
             self.wants.chase(peer, self.now)
         looked = [self.wants.look(cid, self.now) for cid in self.wants.overdue(self.now)]
         self.wants.on_tick(self.now)
-        return [f"{NAMES[over.cid]}: {over.inquiry}" for over in looked if over is not None]
+        return [f"{NAMES[over.cid]}: {over.report}" for over in looked if over is not None]
 
     def sent(self) -> dict[str, str]:
         return {peer: " ".join(map(_note, self.wants.take(peer))) for peer in self.wants.dirty()}

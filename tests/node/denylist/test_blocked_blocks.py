@@ -43,7 +43,7 @@ async def test_peers_get_every_block_but_the_blocked_ones():
             "here", Message(entries=(WantlistEntry(BAD.cid, send_dont_have=True), WantlistEntry(GOOD.cid)))
         )
         await asks.hears(lambda peer: peer.received and peer.presences, seconds=10)
-        await here.announce([BAD.cid])
+        await here.on_stored([BAD.cid])
         await asks.say("here", Message(entries=(WantlistEntry(BAD.cid, WantType.HAVE, send_dont_have=True),)))
         await asks.hears(lambda peer: len(peer.presences) > 1, seconds=10)
         assert asks.received == [b"good"]
@@ -54,7 +54,7 @@ async def test_a_blocked_block_is_never_asked_for():
     asked = []
 
     class Elsewhere(OfflineExchange):
-        async def fetch(self, cid, hints=()):
+        async def fetch(self, cid, hints=(), progress=None):
             asked.append(cid)
             return GOOD
 

@@ -1,7 +1,7 @@
 """Waiting for blocks: only so long, told what for; what could not be had is remembered for a while."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
@@ -9,6 +9,7 @@ from support.clock import virtual_time
 
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound
+from blockstore.fetch_progress import FetchesInFlight
 from blockstore.fetch_report import FetchReport, Outcome, together, told
 from blockstore.store import MemoryBlockstore
 from node.retrieval.deadline import Deadline
@@ -19,13 +20,14 @@ BLOCK, OTHER = Block.of(b"wanted"), Block.of(b"wanted too")
 
 
 class Far:
-    """A source whose blocks come after `delay` seconds, or not."""
+    """A source whose blocks come after `delay` seconds, or not; in flight meanwhile."""
 
     def __init__(self, delay=0.0, error=None):
         self.store = MemoryBlockstore()
         self.delay = delay
         self.error = error
         self.asked = []
+        self.in_flight = FetchesInFlight()
 
     async def get(self, cid):
         return (await self.get_many([cid]))[0]
@@ -34,18 +36,20 @@ class Far:
         self.asked += cids
         found = await self.store.get_many(cids)
         if None in found:
-            await asyncio.sleep(self.delay)
-            raise self.error or BlockNotFound.after(cids[found.index(None)], *self.inquiries(cids[0]))
+            with ExitStack() as fetches:
+                for cid in cids:
+                    fetches.enter_context(self.in_flight.begun(cid)).follow(self.reports)
+                await asyncio.sleep(self.delay)
+            raise self.error or BlockNotFound.after(cids[found.index(None)], *self.reports())
         return found
 
-    def inquiries(self, cid):
+    def reports(self):
         return (FetchReport("cluster", holders=2, holders_connected=1, outcomes=(Outcome.WAITING,)),)
 
 
 def patient(source, seconds=30.0, misses=None):
-    return DeadlineBlocks(
-        source, source.store, NegativeCache(10) if misses is None else misses, Deadline(seconds)
-    )
+    kept = NegativeCache(10) if misses is None else misses
+    return DeadlineBlocks(source, source.in_flight, source.store, kept, Deadline(seconds))
 
 
 def now():
@@ -70,8 +74,7 @@ async def test_a_block_that_does_not_come_in_time_is_told_with_who_was_asked():
 async def test_of_several_blocks_the_first_that_is_missing_is_told():
     source = Far(delay=60)
     await source.store.put_many([BLOCK])
-    blocks = patient(source)
-    blocks.phase = Phase.CONTENT
+    blocks = patient(source).needed(Phase.CONTENT)
     with pytest.raises(RetrievalTimeout, match=f"{OTHER.cid}, needed for the content"):
         await blocks.get_many([BLOCK.cid, OTHER.cid])
 
@@ -192,7 +195,7 @@ async def test_nothing_is_remembered_without_a_time_or_where_nobody_was_asked():
 
 
 @pytest.mark.parametrize(
-    ("inquiry", "text"),
+    ("report", "text"),
     [
         (FetchReport(), "no peer connected"),
         (FetchReport(connected=2), "2 peers connected, none asked yet"),
@@ -213,8 +216,8 @@ async def test_nothing_is_remembered_without_a_time_or_where_nobody_was_asked():
         ),
     ],
 )
-def test_what_was_tried_is_told_in_counts(inquiry, text):
-    assert str(inquiry) == text
+def test_what_was_tried_is_told_in_counts(report, text):
+    assert str(report) == text
 
 
 def test_several_are_told_together():

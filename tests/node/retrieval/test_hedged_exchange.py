@@ -7,6 +7,7 @@ from support.clock import virtual_time
 
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound, HashMismatch
+from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport, Outcome
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 
@@ -23,11 +24,11 @@ class Source:
         self.asked = 0
         self.withdrawn = 0
         self.holders = 0
-        self.announced = []
 
-    async def fetch(self, cid, hints=()):
+    async def fetch(self, cid, hints=(), progress=None):
         self.asked += 1
         self.holders = len(hints)
+        progress.follow(self.reports)
         try:
             await asyncio.sleep(self.delay)
         except asyncio.CancelledError:
@@ -37,11 +38,8 @@ class Source:
             raise self.error
         return BLOCK
 
-    async def announce(self, cids):
-        self.announced += cids
-
-    def inquiries(self, cid):
-        waiting = (Outcome.WAITING,) * (self.connected if self.asked else 0)
+    def reports(self):
+        waiting = (Outcome.WAITING,) * self.connected
         return (FetchReport(connected=self.connected, holders=self.holders, outcomes=waiting),)
 
     def session(self, root):
@@ -116,13 +114,6 @@ async def test_cancelling_withdraws_every_want():
 
 
 @virtual_time
-async def test_stored_blocks_are_announced_on_every_way():
-    sources = Source(), Source()
-    await staggered(*sources).announce([BLOCK.cid])
-    assert [source.announced for source in sources] == [[BLOCK.cid], [BLOCK.cid]]
-
-
-@virtual_time
 async def test_a_way_with_nobody_within_reach_gets_no_head_start_unless_somebody_is_to_hold_the_block():
     first, second = Source(60, connected=0), Source(0.1)
     await staggered(first, second).fetch(BLOCK.cid)
@@ -156,16 +147,16 @@ async def test_a_dag_from_one_way_costs_the_others_a_want_every_other_second():
 
 @virtual_time
 async def test_a_fetch_in_flight_tells_what_failed_and_what_is_awaited():
+    progress = FetchProgress()
     exchange = staggered(Source(error=missing()), Source(60))
-    fetching = asyncio.ensure_future(exchange.fetch(BLOCK.cid))
+    fetching = asyncio.ensure_future(exchange.fetch(BLOCK.cid, (), progress))
     await asyncio.sleep(1)
-    assert list(map(str, exchange.inquiries(BLOCK.cid))) == [
+    assert list(map(str, progress.reports())) == [
         "way 0: nobody has it",
         "way 1: 1 peer asked, none has answered yet",
     ]
     fetching.cancel()
     await asyncio.gather(fetching, return_exceptions=True)
-    assert [inquiry.way for inquiry in exchange.inquiries(BLOCK.cid)] == ["way 0", "way 1"]
 
 
 @virtual_time
@@ -190,9 +181,10 @@ class Line(Source):
         super().__init__(seconds)
         self.turn = asyncio.Lock()
 
-    async def fetch(self, cid, hints=()):
+    async def fetch(self, cid, hints=(), progress=None):
+        progress.follow(self.reports)
         async with self.turn:
-            return await super().fetch(cid, hints)
+            return await super().fetch(cid, hints, progress)
 
 
 @virtual_time
@@ -210,7 +202,7 @@ async def test_a_way_that_sends_other_blocks_and_does_not_have_this_one_loses_it
     session = staggered(line, gateway).session(BLOCK.cid)
     others = asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(32)))
     await asyncio.sleep(1)
-    line.inquiries = lambda cid: (FetchReport(connected=1, outcomes=(Outcome.LACKING,)),)
+    line.reports = lambda: (FetchReport(connected=1, outcomes=(Outcome.LACKING,)),)
     began = asyncio.get_running_loop().time()
     await session.fetch(BLOCK.cid)
     assert asyncio.get_running_loop().time() - began < 0.5
@@ -229,7 +221,7 @@ async def test_no_way_keeps_its_turn_for_ever():
 @virtual_time
 async def test_a_way_where_everybody_has_said_no_gives_up_its_head_start():
     peers, gateway = Source(10, missing()), Source(0.01)
-    peers.inquiries = lambda cid: (FetchReport(connected=2, outcomes=(Outcome.LACKING,) * 2),)
+    peers.reports = lambda: (FetchReport(connected=2, outcomes=(Outcome.LACKING,) * 2),)
     assert await staggered(peers, gateway).fetch(BLOCK.cid) == BLOCK
     assert asyncio.get_running_loop().time() < 0.2
 

@@ -13,6 +13,7 @@ from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound
+from blockstore.fetch_progress import FetchProgress
 from node.retrieval.circuit_breaker import GatewayHealth
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.trustless_gateway import GatewayTimeouts
@@ -252,9 +253,10 @@ async def test_requests_for_one_block_share_one_request_and_one_that_leaves_ends
 async def test_when_all_have_left_the_request_is_aborted():
     async with http_gateway() as gateway, open_gateways([gateway.url]) as gateways:
         gateway.behaviour = silence
-        fetches = [asyncio.ensure_future(gateways.fetch(BLOCK.cid)) for _ in range(3)]
+        progress = FetchProgress()
+        fetches = [asyncio.ensure_future(gateways.fetch(BLOCK.cid, (), progress)) for _ in range(3)]
         await gateway.asked.wait()
-        assert str(gateways.inquiries(BLOCK.cid)[0]) == "1 gateway asked, none has answered yet"
+        assert [*map(str, progress.reports())] == ["1 gateway asked, none has answered yet"]
         for fetch in fetches:
             fetch.cancel()
         await gateway.aborted.wait()

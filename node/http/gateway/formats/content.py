@@ -8,6 +8,7 @@ from aiohttp import web
 
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.fetch_progress import FetchesInFlight
 from blockstore.path import Resolved
 from node.http.app_key import PARTS
 from node.http.gateway.formats.negotiation import Asked
@@ -23,10 +24,11 @@ MISSES = web.AppKey("misses", NegativeCache)
 def blocks_of(request: web.Request, path: RequestPath) -> DeadlineBlocks:
     """What the path's content is read from; at a host that fetches nothing, only what is here."""
     parts = request.app[PARTS]
-    root, deadline = path.content.root, Deadline(parts.config.gateway.first_byte_timeout)
-    if path.mount.policy.fetch:
-        return DeadlineBlocks(parts.content(root), parts.store, request.app[MISSES], deadline)
-    return DeadlineBlocks(parts.kept(root), parts.store, NegativeCache(0), deadline)
+    deadline, in_flight = Deadline(parts.config.gateway.first_byte_timeout), FetchesInFlight()
+    fetches = path.mount.policy.fetch
+    blocks = (parts.content if fetches else parts.kept)(path.content.root, in_flight)
+    misses = request.app[MISSES] if fetches else NegativeCache(0)
+    return DeadlineBlocks(blocks, in_flight, parts.store, misses, deadline)
 
 
 @dataclass(frozen=True, slots=True)

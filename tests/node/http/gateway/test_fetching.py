@@ -31,8 +31,9 @@ class Peers:
         self.wanted = asyncio.Event()
         self.withdrawn = asyncio.Event()
 
-    async def fetch(self, cid, hints=()):
+    async def fetch(self, cid, hints=(), progress=None):
         self.hints.append(tuple(hints))
+        progress.follow(self.reports)
         if cid in self.blocks:
             return self.blocks[cid]
         self.wanted.set()
@@ -41,10 +42,7 @@ class Peers:
         finally:
             self.withdrawn.set()
 
-    async def announce(self, cids):
-        pass
-
-    def inquiries(self, cid):
+    def reports(self):
         return (FetchReport("open network", connected=3, outcomes=(Outcome.LACKING, Outcome.WAITING)),)
 
     def session(self, root):
@@ -67,7 +65,7 @@ async def gateway(tmp_path, peers, holders=(), patience=30.0, negative_ttl=10.0)
                 config,
                 gateway=replace(config.gateway, first_byte_timeout=patience, negative_ttl=negative_ttl),
             ),
-            content=lambda root: RootBlocks(blocks, root, look_up),
+            content=lambda root, in_flight: RootBlocks(blocks, root, look_up, in_flight=in_flight),
         )
         async with listen(gateway_app(parts), "gateway", "127.0.0.1", 0) as listener:
             yield node, listener
@@ -186,9 +184,9 @@ class Nobody(Peers):
 
     asked = 0
 
-    def inquiries(self, cid):
+    def reports(self):
         return (FetchReport("open network", connected=2, outcomes=(Outcome.LACKING, Outcome.LACKING)),)
 
-    async def fetch(self, cid, hints=()):
+    async def fetch(self, cid, hints=(), progress=None):
         self.asked += 1
-        raise BlockNotFound.after(cid, *self.inquiries(cid))
+        raise BlockNotFound.after(cid, *self.reports())
