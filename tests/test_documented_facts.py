@@ -21,6 +21,7 @@ from cluster.common.genesis import DOCUMENT_BITS
 from cluster.common.hybrid_clock import TOLERANCE
 from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.members import invite, record
+from cluster.pin import Status
 from cluster.pinset import batch
 from cluster.ports import MAX_GOSSIP
 from cluster.replication import catchup, holdback, pinset_gossip
@@ -159,6 +160,27 @@ async def test_the_routes_that_want_the_secret_are_those_of_which_the_page_says_
         asking = {route for route, _ in rows if await _status(client, *route.split()) == 401}
     assert told
     assert asking == told
+
+
+@pytest.mark.parametrize("path", ["/v1/usage", "/v1/health", "/v1/cluster"])
+async def test_an_object_of_our_own_routes_has_the_fields_that_the_page_names(
+    path: str, tmp_path: Path
+) -> None:
+    (told,) = re.findall(
+        rf"^\| `GET {path}` \|.*?`(\{{[^`]+)`", (ROOT / HTTP).read_text("utf-8"), re.MULTILINE
+    )
+    async with (
+        running_node(tmp_path / "node") as node,
+        ClientSession(node.faces.api.url) as client,
+        client.get(path) as answer,
+    ):
+        fields = set(await answer.json())
+    assert fields == set(re.findall(r'"(\w+)":', told))
+
+
+def test_every_status_of_a_pin_is_a_filter_that_the_page_names() -> None:
+    told = _flowing(HTTP).partition("`filter` of statuses is a comma list of ")[2].partition(". ")[0]
+    assert {status.value for status in Status} <= set(re.findall(r"`(\w+)`", told))
 
 
 async def _status(client: ClientSession, method: str, path: str) -> int:
