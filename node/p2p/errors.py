@@ -29,6 +29,10 @@ class DialFailed(NetworkError):
     """No connection came about; says why."""
 
 
+class OtherPeerAnswered(DialFailed):
+    """A connection came about, to another peer than the one that was dialled."""
+
+
 class ConnectionLost(NetworkError):
     """The connection is gone."""
 

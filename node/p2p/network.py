@@ -42,10 +42,10 @@ from node.p2p.messaging.messages import Allowance, Outgoing, read_messages
 from node.p2p.portal import Portal, PortalClosed
 from node.p2p.settings import NetworkSettings
 from node.p2p.swarm import liveness, multiaddress
-from node.p2p.swarm.dialer import Dialer
+from node.p2p.peering.dialer import Dialer
 from node.p2p.swarm.host import Host
 from node.p2p.swarm.identify import PeerDescription
-from node.p2p.swarm.mdns import open_mdns
+from node.p2p.peering.mdns import open_mdns
 from node.p2p.transport.connection import Stream
 
 __all__ = ["Libp2pNetwork", "ListenAddressInUse", "NetworkSettings", "UndialableAddress", "open_network"]

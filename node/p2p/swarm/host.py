@@ -22,7 +22,7 @@ from node.datadir.identity import Identity
 from node.p2p.admission.gate import Gate
 from node.p2p.admission.places import Full, Places
 from node.p2p.admission.stream_limit import Streams
-from node.p2p.errors import ConnectionLost, DialFailed, NetworkError, ProtocolViolation
+from node.p2p.errors import ConnectionLost, DialFailed, ProtocolViolation
 from node.p2p.guarded_task import guarded, within
 from node.p2p.messaging.messages import Allowance, Outbox, Outgoing
 from node.p2p.settings import NetworkSettings
@@ -102,25 +102,19 @@ class Host:
         """Do something beside, for as long as the host runs."""
         self._nursery.start_soon(guarded, what, work)
 
-    async def dial(self, peer: str, addresses: Sequence[str]) -> str | None:
-        """Be connected to that peer, trying one address after the other: the one that answered.
+    async def dial(self, peer: str, address: str) -> bool:
+        """Connect to that peer at that address; False when it is connected already.
 
-        None when it was connected already. Raises DialFailed.
+        Raises NetworkError, of which OtherPeerAnswered says that the address is another peer's.
         """
-        reasons = []
         async with self._dials:
-            for address in addresses:
-                if peer in self.connections:
-                    return None
-                try:
-                    await self._dial_one(parse(address), peer)
-                except (NetworkError, OSError, ValueError) as error:  # the last of names nobody can look up
-                    reasons.append(f"{address}: {error}")
-                else:
-                    return address
-        if peer in self.connections:
-            return None
-        raise DialFailed(_why(reasons))
+            if peer in self.connections:
+                return False
+            try:
+                await self._dial_one(parse(address), peer)
+            except (OSError, ValueError) as error:  # the latter of names that cannot be looked up
+                raise DialFailed(str(error)) from error
+            return True
 
     async def hang_up(self, peer: str) -> None:
         """End every connection to that peer."""
@@ -311,10 +305,3 @@ class Host:
             self.identity.public_protobuf, self.settings.agent, protocols, addresses, connection.remote
         )
 
-
-def _why(reasons: Sequence[str]) -> str:
-    """The address that was tried first, which worked last, stands for all: old ones tell nobody much."""
-    if not reasons:
-        return "no address of it is known"
-    others = len(reasons) - 1
-    return reasons[0] + (f" ({others} more of its addresses do not answer either)" if others else "")

@@ -15,12 +15,13 @@ from libp2p.abc import IRawConnection, ISecureConn
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_new_noise_pair
 from libp2p.peer.id import ID
+from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
 from libp2p.security.noise.io import NoiseTransportReadWriter
 from libp2p.security.noise.transport import Transport
 from libp2p.security.secure_session import SecureSession
 
 from node.datadir.identity import Identity
-from node.p2p.errors import ConnectionLost, DialFailed, NetworkError, ProtocolViolation
+from node.p2p.errors import ConnectionLost, NetworkError, OtherPeerAnswered, ProtocolViolation
 from node.p2p.transport.byte_stream import ByteSession, ByteStream
 from node.p2p.transport.py_libp2p_adapters import StockSession
 
@@ -40,16 +41,18 @@ class Noise:
     async def secure(self, pipe: ByteStream, peer: str | None) -> ByteSession:
         """Shake hands: as dialler of `peer`, or as listener when that is None.
 
-        Raises ProtocolViolation, ConnectionLost, and DialFailed when somebody else than `peer` answered.
+        Raises ProtocolViolation, ConnectionLost, and OtherPeerAnswered when it was not `peer`.
         """
         try:
             secured = await self._shake_hands(cast("IRawConnection", pipe), peer)
         except NetworkError:
             raise
+        except PeerIDMismatchesPubkey as error:
+            raise OtherPeerAnswered("another peer answers there") from error
         except Exception as error:  # of protobuf, of cryptography, of py-libp2p: the stranger chooses
             raise ProtocolViolation(f"the Noise handshake failed: {error!r}") from error
         if peer is not None and str(secured.get_remote_peer()) != peer:
-            raise DialFailed(f"{secured.get_remote_peer()} answered, not {peer}")
+            raise OtherPeerAnswered(f"{secured.get_remote_peer()} answers there")
         if self._fast and isinstance(secured, SecureSession):
             return FastSession(pipe, secured)
         return StockSession(secured)

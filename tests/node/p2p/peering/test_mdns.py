@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.p2p_networks import SETTINGS, networks, until_peer
 
-from node.p2p.swarm.mdns import addresses_in, service_of, text_of
+from node.p2p.peering.mdns import addresses_in, service_of, text_of
 
 PORTS = st.integers(0, 65535)
 

@@ -7,7 +7,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from blockstore.common.text_file import read_text
@@ -15,8 +15,9 @@ from node.files.atomic_write import atomic_write
 from node.p2p.errors import UndialableAddress
 from node.p2p.swarm.multiaddress import parse
 
-_MOST_PEERS = 1024
-_MOST_ADDRESSES = 8
+_MAX_PEERS = 1024
+_MAX_ADDRESSES = 8
+_SAVE_AFTER = 5.0  # seconds after a change
 _log = logging.getLogger(__name__)
 
 
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 class _Entry:
     addresses: list[str]  # without /p2p/; the one that worked last comes first
     wanted: bool = False
+    rejected: set[str] = field(default_factory=set)  # where another peer answered; not saved
 
 
 class AddressBook:
@@ -31,15 +33,19 @@ class AddressBook:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._peers: OrderedDict[str, _Entry] = OrderedDict()
+        self._peers: OrderedDict[str, _Entry] = OrderedDict(_read(path))
+        self._changed = asyncio.Event()
         self._saved = ""
-        for peer, entry in _read(path).items():
-            self._peers[peer] = entry
 
     def addresses(self, peer: str) -> tuple[str, ...]:
         """With `/p2p/`, the best first."""
-        entry = self._peers.get(peer)
-        return tuple(f"{address}/p2p/{peer}" for address in entry.addresses) if entry else ()
+        return self.candidates(peer, ())
+
+    def candidates(self, peer: str, others: Iterable[str]) -> tuple[str, ...]:
+        """Where to dial that peer: what is known, then `others`, each once; none that was rejected."""
+        entry = self._peers.get(peer, _Entry([]))
+        places = dict.fromkeys([*entry.addresses, *map(_without_peer, others)])
+        return tuple(f"{place}/p2p/{peer}" for place in places if place not in entry.rejected)
 
     def wanted(self) -> list[str]:
         """Peers to stay connected to."""
@@ -47,13 +53,40 @@ class AddressBook:
 
     def want(self, peer: str, wanted: bool) -> None:
         self._entry(peer).wanted = wanted
+        self._changed.set()
 
     def learn(self, peer: str, addresses: Iterable[str], *, first: bool = False) -> None:
-        """Remember addresses (without `/p2p/`); `first` for one that has just worked."""
+        """Remember addresses of that peer; `first` for one that has just worked."""
         entry = self._entry(peer)
-        new = [address for address in addresses if first or address not in entry.addresses]
-        old = [address for address in entry.addresses if address not in new]
-        entry.addresses = (new + old if first else old + new)[:_MOST_ADDRESSES]
+        found = [_without_peer(address) for address in addresses]
+        new = [place for place in found if first or place not in entry.addresses]
+        old = [place for place in entry.addresses if place not in new]
+        usable = [place for place in (new + old if first else old + new) if place not in entry.rejected]
+        entry.addresses = usable[:_MAX_ADDRESSES]
+        self._changed.set()
+
+    def reject(self, peer: str, address: str) -> bool:
+        """That address is another peer's, so it is none of this one; whether that is news."""
+        entry, place = self._entry(peer), _without_peer(address)
+        if place in entry.rejected:
+            return False
+        entry.rejected.add(place)
+        entry.addresses = [one for one in entry.addresses if one != place]
+        self._changed.set()
+        return True
+
+    def readmit(self, peer: str) -> None:
+        """What was rejected for that peer may be true by now."""
+        if peer in self._peers:
+            self._peers[peer].rejected.clear()
+
+    async def keep_saved(self) -> None:
+        """Write the file some seconds after each change, until cancelled."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(_SAVE_AFTER)
+            self._changed.clear()
+            await self.save()
 
     async def save(self) -> None:
         """Write the file if something has changed. A full disk is logged: these are hints."""
@@ -70,10 +103,14 @@ class AddressBook:
     def _entry(self, peer: str) -> _Entry:
         entry = self._peers.setdefault(peer, _Entry([]))
         self._peers.move_to_end(peer)
-        if len(self._peers) > _MOST_PEERS:
+        if len(self._peers) > _MAX_PEERS:
             oldest = next((one for one, entry in self._peers.items() if not entry.wanted), peer)
             del self._peers[oldest]
         return entry
+
+
+def _without_peer(address: str) -> str:
+    return address.partition("/p2p/")[0]
 
 
 def _as_json(entry: _Entry) -> dict[str, object]:
@@ -91,7 +128,7 @@ def _read(path: Path | None) -> dict[str, _Entry]:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         _log.warning("%s is damaged and not used: %r", path, error)
         return {}
-    entries = {peer: _entry_of(peer, entry) for peer, entry in list(found.items())[:_MOST_PEERS]}
+    entries = {peer: _entry_of(peer, entry) for peer, entry in list(found.items())[:_MAX_PEERS]}
     bad = sorted(peer[:64] for peer, entry in entries.items() if entry is None)
     if bad:
         _log.warning(
@@ -105,7 +142,7 @@ def _entry_of(peer: str, entry: object) -> _Entry | None:
     addresses = entry.get("addresses") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(addresses, list):
         return None
-    checked = [place for address in addresses[:_MOST_ADDRESSES] if (place := _place(address, peer))]
+    checked = [place for address in addresses[:_MAX_ADDRESSES] if (place := _place(address, peer))]
     return _Entry(checked, entry.get("wanted") is True) if checked or not addresses else None
 
 

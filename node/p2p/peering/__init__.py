@@ -1,0 +1,1 @@
+"""Being connected to those one wants to be: addresses, dials, peering, mDNS. The asyncio side; no trio here."""
