@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cluster.ports import CallHandler, GossipHandler, PeerOffline, check_gossip, check_request, claim
 
@@ -42,6 +42,9 @@ class NoNetwork:
 
     def addresses(self, peer: str) -> Sequence[str]:
         return ()
+
+    def keep_connected(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """No-op: no peer can be reached."""
 
     async def connect(self, address: str) -> str:
         raise PeerOffline(_WHY)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,19 +33,22 @@ from cluster.ports import CallHandler, GossipHandler, GossipMessage, PeerOffline
 from node.datadir.identity import Identity
 from node.p2p.admission.gate import Gate, OpenGate
 from node.p2p.admission.newcomers import Newcomers
-from node.p2p.errors import ListenAddressInUse, NetworkError, UndialableAddress
+from node.p2p.errors import ConnectionLost, ListenAddressInUse, NetworkError, UndialableAddress
 from node.p2p.messaging import calls
 from node.p2p.messaging.calls import Calls
 from node.p2p.messaging.flow_control import Backlog, Budget, Inbox
 from node.p2p.messaging.gossip import Gossiper
 from node.p2p.messaging.messages import Allowance, Outgoing, read_messages
+from node.p2p.peering.address_book import AddressBook
+from node.p2p.peering.connected_peers import ConnectedPeers
+from node.p2p.peering.dialer import Dialer
+from node.p2p.peering.mdns import open_mdns
+from node.p2p.peering.peering import Peering
 from node.p2p.portal import Portal, PortalClosed
 from node.p2p.settings import NetworkSettings
 from node.p2p.swarm import liveness, multiaddress
-from node.p2p.peering.dialer import Dialer
 from node.p2p.swarm.host import Host
 from node.p2p.swarm.identify import PeerDescription
-from node.p2p.peering.mdns import open_mdns
 from node.p2p.transport.connection import Stream
 
 __all__ = ["Libp2pNetwork", "ListenAddressInUse", "NetworkSettings", "UndialableAddress", "open_network"]
@@ -75,18 +78,16 @@ class Libp2pNetwork:
         self._settings = settings
         self._sockets = sockets
         self._listening = multiaddress.listening(sockets, identity.peer_id)
-        self._reach = Dialer(self._dial, settings.peer_file, self._spawn, guard)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._peers = ConnectedPeers(guard)
+        self._book = AddressBook(settings.peer_file)
+        self._dialer = Dialer(self._dial, self._book, self._peers)
+        self._peering = Peering(self._dialer, self._book, self._peers, self._spawn_cancellable, guard)
         self._calls = Calls(self._send_call, self._spawn, guard, gate.may_call)
         self._newcomers = Newcomers(gate, settings.join_timeout, self.disconnect, self._spawn)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._ready = asyncio.Event()
-        self._peers: set[str] = set()
-        self._peer_handlers: list[PeerHandler] = [
-            self._reach.peer_changed,
-            self._calls.peer_changed,
-            self._newcomers.peer_changed,
-        ]
-        self._descriptions: dict[str, PeerDescription] = {}
+        for handler in (self._calls.peer_changed, self._newcomers.peer_changed, self._forget_gone):
+            self._peers.on_change(handler)
         self._services: list[_Service] = []
         self._inboxes: dict[tuple[str, _Service], Inbox] = {}
         self._budgets: dict[str, Budget] = {}
@@ -105,17 +106,17 @@ class Libp2pNetwork:
         """Multiaddresses with `/p2p/`: of a peer as far as known, or the ones this node listens on."""
         if peer is None or peer == self.self_id:
             return self._listening
-        return self._reach.addresses(peer)
+        return self._book.addresses(peer)
 
     def peers(self) -> frozenset[str]:
         return frozenset(self._peers)
 
     def on_peer_change(self, handler: PeerHandler) -> None:
-        self._peer_handlers.append(handler)
+        self._peers.on_change(handler)
 
     def describe(self, peer: str) -> PeerDescription | None:
         """What a connected peer says of itself, once it has said it."""
-        return self._descriptions.get(peer)
+        return self._peers.description(peer)
 
     async def connect(self, address: str) -> str:
         """Dial a multiaddress with `/p2p/` and stay connected to that peer; its id.
@@ -125,12 +126,26 @@ class Libp2pNetwork:
         target = multiaddress.parse(address)
         if target.peer is None or target.peer == self.self_id:
             raise UndialableAddress(f'"{address}" must end in /p2p/ and the id of another peer')
-        await self._reach.connect(target.peer, str(target))
+        try:
+            await self._dialer.dial(target.peer, [str(target)])
+        except NetworkError as error:
+            raise PeerOffline(f"{target.peer} cannot be reached: {error}") from error
+        self._book.learn(target.peer, [str(target)])
+        self._peering.keep(target.peer)
         return target.peer
+
+    def keep_connected(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Stay connected to exactly these peers, beside those that `connect` named: peer -> its addresses.
+
+        Replaces what the call before wanted; idempotent. Never waits: each peer is dialled in the background
+        at these addresses and at those known otherwise, with back-off. An address, with or without `/p2p/`,
+        that leads to another peer is not dialled for this one until its addresses change, or for an hour.
+        """
+        self._peering.keep_connected({peer: found for peer, found in wanted.items() if peer != self.self_id})
 
     async def disconnect(self, peer: str) -> None:
         """See `bitswap.network.MessageNetwork`."""
-        self._reach.forget(peer)
+        self._peering.forget(peer)
         with contextlib.suppress(PortalClosed, NetworkError):
             await self._on_host(lambda host: host.hang_up(peer))
 
@@ -199,7 +214,10 @@ class Libp2pNetwork:
 
     async def _send(self, peer: str, protocols: tuple[str, ...], message: bytes) -> str:
         if peer not in self._peers:
-            await self._reach.reach(peer)
+            try:
+                await self._dialer.dial_known(peer)
+            except NetworkError as error:
+                raise PeerUnreachable(f"{peer} cannot be reached: {error}") from error
         result: asyncio.Future[str | NetworkError] = asyncio.get_running_loop().create_future()
         outgoing = Outgoing(peer, protocols, message, lambda end: self._portal.reply(_resolve, result, end))
         budget = self._budgets.setdefault(peer, Budget(_IN_FLIGHT))
@@ -229,12 +247,11 @@ class Libp2pNetwork:
         with contextlib.suppress(PortalClosed):
             self._portal.post(serve)
 
-    async def _dial(self, peer: str, addresses: Sequence[str]) -> str | None:
-        """The address that answered; None when the peer was connected already. Raises PeerOffline."""
+    async def _dial(self, peer: str, address: str) -> bool:
         try:
-            return await self._on_host(lambda host: host.dial(peer, addresses))
-        except (NetworkError, PortalClosed) as error:
-            raise PeerOffline(f"{peer} cannot be reached: {error}") from error
+            return await self._on_host(lambda host: host.dial(peer, address))
+        except PortalClosed as error:
+            raise ConnectionLost(str(error)) from error
 
     async def _on_host(self, work: Callable[[Host], Awaitable[T]]) -> T:
         async def run() -> T:
@@ -249,6 +266,9 @@ class Libp2pNetwork:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def _spawn_cancellable(self, work: Coroutine[object, object, None]) -> Callable[[], object]:
+        return self._spawn(work).cancel
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -268,25 +288,16 @@ class Libp2pNetwork:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        await self._reach.save()
+        await self._book.save()
 
     # What follows is called on the loop, by way of `Portal.reply`.
 
-    def _peer_changed(self, peer: str, connected: bool) -> None:
-        if (peer in self._peers) == connected:
-            return
-        if connected:
-            self._peers.add(peer)
-        else:
-            self._peers.discard(peer)
-            self._descriptions.pop(peer, None)
+    def _forget_gone(self, peer: str, connected: bool) -> None:
+        if not connected:
             self._budgets.pop(peer, None)
             self._used.pop(peer, None)
             for key in [key for key in self._inboxes if key[0] == peer]:
                 del self._inboxes[key]  # what it holds is still handled
-        for handler in tuple(self._peer_handlers):
-            with self._guard.around("the news of a peer", peer):
-                handler(peer, connected)
 
     def _gate_changed(self) -> None:
         self._newcomers.gate_changed(self._peers)
@@ -299,9 +310,8 @@ class Libp2pNetwork:
             self._portal.post(changed)
 
     def _peer_described(self, peer: str, description: PeerDescription) -> None:
-        if peer in self._peers:
-            self._descriptions[peer] = description
-            self._reach.learn(peer, description.addresses)
+        if self._peers.described(peer, description):
+            self._book.learn(peer, description.addresses)
 
     def _received(
         self, service: _Service, peer: str, protocol: str, message: bytes, allowance: Allowance
@@ -325,8 +335,7 @@ class Libp2pNetwork:
             _log.debug("gossip on %s comes faster than it is handled; a message was dropped", topic)
 
     def _host_ended(self) -> None:
-        for peer in list(self._peers):
-            self._peer_changed(peer, False)
+        self._peers.all_gone()
 
     # What follows runs on the trio thread.
 
@@ -351,13 +360,13 @@ class Libp2pNetwork:
             self._host = self._gossiper = None
 
     def peer_changed(self, peer: str, connected: bool) -> None:
-        self._portal.reply(self._peer_changed, peer, connected)
+        self._portal.reply(self._peers.changed, peer, connected)
 
     def peer_described(self, peer: str, description: PeerDescription) -> None:
         self._portal.reply(self._peer_described, peer, description)
 
     def is_kept(self, peer: str) -> bool:
-        return self._gate.knows(peer) or self._reach.keeps(peer)
+        return self._gate.knows(peer) or self._peering.keeps(peer)
 
     def _note_use(self, peer: str) -> None:
         if self._host is not None:
@@ -423,7 +432,8 @@ async def open_network(
         stack.push_async_callback(network._close)
         await stack.enter_async_context(portal.running(settings.name, network.run, network._host_ended))
         await network._ready.wait()
-        network._reach.keep(settings.keep)
+        network._spawn(network._book.keep_saved())
+        network._peering.keep_named(settings.keep)
         if settings.mdns:
             await stack.enter_async_context(open_mdns(network, settings, network._guard))
         yield network

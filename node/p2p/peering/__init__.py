@@ -1,1 +1,1 @@
-"""Being connected to those one wants to be: addresses, dials, peering, mDNS. The asyncio side; no trio here."""
+"""Who is connected, and staying so: addresses, dials, peering, mDNS. On the asyncio side, without trio."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from node.p2p.swarm.multiaddress import parse
 _MAX_PEERS = 1024
 _MAX_ADDRESSES = 8
 _SAVE_AFTER = 5.0  # seconds after a change
+_REJECTED_FOR = 3600.0  # seconds for which an address where another peer answered is not used
 _log = logging.getLogger(__name__)
 
 
@@ -25,14 +27,15 @@ _log = logging.getLogger(__name__)
 class _Entry:
     addresses: list[str]  # without /p2p/; the one that worked last comes first
     wanted: bool = False
-    rejected: set[str] = field(default_factory=set)  # where another peer answered; not saved
+    rejected: dict[str, float] = field(default_factory=dict)  # address -> until when; not saved
 
 
 class AddressBook:
     """Peer id -> addresses; those least recently heard of are forgotten first, wanted ones never."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._now = now
         self._peers: OrderedDict[str, _Entry] = OrderedDict(_read(path))
         self._changed = asyncio.Event()
         self._saved = ""
@@ -45,7 +48,7 @@ class AddressBook:
         """Where to dial that peer: what is known, then `others`, each once; none that was rejected."""
         entry = self._peers.get(peer, _Entry([]))
         places = dict.fromkeys([*entry.addresses, *map(_without_peer, others)])
-        return tuple(f"{place}/p2p/{peer}" for place in places if place not in entry.rejected)
+        return tuple(f"{place}/p2p/{peer}" for place in places if not self._is_rejected(entry, place))
 
     def wanted(self) -> list[str]:
         """Peers to stay connected to."""
@@ -61,16 +64,19 @@ class AddressBook:
         found = [_without_peer(address) for address in addresses]
         new = [place for place in found if first or place not in entry.addresses]
         old = [place for place in entry.addresses if place not in new]
-        usable = [place for place in (new + old if first else old + new) if place not in entry.rejected]
+        for place in found if first else ():
+            entry.rejected.pop(place, None)
+        places = new + old if first else old + new
+        usable = [place for place in places if not self._is_rejected(entry, place)]
         entry.addresses = usable[:_MAX_ADDRESSES]
         self._changed.set()
 
     def reject(self, peer: str, address: str) -> bool:
-        """That address is another peer's, so it is none of this one; whether that is news."""
+        """That address is another peer's: not used for this one for an hour. Whether that is news."""
         entry, place = self._entry(peer), _without_peer(address)
-        if place in entry.rejected:
+        if self._is_rejected(entry, place):
             return False
-        entry.rejected.add(place)
+        entry.rejected[place] = self._now() + _REJECTED_FOR
         entry.addresses = [one for one in entry.addresses if one != place]
         self._changed.set()
         return True
@@ -99,6 +105,9 @@ class AddressBook:
                 self._saved = text
             except OSError as error:
                 _log.warning("addresses of peers could not be kept: %s", error)
+
+    def _is_rejected(self, entry: _Entry, place: str) -> bool:
+        return entry.rejected.get(place, 0.0) > self._now()
 
     def _entry(self, peer: str) -> _Entry:
         entry = self._peers.setdefault(peer, _Entry([]))

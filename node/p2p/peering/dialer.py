@@ -1,4 +1,4 @@
-"""Dials peers where the address book says they are: one dial a peer at a time, one address after the other."""
+"""Dials peers at their known addresses: one dial a peer at a time, one address after the other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Dialer:
         connected.on_change(self._peer_changed)
 
     async def dial(self, peer: str, addresses: Sequence[str]) -> None:
-        """Returns once that peer is connected. Raises DialFailed when no address (with `/p2p/`) leads to it."""
+        """Be connected to that peer; addresses end in `/p2p/` and its id. Raises DialFailed."""
         async with self._lock(peer):
             await self._dial_each(peer, addresses)
 
@@ -68,7 +68,9 @@ class Dialer:
             dialled = await self._dial(peer, address)
         except OtherPeerAnswered as error:
             if self._book.reject(peer, address):
-                _log.warning("%s, an address of %s, is not dialled for it any more: %s", address, peer, error)
+                _log.warning(
+                    "%s is not dialled for %s for an hour: %s", address.partition("/p2p/")[0], peer, error
+                )
             raise
         if dialled:
             self._book.learn(peer, [address], first=True)

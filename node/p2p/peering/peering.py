@@ -34,7 +34,7 @@ class Peering:
         dialer: Dialer,
         book: AddressBook,
         connected: ConnectedPeers,
-        spawn: Callable[[Coroutine[None, None, None]], Callable[[], None]],
+        spawn: Callable[[Coroutine[object, object, None]], Callable[[], object]],
         guard: Guard,
     ) -> None:
         self._dialer = dialer
@@ -62,11 +62,11 @@ class Peering:
         self._adjust()
 
     def keep_connected(self, wanted: Mapping[str, Sequence[str]]) -> None:
-        """Keep exactly these peers, beside those that a user named: peer -> addresses, in order of preference.
+        """Keep exactly these peers, beside those that a user named: peer -> addresses, the best first.
 
         Replaces what the call before wanted; repeated, it changes nothing. Each peer is dialled at these
         addresses and at those that are known of it otherwise. An address that leads to another peer is not
-        dialled for this one until its addresses change or it has been connected.
+        dialled for this one until its addresses change, or for an hour.
         """
         before, self._wanted = self._wanted, {peer: tuple(found) for peer, found in wanted.items()}
         for peer, addresses in self._wanted.items():
@@ -108,18 +108,16 @@ class Peering:
             self._kept[peer].news.set()
 
     def _peer_changed(self, peer: str, connected: bool) -> None:
-        if connected:
-            self._book.readmit(peer)
-            if peer in self._kept:
-                self._kept[peer].news.set()
+        if connected and peer in self._kept:
+            self._kept[peer].news.set()
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One peer that is kept: what tells its keeper that something changed for it, and what ends the keeper."""
+    """One peer that is kept: `news` tells its keeper that something changed for it, `stop` ends it."""
 
     news: asyncio.Event
-    stop: Callable[[], None]
+    stop: Callable[[], object]
 
 
 class _Keeper:
@@ -154,7 +152,7 @@ class _Keeper:
                 return
 
     async def _pause(self, seconds: float) -> None:
-        """News end it early, but never at once: a peer whose addresses keep changing is not dialled faster."""
+        """News end it early, but never at once: addresses that keep changing make no dial more frequent."""
         await asyncio.sleep(min(seconds, _BACKOFF.first))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds - _BACKOFF.first)):

@@ -304,4 +304,3 @@ class Host:
         return identify.describe(
             self.identity.public_protobuf, self.settings.agent, protocols, addresses, connection.remote
         )
-

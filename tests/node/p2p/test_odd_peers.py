@@ -18,9 +18,9 @@ from blockstore.common.guard import Guard
 from cluster.ports import GossipMessage, PeerOffline
 from node.datadir.identity import Identity
 from node.p2p.network import open_network
+from node.p2p.peering.mdns import Finder
 from node.p2p.portal import open_portal
 from node.p2p.swarm import identify
-from node.p2p.peering.mdns import Finder
 from node.p2p.transport import negotiation
 from node.p2p.transport.connection import Connection
 

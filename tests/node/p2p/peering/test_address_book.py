@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
 
 from node.p2p.errors import UndialableAddress
-from node.p2p.swarm import multiaddress
 from node.p2p.peering.address_book import AddressBook
+from node.p2p.swarm import multiaddress
 
 A = "12D3KooWLBHiGSpTBDTMsPSEfNuV1i1jvhXvR5snyXReo57QGBH2"
 B = "12D3KooWJYnpJJdYZHYjRiLKLfYCE9gxafZg3tVfdCcTsB3R9KSt"
