@@ -77,7 +77,7 @@ class Cluster:
     ) -> None:
         self.identity = identity
         self.holders = Holders(identity.peer, membership, calls, remote.holds)
-        self.tracker = tracker
+        self.tracking = tracker
         self.membership = membership
         self._reader = reader
         self._writer = writer
@@ -118,7 +118,7 @@ class Cluster:
                 await self._writer.put(pin)
                 return Granted(pin, existing)
         with suppress(QueueFull):  # the pin is as durable as before, and its retry comes by itself
-            await self.tracker.recover(cid)
+            await self.tracking.recover(cid)
         return Granted(existing, existing)
 
     async def unpin(self, cid: CID) -> Pin:
@@ -132,10 +132,10 @@ class Cluster:
 
     async def _let_go(self, cid: CID) -> Pin:
         """A pin that only this node's own list has, after a loss. Raises NotPinned where that is not so."""
-        local = await self.tracker.unlisted(cid)
+        local = await self.tracking.unlisted(cid)
         if local is None:
             raise NotPinned
-        await self.tracker.let_go(cid)
+        await self.tracking.forget(cid)
         mode = PinMode.RECURSIVE if local.recursive else PinMode.DIRECT
         return Pin(cid, PinOptions(mode=mode), (self.identity.peer,), self._now(), local.bytes)
 

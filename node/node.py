@@ -157,7 +157,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         )
 
         await enter(open_watch(identity.peer_id, cluster, pinset.members, store, guard))
-        mending = DamageRepair(store, local_pins, cluster.tracker.recover, guard)
+        mending = DamageRepair(store, local_pins, cluster.tracking.recover, guard)
         await enter(background(mending.run()))
         names = await enter(
             open_names(config.names, folder.names, networks.members, offline=offline, guard=guard)
@@ -184,8 +184,8 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 store,
                 blocks,
                 Blocks(ClaimingStore(store), OfflineExchange()),
-                pins,
                 cluster,
+                cluster.tracking,
                 identity.peer_id,
             ),
             collecting=GarbageCollection(store, local_pins, pinset, cluster.holders, identity.peer_id),

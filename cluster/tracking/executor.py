@@ -83,7 +83,7 @@ class Executor:
             else:
                 await self._release(operation.cid, pin)
         except PinFailed as error:
-            await self._note(operation, attempt, str(error))
+            await self._record_failure(operation, attempt, str(error))
             return False
         if attempt is not None:
             await self._attempts.remove(operation.cid)
@@ -141,9 +141,10 @@ class Executor:
     async def failed(self, operation: Operation, reason: str) -> None:
         """Record that it failed, and when it is tried again. Raises OSError."""
         (attempt,) = await self._attempts.get_many([operation.cid])
-        await self._note(operation, attempt, reason)
+        await self._record_failure(operation, attempt, reason)
 
-    async def _note(self, operation: Operation, before: Attempt | None, reason: str) -> None:
+    async def _record_failure(self, operation: Operation, before: Attempt | None, reason: str) -> None:
+        operation.failure = reason
         count = 1 + (before.count if before is not None and before.kind is operation.kind else 0)
         wait = self._backoff.after(count)
         now = self._now()

@@ -1,12 +1,14 @@
 """What this member is doing about which CID: bounded lanes, one operation for a CID. Plain values, no loop.
 
-Fresh pins go before other pins, and retries of failed ones take at most a part of the workers: a hopeless CID
-costs its own time only. With more than one worker, one is always there for retries, so that a long catch-up
-does not stop them. Unpins have a lane of their own.
+Priority lanes. Pins whose blocks are here already, and for which a caller waits, need no worker: each begins
+at once, so that an add never waits behind fetches. Fresh pins go before other pins, and retries of failed
+ones take at most a part of the workers: a hopeless CID costs its own time only. With more than one worker,
+one is always there for retries, so that a long catch-up does not stop them. Unpins have a lane of their own.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from cluster.ports import OperationKind
 
 
 class Lane(Enum):
+    HERE = "here"  # its blocks are here, and a caller waits: bounded by the callers, not by the queue
     FRESH = "fresh"
     NORMAL = "normal"
     RETRY = "retry"
@@ -30,7 +33,10 @@ class Lane(Enum):
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """One CID being worked on, or waiting for it. `successor` is what follows when this one ends."""
+    """One CID being worked on, or waiting for it. `successor` is what follows when this one ends.
+
+    `failure` is why it did not succeed, once that is known. `ended` is there when a caller waits for the end.
+    """
 
     cid: CID
     lane: Lane
@@ -39,6 +45,8 @@ class Operation:
     progress: Progress | None = None
     successor: Lane | None = None
     cancel: Callable[[], object] | None = None
+    failure: str = ""
+    ended: asyncio.Event | None = None
 
     @property
     def kind(self) -> OperationKind:
@@ -46,7 +54,10 @@ class Operation:
 
     @property
     def is_priority(self) -> bool:
-        return self.lane is Lane.FRESH
+        return self.lane in _PRIORITY
+
+
+_PRIORITY = frozenset({Lane.HERE, Lane.FRESH})
 
 
 class OperationQueue:
@@ -91,16 +102,30 @@ class OperationQueue:
             if operation.kind is not lane.kind and operation.cancel is not None:
                 operation.cancel()
             return True
-        if operation.lane is lane or (operation.kind is lane.kind and operation.lane is Lane.FRESH):
+        if operation.lane is lane or (operation.kind is lane.kind and operation.is_priority):
             return True
         if not self.room(lane):
             return operation.kind is lane.kind
-        del self._waiting[operation.lane][cid], self._operations[cid]
+        self._withdraw(operation)
         return self._add(cid, lane, now)
 
     def put_if_idle(self, cid: CID, lane: Lane, now: float) -> bool:
         """Like `put`, and true without a change when anything is going on about that CID."""
         return cid in self._operations or self._add(cid, lane, now)
+
+    def expedite(self, cid: CID, now: float) -> Operation:
+        """Its operation: the running one, else one in the lane HERE. It has an `ended` to wait for."""
+        operation = self._operations.get(cid)
+        if operation is not None and not operation.running and operation.lane is not Lane.HERE:
+            self._withdraw(operation)
+            operation = None
+        if operation is None:
+            operation = self._insert(Operation(cid, Lane.HERE, now))
+        operation.ended = operation.ended or asyncio.Event()
+        return operation
+
+    def take_here(self, now: float) -> Operation | None:
+        return self._take(Lane.HERE, now) if self._waiting[Lane.HERE] else None
 
     def take_pin(self, now: float) -> Operation | None:
         """The next pin to work on, from the lane whose turn it is."""
@@ -119,17 +144,31 @@ class OperationQueue:
         """It has ended, one way or the other; false when its successor found no room."""
         del self._operations[operation.cid]
         self._running[operation.lane] -= 1
+        _end(operation)
         return operation.successor is None or self._add(operation.cid, operation.successor, now)
 
     def _add(self, cid: CID, lane: Lane, now: float) -> bool:
         if not self.room(lane):
             return False
-        operation = Operation(cid, lane, now)
-        self._operations[cid] = self._waiting[lane][cid] = operation
+        self._insert(Operation(cid, lane, now))
         return True
+
+    def _insert(self, operation: Operation) -> Operation:
+        self._operations[operation.cid] = self._waiting[operation.lane][operation.cid] = operation
+        return operation
+
+    def _withdraw(self, operation: Operation) -> None:
+        """One that waits is replaced by another."""
+        del self._waiting[operation.lane][operation.cid], self._operations[operation.cid]
+        _end(operation)
 
     def _take(self, lane: Lane, now: float) -> Operation:
         _, operation = self._waiting[lane].popitem(last=False)
         self._running[lane] += 1
         operation.running, operation.since = True, now
         return operation
+
+
+def _end(operation: Operation) -> None:
+    if operation.ended is not None:
+        operation.ended.set()

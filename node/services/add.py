@@ -17,8 +17,7 @@ from blockstore.unixfs.importing.importer import BlockSink, Progress, import_ent
 from blockstore.unixfs.importing.ingest import Added
 from blockstore.unixfs.importing.options import ImportOptions
 from cluster.pin import Granted, PinMode, PinOptions, Wish
-from cluster.pin import Progress as WalkProgress
-from cluster.ports import LocalPins, PinFailed
+from cluster.ports import PinFailed
 
 KEPT = Wish(PinOptions(mode=PinMode.RECURSIVE), frozenset({"mode"}))
 """What Kubo's clients wish of a pin: all of the DAG. What it was given elsewhere, such as a name, stays."""
@@ -35,13 +34,23 @@ class Protected(Protocol):
 
 
 class PinWriter(Protocol):
-    """The cluster, as adding sees it."""
+    """The cluster's decisions, as adding sees them."""
 
     async def grant(self, cid: CID, wish: Wish, *, priority_peers: Sequence[str], size: int) -> Granted: ...
 
 
+class LocalTracking(Protocol):
+    """What this member does about its pins: the only one that walks a root and records it as held."""
+
+    async def holds(self, cid: CID, recursive: bool) -> bool: ...
+
+    async def pinned(self, cid: CID) -> None:
+        """Return when the pin is held here, its blocks synced. Raises PinFailed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Done:
+class AddResult:
     """One thing that is in the DAG now; `granted` is set for a root that was pinned, durably."""
 
     added: Added
@@ -50,16 +59,16 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class AddService:
-    """Whoever leaves in the middle leaves no pin: blocks stored by then are garbage for the collector.
+    """A client that leaves in the middle leaves no pin: blocks stored by then are garbage for the collector.
 
-    `here` is the store alone: nothing is fetched.
+    `here` is the store alone: nothing is fetched. `peer` is this node's.
     """
 
     store: Protected
     sink: BlockSink
     here: Blocks
-    pins: LocalPins
-    cluster: PinWriter
+    pins: PinWriter
+    tracking: LocalTracking
     peer: str
 
     async def add(
@@ -68,10 +77,10 @@ class AddService:
         options: ImportOptions,
         wish: Wish | None,
         progress: Progress | None = None,
-    ) -> AsyncGenerator[Done]:
+    ) -> AsyncGenerator[AddResult]:
         """Everything in order, roots last and pinned, unless `wish` is None. Use under `contextlib.aclosing`.
 
-        Roots are told when all is on the disk, pinned here, pinned elsewhere or not at all.
+        A root is yielded when all of it is on the disk, and its status here is `pinned` where it is to be.
         Every root is pinned. ipfs-cluster pins the last one only, so that of several files added together
         all but one are lost to the next garbage collection: a well-known pain that nobody relies on.
 
@@ -84,12 +93,12 @@ class AddService:
                     if is_root(added, options.wrap):
                         roots.append(added)
                     else:
-                        yield Done(added)
+                        yield AddResult(added)
             if wish is None:
                 await self.store.flush()
             for start in range(0, len(roots), _PINS_AT_ONCE):
-                for done in await self._pin_all(roots[start : start + _PINS_AT_ONCE], wish):
-                    yield done
+                for result in await self._pin_all(roots[start : start + _PINS_AT_ONCE], wish):
+                    yield result
 
     async def pin_root(self, cid: CID, wish: Wish) -> Granted:
         """Pin a DAG whose blocks were just stored; then they are on the disk, and a local pin is complete.
@@ -128,26 +137,26 @@ class AddService:
                 pinning.exception()  # seen, where the caller went away before it came
 
     async def _pin(self, cid: CID, size: int, wish: Wish) -> Granted:
-        # First the cluster's word, then ours: a local pin that nobody asked for would be removed again.
-        granted = await self.cluster.grant(cid, wish, priority_peers=(self.peer,), size=size)
-        held, known = granted.pin.held_by(self.peer), await self.pins.get(cid)
+        was_held = await self.tracking.holds(cid, recursive=False)
+        granted = await self.pins.grant(cid, wish, priority_peers=(self.peer,), size=size)
+        held = granted.pin.held_by(self.peer)
         if held:
-            await self._pin_here(cid, granted.pin.options.mode is PinMode.RECURSIVE)
-        if not held or (known is not None and known.complete):
+            await self._pinned_here(cid)
+        if was_held or not held:
             await self.store.flush()  # a local pin does so when it becomes complete, and only then
         return granted
 
-    async def _pin_here(self, cid: CID, recursive: bool) -> None:
+    async def _pinned_here(self, cid: CID) -> None:
         try:
-            await self.pins.pin(cid, recursive=recursive, hints=(), progress=_unheard)
+            await self.tracking.pinned(cid)
         except PinFailed as error:
             raise PinFailed(
                 f"{cid} is to be pinned here, but is not yet: {error}; it is tried again"
             ) from None
 
-    async def _pin_all(self, roots: Sequence[Added], wish: Wish | None) -> list[Done]:
+    async def _pin_all(self, roots: Sequence[Added], wish: Wish | None) -> list[AddResult]:
         if wish is None:
-            return [Done(root) for root in roots]
+            return [AddResult(root) for root in roots]
         tasks = [asyncio.ensure_future(self._carried_through(root.cid, root.size, wish)) for root in roots]
         try:
             granted = await asyncio.gather(*tasks)
@@ -155,13 +164,9 @@ class AddService:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return [Done(root, one) for root, one in zip(roots, granted, strict=True)]
+        return [AddResult(root, one) for root, one in zip(roots, granted, strict=True)]
 
 
 def is_root(added: Added, wrap: bool) -> bool:
     """Whether nothing of the import links to it: the wrapping directory, else everything at the top."""
     return added.name == "" if wrap else "/" not in added.name
-
-
-def _unheard(progress: WalkProgress) -> None:
-    """Nobody watches this walk: everything is here."""

@@ -114,7 +114,7 @@ async def knows(cluster: Cluster, number: int) -> bool:
 
 
 async def holds_nothing(*clusters: Cluster) -> bool:
-    return not any([await cluster.tracker.holds(some_cid(1), True) for cluster in clusters])
+    return not any([await cluster.tracking.holds(some_cid(1), True) for cluster in clusters])
 
 
 @virtual_time

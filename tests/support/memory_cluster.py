@@ -28,6 +28,7 @@ from cluster.ports import (
     GossipHandler,
     GossipMessage,
     LocalPin,
+    LocalPins,
     PeerOffline,
     PinFailed,
     ProgressHandler,
@@ -420,8 +421,8 @@ class MemoryCluster:
         return [machine.peer for machine in self.machines]
 
     @asynccontextmanager
-    async def member(self, number: int) -> AsyncIterator[Cluster]:
-        """Run that member; it is unreachable before and after."""
+    async def member(self, number: int, pins: LocalPins | None = None) -> AsyncIterator[Cluster]:
+        """Run that member, over its own pins or over those given; it is unreachable before and after."""
         machine = self.machines[number]
 
         async def capacity() -> Capacity:
@@ -443,7 +444,7 @@ class MemoryCluster:
                 MemberIdentity(
                     machine.peer, machine.name, "1.1.6+test", lambda: IpfsInfo(f"Qm{machine.name}")
                 ),
-                pins=machine.pins,
+                pins=pins or machine.pins,
                 attempts=machine.attempts,
                 gossip=machine.port,
                 signer=machine.key,

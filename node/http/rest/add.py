@@ -29,7 +29,7 @@ from node.http.rest.pin_options import check_names, pin_wish
 from node.http.trailers import TrailerResponse
 from node.http.uploads.entries import entries
 from node.http.uploads.multipart import boundary_of
-from node.services.add import Done
+from node.services.add import AddResult
 
 PROFILE = "unixfs-v0-2015"  # what ipfs-cluster and Kubo import with when nothing is said
 _HEADERS = {"Cache-Control": "no-cache", "Content-Type": "application/json"}
@@ -94,16 +94,16 @@ async def _stream(
         _reporting(response, wanted) as latest,
         aclosing(_added(request, imports, wish, latest)) as results,
     ):
-        async for done in results:
-            await response.write(gojson.encode(_line(done, wish)))
+        async for result in results:
+            await response.write(gojson.encode(_line(result, wish)))
 
 
 async def _at_once(request: web.Request, imports: ImportOptions, wish: Wish | None) -> web.Response:
     lines: list[Json] = []
     try:
         async with aclosing(_added(request, imports, wish, None)) as results:
-            async for done in results:
-                lines.append(_line(done, wish))
+            async for result in results:
+                lines.append(_line(result, wish))
     except EXPECTED as error:
         response = error_response(status_of(error), text_of(error))
     else:
@@ -115,27 +115,27 @@ async def _at_once(request: web.Request, imports: ImportOptions, wish: Wish | No
 
 async def _added(
     request: web.Request, imports: ImportOptions, wish: Wish | None, latest: _Latest | None
-) -> AsyncGenerator[Done]:
+) -> AsyncGenerator[AddResult]:
     nothing = True
     async with aclosing(_results(request, imports, wish, latest)) as results:
-        async for done in results:
+        async for result in results:
             nothing = False
-            yield done
+            yield result
     if nothing:
         raise BadEntry("the upload holds no files")
 
 
 def _results(
     request: web.Request, imports: ImportOptions, wish: Wish | None, latest: _Latest | None
-) -> AsyncGenerator[Done]:
+) -> AsyncGenerator[AddResult]:
     if request.query.get("format") == "car":
         return add_car(request, wish)
     progress = latest.put if latest is not None else None
     return request.app[PARTS].adding.add(entries(request), imports, wish, progress)
 
 
-def _line(done: Done, wish: Wish | None) -> Json:
-    added, granted = done.added, done.granted
+def _line(result: AddResult, wish: Wish | None) -> Json:
+    added, granted = result.added, result.granted
     allocations = granted.pin.allocations if granted else ()
     line = shapes.added(added.name, str(added.cid), size=added.size, allocations=allocations)
     own = granted is not None and wish is not None and wish.named is not None

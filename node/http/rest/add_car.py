@@ -13,10 +13,10 @@ from cluster.pin import Wish
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.uploads.parts import parts as upload_parts
-from node.services.add import Done
+from node.services.add import AddResult
 
 
-async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[Done]:
+async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[AddResult]:
     """Its root, pinned unless `wish` is None. Raises BadRequest, BadCar, StorageFull, PinFailed."""
     parts = request.app[PARTS]
     with parts.store.protect():
@@ -25,7 +25,7 @@ async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[Don
         added = Added(name or str(root), root, summary.bytes, "file", summary.bytes)
         if wish is None:
             await parts.store.flush()
-        yield Done(added, await parts.adding.pin_root(root, wish) if wish else None)
+        yield AddResult(added, await parts.adding.pin_root(root, wish) if wish else None)
 
 
 async def _stored(request: web.Request) -> tuple[str, CarSummary]:

@@ -63,7 +63,7 @@ async def test_a_block_alone_is_not_the_dag_below_it():
         world.shared.pins[cid(1)] = direct
         assert await first.holders.lacking(direct) == ""
         world.shared.pins[cid(1)] = pin(b)
-        assert (await second.tracker.status(cid(1))).status is not Status.PINNED
+        assert (await second.tracking.status(cid(1))).status is not Status.PINNED
         assert "0 of the 1" in await first.holders.lacking(pin(b))
 
 

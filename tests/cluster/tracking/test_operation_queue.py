@@ -101,3 +101,41 @@ def test_a_cid_never_has_two_operations_and_no_lane_overflows(steps: list[tuple[
         assert len(set(cids)) == len(cids) == sum(map(queue.waiting, Lane)) + queue.running()
         assert all(queue.waiting(one) <= 3 for one in Lane)
         assert queue.running() == len(running)
+
+
+def test_what_a_caller_waits_for_leaves_its_lane_and_needs_no_room():
+    queue = OperationQueue(size=1, workers=1)
+    queue.put(cid(1), Lane.NORMAL, 0.0)
+    for number in (1, 2, 3):
+        assert queue.expedite(cid(number), 1.0).is_priority
+    assert queue.take_pin(1.0) is None
+    assert [operation.cid for _ in range(4) if (operation := queue.take_here(1.0))] == [
+        cid(1),
+        cid(2),
+        cid(3),
+    ]
+    assert queue.room(Lane.NORMAL) == 1
+
+
+def test_a_running_operation_is_the_one_that_a_caller_waits_for():
+    queue = OperationQueue(size=1, workers=1)
+    queue.put(cid(1), Lane.FRESH, 0.0)
+    running = queue.take_pin(0.0)
+    assert running is not None
+    assert queue.expedite(cid(1), 1.0) is running
+    assert queue.take_here(1.0) is None
+    assert running.ended is not None
+    assert not running.ended.is_set()
+    queue.finish(running, 2.0)
+    assert running.ended.is_set()
+
+
+def test_an_operation_that_is_replaced_has_ended():
+    queue = OperationQueue(size=1, workers=1)
+    operation = queue.expedite(cid(1), 0.0)
+    queue.put(cid(1), Lane.FRESH, 1.0)  # of the same kind: it stays
+    assert queue.get(cid(1)) is operation
+    queue.put(cid(1), Lane.UNPIN, 1.0)
+    assert operation.ended is not None
+    assert operation.ended.is_set()
+    assert queue.take_here(1.0) is None

@@ -14,7 +14,7 @@ from blockstore.cid import CID
 from cluster.cluster import Cluster
 from cluster.errors import NotPinned, QueueFull
 from cluster.pin import EVERYWHERE, Pin, PinInfo, PinOptions, Progress, Status
-from cluster.ports import Attempt, LocalPin, OperationKind
+from cluster.ports import Attempt, LocalPin, OperationKind, PinFailed
 from cluster.settings import ClusterSettings
 from cluster.tracking.operation_queue import Lane
 from cluster.tracking.status import EVERY_STATUS
@@ -24,7 +24,7 @@ OLD = EPOCH - 10 * 86_400
 
 
 async def status(cluster: Cluster, wanted: CID) -> PinInfo:
-    return await cluster.tracker.status(wanted)
+    return await cluster.tracking.status(wanted)
 
 
 async def reaches(cluster: Cluster, wanted: CID, expected: Status, seconds: float = 3600) -> PinInfo:
@@ -41,7 +41,7 @@ def everywhere(number: int, created: float = EPOCH) -> Pin:
 
 
 async def listed(cluster: Cluster, wanted: frozenset[Status]) -> list[tuple[CID, Status]]:
-    return [(row.cid, row.info.status) async for row in cluster.tracker.statuses(wanted)]
+    return [(row.cid, row.info.status) async for row in cluster.tracking.statuses(wanted)]
 
 
 @virtual_time
@@ -235,7 +235,7 @@ async def test_more_changes_than_the_queue_holds_are_all_done():
         for number in range(200):
             world.shared.pins[cid(number)] = everywhere(number, created=OLD)
             world.shared.changed(cid(number))
-        assert cluster.tracker.waiting()[Lane.NORMAL] == 5
+        assert cluster.tracking.waiting()[Lane.NORMAL] == 5
         assert {s for _, s in await listed(cluster, EVERY_STATUS)} == {Status.PIN_QUEUED, Status.PINNING}
         assert len(await listed(cluster, frozenset({Status.PIN_QUEUED, Status.PINNING}))) == 200
         await until(lambda: pinned(cluster, [cid(number) for number in range(200)]), 200)
@@ -292,7 +292,7 @@ async def test_recover_says_so_when_too_much_is_waiting():
             world.shared.changed(cid(number))
             await asyncio.sleep(0.01)
         with pytest.raises(QueueFull, match="retried later"):
-            await cluster.tracker.recover(cid(1))
+            await cluster.tracking.recover(cid(1))
 
 
 @virtual_time
@@ -333,7 +333,7 @@ async def test_listing_pages_through_every_status_in_order():
         await asyncio.sleep(5)
         rows, after = [], None
         while True:
-            page = await cluster.tracker.page(EVERY_STATUS, after, limit=7)
+            page = await cluster.tracking.page(EVERY_STATUS, after, limit=7)
             assert len(page.rows) <= 7
             rows += [(row.cid, row.info.status) for row in page.rows]
             after = page.after
@@ -362,3 +362,92 @@ async def test_a_bug_met_at_one_pin_is_counted_and_leaves_the_others_to_be_pinne
         world.broken.clear()
         await asyncio.sleep(600)
         assert (await cluster.status(cid(1))).peers[world.peers[0]].status is Status.PINNED
+
+
+@virtual_time
+async def test_what_a_caller_waits_for_does_not_wait_behind_others() -> None:
+    world = MemoryCluster(1, settings=ClusterSettings(concurrent_pins=1, queue_size=5))
+    async with world.member(0) as cluster:
+        for number in range(100):
+            await cluster.pin(cid(number), ALL)
+        start = wall_clock()
+        await asyncio.gather(*(cluster.tracking.pinned(cid(number)) for number in range(90, 100)))
+        assert wall_clock() - start == 10  # that of one walk
+        assert await pinned(cluster, [cid(number) for number in range(90, 100)])
+        assert not await pinned(cluster, [cid(80)])
+
+
+@virtual_time
+async def test_one_that_runs_is_waited_for_and_not_walked_twice() -> None:
+    world = MemoryCluster(1)
+    async with world.member(0) as cluster:
+        await cluster.pin(cid(1), ALL)
+        await asyncio.sleep(3.5)
+        await cluster.tracking.pinned(cid(1))
+        await cluster.tracking.pinned(cid(1))
+        assert world.machines[0].pins.walks == [cid(1)]
+
+
+@virtual_time
+async def test_the_caller_hears_why_a_walk_failed_and_it_is_tried_again() -> None:
+    world = MemoryCluster(1)
+    world.missing.add(cid(1))
+    async with world.member(0) as cluster:
+        await cluster.pin(cid(1), ALL)
+        with pytest.raises(PinFailed, match="no providers found"):
+            await cluster.tracking.pinned(cid(1))
+        assert (await status(cluster, cid(1))).status is Status.PIN_ERROR
+        world.missing.clear()
+        await reaches(cluster, cid(1), Status.PINNED)
+
+
+@virtual_time
+async def test_one_that_failed_for_want_of_blocks_that_have_come_since_is_walked_once_more() -> None:
+    world = MemoryCluster(1)
+    world.missing.add(cid(1))
+    async with world.member(0) as cluster:
+        await cluster.pin(cid(1), ALL)
+        await asyncio.sleep(0.5)
+        waiting = asyncio.create_task(cluster.tracking.pinned(cid(1)))
+        await asyncio.sleep(0.6)  # the first walk has failed
+        world.missing.clear()
+        await waiting
+        assert (await status(cluster, cid(1))).status is Status.PINNED
+
+
+@virtual_time
+@pytest.mark.parametrize("after", [0.0, 3.5])
+async def test_a_caller_that_waits_hears_that_the_pin_was_removed(after: float) -> None:
+    world = MemoryCluster(1, settings=ClusterSettings(concurrent_pins=1))
+    async with world.member(0) as cluster:
+        await cluster.pin(cid(9), ALL)
+        await cluster.pin(cid(1), ALL)
+        waiting = asyncio.create_task(cluster.tracking.pinned(cid(1)))
+        await asyncio.sleep(after)
+        await cluster.unpin(cid(1))
+        with pytest.raises(PinFailed, match="it was unpinned meanwhile"):
+            await waiting
+        await until(lambda: gone(world, cid(1)), 60)
+
+
+@virtual_time
+async def test_a_caller_that_leaves_does_not_end_the_walk() -> None:
+    world = MemoryCluster(1, settings=ClusterSettings(concurrent_pins=1))
+    async with world.member(0) as cluster:
+        for number in (1, 2):
+            await cluster.pin(cid(number), ALL)
+        waiting = asyncio.create_task(cluster.tracking.pinned(cid(2)))
+        await asyncio.sleep(1.5)
+        waiting.cancel()
+        await reaches(cluster, cid(2), Status.PINNED, 9)
+
+
+@virtual_time
+async def test_a_failure_that_cannot_be_noted_reaches_the_caller() -> None:
+    world = MemoryCluster(1)
+    world.missing.add(cid(1))
+    world.machines[0].attempts.full = True
+    async with world.member(0) as cluster:
+        await cluster.pin(cid(1), ALL)
+        with pytest.raises(PinFailed, match="no providers found"):
+            await cluster.tracking.pinned(cid(1))

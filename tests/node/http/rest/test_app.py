@@ -88,8 +88,9 @@ async def test_what_is_added_is_stored_pinned_and_durable_when_it_answers(tmp_pa
         assert list(pin) == PIN_FIELDS
         assert (pin["name"], pin["metadata"], pin["max_depth"]) == ("things", {"k": "v"}, -1)
         assert (pin["user_allocations"], pin["origins"], pin["pin_update"]) == (None, [], None)
-        local = await node.parts.adding.pins.get(CID.parse(cid))
-        assert local.complete
+        assert await node.parts.cluster.tracking.holds(CID.parse(cid), recursive=True)
+        _, (status,) = await call("GET", f"/pins/{cid}?local=true")
+        assert status["peer_map"][node.parts.peer]["status"] == "pinned"
     async with api(tmp_path) as (_, call):
         assert (await call("GET", f"/allocations/{cid}"))[0] == 200
         await until_status(call, cid, "pinned")

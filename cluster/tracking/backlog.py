@@ -1,0 +1,76 @@
+"""The queue of operations, and the events that wake workers, callers and the next pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from blockstore.cid import CID
+from cluster.tracking.operation_queue import Lane, Operation, OperationQueue
+
+
+class Backlog:
+    """Work that this member knows of. Nothing here is durable: pinset, local pins and attempts are.
+
+    `missed` is set when an operation found no room in its lane, `failed` when one failed. `behind` is true
+    until a pass over the pinset has found nothing that is not queued.
+    """
+
+    def __init__(self, queue: OperationQueue, now: Callable[[], float]) -> None:
+        """`now` is the wall clock in seconds since 1970."""
+        self.queue = queue
+        self.behind = True
+        self.missed = asyncio.Event()
+        self.failed = asyncio.Event()
+        self._now = now
+        # Replaced each time it is set, which wakes every waiter. A Condition would need its lock to notify,
+        # and a change of the pinset is noticed without waiting.
+        self._added = asyncio.Event()
+        self._room = asyncio.Event()
+
+    def put(self, cid: CID, lane: Lane) -> None:
+        """Queue it; what finds no room is found by the next pass."""
+        if not self.queue.put(cid, lane, self._now()):
+            self._miss()
+        self._wake()
+
+    def put_if_idle(self, cid: CID, lane: Lane) -> bool:
+        """Queue it unless an operation of that CID waits or runs; false when the lane is full."""
+        accepted = self.queue.put_if_idle(cid, lane, self._now())
+        self._wake()
+        return accepted
+
+    async def put_when_room(self, cid: CID, lane: Lane) -> None:
+        """Like `put_if_idle`, waiting as long as the lane is full."""
+        while not self.put_if_idle(cid, lane):
+            self._room.clear()
+            await self._room.wait()
+
+    async def expedited(self, cid: CID) -> Operation:
+        """Have its operation begin at once, unless it runs already, and return it when it has ended."""
+        operation = self.queue.expedite(cid, self._now())
+        self._wake()
+        if operation.ended is not None:
+            await operation.ended.wait()
+        return operation
+
+    async def next(self, take: Callable[[float], Operation | None]) -> Operation:
+        """What `take` gives, as soon as it gives something."""
+        while (operation := take(self._now())) is None:
+            await self._added.wait()
+        self._room.set()
+        return operation
+
+    def finish(self, operation: Operation) -> None:
+        """It has ended, one way or the other; its successor is queued."""
+        if not self.queue.finish(operation, self._now()):
+            self._miss()
+        self._wake()
+
+    def _miss(self) -> None:
+        self.behind = True
+        self.missed.set()
+
+    def _wake(self) -> None:
+        self._added.set()
+        self._added = asyncio.Event()

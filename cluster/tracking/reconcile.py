@@ -1,0 +1,106 @@
+"""Reconciliation: a periodic pass compares desired (pinset) with actual (local pins) and queues what differs.
+
+Both are read in order and in pages, and the pass goes at the pace of the workers: it waits for room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from blockstore.cid import CID
+from blockstore.common.guard import Guard
+from cluster.common.loops import steadily
+from cluster.common.sorted_merge import closed_after
+from cluster.errors import BadUpdate
+from cluster.interfaces import PinsetReader
+from cluster.pin import Pin
+from cluster.ports import AttemptStore, PinFailed
+from cluster.tracking.backlog import Backlog
+from cluster.tracking.operation_queue import Lane
+from cluster.tracking.pin_view import PinViews
+
+_PASS_SPACING = 10.0  # seconds between two passes, however many changes found no room
+_LOGGED = 20  # unlisted local pins, in the log
+
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Finds what no event told: a change that found no room, a file that was lost, an older copy."""
+
+    def __init__(
+        self,
+        peer: str,
+        pinset: PinsetReader,
+        attempts: AttemptStore,
+        views: PinViews,
+        backlog: Backlog,
+        lane: Callable[[Pin], Lane],
+        *,
+        interval: float,
+        guard: Guard,
+    ) -> None:
+        self._peer = peer
+        self._pinset = pinset
+        self._attempts = attempts
+        self._views = views
+        self._backlog = backlog
+        self._lane = lane
+        self._interval = interval
+        self._guard = guard
+        self._unlisted = 0
+
+    async def run(self) -> None:
+        await steadily(self._guard, "reconciling", "pinset and local pins", self._turn)
+
+    async def _turn(self) -> None:
+        """One pass, and the time until the next."""
+        spacing = min(_PASS_SPACING, self._interval)
+        self._backlog.missed.clear()
+        try:
+            await self._pass()
+            self._backlog.behind = self._backlog.missed.is_set()
+        except (OSError, PinFailed, BadUpdate) as error:
+            _log.warning("cannot compare pinset and local pins now: %s", error)
+        await asyncio.sleep(spacing)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._interval - spacing):
+                await self._backlog.missed.wait()
+
+    async def _pass(self) -> None:
+        unlisted: list[CID] = []
+        async with closed_after(self._views.difference(self._peer)) as differences:
+            async for cid, view in differences:
+                if view.pin is None and await self.is_unlisted(cid):
+                    unlisted.append(cid)
+                else:
+                    await self._queue(cid, view.pin)
+        self._report(unlisted)
+
+    async def _queue(self, cid: CID, pin: Pin | None) -> None:
+        """Unless an attempt at it has failed: then its time comes by itself."""
+        (attempt,) = await self._attempts.get_many([cid])
+        lane = Lane.UNPIN if pin is None else self._lane(pin)
+        if attempt is None or attempt.kind is not lane.kind:
+            await self._backlog.put_when_room(cid, lane)
+
+    async def is_unlisted(self, cid: CID) -> bool:
+        """Whether the pinset does not have it, though no member is known to have removed it."""
+        return await self._pinset.get(cid) is None and not await self._pinset.was_removed(cid)
+
+    def _report(self, unlisted: Sequence[CID]) -> None:
+        """Once for each number of them."""
+        if unlisted and len(unlisted) != self._unlisted:
+            more = f" and {len(unlisted) - _LOGGED} more" if len(unlisted) > _LOGGED else ""
+            _log.warning(
+                "%d pins are kept that nobody removed and that the list of pins does not have: cluster.db "
+                "was lost, damaged, or restored from an older copy. Restore the right one; or list them "
+                "again with `pinfold pin add CID`; or let them go with `pinfold pin rm CID`: %s%s",
+                len(unlisted),
+                ", ".join(map(str, unlisted[:_LOGGED])),
+                more,
+            )
+        self._unlisted = len(unlisted)
