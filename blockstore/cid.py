@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import libipld
 
-from blockstore.common import varint
+from blockstore.common import multiformats_tables, varint
 from blockstore.errors import BadCid
 
 RAW = 0x55
@@ -87,7 +87,7 @@ class CID:
         try:
             if len(text) == 46 and text.startswith("Qm"):
                 return cls.v0(libipld.decode_multibase("z" + text)[1])
-            cid = cls.decode(libipld.decode_multibase(text)[1])
+            cid = cls.decode(_of_base(text))
         except UnicodeEncodeError:
             raise BadCid(f'invalid CID "{text}": it is not UTF-8') from None
         except (ValueError, OverflowError) as error:
@@ -125,6 +125,12 @@ class CID:
     @property
     def is_identity(self) -> bool:
         return self.multihash[:1] == b"\x00"
+
+
+def _of_base(text: str) -> bytes:
+    if text.startswith(multiformats_tables.RARE_BASES):
+        return multiformats_tables.decode_base(text)
+    return bytes(libipld.decode_multibase(text)[1])
 
 
 def _text(data: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from blockstore.common import varint
+from blockstore.common import multiformats_tables, varint
 from blockstore.errors import BadCid, UnknownHash
 
 _Digest = Callable[[bytes], bytes]
@@ -41,6 +41,18 @@ def _keccak(bits: int) -> _Digest:
 
 def _identity(data: bytes) -> bytes:
     return data
+
+
+class UnknownHashCode(UnknownHash):
+    """Told by its name in the table, which is looked up when the error is printed: most are only caught."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self) -> str:
+        name = multiformats_tables.hash_name(self.code)
+        return f"hash function {name} is unknown, so the block cannot be verified"
 
 
 FUNCTIONS: dict[str, tuple[int, _Digest]] = {
@@ -129,5 +141,5 @@ def _function(multihash: bytes) -> tuple[int, _Digest, int]:
         raise BadCid(f"invalid multihash: {error}") from None
     function = _BY_CODE.get(code)
     if function is None:
-        raise UnknownHash(f"hash function 0x{code:x} is unknown, so the block cannot be verified")
+        raise UnknownHashCode(code)
     return code, function, position

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from blockstore.common import multiformats_tables
 from blockstore.errors import UnknownCodec
 
 _PRIVATE = range(0x300000, 0x400000)  # anybody's, for what stays at home
@@ -46,8 +47,5 @@ def code_of(text: str) -> int:
 
 @cache
 def _table() -> dict[str, int]:
-    from multiformats import multicodec  # rare, and 0.1 s of import
-
-    names = {codec.name: codec.code for codec in multicodec.table()}
     since = (entry.split("=") for entry in _SINCE.split())
-    return names | {name: int(code, 16) for name, code in since}
+    return {**multiformats_tables.codes(), **{name: int(code, 16) for name, code in since}}

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import aiosqlite
@@ -17,16 +18,12 @@ class Connection(aiosqlite.Connection):
     """`run` is what aiosqlite has no public call for: those are a trip for each statement.
 
     A read costs a third in one trip, a batch of small blocks half (docs/decisions/0002), and nothing comes
-    between their statements. The two names with an underscore are pinned by a test, and by the minor version.
+    between their statements. A test, and the minor version, pin the three names with an underscore.
     """
-
-    def __init__(self, uri: str) -> None:
-        super().__init__(self._open, iter_chunk_size=64)
-        self._uri = uri
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns or raises. It must not leave a cursor open."""
-        result: T = await self._execute(lambda: work(self._opened))  # type: ignore[no-untyped-call]
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
         return result
 
     async def ended(self) -> None:
@@ -34,15 +31,12 @@ class Connection(aiosqlite.Connection):
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
 
-    def _open(self) -> sqlite3.Connection:
-        self._opened = sqlite3.connect(self._uri, uri=True, isolation_level=None, cached_statements=64)
-        return self._opened
-
 
 @asynccontextmanager
 async def open_connection(uri: str) -> AsyncIterator[Connection]:
     """For the length of the block. Raises sqlite3.Error."""
-    connection = Connection(uri)
+    connect = partial(sqlite3.connect, uri, uri=True, isolation_level=None, cached_statements=64)
+    connection = Connection(connect, iter_chunk_size=64)
     try:
         await connection
     except BaseException:

@@ -73,6 +73,15 @@ def test_every_base_is_read_as_multiformats_writes_it(prefix: str, cid: CID) -> 
     assert cid.in_base(prefix) == text
 
 
+@given(cid=cids_v1(CODECS))
+@settings(max_examples=15)
+def test_a_base_that_only_the_table_has_is_read_too(cid: CID) -> None:
+    text = multibase.encode(bytes(cid), "proquint")
+    assert text.startswith("pro-")
+    if len(text) <= 512:
+        assert CID.parse(text) == cid
+
+
 @given(cid=CIDS, behind=st.binary(max_size=10), before=st.binary(max_size=10))
 def test_a_cid_is_read_from_the_middle_of_bytes(cid: CID, before: bytes, behind: bytes) -> None:
     data = before + bytes(cid) + behind
@@ -101,7 +110,10 @@ def test_any_bytes_are_a_cid_or_raise_bad_cid(data: bytes, offset: int) -> None:
 
 
 @given(
-    text=st.one_of(st.text(max_size=80), st.from_regex(r"[bBzkfFmuQ9][a-zA-Z0-9+/=]{1,60}", fullmatch=True))
+    text=st.one_of(
+        st.text(max_size=80),
+        st.from_regex(r"[bBzkfFmuQ9][a-zA-Z0-9+/=]{1,60}|pro-[abd-h-]{1,60}", fullmatch=True),
+    )
 )
 @example(text="")
 @example(text="b")
@@ -109,6 +121,9 @@ def test_any_bytes_are_a_cid_or_raise_bad_cid(data: bytes, offset: int) -> None:
 @example(text="Qm" + "é" * 44)
 @example(text="b\x00")
 @example(text="🚀" + "x" * 20)
+@example(text="pro-")
+@example(text="pro-bajij-damob")
+@example(text="pro-bajij-damo-")
 @example(text="\ud800")
 @example(text="z" * 513)
 def test_any_text_is_a_cid_or_raises_bad_cid(text: str) -> None:

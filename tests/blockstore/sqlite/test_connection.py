@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import sqlite3
 import threading
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def test_aiosqlite_has_what_is_used_of_it() -> None:
     execute = inspect.signature(aiosqlite.Connection._execute)
     assert [str(one) for one in execute.parameters.values()] == ["self", "fn", "*args", "**kwargs"]
     assert inspect.iscoroutinefunction(aiosqlite.Connection._execute)
-    assert isinstance(Connection("file::memory:")._thread, threading.Thread)
+    assert isinstance(aiosqlite.Connection._conn, property)
+    assert isinstance(Connection(partial(sqlite3.connect, ":memory:"), 1)._thread, threading.Thread)
 
 
 async def test_an_operation_is_one_trip_to_a_thread_of_its_own(tmp_path: Path) -> None:
@@ -38,7 +40,7 @@ async def test_an_operation_is_one_trip_to_a_thread_of_its_own(tmp_path: Path) -
         assert await connection.run(lambda raw: raw.execute("SELECT 7").fetchone()) == (7,)
         with pytest.raises(sqlite3.OperationalError, match="no such table"):
             await connection.run(lambda raw: raw.execute("SELECT * FROM nowhere"))
-    with pytest.raises(ValueError, match="closed"):
+    with pytest.raises(ValueError, match="no active connection"):
         await connection.run(lambda _: None)
 
 
