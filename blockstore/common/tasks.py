@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 class Tasks:
     """Short-lived tasks inside one group: all of them end with it, and one that fails ends the group.
 
-    So whatever works on what a peer sent runs under a `blockstore.guard.Guard`.
+    So whatever works on what a peer sent runs under a `blockstore.common.guard.Guard`.
     """
 
     def __init__(self, group: asyncio.TaskGroup) -> None:

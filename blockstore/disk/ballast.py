@@ -29,7 +29,7 @@ _ZEROS = bytes(1024 * 1024)
 
 
 class BallastFile:
-    """The file at `path`; its size is what it keeps. Satisfies `blockstore.database.Ballast`."""
+    """The file at `path`; its size is what it keeps. Satisfies `blockstore.sqlite.database.Ballast`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

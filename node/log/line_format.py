@@ -19,7 +19,7 @@ _SOURCES = Path(__file__).parent.parent
 
 
 class TextLines(logging.Formatter):
-    """`2026-11-27T09:00:00.123Z WARNING cluster.repin: message`; with `stacks`, the way to an error below.
+    """`2026-11-27T09:00:00.123Z WARNING cluster.allocation.repin: text`; `stacks` puts an error's below.
 
     That is set in, or what an error quotes could look like a line of the log.
     """

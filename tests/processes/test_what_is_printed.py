@@ -165,7 +165,7 @@ def test_a_damaged_addresses_file_is_named(tmp_path: Path) -> None:
 
 BUG = """
 import sys
-from node.cli import version
+from node.cli.commands import version
 from node.cli.main import main
 def broken(*_, **__): raise ZeroDivisionError("by\\x1b[31m zero")
 version.command.callback = broken

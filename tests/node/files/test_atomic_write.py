@@ -149,7 +149,7 @@ def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path):
 UNPRIVILEGED = """
 import os, sys
 from pathlib import Path
-from node.atomic_write import atomic_write  # before: what is installed may be root's alone
+from node.files.atomic_write import atomic_write  # before: what is installed may be root's alone
 os.setgroups([]); os.setgid(12345); os.setuid(12345)
 try:
     atomic_write(Path(sys.argv[1]), b"new", durable=True)

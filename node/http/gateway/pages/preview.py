@@ -30,7 +30,7 @@ def template() -> Page:
 def render(path: RequestPath, block: Block) -> str:
     """The page. Raises BadBlock.
 
-    A large node takes long: see `blockstore.decoding.beside`.
+    A large node takes long: see `blockstore.ipld.decoding.beside`.
     """
     links = Links.of(path)
     codec = "dag-cbor" if block.cid.codec == DAG_CBOR else "dag-json"

@@ -41,7 +41,7 @@ def test_a_file_has_the_same_type_on_every_machine(tmp_path):
     (tmp_path / "mime.types").write_text("x-odd/odd odd txt\n")
     told = (
         f"import mimetypes; mimetypes.knownfiles[:] = [{str(tmp_path / 'mime.types')!r}]\n"
-        "from node.http import media; print(sniff.by_name('a.odd'), sniff.by_name('a.txt'))"
+        "from node.http.media_types import sniff; print(sniff.by_name('a.odd'), sniff.by_name('a.txt'))"
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert done.stdout == "None text/plain; charset=utf-8\n"
