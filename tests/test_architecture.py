@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from support.white_box import reaches
 
 ROOT = Path(__file__).parent.parent
 OURS = ("blockstore", "bitswap", "cluster", "node")
@@ -243,3 +244,33 @@ def test_every_package_is_installed():
         for file in (ROOT / top).rglob("__init__.py")
     ]
     assert sorted(listed) == sorted(here)
+
+
+def test_tests_know_only_what_callers_know() -> None:
+    """Who reaches inside stops its owner from changing it, and proves nothing that a caller sees."""
+    broken = [
+        f"{file.relative_to(ROOT)}:{reach}"
+        for folder in ("tests", "benchmarks")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for reach in reaches(file, ROOT, OURS)
+    ]
+    remedy = "make it an argument or a read-only view, or say why behind `# white box:`"
+    assert not broken, f"{remedy}: {broken}"
+
+
+def test_reaching_inside_is_found_in_every_spelling(tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node" / "malloc.py").touch()
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        "from node import malloc\n"
+        "from node.malloc import _give_back\n"
+        "thing._inside\n"
+        "monkeypatch.setattr('node.malloc.SECONDS', 1)\n"
+        "monkeypatch.setattr(malloc, 'SECONDS', 1)\n"
+        "malloc.SECONDS = 1\n"
+        "thing._inside  # white box: there is no other way to break it\n"
+        "self._own, thing.__dict__, monkeypatch.setattr(os, 'write', full)\n"
+    )
+    lines = [int(reach.partition(":")[0]) for reach in reaches(test, tmp_path, OURS)]
+    assert sorted(lines) == [2, 3, 4, 5, 6]

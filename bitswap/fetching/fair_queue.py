@@ -16,8 +16,11 @@ class FairQueue:
         """Number of sessions that wait."""
         return len(self._queues)
 
+    def __contains__(self, want: Want) -> bool:
+        return want.key in self._queues.get(want.sessions[0], {})
+
     def __repr__(self) -> str:
-        return f"<Line of {sum(map(len, self._queues.values()))} wants in {len(self)} sessions>"
+        return f"<FairQueue of {sum(map(len, self._queues.values()))} wants in {len(self)} sessions>"
 
     def add(self, want: Want) -> None:
         """At the end of its session's queue; where it is, if it is there already."""

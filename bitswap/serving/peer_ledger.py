@@ -87,6 +87,14 @@ class PeerLedger:
     def wantlist(self) -> tuple[CID, ...]:
         return tuple(want.cid for want in self._wants.values())
 
+    def wants(self) -> tuple[PeerWant, ...]:
+        """What it wants and how far each is; not to be changed."""
+        return tuple(self._wants.values())
+
+    def queued(self) -> tuple[CID, ...]:
+        """Blocks that it gets next, in that order."""
+        return tuple(want.cid for want in self._queue.values())
+
     def among(self, multihashes: Mapping[bytes, CID]) -> set[bytes]:
         """Those that it wants; costs no more than the shorter of both lists."""
         return self._wants.keys() & multihashes.keys()

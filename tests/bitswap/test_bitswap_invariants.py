@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitswap.fetching.peer_state import PeerState
 from bitswap.fetching.session import Session
 from bitswap.fetching.wants import Wants, WantTimeouts
 from bitswap.message import Presence, WantlistEntry, WantType
 from bitswap.received import ReceivedBlock
-from bitswap.serving.peer_ledger import Stage
+from bitswap.serving.peer_ledger import PeerLedger, Stage
 from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
 from blockstore.block import Block
 
@@ -27,9 +28,21 @@ _want_events = st.one_of(
 )
 
 
-def books_are_straight(wants: Wants) -> None:
-    pending = wants._wants.values()
-    for remote in wants._remotes.values():
+class WantsWithOpenBooks(Wants):
+    """What it keeps must agree at all times, though no caller sees it."""
+
+    def check(self) -> None:
+        for remote in self._remotes.values():
+            self._check_remote(remote)
+        for want in self._wants.values():
+            assert set(want.asked) <= want.told <= set(self._remotes)
+            assert (want.quiet_since is not None) == (not want.asked and want not in self._line)
+
+    def is_empty(self) -> bool:
+        return not self._wants and not self._remotes and not len(self._line)
+
+    def _check_remote(self, remote: PeerState) -> None:
+        pending = self._wants.values()
         asks = [want.asked[remote.name] for want in pending if remote.name in want.asked]
         assert remote.asks == len(asks)
         assert remote.blocks_in_flight == sum(ask.type is WantType.BLOCK for ask in asks)
@@ -38,10 +51,6 @@ def books_are_straight(wants: Wants) -> None:
         assert set(remote.told) == {want.key for want in pending if remote.name in want.told}
         assert set(remote.told) <= remote.wired | set(remote.outbox)
         assert remote.wired <= set(remote.told) | set(remote.outbox)
-    for want in pending:
-        assert set(want.asked) <= want.told <= set(wants._remotes)
-        in_line = want.key in wants._line._queues.get(want.sessions[0], {})
-        assert (want.quiet_since is not None) == (not want.asked and not in_line)
 
 
 def pass_time(wants: Wants, now: float) -> None:
@@ -55,7 +64,7 @@ def pass_time(wants: Wants, now: float) -> None:
 @given(st.lists(_want_events, max_size=60))
 @settings(max_examples=150)
 def test_wants(events: list[tuple[str, object, object]]) -> None:
-    wants = Wants(WantTimeouts(breadth=2))
+    wants = WantsWithOpenBooks(WantTimeouts(breadth=2))
     sessions = [Session(), Session()]
     now = 0.0
     for number, (event, who, what) in enumerate(events):
@@ -79,16 +88,14 @@ def test_wants(events: list[tuple[str, object, object]]) -> None:
             case "wait", float(), _:
                 now += who
                 pass_time(wants, now)
-        books_are_straight(wants)
+        wants.check()
     for peer in PEERS:
         wants.on_disconnect(peer, now)
     for hours in range(1, 8):  # hints are asked once more, are silent, and the want is given up
         for peer in PEERS:
             wants.take(peer)
         pass_time(wants, now + 3600 * hours)
-    assert len(wants) == 0
-    assert not wants._remotes
-    assert not len(wants._line)
+    assert wants.is_empty()
 
 
 _entry = st.builds(
@@ -110,11 +117,27 @@ _serve_events = st.one_of(
 )
 
 
+class LedgersWithOpenBooks(PeerLedgers):
+    """As `WantsWithOpenBooks`."""
+
+    def check(self, held: int) -> None:
+        assert self._held == held
+        for ledger in self:
+            self._check_ledger(ledger)
+
+    def _check_ledger(self, ledger: PeerLedger) -> None:
+        wants = ledger.wants()
+        assert ledger.queued_bytes == sum(want.size for want in wants if want.stage is Stage.QUEUED)
+        assert set(ledger.queued()) == {want.cid for want in wants if want.stage is Stage.QUEUED}
+        assert (ledger.peer in self._ready) == ledger.has_work
+        assert len(ledger) - sum(want.stage is Stage.SENDING for want in wants) <= 64
+
+
 @given(st.lists(_serve_events, max_size=60))
 @settings(max_examples=150)
 def test_ledgers(events: list[tuple[str, str, list[object] | None, bool, int | None]]) -> None:
     bounds = LedgerBounds(wants_per_peer=4, bytes=16 << 20)
-    ledgers = PeerLedgers(bounds)
+    ledgers = LedgersWithOpenBooks(bounds)
     out = []
     for event, peer, what, flag, size in events:
         if event == "entries":
@@ -136,15 +159,4 @@ def test_ledgers(events: list[tuple[str, str, list[object] | None, bool, int | N
             if event == "gone":
                 ledgers.on_gone(ledger, batch.blocks)
             ledgers.release(ledger, batch, [(cid, 1) for cid in batch.blocks] if event == "sent" else ())
-        ledger_books_are_straight(ledgers, sum(batch.cost for _, batch in out))
-
-
-def ledger_books_are_straight(ledgers: PeerLedgers, held: int) -> None:
-    assert ledgers._held == held
-    for ledger in ledgers:
-        queued = [want for want in ledger._wants.values() if want.stage is Stage.QUEUED]
-        assert ledger.queued_bytes == sum(want.size for want in queued)
-        assert set(ledger._queue) == {want.cid.multihash for want in queued}
-        assert (ledger.peer in ledgers._ready) == ledger.has_work
-        sending = sum(want.stage is Stage.SENDING for want in ledger._wants.values())
-        assert len(ledger) - sending <= 64
+        ledgers.check(sum(batch.cost for _, batch in out))

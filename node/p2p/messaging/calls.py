@@ -64,6 +64,15 @@ class Calls:
         self._handlers: dict[str, CallHandler] = {}
         self._serving: dict[str, _Load] = {}
 
+    def __repr__(self) -> str:
+        waiting = sum(map(len, self._waiting.values()))
+        return f"<Calls: {self.serving} are being answered, {waiting} wait for an answer>"
+
+    @property
+    def serving(self) -> int:
+        """Calls of other peers that are being answered now."""
+        return sum(load.calls for load in self._serving.values())
+
     def serve(self, method: str, handler: CallHandler) -> None:
         claim(method, self._handlers)
         self._handlers[method] = handler

@@ -388,4 +388,4 @@ def test_it_prints_what_is_asked_of_whom() -> None:
     table.want(B0)
     table.says("amy", B0, False)
     assert table.wants.explain(B0) == f"<Want {B0}: asked bob HAVE; amy does not have it>"
-    assert repr(table.wants) == "<Wants 1 from 2 peers, <Line of 0 wants in 0 sessions>>"
+    assert repr(table.wants) == "<Wants 1 from 2 peers, <FairQueue of 0 wants in 0 sessions>>"

@@ -257,7 +257,7 @@ async def test_marking_waits_for_a_put_that_is_under_way(
         insert(connection, first, new)
 
     insert = statements.insert
-    monkeypatch.setattr(statements, "insert", slow_insert)
+    monkeypatch.setattr(statements, "insert", slow_insert)  # white box: a write that is held up half way
     put = asyncio.create_task(store.put_many(leaves(5)))
     await asyncio.to_thread(begun.wait, 10)
     marking = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -92,19 +93,23 @@ async def test_rows_follow_replacement_and_removal(pinset: ReplicatedPinset) -> 
 
 
 @pytest.mark.parametrize(("query", "_"), QUERIES)
-async def test_a_page_reads_an_index_and_never_sorts(database: Database, query: PinQuery, _: object) -> None:
-    def plan(db) -> str:  # type: ignore[no-untyped-def]  # sqlite3 types stay in the store
-        from cluster.pinset.store import _matching
-
-        source, arguments = _matching(query, b"")
-        rows = db.execute(f"EXPLAIN QUERY PLAN {source} ORDER BY cid LIMIT 10", arguments).fetchall()
-        return " | ".join(row[3] for row in rows)
-
-    text = await database.read(plan)
+async def test_a_page_reads_an_index_and_never_sorts(tmp_path: Path, query: PinQuery, _: object) -> None:
+    path = tmp_path / "one reader.db"
+    async with open_database(path, pragmas=PRAGMAS, schema=SCHEMA, readers=1) as database:
+        ran: list[str] = []
+        await database.read(lambda db: db.set_trace_callback(ran.append))
+        await PinsetStore(database).page(query, b"", 10)
+        await database.read(lambda db: db.set_trace_callback(None))
+        (page,) = [statement for statement in ran if statement.startswith("SELECT cid, value")]
+        text = await database.read(plan_of, page)
     if query.expires_before is None:  # few pins expire: sorting those is cheaper than an order of its own
         assert "TEMP B-TREE" not in text, text
     assert "SCAN holders" not in text
     assert "SCAN metadata" not in text
+
+
+def plan_of(db: sqlite3.Connection, statement: str) -> str:
+    return " | ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}"))
 
 
 async def test_documents_are_compacted_and_read_back_whole(database: Database) -> None:
