@@ -7,8 +7,9 @@ import sys
 
 import click
 
+from node.cli.exit_code import bugs_kept, exit_code
 from node.cli.output.printing import let_go_of_output, prepare_streams
-from node.cli.session import CommandSession, errors_told, exit_code
+from node.cli.session import CommandSession
 from node.cli.signals import raise_at_signals
 
 # verb -> (module, what the list of commands says about it)
@@ -46,7 +47,7 @@ class _Commands(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> object:
-        with errors_told(CommandSession(ctx.params["path"]).folder, ctx.params["debug"]):
+        with bugs_kept(CommandSession(ctx.params["path"]).folder, ctx.params["debug"]):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

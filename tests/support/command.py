@@ -17,8 +17,8 @@ from pathlib import Path
 
 from nodes import Node, wait_until
 
+from node.cli.exit_code import exit_code
 from node.cli.main import cli
-from node.cli.session import exit_code
 
 PINFOLD = str(Path(sys.executable).with_name("pinfold"))
 SECONDS = 60.0

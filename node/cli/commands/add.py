@@ -22,8 +22,9 @@ from node.cli.input.inputs import Inputs
 from node.cli.input.numbers import not_zero, permissions, whole_number
 from node.cli.input.upload import CONTENT_TYPE, entries, total_size, unreadable, upload_body
 from node.cli.output.pin_text import tell_changes
+from node.cli.output.printing import emit, say
 from node.cli.output.progress import progress_bar
-from node.cli.session import CommandSession, emit, json_option, say, session
+from node.cli.session import CommandSession, json_option, session
 
 PROFILE = "unixfs-v1-2025"
 # Whoever names a CID version speaks Kubo: the CID is the one that `ipfs add` prints for the same options.

@@ -10,15 +10,16 @@ import click
 
 from node.cli.api_client import ApiResponse
 from node.cli.commands.pin import asks_for_end, pin_options, pin_query
+from node.cli.errors import Failure
 from node.cli.input.byte_stream import STDIN, ByteStream
 from node.cli.input.inputs import Inputs, content
 from node.cli.input.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.input.upload import check_readable
 from node.cli.output.destination import check_free, force_option, output_file, output_path, saved
 from node.cli.output.pin_text import holders, tell_changes
-from node.cli.output.printing import shortened
+from node.cli.output.printing import emit, say, shortened, write_out
 from node.cli.output.progress import progress_bar
-from node.cli.session import CommandSession, Failure, emit, json_option, say, session, write_out
+from node.cli.session import CommandSession, json_option, session
 
 
 @click.group("car")

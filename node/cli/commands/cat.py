@@ -6,7 +6,8 @@ import click
 
 from node.cli.input.inputs import Inputs, content
 from node.cli.input.numbers import whole_number
-from node.cli.session import CommandSession, no_json, session, write_out
+from node.cli.output.printing import write_out
+from node.cli.session import CommandSession, no_json, session
 
 _BYTES = whole_number("bytes", least=0, most=10**18 - 1)
 

@@ -9,8 +9,10 @@ import click
 
 from cluster.members.invite import MAX_LIFETIME
 from node.cli.api_client import segment
+from node.cli.errors import Failure
 from node.cli.input.numbers import whole_number
-from node.cli.session import CommandSession, Failure, emit, json_option, say, session
+from node.cli.output.printing import emit, say
+from node.cli.session import CommandSession, json_option, session
 
 
 @click.group("cluster")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from node.cli.session import Failure, no_json
+from node.cli.errors import Failure
+from node.cli.session import no_json
 
 
 @click.command("completion")

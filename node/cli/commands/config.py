@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from blockstore.common.text_file import decode_text
-from node.cli.session import CommandSession, Failure, emit, json_option, say, session
+from node.cli.errors import Failure
+from node.cli.output.printing import emit, say
+from node.cli.session import CommandSession, json_option, session
 from node.config import config as settings
 from node.config.validation import Setting
 from node.files.atomic_write import atomic_write

@@ -10,9 +10,10 @@ from typing import TypeVar
 import click
 
 from node.cli.api_client import ApiResponse
+from node.cli.errors import Failure
 from node.cli.input.numbers import whole_number
-from node.cli.output.printing import let_go_of_output
-from node.cli.session import CommandSession, Failure, no_json, say, session
+from node.cli.output.printing import let_go_of_output, say
+from node.cli.session import CommandSession, no_json, session
 from node.cli.signals import stopping_at_signals
 from node.config import config as settings
 from node.log.handler import begin_log

@@ -14,11 +14,12 @@ from typing import IO
 import click
 
 from blockstore.path import path_of_uri
+from node.cli.errors import Failure
 from node.cli.input.inputs import Inputs, content
 from node.cli.output.destination import check_free, force_option, output_file, output_path, saved
 from node.cli.output.partial_file import beside
 from node.cli.output.progress import Advance, progress_bar
-from node.cli.session import CommandSession, Failure, json_option, session
+from node.cli.session import CommandSession, json_option, session
 
 
 @click.command("get")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from node.cli.session import CommandSession, emit, json_option, say, session
+from node.cli.output.printing import emit, say
+from node.cli.session import CommandSession, json_option, session
 
 
 @click.command("id")

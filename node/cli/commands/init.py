@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from blockstore.common.text_file import BadText, decode_text
-from node.cli.session import CommandSession, Failure, emit, json_option, say, session
+from node.cli.errors import Failure
+from node.cli.output.printing import emit, say
+from node.cli.session import CommandSession, json_option, session
 from node.datadir.init import create_node
 
 _MAX_TOKEN = 64 * 1024  # bytes read of a file or a pipe

@@ -6,8 +6,9 @@ import click
 
 from node.cli.api_client import ApiResponse
 from node.cli.input.inputs import Inputs, content
+from node.cli.output.printing import emit, say
 from node.cli.output.progress import human_bytes
-from node.cli.session import CommandSession, emit, json_option, say, session
+from node.cli.session import CommandSession, json_option, session
 
 _DIRECTORY = 1
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from node.cli.errors import Failure
 from node.cli.input.byte_stream import ByteStream
 from node.cli.input.multipart import CONTENT_TYPE, file_part, last_part
-from node.cli.session import CommandSession, Failure, emit, json_option, no_json, say, session, write_out
+from node.cli.output.printing import emit, say, write_out
+from node.cli.session import CommandSession, json_option, no_json, session
 
 _MOST = 64 * 1024  # bytes; a record is smaller
 

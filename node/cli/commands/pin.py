@@ -12,9 +12,11 @@ import click
 
 from blockstore.path import path_of_uri
 from node.cli.api_client import ApiClient, ApiError, ApiResponse, segment
+from node.cli.errors import Failure
 from node.cli.input.inputs import Inputs, content
 from node.cli.output.pin_text import copies, details, holders, tell_changes
-from node.cli.session import CommandSession, Failure, emit, json_option, say, session
+from node.cli.output.printing import emit, say
+from node.cli.session import CommandSession, json_option, session
 
 Command = TypeVar("Command", bound=Callable[..., object])
 

@@ -9,9 +9,9 @@ import click
 from node.cli.api_client import ApiClient, ApiResponse, segment
 from node.cli.input.inputs import Inputs, content
 from node.cli.output.pin_text import copies, details
-from node.cli.output.printing import shortened
+from node.cli.output.printing import emit, say, shortened
 from node.cli.output.progress import human_bytes
-from node.cli.session import CommandSession, emit, json_option, say, session
+from node.cli.session import CommandSession, json_option, session
 from node.unicode_safety import spelled
 
 

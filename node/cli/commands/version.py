@@ -6,7 +6,8 @@ import platform
 
 import click
 
-from node.cli.session import emit, json_option, say
+from node.cli.output.printing import emit, say
+from node.cli.session import json_option
 from node.version import VERSION
 
 

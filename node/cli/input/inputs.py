@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from node.cli.api_client import NoDaemon
-from node.cli.output.printing import NoOutput, say_error
-from node.cli.session import Failure, foreseen, text_of
+from node.cli.errors import Failure, NoOutput, is_foreseen, text_of
+from node.cli.output.printing import say_error
 
 
 def content(text: str) -> str:
@@ -36,7 +36,7 @@ class Inputs:
         except (NoDaemon, NoOutput, BrokenPipeError):
             raise
         except Exception as error:
-            if self._count < 2 or not foreseen(error):
+            if self._count < 2 or not is_foreseen(error):
                 raise
             self.failed(name, error)
 

@@ -10,7 +10,8 @@ from typing import IO
 
 import click
 
-from node.cli.session import Failure, emit, say
+from node.cli.errors import Failure
+from node.cli.output.printing import emit, say
 from node.files.atomic_write import is_plain, replacing
 
 force_option = click.option("--force", is_flag=True, help="Replace a file that exists.")

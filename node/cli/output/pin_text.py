@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from node.cli.api_client import ApiResponse
-from node.cli.session import say
+from node.cli.output.printing import say
 
 _NO_END = "0001-01-01T00:00:00Z"
 

@@ -10,16 +10,10 @@ from contextlib import contextmanager, suppress
 
 import click
 
+from node.cli.errors import NoOutput
 from node.unicode_safety import spelled
 
 MAX_ERROR = 600  # characters of an error message; whole ones are at the node
-
-
-class NoOutput(Exception):
-    """Standard output is closed, and bytes were to go there."""
-
-    def __init__(self) -> None:
-        super().__init__("standard output is closed: nothing can be written to it")
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from blockstore.errors import BadImportOption
+from node.cli.exit_code import exit_code
 from node.cli.input.go_switches import Switch, SwitchCommand
 from node.cli.main import COMMANDS, cli
-from node.cli.session import exit_code
 from node.config.config import keys
 
 

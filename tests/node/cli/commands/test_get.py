@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from node.cli.commands.get import save
-from node.cli.session import Failure
+from node.cli.errors import Failure
 
 
 def tar(*members: tuple[str, str, bytes | str]) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
+from node.cli.exit_code import exit_code
 from node.cli.main import cli
-from node.cli.session import exit_code
 
 
 @pytest.mark.parametrize(
