@@ -12,6 +12,7 @@ from blockstore.block_waiters import BlockWaiters
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchesInFlight, FetchProgress
+from blockstore.read_budget import ReadBudget
 from blockstore.store import Blockstore
 
 
@@ -52,6 +53,11 @@ class OfflineExchange:
 class BlockSource(Protocol):
     """What readers of DAGs ask for: blocks by CID, wherever they come from."""
 
+    @property
+    def read_budget(self) -> ReadBudget:
+        """The memory that all who read ahead from here share."""
+        ...
+
     async def get(self, cid: CID) -> Block: ...
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block]:
@@ -72,8 +78,13 @@ class Blocks:
         hints: Sequence[str] = (),
         waiters: BlockWaiters | None = None,
         in_flight: FetchesInFlight | None = None,
+        read_budget: ReadBudget | None = None,
     ) -> None:
-        """`waiters` hear what is stored; `in_flight`: where it is to be seen what is being fetched."""
+        """`waiters` hear what is stored; `in_flight`: where it is to be seen what is being fetched.
+
+        `read_budget`: where it is shared with other Blocks.
+        """
+        self.read_budget = read_budget or ReadBudget()
         self.store = store
         self.exchange = exchange
         self._hints = tuple(hints)
@@ -84,7 +95,8 @@ class Blocks:
         self, root: CID, hints: Sequence[str] = (), in_flight: FetchesInFlight | None = None
     ) -> Blocks:
         """The same store, with an exchange session for that DAG."""
-        return Blocks(self.store, self.exchange.session(root), hints, self._waiters, in_flight)
+        exchange = self.exchange.session(root)
+        return Blocks(self.store, exchange, hints, self._waiters, in_flight, self.read_budget)
 
     async def get(self, cid: CID) -> Block:
         """Raises BlockNotFound, UnknownHash."""

@@ -19,6 +19,7 @@ from blockstore.disk.ballast import open_ballast
 from blockstore.disk.folder_lock import hold_lock
 from blockstore.disk.staging import Staging
 from blockstore.pinning.local_pinner import open_local_pins
+from blockstore.read_budget import ReadBudget
 from blockstore.sqlite.database import open_database
 from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
 from cluster.assembly import open_cluster
@@ -104,8 +105,8 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             open_networks(config, folder, identity, belonging, shelf, guard, offline=offline)
         )
         exchange = GuardedExchange(networks.exchange, denylist)
-        waiters = BlockWaiters(networks.on_stored)
-        blocks = Blocks(ClaimingStore(store), exchange, waiters=waiters)
+        waiters, budget = BlockWaiters(networks.on_stored), ReadBudget()
+        blocks = Blocks(ClaimingStore(store), exchange, waiters=waiters, read_budget=budget)
         local_pins = await enter(open_local_pins(folder.pins, blocks, store.marks, ballast))
         pins = ClusterLocalPins(local_pins)
 
@@ -165,9 +166,10 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
 
         holders = holders_in(cluster)
         caching = CachingStore(store)
-        read = Blocks(caching, exchange, waiters=waiters)
+        read = Blocks(caching, exchange, waiters=waiters, read_budget=budget)
         reads = await enter(open_shared_reads(caching))
-        kept = Blocks(store, OfflineExchange("it is not here, and nothing is fetched for this host"))
+        nothing_fetched = OfflineExchange("it is not here, and nothing is fetched for this host")
+        kept = Blocks(store, nothing_fetched, read_budget=budget)
         parts = Parts(
             config=config,
             peer=identity.peer_id,

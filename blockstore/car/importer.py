@@ -13,7 +13,7 @@ from blockstore.car.reader import read_car
 from blockstore.cid import CID
 from blockstore.disk.staging import Staging
 from blockstore.errors import StorageFull
-from blockstore.prefetch.read_budget import one_ahead
+from blockstore.prefetch.one_ahead import one_ahead
 from blockstore.store import Blockstore, size_text
 
 P = ParamSpec("P")

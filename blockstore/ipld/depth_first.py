@@ -13,7 +13,7 @@ from blockstore.cid import CID
 from blockstore.errors import DagTooLarge
 from blockstore.ipld import codecs, decoding
 from blockstore.prefetch.prefetch_walk import LOOKED_AT, PrefetchWalk
-from blockstore.prefetch.window import loading
+from blockstore.prefetch.window import prefetching
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ async def depth_first(
         links = codecs.links(block) if decoding.at_once(block) else ()
         return (cid for cid in taken(links) if cid not in seen)
 
-    async with loading(source) as loads:
-        lookahead = PrefetchWalk(loads, early)
+    async with prefetching(source) as window:
+        prefetch_walk = PrefetchWalk(window, early)
         stack = [(root, 0)]
         while stack:
             cid, depth = stack.pop()
             if cid in seen:
                 continue
             ahead = islice(reversed(stack), LOOKED_AT)
-            block = await lookahead.take(cid, (other for other, _ in ahead if other not in seen))
+            block = await prefetch_walk.take(cid, (other for other, _ in ahead if other not in seen))
             if not cid.is_identity:
                 yield block
             if not duplicates and len(seen) < limits.seen:

@@ -1,4 +1,4 @@
-"""Blocks that a walk will want, fetched a few ahead of their turn."""
+"""Prefetch for walks: blocks that a walk will want next, fetched a few ahead of their turn."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ class PrefetchWalk:
     DAGs are fetched many blocks at a time too.
     """
 
-    def __init__(self, loads: PrefetchWindow, links: Links = lambda block: ()) -> None:
-        self._loads = loads
+    def __init__(self, window: PrefetchWindow, links: Links = lambda block: ()) -> None:
+        self._window = window
         self._links = links
         self._asked: dict[CID, Prefetched] = {}
         self._typical = _FIRST_GUESS
 
     async def take(self, cid: CID, following: Iterable[CID]) -> Block:
         """That block, and perhaps some of the next ones with it. Raises BlockNotFound for `cid` only."""
-        if cid not in self._asked or self._loads.far:
+        if cid not in self._asked or self._window.is_remote:
             self._ask(cid, following)
-        block = await self._loads.take(self._asked.pop(cid))
+        block = await self._window.take(self._asked.pop(cid))
         self._typical = max(len(block.data), self._typical // 2, SMALL)
         return block
 
     def _ask(self, cid: CID, following: Iterable[CID]) -> None:
         new = [] if cid in self._asked else [cid]
-        count = self._loads.room // self._typical
+        count = self._window.room // self._typical
         if count > len(new):
             ahead = islice(self._unfolded(following), LOOKED_AT)
             early = (other for other in ahead if other != cid and other not in self._asked)
             new = list(islice(dict.fromkeys((*new, *early)), count))
-        for load in self._loads.begin([(one, self._typical) for one in new]):
-            self._asked[load.cid] = load
+        for prefetched in self._window.begin([(one, self._typical) for one in new]):
+            self._asked[prefetched.cid] = prefetched
 
     def _unfolded(self, cids: Iterable[CID]) -> Iterator[CID]:
         """In the order of a walk, as far down as blocks wait. Each of those is opened once."""
@@ -58,10 +58,10 @@ class PrefetchWalk:
                 stack.pop()
                 continue
             yield cid
-            load = self._asked.get(cid)
-            if load is not None and load.here and cid not in opened:
+            prefetched = self._asked.get(cid)
+            if prefetched is not None and prefetched.arrived and cid not in opened:
                 opened.add(cid)
                 try:
-                    stack.append(iter(list(self._links(load.here))))
+                    stack.append(iter(list(self._links(prefetched.arrived))))
                 except BlockstoreError:
                     return  # which the walk will be told when it gets there

@@ -1,4 +1,4 @@
-"""Blocks asked for ahead of their turn: as many as a reader may hold, and as many as a long line takes."""
+"""The prefetch window, a congestion window (doubled, halved) over blocks that a reader will want next."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from blockstore.block import Block
 from blockstore.blocks import BlockSource
 from blockstore.cid import CID
-from blockstore.prefetch.read_budget import LEAST, MOST, Share, reading
+from blockstore.read_budget import MAX_SHARE, MIN_SHARE, Share
 
 FIRST = 512 * 1024  # bytes asked for to begin with: a first byte does not wait for what comes later
 NEAR = 4 * 1024 * 1024  # bytes under way where they come at once
-SMALL = 32 * 1024  # bytes that a block is taken to have at least, whatever others claim of it
-_FAR = 0.05  # seconds that a block may take until it counts as one from far away
+SMALL = 32 * 1024  # bytes that a block is taken to have at least, whatever its parent claims
+_REMOTE = 0.05  # seconds that a block may take until it counts as one from a remote source
 _SOON = 2.0  # seconds from asking to arrival within which more is asked for,
 _LATE = 4.0  # and above which less
 
 
 @asynccontextmanager
-async def loading(source: BlockSource) -> AsyncIterator[PrefetchWindow]:
+async def prefetching(source: BlockSource) -> AsyncIterator[PrefetchWindow]:
     """Be one of the readers for the length of the block; what is under way at its end is withdrawn."""
-    with reading() as share:
-        loads = PrefetchWindow(source, share)
+    with source.read_budget.reading() as share:
+        window = PrefetchWindow(source, share)
         try:
-            yield loads
+            yield window
         finally:
-            await loads.close()
+            await window.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Prefetched:
     alone: bool
 
     @property
-    def here(self) -> Block | None:
+    def arrived(self) -> Block | None:
         """The block, once it has come."""
         if not self.task.done() or self.task.cancelled() or self.task.exception():
             return None
@@ -51,59 +51,61 @@ class Prefetched:
 
 
 class PrefetchWindow:
-    """What one reader has under way. Many blocks a request while they come at once, one a request from afar.
+    """What one reader has under way. Many blocks a request while they come at once, else one a request.
 
-    How much that is follows the line: what took long to come, though little was asked for, is far away, so
-    more is asked for at once, round by round; what takes seconds waits in a queue, so less is. Of slow
-    sources each block has its turn before a reader's patience ends.
+    The window adapts to the line at most once a round trip: it doubles while blocks take long to come though
+    little was asked for, and halves when they take seconds, because then they wait in a queue. Of slow
+    sources each block has its turn before a reader's deadline.
     """
 
     def __init__(self, source: BlockSource, share: Share) -> None:
         self._source = source
         self._share = share
-        self._most = FIRST
-        self.far = False
-        """Whether blocks take their time: each is asked for on its own then."""
+        self._max_bytes = FIRST
+        self.is_remote = False
+        """Whether blocks come from a remote source: each is asked for on its own then."""
         self._changed_at = float("-inf")
         self._running: set[asyncio.Task[list[Block]]] = set()
         self._bytes = 0
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
-        return f"<Loads {self._bytes} of {self._most} bytes{' from afar' if self.far else ''}>"
+        return (
+            f"<PrefetchWindow {self._bytes} of {self._max_bytes} bytes{', remote' if self.is_remote else ''}>"
+        )
 
     @property
     def room(self) -> int:
         """Bytes that may be asked for now; 0 until half of what may be under way has come and was taken."""
         share = self._share()
-        most = min(self._most, share)
-        if share < LEAST or self._bytes > most // 2:
+        limit = min(self._max_bytes, share)
+        if share < MIN_SHARE or self._bytes > limit // 2:
             return 0
-        return most - self._bytes
+        return limit - self._bytes
 
     def begin(self, wanted: Sequence[tuple[CID, int]]) -> list[Prefetched]:
         """Ask for these, each with the bytes that it is taken to have."""
-        groups = [[one] for one in wanted] if self.far else [wanted] if wanted else []
-        return [load for group in groups for load in self._ask(group)]
+        groups = [[one] for one in wanted] if self.is_remote else [wanted] if wanted else []
+        return [prefetched for group in groups for prefetched in self._ask(group)]
 
-    async def take(self, load: Prefetched) -> Block:
+    async def take(self, prefetched: Prefetched) -> Block:
         """Wait for it. Raises what asking for it alone raises."""
-        waits = not load.task.done()
+        waits = not prefetched.task.done()
         try:
-            block = await self._of(load)
+            block = await self._of(prefetched)
         finally:
-            self._bytes -= load.size
-        self._learn(load, waits)
+            self._bytes -= prefetched.size
+        self._adapt(prefetched, waits)
         return block
 
-    async def _of(self, load: Prefetched) -> Block:
-        """Others that are late or cannot be had keep nobody waiting: each block has its own turn then."""
-        if load.alone:
-            return (await load.task)[0]
-        await asyncio.wait((load.task,), timeout=_FAR)
-        if block := load.here:
+    async def _of(self, prefetched: Prefetched) -> Block:
+        """Where others of its request are late or cannot be had, the block is asked for on its own."""
+        if prefetched.alone:
+            return (await prefetched.task)[0]
+        await asyncio.wait((prefetched.task,), timeout=_REMOTE)
+        if block := prefetched.arrived:
             return block
-        return (await self._source.get_many([load.cid]))[0]
+        return (await self._source.get_many([prefetched.cid]))[0]
 
     async def close(self) -> None:
         """Withdraw what is under way."""
@@ -124,20 +126,20 @@ class PrefetchWindow:
         if not task.cancelled():
             task.exception()  # told where the block is taken, if it still is
 
-    def _learn(self, load: Prefetched, waited: bool) -> None:
-        """Once a round: only what was asked for since the last change says anything of it.
+    def _adapt(self, prefetched: Prefetched, waited: bool) -> None:
+        """Adapts the window at most once per round trip: by blocks that were asked for since it last changed.
 
-        What came before it was waited for took nobody knows how long.
+        Of a block that came before it was waited for, it is unknown how long it took.
         """
-        if load.began < self._changed_at:
+        if prefetched.began < self._changed_at:
             return
-        took = self._loop.time() - load.began if waited else 0.0
+        took = self._loop.time() - prefetched.began if waited else 0.0
         if waited:
-            self.far = took > _FAR
+            self.is_remote = took > _REMOTE
         if took > _LATE:
-            self._most = max(self._most // 2, SMALL)
-        elif (waited and took < _SOON) if self.far else self._most < NEAR:
-            self._most = min(2 * self._most, MOST)
+            self._max_bytes = max(self._max_bytes // 2, SMALL)
+        elif (waited and took < _SOON) if self.is_remote else self._max_bytes < NEAR:
+            self._max_bytes = min(2 * self._max_bytes, MAX_SHARE)
         else:
             return
         self._changed_at = self._loop.time()

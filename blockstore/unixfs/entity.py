@@ -15,7 +15,7 @@ from blockstore.ipld import dag_pb
 from blockstore.ipld.decoding import beside
 from blockstore.ipld.depth_first import WALK_LIMITS, Skip, WalkLimits, nothing
 from blockstore.prefetch.prefetch_walk import PrefetchWalk
-from blockstore.prefetch.window import loading
+from blockstore.prefetch.window import prefetching
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import FILES, UnixFSNode, message
 from blockstore.unixfs.hamt import Shard
@@ -66,10 +66,10 @@ async def entity(
     """
     root = await source.get(cid)
     walk = _Walk(await beside(lambda block: _start(block, span), root), limits, duplicates=duplicates)
-    async with loading(source) as loads:
-        lookahead = PrefetchWalk(loads)
+    async with prefetching(source) as window:
+        prefetch_walk = PrefetchWalk(window)
         while (step := walk.pop()) is not None:
-            block = await lookahead.take(step.cid, walk.following())
+            block = await prefetch_walk.take(step.cid, walk.following())
             if walk.gives(step.cid):
                 yield block
             children = await beside(partial(_children, step), block)

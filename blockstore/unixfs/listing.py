@@ -16,7 +16,7 @@ from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink
 from blockstore.ipld.decoding import at_once, beside
 from blockstore.prefetch.prefetch_walk import PrefetchWalk
-from blockstore.prefetch.window import loading
+from blockstore.prefetch.window import prefetching
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import DIRECTORIES, UnixFSNode, message, node_of
 from blockstore.unixfs.hamt import Shard
@@ -94,8 +94,8 @@ async def find_link(blocks: BlockSource, block: Block, name: str) -> Found:
 
 
 async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[DirectoryEntry]:
-    async with loading(blocks) as loads:
-        lookahead = PrefetchWalk(loads, partial(_shards_below, root))
+    async with prefetching(blocks) as window:
+        prefetch_walk = PrefetchWalk(window, partial(_shards_below, root))
         stack = [(link, root) for link in reversed(root.links)]
         while stack:
             link, shard = stack.pop()
@@ -104,7 +104,7 @@ async def _sharded(blocks: BlockSource, root: Shard) -> AsyncGenerator[Directory
                 yield DirectoryEntry(name, link.cid, link.tsize)
                 continue
             following = (other.cid for other, at in reversed(stack) if at.leads_down(other))
-            child = await _child(shard, await lookahead.take(link.cid, following))
+            child = await _child(shard, await prefetch_walk.take(link.cid, following))
             stack += [(link, child) for link in reversed(child.links)]
 
 

@@ -13,7 +13,7 @@ from blockstore.blocks import BlockSource
 from blockstore.cid import CID
 from blockstore.errors import BadBlock, BlockstoreError, NotUnixFS
 from blockstore.ipld.decoding import at_once, beside
-from blockstore.prefetch.window import SMALL, Prefetched, PrefetchWindow, loading
+from blockstore.prefetch.window import SMALL, Prefetched, PrefetchWindow, prefetching
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.decoded import DIRECTORIES, FILES, Outline, UnixFSNode, node_of
 
@@ -89,7 +89,10 @@ async def read_file(
         yield piece
     if not (parts := _children(node, _Item(cid, 0, size, 0), start, stop)):
         return
-    async with loading(blocks) as loads, aclosing(_Reader(loads, parts, start, stop).pieces()) as pieces:
+    async with (
+        prefetching(blocks) as window,
+        aclosing(_Reader(window, parts, start, stop).pieces()) as pieces,
+    ):
         async for piece in pieces:
             yield piece
 
@@ -102,7 +105,7 @@ class _Item:
     start: int
     size: int
     depth: int
-    load: Prefetched | None = None
+    prefetched: Prefetched | None = None
     opened: bool = False
 
     @property
@@ -119,8 +122,8 @@ class _Item:
 class _Reader:
     """The range in order. What was asked for is in `_coming`, what follows on `_stack`, the next one last."""
 
-    def __init__(self, loads: PrefetchWindow, parts: Sequence[_Item], start: int, stop: int) -> None:
-        self._loads = loads
+    def __init__(self, window: PrefetchWindow, parts: Sequence[_Item], start: int, stop: int) -> None:
+        self._window = window
         self._start = start
         self._stop = stop
         self._stack = list(reversed(parts))
@@ -141,34 +144,35 @@ class _Reader:
                 yield piece
 
     async def _take(self, item: _Item) -> UnixFSNode:
-        load, item.load = item.load, None  # its bytes are not to live as long as what knows of the item
-        assert load is not None
-        node = await node_of(await self._loads.take(load))
+        # Its bytes are not to live as long as what knows of the item.
+        prefetched, item.prefetched = item.prefetched, None
+        assert prefetched is not None
+        node = await node_of(await self._window.take(prefetched))
         _check_size(node, item)
         return node
 
     def _ask(self) -> None:
         """Ask for what comes next: for one block in any case, for more as there is room."""
-        room = self._loads.room
+        room = self._window.room
         new: list[_Item] = []
         while self._stack and self._knows_more():
             item = self._stack[-1]
-            if item.load is None:
+            if item.prefetched is None:
                 if item.cost > room and self._coming:
                     break
                 room -= item.cost
                 new.append(item)
             self._coming.append(self._stack.pop())
-        loads = self._loads.begin([(item.cid, item.cost) for item in new])
-        for item, load in zip(new, loads, strict=True):
-            item.load = load
+        begun = self._window.begin([(item.cid, item.cost) for item in new])
+        for item, prefetched in zip(new, begun, strict=True):
+            item.prefetched = prefetched
 
     def _knows_more(self) -> bool:
         """Whether the stack has what comes next: below a node, only once that has come."""
         last = self._coming[-1] if self._coming else None
         if last is None or not last.is_node or last.opened:
             return True
-        block = last.load.here if last.load else None
+        block = last.prefetched.arrived if last.prefetched else None
         if block is None or not at_once(block):
             return False
         try:

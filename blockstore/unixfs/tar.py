@@ -13,7 +13,7 @@ from blockstore.blocks import BlockSource
 from blockstore.cid import CID
 from blockstore.errors import BadPath
 from blockstore.prefetch.prefetch_walk import PrefetchWalk
-from blockstore.prefetch.window import loading
+from blockstore.prefetch.window import prefetching
 from blockstore.unixfs.importing.entries import MAX_LEVELS
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import UnixFSStat, read_file, stat_of
@@ -52,13 +52,16 @@ async def _tree(blocks: BlockSource, cid: CID, name: str) -> AsyncGenerator[tupl
     yield name, root
     if not await _is_directory(root):
         return
-    async with loading(blocks) as loads, aclosing(_below(blocks, cid, name, PrefetchWalk(loads))) as members:
+    async with (
+        prefetching(blocks) as window,
+        aclosing(_below(blocks, cid, name, PrefetchWalk(window))) as members,
+    ):
         async for member in members:
             yield member
 
 
 async def _below(
-    blocks: BlockSource, cid: CID, name: str, lookahead: PrefetchWalk
+    blocks: BlockSource, cid: CID, name: str, prefetch_walk: PrefetchWalk
 ) -> AsyncGenerator[tuple[str, Block]]:
     listings = [(name, _Listing(blocks, cid))]
     try:
@@ -69,7 +72,7 @@ async def _below(
                 listings.pop()
                 continue
             path = _join(directory, entry.name)
-            root = await lookahead.take(entry.cid, entries.following(_AHEAD_BYTES))
+            root = await prefetch_walk.take(entry.cid, entries.following(_AHEAD_BYTES))
             yield path, root
             if await _is_directory(root):
                 if len(listings) > MAX_LEVELS:  # that of the root does not count: it may wrap what was added

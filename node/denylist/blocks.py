@@ -8,6 +8,7 @@ from blockstore.block import Block
 from blockstore.blocks import BlockSource, Exchange
 from blockstore.cid import CID
 from blockstore.fetch_progress import FetchProgress
+from blockstore.read_budget import ReadBudget
 from blockstore.store import Blockstore, StoreStat
 from node.denylist.denylist import Denylist
 
@@ -52,6 +53,10 @@ class GuardedBlocks:
     def __init__(self, source: BlockSource, denylist: Denylist) -> None:
         self._source = source
         self._denylist = denylist
+
+    @property
+    def read_budget(self) -> ReadBudget:
+        return self._source.read_budget
 
     async def get(self, cid: CID) -> Block:
         """Raises ContentBlocked, BlockNotFound."""

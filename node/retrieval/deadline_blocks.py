@@ -14,6 +14,7 @@ from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchesInFlight
 from blockstore.fetch_report import FetchReport, told
+from blockstore.read_budget import ReadBudget
 from blockstore.store import Blockstore
 from node.retrieval.deadline import Alarm, Deadline
 from node.retrieval.negative_cache import NegativeCache, RecentlyMissing
@@ -68,6 +69,10 @@ class DeadlineBlocks:
     def needed(self, phase: Phase) -> DeadlineBlocks:
         """The same blocks within the same deadline, for another purpose."""
         return DeadlineBlocks(self._source, self._in_flight, self._store, self._misses, self.deadline, phase)
+
+    @property
+    def read_budget(self) -> ReadBudget:
+        return self._source.read_budget
 
     async def get(self, cid: CID) -> Block:
         """Raises BlockNotFound, RetrievalTimeout."""

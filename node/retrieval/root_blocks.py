@@ -8,6 +8,7 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.cid import CID
 from blockstore.fetch_progress import FetchesInFlight
+from blockstore.read_budget import ReadBudget
 from cluster.cluster import Cluster
 from cluster.errors import BadUpdate, NotPinned
 from node.retrieval.read_cache import Read
@@ -63,6 +64,10 @@ class RootBlocks:
         self._in_flight = in_flight
         self._session: Blocks | None = None
         self._recent: dict[CID, Block] = {}
+
+    @property
+    def read_budget(self) -> ReadBudget:
+        return self._blocks.read_budget
 
     async def get(self, cid: CID) -> Block:
         """Raises BlockNotFound."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Sequence
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
+from blockstore.read_budget import ReadBudget
 from blockstore.store import MemoryBlockstore
 
 
@@ -15,6 +16,7 @@ class RecordingSource:
 
     def __init__(self, store: MemoryBlockstore) -> None:
         self.store = store
+        self.read_budget = ReadBudget()
         self.asked: list[CID] = []
         self.requests: list[int] = []
 

@@ -12,9 +12,9 @@ from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
 from blockstore.errors import BlockNotFound, DagTooLarge, UnknownCodec
 from blockstore.ipld.depth_first import WALK_LIMITS, WalkLimits, depth_first
-from blockstore.prefetch import read_budget
 from blockstore.prefetch.prefetch_walk import PrefetchWalk
-from blockstore.prefetch.window import loading
+from blockstore.prefetch.window import prefetching
+from blockstore.read_budget import MIN_SHARE, TOTAL_BYTES
 
 
 async def order(
@@ -146,10 +146,10 @@ async def test_blocks_that_wait_for_their_turn_fit_a_share(size, most) -> None:
     big = [leaf(number, size) for number in range(min(400, 40_000_000 // size))]
     source = await source_of(*big)
     asked = cids(big)
-    async with loading(source) as loads:
-        lookahead = PrefetchWalk(loads)
+    async with prefetching(source) as window:
+        prefetch_walk = PrefetchWalk(window)
         for position, cid in enumerate(asked):
-            assert (await lookahead.take(cid, asked[position + 1 :])).cid == cid
+            assert (await prefetch_walk.take(cid, asked[position + 1 :])).cid == cid
             assert len(source.asked) <= position + most
     assert source.asked == asked
     assert max(source.requests) >= most // 2
@@ -159,8 +159,8 @@ async def test_where_many_read_each_takes_what_it_needs_next() -> None:
     blocks = tree(10, 2)
     source = await source_of(*blocks)
     with ExitStack() as others:
-        for _ in range(read_budget.TOTAL // read_budget.LEAST):
-            others.enter_context(read_budget.reading())
+        for _ in range(TOTAL_BYTES // MIN_SHARE):
+            others.enter_context(source.read_budget.reading())
         assert set(await order(source, blocks[0].cid)) == set(cids(blocks))
         assert max(source.requests) == 1
     await order(source, blocks[0].cid)
@@ -171,8 +171,8 @@ async def test_what_is_ahead_is_looked_at_in_part_however_much_it_is() -> None:
     """A node may link to one block 45 000 times; each of these is taken in its turn."""
     root, child = leaves(2)
     ahead = iter([child.cid] * 45_000)
-    async with loading(await source_of(root, child)) as loads:
-        lookahead = PrefetchWalk(loads)
+    async with prefetching(await source_of(root, child)) as window:
+        prefetch_walk = PrefetchWalk(window)
         for _ in range(10):
-            await lookahead.take(root.cid, ahead)
+            await prefetch_walk.take(root.cid, ahead)
     assert len(list(ahead)) > 40_000

@@ -16,7 +16,7 @@ from blockstore.errors import BlockNotFound
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.ipld.depth_first import depth_first
-from blockstore.prefetch import read_budget
+from blockstore.read_budget import MAX_SHARE, TOTAL_BYTES, ReadBudget
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.reader import read_file
 
@@ -36,7 +36,8 @@ def large_file_of(nodes, size):
 class FarSource:
     """Blocks at the other end of a line: there and back takes `seconds`; so many bytes fit in a second."""
 
-    def __init__(self, blocks, seconds=0.0, bytes_per_second=float("inf")):
+    def __init__(self, blocks, seconds=0.0, bytes_per_second=float("inf"), read_budget=None):
+        self.read_budget = read_budget or ReadBudget()
         self._blocks = {block.cid: block for block in blocks}
         self._seconds = seconds
         self._rate = bytes_per_second
@@ -95,7 +96,7 @@ async def seconds_for(pieces) -> float:
 async def test_a_file_comes_over_a_long_line_many_megabytes_a_round_trip(line, most) -> None:
     source = FarSource([ROOT, *FILE], line)
     assert await seconds_for(read_file(source, ROOT.cid)) < most
-    assert source.most_under_way <= read_budget.MOST
+    assert source.most_under_way <= MAX_SHARE
 
 
 @virtual_time
@@ -156,9 +157,10 @@ async def test_what_comes_late_keeps_nothing_that_is_here_from_being_given() -> 
 
 @virtual_time
 async def test_many_readers_of_far_sources_have_no_more_under_way_than_memory_holds() -> None:
-    sources = [FarSource([ROOT, *FILE], 0.4) for _ in range(32)]
+    budget = ReadBudget()
+    sources = [FarSource([ROOT, *FILE], 0.4, read_budget=budget) for _ in range(32)]
     await asyncio.gather(*(seconds_for(read_file(source, ROOT.cid)) for source in sources))
-    assert sum(source.most_under_way for source in sources) <= read_budget.TOTAL
+    assert sum(source.most_under_way for source in sources) <= TOTAL_BYTES
 
 
 @virtual_time
@@ -204,6 +206,8 @@ async def test_what_was_given_out_is_not_kept() -> None:
         __slots__ = ("__weakref__",)
 
     class Source:
+        read_budget = ReadBudget()
+
         async def get(self, cid):
             return (await self.get_many([cid]))[0]
 
@@ -216,4 +220,4 @@ async def test_what_was_given_out_is_not_kept() -> None:
     async with aclosing(read_file(Source(), ROOT.cid)) as pieces:
         async for _ in pieces:
             most = max(most, sum(len(block.data) for block in kept))
-    assert most < 2 * read_budget.MOST
+    assert most < 2 * MAX_SHARE

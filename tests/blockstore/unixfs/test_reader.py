@@ -229,6 +229,7 @@ class _Stalling:
     def __init__(self, inner: RecordingSource, missing: CID) -> None:
         self._inner = inner
         self._missing = missing
+        self.read_budget = inner.read_budget
         self.stalled = asyncio.Event()
         self.withdrawn = False
 

@@ -1,12 +1,14 @@
 """Reading ahead of the consumer, and only as long as there is memory for it."""
 
+from __future__ import annotations
+
 from contextlib import ExitStack, aclosing
 
 from support.gateway import file_of
 from support.sources import source_of
 
 from blockstore.block import Block
-from blockstore.prefetch import read_budget
+from blockstore.read_budget import MAX_SHARE, MIN_SHARE, TOTAL_BYTES, ReadBudget
 from blockstore.unixfs.reader import read_file
 
 PARTS = [Block.of(bytes([number]) * 1_000_000) for number in range(20)]
@@ -19,7 +21,7 @@ async def most_ahead(others: int) -> int:
     early = []
     with ExitStack() as stack:
         for _ in range(others):
-            stack.enter_context(read_budget.reading())
+            stack.enter_context(source.read_budget.reading())
         async with aclosing(read_file(source, root.cid)) as pieces:
             number = 0
             async for piece in pieces:
@@ -36,12 +38,23 @@ async def test_a_lone_reader_reads_some_megabytes_ahead() -> None:
 
 async def test_many_readers_read_less_ahead_and_very_many_nothing() -> None:
     assert await most_ahead(others=40) <= 1
-    assert await most_ahead(others=read_budget.TOTAL // read_budget.LEAST) == 0
+    assert await most_ahead(others=TOTAL_BYTES // MIN_SHARE) == 0
 
 
-async def test_who_has_ended_takes_no_share() -> None:
-    with read_budget.reading() as share:
-        alone = share()
-        with read_budget.reading(), read_budget.reading():
-            assert share() <= alone
-        assert share() == alone == read_budget.MOST
+def test_a_reader_that_has_ended_takes_no_share() -> None:
+    budget = ReadBudget()
+    with budget.reading() as share:
+        with ExitStack() as others:
+            for _ in range(7):
+                others.enter_context(budget.reading())
+            assert share() == TOTAL_BYTES // 8
+        assert share() == MAX_SHARE
+
+
+def test_two_nodes_of_one_process_share_nothing() -> None:
+    ours, theirs = ReadBudget(), ReadBudget()
+    with ExitStack() as readers:
+        for _ in range(TOTAL_BYTES // MIN_SHARE):
+            readers.enter_context(theirs.reading())
+        with ours.reading() as share:
+            assert share() == MAX_SHARE
