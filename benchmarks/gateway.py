@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from benchmarks.sides import CHUNKS, MIB, Figure, Side, alternate, both, drop_caches, random_file, seconds
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.car.writer import export_car
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.importing.entries import SourceFile
 from blockstore.unixfs.importing.importer import import_entries
 from blockstore.unixfs.importing.options import ImportFlags, resolve

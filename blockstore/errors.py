@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from blockstore.common.size_text import size_text
 from blockstore.fetch_report import FetchReport, told
 
 
@@ -101,6 +102,14 @@ class BlockTooLarge(BlockstoreError):
 
 class StorageFull(BlockstoreError, OSError):
     """The write was refused and nothing of it was kept: quota reached, or disk full."""
+
+
+def quota_reached(used: int, new: int, quota: int) -> StorageFull:
+    """The error of a write that the quota forbids; all in bytes."""
+    return StorageFull(
+        f"storage quota reached: {size_text(used)} of {size_text(quota)} used, and {size_text(new)} more "
+        "do not fit; unpin something and collect garbage, or raise the quota"
+    )
 
 
 class StoreLocked(BlockstoreError):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks, OfflineExchange
-from blockstore.cache_views import CachingStore, ClaimingStore
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import background
 from blockstore.disk.ballast import open_ballast
@@ -20,6 +19,7 @@ from blockstore.disk.folder_lock import hold_lock
 from blockstore.disk.staging import Staging
 from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.read_budget import ReadBudget
+from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.database import open_database
 from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
 from cluster.assembly import open_cluster

@@ -68,9 +68,34 @@ LAYERS = ("hosts", "paths", "pages", "replies", "formats")
 # From the top down: a room imports rooms of later rows only, so there is no circle. The words of a package,
 # its values, errors and seams, may be imported by every room, and import words alone.
 WORDS = {
+    "blockstore": (
+        *("block", "block_waiters", "blocks", "cid", "common", "errors", "fetch_progress", "fetch_report"),
+        *("hashing", "leaf", "marks", "read_budget", "store"),
+    ),
+    "bitswap": ("errors", "message", "network", "protobuf", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
 }
 ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
+    "blockstore": {
+        "path": (("ipld", "unixfs"), "a path leads through nodes of either data model"),
+        "pinning": (("ipld", "sqlite"), "a pin is a walk over links, recorded beside the blocks"),
+        "sqlite": (
+            ("disk",),
+            "a file of rows knows names and bytes; what blocks link to is not its business",
+        ),
+        "car": (("disk", "ipld", "prefetch"), "an archive holds any DAG, UnixFS or not"),
+        "unixfs": (("ipld", "prefetch"), "files are one data model over dag-pb, wherever blocks are kept"),
+        "ipld": (("prefetch",), "links are followed whatever the blocks mean"),
+        "memory_store": ((), "a dict needs none of the rooms"),
+        "prefetch": ((), "it is told what comes next, and decodes no block"),
+        "disk": ((), "free space, locks and files are no business of blocks"),
+    },
+    "bitswap": {
+        "exchange": (("fetching", "sender", "serving"), "it alone knows both halves, and what is between"),
+        "serving": (("sender",), "what peers get of us does not depend on what we want of them"),
+        "sender": ((), "it sends whatever either half says"),
+        "fetching": ((), "what we want of peers does not depend on what they get of us"),
+    },
     "cluster": {
         "assembly": (
             ("allocation", "calls", "cluster", "common", "members", "metrics", "tracking"),

@@ -11,10 +11,11 @@ from typing import ParamSpec, TypeVar
 from blockstore.blocks import Blocks
 from blockstore.car.reader import read_car
 from blockstore.cid import CID
+from blockstore.common.size_text import size_text
 from blockstore.disk.staging import Staging
 from blockstore.errors import StorageFull
 from blockstore.prefetch.one_ahead import one_ahead
-from blockstore.store import Blockstore, size_text
+from blockstore.store import Blockstore
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,9 +12,9 @@ from typing import IO
 
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.common.size_text import size_text
 from blockstore.disk.free_space import disk_free, is_full
 from blockstore.errors import StorageFull
-from blockstore.store import size_text
 
 _IN_MEMORY = 8 * 1024 * 1024
 _BATCH, _BATCH_BLOCKS = 4 * 1024 * 1024, 1024

@@ -27,10 +27,10 @@ from blockstore.cid import CID, RAW
 from blockstore.errors import BadBlock, DagTooLarge, LinksUnknown, StorageFull, UnknownCodec
 from blockstore.ipld import decoding
 from blockstore.ipld.dag_walk import grouped
+from blockstore.leaf import is_leaf
 from blockstore.sqlite.row_bitmap import RowBitmap
 from blockstore.sqlite.statements import Row
 from blockstore.sqlite.store import SqliteBlockstore, Swept
-from blockstore.store import is_leaf
 
 _LOG = logging.getLogger(__name__)
 _ROOTS_A_PAGE, _LEAVES_A_PAGE, _NODES_A_PAGE = 256, 256, 64

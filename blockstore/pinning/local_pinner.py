@@ -12,11 +12,11 @@ from blockstore.blocks import Blocks
 from blockstore.cid import CID
 from blockstore.errors import PinWithdrawn, StorageFull
 from blockstore.ipld.dag_walk import walk
+from blockstore.marks import Marks, Unmarked
 from blockstore.sqlite import pinned_roots
 from blockstore.sqlite.completion import Completing
 from blockstore.sqlite.database import Ballast, Database, open_database
 from blockstore.sqlite.pinned_roots import PinnedRoot as PinnedRoot
-from blockstore.store import Marks, Unmarked
 
 Progress = Callable[[int, int, int], None]
 """(blocks here, their bytes, blocks known and not here yet); called for each block, must not block."""

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockstore.common.size_text import size_text
 from blockstore.disk.free_space import disk_free
-from blockstore.errors import StorageFull
+from blockstore.errors import StorageFull, quota_reached
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import statements
-from blockstore.store import quota_reached, size_text
 
 CACHE_SHARE = 0.25
 """Of the room for blocks, what those may take that came only because somebody read them."""

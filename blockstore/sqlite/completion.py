@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from blockstore.errors import PinWithdrawn
+from blockstore.marks import Marks
 from blockstore.sqlite import pinned_roots
 from blockstore.sqlite.database import Database
 from blockstore.sqlite.pinned_roots import PinnedRoot
-from blockstore.store import Blockstore, Marks
+from blockstore.store import Blockstore
 
 _MARK_BYTES = 16
 

@@ -8,8 +8,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockstore.leaf import HEAD_BYTES, holds_only_data
 from blockstore.sqlite.database import DamagedRow
-from blockstore.store import HEAD_BYTES, holds_only_data
 
 PAGE_BYTES = 16384
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.disk.free_space import disk_free
-from blockstore.errors import BlockNotFound, CollectorBusy, StoreCorrupt, StoreUnavailable
+from blockstore.errors import BlockNotFound, CollectorBusy, StoreCorrupt, StoreUnavailable, quota_reached
+from blockstore.leaf import holds_only_data, is_leaf
+from blockstore.marks import Marks
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import row_checks as checks
 from blockstore.sqlite import statements
@@ -27,7 +29,7 @@ from blockstore.sqlite.row_checks import Checked
 from blockstore.sqlite.sound_rows import Found, SoundRows
 from blockstore.sqlite.spare import REMEDY, Spare, keep
 from blockstore.sqlite.statements import Row
-from blockstore.store import NO_LIMIT, Marks, StoreStat, Usage, holds_only_data, is_leaf, quota_reached
+from blockstore.store import NO_LIMIT, StoreStat, Usage
 
 _BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
 

@@ -42,7 +42,8 @@ from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound, StorageFull, StoreCorrupt
-from blockstore.store import MemoryBlockstore, StoreStat
+from blockstore.memory_store import MemoryBlockstore
+from blockstore.store import StoreStat
 
 
 def some_blocks(count: int, size: int = 5000) -> list[Block]:

@@ -12,7 +12,7 @@ from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BlockNotFound, HashMismatch, StorageFull
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 
 
 class Stored:

@@ -14,8 +14,8 @@ from blockstore.cid import CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON
 from blockstore.errors import BadPath, BlockNotFound, NoLink
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.path import MAX_SEGMENTS, ContentPath, Resolved, resolve
-from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.importing.options import ImportOptions
 
 CID_TEXT = "bafybeihykld7uyxzogax6vgyvag42y7464eywpf55gxi5qpoisibh3c5wa"

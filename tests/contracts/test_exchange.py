@@ -25,7 +25,7 @@ from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import Outcome
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from node.denylist.blocks import GuardedExchange
 from node.denylist.denylist import Denylist
 from node.retrieval.gateway_pool import open_gateways

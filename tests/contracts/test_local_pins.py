@@ -15,8 +15,8 @@ from support.memory_cluster import MemoryPins, cid
 
 from blockstore.blocks import Blocks
 from blockstore.cid import CID
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.pinning.local_pinner import open_local_pins
-from blockstore.store import MemoryBlockstore
 from cluster.pin import Progress
 from cluster.ports import LocalPin, LocalPins, PinFailed
 from node.services.local_pins import ClusterLocalPins

@@ -16,7 +16,7 @@ from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.car.importer import import_car
 from blockstore.car.writer import export_car
 from blockstore.cid import CID
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.listing import list_directory, lookup
 from blockstore.unixfs.reader import read_file
 from blockstore.unixfs.tar import tar_stream

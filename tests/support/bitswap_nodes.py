@@ -14,7 +14,7 @@ from blockstore.block import Block
 from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks
 from blockstore.common.guard import Guard
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from support.sim_network import SimNetwork, SimNode
 
 Answer = Callable[[WantlistEntry], Message | None]

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterable, Sequence
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.read_budget import ReadBudget
-from blockstore.store import MemoryBlockstore
 
 
 class RecordingSource:

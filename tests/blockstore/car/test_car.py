@@ -26,7 +26,7 @@ from blockstore.cid import CID
 from blockstore.common import varint
 from blockstore.disk.staging import Staging
 from blockstore.errors import BadCar, HashMismatch, StorageFull
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 
 BLOCKS = tree(4, 2)
 ROOT = BLOCKS[0].cid

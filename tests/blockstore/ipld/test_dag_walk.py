@@ -15,7 +15,7 @@ from blockstore.errors import BadBlock, BlockNotFound, DagTooLarge, UnknownCodec
 from blockstore.ipld import dag_walk
 from blockstore.ipld.codecs import links
 from blockstore.ipld.dag_walk import Visit, walk
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 
 
 class WatchedStore(MemoryBlockstore):

@@ -13,8 +13,8 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, PinWithdrawn, StorageFull, StoreCorrupt
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot, open_local_pins
-from blockstore.store import MemoryBlockstore
 
 TREE = tree(4, 3)
 ROOT = TREE[0].cid

@@ -11,7 +11,7 @@ from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BadBlock, BlockNotFound, NoLink, NotUnixFS
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.data import MURMUR3_X64_64, NodeType, UnixFSData
 from blockstore.unixfs.hamt import Shard, hash_value
 from blockstore.unixfs.importing.options import ImportOptions

@@ -15,7 +15,7 @@ from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
 from blockstore.errors import BadBlock, BlockNotFound, NotUnixFS
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.importing.options import ImportOptions
 from blockstore.unixfs.reader import MAX_FILE_DEPTH, describe, read_file, stat

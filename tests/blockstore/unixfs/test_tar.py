@@ -15,8 +15,8 @@ from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BadPath, NotUnixFS
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.path import ContentPath, resolve
-from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.importing.entries import MAX_LEVELS, Entry, SourceSymlink
 from blockstore.unixfs.importing.options import ImportOptions

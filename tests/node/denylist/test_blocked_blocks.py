@@ -15,7 +15,7 @@ from bitswap.message import Message, Presence, WantlistEntry, WantType
 from blockstore.block import Block
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from node.config.config import Config, NamesConfig
 from node.denylist.blocks import GuardedBlocks, GuardedExchange, ServedBlocks
 from node.denylist.denylist import Denylist, RuleSet

@@ -11,7 +11,7 @@ from blockstore.block import Block
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchesInFlight
 from blockstore.fetch_report import FetchReport, Outcome, together, told
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from node.retrieval.deadline import Deadline
 from node.retrieval.deadline_blocks import DeadlineBlocks, Phase, RetrievalTimeout
 from node.retrieval.negative_cache import NegativeCache, RecentlyMissing

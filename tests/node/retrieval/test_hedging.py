@@ -13,7 +13,7 @@ from support.sources import joined
 from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.car.writer import car_stream
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.reader import read_file
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.trustless_gateway import GatewayTimeouts

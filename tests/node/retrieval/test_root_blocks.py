@@ -9,7 +9,7 @@ from support.exchanges import RemoteBlocks
 from blockstore.block import Block
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from node.retrieval.root_blocks import RootBlocks, no_holders
 
 BLOCKS = [Block.of(b"%d" % number) for number in range(17)]

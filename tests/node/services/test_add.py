@@ -19,8 +19,8 @@ from support.node import running_node
 from blockstore.block import Block
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID, RAW
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.pinning.local_pinner import open_local_pins
-from blockstore.store import MemoryBlockstore
 from blockstore.unixfs.importing.entries import Entry, SourceFile
 from blockstore.unixfs.importing.importer import import_entries
 from blockstore.unixfs.importing.options import profile

@@ -13,7 +13,7 @@ from blockstore.block import Block
 from blockstore.cid import DAG_PB
 from blockstore.errors import BadEntry, StorageFull, UnreadableFile
 from blockstore.ipld import dag_pb
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.importing.entries import (
     MAX_LEVELS,

@@ -7,7 +7,7 @@ from support.importing import file, root_of
 from support.sources import RecordingSource
 
 from blockstore.cid import CID
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.importing.options import ImportOptions
 from blockstore.unixfs.listing import lookup
 from blockstore.unixfs.reader import stat

@@ -13,7 +13,7 @@ from blockstore.block import Block
 from blockstore.cid import DAG_CBOR, DAG_PB
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBNode
-from blockstore.store import MemoryBlockstore
+from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
 from node.http.gateway.pages.file_kinds import kinds_here
 from node.http.gateway.pages.safe_text import visible

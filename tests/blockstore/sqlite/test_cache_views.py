@@ -15,10 +15,10 @@ from support.exchanges import RemoteBlocks
 from blockstore.block import Block
 from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks
-from blockstore.cache_views import CachingStore, ClaimingStore
 from blockstore.errors import StorageFull
 from blockstore.pinning import gc
 from blockstore.pinning.local_pinner import open_local_pins
+from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
 
 SIZE = 10_000
