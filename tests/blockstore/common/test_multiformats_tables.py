@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blockstore import hashing
-from blockstore.cid import CID, RAW
+from blockstore.cid import CID
 from blockstore.common.multiformats_tables import codes, decode_base, hash_name
 from blockstore.errors import BadCid, UnknownHash
 
@@ -35,13 +35,10 @@ def test_functions_of_ours_have_the_names_and_codes_of_the_table() -> None:
         assert codes()[name] == code
 
 
-def test_a_cid_in_proquint_is_the_cid() -> None:
-    cid = CID.v1(RAW, hashing.multihash(b"x"))
-    text = "pro-bajij-" + "damob-"
+def test_proquint_is_read() -> None:
     assert decode_base("pro-bajij-damob-dahid") == bytes.fromhex("015512201111")
-    with pytest.raises(BadCid, match="invalid CID"):
-        CID.parse(text)
-    assert CID.parse(str(cid)) == cid
+    with pytest.raises(BadCid, match="truncated"):
+        CID.parse("pro-bajij-damob-dahid")
 
 
 @pytest.mark.parametrize("text", ["", "?", "pro-", "pro-a", "pro--", "🚀x", "x" * 100])
