@@ -74,6 +74,7 @@ WORDS = {
     ),
     "bitswap": ("errors", "message", "network", "protobuf", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
+    "node/p2p": ("errors", "guarded_task", "settings"),
 }
 ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "blockstore": {
@@ -119,6 +120,28 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "metrics": (("common",), "metrics are heard and shown; what follows from them is allocation's"),
         "pinset": (("common",), "one member's pinset on its disk: no network, no members, no statuses"),
         "common": ((), "tools that every room uses know no room"),
+    },
+    "node/p2p": {
+        "members_network": (("admission", "network"), "the network again, with members alone in it"),
+        "network": (
+            ("admission", "host_handle", "host_program", "messaging", "peering", "portal", "swarm"),
+            "it puts the rooms together, and only it is known outside of node/p2p",
+        ),
+        "host_handle": (
+            ("host_program", "messaging", "portal", "swarm"),
+            "the asyncio side of the crossing; what it carries is the rooms' business",
+        ),
+        "host_program": (
+            ("messaging", "peering", "portal", "swarm"),
+            "the trio side of the crossing; it reports to what outlives it",
+        ),
+        "messaging": (("swarm", "transport"), "messages, calls and gossip go over streams of the host"),
+        "peering": (("swarm",), "who stays connected is decided by addresses, whatever is said there"),
+        "swarm": (("admission", "transport"), "a host serves protocols by name; it knows none of messages"),
+        "admission": (("transport",), "who may stay is decided by peer and address, before any message"),
+        "transport": ((), "from TCP to authenticated streams; it knows no room above it"),
+        "portal": ((), "it carries any work between the loops, and knows none of it"),
+        "lean_imports": ((), "it runs before everything else here is imported"),
     },
 }
 
@@ -232,6 +255,17 @@ def test_rooms_stand_above_those_that_they_may_import_and_use_each_permission(pa
         assert set(allowed) <= set(rooms[position + 1 :]), f"{package}/{room} would close a circle"
         idle = [other for other in allowed if other not in _arrows(package)[room]]
         assert not idle, f"{package}/{room}: a permission that is left over says something false of it"
+
+
+def test_only_the_portal_knows_both_event_loops() -> None:
+    both = [
+        str(file.relative_to(ROOT))
+        for file in _sources()
+        if all(any(_within(module, (loop,)) for module in _imports(file)) for loop in ("asyncio", "trio"))
+    ]
+    assert both == ["node/p2p/portal.py"], (
+        "any other file belongs to one of the two, and its first lines say which"
+    )
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+
+from blockstore.common.guard import Guard
 
 
 class Tasks:
@@ -47,6 +49,49 @@ async def open_tasks() -> AsyncIterator[Tasks]:
                 yield tasks
             finally:
                 tasks.close()
+
+
+class GuardedTasks:
+    """Tasks that go on when one of them fails: that one is logged, and counted by the guard."""
+
+    def __init__(self, guard: Guard, about: str) -> None:
+        self._guard = guard
+        self._about = about  # whose tasks these are, for the log
+        self._running: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def spawn(self, work: Coroutine[object, object, None]) -> Callable[[], object]:
+        """Run it beside the others; returns what cancels it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task.cancel
+
+    async def close(self) -> None:
+        """Cancel what runs, and wait until it has ended."""
+        running = tuple(self._running)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            with self._guard.around("a task", self._about):
+                task.result()
+
+
+@asynccontextmanager
+async def open_guarded_tasks(guard: Guard, about: str) -> AsyncIterator[GuardedTasks]:
+    """Tasks for the length of a block, whatever becomes of each of them."""
+    tasks = GuardedTasks(guard, about)
+    try:
+        yield tasks
+    finally:
+        await tasks.close()
 
 
 @asynccontextmanager

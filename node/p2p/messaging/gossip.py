@@ -107,7 +107,7 @@ class Gossiper:
 
     def _heard(self, forwarder: ID, message: rpc_pb2.Message) -> None:
         author = str(ID(message.from_id))
-        if author != self._host.identity.peer_id:
+        if author != self._host.config.identity.peer_id:
             for topic in self._topics.intersection(message.topicIDs):
                 self._deliver(topic, GossipMessage(author, str(forwarder), message.data))
 
@@ -172,13 +172,13 @@ class _Facade:
         self._host = host
         self._topics = topics
         self._rates: dict[str, Rate] = {}
-        self._pair = create_new_key_pair(host.identity.seed)
+        self._pair = create_new_key_pair(host.config.identity.seed)
         self._id = ID.from_pubkey(self._pair.public_key)
         self._peerstore = PeerStore()
         self._peerstore.add_key_pair(self._id, self._pair)
         self._notifees: list[INotifee] = []
         self._changes, self._changed = trio.open_memory_channel[tuple[str, bool]](10_000)
-        host.watchers.append(self._note)
+        host.connections.watch(self._note)
 
     async def run(self) -> None:
         """Tell gossipsub who comes and goes, in order."""
@@ -190,22 +190,24 @@ class _Facade:
                 await tell(_as_network(self), _as_connection(connection))
 
     def close(self) -> None:
-        self._host.watchers.remove(self._note)
+        self._host.connections.unwatch(self._note)
 
     def look_again(self) -> None:
         """Whom gossipsub knows already it does not meet twice."""
-        for peer in list(self._host.connections):
+        for peer in self._host.connections.peers():
             self._note(peer, True)
 
     def may_speak(self, peer: ID) -> bool:
         """Whether messages from or by that peer are looked at; any bytes may stand for one."""
-        return len(peer.to_bytes()) <= _LONGEST_ID and (peer == self._id or self._host.gate.speaks(str(peer)))
+        return len(peer.to_bytes()) <= _LONGEST_ID and (
+            peer == self._id or self._host.config.gate.speaks(str(peer))
+        )
 
     def _note(self, peer: str, connected: bool) -> None:
         if not connected:
             self._rates.pop(peer, None)
         try:
-            self._changes.send_nowait((peer, connected and self._host.gate.speaks(peer)))
+            self._changes.send_nowait((peer, connected and self._host.config.gate.speaks(peer)))
         except trio.WouldBlock:
             _log.warning(
                 "gossip is behind: it does not hear that %s %s", peer, "came" if connected else "left"
@@ -235,7 +237,7 @@ class _Facade:
     def get_connections(self, peer: ID) -> list[_Connection]:
         if not self.may_speak(peer):
             return []
-        return [_Connection(_Peer(peer)) for _ in self._host.connections.get(str(peer), ())]
+        return [_Connection(_Peer(peer)) for _ in self._host.connections.of(str(peer))]
 
     def set_stream_handler(self, protocol: str, handler: Callable[[_Stream], Awaitable[None]]) -> None:
         async def handle(stream: Stream) -> None:

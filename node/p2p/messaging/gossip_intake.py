@@ -16,7 +16,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from blockstore.common import varint
 from cluster.ports import MAX_GOSSIP
 from node.p2p.errors import ProtocolViolation
-from node.p2p.messaging.messages import Allowance, read_message
+from node.p2p.messaging.message_reader import Allowance, read_message
 from node.p2p.transport.connection import Stream
 
 MAX_RPC = 1024 * 1024  # bytes; py-libp2p silently loses a message that is larger

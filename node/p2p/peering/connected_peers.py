@@ -19,7 +19,7 @@ class ConnectedPeers:
         self._descriptions: dict[str, PeerDescription] = {}
         self._handlers: list[PeerHandler] = []
 
-    def __contains__(self, peer: str) -> bool:
+    def __contains__(self, peer: object) -> bool:
         return peer in self._gone
 
     def __iter__(self) -> Iterator[str]:

@@ -11,7 +11,8 @@ from support.p2p_pipes import Recorder
 
 from blockstore.common import varint
 from node.p2p.errors import ConnectionLost, NetworkError, ProtocolViolation, StreamLost
-from node.p2p.messaging.messages import Allowance, Outbox, Outgoing, read_messages
+from node.p2p.messaging.message_reader import Allowance, read_messages
+from node.p2p.messaging.outbox import Outbox, Outgoing
 from node.p2p.transport.byte_stream import read_exactly
 from node.p2p.transport.connection import Stream
 
