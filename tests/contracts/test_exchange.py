@@ -183,7 +183,7 @@ async def gateways() -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def staggered() -> AsyncIterator[World]:
+async def hedged() -> AsyncIterator[World]:
     """As a node composes it: Bitswap, whose network has no peer here, then gateways."""
     async with (
         open_sim() as network,
@@ -213,7 +213,7 @@ OPENERS: dict[str, Opener] = {
     "bitswap session": bitswap_session,
     "gateway": one_gateway,
     "gateways": gateways,
-    "staggered": staggered,
+    "hedged": hedged,
     "guarded": guarded,
     "remote blocks": stand_in,
 }
@@ -282,6 +282,19 @@ async def test_what_failed_is_in_the_error_as_it_was_in_the_progress(world: Worl
     assert [report.source for report in caught.value.reports] == [
         report.source for report in progress.reports()[: len(caught.value.reports)]
     ]
+
+
+async def test_a_fetch_tells_how_it_stands_while_it_runs(world: World) -> None:
+    progress = FetchProgress()
+    assert progress.reports() == ()
+    world.elsewhere.hold()
+    fetching = asyncio.create_task(world.exchange.fetch(RAW_BLOCK.cid, progress=progress))
+    await world.elsewhere.asked()
+    assert progress.reports()
+    assert not progress.settled
+    assert any(report.hopeful for report in progress.reports())
+    await world.elsewhere.release()
+    assert await asyncio.wait_for(fetching, 20) == RAW_BLOCK
 
 
 async def test_a_cancelled_fetch_is_withdrawn(world: World) -> None:
