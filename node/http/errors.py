@@ -8,8 +8,11 @@ from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
 from node.denylist.errors import ContentBlocked, LegallyBlocked
-from node.http.uploads.multipart import BadMultipart
 from node.names.errors import BadName, NamesError, NameTooDeep
+
+
+class BadMultipart(ValueError):
+    """A body that is not the multipart/form-data it says it is, or that ends early."""
 
 
 class BadRequest(Exception):
@@ -70,3 +73,8 @@ def text_of(error: Exception) -> str:
     if isinstance(error, web.RequestPayloadError):
         return "the body of the request is not what its headers say"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def client_closed_request() -> web.Response:
+    """The answer to a client that has left: aiohttp notices on sending it, and logs nothing."""
+    return web.Response(status=499, reason="Client Closed Request")  # as nginx has it in its logs

@@ -153,11 +153,6 @@ def _answering(
     return handler
 
 
-def nobody() -> web.Response:
-    """The answer to a client that has left: aiohttp notices on sending it, and says nothing of it."""
-    return web.Response(status=499, reason="Client Closed Request")  # as nginx has it in its logs
-
-
 async def _end_where_nothing_else_tells(request: web.Request, response: web.StreamResponse) -> None:
     """HTTP/1.0 has no chunks: a body of unknown length ends with its connection (RFC 9112 section 6.3)."""
     if request.version < HttpVersion11 and response.content_length is None:

@@ -1,17 +1,9 @@
-"""Before the cluster REST API answers: who calls, and that browsers do nothing for pages of others."""
+"""Headers of all answers to admins: whatever a browser is made to load from here stays data."""
 
 from __future__ import annotations
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from node.http.admin import origins
-from node.http.app_key import CALLERS
-from node.http.rest.json_errors import error_response
-
-_SAFE = ("GET", "HEAD")
-_POWERFUL = ("/v1/", "/peers")
-_ORDINARY = frozenset(("/v1/cars", "/v1/gc"))  # routes under /v1/ that change pins and this store alone
 _NOTHING_RUNS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -19,35 +11,6 @@ _NOTHING_RUNS = {
 
 
 async def nothing_runs(request: web.Request, response: web.StreamResponse) -> None:
-    """For `on_response_prepare`: whatever a browser is made to load from here stays data."""
+    """For `on_response_prepare`."""
     for name, value in _NOTHING_RUNS.items():
         response.headers.setdefault(name, value)
-
-
-@web.middleware
-async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """403 to what would change something for a page of another origin."""
-    if request.method in _SAFE or origins.allowed(request.headers, origins.own_port(request)):
-        return await handler(request)
-    return error_response(403, "a web page of another origin may not use this API")
-
-
-@web.middleware
-async def known_callers_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What CALLERS refuses, as JSON: a foreign host, or a missing or wrong credential."""
-    refused = request.app[CALLERS].refusal(request, power=_gives_power(request))
-    if refused is None:
-        return await handler(request)
-    response = error_response(refused.status, refused.text)
-    response.headers.extend(refused.headers)
-    return response
-
-
-def _gives_power(request: web.Request) -> bool:
-    """Whether the route changes who belongs to the cluster, or what somebody may do there.
-
-    Our own routes do unless they are known to be ordinary: a new one asks for the secret by itself.
-    """
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource else ""
-    return request.method not in _SAFE and route.startswith(_POWERFUL) and route not in _ORDINARY

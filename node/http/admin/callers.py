@@ -97,6 +97,9 @@ class Callers:
         )
 
 
+CALLERS = web.AppKey("callers", Callers)
+
+
 async def check_listener(section: str, host: str, auth: str) -> bool:
     """Whether only this machine can reach a listener for admins on that host. Raises OpenToOthers."""
     if local := await _all_loopback(host):

@@ -9,6 +9,7 @@ from node.config.config import GatewayConfig
 from node.config.host_policy import read_hosts
 from node.http.app_key import PARTS
 from node.http.connection import ENTRANCE
+from node.http.errors import client_closed_request
 from node.http.gateway import server_timing
 from node.http.gateway.access_log import LOG, logged
 from node.http.gateway.admission import ADMISSION, PROXIES, admitted, limits_of
@@ -18,7 +19,6 @@ from node.http.gateway.hosts.hosts import Hosts
 from node.http.gateway.replies.response_cache import ResponseCache
 from node.http.limits.addresses import TrustedProxies
 from node.http.limits.admission import Admission
-from node.http.listener import nobody
 from node.http.log.access_log import AccessLog
 from node.parts import Parts
 from node.retrieval.negative_cache import NegativeCache
@@ -59,7 +59,7 @@ async def content(request: web.Request) -> web.StreamResponse:
     """One request, let in or sent away."""
     door, transport = request.app[ENTRANCE].door, request.transport
     if transport is None:
-        return nobody()
+        return client_closed_request()
     door.begin(transport)
     try:
         return await admitted(request, answer)

@@ -7,7 +7,7 @@ from aiohttp import web
 from blockstore.errors import BlockNotFound, NoLink
 from node.denylist.errors import ContentBlocked
 from node.http.app_key import PARTS
-from node.http.errors import text_of
+from node.http.errors import client_closed_request, text_of
 from node.http.gateway import pinned_only, redirects_rules, server_timing, trustless_only
 from node.http.gateway.error_responses import EXPECTED, refused
 from node.http.gateway.formats import ipns_record
@@ -24,7 +24,6 @@ from node.http.gateway.replies import headers as make
 from node.http.gateway.replies import messages
 from node.http.gateway.replies.response_cache import ResponseCache
 from node.http.gateway.representation import respond
-from node.http.listener import nobody
 from node.names.errors import NameNotFound
 
 CACHE = web.AppKey("cache", ResponseCache)
@@ -40,7 +39,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
     try:
         return await _content(request)
     except ConnectionError:
-        return nobody()
+        return client_closed_request()
     except EXPECTED as error:
         return refused(request, error)
 

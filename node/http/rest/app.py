@@ -13,14 +13,15 @@ from aiohttp import web
 from blockstore.cid import CID
 from cluster.metrics.metric_store import Alert, Metric
 from cluster.pin import Wish
-from node.http.admin.browser_headers import known_callers_only, nothing_runs, own_pages_only
-from node.http.admin.callers import ALWAYS, Callers
-from node.http.app_key import CALLERS, PARTS
+from node.http.admin.browser_headers import nothing_runs
+from node.http.admin.callers import ALWAYS, CALLERS, Callers
+from node.http.app_key import PARTS
 from node.http.connection import busy_meanwhile
 from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
 from node.http.go import query as read
 from node.http.rest import shapes, status_filter, v1
+from node.http.rest.access import known_callers_only, own_pages_only
 from node.http.rest.add import add
 from node.http.rest.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
 from node.http.rest.json_stream import stream_json

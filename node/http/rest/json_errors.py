@@ -5,9 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from node.http.errors import EXPECTED, status_of, text_of
+from node.http.errors import EXPECTED, client_closed_request, status_of, text_of
 from node.http.go import gojson
-from node.http.listener import nobody
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -26,7 +25,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except ConnectionError:
-        return nobody()
+        return client_closed_request()
     except EXPECTED as error:
         return error_response(status_of(error), text_of(error))
     except web.HTTPNotFound:

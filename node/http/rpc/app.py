@@ -11,13 +11,12 @@ from multidict import CIMultiDict
 
 from node.http.admin import origins
 from node.http.admin.browser_headers import nothing_runs
-from node.http.admin.callers import ALWAYS, Callers
-from node.http.app_key import CALLERS, PARTS
+from node.http.admin.callers import ALWAYS, CALLERS, Callers
+from node.http.app_key import PARTS
 from node.http.connection import busy_meanwhile
-from node.http.errors import EXPECTED, BadRequest, text_of
+from node.http.errors import EXPECTED, BadRequest, client_closed_request, text_of
 from node.http.go import gojson
 from node.http.go.query import check_repeated
-from node.http.listener import nobody
 from node.http.rpc import answers, content, dag, names, node
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS
@@ -77,7 +76,7 @@ async def call(request: web.Request) -> web.StreamResponse:
         async with asyncio.timeout(answers.time_limit(request)) as request[answers.LIMIT]:
             return await command(request)
     except ConnectionError:
-        return nobody()
+        return client_closed_request()
     except BadRequest as error:
         return _text(400, text_of(error))
     except EXPECTED as error:

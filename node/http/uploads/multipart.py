@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
+from node.http.errors import BadMultipart
+
 MAX_HEADER_BYTES = 16 * 1024  # of one part; Go's limit is of the same order
 _MAX_HEADERS = 32  # of one part
 _MAX_BOUNDARY = 70  # RFC 2046
-
-
-class BadMultipart(ValueError):
-    """A body that is not the multipart/form-data it says it is, or that ends early."""
 
 
 @dataclass(frozen=True, slots=True)

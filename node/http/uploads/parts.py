@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, unquote, unquote_plus
 
 from aiohttp import StreamReader, web
 
+from node.http.errors import BadMultipart
 from node.http.uploads.multipart import (
-    BadMultipart,
     Event,
     MultipartParser,
     PartEnd,

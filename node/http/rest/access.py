@@ -1,0 +1,43 @@
+"""Before the cluster REST API answers: who calls, and that pages of other origins change nothing."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from node.http.admin import origins
+from node.http.admin.callers import CALLERS
+from node.http.rest.json_errors import error_response
+
+_SAFE = ("GET", "HEAD")
+_POWERFUL = ("/v1/", "/peers")
+_ORDINARY = frozenset(("/v1/cars", "/v1/gc"))  # routes under /v1/ that change pins and this store alone
+
+
+@web.middleware
+async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """403 to what would change something for a page of another origin."""
+    if request.method in _SAFE or origins.allowed(request.headers, origins.own_port(request)):
+        return await handler(request)
+    return error_response(403, "a web page of another origin may not use this API")
+
+
+@web.middleware
+async def known_callers_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What CALLERS refuses, as JSON: a foreign host, or a missing or wrong credential."""
+    refused = request.app[CALLERS].refusal(request, power=_gives_power(request))
+    if refused is None:
+        return await handler(request)
+    response = error_response(refused.status, refused.text)
+    response.headers.extend(refused.headers)
+    return response
+
+
+def _gives_power(request: web.Request) -> bool:
+    """Whether the route changes who belongs to the cluster, or what a peer may do there.
+
+    Our own routes do unless they are known to be ordinary: a new one asks for the secret by itself.
+    """
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else ""
+    return request.method not in _SAFE and route.startswith(_POWERFUL) and route not in _ORDINARY
