@@ -75,6 +75,8 @@ WORDS = {
     "bitswap": ("errors", "message", "network", "protobuf", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
     "node/p2p": ("errors", "guarded_task", "settings"),
+    "node/http": ("app_key", "errors", "listener_url"),
+    "node/cli": ("api_client", "errors", "signals"),
 }
 ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "blockstore": {
@@ -142,6 +144,52 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "transport": ((), "from TCP to authenticated streams; it knows no room above it"),
         "portal": ((), "it carries any work between the loops, and knows none of it"),
         "lean_imports": ((), "it runs before everything else here is imported"),
+    },
+    "node/http": {
+        "listeners": (
+            ("admin", "connection", "gateway", "limits", "listener", "log", "rest", "rpc"),
+            "it opens the three faces, which never know each other",
+        ),
+        "gateway": (
+            ("connection", "limits", "log", "media_types", "slow_clients", "trailers"),
+            "a public face: it cannot reach what serves admins",
+        ),
+        "rest": (
+            ("admin", "connection", "content_paths", "go", "trailers", "uploads"),
+            "a face for admins: it translates, and shares with the RPC only what both rooms import",
+        ),
+        "rpc": (
+            ("admin", "connection", "content_paths", "go", "trailers", "uploads"),
+            "a face for admins: it translates, and shares with REST only what both rooms import",
+        ),
+        "listener": (
+            ("connection", "limits", "slow_clients"),
+            "it serves any application, whatever its routes",
+        ),
+        "connection": (("limits",), "a connection is let in before anything is known of its requests"),
+        "admin": (("limits",), "who may call does not depend on what is called"),
+        "uploads": ((), "a body is read the same for every face"),
+        "go": ((), "forms of Go's values: no route, no request"),
+        "content_paths": ((), "a path in a parameter means the same on every face"),
+        "log": ((), "lines and where they go, whoever is logged"),
+        "media_types": ((), "names and bytes in, a content type out"),
+        "limits": ((), "amounts and times: no request, no response"),
+        "slow_clients": ((), "it looks at transports, whatever they carry"),
+        "trailers": ((), "one form of response, for any handler"),
+    },
+    "node/cli": {
+        "commands": (
+            ("input", "main", "output", "session"),
+            "a command reads input, asks the daemon and prints; how it ends is decided above it",
+        ),
+        "main": (
+            ("exit_code", "output", "session"),
+            "commands are loaded by name when they are called: a start imports none",
+        ),
+        "exit_code": (("output",), "what ends a command is printed in one place"),
+        "session": ((), "what a command is given does not print"),
+        "input": (("output",), "inputs name the one that failed"),
+        "output": ((), "printing knows no command"),
     },
 }
 
