@@ -15,7 +15,7 @@ from blockstore.blocks import Exchange, OfflineExchange
 from blockstore.common.guard import Guard
 from cluster.members.join import JOIN
 from cluster.ports import Gossip, PeerCalls
-from cluster.replication.catchup import MEMBERS
+from cluster.replication.catchup_server import MEMBERS
 from node.config.config import Config
 from node.datadir.cluster_file import ClusterFile
 from node.datadir.folder import DataFolder

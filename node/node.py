@@ -29,10 +29,12 @@ from cluster.common.names import as_name
 from cluster.context import ClusterContext
 from cluster.errors import BadInvite
 from cluster.interfaces import Role
+from cluster.members import record_store
 from cluster.members.invite import Invite
-from cluster.pinset import store as pinset_store
+from cluster.pinset import schema as pinset_schema
 from cluster.ports import Capacity, CapacityInformer
-from cluster.replication.replicated_pinset import ReplicatedPinset, open_pinset
+from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset
+from cluster.replication.replicated_pinset import ReplicatedPinset
 from cluster.settings import ClusterSettings
 from cluster.tracking import attempt_store
 from cluster.tracking.attempt_store import SqliteAttempts
@@ -113,9 +115,9 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         database = await enter(
             open_database(
                 folder.pinset,
-                pragmas=pinset_store.PRAGMAS,
-                schema=pinset_store.SCHEMA + attempt_store.SCHEMA,
-                remedy=pinset_store.REMEDY,
+                pragmas=pinset_schema.PRAGMAS,
+                schema=pinset_schema.SCHEMA + record_store.SCHEMA + attempt_store.SCHEMA,
+                remedy=pinset_schema.REMEDY,
                 ballast=ballast,
             )
         )
@@ -126,11 +128,9 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 identity,
                 networks.gossip,
                 networks.calls,
-                name=name,
                 invite=belonging.invite,
-                batch_size=config.cluster.batch_size,
-                batch_age=config.cluster.batch_age,
-                guard=guard,
+                settings=PinsetSettings(name, config.cluster.batch_size, config.cluster.batch_age),
+                surroundings=Surroundings(guard=guard),
             )
         )
         _keep_admitted(pinset, networks)
@@ -217,7 +217,7 @@ def _keep_admitted(pinset: ReplicatedPinset, networks: Networks) -> None:
 
 async def _drop_used_token(pinset: ReplicatedPinset, belonging: ClusterFile, folder: DataFolder) -> None:
     """Once this node is a member."""
-    await pinset.joined.wait()
+    await pinset.standing.joined.wait()
     try:
         await asyncio.to_thread(belonging.without_token().write, folder.cluster)
     except OSError as error:  # a full disk: it goes at the next start

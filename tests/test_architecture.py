@@ -45,6 +45,9 @@ CONFINED = {
             "blockstore/sqlite/spare.py",
             "blockstore/sqlite/pinned_roots.py",
             "blockstore/sqlite/completion.py",
+            "cluster/members/record_store.py",
+            "cluster/pinset/sql_reads.py",
+            "cluster/pinset/sql_writes.py",
             "cluster/pinset/store.py",
             "cluster/tracking/attempt_store.py",
             "node/names/record_store.py",
@@ -115,7 +118,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "calls": (("common", "tracking"), "members ask each other what their trackers know"),
         "allocation": (("common", "metrics"), "holders are chosen by what members say of themselves"),
         "members": (
-            ("common", "pinset"),
+            ("common",),
             "who belongs is decided by signed records alone, whatever is pinned",
         ),
         "tracking": (("common",), "a tracker works on Pinset and LocalPins, whatever is behind these"),

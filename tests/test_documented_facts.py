@@ -24,7 +24,7 @@ from cluster.members import invite, record
 from cluster.pin import Status
 from cluster.pinset import batch
 from cluster.ports import MAX_GOSSIP
-from cluster.replication import catchup, holdback, pinset_gossip
+from cluster.replication import catchup_server, gossip_message, holdback
 from node.config import config
 from node.config.config import Config
 from node.http import connection, listener
@@ -86,9 +86,9 @@ LIMITS = (
     Limit(PINSET, "Value {} KiB", MAX_VALUE_BYTES, KIB),
     Limit(PINSET, "name {} characters", cluster_options.MAX_NAME),
     Limit(PINSET, "batch {} MiB", batch.MAX_BATCH_BYTES, MIB),
-    Limit(PINSET, "and {} documents", batch.MAX_DOCUMENTS),
-    Limit(PINSET, "gossip {} KiB", pinset_gossip.MAX_GOSSIP_BYTES, KIB),
-    Limit(PINSET, "pages {} MiB", catchup.PAGE_BYTES, MIB),
+    Limit(PINSET, "and {} documents", batch.MAX_BATCH_DOCUMENTS),
+    Limit(PINSET, "gossip {} KiB", gossip_message.MAX_GOSSIP_BYTES, KIB),
+    Limit(PINSET, "pages {} MiB", catchup_server.PAGE_BYTES, MIB),
     Limit(PINSET, "held batches {} MiB in all", holdback.MAX_BYTES, MIB),
     Limit(PINSET, "and {} MiB an author", holdback.MAX_BYTES_PER_AUTHOR, MIB),
     Limit(PINSET, "{} member records of 8 KiB", record.MAX_RECORDS),

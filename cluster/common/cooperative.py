@@ -1,4 +1,4 @@
-"""Long work on the event loop in slices, so that everything else keeps answering."""
+"""Cooperative multitasking: long work on the event loop in time slices, so that all else keeps answering."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ SLICE = 0.005  # seconds
 
 
 class TimeSlice:
-    """Gives the loop a turn whenever the work since the last one took longer than `seconds`."""
+    """Lets others run whenever more than `seconds` have passed since they last did."""
 
     def __init__(self, seconds: float = SLICE) -> None:
         self._seconds = seconds
         self._since = time.perf_counter()
 
-    async def take(self) -> None:
+    async def yield_if_due(self) -> None:
+        """Yield to the event loop if the slice is used up, and begin the next one."""
         if time.perf_counter() - self._since > self._seconds:
             await asyncio.sleep(0)
             self._since = time.perf_counter()
 
 
 Slices = Callable[[], TimeSlice]
-"""Begins a piece of long work."""
+"""Makes the first time slice of a piece of work."""

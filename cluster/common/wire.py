@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import cast
 
@@ -13,8 +12,7 @@ import cbrrr
 from blockstore.cid import CID
 from cluster.common.hybrid_clock import MAX_STAMP
 from cluster.common.names import MAX_NAME, as_name
-from cluster.errors import BadPinValue, BadUpdate
-from cluster.pin import Pin, PinMode, PinOptions
+from cluster.errors import BadUpdate
 
 Wire = None | bool | int | float | str | bytes | list["Wire"] | dict[str, "Wire"]
 
@@ -142,87 +140,3 @@ class Fields:
 
     def __contains__(self, key: str) -> bool:
         return key in self._map
-
-
-@dataclass(frozen=True, slots=True)
-class PinValue:
-    """What an entry of the pinset says: everything of a Pin but its CID, and when it was said."""
-
-    stamp: int
-    options: PinOptions
-    allocations: tuple[str, ...]
-    created: float
-    size: int = 0
-
-    def pin(self, cid: CID) -> Pin:
-        return Pin(cid, self.options, self.allocations, self.created, self.size)
-
-
-def check_pin(pin: Pin) -> int:
-    """How many bytes its entry's value takes at most. Raises BadPinValue when members would refuse it."""
-    value = encode_pin(pin, MAX_STAMP)
-    try:
-        decode_pin(value)
-    except BadUpdate as error:
-        raise BadPinValue(f"cannot pin {pin.cid}: {error}") from None
-    return len(value)
-
-
-def encode_pin(pin: Pin, stamp: int) -> bytes:
-    """The value of a pin's entry; fields at their default are left out.
-
-    Raises BadPinValue for what dag-cbor cannot say; what else members would refuse, check_pin finds.
-    """
-    options = pin.options
-    fields = {
-        "s": stamp,
-        "created": float(pin.created),
-        "alloc": list(pin.allocations),
-        "size": pin.size,
-        "name": options.name,
-        "mode": "" if options.mode is PinMode.RECURSIVE else str(options.mode),
-        "min": options.replication_min,
-        "max": options.replication_max,
-        "to": list(options.user_allocations),
-        "meta": dict(options.metadata),
-        "update": bytes(options.pin_update) if options.pin_update else b"",
-        "origins": list(options.origins),
-    }
-    present = {key: field for key, field in fields.items() if field}
-    if options.expire_at is not None:
-        present["expire"] = float(options.expire_at)
-    try:
-        return encode(present)
-    except (ValueError, TypeError) as error:
-        raise BadPinValue(f"cannot pin {pin.cid}: {error}") from None
-
-
-def decode_pin(data: bytes) -> PinValue:
-    """Raises BadUpdate. Keys that are unknown here are left to newer versions."""
-    fields = Fields.decode(data, MAX_VALUE_BYTES)
-    return PinValue(
-        stamp=fields.integer("s", 0),
-        options=_options(fields),
-        allocations=fields.texts("alloc"),
-        created=fields.number("created", 0),
-        size=fields.integer("size", 0),
-    )
-
-
-def _options(fields: Fields) -> PinOptions:
-    try:
-        mode = PinMode(fields.text("mode", PinMode.RECURSIVE.value))
-        update = CID.decode(fields.data("update", 512)) if "update" in fields else None
-    except ValueError as error:
-        raise BadUpdate(f"bad pin options: {error}") from None
-    return PinOptions(
-        name=fields.text("name", "", MAX_NAME),
-        mode=mode,
-        replication_min=fields.integer("min", 0, low=-1, high=MAX_LIST),
-        replication_max=fields.integer("max", 0, low=-1, high=MAX_LIST),
-        user_allocations=fields.texts("to"),
-        expire_at=fields.number("expire") if "expire" in fields else None,
-        metadata=fields.mapping("meta"),
-        pin_update=update,
-        origins=fields.texts("origins"),
-    )

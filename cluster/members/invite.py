@@ -1,8 +1,8 @@
 """A join token: everything a new machine needs to become a member, in one string.
 
-It carries the cluster's secret, so whoever holds it can connect. The grant inside is good at the member that
-made it, ends at a time, and serves one peer. Its bytes are short, so that the token can be read out, typed or
-shown as a QR code: a QR code of more than about 350 characters does not fit a terminal.
+It carries the cluster's secret, so a peer that holds it can connect. The grant inside is good at the member
+that made it, ends at a time, and serves one peer. Its bytes are short, so that the token can be read out,
+typed or shown as a QR code: a QR code of more than about 350 characters does not fit a terminal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from cluster.common import cross_check, peer_id, wire
 from cluster.common.address import Address
+from cluster.common.envelope import open_sealed
 from cluster.common.genesis import Genesis
 from cluster.errors import BadAddress, BadInvite, BadUpdate
 from cluster.interfaces import Role
@@ -34,6 +35,7 @@ MAX_LENGTH = 350
 _CHECKSUM_BYTES = 6
 _MAX_TOKEN = 16 * 1024
 _MAX_ADDRESSES = 64  # read of one token; older versions named all they had
+_MAX_GRANT = 2048  # bytes
 _DOMAIN = b"pinfold invite 1\0"
 _MAC_DOMAIN = b"pinfold invite 2\0"
 _ROLES = {
@@ -75,8 +77,8 @@ class InviteGrant:
 
     @classmethod
     def _signed(cls, envelope: bytes) -> InviteGrant:
-        payload = wire.Fields(cross_check.decode(envelope, 2048)).data("p", 2048)
-        fields = wire.Fields(cross_check.decode(payload, 2048))
+        sealed = open_sealed(envelope, _MAX_GRANT, cross_check.decode)
+        fields = wire.Fields(cross_check.decode(sealed.payload, _MAX_GRANT))
         try:
             role = Role(fields.text("role", limit=16))
         except ValueError as error:
@@ -88,9 +90,8 @@ class InviteGrant:
         """Whether we made it; or, of one that is signed, whether a trusted member did."""
         if not self.inviter:
             return hmac.compare_digest(self.envelope[_MARK_BYTES:], _code(self.id, cluster_id, us))
-        fields = wire.Fields.decode(self.envelope, 2048)
-        payload, signature = fields.data("p", 2048), fields.data("s", 128)
-        return is_trusted(self.inviter) and us.verify(self.inviter, _DOMAIN + cluster_id + payload, signature)
+        sealed = open_sealed(self.envelope, _MAX_GRANT)
+        return is_trusted(self.inviter) and sealed.is_by(self.inviter, _DOMAIN, cluster_id, us)
 
 
 def make_grant(genesis: Genesis, signer: Signer, role: Role, expires: float) -> InviteGrant:
@@ -101,7 +102,7 @@ def make_grant(genesis: Genesis, signer: Signer, role: Role, expires: float) -> 
 
 
 def _code(mark: bytes, cluster_id: bytes, signer: Signer) -> bytes:
-    """An Ed25519 signature is always the same: one that is told nobody is a key."""
+    """An Ed25519 signature is always the same: one that is never shown is a key."""
     key = hashlib.sha256(signer.sign(_MAC_DOMAIN + cluster_id)).digest()
     return hmac.digest(key, mark, "sha256")[:_MAC_BYTES]
 
@@ -130,7 +131,7 @@ class Invite:
                 secret=fields.data(_key(fields, "secret"), SECRET_BYTES),
                 addresses=addresses,
                 trusted=fields.texts("trusted", _MAX_ADDRESSES) or tuple(sorted(named)),
-                grant=InviteGrant.decode(fields.data(_key(fields, "grant"), 2048)),
+                grant=InviteGrant.decode(fields.data(_key(fields, "grant"), _MAX_GRANT)),
             )
         except (BadUpdate, BadAddress) as error:
             raise BadInvite(f"this join token cannot be read: {error}; make a new one") from None

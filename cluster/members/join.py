@@ -6,43 +6,42 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from blockstore.common.backoff import Backoff
 from cluster.common import wire
-from cluster.common.genesis import Genesis
+from cluster.common.local_member import LocalMember
 from cluster.errors import BadInvite, BadUpdate, UntrustedPeer
 from cluster.members.invite import Invite, InviteGrant
 from cluster.members.member_list import MemberList
 from cluster.members.record import MAX_RECORDS, PROFILE
-from cluster.ports import CallFailed, PeerCalls, PeerOffline, Signer
+from cluster.ports import CallFailed, PeerCalls, PeerOffline
 
 JOIN = "pinset/join"
 _MAX_ANSWER = 4 * 1024 * 1024
 _MAX_SHOWN = 3 * 1024 * 1024  # bytes of records
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between rounds over the addresses
-_TOLD_AFTER = 8.0  # seconds of pause after which a log line says what to do
-_logger = logging.getLogger(__name__)
+_WARN_AFTER = 4  # rounds in vain after which a log line says what to do
+_log = logging.getLogger(__name__)
 
 
 class JoinHandler:
     """Lets in who shows a valid grant: made by this trusted member, in time, not used by another peer."""
 
-    def __init__(
-        self, genesis: Genesis, signer: Signer, members: MemberList, now: Callable[[], float]
-    ) -> None:
-        self._genesis = genesis
-        self._signer = signer
+    def __init__(self, local: LocalMember, members: MemberList, now: Callable[[], float]) -> None:
+        self._local = local
         self._members = members
         self._now = now
-        self._turn = asyncio.Lock()  # or two that show one invitation at once would both find it unused
+        self._lock = asyncio.Lock()  # or two that show one invitation at once would both find it unused
 
     async def answer(self, peer: str, request: bytes) -> bytes:
         """To JOIN: every member record, now the caller's among them. Raises BadInvite, UntrustedPeer."""
         fields = wire.Fields.decode(request, 64 * 1024)
-        if fields.data("cluster", 32) != self._genesis.cluster_id:
-            raise BadInvite(f'this is the cluster "{self._genesis.name}", the join token is for another one')
-        if not self._members.is_trusted(self._signer.peer_id):
+        genesis = self._local.genesis
+        if fields.data("cluster", 32) != genesis.cluster_id:
+            raise BadInvite(f'this is the cluster "{genesis.name}", the join token is for another one')
+        if not self._members.is_trusted(self._local.peer):
             raise UntrustedPeer("this member only follows the cluster: join at a trusted one")
         grant = InviteGrant.decode(fields.data("grant", 2048))
-        async with self._turn:
+        async with self._lock:
             self._check(peer, grant)
             if self._members.invited_with(grant.id) is None:
                 await self._members.grant(peer, grant.role, grant.id)
@@ -50,7 +49,7 @@ class JoinHandler:
         return wire.encode({"records": [*self._members.records(_MAX_SHOWN)]})
 
     def _check(self, peer: str, grant: InviteGrant) -> None:
-        if not grant.is_valid(self._genesis.cluster_id, self._signer, self._members.is_trusted):
+        if not grant.is_valid(self._local.cluster_id, self._local.signer, self._members.is_trusted):
             raise BadInvite(
                 "the join token was not made by a trusted member of this cluster, or leads to another one"
             )
@@ -61,23 +60,23 @@ class JoinHandler:
             raise BadInvite("the join token was used already: make a new one with `pinfold cluster invite`")
 
 
-async def join(invite: Invite, us: str, members: MemberList, calls: PeerCalls) -> None:
-    """Show the invitation at its addresses until a member lets us in; retries while nobody answers.
+async def join(invite: Invite, local: LocalMember, members: MemberList, calls: PeerCalls) -> None:
+    """Show the invitation at its addresses until a member lets us in; retries while none answers.
 
     Raises BadInvite when a member refuses it.
     """
-    pause, told = _FIRST_PAUSE, False
-    while not await _join_somewhere(invite, us, members, calls):
-        if pause >= _TOLD_AFTER and not told:
-            told = True
-            _logger.warning(
-                "nobody answers at %s, where the invitation leads: is that machine up, does a firewall let"
+    pauses = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, draw=local.chance.random)
+    for attempt, pause in enumerate(pauses):
+        if await _join_somewhere(invite, local.peer, members, calls):
+            return
+        if attempt == _WARN_AFTER:
+            _log.warning(
+                "no member answers at %s, where the invitation leads: is that machine up, does a firewall let"
                 " this one through? If it has moved: pinfold cluster connect ADDRESS, with one that"
                 " `pinfold id` prints there. This goes on being tried",
                 ", ".join(invite.addresses),
             )
         await asyncio.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 async def _join_somewhere(invite: Invite, us: str, members: MemberList, calls: PeerCalls) -> bool:
@@ -86,11 +85,11 @@ async def _join_somewhere(invite: Invite, us: str, members: MemberList, calls: P
         try:
             peer = place if place in connected else await calls.connect(place)
             if peer not in invite.trusted:
-                _logger.warning("%s answers as %s, whom the join token does not name", place, peer)
+                _log.warning("%s answers as %s, whom the join token does not name", place, peer)
                 continue
             await _show(invite, us, members, calls, peer)
         except PeerOffline as error:
-            _logger.info("cannot join at %s yet: %s", place, error)
+            _log.info("cannot join at %s yet: %s", place, error)
         else:
             return True
     return False

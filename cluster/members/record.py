@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cluster.common import cross_check, wire
 from cluster.common.address import MAX_ADDRESSES, check_told
+from cluster.common.envelope import Sealed, open_sealed, seal
 from cluster.common.peer_id import check_peer
 from cluster.errors import BadAddress, BadUpdate
 from cluster.interfaces import Role
@@ -50,31 +51,28 @@ class MemberRecord:
 
 @dataclass(frozen=True, slots=True)
 class SignedMemberRecord:
-    """A record as it travels: `envelope` holds `payload`, which says the record, and its signature."""
+    """A record as it travels: its envelope, and what is in that."""
 
     record: MemberRecord
     envelope: bytes
-    payload: bytes
-    signature: bytes
+    sealed: Sealed
 
     @classmethod
     def read(cls, envelope: bytes) -> SignedMemberRecord:
         """Bounded and checked in every field, its signature not verified. Raises BadUpdate."""
-        outer = wire.Fields.decode(envelope, MAX_RECORD_BYTES)
-        payload = outer.data("p", MAX_RECORD_BYTES)
-        record = _record(wire.Fields.decode(payload, MAX_RECORD_BYTES))
+        sealed = open_sealed(envelope, MAX_RECORD_BYTES)
+        record = _record(wire.Fields.decode(sealed.payload, MAX_RECORD_BYTES))
         _check_shape(record)
-        return cls(record, envelope, payload, outer.data("s", 128))
+        return cls(record, envelope, sealed)
 
     def check_form(self) -> None:
         """That an independent reader finds the same in it. Raises BadUpdate."""
-        for data in (self.envelope, self.payload):
+        for data in (self.envelope, self.sealed.payload):
             cross_check.decode(data, MAX_RECORD_BYTES)
 
     def check_signature(self, cluster_id: bytes, signer: Signer) -> None:
-        """Raises BadUpdate unless it was signed, for this cluster, by whom it names."""
-        if not signer.verify(self.record.signer, _DOMAIN + cluster_id + self.payload, self.signature):
-            raise BadUpdate(f"a member record was not signed by {self.record.signer}")
+        """Raises BadUpdate unless it was signed, for this cluster, by the peer that it names."""
+        self.sealed.verify(self.record.signer, _DOMAIN, cluster_id, signer)
 
 
 def sign_record(record: MemberRecord, cluster_id: bytes, signer: Signer) -> bytes:
@@ -91,7 +89,7 @@ def sign_record(record: MemberRecord, cluster_id: bytes, signer: Signer) -> byte
             "at": list(record.addresses),
         }
     )
-    return wire.encode({"p": payload, "s": signer.sign(_DOMAIN + cluster_id + payload)})
+    return seal(payload, _DOMAIN, cluster_id, signer)
 
 
 def _record(fields: wire.Fields) -> MemberRecord:

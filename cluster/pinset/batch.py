@@ -12,12 +12,13 @@ from itertools import pairwise
 from random import Random
 
 from cluster.common import wire
+from cluster.common.envelope import Sealed, open_sealed, seal
 from cluster.errors import BadUpdate
 from cluster.pinset.yjs_update import MAX_CLIENT
 from cluster.ports import Signer
 
 MAX_BATCH_BYTES = 1024 * 1024
-MAX_DOCUMENTS = 8192
+MAX_BATCH_DOCUMENTS = 8192
 _DOMAIN = b"pinfold batch 1\0"
 
 
@@ -48,59 +49,66 @@ class Batch:
 
     log: AuthorLog
     sequence: int
-    stamp: int
+    stamp: int  # of the author's hybrid clock
     updates: tuple[tuple[int, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SignedBatch:
-    """A batch with the bytes that prove its author; any member can pass them on."""
+    """A batch that its author signed, with the bytes that prove it; any member can pass them on."""
 
     batch: Batch
     envelope: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedBatch:
+    """A batch from outside, decoded once; its signature is not verified yet."""
+
+    batch: Batch
+    envelope: bytes
+    sealed: Sealed
+
+    @classmethod
+    def read(cls, envelope: bytes) -> OpenedBatch:
+        """Raises BadUpdate."""
+        sealed = open_sealed(envelope, MAX_BATCH_BYTES)
+        return cls(_batch(wire.Fields.decode(sealed.payload, MAX_BATCH_BYTES)), envelope, sealed)
+
+    def verified(self, cluster_id: bytes, signer: Signer) -> SignedBatch:
+        """Raises BadUpdate unless its author signed it for this cluster."""
+        self.sealed.verify(self.batch.log.author, _DOMAIN, cluster_id, signer)
+        return SignedBatch(self.batch, self.envelope)
+
+
 def sign(batch: Batch, cluster_id: bytes, signer: Signer) -> SignedBatch:
-    numbers = [number for number, _ in batch.updates]
-    updates = [update for _, update in batch.updates]
     payload = wire.encode(
         {
             "author": batch.log.author,
             "epoch": batch.log.epoch,
             "seq": batch.sequence,
             "stamp": batch.stamp,
-            "docs": list(numbers),
-            "updates": list(updates),
+            "docs": [number for number, _ in batch.updates],
+            "updates": [update for _, update in batch.updates],
         }
     )
-    signature = signer.sign(_DOMAIN + cluster_id + payload)
-    return SignedBatch(batch, wire.encode({"p": payload, "s": signature}))
+    return SignedBatch(batch, seal(payload, _DOMAIN, cluster_id, signer))
 
 
-def read(envelope: bytes) -> Batch:
-    """The batch inside, its signature not checked. Raises BadUpdate."""
-    fields = wire.Fields.decode(
-        wire.Fields.decode(envelope, MAX_BATCH_BYTES).data("p", MAX_BATCH_BYTES), MAX_BATCH_BYTES
-    )
+def _batch(fields: wire.Fields) -> Batch:
     log = AuthorLog(fields.text("author", limit=128), fields.integer("epoch"))
-    numbers = fields.items("docs", MAX_DOCUMENTS)
-    updates = fields.datas("updates", MAX_DOCUMENTS)
+    return Batch(log, fields.integer("seq", low=1), fields.integer("stamp"), _updates(fields))
+
+
+def _updates(fields: wire.Fields) -> tuple[tuple[int, bytes], ...]:
+    numbers = fields.items("docs", MAX_BATCH_DOCUMENTS)
+    updates = fields.datas("updates", MAX_BATCH_DOCUMENTS)
     if len(numbers) != len(updates) or not numbers:
         raise BadUpdate("a batch needs one update for each of its documents")
     pairs = tuple((_number(number), update) for number, update in zip(numbers, updates, strict=True))
     if any(one[0] >= two[0] for one, two in pairwise(pairs)):
         raise BadUpdate("a batch whose documents are not in order")
-    return Batch(log, fields.integer("seq", low=1), fields.integer("stamp"), pairs)
-
-
-def verify(envelope: bytes, cluster_id: bytes, signer: Signer) -> SignedBatch:
-    """Read a batch and check that its author signed it for this cluster. Raises BadUpdate."""
-    batch = read(envelope)
-    fields = wire.Fields.decode(envelope, MAX_BATCH_BYTES)
-    message = _DOMAIN + cluster_id + fields.data("p", MAX_BATCH_BYTES)
-    if not signer.verify(batch.log.author, message, fields.data("s", 128)):
-        raise BadUpdate(f"batch {batch.sequence} was not signed by {batch.log.author}")
-    return SignedBatch(batch, envelope)
+    return pairs
 
 
 def _number(value: wire.Wire) -> int:

@@ -1,4 +1,4 @@
-"""One document of the pinset: an observed-remove set of pins in a Yjs map. The only file that knows pycrdt.
+"""One document of the pinset: an observed-remove set (OR-set) of pins in a Yjs map. Alone knows pycrdt.
 
 Each entry's key is `<cid>/<client id of the writing log, in hex>`, so a key has one writer. Pinning replaces
 the entries of that CID that the writer has seen; unpinning deletes them; concurrent pins survive both.
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from pycrdt import Doc, Map, MapEvent, Snapshot, TransactionEvent
 
 from blockstore.cid import CID
+from cluster.common import wire
 from cluster.errors import BadUpdate
 from cluster.pinset.lib0 import Reader
 from cluster.pinset.yjs_update import ROOT, Update, entry_key
@@ -114,9 +115,12 @@ class Document:
         entries = sorted(
             (cid, client, value) for cid, values in self._entries.items() for client, value in values.items()
         )
-        return hashlib.sha256(
-            repr((sorted(deleted.items()), sorted(clocks.items()), entries)).encode()
-        ).digest()[:16]
+        content: list[wire.Wire] = [
+            [[client, [[*part] for part in ranges]] for client, ranges in sorted(deleted.items())],
+            [[client, clock] for client, clock in sorted(clocks.items())],
+            [[*entry] for entry in entries],
+        ]
+        return hashlib.sha256(wire.encode(content)).digest()[:16]
 
     def close(self) -> None:
         """Lets go of what yrs holds; observers keep a document alive otherwise."""

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from cluster.common.cooperative import TimeSlice
 from cluster.pinset.document import Document
-from cluster.pinset.store import DocumentChange, PinsetStore
+from cluster.pinset.rows import DocumentChange
+from cluster.pinset.store import PinsetStore
 
-MAX_DOCUMENTS = 256  # of the many that exist, few are touched twice in a row
+CACHED_DOCUMENTS = 256  # of the many that exist, few are touched twice in a row
 _MIN_UPDATES = 16  # before a snapshot is worth writing
 
 
@@ -47,26 +48,28 @@ def halves(digest: bytes) -> tuple[int, int]:
 
 
 class DocumentCache:
-    """The documents of one pinset. Whoever changes one must store it, or `forget` it when that failed."""
+    """The documents of one pinset. One that was changed is to be stored, or forgotten when that failed."""
 
-    def __init__(self, store: PinsetStore, limit: int = MAX_DOCUMENTS) -> None:
+    def __init__(self, store: PinsetStore, limit: int = CACHED_DOCUMENTS) -> None:
         self._store = store
         self._limit = limit
         self._open: OrderedDict[int, OpenDocument] = OrderedDict()
 
-    async def load(self, numbers: Iterable[int], client: int, breath: TimeSlice) -> dict[int, OpenDocument]:
+    async def load(
+        self, numbers: Iterable[int], client: int, time_slice: TimeSlice
+    ) -> dict[int, OpenDocument]:
         """All of these, from memory or disk; new ones write as `client`."""
         wanted = sorted(set(numbers))
         missing = [number for number in wanted if number not in self._open]
         if missing:
             for number, stored in zip(missing, await self._store.documents(missing), strict=True):
                 self._open[number] = OpenDocument(number, client, stored.snapshot, stored.updates)
-                await breath.take()
+                await time_slice.yield_if_due()
         loaded = {}
         for number in wanted:
             self._open.move_to_end(number)
             loaded[number] = self._open[number]
-        await self._trim(len(loaded), breath)
+        await self._trim(len(loaded), time_slice)
         return loaded
 
     def forget(self, numbers: Iterable[int]) -> None:
@@ -79,8 +82,8 @@ class DocumentCache:
     def forget_all(self) -> None:
         self.forget(list(self._open))
 
-    async def _trim(self, keep: int, breath: TimeSlice) -> None:
+    async def _trim(self, keep: int, time_slice: TimeSlice) -> None:
         while len(self._open) > max(self._limit, keep):
             _, oldest = self._open.popitem(last=False)
             oldest.content.close()
-            await breath.take()
+            await time_slice.yield_if_due()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.common.genesis import Genesis
-from cluster.common.wire import decode_pin
+from cluster.common.pin_codec import EncodedPin, PinValue, decode_pin
 from cluster.interfaces import PinChange
 from cluster.pinset.batch import AuthorLog, SignedBatch
-from cluster.pinset.document import Entries
+from cluster.pinset.document import NO_ENTRIES, Entries
 from cluster.pinset.document_cache import OpenDocument
-from cluster.pinset.store import PinRow, pin_row
+from cluster.pinset.rows import PinRow, pin_row
 
 
 def newest(entries: Entries) -> bytes | None:
@@ -25,7 +25,7 @@ def newest(entries: Entries) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Changes to tell, rows to write, CIDs whose rows go."""
+    """Changes to report, rows to write, CIDs whose rows go."""
 
     changes: tuple[PinChange, ...]
     rows: tuple[PinRow, ...]
@@ -38,30 +38,48 @@ class Transaction:
     def __init__(self, documents: Mapping[int, OpenDocument]) -> None:
         self.documents = documents
         self.updates: dict[int, list[bytes]] = {}
-        self.before: dict[CID, Entries] = {}
         self.batches: list[SignedBatch] = []
         self.heads: dict[AuthorLog, int] = {}
+        self._before: dict[CID, Entries] = {}
+        self._values: dict[bytes, PinValue] = {}
+
+    def encode(self, pin: EncodedPin | None, stamp: int) -> bytes | None:
+        """The entry value of a pin that is written now."""
+        if pin is None:
+            return None
+        value = pin.stamped(stamp)
+        self._values[value] = replace(pin.value, stamp=stamp)
+        return value
+
+    def know(self, values: Mapping[bytes, PinValue]) -> None:
+        """What these entry values say: they need not be decoded again."""
+        self._values |= values
 
     def add(self, number: int, update: bytes, before: Mapping[CID, Entries]) -> None:
+        """That document has been changed by `update`; its changed CIDs' entries were `before`."""
         self.updates.setdefault(number, []).append(update)
         for cid, entries in before.items():
-            self.before.setdefault(cid, entries)
+            self._before.setdefault(cid, entries)
 
     def add_batch(self, signed: SignedBatch) -> None:
         self.batches.append(signed)
         self.heads[signed.batch.log] = signed.batch.sequence
 
-    async def resolve(self, genesis: Genesis, breath: TimeSlice) -> Resolution:
+    def replace_all(self, cids: Iterable[CID]) -> None:
+        """The rows of these are to be made anew, whatever they were."""
+        self._before = dict.fromkeys(cids, NO_ENTRIES)
+
+    async def resolve(self, genesis: Genesis, time_slice: TimeSlice) -> Resolution:
         """What the changed entries mean. Every CID without entries counts as removed."""
         changes, rows, removed = [], [], []
-        for cid, before in self.before.items():
+        for cid, before in self._before.items():
             value = newest(self.documents[genesis.document_of(cid)].content.entries(cid))
             if value is None:
                 removed.append(bytes(cid))
                 changes.append(PinChange(cid, None))
             elif value != newest(before):
-                pin = decode_pin(value)
+                pin = self._values.get(value) or decode_pin(value)
                 rows.append(pin_row(bytes(cid), value, pin))
                 changes.append(PinChange(cid, pin.pin(cid)))
-            await breath.take()
+            await time_slice.yield_if_due()
         return Resolution(tuple(changes), tuple(rows), tuple(removed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cluster.errors import ClusterError
-from cluster.ports import CallHandler, GossipHandler, GossipMessage
+from cluster.ports import CallHandler, Gossip, GossipHandler, GossipMessage, PeerCalls
 
 
 class Closing(ClusterError):
@@ -18,35 +18,37 @@ class Closing(ClusterError):
 class HandlerGate:
     """The network outlives the pinset: what comes late must not meet a closed store."""
 
-    def __init__(self) -> None:
+    def __init__(self, gossip: Gossip, calls: PeerCalls) -> None:
+        self._gossip = gossip
+        self._calls = calls
         self._inside = 0
         self._closed = False
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def message(self, handler: GossipHandler) -> GossipHandler:
-        """The handler, deaf once this is closed."""
+    def subscribe(self, topic: str, handler: GossipHandler) -> None:
+        """Wraps the handler; messages after `close` are dropped. Raises HandlerTaken."""
 
-        async def visit(message: GossipMessage) -> None:
+        async def enter(message: GossipMessage) -> None:
             if not self._closed:
                 with self:
                     await handler(message)
 
-        return visit
+        self._gossip.subscribe(topic, enter)
 
-    def call(self, handler: CallHandler) -> CallHandler:
-        """The handler, which raises Closing once this is closed."""
+    def serve(self, method: str, handler: CallHandler) -> None:
+        """Wraps the handler; calls after `close` fail with Closing. Raises HandlerTaken."""
 
-        async def visit(peer: str, request: bytes) -> bytes:
+        async def enter(peer: str, request: bytes) -> bytes:
             if self._closed:
                 raise Closing
             with self:
                 return await handler(peer, request)
 
-        return visit
+        self._calls.serve(method, enter)
 
     async def close(self) -> None:
-        """Let nobody in any more, and return when everybody has left."""
+        """Let no handler in any more, and return when all have ended."""
         self._closed = True
         await self._empty.wait()
 

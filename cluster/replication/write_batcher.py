@@ -1,4 +1,4 @@
-"""Gathers the operations of many callers into batches: by number, by size, or by age, whichever is first."""
+"""Group commit: writes of many callers become one batch, by number, size or age, whichever is first."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cluster.common.cooperative import Slices, TimeSlice
-from cluster.pin import Pin
-from cluster.pinset.batch import MAX_DOCUMENTS
-from cluster.pinset.replica import PinWrite, Written
+from cluster.pinset.batch import MAX_BATCH_DOCUMENTS
+from cluster.pinset.changes import PinWrite, Written
 
-_MAX_WAITING = 16_384  # operations; further callers wait for room
+_MAX_WAITING = 16_384  # writes; further callers wait for room
 _MAX_BYTES = 512 * 1024  # of values in one batch: with keys and frames well under MAX_BATCH_BYTES
-_OVERHEAD = 300  # bytes of an operation beside its value
+_OVERHEAD = 300  # bytes of a write beside its value
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    operation: PinWrite
+    write: PinWrite
     size: int
-    answer: asyncio.Future[Pin | None]
+    answer: asyncio.Future[bytes | None]
 
 
 class WriteBatcher:
@@ -36,18 +35,19 @@ class WriteBatcher:
     ) -> None:
         self._slices = slices
         self._write = write
-        self._size = min(batch_size, MAX_DOCUMENTS)
+        self._size = min(batch_size, MAX_BATCH_DOCUMENTS)
         self._age = batch_age
         self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue(_MAX_WAITING)
         self._ended = asyncio.Event()
 
-    async def submit(self, operation: PinWrite, size: int) -> Pin | None:
-        """Returns when the operation is durable: the pin as it was before. Raises what the write raised.
+    async def submit(self, write: PinWrite) -> bytes | None:
+        """Returns when the write is durable: the entry's value just before. Raises what writing raised.
 
-        Cancelling does not take the operation back.
+        Cancelling does not take it back.
         """
-        answer: asyncio.Future[Pin | None] = asyncio.get_running_loop().create_future()
-        await self._queue.put(_Waiting(operation, size + _OVERHEAD, answer))
+        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        size = (write.pin.size if write.pin else 0) + _OVERHEAD
+        await self._queue.put(_Waiting(write, size, answer))
         return await answer
 
     async def close(self) -> None:
@@ -60,38 +60,38 @@ class WriteBatcher:
         last = False
         try:
             while not last:
-                batch, last = await self._gather()
+                batch, last = await self._collect()
                 if batch:
                     await self._flush(batch)
         finally:
             self._ended.set()
 
-    async def _gather(self) -> tuple[list[_Waiting], bool]:
+    async def _collect(self) -> tuple[list[_Waiting], bool]:
         """The next batch, and whether it is the last one."""
         batch: list[_Waiting] = []
         total = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(None) as patience:
+            async with asyncio.timeout(None) as deadline:
                 while len(batch) < self._size and total < _MAX_BYTES:
                     waiting = await self._queue.get()
                     if waiting is None:
                         return batch, True
                     if not batch:
-                        patience.reschedule(asyncio.get_running_loop().time() + self._age)
+                        deadline.reschedule(asyncio.get_running_loop().time() + self._age)
                     batch.append(waiting)
                     total += waiting.size
         return batch, False
 
     async def _flush(self, batch: Sequence[_Waiting]) -> None:
         try:
-            written = await self._write([waiting.operation for waiting in batch])
+            written = await self._write([waiting.write for waiting in batch])
         except Exception as error:  # noqa: BLE001 - the callers raise it; the next batch may fare better
             for waiting in batch:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
         else:
-            breath = self._slices()
+            time_slice = self._slices()
             for waiting, before in zip(batch, written.before, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(before)
-                await breath.take()
+                await time_slice.yield_if_due()

@@ -10,10 +10,11 @@ from support.memory_cluster import MemoryMembers
 from support.pinset_member import identity, some_genesis
 
 from cluster.common.hybrid_clock import HybridClock
+from cluster.common.local_member import LocalMember
 from cluster.errors import CannotRemove, ReadOnlyMember, UntrustedPeer
 from cluster.interfaces import Member, Membership, Role
 from cluster.members.member_list import MemberList, open_members
-from cluster.pinset.store import PinsetStore
+from cluster.members.record_store import MemberRecordStore
 
 GENESIS = some_genesis()
 FOUNDER, TRUSTED, FOLLOWER, STRANGER = (identity(number).peer_id for number in (0, 1, 2, 9))
@@ -25,8 +26,8 @@ Opener = Callable[[int], Awaitable[Membership]]
 
 
 async def _opened(number: int) -> MemberList:
-    store = PinsetStore(InlineDatabase())
-    return await open_members(store, GENESIS, identity(number), HybridClock(lambda: 1e9), ())
+    local = LocalMember(GENESIS, identity(number), HybridClock(lambda: 1e9))
+    return await open_members(MemberRecordStore(InlineDatabase()), local)
 
 
 async def records(us: int) -> Membership:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pytest
 from support.cluster_network import SimNetwork
-from support.inline_database import InlineDatabase
+from support.inline_database import TABLES, InlineDatabase
 from support.memory_cluster import PinsetView, SharedPins, cid
 from support.pinset_member import PinsetMember, identity, some_genesis
 
@@ -21,9 +21,9 @@ from blockstore.sqlite.database import open_database
 from cluster.errors import NotPinned, ReadOnlyMember
 from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, PinsetReader, PinsetWriter, Role
 from cluster.pin import EVERYWHERE, Pin, PinOptions
-from cluster.pinset import store
+from cluster.pinset.schema import PRAGMAS
 from cluster.pinset.store import SqlDatabase
-from cluster.replication.replicated_pinset import open_pinset
+from cluster.replication.open_pinset import PinsetSettings, open_pinset
 
 
 class Pinset(PinsetReader, PinsetWriter, Protocol):
@@ -37,9 +37,8 @@ Opener = Callable[[Path], AbstractAsyncContextManager[Pinset]]
 async def replicated(database: SqlDatabase) -> AsyncIterator[Pinset]:
     """The real thing; pages of three."""
     peer = SimNetwork(Random(1)).attach(identity(0).peer_id)
-    async with open_pinset(
-        database, some_genesis(), identity(0), peer, peer, batch_age=0.0, page_size=3
-    ) as opened:
+    settings = PinsetSettings(batch_age=0.0, page_size=3)
+    async with open_pinset(database, some_genesis(), identity(0), peer, peer, settings=settings) as opened:
         yield opened
 
 
@@ -47,7 +46,7 @@ async def replicated(database: SqlDatabase) -> AsyncIterator[Pinset]:
 async def sqlite(folder: Path) -> AsyncIterator[Pinset]:
     path = folder / "cluster.db"
     async with (
-        open_database(path, pragmas=store.PRAGMAS, schema=store.SCHEMA, readers=1) as database,
+        open_database(path, pragmas=PRAGMAS, schema=TABLES, readers=1) as database,
         replicated(database) as pinset,
     ):
         yield pinset
@@ -234,7 +233,7 @@ async def follower_of_a_cluster() -> AsyncIterator[Pinset]:
     try:
         token = await (await founder.start()).invite(b"s" * 32, Role.FOLLOWER)
         pinset = await follower.start(token)
-        await asyncio.wait_for(pinset.joined.wait(), 20)
+        await asyncio.wait_for(pinset.standing.joined.wait(), 20)
         yield pinset
     finally:
         await follower.stop()

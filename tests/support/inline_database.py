@@ -6,10 +6,14 @@ import sqlite3
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from cluster.pinset.store import SCHEMA
+from cluster.members import record_store
+from cluster.pinset import schema
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+TABLES = schema.SCHEMA + record_store.SCHEMA
 
 
 class Crashed(Exception):
@@ -17,13 +21,13 @@ class Crashed(Exception):
 
 
 class InlineDatabase:
-    """cluster.store.Database in memory. `images` holds the file as it was after each of the last commits."""
+    """cluster.ports.Database in memory. `images` holds the file as it was after each of the last commits."""
 
-    def __init__(self, image: bytes | None = None, keep: int = 0, schema: str = SCHEMA) -> None:
+    def __init__(self, image: bytes | None = None, keep: int = 0, tables: str = TABLES) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
         if image is not None:
             self._connection.deserialize(image)
-        self._connection.executescript(schema)
+        self._connection.executescript(tables)
         self._keep = keep
         self.images = [self._connection.serialize()]
         self.failing: Exception | None = None

@@ -14,7 +14,8 @@ from cluster.common.genesis import Genesis, found_cluster
 from cluster.interfaces import PinChange, Role
 from cluster.members.invite import Invite
 from cluster.pin import Pin, PinOptions
-from cluster.replication.replicated_pinset import ReplicatedPinset, open_pinset
+from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset
+from cluster.replication.replicated_pinset import ReplicatedPinset
 from node.datadir.identity import Identity
 from support.cluster_network import SimNetwork
 from support.inline_database import Crashed, InlineDatabase
@@ -94,6 +95,11 @@ class PinsetMember:
         self.database.close()
         self.database = InlineDatabase(before, self._keep)
 
+    def _surroundings(self) -> Surroundings:
+        if self._chance is None:
+            return Surroundings(self.clock)
+        return Surroundings(self.clock, chance=self._chance, slices=partial(TimeSlice, -1.0))
+
     async def rows(self) -> dict[CID, Pin]:
         return {pin.cid: pin async for pin in self.pinset.pins()}
 
@@ -108,12 +114,9 @@ class PinsetMember:
                 self.signer,
                 peer,
                 peer,
-                name=f"member {self.peer[-4:]}",
                 invite=invite,
-                batch_size=batch_size,
-                now=self.clock,
-                chance=self._chance,
-                slices=TimeSlice if self._chance is None else partial(TimeSlice, -1.0),
+                settings=PinsetSettings(f"member {self.peer[-4:]}", batch_size),
+                surroundings=self._surroundings(),
             ) as pinset:
                 pinset.on_change(self.changes.append)
                 opened.set_result(pinset)

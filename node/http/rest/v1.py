@@ -46,7 +46,7 @@ async def cluster(request: web.Request) -> web.Response:
             "name": parts.pinset.genesis.name,
             "id": parts.pinset.genesis.cluster_id.hex(),
             "role": us.role.value if us else "",
-            "problem": parts.pinset.outside,
+            "problem": parts.pinset.standing.problem,
         }
     )
 

@@ -19,13 +19,15 @@ from support.pinset_member import SECRET, PinsetMember, agree, identity, some_ge
 from blockstore.sqlite.database import open_database
 from cluster.common.genesis import MAX_NAME_BYTES, Genesis, found_cluster
 from cluster.common.hybrid_clock import HybridClock
+from cluster.common.local_member import LocalMember
 from cluster.common.wire import encode
 from cluster.errors import BadInvite, ReadOnlyMember
 from cluster.interfaces import Role
 from cluster.members.invite import Invite, make_invite
 from cluster.members.join import JoinHandler
 from cluster.members.member_list import open_members
-from cluster.pinset.store import PRAGMAS, SCHEMA, PinsetStore
+from cluster.members.record_store import SCHEMA, MemberRecordStore
+from cluster.pinset.schema import PRAGMAS
 
 GENESIS = some_genesis()
 INVITE = make_invite(GENESIS, identity(0), SECRET, ("/ip4/127.0.0.1/tcp/1",), Role.FOLLOWER, 2e9)
@@ -76,9 +78,9 @@ def test_a_secret_of_the_wrong_size_is_not_put_into_a_token() -> None:
 
 async def problem_of(member: PinsetMember) -> str:
     async with asyncio.timeout(60):
-        while not member.pinset.join_problem:  # noqa: ASYNC110 - the text is all there is to wait for
+        while not member.pinset.standing.join_problem:  # noqa: ASYNC110 - the text is all there is to wait for
             await asyncio.sleep(0.1)
-    return member.pinset.join_problem
+    return member.pinset.standing.join_problem
 
 
 @virtual_time
@@ -111,8 +113,9 @@ async def test_of_many_that_show_one_token_at_once_one_is_let_in(tmp_path: Path)
     file = open_database(tmp_path / "cluster.db", pragmas=PRAGMAS, schema=SCHEMA, remedy="")
     async with file as database:
         clock = HybridClock(lambda: 1e9)
-        members = await open_members(PinsetStore(database), GENESIS, signer, clock, ())
-        door = JoinHandler(GENESIS, signer, members, lambda: 1e9)
+        local = LocalMember(GENESIS, signer, clock)
+        members = await open_members(MemberRecordStore(database), local)
+        door = JoinHandler(local, members, lambda: 1e9)
         visits = [door.answer(identity(number).peer_id, shown) for number in range(2, 8)]
         results = await asyncio.gather(
             members.announce("a", ("/ip4/127.0.0.1/tcp/1",)), *visits, return_exceptions=True

@@ -15,11 +15,12 @@ from support.inline_database import InlineDatabase
 from support.pinset_member import agree, grown_cluster, identity, some_genesis, some_pin
 
 from cluster.common.hybrid_clock import HybridClock, seconds
+from cluster.common.local_member import LocalMember
 from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
 from cluster.interfaces import Role
 from cluster.members.member_list import MemberList, open_members
 from cluster.members.record import MemberRecord, SignedMemberRecord, sign_record
-from cluster.pinset.store import PinsetStore
+from cluster.members.record_store import MemberRecordStore
 
 GENESIS = some_genesis()
 A, B, C, X = (identity(number) for number in (0, 1, 2, 9))
@@ -30,9 +31,8 @@ def wall() -> float:
 
 
 async def members_of(number: int, database: InlineDatabase | None = None) -> MemberList:
-    signer = identity(number)
-    store = PinsetStore(database or InlineDatabase())
-    return await open_members(store, GENESIS, signer, HybridClock(lambda: 1e9), ())
+    local = LocalMember(GENESIS, identity(number), HybridClock(lambda: 1e9))
+    return await open_members(MemberRecordStore(database or InlineDatabase()), local)
 
 
 async def test_the_founder_is_the_first_member_and_the_grants_are_durable() -> None:
@@ -211,11 +211,11 @@ async def test_a_profile_that_does_not_parse_is_not_kept_and_the_others_with_it_
     assert [member.name for member in members.members() if member.peer == C.peer_id] == ["fine"]
 
 
-async def test_a_stored_record_of_a_version_that_read_less_closely_is_let_go_at_the_start(caplog) -> None:
+async def test_a_stored_record_of_a_version_that_read_less_closely_is_dropped_at_the_start(caplog) -> None:
     database = InlineDatabase()
-    store = PinsetStore(database)
+    store = MemberRecordStore(database)
     odd = profile(1, 1, "x", (f"/dns4/{'a' * 70}/tcp/1/p2p/{B.peer_id}",))
-    await store.put_member_records(
+    await store.put(
         [
             ("grant", B.peer_id, grant(B.peer_id, 0, 1)),
             ("profile", B.peer_id, odd),
@@ -225,7 +225,7 @@ async def test_a_stored_record_of_a_version_that_read_less_closely_is_let_go_at_
     members = await members_of(0, database)
     assert members.is_trusted(B.peer_id)
     assert members.records() == [grant(B.peer_id, 0, 1)]
-    assert len([line for line in caplog.messages if "is let go" in line]) == 2
+    assert len([line for line in caplog.messages if "is dropped" in line]) == 2
     assert await members.accept([profile(1, 2)], vouched=False) == 1, "a good one takes its place"
     caplog.clear()
     assert len((await members_of(0, database)).records()) == 2
@@ -250,9 +250,8 @@ class Counting:
 
 async def counting() -> tuple[MemberList, Counting]:
     signer = Counting(0)
-    return await open_members(
-        PinsetStore(InlineDatabase()), GENESIS, signer, HybridClock(lambda: 1e9), ()
-    ), signer
+    local = LocalMember(GENESIS, signer, HybridClock(lambda: 1e9))
+    return await open_members(MemberRecordStore(InlineDatabase()), local), signer
 
 
 async def test_profiles_and_grants_of_strangers_are_not_even_verified() -> None:
@@ -334,17 +333,17 @@ async def test_a_member_that_was_away_when_it_was_removed_is_told_once_it_is_bac
     caplog.clear()
     await c.start()
     async with asyncio.timeout(120):
-        while not c.pinset.outside:  # noqa: ASYNC110 - its user looks now and then, too
+        while not c.pinset.standing.problem:  # noqa: ASYNC110 - its user looks now and then, too
             await asyncio.sleep(1)
-    assert f"removed from the cluster by member {a.peer[-4:]}" in c.pinset.outside
-    assert "pinfold cluster invite" in c.pinset.outside
+    assert f"removed from the cluster by member {a.peer[-4:]}" in c.pinset.standing.problem
+    assert "pinfold cluster invite" in c.pinset.standing.problem
     assert len([line for line in caplog.messages if "was removed from the cluster" in line]) == 1
     with pytest.raises(ReadOnlyMember, match="was removed from the cluster"):
         await c.pinset.put(some_pin(1))
     await c.kill()
     caplog.clear()
     await c.start()
-    assert "was removed from the cluster" in c.pinset.outside, "each start says so"
+    assert "was removed from the cluster" in c.pinset.standing.problem, "each start says so"
     for member in members:
         await member.stop()
 
@@ -355,16 +354,16 @@ async def test_a_removed_member_comes_back_with_a_new_invitation_and_not_with_th
     a, b = await grown_cluster(2, network, wall)
     await a.pinset.members.remove(b.peer)
     async with asyncio.timeout(120):
-        while not b.pinset.outside:  # noqa: ASYNC110 - see above
+        while not b.pinset.standing.problem:  # noqa: ASYNC110 - see above
             await asyncio.sleep(1)
     await b.stop()
     await b.start(await a.pinset.invite(b"s" * 32))
-    await b.pinset.joined.wait()
+    await b.pinset.standing.joined.wait()
     await agree([a, b])
     await b.pinset.put(some_pin(2))
     await agree([a, b])
     assert len(await a.rows()) == 1
-    assert b.pinset.joined.is_set()
+    assert b.pinset.standing.joined.is_set()
     await a.stop()
     await b.stop()
 

@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 from support.cluster_network import SimNetwork, SimPeer
+from support.inline_database import TABLES
 from support.pinset_member import identity, some_cid, some_genesis, some_pin
 
 from blockstore.cid import CID
@@ -18,20 +19,23 @@ from blockstore.sqlite.database import Database, open_database
 from cluster.errors import BadUpdate
 from cluster.interfaces import EVERY_PIN, PinQuery
 from cluster.pin import Pin, PinOptions
-from cluster.pinset.store import PRAGMAS, SCHEMA, PinsetStore
-from cluster.replication.replicated_pinset import ReplicatedPinset, open_pinset
+from cluster.pinset.schema import PRAGMAS
+from cluster.pinset.store import PinsetStore
+from cluster.replication.open_pinset import PinsetSettings, open_pinset
+from cluster.replication.replicated_pinset import ReplicatedPinset
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(tmp_path / "cluster.db", pragmas=PRAGMAS, schema=SCHEMA) as opened:
+    async with open_database(tmp_path / "cluster.db", pragmas=PRAGMAS, schema=TABLES) as opened:
         yield opened
 
 
 @pytest.fixture
 async def pinset(database: Database) -> AsyncIterator[ReplicatedPinset]:
     peer = SimPeer(SimNetwork(Random(1)), identity(0).peer_id)
-    async with open_pinset(database, some_genesis(20), identity(0), peer, peer, page_size=7) as opened:
+    settings = PinsetSettings(page_size=7)
+    async with open_pinset(database, some_genesis(20), identity(0), peer, peer, settings=settings) as opened:
         yield opened
 
 
@@ -95,7 +99,7 @@ async def test_rows_follow_replacement_and_removal(pinset: ReplicatedPinset) -> 
 @pytest.mark.parametrize(("query", "_"), QUERIES)
 async def test_a_page_reads_an_index_and_never_sorts(tmp_path: Path, query: PinQuery, _: object) -> None:
     path = tmp_path / "one reader.db"
-    async with open_database(path, pragmas=PRAGMAS, schema=SCHEMA, readers=1) as database:
+    async with open_database(path, pragmas=PRAGMAS, schema=TABLES, readers=1) as database:
         ran: list[str] = []
         await database.read(lambda db: db.set_trace_callback(ran.append))
         await PinsetStore(database).page(query, b"", 10)
@@ -115,7 +119,8 @@ def plan_of(db: sqlite3.Connection, statement: str) -> str:
 async def test_documents_are_compacted_and_read_back_whole(database: Database) -> None:
     network, genesis = SimNetwork(Random(1)), some_genesis(0)
     peer = SimPeer(network, identity(0).peer_id)
-    async with open_pinset(database, genesis, identity(0), peer, peer, batch_age=0.0) as pinset:
+    settings = PinsetSettings(batch_age=0.0)
+    async with open_pinset(database, genesis, identity(0), peer, peer, settings=settings) as pinset:
         for number in range(40):
             await pinset.put(some_pin(number % 5, str(number)))
         before = await pinset.digest(), [one async for one in pinset.pins()]

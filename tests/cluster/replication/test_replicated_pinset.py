@@ -12,14 +12,15 @@ from support.inline_database import Crashed
 from support.pinset_member import PinsetMember, agree, grown_cluster, identity, some_cid, some_pin
 
 from cluster.common import wire
+from cluster.common.pin_codec import encode_pin
 from cluster.errors import BadPinOptions, NotPinned, ReadOnlyMember
 from cluster.interfaces import PinChange, Role
-from cluster.pinset.batch import AuthorLog, Batch, read, sign
+from cluster.pinset.batch import AuthorLog, Batch, OpenedBatch, sign
 from cluster.pinset.document import Document
 from cluster.pinset.store import PinsetStore
 from cluster.pinset.yjs_update import entry_key
 from cluster.ports import CallFailed, GossipMessage, PeerOffline
-from cluster.replication.pinset_gossip import topic_of
+from cluster.replication.gossip_message import topic_of
 
 
 def calm(delay: float = 0.01) -> SimNetwork:
@@ -212,7 +213,9 @@ async def test_a_process_brought_back_with_its_memory_notices_before_it_writes()
     (log,) = await logs_of(a, at=b)
     number = a.genesis.document_of(some_cid(1))
     document = Document(log.client, [(await PinsetStore(b.database).documents([number]))[0].updates[0]])
-    update, _ = document.write({some_cid(1): wire.encode_pin(some_pin(1, "from the lost future"), 1 << 60)})
+    update, _ = document.write(
+        {some_cid(1): encode_pin(some_pin(1, "from the lost future")).stamped(1 << 60)}
+    )
     future = sign(Batch(log, 2, 1 << 60, ((number, update),)), a.genesis.cluster_id, a.signer)
     await gossiped(future.envelope, a.peer, to=b)
     await a.pinset.sync(b.peer)
@@ -286,7 +289,7 @@ class Forger:
         self.log = AuthorLog(self.signer.peer_id, 1)
 
     def update(self, client: int | None = None, cid: int = 1, value: bytes | None = None) -> bytes:
-        wanted = wire.encode_pin(some_pin(cid, "forged"), 1) if value is None else value
+        wanted = encode_pin(some_pin(cid, "forged")).stamped(1) if value is None else value
         return Document(client or self.log.client).write({some_cid(cid): wanted})[0]
 
     def batch(self, *updates: tuple[int, bytes], sequence: int = 1) -> bytes:
@@ -464,7 +467,7 @@ async def test_a_damaged_document_is_made_again_from_the_signed_log() -> None:
 def test_a_batch_reads_back_as_it_was_signed() -> None:
     signer = identity(1)
     batch = Batch(AuthorLog(signer.peer_id, 7), 3, 99, ((1, b"x"), (5, b"y")))
-    assert read(sign(batch, bytes(32), signer).envelope) == batch
+    assert OpenedBatch.read(sign(batch, bytes(32), signer).envelope).batch == batch
 
 
 @pytest.mark.parametrize("seconds", [0.1, 14.0])

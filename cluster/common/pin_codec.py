@@ -1,0 +1,117 @@
+"""A pin as the value of its entry in the pinset: a dag-cbor map whose first key is the stamp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blockstore.cid import CID
+from cluster.common.hybrid_clock import MAX_STAMP
+from cluster.common.names import MAX_NAME
+from cluster.common.wire import MAX_LIST, MAX_VALUE_BYTES, Fields, Wire, encode
+from cluster.errors import BadPinValue, BadUpdate
+from cluster.pin import Pin, PinMode, PinOptions
+
+_MAX_CID = 512  # bytes
+_MAP = 0xA0  # head of a map, to which the number of its keys is added: of fewer than 24
+_STAMP = encode({"s": 0})[1:-1]  # the key, which is the shortest, so that it stands first
+
+
+@dataclass(frozen=True, slots=True)
+class PinValue:
+    """What an entry of the pinset says: everything of a Pin but its CID, and when it was said (HLC stamp)."""
+
+    stamp: int
+    options: PinOptions
+    allocations: tuple[str, ...]
+    created: float
+    size: int = 0
+
+    def pin(self, cid: CID) -> Pin:
+        return Pin(cid, self.options, self.allocations, self.created, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPin:
+    """A pin that every member will read, encoded but for its stamp, which is known when it is written."""
+
+    value: PinValue
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of the entry's value at most."""
+        return len(self.stamped(MAX_STAMP))
+
+    def stamped(self, stamp: int) -> bytes:
+        """The entry's value."""
+        if not stamp:
+            return self.body
+        head = bytes([self.body[0] + 1])
+        return head + _STAMP + encode([stamp])[1:] + self.body[1:]
+
+
+def encode_pin(pin: Pin) -> EncodedPin:
+    """Fields at their default are left out. Raises BadPinValue for a pin that members would refuse."""
+    fields = _fields(pin)
+    try:
+        encoded = EncodedPin(_value(Fields(fields)), encode(fields))
+        if encoded.size > MAX_VALUE_BYTES:
+            raise BadUpdate(f"{encoded.size} bytes are above the limit of {MAX_VALUE_BYTES}")
+    except (BadUpdate, ValueError, TypeError) as error:
+        raise BadPinValue(f"cannot pin {pin.cid}: {error}") from None
+    return encoded
+
+
+def decode_pin(data: bytes) -> PinValue:
+    """Raises BadUpdate. Keys that are unknown here are left to newer versions."""
+    return _value(Fields.decode(data, MAX_VALUE_BYTES))
+
+
+def _fields(pin: Pin) -> dict[str, Wire]:
+    options = pin.options
+    fields: dict[str, Wire] = {
+        "created": float(pin.created),
+        "alloc": [*pin.allocations],
+        "size": pin.size,
+        "name": options.name,
+        "mode": "" if options.mode is PinMode.RECURSIVE else str(options.mode),
+        "min": options.replication_min,
+        "max": options.replication_max,
+        "to": [*options.user_allocations],
+        "meta": {**options.metadata},
+        "update": bytes(options.pin_update) if options.pin_update else b"",
+        "origins": [*options.origins],
+    }
+    present: dict[str, Wire] = {key: field for key, field in fields.items() if field}
+    if options.expire_at is not None:
+        present["expire"] = float(options.expire_at)
+    return present
+
+
+def _value(fields: Fields) -> PinValue:
+    return PinValue(
+        stamp=fields.integer("s", 0),
+        options=_options(fields),
+        allocations=fields.texts("alloc"),
+        created=fields.number("created", 0),
+        size=fields.integer("size", 0),
+    )
+
+
+def _options(fields: Fields) -> PinOptions:
+    try:
+        mode = PinMode(fields.text("mode", PinMode.RECURSIVE.value))
+        update = CID.decode(fields.data("update", _MAX_CID)) if "update" in fields else None
+    except ValueError as error:
+        raise BadUpdate(f"bad pin options: {error}") from None
+    return PinOptions(
+        name=fields.text("name", "", MAX_NAME),
+        mode=mode,
+        replication_min=fields.integer("min", 0, low=-1, high=MAX_LIST),
+        replication_max=fields.integer("max", 0, low=-1, high=MAX_LIST),
+        user_allocations=fields.texts("to"),
+        expire_at=fields.number("expire") if "expire" in fields else None,
+        metadata=fields.mapping("meta"),
+        pin_update=update,
+        origins=fields.texts("origins"),
+    )

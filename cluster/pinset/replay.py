@@ -1,0 +1,34 @@
+"""Documents made again from the signed log: applying batches in their order of arrival is deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cluster.common.cooperative import TimeSlice
+from cluster.common.wire import MAX_VALUE_BYTES
+from cluster.pinset.batch import MAX_BATCH_BYTES, Batch, OpenedBatch
+from cluster.pinset.document_cache import OpenDocument
+from cluster.pinset.store import PinsetStore
+from cluster.pinset.transaction import Transaction
+from cluster.pinset.yjs_update import parse
+
+
+async def replayed(
+    store: PinsetStore, numbers: Collection[int], client: int, time_slice: TimeSlice
+) -> Transaction:
+    """These documents as the whole log makes them; further writes to them are `client`'s."""
+    transaction = Transaction({number: OpenDocument(number, client, b"", ()) for number in numbers})
+    arrival = 0
+    while page := await store.batches_after(arrival, MAX_BATCH_BYTES):
+        for _, envelope in page:
+            _replay(transaction, OpenedBatch.read(envelope).batch)
+            await time_slice.yield_if_due()
+        arrival = page[-1][0]
+    return transaction
+
+
+def _replay(transaction: Transaction, batch: Batch) -> None:
+    for number, data in batch.updates:
+        if number in transaction.documents:
+            update = parse(data, batch.log.client, MAX_VALUE_BYTES)
+            transaction.documents[number].content.apply(data, update)

@@ -1,0 +1,104 @@
+"""What the tables of the pinset hold, as values: documents, batches, heads, pins with their indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cluster.common.pin_codec import PinValue
+from cluster.pin import EVERYWHERE
+from cluster.pinset.batch import AuthorLog, SignedBatch
+
+EVERY_MEMBER = "*"
+"""The holder of a pin that every member holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigestSum:
+    """Of a range of document numbers: how many there are, and the sums of both halves of their digests."""
+
+    documents: int
+    first: int
+    second: int
+
+
+DigestSums = Mapping[int, DigestSum]
+"""By number >> shift; empty ranges are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinRow:
+    """A pin as it is indexed; `value` is the whole of it (pin_codec.decode_pin)."""
+
+    cid: bytes
+    name: str
+    expire_at: float | None
+    holders: tuple[str, ...]
+    metadata: Mapping[str, str]
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as it lies on disk: a snapshot, and the updates since."""
+
+    snapshot: bytes
+    updates: tuple[bytes, ...]
+
+
+NO_DOCUMENT = StoredDocument(b"", ())
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """`updates` to append from `position` on; or `snapshot`, in place of everything before."""
+
+    number: int
+    digest: tuple[int, int]
+    position: int
+    updates: tuple[bytes, ...]
+    snapshot: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    log: AuthorLog
+    sequence: int
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything one change of the pinset puts on disk. `removed` and `pins` never share a CID."""
+
+    documents: tuple[DocumentChange, ...] = ()
+    batches: tuple[BatchRow, ...] = ()
+    pins: tuple[PinRow, ...] = ()
+    removed: tuple[bytes, ...] = ()
+    facts: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a log has come here; `arrival` orders heads by when they changed in this store."""
+
+    log: AuthorLog
+    sequence: int
+    arrival: int
+
+
+def pin_row(cid: bytes, value: bytes, pin: PinValue) -> PinRow:
+    """The row of an entry's value, which says `pin`."""
+    everywhere = pin.options.replication_max == EVERYWHERE
+    return PinRow(
+        cid=cid,
+        name=pin.options.name,
+        expire_at=pin.options.expire_at,
+        holders=(EVERY_MEMBER,) if everywhere else pin.allocations,
+        metadata=pin.options.metadata,
+        value=value,
+    )
+
+
+def batch_row(signed: SignedBatch) -> BatchRow:
+    return BatchRow(signed.batch.log, signed.batch.sequence, signed.envelope)

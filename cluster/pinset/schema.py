@@ -1,0 +1,37 @@
+"""The tables of the pinset: documents, signed batches, and the rows every API reads."""
+
+from __future__ import annotations
+
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # an acknowledged pin survives a power cut
+    "PRAGMA cache_size=-16384",
+    "PRAGMA busy_timeout=10000",
+)
+
+REMEDY = "restore it from a backup, or, where the cluster has other members, remove it: they send it again"
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    number INTEGER PRIMARY KEY, snapshot BLOB NOT NULL, digest1 INTEGER NOT NULL, digest2 INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS updates (
+    document INTEGER NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (document, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS logs (
+    id INTEGER PRIMARY KEY, author TEXT NOT NULL, epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, arrival INTEGER NOT NULL, UNIQUE (author, epoch));
+CREATE INDEX IF NOT EXISTS logs_by_arrival ON logs (arrival);
+CREATE TABLE IF NOT EXISTS batches (
+    arrival INTEGER PRIMARY KEY, log INTEGER NOT NULL, sequence INTEGER NOT NULL, envelope BLOB NOT NULL,
+    UNIQUE (log, sequence));
+CREATE TABLE IF NOT EXISTS pins (
+    cid BLOB PRIMARY KEY, name TEXT NOT NULL, expire_at REAL, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pins_by_name ON pins (name, cid);
+CREATE INDEX IF NOT EXISTS pins_by_expiry ON pins (expire_at) WHERE expire_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS holders (
+    peer TEXT NOT NULL, cid BLOB NOT NULL, PRIMARY KEY (peer, cid)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS metadata (
+    key TEXT NOT NULL, value TEXT NOT NULL, cid BLOB NOT NULL, PRIMARY KEY (key, value, cid)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (cid BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cluster_facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""

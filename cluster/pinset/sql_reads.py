@@ -1,0 +1,141 @@
+"""What is read of the pinset's tables, as SQL; every listing is driven by an index and bounded."""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from cluster.interfaces import PinQuery
+from cluster.pinset.batch import AuthorLog
+from cluster.pinset.rows import EVERY_MEMBER, NO_DOCUMENT, DigestSum, DigestSums, Head, StoredDocument
+
+
+def read_documents(db: sqlite3.Connection, numbers: Sequence[int]) -> list[StoredDocument]:
+    return [_document(db, number) for number in numbers]
+
+
+def _document(db: sqlite3.Connection, number: int) -> StoredDocument:
+    row = db.execute("SELECT snapshot FROM documents WHERE number = ?", (number,)).fetchone()
+    if row is None:
+        return NO_DOCUMENT
+    updates = db.execute(
+        "SELECT data FROM updates WHERE document = ? ORDER BY position", (number,)
+    ).fetchall()
+    return StoredDocument(bytes(row[0]), tuple(bytes(update) for (update,) in updates))
+
+
+def read_heads(db: sqlite3.Connection, after: int, limit: int) -> list[Head]:
+    rows = db.execute(
+        "SELECT author, epoch, sequence, arrival FROM logs WHERE arrival > ? ORDER BY arrival LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    return [Head(AuthorLog(author, epoch), sequence, arrival) for author, epoch, sequence, arrival in rows]
+
+
+def read_batches(
+    db: sqlite3.Connection, wants: Sequence[tuple[AuthorLog, int]], max_bytes: int
+) -> list[bytes]:
+    streams = [_log_arrivals(db, log, sequence, max_bytes) for log, sequence in wants]
+    chosen: list[bytes] = []
+    total = 0
+    for arrival, size in heapq.merge(*streams):
+        total += size
+        if chosen and total > max_bytes:
+            break
+        (envelope,) = db.execute("SELECT envelope FROM batches WHERE arrival = ?", (arrival,)).fetchone()
+        chosen.append(bytes(envelope))
+    return chosen
+
+
+def _log_arrivals(
+    db: sqlite3.Connection, log: AuthorLog, after: int, max_bytes: int
+) -> list[tuple[int, int]]:
+    """(arrival, size) of a log's next batches, as many as could fit: a batch is never under 100 bytes."""
+    return db.execute(
+        "SELECT b.arrival, length(b.envelope) FROM logs l JOIN batches b ON b.log = l.id AND b.sequence > ?"
+        " WHERE l.author = ? AND l.epoch = ? ORDER BY b.sequence LIMIT ?",
+        (after, log.author, log.epoch, max_bytes // 100 + 1),
+    ).fetchall()
+
+
+def read_batches_after(db: sqlite3.Connection, arrival: int, max_bytes: int) -> list[tuple[int, bytes]]:
+    chosen: list[tuple[int, bytes]] = []
+    total = 0
+    while total < max_bytes:
+        row = db.execute(
+            "SELECT arrival, envelope FROM batches WHERE arrival > ? ORDER BY arrival LIMIT 1", (arrival,)
+        ).fetchone()
+        if row is None or row[0] <= arrival:  # the latter is damage, and would never end
+            break
+        arrival = row[0]
+        total += len(row[1])
+        chosen.append((arrival, bytes(row[1])))
+    return chosen
+
+
+def sum_digests(db: sqlite3.Connection, first: int, last: int, shift: int) -> DigestSums:
+    rows = db.execute(
+        "SELECT number >> ?, count(*), sum(digest1), sum(digest2) FROM documents"
+        " WHERE number >= ? AND number < ? GROUP BY 1",
+        (shift, first, last),
+    ).fetchall()
+    return {number: DigestSum(count, first, second) for number, count, first, second in rows}
+
+
+def read_values(db: sqlite3.Connection, cids: Sequence[bytes]) -> list[bytes | None]:
+    rows = (db.execute("SELECT value FROM pins WHERE cid = ?", (cid,)).fetchone() for cid in cids)
+    return [bytes(row[0]) if row else None for row in rows]
+
+
+def read_page(db: sqlite3.Connection, query: PinQuery, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+    source, arguments = _matching(query, after)
+    rows = db.execute(
+        f"SELECT cid, value FROM pins WHERE cid IN (SELECT cid FROM ({source} ORDER BY cid LIMIT :limit))"
+        " ORDER BY cid",
+        {**arguments, "limit": limit},
+    ).fetchall()
+    return [(bytes(cid), bytes(value)) for cid, value in rows]
+
+
+def count_pins(db: sqlite3.Connection, query: PinQuery) -> int:
+    source, arguments = _matching(query, bytes(query.after) if query.after else b"")
+    return int(db.execute(f"SELECT count(*) FROM ({source})", arguments).fetchone()[0])
+
+
+def _matching(query: PinQuery, after: bytes) -> tuple[str, dict[str, object]]:
+    """A SELECT of the CIDs that match, driven by the index of the narrowest condition given.
+
+    Only fixed text is put together here; every value is an argument.
+    """
+    arguments: dict[str, object] = {
+        "after": after,
+        "name": query.name,
+        "peer": query.held_by,
+        "everyone": EVERY_MEMBER,
+        "expiry": query.expires_before,
+    }
+    tests = ["cid > :after"]
+    if query.name is not None:
+        tests.append("name = :name")
+    if query.expires_before is not None:
+        tests.append("expire_at < :expiry")
+    for index, (key, value) in enumerate(query.metadata):
+        arguments |= {f"key{index}": key, f"value{index}": value}
+        tests.append(f"cid IN (SELECT cid FROM metadata WHERE key = :key{index} AND value = :value{index})")
+    if query.held_by is None:
+        return f"SELECT cid FROM pins WHERE {' AND '.join(tests)}", arguments
+    if len(tests) > 1:
+        tests.append("EXISTS (SELECT 1 FROM holders h WHERE h.cid = pins.cid AND peer IN (:peer, :everyone))")
+        return f"SELECT cid FROM pins WHERE {' AND '.join(tests)}", arguments
+    # Two index ranges merged in order: neither the whole pinset nor a sort for one member's page.
+    one_range = "SELECT cid FROM holders WHERE peer = {} AND cid > :after"
+    return f"{one_range.format(':peer')} UNION ALL {one_range.format(':everyone')}", arguments
+
+
+def read_facts(db: sqlite3.Connection) -> Mapping[str, bytes]:
+    return {str(key): bytes(value) for key, value in db.execute("SELECT key, value FROM cluster_facts")}
+
+
+def is_removed(db: sqlite3.Connection, cid: bytes) -> bool:
+    return db.execute("SELECT 1 FROM removed WHERE cid = ?", (cid,)).fetchone() is not None

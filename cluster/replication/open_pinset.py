@@ -1,0 +1,123 @@
+"""The replicated pinset put together: read top to bottom, it is the order of life."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random, SystemRandom
+
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import background
+from cluster.common.cooperative import Slices, TimeSlice
+from cluster.common.genesis import Genesis
+from cluster.common.hybrid_clock import TOLERANCE, HybridClock
+from cluster.common.local_member import LocalMember
+from cluster.members.invite import Invite
+from cluster.members.join import JOIN, JoinHandler
+from cluster.members.member_list import open_members
+from cluster.members.record_store import MemberRecordStore
+from cluster.members.standing import Standing
+from cluster.pinset.change_feed import ChangeFeed
+from cluster.pinset.replica import open_replica
+from cluster.pinset.store import STAMP_FACT, PinsetStore, SqlDatabase
+from cluster.ports import Gossip, PeerCalls, Signer
+from cluster.replication.admission import Admission
+from cluster.replication.anti_entropy import AntiEntropy
+from cluster.replication.catchup import CatchUp
+from cluster.replication.catchup_server import CatchUpServer
+from cluster.replication.context import ReplicationContext
+from cluster.replication.handler_gate import HandlerGate
+from cluster.replication.pinset_gossip import PinsetGossip
+from cluster.replication.replicated_pinset import PAGE_SIZE, ReplicatedPinset
+from cluster.replication.sync_loop import SyncLoop
+from cluster.replication.write_batcher import WriteBatcher
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PinsetSettings:
+    """How the pinset works: `name` is what this node calls itself; ages in seconds, sizes in pins."""
+
+    name: str = ""
+    batch_size: int = 1000
+    batch_age: float = 0.02
+    page_size: int = PAGE_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a simulation replaces: the wall clock (seconds since 1970), chance, and how long work is cut.
+
+    Epochs and pauses are drawn by `chance`. What nothing foresaw in a loop is `guard`'s to count.
+    """
+
+    now: Callable[[], float] = time.time
+    guard: Guard = field(default_factory=Guard)
+    chance: Random = field(default_factory=SystemRandom)
+    slices: Slices = TimeSlice
+
+
+@asynccontextmanager
+async def open_pinset(
+    database: SqlDatabase,
+    genesis: Genesis,
+    signer: Signer,
+    gossip: Gossip,
+    calls: PeerCalls,
+    *,
+    invite: Invite | None = None,
+    settings: PinsetSettings = PinsetSettings(),
+    surroundings: Surroundings | None = None,
+) -> AsyncIterator[ReplicatedPinset]:
+    """The pinset kept in `database`, replicated while the block lasts.
+
+    The database has the tables of pinset.schema and members.record_store. With an `invite` this node joins in
+    the background as soon as a member lets it in, and until then believes the peers that the token names.
+    Leaving writes what was submitted, then stops.
+    """
+    around = surroundings or Surroundings()
+    store = PinsetStore(database)
+    clock = await _stored_clock(store, around.now)
+    local = LocalMember(genesis, signer, clock, around.chance, around.slices)
+    trusted = invite.trusted if invite else ()
+    members = await open_members(MemberRecordStore(database), local, trusted)
+    changes = ChangeFeed(around.guard)
+    replica = await open_replica(store, local, changes.publish)
+    gate = HandlerGate(gossip, calls)
+    context = ReplicationContext(
+        local, store, replica, members, calls, changes, gate, around.guard, around.now
+    )
+
+    admission = Admission(context)
+    CatchUpServer(context)
+    sync_loop = SyncLoop(context, CatchUp(context, admission), AntiEntropy(context))
+    outgoing = PinsetGossip(context, gossip, admission, sync_loop)
+    batcher = WriteBatcher(outgoing.write, settings.batch_size, settings.batch_age, around.slices)
+    standing = Standing(local, members, calls, around.guard)
+    gate.serve(JOIN, JoinHandler(local, members, around.now).answer)
+
+    loops = batcher.run(), outgoing.run(), sync_loop.run(), sync_loop.run_periodically()
+    try:
+        async with background(*loops, standing.establish(settings.name, invite)):
+            try:
+                yield ReplicatedPinset(context, standing, sync_loop, batcher, settings.page_size)
+            finally:
+                await batcher.close()
+    finally:
+        await gate.close()
+        await replica.idle()
+
+
+async def _stored_clock(store: PinsetStore, now: Callable[[], float]) -> HybridClock:
+    """The clock, behind no stamp that it issued before."""
+    clock = HybridClock(now, int.from_bytes((await store.facts()).get(STAMP_FACT, b"")))
+    if clock.ahead() > TOLERANCE:
+        _log.warning(
+            "this node's clock stands %.1f hours before what it last wrote: set it by NTP",
+            clock.ahead() / 3600,
+        )
+    return clock
