@@ -97,10 +97,15 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "disk": ((), "free space, locks and files are no business of blocks"),
     },
     "bitswap": {
-        "exchange": (("fetching", "sender", "serving"), "it alone knows both halves, and what is between"),
+        "exchange": (
+            ("fetching", "message_reader", "sender", "serving", "session"),
+            "it alone knows both halves, and takes messages to either",
+        ),
+        "session": (("fetching",), "a session is about what we want"),
+        "fetching": (("sender",), "what we want of peers does not depend on what they get of us"),
         "serving": (("sender",), "what peers get of us does not depend on what we want of them"),
         "sender": ((), "it sends whatever either half says"),
-        "fetching": ((), "what we want of peers does not depend on what they get of us"),
+        "message_reader": ((), "a message is read whatever becomes of it"),
     },
     "cluster": {
         "assembly": (

@@ -1,1 +1,1 @@
-"""The half that wants blocks: whom to ask, for what, how often and how long. Pure."""
+"""The half that wants blocks: whom to ask, for what, how often and how long."""

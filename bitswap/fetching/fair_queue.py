@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from bitswap.fetching.session import Session
+from bitswap.fetching.session_peers import SessionPeers
 from bitswap.fetching.want import Want
 
 
 class FairQueue:
     def __init__(self) -> None:
-        self._queues: OrderedDict[Session, OrderedDict[bytes, Want]] = OrderedDict()
+        self._queues: OrderedDict[SessionPeers, OrderedDict[bytes, Want]] = OrderedDict()
 
     def __len__(self) -> int:
         """Number of sessions that wait."""

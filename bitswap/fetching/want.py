@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from bitswap.fetching.session import Session
+from bitswap.fetching.session_peers import SessionPeers
 from bitswap.message import WantType
 from blockstore.cid import CID
 from blockstore.fetch_report import FetchReport, Outcome
@@ -55,7 +55,7 @@ class Want:
     """
 
     cid: CID
-    sessions: list[Session]
+    sessions: list[SessionPeers]
     hints: dict[str, None]
     asked: dict[str, Ask] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
@@ -93,7 +93,7 @@ class Want:
         """How many of those who were asked for the block are late with it."""
         return sum(ask.late for ask in self.asked.values())
 
-    def join(self, session: Session, hints: Iterable[str]) -> None:
+    def join(self, session: SessionPeers, hints: Iterable[str]) -> None:
         """Somebody else wants it too; peers that he hints at are asked before everybody."""
         if session not in self.sessions and len(self.sessions) < _MAX_SESSIONS:
             self.sessions.append(session)

@@ -24,7 +24,7 @@ from cachetools import LRUCache
 from bitswap.fetching.credit import Credit
 from bitswap.fetching.fair_queue import FairQueue
 from bitswap.fetching.peer_state import MAX_ASKS, PeerState
-from bitswap.fetching.session import Session
+from bitswap.fetching.session_peers import SessionPeers
 from bitswap.fetching.want import Ask, GivenUp, Want, WantRefusal
 from bitswap.message import Presence, WantlistEntry, WantType
 from bitswap.received import ReceivedBlock
@@ -110,7 +110,7 @@ class Wants:
 
     # Events.
 
-    def add(self, cid: CID, session: Session, hints: Iterable[str], now: float) -> None:
+    def add(self, cid: CID, session: SessionPeers, hints: Iterable[str], now: float) -> None:
         """Somebody wants a block."""
         hints = islice(hints, _MAX_HINTS)
         want = self._wants.get(cid.multihash)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitswap.fetching.peer_state import PeerState
-from bitswap.fetching.session import Session
+from bitswap.fetching.session_peers import SessionPeers
 from bitswap.fetching.wants import Wants, WantTimeouts
 from bitswap.message import Presence, WantlistEntry, WantType
 from bitswap.received import ReceivedBlock
@@ -65,7 +65,7 @@ def pass_time(wants: Wants, now: float) -> None:
 @settings(max_examples=150)
 def test_wants(events: list[tuple[str, object, object]]) -> None:
     wants = WantsWithOpenBooks(WantTimeouts(breadth=2))
-    sessions = [Session(), Session()]
+    sessions = [SessionPeers(), SessionPeers()]
     now = 0.0
     for number, (event, who, what) in enumerate(events):
         match event, who, what:

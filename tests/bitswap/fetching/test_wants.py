@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bitswap.fetching.peer_state import MAX_ASKS
-from bitswap.fetching.session import Session
+from bitswap.fetching.session_peers import SessionPeers
 from bitswap.fetching.wants import Wants, WantTimeouts
 from bitswap.message import Presence, WantlistEntry, WantType
 from bitswap.received import ReceivedBlock
@@ -26,8 +26,8 @@ class Table:
         for peer in peers:
             self.wants.on_connect(peer, self.now)
 
-    def want(self, cid: CID, session: Session | None = None, *hints: str) -> dict[str, str]:
-        self.wants.add(cid, session or Session(), hints, self.now)
+    def want(self, cid: CID, session: SessionPeers | None = None, *hints: str) -> dict[str, str]:
+        self.wants.add(cid, session or SessionPeers(), hints, self.now)
         return self.sent()
 
     def says(self, peer: str, cid: CID, have: bool) -> dict[str, str]:
@@ -63,8 +63,8 @@ def _note(entry: WantlistEntry) -> str:
     return sign + NAMES[entry.cid]
 
 
-def known(*peers: str) -> Session:
-    session = Session()
+def known(*peers: str) -> SessionPeers:
+    session = SessionPeers()
     for peer in peers:
         session.on_hit(peer)
     return session
@@ -305,7 +305,7 @@ def test_cancelling_tells_those_who_were_told_and_nobody_else() -> None:
     table.want(B0)
     table.wants.cancel(B0, table.now)
     assert table.sent() == {"amy": "-b0", "bob": "-b0"}
-    table.wants.add(B0, Session(), (), table.now)
+    table.wants.add(B0, SessionPeers(), (), table.now)
     table.wants.cancel(B0, table.now)
     assert table.sent() == {}
 
@@ -362,7 +362,7 @@ def test_at_most_so_many_peers_are_asked_at_once_and_refusals_make_room() -> Non
 
 def test_a_busy_peer_is_not_asked_for_more_until_it_has_delivered() -> None:
     table = Table("amy")
-    session = Session()
+    session = SessionPeers()
     wanted = [Block.of(b"%d" % number) for number in range(MAX_ASKS)]
     NAMES.update({block.cid: f"n{number}" for number, block in enumerate(wanted)})
     in_flight = " ".join(table.want(block.cid, session).get("amy", "") for block in wanted).split()
@@ -372,7 +372,7 @@ def test_a_busy_peer_is_not_asked_for_more_until_it_has_delivered() -> None:
 
 def test_sessions_take_turns_when_all_wait_for_one_peer() -> None:
     table = Table("amy")
-    greedy, modest = Session(), Session()
+    greedy, modest = SessionPeers(), SessionPeers()
     many = [Block.of(b"g%d" % number) for number in range(200)]
     NAMES.update({block.cid: f"g{number}" for number, block in enumerate(many)})
     for block in many:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bitswap.fetching.session import Session
+from bitswap.fetching.session_peers import SessionPeers
 
 
 def test_peers_that_had_more_of_what_they_were_asked_come_first() -> None:
-    session = Session()
+    session = SessionPeers()
     for peer, hits, misses in (("poor", 1, 5), ("rich", 6, 0), ("fair", 3, 2)):
         for _ in range(hits):
             session.on_hit(peer)
@@ -17,7 +17,7 @@ def test_peers_that_had_more_of_what_they_were_asked_come_first() -> None:
 
 
 def test_a_peer_is_dropped_after_sixteen_misses_in_a_row() -> None:
-    session = Session()
+    session = SessionPeers()
     session.on_hit("amy")
     for _ in range(15):
         session.on_miss("amy")
@@ -30,7 +30,7 @@ def test_a_peer_is_dropped_after_sixteen_misses_in_a_row() -> None:
 
 
 def test_it_remembers_thirty_two_peers_and_lets_the_worst_go() -> None:
-    session = Session()
+    session = SessionPeers()
     for number in range(32):
         session.on_hit(f"p{number}")
     session.on_miss("p7")
@@ -41,7 +41,7 @@ def test_it_remembers_thirty_two_peers_and_lets_the_worst_go() -> None:
 
 
 def test_it_prints_its_peers() -> None:
-    session = Session()
-    assert repr(session) == "<Session of everything: no peer yet>"
+    session = SessionPeers()
+    assert repr(session) == "<SessionPeers of everything: no peer yet>"
     session.on_hit("amy")
-    assert repr(session) == "<Session of everything: amy>"
+    assert repr(session) == "<SessionPeers of everything: amy>"

@@ -1,4 +1,4 @@
-"""Which peers are good for one DAG. Pure: events in, an order of peers out."""
+"""Which peers are good for one DAG: hits and misses of each. Pure: events in, an order of peers out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _MISSES_IN_A_ROW = 16  # DONT_HAVEs after which a peer is no longer asked first 
 
 @dataclass(slots=True)
 class Standing:
-    """What one peer was worth to the session; `row` counts the misses since its last hit."""
+    """What one peer was worth to the session; `misses_in_a_row`: since its last hit."""
 
     hits: int = 0
     misses: int = 0
-    row: int = 0
+    misses_in_a_row: int = 0
 
     @property
     def odds(self) -> float:
@@ -24,8 +24,8 @@ class Standing:
         return (self.hits + 1) / (self.hits + self.misses + 2)
 
 
-class Session:
-    """Peers that had blocks of a DAG, at most 32; they are asked for the next ones before anybody else."""
+class SessionPeers:
+    """Peers that had blocks of a DAG, at most 32; they are asked for the next ones before all others."""
 
     __slots__ = ("_standings", "root")
 
@@ -34,7 +34,7 @@ class Session:
         self._standings: dict[str, Standing] = {}
 
     def __repr__(self) -> str:
-        return f"<Session {self.root or 'of everything'}: {', '.join(self.peers()) or 'no peer yet'}>"
+        return f"<SessionPeers {self.root or 'of every DAG'}: {', '.join(self.peers()) or 'no peer yet'}>"
 
     def on_hit(self, peer: str) -> None:
         """It sent a block, or says that it has it."""
@@ -43,15 +43,15 @@ class Session:
             self._make_room()
             standing = self._standings[peer] = Standing()
         standing.hits += 1
-        standing.row = 0
+        standing.misses_in_a_row = 0
 
     def on_miss(self, peer: str) -> None:
         """It said DONT_HAVE, or did not answer."""
         if (standing := self._standings.get(peer)) is None:
             return
         standing.misses += 1
-        standing.row += 1
-        if standing.row >= _MISSES_IN_A_ROW:
+        standing.misses_in_a_row += 1
+        if standing.misses_in_a_row >= _MISSES_IN_A_ROW:
             del self._standings[peer]
 
     def peers(self) -> list[str]:
