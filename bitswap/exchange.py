@@ -17,7 +17,7 @@ from bitswap.fetching.fetcher import Fetcher
 from bitswap.fetching.session_peers import SessionPeers
 from bitswap.fetching.wants import WantTimeouts
 from bitswap.message import PROTOCOLS, Message
-from bitswap.message_reader import MessageReader
+from bitswap.message_decoder import MessageDecoder
 from bitswap.network import MessageNetwork, ServedBlockSource
 from bitswap.received import ReceivedBlock
 from bitswap.sender import Sender
@@ -92,7 +92,7 @@ class BitswapExchange:
         self._guard = guard
         self._counters = Counters()
         self._limits = WorkLimits(settings.rates)
-        self._reader = MessageReader(threads)
+        self._decoder = MessageDecoder(threads)
         self._sender = sender = Sender(network, self._counters)
         self._server = Server(store, sender, tasks, self._counters, settings.bounds, self._limits, guard)
         self._fetcher = Fetcher(sender, tasks, guard, settings.patience, settings.wants, network.self_id)
@@ -167,7 +167,7 @@ class BitswapExchange:
         self._counters.messages_received += 1
         self._sender.heard(peer, protocol)
         try:
-            message, blocks = await self._reader.read(data, expected=self._fetcher.expects(peer))
+            message, blocks = await self._decoder.read(data, expected=self._fetcher.expects(peer))
         except BadMessage as error:
             self._counters.bad_messages += 1
             _log.debug("message from %s dropped: %s", peer, error)

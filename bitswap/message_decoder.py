@@ -13,7 +13,7 @@ from bitswap.received import ReceivedBlock, identify
 _INLINE_BYTES = 32 * 1024  # messages up to this are read on the loop: a thread would cost more
 
 
-class MessageReader:
+class MessageDecoder:
     """`threads` hash the blocks of long messages."""
 
     def __init__(self, threads: Executor) -> None:
