@@ -14,6 +14,7 @@ from support.cluster_network import SimNetwork
 from support.inline_database import InlineDatabase
 from support.pinset_member import agree, grown_cluster, identity, some_genesis, some_pin
 
+from cluster.common import wire
 from cluster.common.hybrid_clock import HybridClock, seconds
 from cluster.common.local_member import LocalMember
 from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
@@ -109,6 +110,18 @@ async def test_damaged_and_forged_records_are_refused() -> None:
             await members.accept([record], vouched=True)
     assert members.refused == 7
     assert members.records() == []
+
+
+@pytest.mark.parametrize("behind", [[0] * 600, [[[[0]]]]], ids=["many values", "many levels"])
+async def test_a_record_that_the_second_reader_is_not_to_see_is_refused_though_it_is_signed(
+    behind: list[wire.Wire],
+) -> None:
+    members = await members_of(0)
+    honest = wire.decode(grant(B.peer_id, 0, 1), 8192)
+    assert isinstance(honest, dict)
+    with pytest.raises(BadUpdate, match="values, or"):
+        await members.accept([wire.encode(honest | {"zz": behind})], vouched=True)
+    assert (members.refused, members.records()) == (1, [])
 
 
 RECORDS = [
