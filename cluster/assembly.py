@@ -4,101 +4,94 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from blockstore.common.tasks import background
 from cluster.allocation.expiry import ExpirySweeper
+from cluster.allocation.placement import Placement
 from cluster.allocation.repin import Repinner
-from cluster.calls.client import MemberClient, serve_calls
-from cluster.cluster import Cluster, MemberIdentity
+from cluster.calls.client import MemberClient
+from cluster.calls.global_status import GlobalStatus
+from cluster.calls.holders import Holders
+from cluster.calls.node_info import IpfsInfo
+from cluster.calls.peers import Peers
+from cluster.calls.server import serve_calls
+from cluster.cluster import Cluster
 from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
 from cluster.context import ClusterContext
 from cluster.members.dialer import MemberDialer
-from cluster.metrics.metric_gossip import MetricGossip, Ping, free_space, ping, tag
+from cluster.metrics.informers import Informer, Ping, free_space, ping, tag
+from cluster.metrics.metric_gossip import MetricGossip
 from cluster.metrics.metric_store import MetricStore
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, Signer
-from cluster.settings import ClusterSettings
 from cluster.tracking.executor import Executor
 from cluster.tracking.tracker import Tracker
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNode:
+    """The node below this member: what it holds, and what it says of itself.
+
+    `ipfs` is read afresh: addresses come and go.
+    """
+
+    version: str
+    ipfs: Callable[[], IpfsInfo]
+    pins: LocalPins
+    attempts: AttemptStore
+    capacity: CapacityInformer
 
 
 @asynccontextmanager
 async def open_cluster(
-    context: ClusterContext,
-    identity: MemberIdentity,
-    *,
-    pins: LocalPins,
-    attempts: AttemptStore,
-    gossip: Gossip,
-    signer: Signer,
-    capacity: CapacityInformer,
+    context: ClusterContext, node: LocalNode, gossip: Gossip, signer: Signer
 ) -> AsyncIterator[Cluster]:
     """Put the parts together and run their loops for the length of the block."""
-    reader = writer = context.pinset
-    membership, calls, settings = context.members, context.calls, context.settings
-    now, guard = context.now, context.guard
-    remote = MemberClient(calls, settings.call_timeout)
-    executor = Executor(
-        identity.peer, reader, pins, attempts, membership, calls, remote.holds, settings, now=now
-    )
-    tracker = Tracker(
-        identity.peer, identity.name, reader, pins, attempts, executor, settings, now=now, guard=guard
-    )
-    metrics = MetricStore(membership)
-    turns = KeyedLock()
+    remote = MemberClient(context.calls, context.settings.call_timeout)
+    executor = Executor(context, node.pins, node.attempts, remote.holds)
+    tracking = Tracker(context, node.pins, node.attempts, executor)
+    metrics = MetricStore(context.members, context.now)
     cluster = Cluster(
-        identity, reader, writer, membership, calls, remote, tracker, metrics, settings, turns, now=now
+        context=context,
+        statuses=GlobalStatus(context, tracking, remote),
+        tracking=tracking,
+        peers=Peers(context, remote, node.version, node.ipfs),
+        metrics=metrics,
+        holders=Holders(context, remote.holds),
+        placement=Placement(context, metrics),
+        locks=KeyedLock(),
     )
-    sources = [ping(lambda: _ping(identity)), free_space(capacity), *(tag(*pair) for pair in settings.tags)]
-    heart = MetricGossip(
-        gossip, signer, membership, metrics, sources, interval=settings.metric_interval, now=now, guard=guard
-    )
-    expiry = ExpirySweeper(
-        identity.peer,
-        reader,
-        writer,
-        membership,
-        metrics,
-        turns,
-        interval=settings.expiry_interval,
-        now=now,
-        clock_ahead=heart.clock_ahead,
-        guard=guard,
-    )
-    repinning = Repinner(
-        identity.peer,
-        reader,
-        writer,
-        membership,
-        metrics,
-        calls,
-        lambda pin: cluster.place(pin.options, current=pin.allocations, size=pin.size),
-        turns,
-        settings,
-        now=now,
-        guard=guard,
-    )
-    serve_calls(calls, membership, tracker, cluster.id)
-    calls.on_peer_change(lambda _, connected: heart.hurry() if connected else None)
-    await heart.publish()
-    meeting = MemberDialer(identity.peer, membership, calls, guard)
-    loops = tracker.run(), heart.run(), expiry.run(), repinning.run(), meeting.run()
-    watch = steadily(guard, "watching metrics", "members", lambda: _watch(metrics, settings, now))
-    async with background(*loops, watch):
+    metric_gossip = MetricGossip(context, gossip, signer, metrics, _informers(context, node))
+    expiry = ExpirySweeper(context, metrics, cluster.locks, metric_gossip.clock_ahead)
+    repinner = Repinner(context, metrics, cluster.placement, cluster.locks)
+    serve_calls(context, tracking, cluster.peers.us)
+    context.calls.on_peer_change(lambda _, connected: metric_gossip.publish_soon() if connected else None)
+    await metric_gossip.publish()
+    dialer = MemberDialer(context.peer, context.members, context.calls, context.guard)
+    loops = tracking.run(), metric_gossip.run(), expiry.run(), repinner.run(), dialer.run()
+    async with background(*loops, _watch(context, metrics)):
         yield cluster
 
 
-def _ping(identity: MemberIdentity) -> Ping:
-    ipfs = identity.ipfs()
-    return Ping(identity.name, ipfs.id, ipfs.addresses)
+def _informers(context: ClusterContext, node: LocalNode) -> Sequence[Informer]:
+    def about() -> Ping:
+        ipfs = node.ipfs()
+        return Ping(context.name, ipfs.id, ipfs.addresses)
+
+    return [ping(about), free_space(node.capacity), *(tag(*pair) for pair in context.settings.tags)]
 
 
-async def _watch(metrics: MetricStore, settings: ClusterSettings, now: Callable[[], float]) -> None:
+async def _watch(context: ClusterContext, metrics: MetricStore) -> None:
     """Notice metrics that ran out."""
-    await asyncio.sleep(settings.metric_interval)
-    for alert in metrics.check(now()):
-        log.debug("no metric %r from %s any more", alert.metric.name, alert.metric.peer)
+
+    async def check() -> None:
+        await asyncio.sleep(context.settings.metric_interval)
+        for alert in metrics.check():
+            _log.debug("no metric %r from %s any more", alert.metric.name, alert.metric.peer)
+
+    await steadily(context.guard, "watching metrics", "members", check)

@@ -68,6 +68,10 @@ class PinsetReader(Protocol):
 
 
 class PinsetWriter(Protocol):
+    def check_writable(self) -> None:
+        """What `put` and `remove` check first. Raises ReadOnlyMember, with what to do instead."""
+        ...
+
     async def put(self, pin: Pin) -> None:
         """Add or replace; returns when it is durable here. Raises ReadOnlyMember."""
         ...

@@ -22,9 +22,8 @@ from blockstore.read_budget import ReadBudget
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.database import open_database
 from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
-from cluster.assembly import open_cluster
-from cluster.calls.codec import IpfsInfo
-from cluster.cluster import MemberIdentity as ClusterIdentity
+from cluster.assembly import LocalNode, open_cluster
+from cluster.calls.node_info import IpfsInfo
 from cluster.common.names import as_name
 from cluster.context import ClusterContext
 from cluster.errors import BadInvite
@@ -40,7 +39,7 @@ from cluster.tracking import attempt_store
 from cluster.tracking.attempt_store import SqliteAttempts
 from node.config.config import ClusterConfig, Config
 from node.datadir import identity as keys
-from node.datadir.addresses_file import published
+from node.datadir.addresses_file import addresses_published
 from node.datadir.api_secret import made_secret
 from node.datadir.cluster_file import ClusterFile
 from node.datadir.folder import DataFolder
@@ -148,16 +147,19 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                     now=time.time,
                     guard=guard,
                 ),
-                ClusterIdentity(identity.peer_id, name, CLUSTER_VERSION, lambda: _on_open_network(networks)),
-                pins=pins,
-                attempts=SqliteAttempts(database),
-                gossip=networks.gossip,
-                signer=identity,
-                capacity=_capacity(store),
+                LocalNode(
+                    version=CLUSTER_VERSION,
+                    ipfs=lambda: _on_open_network(networks),
+                    pins=pins,
+                    attempts=SqliteAttempts(database),
+                    capacity=_capacity(store),
+                ),
+                networks.gossip,
+                identity,
             )
         )
 
-        await enter(open_watch(identity.peer_id, cluster, pinset.members, store, guard))
+        await enter(open_watch(cluster.context, cluster.metrics.live, store))
         mending = DamageRepair(store, local_pins, cluster.tracking.recover, guard)
         await enter(background(mending.run()))
         names = await enter(
@@ -201,8 +203,22 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             secret=made_secret(folder.secret),
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
-        addresses = await enter(published(folder.addresses, parts, faces, ballast))
+        addresses = _addresses(parts, faces)
+        await enter(addresses_published(folder.addresses, addresses, ballast))
         yield Node(parts, faces, addresses)
+
+
+def _addresses(parts: Parts, faces: Listeners) -> Mapping[str, object]:
+    """Where this node is reached; commands on this machine find it by that."""
+    us = parts.cluster.peers.us()
+    return {
+        "peer_id": parts.peer,
+        "gateway": faces.gateway.url,
+        "rpc": faces.rpc.url,
+        "api": faces.api.url,
+        "swarm": list(us.ipfs.addresses),
+        "cluster": list(us.addresses),
+    }
 
 
 def _keep_admitted(pinset: ReplicatedPinset, networks: Networks) -> None:

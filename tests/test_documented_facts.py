@@ -17,6 +17,7 @@ from blockstore.disk import ballast
 from blockstore.prefetch import read_budget
 from blockstore.unixfs.importing.entries import MAX_LEVELS
 from cluster.allocation import pin_options as cluster_options
+from cluster.common import names
 from cluster.common.genesis import DOCUMENT_BITS
 from cluster.common.hybrid_clock import TOLERANCE
 from cluster.common.wire import MAX_VALUE_BYTES
@@ -33,7 +34,6 @@ from node.http.gateway.formats import archive
 from node.http.gateway.hosts import labels
 from node.http.gateway.paths import redirects
 from node.http.gateway.replies import response_cache
-from node.http.rest import pin_options
 from node.log import line_format, rate_limit
 from node.p2p.admission import places, stream_limit
 from node.p2p.settings import NetworkSettings
@@ -70,7 +70,7 @@ LIMITS = (
     Limit(HTTP, "or above {} KiB: 500", redirects.MAX_BYTES, KIB),
     Limit(HTTP, "depth first, {} levels at most", archive.MAX_DEPTH),
     Limit(HTTP, "a line a block, each {} MiB at most", MAX_BLOCK_BYTES, MIB),
-    Limit(HTTP, "`name` ({} bytes at most)", pin_options.MAX_NAME),
+    Limit(HTTP, "`name` ({} bytes at most)", cluster_options.MAX_PIN_NAME),
     Limit(HTTP, "({} entries, 12 KiB at most)", cluster_options.MAX_METADATA),
     Limit(HTTP, "(64 entries, {} KiB at most)", cluster_options.MAX_METADATA_BYTES, KIB),
     Limit(COMMANDS, "A tree may have {} levels", MAX_LEVELS),
@@ -84,7 +84,7 @@ LIMITS = (
     Limit(OPERATIONS, "{} MiB of blocks read ahead", read_budget.TOTAL, MIB),
     Limit(PINSET, "small documents (2^{})", DOCUMENT_BITS),
     Limit(PINSET, "Value {} KiB", MAX_VALUE_BYTES, KIB),
-    Limit(PINSET, "name {} characters", cluster_options.MAX_NAME),
+    Limit(PINSET, "name {} characters", names.MAX_NAME),
     Limit(PINSET, "batch {} MiB", batch.MAX_BATCH_BYTES, MIB),
     Limit(PINSET, "and {} documents", batch.MAX_BATCH_DOCUMENTS),
     Limit(PINSET, "gossip {} KiB", gossip_message.MAX_GOSSIP_BYTES, KIB),

@@ -1,6 +1,6 @@
-"""Which members hold a pin. A pure function: the same facts give the same members, whoever asks.
+"""Balanced allocation (ipfs-cluster's): which members hold a pin. Pure: the same facts give the same members.
 
-1. A pin for everywhere names nobody.
+1. A pin for everywhere names no member.
 2. A member is *live* while its ping is valid. A *candidate* is live, has a valid metric for every name in
    `allocate_by`, and has room for the pin: its free space is known to be at least the pin's size.
 3. First come the user's wishes that are candidates, or that hold the pin already and are live.
@@ -50,14 +50,14 @@ def allocate(
     """
     if options.replication_max == EVERYWHERE:
         return ()
-    field = _Field(members, _table(metrics, now), tuple(allocate_by), size)
-    chosen = field.wished(options.user_allocations, current, priority)
-    chosen += field.kept([peer for peer in current if peer not in chosen], chosen, options)
-    chosen += field.ranked(set(priority) - set(chosen), chosen)
-    chosen += field.ranked(field.candidates.keys() - set(chosen), chosen)
+    candidates = _Candidates(members, _table(metrics, now), tuple(allocate_by), size)
+    chosen = candidates.wished(options.user_allocations, current, priority)
+    chosen += candidates.kept([peer for peer in current if peer not in chosen], chosen, options)
+    chosen += candidates.ranked(set(priority) - set(chosen), chosen)
+    chosen += candidates.ranked(candidates.eligible - set(chosen), chosen)
     if len(chosen) < options.replication_min:
         raise NotEnoughPeers(
-            options.replication_min, options.replication_max, len(chosen), field.why_not(chosen)
+            options.replication_min, options.replication_max, len(chosen), candidates.why_not(chosen)
         )
     return tuple(chosen[: options.replication_max])
 
@@ -71,8 +71,8 @@ def _table(metrics: Iterable[Metric], now: float) -> Table:
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """Everybody who might hold the pin, and what is known of them."""
+class _Candidates:
+    """All members, and what is known of them; `names` are the metrics that the choice goes by."""
 
     members: Sequence[str]
     table: Table
@@ -84,11 +84,12 @@ class _Field:
         return frozenset(self.table.get(PING, {})) & frozenset(self.members)
 
     @property
-    def candidates(self) -> Mapping[str, None]:
-        return {peer: None for peer in sorted(self.live) if not self._lack(peer, self.size)}
+    def eligible(self) -> frozenset[str]:
+        """Those of step 2."""
+        return frozenset(peer for peer in self.live if not self._lack(peer, self.size))
 
     def wished(self, wishes: Sequence[str], current: Sequence[str], priority: Sequence[str]) -> list[str]:
-        welcome = self.candidates.keys() | (self.live & {*current, *priority})
+        welcome = self.eligible | (self.live & {*current, *priority})
         return [peer for peer in dict.fromkeys(wishes) if peer in welcome]
 
     def kept(self, current: Sequence[str], chosen: Sequence[str], options: PinOptions) -> list[str]:

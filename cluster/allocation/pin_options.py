@@ -1,8 +1,7 @@
-"""Options of a pin: what a wish leaves of those that are, defaults filled in, contradictions refused."""
+"""Options of a pin: what a wish leaves of those it has, defaults filled in, contradictions refused."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -10,21 +9,33 @@ from cluster.errors import BadPinOptions, BadPinValue
 from cluster.pin import EVERYWHERE, Pin, PinMode, PinOptions, Wish
 from cluster.settings import ClusterSettings
 
-MAX_NAME = 255  # characters, as Kubo and the Pinning Service have it
+MAX_PIN_NAME = 255  # bytes of UTF-8, as Kubo has it
 MAX_METADATA = 64  # entries
 MAX_METADATA_BYTES = 12 * 1024  # keys and values together; a whole pin has 16 KiB (wire.MAX_VALUE_BYTES)
 
 
-def settled(options: PinOptions, existing: Pin | None, settings: ClusterSettings, now: float) -> PinOptions:
-    """The same wishes with the cluster's defaults for replication 0. Raises BadPinOptions."""
-    if len(options.name) > MAX_NAME:
-        raise BadPinValue(f"pin name has {len(options.name)} characters; at most {MAX_NAME} are kept")
-    _check_metadata(options.metadata)
+def resolve_options(
+    options: PinOptions, existing: Pin | None, settings: ClusterSettings, now: float
+) -> PinOptions:
+    """The same options with the cluster's defaults for replication 0. `now`: seconds since 1970.
+
+    Raises BadPinOptions.
+    """
+    check_texts(options)
     if options.expire_at is not None and options.expire_at <= now:
         raise BadPinValue("pin.ExpireAt set before current time: the pin would be removed at once")
     if options.mode is PinMode.DIRECT and existing and existing.options.mode is PinMode.RECURSIVE:
         raise BadPinOptions("already pinned recursively: unpin it first, then pin it as direct")
     return _replicated(options, settings)
+
+
+def check_texts(options: PinOptions) -> None:
+    """Name and metadata within their limits. Raises BadPinValue."""
+    if (length := _bytes(options.name)) > MAX_PIN_NAME:
+        raise BadPinValue(f"pin name has {length} bytes; at most {MAX_PIN_NAME} are kept")
+    size = sum(_bytes(text) for entry in options.metadata.items() for text in entry)
+    if len(options.metadata) > MAX_METADATA or size > MAX_METADATA_BYTES:
+        raise BadPinValue(f"metadata is above {MAX_METADATA} entries or {MAX_METADATA_BYTES} bytes")
 
 
 def merged(wish: Wish, existing: Pin | None, now: float) -> PinOptions:
@@ -40,7 +51,7 @@ def merged(wish: Wish, existing: Pin | None, now: float) -> PinOptions:
     )
 
 
-def updated(options: PinOptions, source: Pin) -> PinOptions:
+def options_for_update(options: PinOptions, source: Pin) -> PinOptions:
     """Options of a pin that takes the place of `source`: its own, with a new name or expiry where given."""
     return replace(
         source.options,
@@ -62,10 +73,8 @@ def _end(wish: Wish, named: frozenset[str], before: PinOptions, now: float) -> f
     return None if asked is None or end is None else max(asked, end)
 
 
-def _check_metadata(metadata: Mapping[str, str]) -> None:
-    size = sum(len(text.encode(errors="replace")) for entry in metadata.items() for text in entry)
-    if len(metadata) > MAX_METADATA or size > MAX_METADATA_BYTES:
-        raise BadPinValue(f"metadata is above {MAX_METADATA} entries or {MAX_METADATA_BYTES} bytes")
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _replicated(options: PinOptions, settings: ClusterSettings) -> PinOptions:

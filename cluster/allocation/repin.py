@@ -1,4 +1,4 @@
-"""New places for the pins of members that are gone.
+"""Re-replication: new holders for the pins of members that are gone.
 
 A member is gone when it was silent for the whole grace period, measured by this process and not by the wall
 clock, so that a clock that jumps relocates nothing; or when it was removed. Only pins that are below their
@@ -13,23 +13,22 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 
-from blockstore.common.guard import Guard
+from cluster.allocation.placement import Placement
 from cluster.common.election import elected
 from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
 from cluster.common.sorted_merge import closed_after
+from cluster.context import ClusterContext
 from cluster.errors import BadPinOptions, NotEnoughPeers, ReadOnlyMember
-from cluster.interfaces import Membership, PinQuery, PinsetReader, PinsetWriter
+from cluster.interfaces import PinQuery
 from cluster.metrics.metric_store import MetricStore
 from cluster.pin import Pin
-from cluster.ports import PeerCalls
-from cluster.settings import ClusterSettings
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class AbsenceDetector:
-    """Who has been silent for how long. Plain values: told what is seen, and when."""
+    """A failure detector by time-out: which members have been silent for `grace` seconds."""
 
     def __init__(self, grace: float) -> None:
         self._grace = grace
@@ -42,93 +41,80 @@ class AbsenceDetector:
 
 
 class Repinner:
-    """Watches for members that are gone, and places their pins anew through `place`."""
+    """Watches for members that are gone, and places their pins anew."""
 
     def __init__(
         self,
-        peer: str,
-        reader: PinsetReader,
-        writer: PinsetWriter,
-        membership: Membership,
+        context: ClusterContext,
         metrics: MetricStore,
-        calls: PeerCalls,
-        place: Callable[[Pin], tuple[str, ...]],
-        turns: KeyedLock,
-        settings: ClusterSettings,
-        *,
-        now: Callable[[], float],
-        guard: Guard,
+        placement: Placement,
+        locks: KeyedLock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`place` allocates a pin afresh, its live holders kept; it raises NotEnoughPeers."""
-        self._peer = peer
-        self._reader = reader
-        self._writer = writer
-        self._membership = membership
+        self._context = context
+        self._pinset = context.pinset
         self._metrics = metrics
-        self._calls = calls
-        self._place = place
-        self._turns = turns
-        self._settings = settings
-        self._now = now
-        self._guard = guard
+        self._placement = placement
+        self._locks = locks
         self._sleep = sleep
-        self._absence = AbsenceDetector(settings.repin_grace)
+        self._absence = AbsenceDetector(context.settings.repin_grace)
         self._handled: frozenset[str] = frozenset()
         self._next_pass = 0.0
 
     async def run(self) -> None:
-        await steadily(self._guard, "looking for members that are gone", "the member list", self._look)
+        await steadily(
+            self._context.guard, "looking for members that are gone", "the member list", self._look
+        )
 
     async def _look(self) -> None:
         now = asyncio.get_running_loop().time()
         gone = self._gone(now)
         if gone and (gone != self._handled or now >= self._next_pass):
-            self._handled, self._next_pass = gone, now + self._settings.reconcile_interval
+            self._handled, self._next_pass = gone, now + self._context.settings.reconcile_interval
             await self._relocate_all(gone)
-        await self._sleep(self._settings.metric_interval)
+        await self._sleep(self._context.settings.metric_interval)
 
     def _gone(self, now: float) -> frozenset[str]:
-        members = {member.peer for member in self._membership.members()}
+        members = self._context.members.peers()
         live = self._live() & members
-        gone = self._absence.observe(members, live, now) | self._membership.removed()
+        gone = self._absence.observe(members, live, now) | self._context.members.removed()
         return gone if 2 * len(live) >= len(members) else frozenset()
 
     def _live(self) -> frozenset[str]:
         """Heard of lately, or connected: gossip alone may fail."""
-        return self._metrics.live(self._now()) | self._calls.peers() | {self._peer}
+        return self._metrics.live() | self._context.calls.peers() | {self._context.peer}
 
     async def _relocate_all(self, gone: Collection[str]) -> None:
         for peer in sorted(gone):
-            with self._guard.around("placing the pins anew of", peer):
+            with self._context.guard.around("placing the pins anew of", peer):
                 await self._relocate_those_of(peer, gone)
 
     async def _relocate_those_of(self, peer: str, gone: Collection[str]) -> None:
         try:
             moved = await self.relocate(peer, gone)
         except (OSError, ReadOnlyMember) as error:
-            log.warning("cannot place the pins of %s anew now: %s", peer, error)
+            _log.warning("cannot place the pins of %s anew now: %s", peer, error)
         else:
             if moved:
-                log.info("%s is gone: %d of its pins were placed anew by this member", peer, moved)
+                _log.info("%s is gone: %d of its pins were placed anew by this member", peer, moved)
 
     async def relocate(self, peer: str, gone: Collection[str]) -> int:
         """Place those pins of that member anew which are below their minimum and ours to do; how many."""
         moved = 0
-        async with closed_after(self._reader.pins(PinQuery(held_by=peer))) as pins:
+        async with closed_after(self._pinset.pins(PinQuery(held_by=peer))) as pins:
             async for pin in pins:
                 if self._is_ours(pin, gone):
                     moved += await self._relocate_safely(pin)
-                    await self._sleep(1 / self._settings.repin_rate)
+                    await self._sleep(1 / self._context.settings.repin_rate)
         return moved
 
     async def _relocate_safely(self, pin: Pin) -> bool:
         """Trouble with this pin alone leaves the others to be placed."""
-        with self._guard.around("placing anew", str(pin.cid)):
+        with self._context.guard.around("placing anew", str(pin.cid)):
             try:
                 return await self._relocate(pin)
             except OSError as error:
-                log.warning("%s cannot be placed anew now: %s", pin.cid, error)
+                _log.warning("%s cannot be placed anew now: %s", pin.cid, error)
         return False
 
     def _is_ours(self, pin: Pin, gone: Collection[str]) -> bool:
@@ -136,15 +122,18 @@ class Repinner:
         if pin.everywhere or left >= pin.options.replication_min:
             return False
         live = self._live()
-        return elected(pin.cid, {peer for peer in live if self._membership.is_trusted(peer)}) == self._peer
+        return (
+            elected(pin.cid, {peer for peer in live if self._context.members.is_trusted(peer)})
+            == self._context.peer
+        )
 
     async def _relocate(self, pin: Pin) -> bool:
-        async with self._turns.of(pin.cid):
-            if await self._reader.get(pin.cid) != pin:
+        async with self._locks.of(pin.cid):
+            if await self._pinset.get(pin.cid) != pin:
                 return False
             try:
-                await self._writer.put(replace(pin, allocations=self._place(pin)))
+                await self._pinset.put(replace(pin, allocations=self._placement.replace(pin)))
             except (NotEnoughPeers, BadPinOptions) as error:
-                log.warning("%s stays below its minimum: %s", pin.cid, error)
+                _log.warning("%s stays below its minimum: %s", pin.cid, error)
                 return False
         return True

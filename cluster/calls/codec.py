@@ -1,4 +1,4 @@
-"""What members tell each other about themselves and their pins, and its form on the wire (strict dag-cbor).
+"""What members say to each other of themselves and their pins, in its form on the wire (strict dag-cbor).
 
 What is read here was written by another member: every field is bounded and checked, and nothing is believed
 about a peer but what that peer says of itself.
@@ -7,11 +7,11 @@ about a peer but what that peer says of itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
 
 from blockstore.cid import CID
+from cluster.calls.node_info import IpfsInfo, NodeInfo
 from cluster.common.names import as_name
 from cluster.common.wire import Fields, Wire, encode
 from cluster.errors import BadUpdate
@@ -22,30 +22,6 @@ MAX_ANSWER = 4 * 1024 * 1024
 MAX_REQUEST = 64 * 1024
 _MAX_ADDRESSES = 256
 _MAX_PEERS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class IpfsInfo:
-    """A member's node on the open network. `peers` are those connected there now."""
-
-    id: str = ""
-    addresses: tuple[str, ...] = ()
-    peers: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class NodeInfo:
-    """One member as it describes itself; with `error` set it did not answer and only `id` is sure."""
-
-    id: str
-    peer_name: str = ""
-    addresses: tuple[str, ...] = ()  # multiaddresses, each with /p2p/
-    cluster_peers: tuple[str, ...] = ()  # members it knows, itself included, sorted
-    cluster_peer_addresses: tuple[str, ...] = ()  # of the others
-    connected: tuple[str, ...] = ()  # members it is connected to, sorted
-    version: str = ""
-    ipfs: IpfsInfo = IpfsInfo()
-    error: str = ""
 
 
 def encode_node(node: NodeInfo) -> bytes:
@@ -70,21 +46,21 @@ def decode_node(peer: str, data: bytes) -> NodeInfo:
     return NodeInfo(
         id=peer,
         peer_name=as_name(fields.text("name", "")),
-        addresses=_shown(fields.texts("at", _MAX_ADDRESSES)),
-        cluster_peers=_shown(fields.texts("members", _MAX_PEERS)),
-        cluster_peer_addresses=_shown(fields.texts("members_at", _MAX_PEERS)),
-        connected=_shown(fields.texts("connected", _MAX_PEERS)),
+        addresses=_printable(fields.texts("at", _MAX_ADDRESSES)),
+        cluster_peers=_printable(fields.texts("members", _MAX_PEERS)),
+        cluster_peer_addresses=_printable(fields.texts("members_at", _MAX_PEERS)),
+        connected=_printable(fields.texts("connected", _MAX_PEERS)),
         version=as_name(fields.text("version", "")),
         ipfs=IpfsInfo(
             id=as_name(fields.text("ipfs", "", 128)),
-            addresses=_shown(fields.texts("ipfs_at", _MAX_ADDRESSES)),
-            peers=frozenset(_shown(fields.texts("ipfs_peers", _MAX_PEERS))),
+            addresses=_printable(fields.texts("ipfs_at", _MAX_ADDRESSES)),
+            peers=frozenset(_printable(fields.texts("ipfs_peers", _MAX_PEERS))),
         ),
     )
 
 
-def _shown(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Those without characters that a terminal would obey: peer ids and addresses have none."""
+def _printable(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those without control characters, which a terminal would obey: peer ids and addresses have none."""
     return tuple(text for text in texts if as_name(text) == text)
 
 

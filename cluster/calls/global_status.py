@@ -1,4 +1,4 @@
-"""What all members together say of pins: one question a member, answers merged in order of the CID.
+"""What all members together say of pins (upstream's GlobalPinInfo): a k-way merge of their answers, by CID.
 
 A member that does not answer is shown as `cluster_error`, with the reason, on the pins that it is to hold.
 """
@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from blockstore.cid import CID
 from cluster.calls.client import MemberClient
 from cluster.common.sorted_merge import closed_after, merge
-from cluster.interfaces import Member, Membership, PinQuery, PinsetReader, Role
+from cluster.context import ClusterContext
+from cluster.interfaces import Member, PinQuery, Role
 from cluster.pin import GlobalPinInfo, Pin, PinInfo, Status
 from cluster.ports import CallFailed, PeerOffline
-from cluster.tracking.status import StatusPage
+from cluster.tracking.status import EVERY_STATUS, StatusPage
 from cluster.tracking.tracker import Tracker
 
 _GROUP = 256  # CIDs whose pins are read together
@@ -25,71 +26,68 @@ AskPage = Callable[[Member, CID | None], Awaitable[StatusPage]]
 
 
 class GlobalStatus:
-    """Asks the tracker here and those of the other members."""
+    """Asks the tracker here and those of the other members; with `local`, the one here alone."""
 
-    def __init__(
-        self,
-        reader: PinsetReader,
-        membership: Membership,
-        tracker: Tracker,
-        remote: MemberClient,
-        now: Callable[[], float],
-    ) -> None:
-        self._reader = reader
-        self._membership = membership
-        self._tracker = tracker
+    def __init__(self, context: ClusterContext, tracking: Tracker, remote: MemberClient) -> None:
+        self._context = context
+        self._pinset = context.pinset
+        self._tracking = tracking
         self._remote = remote
-        self._now = now
 
-    async def status(self, cid: CID, local: bool = False) -> GlobalPinInfo:
-        """Members that are not to hold it are `remote` without being asked."""
+    async def one(self, cid: CID, local: bool = False) -> GlobalPinInfo:
+        """Of a CID that is not pinned as well (`unpinned`).
+
+        Members that are not to hold it are `remote` without being asked.
+        """
 
         async def ask(member: Member) -> PinInfo:
-            return await (
-                self._tracker.status(cid) if self._is_us(member) else self._remote.status(member, cid)
-            )
+            if self._is_us(member):
+                return await self._tracking.status(cid)
+            return await self._remote.status(member, cid)
 
-        return await self._everybody(cid, ask, local)
+        return await self._gather(cid, ask, local)
 
     async def recover(self, cid: CID, local: bool = False) -> GlobalPinInfo:
-        """Try again where it failed or went missing; the statuses after that."""
+        """Try again where it failed or went missing; the statuses after that. Raises QueueFull."""
 
         async def ask(member: Member) -> PinInfo:
-            return await (
-                self._tracker.recover(cid) if self._is_us(member) else self._remote.recover(member, cid)
-            )
+            if self._is_us(member):
+                return await self._tracking.recover(cid)
+            return await self._remote.recover(member, cid)
 
-        return await self._everybody(cid, ask, local)
+        return await self._gather(cid, ask, local)
 
-    async def statuses_of(self, cids: Sequence[CID], local: bool = False) -> AsyncIterator[GlobalPinInfo]:
-        """In the order given."""
+    async def of(self, cids: Sequence[CID], local: bool = False) -> AsyncIterator[GlobalPinInfo]:
+        """Just those, in the order given, whatever their statuses."""
         for start in range(0, len(cids), _TOGETHER):
             together = cids[start : start + _TOGETHER]
-            for info in await asyncio.gather(*(self.status(cid, local) for cid in together)):
+            for info in await asyncio.gather(*(self.one(cid, local) for cid in together)):
                 yield info
 
-    def statuses(self, wanted: frozenset[Status], local: bool = False) -> AsyncIterator[GlobalPinInfo]:
+    def all(
+        self, wanted: frozenset[Status] = EVERY_STATUS, local: bool = False
+    ) -> AsyncIterator[GlobalPinInfo]:
         """CIDs that some member has in one of the wanted statuses, in order; only those members are shown."""
 
         async def ask(member: Member, after: CID | None) -> StatusPage:
             if self._is_us(member):
-                return await self._tracker.page(wanted, after)
+                return await self._tracking.page(wanted, after)
             return await self._remote.page(member, wanted, after)
 
         return self._merged(ask, local, Status.CLUSTER_ERROR in wanted)
 
     def recover_all(self, local: bool = False) -> AsyncIterator[GlobalPinInfo]:
-        """Try again everything that failed or went missing; what is tried again, in order."""
+        """Try again what failed or went missing, as far as members have room; what that is, in order."""
 
         async def ask(member: Member, after: CID | None) -> StatusPage:
             if self._is_us(member):
-                return await self._tracker.recover_page(after)
+                return await self._tracking.recover_page(after)
             return await self._remote.recover_page(member, after)
 
         return self._merged(ask, local, False)
 
-    async def _everybody(self, cid: CID, ask: Ask, local: bool) -> GlobalPinInfo:
-        pin = await self._reader.get(cid)
+    async def _gather(self, cid: CID, ask: Ask, local: bool) -> GlobalPinInfo:
+        pin = await self._pinset.get(cid)
         members = self._members(local)
         infos = await asyncio.gather(*(self._one(member, pin, ask) for member in members))
         return GlobalPinInfo(cid, pin, {info.peer: info for info in infos})
@@ -103,11 +101,11 @@ class GlobalStatus:
             return self._info(member, Status.CLUSTER_ERROR, pin, _reason(error))
 
     def _members(self, local: bool) -> list[Member]:
-        """Those to ask. Who was removed is not shown: its pins are on their way to others."""
-        members = self._membership.members()
+        """Those to ask. One that was removed is not shown: its pins are on their way to others."""
+        members = self._context.members.members()
         if not local:
             return list(members)
-        us = Member(self._tracker.peer, "", Role.FOLLOWER)
+        us = Member(self._context.peer, "", Role.FOLLOWER)
         return [next((member for member in members if self._is_us(member)), us)]
 
     async def _merged(self, ask: AskPage, local: bool, list_failed: bool) -> AsyncIterator[GlobalPinInfo]:
@@ -142,23 +140,23 @@ class GlobalStatus:
         except (CallFailed, PeerOffline) as error:
             failed[member.peer] = self._info(member, Status.CLUSTER_ERROR, None, _reason(error))
         if list_failed:
-            async for pin in self._reader.pins(PinQuery(after=after, held_by=member.peer)):
+            async for pin in self._pinset.pins(PinQuery(after=after, held_by=member.peer)):
                 yield pin.cid, failed[member.peer]
 
     async def _joined(
         self, group: Sequence[tuple[CID, Sequence[PinInfo]]], failed: Mapping[str, PinInfo]
     ) -> list[GlobalPinInfo]:
-        pins = await self._reader.get_many([cid for cid, _ in group])
+        pins = await self._pinset.get_many([cid for cid, _ in group])
         return [
             GlobalPinInfo(cid, pin, _by_peer(infos, pin, failed))
             for (cid, infos), pin in zip(group, pins, strict=True)
         ]
 
     def _is_us(self, member: Member) -> bool:
-        return member.peer == self._tracker.peer
+        return member.peer == self._context.peer
 
     def _info(self, member: Member, status: Status, pin: Pin | None, error: str = "") -> PinInfo:
-        since = pin.created if pin is not None and status is Status.REMOTE else self._now()
+        since = pin.created if pin is not None and status is Status.REMOTE else self._context.now()
         return PinInfo(member.peer, member.name, status, since, error)
 
 

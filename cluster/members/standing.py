@@ -51,7 +51,9 @@ class Standing:
         """Raises ReadOnlyMember where this node may not change the pinset."""
         role = self._members.role(self._local.peer)
         if role is Role.FOLLOWER:
-            raise ReadOnlyMember("this node follows the cluster: pin and unpin at a trusted member")
+            raise ReadOnlyMember(
+                "this node follows the cluster and cannot change pins: do that at a trusted member"
+            )
         if role is None:
             raise ReadOnlyMember(self.problem)
 

@@ -1,4 +1,4 @@
-"""What members say of themselves: the latest metric of each member and name, alerts when one stops.
+"""A failure detector by heartbeats: the latest metric of each member and name, an alert when one stops.
 
 Times are this node's own clock: a metric travels with its time to live, not with a date, so that a member
 whose clock is a day off is neither immortal nor dead.
@@ -7,7 +7,7 @@ whose clock is a day off is neither immortal nor dead.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cluster.interfaces import Membership
@@ -49,15 +49,17 @@ class Alert:
 class MetricStore:
     """The latest metric of each member and name; at most MAX_METRICS names of one member are kept."""
 
-    def __init__(self, membership: Membership) -> None:
-        self._membership = membership
+    def __init__(self, members: Membership, now: Callable[[], float]) -> None:
+        """`now` is the wall clock in seconds since 1970."""
+        self._members = members
+        self._now = now
         self._latest: dict[str, dict[str, Metric]] = {}  # by peer, then name
         self._alerted: set[tuple[str, str]] = set()
         self._alerts: deque[Alert] = deque(maxlen=MAX_ALERTS)
 
     def put(self, metrics: Iterable[Metric]) -> None:
         """Keep these in place of older ones; those of strangers, and names above the limit, are dropped."""
-        members = self._members()
+        members = self._members.peers()
         for metric in metrics:
             names = self._latest.setdefault(metric.peer, {}) if metric.peer in members else {}
             if metric.name in names or len(names) < MAX_METRICS:
@@ -65,9 +67,9 @@ class MetricStore:
                 self._alerted.discard((metric.peer, metric.name))
         self._forget(self._latest.keys() - members)
 
-    def valid(self, now: float, name: str | None = None) -> list[Metric]:
+    def valid(self, name: str | None = None) -> list[Metric]:
         """Every metric of a member that has not run out, in order of name, then peer."""
-        members = self._members()
+        members, now = self._members.peers(), self._now()
         return sorted(
             (
                 metric
@@ -80,22 +82,19 @@ class MetricStore:
         )
 
     def names(self) -> list[str]:
-        members = self._members()
+        members = self._members.peers()
         return sorted({name for peer, names in self._latest.items() if peer in members for name in names})
 
-    def latest(self, peer: str, name: str) -> Metric | None:
-        """The last one heard of a member, whether or not it has run out."""
-        return self._latest.get(peer, {}).get(name) if self._membership.is_member(peer) else None
-
-    def live(self, now: float) -> frozenset[str]:
+    def live(self) -> frozenset[str]:
         """Members with a valid ping."""
-        return frozenset(metric.peer for metric in self.valid(now, PING))
+        return frozenset(metric.peer for metric in self.valid(PING))
 
-    def check(self, now: float) -> list[Alert]:
+    def check(self) -> list[Alert]:
         """One alert for each metric that ran out since it was last renewed; each is reported once."""
+        now = self._now()
         expired = [
             metric
-            for peer in sorted(self._latest.keys() & self._members())
+            for peer in sorted(self._latest.keys() & self._members.peers())
             for name, metric in sorted(self._latest[peer].items())
             if not metric.valid(now) and (peer, name) not in self._alerted
         ]
@@ -106,11 +105,8 @@ class MetricStore:
 
     def alerts(self) -> list[Alert]:
         """Of today's members, newest first, the last MAX_ALERTS."""
-        members = self._members()
+        members = self._members.peers()
         return [alert for alert in self._alerts if alert.metric.peer in members]
-
-    def _members(self) -> frozenset[str]:
-        return frozenset(member.peer for member in self._membership.members())
 
     def _forget(self, peers: Iterable[str]) -> None:
         for peer in list(peers):

@@ -91,13 +91,16 @@ class ReplicatedPinset:
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
         self._context.changes.subscribe(handler)
 
+    def check_writable(self) -> None:
+        self.standing.check_writable()
+
     async def put(self, pin: Pin) -> None:
         """Also raises BadPinOptions for a pin that is too large to replicate, and what the disk raises."""
-        self.standing.check_writable()
+        self.check_writable()
         await self._batcher.submit(PinWrite(pin.cid, encode_pin(pin)))
 
     async def remove(self, cid: CID) -> Pin:
-        self.standing.check_writable()
+        self.check_writable()
         before = await self._batcher.submit(PinWrite(cid, None))
         if before is None:
             raise NotPinned

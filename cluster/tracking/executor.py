@@ -1,4 +1,7 @@
-"""One operation, done: fetch and record a pin, or forget it once others have it."""
+"""One operation, performed: fetch and record a pin, or forget it once others have it.
+
+A failed one is tried again with exponential back-off and jitter.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from random import random
 
 from blockstore.cid import CID
 from blockstore.common.backoff import Backoff
-from cluster.interfaces import Membership, PinsetReader
+from cluster.context import ClusterContext
 from cluster.pin import Pin, PinMode, Progress
 from cluster.ports import (
     Attempt,
@@ -17,22 +20,20 @@ from cluster.ports import (
     CallFailed,
     LocalPins,
     OperationKind,
-    PeerCalls,
     PeerOffline,
     PinFailed,
 )
-from cluster.settings import ClusterSettings
 from cluster.tracking.operation_queue import Lane, Operation
 
 MAX_HINTS = 32
 MAX_REASON = 500
-"""Characters of a reason that are kept and told to other members."""
+"""Characters of a reason that are kept and sent to other members."""
 
-TOLD_ATTEMPT = 3  # whose failure is told in the log: what fails that often does not mend by itself
-FIRST_PATIENCE = 30.0
+LOGGED_ATTEMPT = 3  # whose failure is a warning in the log: what fails that often does not mend by itself
+FIRST_TIMEOUT = 30.0
 """Seconds a first attempt waits for its first block; later ones have the whole `pin_timeout`."""
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 Holds = Callable[[str, CID, bool], Awaitable[bool]]
 """Ask a member whether it holds a block or, recursively, all of its DAG. Raises PeerOffline, CallFailed."""
@@ -43,28 +44,18 @@ class Executor:
 
     def __init__(
         self,
-        peer: str,
-        pinset: PinsetReader,
+        context: ClusterContext,
         pins: LocalPins,
         attempts: AttemptStore,
-        membership: Membership,
-        calls: PeerCalls,
         holds: Holds,
-        settings: ClusterSettings,
-        *,
-        now: Callable[[], float],
         jitter: Callable[[], float] = random,
     ) -> None:
-        self._peer = peer
-        self._pinset = pinset
+        self._context = context
+        self._pinset = context.pinset
         self._pins = pins
         self._attempts = attempts
-        self._membership = membership
-        self._calls = calls
         self._holds = holds
-        self._settings = settings
-        self._now = now
-        self._backoff = Backoff(settings.retry_first, settings.retry_most, draw=jitter)
+        self._backoff = Backoff(context.settings.retry_first, context.settings.retry_most, draw=jitter)
 
     async def perform(self, operation: Operation) -> bool:
         """Do it; false when it failed and its retry is recorded. Cancelling keeps what was fetched.
@@ -72,14 +63,14 @@ class Executor:
         Raises OSError when the failure itself cannot be recorded.
         """
         pin = await self._pinset.get(operation.cid)
-        held = pin is not None and pin.held_by(self._peer)
+        held = pin is not None and pin.held_by(self._context.peer)
         if held != (operation.kind is OperationKind.PIN):
             operation.successor = operation.successor or (Lane.NORMAL if held else Lane.UNPIN)
             return True
         (attempt,) = await self._attempts.get_many([operation.cid])
         try:
             if held and pin is not None:
-                await self._walk(operation, pin, self._patience(attempt))
+                await self._walk(operation, pin, self._first_timeout(attempt))
             else:
                 await self._release(operation.cid, pin)
         except PinFailed as error:
@@ -89,11 +80,11 @@ class Executor:
             await self._attempts.remove(operation.cid)
         return True
 
-    async def _walk(self, operation: Operation, pin: Pin, patience: float) -> None:
-        """`patience` is the time for the first progress; after that it is the setting."""
-        timeout = self._settings.pin_timeout
+    async def _walk(self, operation: Operation, pin: Pin, first_timeout: float) -> None:
+        """`first_timeout` is the time for the first progress; after that it is the setting."""
+        timeout = self._context.settings.pin_timeout
         try:
-            async with asyncio.timeout(patience) as deadline:
+            async with asyncio.timeout(first_timeout) as deadline:
                 await self._pins.pin(
                     pin.cid,
                     recursive=pin.options.mode is PinMode.RECURSIVE,
@@ -101,17 +92,17 @@ class Executor:
                     progress=_extending(operation, deadline, timeout),
                 )
         except TimeoutError:
-            raise PinFailed(_stalled(operation.progress, patience, timeout)) from None
+            raise PinFailed(_stalled(operation.progress, first_timeout, timeout)) from None
 
-    def _patience(self, attempt: Attempt | None) -> float:
+    def _first_timeout(self, attempt: Attempt | None) -> float:
         """Short for a first attempt: many hopeless pins at once must not hold up those behind them."""
-        longest = self._settings.pin_timeout
-        return longest if attempt is not None else min(longest, FIRST_PATIENCE)
+        longest = self._context.settings.pin_timeout
+        return longest if attempt is not None else min(longest, FIRST_TIMEOUT)
 
     def _hints(self, pin: Pin) -> list[str]:
         """Origins, then members: those that are to hold it and are connected first."""
-        connected = self._calls.peers()
-        others = [one.peer for one in self._membership.members() if one.peer != self._peer]
+        connected = self._context.calls.peers()
+        others = sorted(self._context.members.peers() - {self._context.peer})
         others.sort(key=lambda peer: (peer not in connected, not pin.held_by(peer)))
         return [*pin.options.origins, *others][:MAX_HINTS]
 
@@ -127,7 +118,7 @@ class Executor:
 
     async def _is_handed_over(self, pin: Pin) -> bool:
         """Whether as many of a moved pin's new holders have it as it asks for."""
-        connected = self._calls.peers()
+        connected = self._context.calls.peers()
         asked = [peer for peer in pin.allocations if peer in connected]
         holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin) for peer in asked)))
         return holding >= min(pin.options.replication_min, len(pin.allocations))
@@ -147,11 +138,11 @@ class Executor:
         operation.failure = reason
         count = 1 + (before.count if before is not None and before.kind is operation.kind else 0)
         wait = self._backoff.after(count)
-        now = self._now()
+        now = self._context.now()
         attempt = Attempt(operation.cid, operation.kind, count, reason[:MAX_REASON], now, now + wait)
         await self._attempts.put(attempt)
-        log.log(
-            logging.WARNING if count == TOLD_ATTEMPT else logging.DEBUG,  # a failure that stays, once
+        _log.log(
+            logging.WARNING if count == LOGGED_ATTEMPT else logging.DEBUG,
             "%s %s failed (attempt %d, next in %.0f s): %s",
             operation.kind,
             operation.cid,
@@ -173,9 +164,9 @@ def _extending(operation: Operation, deadline: asyncio.Timeout, timeout: float) 
     return progressed
 
 
-def _stalled(progress: Progress | None, patience: float, timeout: float) -> str:
+def _stalled(progress: Progress | None, first_timeout: float, timeout: float) -> str:
     if progress is None:
-        return f"no progress for {patience:g} s: no block came"
+        return f"no progress for {first_timeout:g} s: no block came"
     return (
         f"no progress for {timeout:g} s: {progress.blocks} blocks ({progress.bytes} bytes) are here, "
         f"at least {progress.pending} more are needed"

@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from blockstore.cid import CID
-from blockstore.common.guard import Guard
 from cluster.common.loops import steadily
 from cluster.common.sorted_merge import closed_after
+from cluster.context import ClusterContext
 from cluster.errors import BadUpdate
-from cluster.interfaces import PinsetReader
 from cluster.pin import Pin
 from cluster.ports import AttemptStore, PinFailed
 from cluster.tracking.backlog import Backlog
@@ -33,28 +32,23 @@ class Reconciler:
 
     def __init__(
         self,
-        peer: str,
-        pinset: PinsetReader,
+        context: ClusterContext,
         attempts: AttemptStore,
         views: PinViews,
         backlog: Backlog,
         lane: Callable[[Pin], Lane],
-        *,
-        interval: float,
-        guard: Guard,
     ) -> None:
-        self._peer = peer
-        self._pinset = pinset
+        """`lane` is where a pin that is to be held here waits."""
+        self._context = context
         self._attempts = attempts
         self._views = views
         self._backlog = backlog
         self._lane = lane
-        self._interval = interval
-        self._guard = guard
+        self._interval = context.settings.reconcile_interval
         self._unlisted = 0
 
     async def run(self) -> None:
-        await steadily(self._guard, "reconciling", "pinset and local pins", self._turn)
+        await steadily(self._context.guard, "reconciling", "pinset and local pins", self._turn)
 
     async def _turn(self) -> None:
         """One pass, and the time until the next."""
@@ -72,7 +66,7 @@ class Reconciler:
 
     async def _pass(self) -> None:
         unlisted: list[CID] = []
-        async with closed_after(self._views.difference(self._peer)) as differences:
+        async with closed_after(self._views.difference(self._context.peer)) as differences:
             async for cid, view in differences:
                 if view.pin is None and await self.is_unlisted(cid):
                     unlisted.append(cid)
@@ -89,7 +83,8 @@ class Reconciler:
 
     async def is_unlisted(self, cid: CID) -> bool:
         """Whether the pinset does not have it, though no member is known to have removed it."""
-        return await self._pinset.get(cid) is None and not await self._pinset.was_removed(cid)
+        pinset = self._context.pinset
+        return await pinset.get(cid) is None and not await pinset.was_removed(cid)
 
     def _report(self, unlisted: Sequence[CID]) -> None:
         """Once for each number of them."""

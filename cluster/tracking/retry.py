@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 
-from blockstore.common.guard import Guard
 from cluster.common.loops import steadily
+from cluster.context import ClusterContext
 from cluster.ports import Attempt, AttemptStore, OperationKind
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.operation_queue import Lane
@@ -23,24 +22,14 @@ _log = logging.getLogger(__name__)
 class Retries:
     """Queues each attempt that is due. Attempts lie in a store, so that they outlive a restart."""
 
-    def __init__(
-        self,
-        backlog: Backlog,
-        attempts: AttemptStore,
-        retry_most: float,
-        *,
-        now: Callable[[], float],
-        guard: Guard,
-    ) -> None:
-        """`retry_most` is the longest delay between two attempts, in seconds; `now` is the wall clock."""
-        self._backlog = backlog
+    def __init__(self, context: ClusterContext, attempts: AttemptStore, backlog: Backlog) -> None:
+        self._context = context
         self._attempts = attempts
-        self._horizon = 2 * retry_most + _LEASE
-        self._now = now
-        self._guard = guard
+        self._backlog = backlog
+        self._horizon = 2 * context.settings.retry_most + _LEASE
 
     async def run(self) -> None:
-        await steadily(self._guard, "retrying", "failed pins", self._turn)
+        await steadily(self._context.guard, "retrying", "failed pins", self._turn)
 
     async def _turn(self) -> None:
         """Queue what is due, and wait for the next one or for another failure."""
@@ -56,7 +45,7 @@ class Retries:
 
     async def _queue_due(self) -> float:
         """Seconds until the next look."""
-        now, following = self._now(), await self._attempts.next_retry()
+        now, following = self._context.now(), await self._attempts.next_retry()
         room = self._room()
         if room > 0 and following is not None and (following <= now or following > now + self._horizon):
             for attempt in await self._attempts.claim(now, now + self._horizon, now + _LEASE, room):
@@ -64,7 +53,7 @@ class Retries:
             following = await self._attempts.next_retry()
         if following is None:
             return _LONGEST_WAIT
-        return min(_LONGEST_WAIT, max(1.0, following - self._now()))
+        return min(_LONGEST_WAIT, max(1.0, following - self._context.now()))
 
     def _room(self) -> int:
         queue = self._backlog.queue

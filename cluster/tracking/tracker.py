@@ -9,17 +9,16 @@ and come back from there. No status is kept: it is computed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from blockstore.cid import CID
-from blockstore.common.guard import Guard
 from cluster.common.sorted_merge import closed_after
+from cluster.context import ClusterContext
 from cluster.errors import QueueFull
-from cluster.interfaces import PinChange, PinQuery, PinsetReader
+from cluster.interfaces import PinChange, PinQuery
 from cluster.pin import Pin, PinInfo, Status
 from cluster.ports import AttemptStore, LocalPin, LocalPins, PinFailed
-from cluster.settings import ClusterSettings
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.executor import Executor
 from cluster.tracking.operation_queue import Lane, OperationQueue
@@ -37,43 +36,22 @@ class Tracker:
     """`notice` changes, `run` the workers, and ask for the status of one CID or of all."""
 
     def __init__(
-        self,
-        peer: str,
-        name: str,
-        pinset: PinsetReader,
-        pins: LocalPins,
-        attempts: AttemptStore,
-        executor: Executor,
-        settings: ClusterSettings,
-        *,
-        now: Callable[[], float],
-        guard: Guard,
+        self, context: ClusterContext, pins: LocalPins, attempts: AttemptStore, executor: Executor
     ) -> None:
-        self.peer = peer
-        self._name = name
+        self._context = context
         self._pins = pins
-        self._settings = settings
-        self._now = now
-        queue = OperationQueue(settings.queue_size, settings.concurrent_pins)
-        self._backlog = Backlog(queue, now)
-        self._views = PinViews(pinset, pins, attempts, queue)
-        self._workers = Workers(self._backlog, executor, settings.concurrent_pins, guard)
-        self._retries = Retries(self._backlog, attempts, settings.retry_most, now=now, guard=guard)
-        self._reconciler = Reconciler(
-            peer,
-            pinset,
-            attempts,
-            self._views,
-            self._backlog,
-            self._lane,
-            interval=settings.reconcile_interval,
-            guard=guard,
-        )
-        pinset.on_change(self.notice)
+        workers = context.settings.concurrent_pins
+        queue = OperationQueue(context.settings.queue_size, workers)
+        self._backlog = Backlog(queue, context.now)
+        self._views = PinViews(context.pinset, pins, attempts, queue)
+        self._workers = Workers(self._backlog, executor, workers, context.guard)
+        self._retries = Retries(context, attempts, self._backlog)
+        self._reconciler = Reconciler(context, attempts, self._views, self._backlog, self._lane)
+        context.pinset.on_change(self.notice)
 
     def notice(self, change: PinChange) -> None:
         """The pinset says something new of a CID. Never waits."""
-        held = change.pin is not None and change.pin.held_by(self.peer)
+        held = change.pin is not None and change.pin.held_by(self._context.peer)
         self._backlog.put(change.cid, self._lane(change.pin) if held and change.pin else Lane.UNPIN)
 
     def waiting(self) -> dict[Lane, int]:
@@ -170,7 +148,7 @@ class Tracker:
     def _listed(self, wanted: frozenset[Status], after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
         if wanted <= IN_FLIGHT and not (self._backlog.behind and Status.PIN_QUEUED in wanted):
             return self._views.active(after)
-        held_by = None if Status.REMOTE in wanted else self.peer
+        held_by = None if Status.REMOTE in wanted else self._context.peer
         return self._views.all(PinQuery(after=after, held_by=held_by))
 
     async def _consistent_info(self, cid: CID, view: PinView) -> PinInfo:
@@ -181,7 +159,16 @@ class Tracker:
         return info
 
     def _info(self, view: PinView) -> PinInfo:
-        return pin_info(self.peer, self._name, replace(view, behind=self._backlog.behind), self._now())
+        return pin_info(
+            self._context.peer,
+            self._context.name,
+            replace(view, behind=self._backlog.behind),
+            self._context.now(),
+        )
 
     def _lane(self, pin: Pin) -> Lane:
-        return Lane.FRESH if self._now() < pin.created + self._settings.priority_age else Lane.NORMAL
+        return (
+            Lane.FRESH
+            if self._context.now() < pin.created + self._context.settings.priority_age
+            else Lane.NORMAL
+        )

@@ -13,38 +13,26 @@ from blockstore.disk.free_space import is_full
 from blockstore.errors import StorageFull
 from blockstore.sqlite.database import Ballast, spending
 from node.files.atomic_write import atomic_write
-from node.http.listeners import Listeners
-from node.parts import Parts
 
 _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def published(
-    path: Path, parts: Parts, faces: Listeners, ballast: Ballast
-) -> AsyncIterator[Mapping[str, object]]:
-    """The file exists as long as the block lasts, whole or not at all; what is in it.
+async def addresses_published(
+    path: Path, fields: Mapping[str, object], ballast: Ballast
+) -> AsyncIterator[None]:
+    """The file holds these fields, and the process's id, as long as the block lasts: whole or not at all.
 
     On a full disk `ballast` is given up for it. Without any room there is none, and commands find the daemon
     at the ports of its settings only.
     """
-    about = parts.cluster.id()
-    fields = {
-        "pid": os.getpid(),
-        "peer_id": parts.peer,
-        "gateway": faces.gateway.url,
-        "rpc": faces.rpc.url,
-        "api": faces.api.url,
-        "swarm": list(about.ipfs.addresses),
-        "cluster": list(about.addresses),
-    }
-    text = (json.dumps(fields, indent=2) + "\n").encode()
+    text = (json.dumps({"pid": os.getpid(), **fields}, indent=2) + "\n").encode()
     try:
         await spending(ballast, lambda: _write(path, text))
     except StorageFull as error:
         _log.warning("%s; free some space and start again", error)
     try:
-        yield fields
+        yield
     finally:
         _remove(path)
 

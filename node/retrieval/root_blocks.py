@@ -27,8 +27,7 @@ def holders_in(cluster: Cluster) -> Holders:
             pin = await cluster.get_pin(root)
         except (NotPinned, BadUpdate):  # or its row is damaged: every peer is asked
             return ()
-        peers = [member.peer for member in cluster.membership.members() if pin.held_by(member.peer)]
-        return [peer for peer in peers if peer != cluster.identity.peer]
+        return sorted(cluster.holders.of(pin))
 
     return holders
 

@@ -1,4 +1,4 @@
-"""What an operator is told of the cluster and of the disk: members that come and go, room that runs out."""
+"""What is logged for an operator: members that come and go, room on the disk that runs out."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
-from blockstore.common.guard import Guard
 from blockstore.common.tasks import background
 from blockstore.errors import BlockstoreError
-from blockstore.sqlite.store import SqliteBlockstore
 from blockstore.store import Usage
-from cluster.cluster import Cluster
 from cluster.common.loops import steadily
-from cluster.interfaces import Member, Membership
-from cluster.metrics.metric_store import PING
+from cluster.context import ClusterContext
+from cluster.interfaces import Member
 from node.log.rate_limit import SUBJECT
 
 _LOOK_SECONDS = 5.0
@@ -27,18 +25,20 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class MembersSeen:
     """The cluster at one moment: members by peer, and which of them give a sign of life."""
 
     members: dict[str, Member]
     live: frozenset[str]
 
     @classmethod
-    def of(cls, members: Iterable[Member], live: Iterable[str]) -> Sight:
+    def of(cls, members: Iterable[Member], live: Iterable[str]) -> MembersSeen:
         return cls({member.peer: member for member in members}, frozenset(live))
 
 
-def told_of_members(before: Sight, after: Sight, seen: frozenset[str]) -> Iterator[tuple[str, str]]:
+def member_changes(
+    before: MembersSeen, after: MembersSeen, seen: frozenset[str]
+) -> Iterator[tuple[str, str]]:
     """What changed, as (peer, line). `seen` are those that were live at some time."""
     for peer, member in after.members.items():
         if peer not in before.members:
@@ -53,8 +53,8 @@ def told_of_members(before: Sight, after: Sight, seen: frozenset[str]) -> Iterat
         yield peer, f"{_named(before.members[peer])} is no member any more"
 
 
-def told_of_room(usage: Usage) -> str:
-    """What is to be said of the room on the disk; empty while there is enough."""
+def room_warning(usage: Usage) -> str:
+    """What is to be logged of the room on the disk; empty while there is enough."""
     if usage.free <= 0:
         return "storage is full: nothing more is stored until pins are removed and `pinfold gc` is run"
     whole = usage.quota or usage.bytes + usage.free
@@ -63,51 +63,57 @@ def told_of_room(usage: Usage) -> str:
     return ""
 
 
+class MeasuredStore(Protocol):
+    """The block store, as far as it is watched."""
+
+    async def usage(self) -> Usage: ...
+
+
 @asynccontextmanager
 async def open_watch(
-    us: str, cluster: Cluster, membership: Membership, store: SqliteBlockstore, guard: Guard
+    context: ClusterContext, live: Callable[[], frozenset[str]], store: MeasuredStore
 ) -> AsyncIterator[None]:
-    """Within the block what changes is told in the log. What nobody foresaw is `guard`'s to count."""
+    """Within the block what changes is logged. `live`: the members that give a sign of life."""
 
-    def sight() -> Sight:
-        others = [member for member in membership.members() if member.peer != us]
-        return Sight.of(others, (metric.peer for metric in cluster.metrics(PING)))
+    def observe() -> MembersSeen:
+        others = [member for member in context.members.members() if member.peer != context.peer]
+        return MembersSeen.of(others, live())
 
-    members, room = _MembersWatch(sight), _RoomWatch(store)
+    members, room = _MembersWatch(observe), _RoomWatch(store)
     async with background(
-        steadily(guard, "watching", "members", members.look),
-        steadily(guard, "watching", "the disk", room.look),
+        steadily(context.guard, "watching", "members", members.look),
+        steadily(context.guard, "watching", "the disk", room.look),
     ):
         yield
 
 
 class _MembersWatch:
-    """Tells who came and went between two looks."""
+    """Logs which members came and went between two looks."""
 
-    def __init__(self, sight: Callable[[], Sight]) -> None:
-        self._sight = sight
-        self._before = sight()
+    def __init__(self, observe: Callable[[], MembersSeen]) -> None:
+        self._observe = observe
+        self._before = observe()
         self._seen: frozenset[str] = frozenset()
 
     async def look(self) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
-        before, after = self._before, self._sight()
+        before, after = self._before, self._observe()
         self._before = after
-        for peer, line in told_of_members(before, after, self._seen):
+        for peer, line in member_changes(before, after, self._seen):
             _log.info("%s", line, extra={SUBJECT: peer})
         self._seen = self._seen & after.members.keys() | after.live
 
 
 class _RoomWatch:
-    """Tells how much room there is; of what is said the kind is told once, until it is another."""
+    """Logs that room runs out; each kind of warning once, until it is another."""
 
-    def __init__(self, store: SqliteBlockstore) -> None:
+    def __init__(self, store: MeasuredStore) -> None:
         self._store = store
         self._before = ""
 
     async def look(self) -> None:
         try:
-            said = told_of_room(await self._store.usage())
+            said = room_warning(await self._store.usage())
         except (BlockstoreError, OSError) as error:
             said = f"the store cannot be looked at: {error}"
         kind = said.partition(":")[0]

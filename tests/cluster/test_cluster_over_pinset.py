@@ -15,9 +15,9 @@ from support.memory_cluster import MemoryPins, settled_as, until
 from support.pinset_member import PinsetMember, grown_cluster, some_cid
 
 from blockstore.common.guard import Guard
-from cluster.assembly import open_cluster
-from cluster.calls.codec import IpfsInfo
-from cluster.cluster import Cluster, MemberIdentity
+from cluster.assembly import LocalNode, open_cluster
+from cluster.calls.node_info import IpfsInfo
+from cluster.cluster import Cluster
 from cluster.context import ClusterContext
 from cluster.pin import PinOptions, Status
 from cluster.ports import Capacity
@@ -60,12 +60,9 @@ async def clustered(
             now=wall,
             guard=Guard(),
         ),
-        MemberIdentity(member.peer, name, "1.1.6+test", IpfsInfo),
-        pins=pins,
-        attempts=SqliteAttempts(database),
-        gossip=port,
-        signer=member.signer,
-        capacity=capacity,
+        LocalNode("1.1.6+test", IpfsInfo, pins, SqliteAttempts(database), capacity),
+        port,
+        member.signer,
     ) as cluster:
         yield cluster
 
@@ -96,7 +93,7 @@ async def test_a_pin_with_a_factor_reaches_its_holders_over_a_bad_network():
         await until(lambda: knows(c, 1), 600)
         await pinned_by(c, 1, set(pin.allocations))
         network.loss = 0.0  # a member whose answer is lost has no row
-        rows = [info async for info in b.statuses()]
+        rows = [info async for info in b.statuses.all()]
         assert [info.cid for info in rows] == [some_cid(1)]
         assert rows[0].pin == pin
         statuses = sorted(info.status for info in rows[0].peers.values())
@@ -106,11 +103,11 @@ async def test_a_pin_with_a_factor_reaches_its_holders_over_a_bad_network():
 
 
 async def heard(cluster: Cluster, count: int) -> bool:
-    return len(cluster.metrics("freespace")) == count
+    return len(cluster.metrics.valid("freespace")) == count
 
 
 async def knows(cluster: Cluster, number: int) -> bool:
-    return [pin.cid async for pin in cluster.pins()].count(some_cid(number)) == 1
+    return [pin.cid async for pin in cluster.pinset.pins()].count(some_cid(number)) == 1
 
 
 async def holds_nothing(*clusters: Cluster) -> bool:
@@ -121,13 +118,13 @@ async def holds_nothing(*clusters: Cluster) -> bool:
 async def test_parts_that_were_cut_off_pin_each_others_pins_when_they_meet_again():
     network = SimNetwork(Random(3))
     async with three(network, set()) as (a, b, c):
-        peers = {cluster.identity.peer for cluster in (a, b, c)}
-        network.part([a.identity.peer], [b.identity.peer, c.identity.peer])
+        peers = {cluster.context.peer for cluster in (a, b, c)}
+        network.part([a.context.peer], [b.context.peer, c.context.peer])
         await a.pin(some_cid(1), PinOptions())
         await b.pin(some_cid(2), PinOptions())
         await asyncio.sleep(60)
-        (down,) = [peer for peer in peers if peer == c.identity.peer]
-        info = (await a.status(some_cid(1))).peers[down]
+        (down,) = [peer for peer in peers if peer == c.context.peer]
+        info = (await a.statuses.one(some_cid(1))).peers[down]
         assert info.status is Status.CLUSTER_ERROR
         assert info.error
         network.part()
@@ -146,7 +143,7 @@ async def test_failures_are_remembered_across_a_restart_of_the_process():
     await member.kill()
     await member.start()
     async with clustered(member, pins, database) as cluster:
-        info = (await cluster.status(some_cid(1))).peers[member.peer]
+        info = (await cluster.statuses.one(some_cid(1))).peers[member.peer]
         assert (info.status, info.attempts, info.error) == (Status.PIN_ERROR, 1, "no providers found")
         missing.clear()
         await settled_as(cluster, some_cid(1), Status.PINNED, [member.peer], 60)

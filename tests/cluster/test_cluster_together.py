@@ -25,6 +25,7 @@ from cluster.errors import (
     UntrustedPeer,
 )
 from cluster.interfaces import PinQuery
+from cluster.metrics.informers import Ping
 from cluster.metrics.metric_store import FREESPACE, PING
 from cluster.pin import GlobalPinInfo, Pin, PinMode, PinOptions, Status
 from cluster.ports import LocalPin, PeerOffline
@@ -74,7 +75,7 @@ async def test_a_pin_with_a_factor_is_remote_elsewhere_and_nobody_is_asked_needl
         assert pin.allocations == (world.peers[1], world.peers[2])
         await settled_as(clusters[0], cid(1), Status.PINNED, pin.allocations, 30)
         world.machines[1].port.called.clear()
-        info = await clusters[1].status(cid(1))
+        info = await clusters[1].statuses.one(cid(1))
         assert info.peers[world.peers[0]].status is Status.REMOTE
         assert world.machines[1].port.called == [(world.peers[2], "pins/status")]
 
@@ -110,10 +111,10 @@ async def test_unpinning_forgets_everywhere_and_answers_with_the_pin():
 async def test_a_cid_that_nobody_pinned_is_unpinned_at_every_member():
     world = MemoryCluster(3)
     async with world.all() as clusters:
-        info = await clusters[0].status(cid(9))
+        info = await clusters[0].statuses.one(cid(9))
         assert info.pin is None
         assert shown(info) == dict.fromkeys(world.peers, Status.UNPINNED)
-        assert list(shown(await clusters[0].status(cid(9), local=True))) == [world.peers[0]]
+        assert list(shown(await clusters[0].statuses.one(cid(9), local=True))) == [world.peers[0]]
 
 
 @virtual_time
@@ -122,7 +123,7 @@ async def test_a_member_that_is_down_is_shown_with_the_reason():
     async with world.member(0) as first, world.member(1):
         await first.pin(cid(1), PinOptions())
         await settled_as(first, cid(1), Status.PINNED, world.peers[:2])
-        down = (await first.status(cid(1))).peers[world.peers[2]]
+        down = (await first.statuses.one(cid(1))).peers[world.peers[2]]
         assert (down.status, down.peer_name) == (Status.CLUSTER_ERROR, "m2")
         assert "cannot be reached" in down.error
 
@@ -136,16 +137,16 @@ async def test_statuses_of_three_members_are_merged_in_order_over_many_pages():
         keep(world, number % 3, [number])
         keep(world, (number + 1) % 3, [number])
     async with world.all() as clusters:
-        infos = await all_of(clusters[0].statuses())
+        infos = await all_of(clusters[0].statuses.all())
         assert [info.cid for info in infos] == [cid(number) for number in range(2500)]
         for number in (0, 1000, 2499):
             holders = {peers[number % 3], peers[(number + 1) % 3]}
             expected = {peer: Status.PINNED if peer in holders else Status.REMOTE for peer in peers}
             assert shown(infos[number]) == expected
             assert infos[number].pin == world.shared.pins[cid(number)]
-        only = await all_of(clusters[0].statuses(frozenset({Status.PINNED})))
+        only = await all_of(clusters[0].statuses.all(frozenset({Status.PINNED})))
         assert all(set(shown(info).values()) == {Status.PINNED} for info in only)
-        local = await all_of(clusters[0].statuses(frozenset({Status.PINNED}), local=True))
+        local = await all_of(clusters[0].statuses.all(frozenset({Status.PINNED}), local=True))
         assert {peer for info in local for peer in info.peers} == {peers[0]}
 
 
@@ -162,10 +163,10 @@ async def test_a_listing_shows_who_is_down_on_what_it_is_to_hold():
                 [number] if peers[machine] in world.shared.pins[cid(number)].allocations else [],
             )
     async with world.member(0) as first, world.member(1):
-        infos = {info.cid: shown(info) for info in await all_of(first.statuses())}
+        infos = {info.cid: shown(info) for info in await all_of(first.statuses.all())}
         assert infos[cid(0)] == {peers[0]: Status.PINNED, peers[1]: Status.PINNED}
         assert infos[cid(1)][peers[2]] is Status.CLUSTER_ERROR
-        errors = await all_of(first.statuses(frozenset({Status.CLUSTER_ERROR})))
+        errors = await all_of(first.statuses.all(frozenset({Status.CLUSTER_ERROR})))
         assert [info.cid for info in errors] == [cid(1), cid(2), cid(4), cid(5)]
         assert {shown(info)[peers[2]] for info in errors} == {Status.CLUSTER_ERROR}
 
@@ -176,7 +177,7 @@ async def test_asking_for_some_cids_answers_each_in_order():
     async with world.all() as clusters:
         await clusters[0].pin(cid(3), PinOptions())
         await settled_as(clusters[0], cid(3), Status.PINNED, world.peers)
-        infos = await all_of(clusters[0].statuses(cids=[cid(3), cid(1)]))
+        infos = await all_of(clusters[0].statuses.of([cid(3), cid(1)]))
         assert [(info.cid, set(shown(info).values())) for info in infos] == [
             (cid(3), {Status.PINNED}),
             (cid(1), {Status.UNPINNED}),
@@ -192,12 +193,12 @@ async def test_recover_reaches_the_members_that_failed():
         await clusters[0].pin(cid(2), PinOptions())
         await settled_as(clusters[0], cid(2), Status.PIN_ERROR, world.peers)
         world.missing.clear()
-        await clusters[1].recover(cid(1))
+        await clusters[1].statuses.recover(cid(1))
         await settled_as(clusters[0], cid(1), Status.PINNED, world.peers, 15)
         world.missing.add(cid(3))
         await clusters[0].pin(cid(3), PinOptions())
         await settled_as(clusters[0], cid(3), Status.PIN_ERROR, world.peers, 30)
-        infos = await all_of(clusters[1].recover_all())
+        infos = await all_of(clusters[1].statuses.recover_all())
         assert {info.cid for info in infos} >= {cid(3)}
         assert len(infos[-1].peers) == 3
 
@@ -228,7 +229,9 @@ async def test_a_lost_member_is_replaced_after_the_grace_period_and_not_before()
         assert await clusters[0].get_pin(cid(2)) == spare  # not below its minimum
         assert world.shared.writes == writes + 1  # one member did it, once
         await settled_as(clusters[1], cid(1), Status.PINNED, moved.allocations, 60)
-        assert [alert.metric.peer for alert in clusters[0].alerts() if alert.metric.name == PING] == [lost]
+        assert [alert.metric.peer for alert in clusters[0].metrics.alerts() if alert.metric.name == PING] == [
+            lost
+        ]
         async with world.member(3):  # comes back: it lets go of what is held elsewhere
             await until(lambda: forgotten(world, 3, cid(1)), 400)
             assert cid(2) in world.machines[3].pins.roots
@@ -272,7 +275,7 @@ async def test_relocation_keeps_to_its_rate():
         start = wall_clock()
 
         async def moved() -> bool:
-            return await first.count(PinQuery(held_by=world.peers[2])) == 0
+            return await first.pinset.count(PinQuery(held_by=world.peers[2])) == 0
 
         await until(moved, 1000)
         assert wall_clock() - start - 300 >= 100 / 2 / 2  # two members share the work
@@ -290,7 +293,7 @@ async def test_a_moved_pin_is_kept_until_its_new_holder_has_it():
         await clusters[0].pin(cid(1), replace(one, user_allocations=(world.peers[1],)))
         await asyncio.sleep(200)
         assert cid(1) in world.machines[0].pins.roots
-        assert shown(await clusters[0].status(cid(1)))[world.peers[0]] is Status.REMOTE
+        assert shown(await clusters[0].statuses.one(cid(1)))[world.peers[0]] is Status.REMOTE
         assert world.peers[0] in world.machines[1].pins.hints[cid(1)]
         world.stuck.clear()
         await settled_as(clusters[0], cid(1), Status.PINNED, [world.peers[1]], 4000)
@@ -319,7 +322,7 @@ async def test_an_expired_pin_is_removed_once_by_one_member():
         assert await clusters[1].get_pin(cid(1))
         writes = world.shared.writes
         await asyncio.sleep(100)
-        assert [pin.cid async for pin in clusters[1].pins()] == [cid(2), cid(3)]
+        assert [pin.cid async for pin in clusters[1].pinset.pins()] == [cid(2), cid(3)]
         assert world.shared.writes == writes + 1
 
 
@@ -335,9 +338,9 @@ async def test_a_clock_far_ahead_lets_no_pin_expire():
             expiring = replace(pin.options, expire_at=EPOCH + 3600)
             world.shared.pins[cid(number)] = replace(pin, options=expiring)
         await asyncio.sleep(1800)
-        assert await ahead.count() == 20
+        assert await ahead.pinset.count() == 20
         await asyncio.sleep(2000)
-        assert await ahead.count() < 20
+        assert await ahead.pinset.count() < 20
 
 
 @virtual_time
@@ -350,7 +353,7 @@ async def test_a_follower_holds_and_does_not_write():
             await clusters[2].pin(cid(2), PinOptions())
         with pytest.raises(ReadOnlyMember):
             await clusters[2].unpin(cid(1))
-        info = await clusters[2].recover(cid(1))
+        info = await clusters[2].statuses.recover(cid(1))
         assert "for trusted members" in info.peers[world.peers[0]].error
 
 
@@ -358,7 +361,7 @@ async def test_a_follower_holds_and_does_not_write():
     ("options", "reason"),
     [
         (PinOptions(expire_at=EPOCH - 1), "before current time"),
-        (PinOptions(name="x" * 256), "256 characters"),
+        (PinOptions(name="x" * 256), "256 bytes"),
         (PinOptions(replication_min=3, replication_max=2), "minimum <= maximum"),
         (PinOptions(replication_min=-1, replication_max=2), "-1"),
         (PinOptions(replication_min=-2, replication_max=-2), "minimum"),
@@ -386,7 +389,7 @@ async def test_too_few_members_is_an_error_with_the_reason():
         await asyncio.sleep(2)
         with pytest.raises(NotEnoughPeers, match="1 without room for 50 bytes"):
             await clusters[0].pin(cid(1), TWO, size=50)
-        assert await clusters[0].count() == 0
+        assert await clusters[0].pinset.count() == 0
 
 
 @virtual_time
@@ -428,7 +431,7 @@ async def test_members_describe_themselves_and_the_unreachable_one_has_an_error(
     world = MemoryCluster(3)
     async with world.member(0) as first, world.member(1):
         await asyncio.sleep(2)
-        nodes = {node.id: node async for node in first.peers()}
+        nodes = {node.id: node async for node in first.peers.all()}
         assert set(nodes) == set(world.peers)
         assert nodes[world.peers[1]].peer_name == "m1"
         assert nodes[world.peers[1]].version == "1.1.6+test"
@@ -436,7 +439,7 @@ async def test_members_describe_themselves_and_the_unreachable_one_has_an_error(
         assert nodes[world.peers[1]].cluster_peers == tuple(world.peers)
         assert "cannot be reached" in nodes[world.peers[2]].error
         assert nodes[world.peers[2]].peer_name == "m2"
-        graph = await first.health_graph()
+        graph = await first.peers.graph()
         assert graph.peer == world.peers[0]
         assert graph.cluster_links == {world.peers[0]: (world.peers[1],), world.peers[1]: (world.peers[0],)}
         assert graph.ipfs_ids == {world.peers[0]: "Qmm0", world.peers[1]: "Qmm1"}
@@ -447,10 +450,12 @@ async def test_metrics_of_live_members_are_shown():
     world = MemoryCluster(2)
     async with world.all() as clusters:
         await asyncio.sleep(2)
-        assert clusters[0].metric_names() == [FREESPACE, PING, "tag:group"]
-        assert [metric.peer for metric in clusters[0].metrics(PING)] == world.peers
-        assert clusters[0].metrics("unknown") == []
-        assert clusters[0].ping(world.peers[1]).ipfs_id == "Qmm1"
+        assert clusters[0].metrics.names() == [FREESPACE, PING, "tag:group"]
+        assert [metric.peer for metric in clusters[0].metrics.valid(PING)] == world.peers
+        assert clusters[0].metrics.valid("unknown") == []
+        latest = clusters[0].metrics.latest(world.peers[1], PING)
+        assert latest is not None
+        assert Ping.parse(latest.value).ipfs_id == "Qmm1"
 
 
 def test_silence_counts_from_when_it_was_noticed_and_ends_with_a_sign_of_life():
@@ -471,11 +476,11 @@ async def test_a_bug_met_at_one_pin_keeps_no_other_from_expiring():
             await cluster.pin(cid(number), PinOptions(expire_at=wall_clock() + 100))
         world.shared.odd.add(cid(2))
         await asyncio.sleep(600)
-        assert [pin.cid async for pin in cluster.pins()] == [cid(2)]
+        assert [pin.cid async for pin in cluster.pinset.pins()] == [cid(2)]
         assert 5 < world.guard.failures < 12, "once a pass"
         world.shared.odd.clear()
         await asyncio.sleep(100)
-        assert await cluster.count() == 0
+        assert await cluster.pinset.count() == 0
 
 
 @virtual_time
@@ -517,13 +522,13 @@ async def test_a_removed_member_is_in_no_status_metric_or_alert():
             await asyncio.sleep(20)
         seed(world, 1, world.peers, low=3, high=3)
         await asyncio.sleep(60)
-        assert world.peers[2] in {alert.metric.peer for alert in first.alerts()}
+        assert world.peers[2] in {alert.metric.peer for alert in first.metrics.alerts()}
         await world.members.remove(world.peers[2])
-        assert world.peers[2] not in {alert.metric.peer for alert in first.alerts()}
-        assert world.peers[2] not in {metric.peer for metric in first.metrics(PING)}
-        assert set((await first.status(cid(1))).peers) == set(world.peers[:2])
-        assert [set(info.peers) async for info in first.statuses()] == [set(world.peers[:2])]
-        assert {node.id async for node in first.peers()} == set(world.peers[:2])
+        assert world.peers[2] not in {alert.metric.peer for alert in first.metrics.alerts()}
+        assert world.peers[2] not in {metric.peer for metric in first.metrics.valid(PING)}
+        assert set((await first.statuses.one(cid(1))).peers) == set(world.peers[:2])
+        assert [set(info.peers) async for info in first.statuses.all()] == [set(world.peers[:2])]
+        assert {node.id async for node in first.peers.all()} == set(world.peers[:2])
 
 
 @virtual_time
@@ -531,20 +536,20 @@ async def test_members_are_connected_by_address_and_removed_by_name():
     world = MemoryCluster(3)
     async with world.member(0) as first, world.member(1):
         address = f"/ip4/127.0.0.1/tcp/9096/p2p/{world.peers[1]}"
-        assert (await first.connect(address)).name == "m1"
+        assert (await first.peers.connect(address)).name == "m1"
         for odd in ("", "hello", "/ip4/127.0.0.1/tcp/9096", f"/dns4/☃/tcp/1/p2p/{world.peers[1]}"):
             with pytest.raises(BadAddress):
-                await first.connect(odd)
+                await first.peers.connect(odd)
         with pytest.raises(BadAddress, match="another member"):
-            await first.connect(address.replace(world.peers[1], world.peers[0]))
+            await first.peers.connect(address.replace(world.peers[1], world.peers[0]))
         with pytest.raises(UntrustedPeer, match="not a member"):
-            await first.connect(address.replace(world.peers[1], Key(77).peer_id))
+            await first.peers.connect(address.replace(world.peers[1], Key(77).peer_id))
         with pytest.raises(PeerOffline):
-            await first.connect(address.replace(world.peers[1], world.peers[2]))
+            await first.peers.connect(address.replace(world.peers[1], world.peers[2]))
         with pytest.raises(UnknownMember, match="pinfold peers"):
-            await first.remove("nobody")
+            await first.peers.remove("nobody")
         with pytest.raises(CannotRemove, match="this node itself"):
-            await first.remove("m0")
-        assert (await first.remove("m2")).peer == world.peers[2]
+            await first.peers.remove("m0")
+        assert (await first.peers.remove("m2")).peer == world.peers[2]
         with pytest.raises(UnknownMember):
-            await first.remove("m2")
+            await first.peers.remove("m2")

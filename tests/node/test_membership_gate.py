@@ -48,7 +48,7 @@ async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_pa
 
             for topic in (f"pinfold/pinset/{belonging.genesis.cluster_id.hex()}", "pinfold/metrics/1"):
                 network.subscribe(topic, hear)
-            peer = await network.connect(node.parts.cluster.id().addresses[0])
+            peer = await network.connect(node.parts.cluster.peers.us().addresses[0])
             for method in ("node/id", "pinset/heads", "pinset/batches", "names/get", "pins/statuses"):
                 with pytest.raises(CallFailed, match="for members of this cluster"):
                     await network.call(peer, method, b"")
@@ -80,7 +80,7 @@ def knows(node, count):
     """Whether so many members are listed there."""
 
     async def look() -> bool:
-        return len(node.parts.cluster.membership.members()) == count
+        return len(node.parts.cluster.members.members()) == count
 
     return look
 
@@ -109,10 +109,10 @@ async def test_a_member_that_was_removed_is_cut_and_gets_nothing_more(tmp_path):
         async with open_node(any_ports(quick()), DataFolder(tmp_path / "b")) as b:
             await eventually(knows(a, 2))
             removed = b.parts.peer
-            await a.parts.cluster.membership.remove(removed)
+            await a.parts.cluster.members.remove(removed)
 
             async def gone() -> bool:
-                return removed not in a.parts.cluster.id().connected
+                return removed not in a.parts.cluster.peers.us().connected
 
             await eventually(gone)
             await a.parts.store.put_many([Block.of(b"later")])

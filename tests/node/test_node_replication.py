@@ -33,7 +33,7 @@ async def test_a_gateway_fetches_what_only_the_other_node_holds(tmp_path):
         root = await add(client, a, "x", b"only here", "?no-pin=true")
 
         async def connected():
-            return a.parts.peer in b.parts.cluster.id().connected
+            return a.parts.peer in b.parts.cluster.peers.us().connected
 
         await eventually(connected)
         async with client.get(f"{b.faces.gateway.url}/ipfs/{root}") as answer:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
-from cluster.assembly import open_cluster
-from cluster.calls.codec import IpfsInfo
-from cluster.cluster import Cluster, MemberIdentity
+from cluster.assembly import LocalNode, open_cluster
+from cluster.calls.node_info import IpfsInfo
+from cluster.cluster import Cluster
 from cluster.context import ClusterContext
 from cluster.errors import CannotRemove, NotPinned, ReadOnlyMember, UntrustedPeer
 from cluster.interfaces import EVERY_PIN, Member, PinChange, PinQuery, Role
@@ -101,6 +101,10 @@ class PinsetView:
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
         self._handlers.append(handler)
 
+    def check_writable(self) -> None:
+        if self._read_only:
+            raise ReadOnlyMember("this node follows the cluster: pin at a trusted member")
+
     async def put(self, pin: Pin) -> None:
         self._check(pin.cid)
         self._shared.pins[pin.cid] = pin
@@ -116,8 +120,7 @@ class PinsetView:
         return pin
 
     def _check(self, cid: CID) -> None:
-        if self._read_only:
-            raise ReadOnlyMember("this node follows the cluster")
+        self.check_writable()
         if cid in self._shared.odd:
             raise ZeroDivisionError
 
@@ -420,6 +423,20 @@ class MemoryCluster:
     def peers(self) -> list[str]:
         return [machine.peer for machine in self.machines]
 
+    def context(self, number: int) -> ClusterContext:
+        """What the parts of that member are given."""
+        machine = self.machines[number]
+        return ClusterContext(
+            peer=machine.peer,
+            name=machine.name,
+            pinset=machine.view,
+            members=self.members,
+            calls=machine.port,
+            settings=self.settings,
+            now=lambda: wall_clock() + machine.clock_offset,
+            guard=self.guard,
+        )
+
     @asynccontextmanager
     async def member(self, number: int, pins: LocalPins | None = None) -> AsyncIterator[Cluster]:
         """Run that member, over its own pins or over those given; it is unreachable before and after."""
@@ -431,24 +448,16 @@ class MemoryCluster:
         self.network.set_up(machine.peer, True)
         try:
             async with open_cluster(
-                ClusterContext(
-                    peer=machine.peer,
-                    name=machine.name,
-                    pinset=machine.view,
-                    members=self.members,
-                    calls=machine.port,
-                    settings=self.settings,
-                    now=lambda: wall_clock() + machine.clock_offset,
-                    guard=self.guard,
+                self.context(number),
+                LocalNode(
+                    version="1.1.6+test",
+                    ipfs=lambda: IpfsInfo(f"Qm{machine.name}"),
+                    pins=pins or machine.pins,
+                    attempts=machine.attempts,
+                    capacity=capacity,
                 ),
-                MemberIdentity(
-                    machine.peer, machine.name, "1.1.6+test", lambda: IpfsInfo(f"Qm{machine.name}")
-                ),
-                pins=pins or machine.pins,
-                attempts=machine.attempts,
-                gossip=machine.port,
-                signer=machine.key,
-                capacity=capacity,
+                machine.port,
+                machine.key,
             ) as cluster:
                 yield cluster
         finally:
@@ -485,7 +494,7 @@ async def settled_as(
     """Let virtual time pass until exactly these members report that status of the CID."""
 
     async def reached() -> bool:
-        infos = (await cluster.status(cid)).peers
+        infos = (await cluster.statuses.one(cid)).peers
         return {peer for peer, info in infos.items() if info.status is status} == set(peers)
 
     await until(reached, seconds)

@@ -73,7 +73,7 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
 
 
 async def identity(request: web.Request) -> web.Response:
-    return json_response(shapes.peer_id(request.app[PARTS].cluster.id()))
+    return json_response(shapes.peer_id(request.app[PARTS].cluster.peers.us()))
 
 
 async def version(request: web.Request) -> web.Response:
@@ -81,12 +81,12 @@ async def version(request: web.Request) -> web.Response:
 
 
 async def peers(request: web.Request) -> web.StreamResponse:
-    members = request.app[PARTS].cluster.peers()
+    members = request.app[PARTS].cluster.peers.all()
     return await stream_json(request, (shapes.peer_id(node) async for node in members))
 
 
 async def remove_peer(request: web.Request) -> web.Response:
-    await request.app[PARTS].cluster.remove(read.peer_id(request.match_info["peer"]))
+    await request.app[PARTS].cluster.peers.remove(read.peer_id(request.match_info["peer"]))
     return web.Response(status=204, headers=JSON_HEADERS)
 
 
@@ -94,7 +94,7 @@ async def allocations(request: web.Request) -> web.StreamResponse:
     cluster = request.app[PARTS].cluster
     if not status_filter.wants_pins(request.query.get("filter", "")):
         return web.Response(status=204, headers=JSON_HEADERS)
-    return await stream_json(request, (shapes.pin_as_stored(pin) async for pin in cluster.pins()))
+    return await stream_json(request, (shapes.pin_as_stored(pin) async for pin in cluster.pinset.pins()))
 
 
 async def allocation(request: web.Request) -> web.Response:
@@ -105,7 +105,8 @@ async def allocation(request: web.Request) -> web.Response:
 async def pins(request: web.Request) -> web.StreamResponse:
     cluster, query = request.app[PARTS].cluster, request.query
     wanted = status_filter.status_filter(query.get("filter", ""))
-    infos = cluster.statuses(wanted, _local(request), _cids(query.get("cids", "")))
+    cids, local = _cids(query.get("cids", "")), _local(request)
+    infos = cluster.statuses.all(wanted, local) if cids is None else cluster.statuses.of(cids, local)
     return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
 
 
@@ -119,7 +120,7 @@ def _cids(text: str) -> list[CID] | None:
 
 async def status(request: web.Request) -> web.Response:
     cid = read.cid(request.match_info["cid"])
-    info = await request.app[PARTS].cluster.status(cid, _local(request))
+    info = await request.app[PARTS].cluster.statuses.one(cid, _local(request))
     return json_response(shapes.status(info, time.time()))
 
 
@@ -156,12 +157,12 @@ async def unpin_path(request: web.Request) -> web.Response:
 
 async def recover(request: web.Request) -> web.Response:
     cid = read.cid(request.match_info["cid"])
-    info = await request.app[PARTS].cluster.recover(cid, _local(request))
+    info = await request.app[PARTS].cluster.statuses.recover(cid, _local(request))
     return json_response(shapes.status(info, time.time()))
 
 
 async def recover_all(request: web.Request) -> web.StreamResponse:
-    infos = request.app[PARTS].cluster.recover_all(_local(request))
+    infos = request.app[PARTS].cluster.statuses.recover_all(_local(request))
     return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
 
 
@@ -170,20 +171,20 @@ async def health(request: web.Request) -> web.Response:
 
 
 async def health_graph(request: web.Request) -> web.Response:
-    return json_response(shapes.graph(await request.app[PARTS].cluster.health_graph()))
+    return json_response(shapes.graph(await request.app[PARTS].cluster.peers.graph()))
 
 
 async def alerts(request: web.Request) -> web.Response:
-    found: list[Alert] = request.app[PARTS].cluster.alerts()
+    found: list[Alert] = request.app[PARTS].cluster.metrics.alerts()
     return json_response([shapes.alert(one, time.time()) for one in found])
 
 
 async def metric_names(request: web.Request) -> web.Response:
-    return json_response(request.app[PARTS].cluster.metric_names())
+    return json_response(request.app[PARTS].cluster.metrics.names())
 
 
 async def metrics(request: web.Request) -> web.Response:
-    found: list[Metric] = request.app[PARTS].cluster.metrics(request.match_info["name"])
+    found: list[Metric] = request.app[PARTS].cluster.metrics.valid(request.match_info["name"])
     return json_response([shapes.metric(one, time.time()) for one in found])
 
 

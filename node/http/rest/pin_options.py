@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from blockstore.cid import CID
 from blockstore.errors import BadCid
-from cluster.allocation.pin_options import MAX_METADATA, MAX_METADATA_BYTES
+from cluster.allocation.pin_options import check_texts
 from cluster.pin import EVERYWHERE, PinMode, PinOptions, Wish
 from node.http.errors import BadRequest
 from node.http.go import multiaddresses
@@ -20,7 +20,6 @@ from node.http.go import query as read
 from node.http.go.durations import parse_duration, parse_time
 from node.http.go.query import Query
 
-MAX_NAME = 255  # bytes
 NEVER = "never"
 """Our own value of `expire-in`: for ever, where a pin that exists has an end."""
 
@@ -68,12 +67,12 @@ def check_names(query: Query, others: Collection[str] = ()) -> None:
 
 
 def pin_options(query: Query, now: Callable[[], float] = time.time) -> PinOptions:
-    """Raises BadRequest."""
+    """Raises BadRequest, BadPinValue."""
     low, high = _factors(query)
     if read.integer(query, "shard-size") < 0:
         raise BadRequest("parameter shard-size invalid")
-    return PinOptions(
-        name=_name(query),
+    options = PinOptions(
+        name=query.get("name", ""),
         mode=_mode(query),
         replication_min=low,
         replication_max=high,
@@ -83,13 +82,8 @@ def pin_options(query: Query, now: Callable[[], float] = time.time) -> PinOption
         pin_update=_update(query),
         origins=_origins(query),
     )
-
-
-def _name(query: Query) -> str:
-    name = query.get("name", "")
-    if len(name.encode(errors="replace")) > MAX_NAME:
-        raise BadRequest(f"parameter name is longer than {MAX_NAME} bytes")
-    return name
+    check_texts(options)
+    return options
 
 
 def _mode(query: Query) -> PinMode:
@@ -154,9 +148,6 @@ def _metadata(query: Query) -> MappingProxyType[str, str]:
     found = {key.removeprefix(_METADATA): value for key, value in query.items() if key.startswith(_METADATA)}
     if "" in found:
         raise BadRequest("a metadata entry needs a key: meta-KEY=VALUE")
-    size = sum(len(text.encode(errors="replace")) for item in found.items() for text in item)
-    if len(found) > MAX_METADATA or size > MAX_METADATA_BYTES:
-        raise BadRequest(f"metadata is above {MAX_METADATA} entries or {MAX_METADATA_BYTES} bytes")
     return MappingProxyType(dict(sorted(found.items())))
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cluster.calls.codec import NodeInfo
-from cluster.cluster import ConnectGraph
+from cluster.calls.node_info import ConnectGraph, NodeInfo
 from cluster.metrics.metric_store import Alert, Metric
 from cluster.pin import GlobalPinInfo, Granted, Pin, PinInfo, PinMode, Progress
 from node.http.go.gojson import Json, escaped_name, nanoseconds, sorted_map, time, without_empty

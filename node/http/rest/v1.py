@@ -40,12 +40,12 @@ async def invite(request: web.Request) -> web.Response:
 async def cluster(request: web.Request) -> web.Response:
     """Which cluster this is, and whether this node is a member of it; `problem` says why not."""
     parts = request.app[PARTS]
-    us = next((one for one in parts.cluster.membership.members() if one.peer == parts.peer), None)
+    role = parts.cluster.members.role(parts.peer)
     return json_response(
         {
             "name": parts.pinset.genesis.name,
             "id": parts.pinset.genesis.cluster_id.hex(),
-            "role": us.role.value if us else "",
+            "role": role.value if role else "",
             "problem": parts.pinset.standing.problem,
         }
     )
@@ -56,13 +56,13 @@ async def connect(request: web.Request) -> web.Response:
     address = request.query.get("address", "")
     if not address:
         raise BadRequest("parameter address missing: /ip4/<address>/tcp/<port>/p2p/<peer id> of a member")
-    member = await request.app[PARTS].cluster.connect(address)
+    member = await request.app[PARTS].cluster.peers.connect(address)
     return json_response({"peer": member.peer, "name": member.name})
 
 
 async def remove(request: web.Request) -> web.Response:
     """A member, by peer id or by a name that only one has -> `{"peer":"…","name":"…"}`."""
-    member = await request.app[PARTS].cluster.remove(request.match_info["member"])
+    member = await request.app[PARTS].cluster.peers.remove(request.match_info["member"])
     return json_response({"peer": member.peer, "name": member.name})
 
 

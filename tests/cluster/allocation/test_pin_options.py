@@ -9,7 +9,7 @@ import pytest
 from support.clock import virtual_time
 from support.memory_cluster import EPOCH, MemoryCluster, cid
 
-from cluster.allocation.pin_options import merged, settled
+from cluster.allocation.pin_options import merged, resolve_options
 from cluster.errors import BadPinValue
 from cluster.pin import Pin, PinMode, PinOptions, Wish
 from cluster.settings import ClusterSettings
@@ -76,7 +76,7 @@ def test_an_end_that_has_passed_is_not_renewed_by_what_names_none():
 )
 def test_what_no_pin_can_have_is_refused(options):
     with pytest.raises(BadPinValue):
-        settled(options, None, ClusterSettings(), NOW)
+        resolve_options(options, None, ClusterSettings(), NOW)
 
 
 @virtual_time

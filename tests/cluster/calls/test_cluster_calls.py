@@ -14,8 +14,6 @@ from support.memory_cluster import MemoryCluster, cid
 from blockstore.cid import CID
 from cluster.calls.client import MemberClient
 from cluster.calls.codec import (
-    IpfsInfo,
-    NodeInfo,
     decode_info,
     decode_node,
     decode_page,
@@ -23,6 +21,7 @@ from cluster.calls.codec import (
     encode_node,
     encode_page,
 )
+from cluster.calls.node_info import IpfsInfo, NodeInfo
 from cluster.common.names import as_name
 from cluster.common.sorted_merge import merge
 from cluster.common.wire import encode
@@ -164,11 +163,11 @@ async def test_a_member_that_answers_nonsense_is_an_error_in_the_listing_and_not
 
         world.machines[1].port.methods.replace("pins/statuses", nonsense)
         world.machines[1].port.methods.replace("pins/status", nonsense)
-        (listed,) = [info async for info in clusters[0].statuses()]
-        asked = await clusters[0].status(cid(1))
+        (listed,) = [info async for info in clusters[0].statuses.all()]
+        asked = await clusters[0].statuses.one(cid(1))
         for info in (listed, asked):
             assert info.peers[world.peers[1]].status is Status.CLUSTER_ERROR
-            assert "nobody can read" in info.peers[world.peers[1]].error
+            assert "cannot be read" in info.peers[world.peers[1]].error
 
 
 @virtual_time

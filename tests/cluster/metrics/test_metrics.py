@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.memory_cluster import MemoryMembers, MemoryNetwork
+from support.memory_cluster import MemoryMembers, MemoryNetwork, PinsetView, SharedPins
 from support.peer_keys import Key
 
 from blockstore.common.guard import Guard
+from cluster.context import ClusterContext
 from cluster.interfaces import Member, Role
-from cluster.metrics.metric_gossip import TOPIC, MetricGossip, MetricReading, Ping, free_space, ping, tag
+from cluster.metrics.informers import Informer, MetricReading, Ping, free_space, ping, tag
+from cluster.metrics.metric_gossip import TOPIC, MetricGossip
 from cluster.metrics.metric_store import FREESPACE, MAX_METRICS, PING, Metric, MetricStore
 from cluster.ports import Capacity, GossipMessage
+from cluster.settings import ClusterSettings
 
 A, B, STRANGER = Key(1), Key(2), Key(3)
 
@@ -28,13 +32,19 @@ class Here:
             [Member(A.peer_id, "a", Role.TRUSTED), Member(B.peer_id, "b", Role.FOLLOWER)]
         )
         self.network = MemoryNetwork()
-        self.store = MetricStore(self.members)
+        self.guard = Guard()
+        self.store = MetricStore(self.members, lambda: self.now)
         self.gossip = self.speaker(A, self.store, lambda: self.now)
 
-    def speaker(self, key: Key, store: MetricStore, now, *sources) -> MetricGossip:
+    def speaker(
+        self, key: Key, store: MetricStore, now: Callable[[], float], *informers: Informer
+    ) -> MetricGossip:
         port = self.network.port(key.peer_id)
         self.network.set_up(key.peer_id, True)
-        return MetricGossip(port, key, self.members, store, sources, interval=15, now=now, guard=Guard())
+        view = PinsetView(SharedPins())
+        settings = ClusterSettings(metric_interval=15)
+        context = ClusterContext(key.peer_id, "", view, self.members, port, settings, now, self.guard)
+        return MetricGossip(context, port, key, store, informers)
 
     async def hears(self, speaker: MetricGossip) -> None:
         await speaker.publish()
@@ -45,33 +55,35 @@ class Here:
         await self.network.heard()
 
     def names(self) -> list[tuple[str, str]]:
-        return [
-            (metric.name, metric.value) for metric in self.store.valid(self.now) if metric.peer != A.peer_id
-        ]
+        return [(metric.name, metric.value) for metric in self.store.valid() if metric.peer != A.peer_id]
 
 
 async def capacity() -> Capacity:
     return Capacity(free=5000, used=700, quota=1000)
 
 
-def other(here: Here, key: Key = B, offset: float = 0.0, *sources) -> MetricGossip:
-    found = sources or (ping(lambda: Ping("b", "QmB", ("/ip4/1.2.3.4/tcp/1",))), tag("group", "x"))
-    return here.speaker(key, MetricStore(here.members), lambda: here.now + offset, *found)
+def other(here: Here, key: Key = B, offset: float = 0.0, *informers: Informer) -> MetricGossip:
+    found = informers or (ping(lambda: Ping("b", "QmB", ("/ip4/1.2.3.4/tcp/1",))), tag("group", "x"))
+
+    def now() -> float:
+        return here.now + offset
+
+    return here.speaker(key, MetricStore(here.members, now), now, *found)
 
 
-async def test_what_a_member_publishes_is_known_to_the_others():
+async def test_what_a_member_publishes_is_known_to_the_others() -> None:
     here = Here()
     await here.hears(other(here, B, 0, free_space(capacity), tag("group", "x")))
     assert here.names() == [(FREESPACE, "300"), ("tag:group", "x")]
-    (metric,) = here.store.valid(here.now, "tag:group")
+    (metric,) = here.store.valid("tag:group")
     assert metric == Metric("tag:group", B.peer_id, "x", 0, 100_030.0, 100_000.0, partitionable=True)
 
 
-async def test_free_space_is_what_the_quota_leaves():
+async def test_free_space_is_what_the_quota_leaves() -> None:
     assert await free_space(capacity)() == MetricReading(FREESPACE, "300", 300)
 
 
-async def test_a_metric_runs_out_after_twice_the_interval():
+async def test_a_metric_runs_out_after_twice_the_interval() -> None:
     here = Here()
     await here.hears(other(here))
     here.now += 29
@@ -80,14 +92,13 @@ async def test_a_metric_runs_out_after_twice_the_interval():
     assert here.names() == []
 
 
-async def test_a_stranger_is_not_heard():
+async def test_a_stranger_is_not_heard() -> None:
     here = Here()
     await here.hears(other(here, STRANGER))
-    assert here.names() == []
-    assert here.gossip.dropped == 1
+    assert (here.names(), here.guard.failures) == ([], 0)
 
 
-async def test_a_member_that_was_removed_is_forgotten():
+async def test_a_member_that_was_removed_is_forgotten() -> None:
     here = Here()
     await here.hears(other(here))
     await here.members.remove(B.peer_id)
@@ -107,7 +118,7 @@ async def overheard(here: Here) -> bytes:
     return heard[0]
 
 
-async def test_a_changed_byte_is_not_believed():
+async def test_a_changed_byte_is_not_believed() -> None:
     here = Here()
     message = await overheard(here)
     here.now += 100
@@ -115,11 +126,10 @@ async def test_a_changed_byte_is_not_believed():
         broken = bytearray(message)
         broken[position] ^= 1
         await here.hears_of(B, bytes(broken))
-    assert here.names() == []
-    assert here.gossip.dropped == len(message)
+    assert (here.names(), here.guard.failures) == ([], 0)
 
 
-async def test_a_repeated_message_does_not_keep_a_member_alive():
+async def test_a_repeated_message_does_not_keep_a_member_alive() -> None:
     here = Here()
     message = await overheard(here)
     here.now += 31
@@ -128,7 +138,7 @@ async def test_a_repeated_message_does_not_keep_a_member_alive():
 
 
 @pytest.mark.parametrize("offset", [-86_400.0, 86_400.0])
-async def test_a_clock_that_is_a_day_off_makes_nobody_dead_or_immortal(offset: float):
+async def test_a_clock_that_is_a_day_off_makes_nobody_dead_or_immortal(offset: float) -> None:
     here = Here()
     await here.hears(other(here, B, offset))
     assert here.names()
@@ -137,7 +147,7 @@ async def test_a_clock_that_is_a_day_off_makes_nobody_dead_or_immortal(offset: f
     assert here.names() == []
 
 
-async def test_a_clock_that_was_set_back_is_followed():
+async def test_a_clock_that_was_set_back_is_followed() -> None:
     here = Here()
     await here.hears(other(here, B, 86_400.0))
     here.now += 1
@@ -146,40 +156,45 @@ async def test_a_clock_that_was_set_back_is_followed():
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_dropped_and_counted(message: bytes):
+def test_any_bytes_are_dropped(message: bytes) -> None:
     here = Here()
     here.network.port(B.peer_id)
     here.network.set_up(B.peer_id, True)
     asyncio.run(here.hears_of(B, message))
-    assert here.gossip.dropped == 1
+    assert (here.names(), here.guard.failures) == ([], 0)
 
 
-def test_a_member_cannot_fill_the_store():
+def test_a_member_cannot_fill_the_store() -> None:
     here = Here()
     here.store.put(Metric(f"n{i}", B.peer_id, "", 0, 2000, 1000) for i in range(10 * MAX_METRICS))
     assert len(here.store.names()) == MAX_METRICS
 
 
-def test_one_alert_for_each_time_a_metric_stops():
+def test_one_alert_for_each_time_a_metric_stops() -> None:
     here = Here()
+
+    def check(at: float) -> list[Metric]:
+        here.now = at
+        return [alert.metric for alert in here.store.check()]
+
     first = Metric(PING, B.peer_id, "{}", 0, 1030, 1000)
     here.store.put([first])
-    assert here.store.check(1029) == []
-    assert [alert.metric for alert in here.store.check(1030)] == [first]
-    assert here.store.check(1031) == []
+    assert check(1029) == []
+    assert check(1030) == [first]
+    assert check(1031) == []
     again = Metric(PING, B.peer_id, "{}", 0, 1060, 1032)
     here.store.put([again])
-    assert here.store.check(1040) == []
-    here.store.check(1061)
+    assert check(1040) == []
+    assert check(1061) == [again]
     assert [alert.metric for alert in here.store.alerts()] == [again, first]
 
 
 @given(st.text(max_size=40) | st.just('{"ipfs_addresses": {"a": 1}}') | st.just("[" * 100_000))
-def test_the_value_of_a_ping_reads_as_far_as_it_can_be_read(text: str):
+def test_the_value_of_a_ping_reads_as_far_as_it_can_be_read(text: str) -> None:
     assert isinstance(Ping.parse(text), Ping)
 
 
-def test_the_value_of_a_ping_is_what_ipfs_cluster_writes():
+def test_the_value_of_a_ping_is_what_ipfs_cluster_writes() -> None:
     value = Ping("a", "QmA", ("/ip4/1.2.3.4/tcp/4001",))
     assert value.text() == '{"peer_name": "a", "ipfs_id": "QmA", "ipfs_addresses": ["/ip4/1.2.3.4/tcp/4001"]}'
     assert Ping.parse(value.text()) == value

@@ -260,7 +260,7 @@ async def test_recover_tries_again_at_once():
         await cluster.pin(cid(1), ALL)
         await reaches(cluster, cid(1), Status.PIN_ERROR)
         world.missing.clear()
-        assert (await cluster.recover(cid(1))).peers[world.peers[0]].status is Status.PIN_QUEUED
+        assert (await cluster.statuses.recover(cid(1))).peers[world.peers[0]].status is Status.PIN_QUEUED
         await asyncio.sleep(0)
         await reaches(cluster, cid(1), Status.PINNED, 11)
 
@@ -275,7 +275,7 @@ async def test_recover_all_puts_back_only_what_failed():
         await until(lambda: pinned(cluster, [cid(0), cid(3)]))
         for number in (1, 2):
             await reaches(cluster, cid(number), Status.PIN_ERROR, 60)
-        back = [info.cid async for info in cluster.recover_all(local=True)]
+        back = [info.cid async for info in cluster.statuses.recover_all(local=True)]
         assert back == [cid(1), cid(2)]
 
 
@@ -355,13 +355,13 @@ async def test_a_bug_met_at_one_pin_is_counted_and_leaves_the_others_to_be_pinne
             await cluster.pin(cid(number), ALL)
         await asyncio.sleep(60)
         assert await listed(cluster, frozenset({Status.PINNED})) == [(cid(2), Status.PINNED)]
-        info = (await cluster.status(cid(1))).peers[world.peers[0]]
+        info = (await cluster.statuses.one(cid(1))).peers[world.peers[0]]
         assert (info.status, info.attempts > 1) == (Status.PIN_ERROR, True)
         assert "a fault of this program" in info.error
         assert world.guard.failures == info.attempts, "told once an attempt, with growing pauses"
         world.broken.clear()
         await asyncio.sleep(600)
-        assert (await cluster.status(cid(1))).peers[world.peers[0]].status is Status.PINNED
+        assert (await cluster.statuses.one(cid(1))).peers[world.peers[0]].status is Status.PINNED
 
 
 @virtual_time

@@ -81,8 +81,8 @@ async def known_to(node: Node, other: Node) -> None:
     """What it takes to be given pins."""
 
     async def check() -> bool:
-        found = node.parts.cluster.metrics("freespace")
-        connected = other.parts.peer in node.parts.cluster.id().connected
+        found = node.parts.cluster.metrics.valid("freespace")
+        connected = other.parts.peer in node.parts.cluster.peers.us().connected
         return connected and any(metric.peer == other.parts.peer for metric in found)
 
     await eventually(check)
@@ -101,7 +101,7 @@ async def says(node: Node, cid: CID, other: Node, status: str, reason: str = "")
     """What the status of that pin at that member comes to, and a part of its reason."""
 
     async def check() -> bool:
-        info = (await node.parts.cluster.status(cid)).peers[other.parts.peer]
+        info = (await node.parts.cluster.statuses.one(cid)).peers[other.parts.peer]
         return info.status.value == status and reason in info.error
 
     await eventually(check)
@@ -120,7 +120,7 @@ async def test_what_was_added_for_a_member_that_is_full_stays_until_it_has_it(tm
         assert await collected(a.parts) == ([], [reason])
         async with member(tmp_path / "b") as b:
             await known_to(a, b)
-            await b.parts.cluster.recover(cid)
+            await b.parts.cluster.statuses.recover(cid)
             await says(a, cid, b, "pinned")
             assert await collected(a.parts) == ([cid.multihash], [])
 
@@ -144,6 +144,6 @@ async def test_a_holder_that_lost_its_copy_keeps_the_one_that_is_left(tmp_path: 
         await says(a, cid, b, "pinned")
         await b.parts.collecting.pins.unpin(cid)
         assert (await collected(a.parts))[0] == []
-        await b.parts.cluster.recover(cid)
+        await b.parts.cluster.statuses.recover(cid)
         await says(a, cid, b, "pinned")
         assert await collected(a.parts) == ([cid.multihash], [])

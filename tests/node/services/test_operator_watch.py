@@ -1,43 +1,48 @@
 """What an operator is told of members that come and go, and of room that runs out."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Sequence
 
 import pytest
+from support.memory_cluster import MemoryCluster
 
-from blockstore.common.guard import Guard
 from blockstore.store import Usage
 from cluster.interfaces import Member, Role
-from node.services.operator_watch import Sight, open_watch, told_of_members, told_of_room
+from node.services.operator_watch import MembersSeen, member_changes, open_watch, room_warning
 
 GB = 10**9
 
 
-def sight(live=(), **roles):
-    return Sight.of([Member(peer, peer.upper(), Role(role)) for peer, role in roles.items()], live)
+def seen_now(live: Sequence[str] = (), **roles: str) -> MembersSeen:
+    return MembersSeen.of([Member(peer, peer.upper(), Role(role)) for peer, role in roles.items()], live)
 
 
-NOBODY = sight()
-B = sight(b="trusted")
-HERE = sight(["b"], b="trusted")
+NO_MEMBERS = seen_now()
+B = seen_now(b="trusted")
+HERE = seen_now(["b"], b="trusted")
 
 
 @pytest.mark.parametrize(
     ("before", "after", "seen", "lines"),
     [
-        (NOBODY, NOBODY, (), []),
-        (NOBODY, B, (), ["B (b) joined the cluster (trusted)"]),
-        (NOBODY, HERE, (), ["B (b) joined the cluster (trusted)", "B (b) is here"]),
+        (NO_MEMBERS, NO_MEMBERS, (), []),
+        (NO_MEMBERS, B, (), ["B (b) joined the cluster (trusted)"]),
+        (NO_MEMBERS, HERE, (), ["B (b) joined the cluster (trusted)", "B (b) is here"]),
         (B, HERE, (), ["B (b) is here"]),
         (B, HERE, ("b",), ["B (b) is back"]),
         (HERE, B, ("b",), ["B (b) is gone: it gives no sign of life"]),
         (HERE, HERE, ("b",), []),
-        (HERE, NOBODY, ("b",), ["B (b) is no member any more"]),
-        (B, sight(b="follower"), (), ["B (b) is follower now"]),
+        (HERE, NO_MEMBERS, ("b",), ["B (b) is no member any more"]),
+        (B, seen_now(b="follower"), (), ["B (b) is follower now"]),
     ],
 )
-def test_members_that_come_and_go_are_told(before, after, seen, lines):
-    told = list(told_of_members(before, after, frozenset(seen)))
-    assert told == [("b", line) for line in lines]
+def test_members_that_come_and_go_are_logged(
+    before: MembersSeen, after: MembersSeen, seen: Sequence[str], lines: Sequence[str]
+) -> None:
+    changes = list(member_changes(before, after, frozenset(seen)))
+    assert changes == [("b", line) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -50,31 +55,25 @@ def test_members_that_come_and_go_are_told(before, after, seen, lines):
         (Usage(0, 0, 0, 5 * GB), ""),
     ],
 )
-def test_room_that_runs_out_is_told(usage, says):
-    assert says in told_of_room(usage)
-    assert bool(says) == bool(told_of_room(usage))
+def test_room_that_runs_out_is_told(usage: Usage, says: str) -> None:
+    assert says in room_warning(usage)
+    assert bool(says) == bool(room_warning(usage))
 
 
 class Unsound:
-    """A store, a cluster and a member list with a bug that nobody foresaw."""
+    """A store with a bug that nothing expects."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.looks = 0
 
-    def members(self):
-        return []
-
-    def metrics(self, _name):
-        return []
-
-    async def usage(self):
+    async def usage(self) -> Usage:
         self.looks += 1
         raise KeyError("a bug")
 
 
-async def test_a_bug_in_what_is_only_told_ends_nothing():
-    unsound, guard = Unsound(), Guard()
-    async with asyncio.timeout(30), open_watch("us", unsound, unsound, unsound, guard):
+async def test_a_bug_in_what_is_only_told_ends_nothing() -> None:
+    unsound, context = Unsound(), MemoryCluster(1).context(0)
+    async with asyncio.timeout(30), open_watch(context, frozenset, unsound):
         while unsound.looks < 2:  # noqa: ASYNC110 - there is nothing to wait for
             await asyncio.sleep(0.05)
-    assert guard.failures == 2
+    assert context.guard.failures == 2

@@ -32,7 +32,7 @@ async def test_every_route_refuses_a_parameter_that_it_does_not_have(tmp_path):
             said = await refusal(node, DataFolder(tmp_path), route.method, f"{path}?nosuch=1")
             if route.method != "HEAD" and "multipart" not in said:  # uploads are looked at first
                 assert '"nosuch" is unknown' in said
-        assert [pin async for pin in node.parts.cluster.pins()] == []
+        assert [pin async for pin in node.parts.cluster.pinset.pins()] == []
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ async def test_every_route_refuses_a_parameter_that_it_does_not_have(tmp_path):
 async def test_text_and_times_that_there_are_not_are_told_and_never_changed(tmp_path, query, says):
     async with running_node(tmp_path) as node:
         assert (await refusal(node, DataFolder(tmp_path), "POST", f"/pins/{ABSENT}?{query}")).endswith(says)
-        assert [pin async for pin in node.parts.cluster.pins()] == []
+        assert [pin async for pin in node.parts.cluster.pinset.pins()] == []

@@ -3,6 +3,7 @@
 import pytest
 
 from blockstore.cid import CID
+from cluster.errors import BadPinValue
 from cluster.pin import PinMode, PinOptions
 from node.http.errors import BadRequest
 from node.http.rest.pin_options import check_names, pin_options, pin_wish
@@ -109,10 +110,10 @@ def test_a_peer_id_may_be_the_cid_of_its_key():
         ({"origins": "/ip4/127.0.0.1/tcp/1/p2p/nobody"}, "error decoding multiaddress"),
         ({"shorten": "true"}, "only with keep"),
         ({"keep": "perhaps"}, "parameter keep invalid"),
-        ({"name": "n" * 256}, "name is longer"),
+        ({"name": "n" * 256}, "pin name has 256 bytes"),
         ({"meta_k": "v" * 20_000}, "metadata is above"),
     ],
 )
 def test_bad_options_are_named(query, text):
-    with pytest.raises(BadRequest, match=text):
+    with pytest.raises((BadRequest, BadPinValue), match=text):
         pin_wish({key.replace("_", "-"): value for key, value in query.items()}, now=lambda: 1000.0)
