@@ -42,6 +42,6 @@ def test_it_remembers_thirty_two_peers_and_lets_the_worst_go() -> None:
 
 def test_it_prints_its_peers() -> None:
     session = SessionPeers()
-    assert repr(session) == "<SessionPeers of everything: no peer yet>"
+    assert repr(session) == "<SessionPeers of every DAG: no peer yet>"
     session.on_hit("amy")
-    assert repr(session) == "<SessionPeers of everything: amy>"
+    assert repr(session) == "<SessionPeers of every DAG: amy>"
