@@ -37,7 +37,8 @@ from node.http.gateway.replies import response_cache
 from node.log import line_format, rate_limit
 from node.p2p.admission import places, stream_limit
 from node.p2p.settings import NetworkSettings
-from node.p2p.transport import memory_budget, yamux
+from node.p2p.transport import memory_budget
+from node.p2p.transport.yamux import frames, receive_window
 from node.retrieval import read_cache
 
 ROOT = Path(__file__).parent.parent
@@ -99,9 +100,9 @@ LIMITS = (
     Limit(P2P, "{} idle ones, 128 in all", stream_limit.FEW),
     Limit(P2P, "16 idle ones, {} in all", stream_limit.MOST),
     Limit(P2P, "{} MiB a host", memory_budget.BUDGET, MIB),
-    Limit(P2P, "{} MiB a connection", yamux.MOST_UNREAD, MIB),
+    Limit(P2P, "{} MiB a connection", receive_window.MAX_UNREAD, MIB),
     Limit(P2P, "{} KiB a message", MAX_GOSSIP, KIB),
-    Limit(P2P, "a stream may be sent {} KiB", yamux.INITIAL_WINDOW, KIB),
+    Limit(P2P, "a stream may be sent {} KiB", frames.INITIAL_WINDOW, KIB),
     Limit(MEMBERSHIP, "disconnected {} s after it came", NetworkSettings("cluster").join_timeout),
     Limit(OPERATIONS, "a connection of {} seconds at a time", NetworkSettings("cluster").join_timeout),
     Limit(ROOM, "A file of up to {} MiB", ballast.MOST, MIB),

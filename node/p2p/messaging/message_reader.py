@@ -14,7 +14,7 @@ import trio
 from node.p2p.errors import ConnectionLost, ProtocolViolation
 from node.p2p.transport.connection import Stream
 from node.p2p.transport.negotiation import read_length
-from node.p2p.transport.yamux import INITIAL_WINDOW
+from node.p2p.transport.yamux.frames import INITIAL_WINDOW
 
 ALLOWANCE = 4 * 1024 * 1024  # bytes of one peer's messages that may wait for one handler
 _PATIENCE = 10.0  # seconds for a message, and as many more

@@ -9,12 +9,14 @@ from typing import Protocol
 import trio
 
 from node.p2p.guarded_task import within
-from node.p2p.transport import negotiation, noise, yamux
+from node.p2p.transport import negotiation, noise
 from node.p2p.transport.byte_stream import ByteSession, ByteStream, TcpByteStream
 from node.p2p.transport.memory_budget import MemoryBudget
 from node.p2p.transport.noise import Noise
 from node.p2p.transport.psk import PskByteStream
 from node.p2p.transport.py_libp2p_adapters import StockYamux
+from node.p2p.transport.yamux import frames
+from node.p2p.transport.yamux.session import Yamux
 
 FIRST_WORD = 5.0  # seconds until the other end has spoken at all
 
@@ -113,7 +115,7 @@ async def upgrade(
         await _agree(pipe, noise.PROTOCOL, dialled=peer is not None)
     on_spoken()
     session = await security.noise.secure(pipe, peer)
-    await _agree(session, yamux.PROTOCOL, dialled=peer is not None)
+    await _agree(session, frames.PROTOCOL, dialled=peer is not None)
     muxer = _muxer(session, security, lambda pipe: on_stream(connection, pipe))
     connection = Connection(str(session.get_remote_peer()), peer is not None, tcp, muxer)
     return connection
@@ -121,7 +123,7 @@ async def upgrade(
 
 def _muxer(session: ByteSession, security: Security, on_stream: Callable[[Pipe], None]) -> Muxer:
     if security.fast_yamux:
-        return yamux.Yamux(session, session.is_initiator, on_stream, security.memory)
+        return Yamux(session, session.is_initiator, on_stream, security.memory)
     return StockYamux(session, on_stream)
 
 

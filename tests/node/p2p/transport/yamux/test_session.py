@@ -12,14 +12,10 @@ from hypothesis import strategies as st
 from support.p2p_pipes import MemoryBytes, Recorder, pipe_pair
 
 from node.p2p.errors import ConnectionLost, StreamLost
-from node.p2p.transport.yamux import (
-    CONNECTION_WINDOW,
-    INITIAL_WINDOW,
-    MAX_STREAMS,
-    WINDOW,
-    Yamux,
-    YamuxStream,
-)
+from node.p2p.transport.yamux.frames import INITIAL_WINDOW
+from node.p2p.transport.yamux.receive_window import CONNECTION_WINDOW, WINDOW
+from node.p2p.transport.yamux.session import MAX_STREAMS, Yamux
+from node.p2p.transport.yamux.stream import YamuxStream
 
 HEADER = struct.Struct("!BBHII")
 DATA, UPDATE, PING, GO_AWAY = range(4)
