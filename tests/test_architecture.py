@@ -150,7 +150,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "swarm": (("admission", "transport"), "a host serves protocols by name; it knows none of messages"),
         "admission": (("transport",), "who may stay is decided by peer and address, before any message"),
         "transport": ((), "from TCP to authenticated streams; it knows no room above it"),
-        "portal": ((), "it carries any work between the loops, and knows none of it"),
+        "portal": (("trio_thread",), "it carries any work between the loops, and knows none of it"),
+        "trio_thread": ((), "a thread with trio in it, and the way in and out"),
         "lean_imports": ((), "it runs before everything else here is imported"),
     },
     "node/http": {
@@ -313,13 +314,13 @@ def test_rooms_stand_above_those_that_they_may_import_and_use_each_permission(pa
         assert not idle, f"{package}/{room}: a permission that is left over says something false of it"
 
 
-def test_only_the_portal_knows_both_event_loops() -> None:
+def test_only_the_portal_and_its_thread_know_both_event_loops() -> None:
     both = [
         str(file.relative_to(ROOT))
         for file in _sources()
         if all(any(_within(module, (loop,)) for module in _imports(file)) for loop in ("asyncio", "trio"))
     ]
-    assert both == ["node/p2p/portal.py"], (
+    assert both == ["node/p2p/portal.py", "node/p2p/trio_thread.py"], (
         "any other file belongs to one of the two, and its first lines say which"
     )
 

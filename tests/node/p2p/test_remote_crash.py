@@ -156,7 +156,7 @@ def test_any_bytes_as_muxer_frames_cost_their_connection_only(frames: list[bytes
                 muxer = connection.muxer
                 try:
                     for frame in frames:
-                        await muxer._send(frame)  # type: ignore[attr-defined]  # white box: below its rules
+                        await muxer._writer.write(frame)  # type: ignore[attr-defined]  # white box: below its rules
                 except NetworkError:
                     return  # thrown out before we were done
 

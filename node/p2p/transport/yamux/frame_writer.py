@@ -43,11 +43,11 @@ class FrameWriter:
 
     async def send_data(self, number: int, data: memoryview) -> None:
         """Write data of one stream. Raises ConnectionLost."""
-        await self._send(data_frames(number, data))
+        await self.write(data_frames(number, data))
 
     async def flush(self) -> None:
         """Write the answers that wait. Raises ConnectionLost."""
-        await self._send(b"")
+        await self.write(b"")
 
     async def run(self) -> None:
         """Write answers as they come. Raises ConnectionLost."""
@@ -57,7 +57,8 @@ class FrameWriter:
             if self._answers:
                 await self.flush()
 
-    async def _send(self, frames: bytes) -> None:
+    async def write(self, frames: bytes) -> None:
+        """Write these, and with them the answers that wait. Raises ConnectionLost."""
         async with self._writing:
             if self.lost:
                 raise ConnectionLost(self.lost)

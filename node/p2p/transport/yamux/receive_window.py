@@ -37,14 +37,14 @@ class ReceiveWindow:
     def __init__(self, streams: Mapping[int, HeldStream], memory: MemoryBudget) -> None:
         self._streams = streams
         self._memory = memory
-        self._buffered = 0  # bytes that are not read yet,
+        self.unread = 0  # bytes,
         self._granted = 0  # and those that may still come
         self.dropped = 0  # streams reset for what they held
 
     @property
     def promised(self) -> int:
         """Bytes that are held, or that the peer was told it may send."""
-        return self._buffered + self._granted
+        return self.unread + self._granted
 
     def join(self) -> None:
         """Count against the host's budget from now on."""
@@ -59,14 +59,14 @@ class ReceiveWindow:
 
     def hold(self, size: int) -> None:
         """A stream was sent so many bytes that are not read yet."""
-        self._buffered += size
+        self.unread += size
         self._memory.take(size)
-        while self._buffered > MAX_UNREAD and (self.shed(owed_only=True) or self.shed(owed_only=False)):
+        while self.unread > MAX_UNREAD and (self.shed(owed_only=True) or self.shed(owed_only=False)):
             continue
 
     def release(self, size: int) -> None:
         """So many bytes were read, or are gone."""
-        self._buffered -= size
+        self.unread -= size
         self._memory.give(size)
 
     def ready_for(self, own: int) -> int:

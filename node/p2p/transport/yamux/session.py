@@ -65,6 +65,11 @@ class Yamux:
         return self._writer.lost
 
     @property
+    def unread(self) -> int:
+        """Bytes of all streams that came and were not read yet."""
+        return self._receiving.unread
+
+    @property
     def promised(self) -> int:
         """Bytes that are held, or that the peer was told it may send."""
         return self._receiving.promised

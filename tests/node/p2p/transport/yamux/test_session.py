@@ -291,7 +291,7 @@ def test_data_of_a_stream_we_have_reset_is_dropped() -> None:
             await (await accepted.receive()).reset()
             await other.send_all(data(1, b"too late") + data(3, b"new", SYN))
             assert await (await accepted.receive()).read_exactly(3) == b"new"
-            assert muxer.buffered == 0
+            assert muxer.unread == 0
             nursery.cancel_scope.cancel()
 
     trio.run(run)
@@ -303,4 +303,4 @@ def test_any_bytes_are_frames_or_end_the_connection(incoming: bytes) -> None:
     _, muxer, streams = listener_given(frame(UPDATE, SYN, 1, 0) + incoming)
     assert muxer.lost
     assert all(stream.lost for stream in streams)
-    assert muxer.buffered == 0
+    assert muxer.unread == 0
