@@ -67,7 +67,7 @@ class OverStore:
         return len(self._remote.asked)
 
     async def fetching(self, count: int) -> None:
-        async with asyncio.timeout(20), self._remote.changed:
+        async with asyncio.timeout(60), self._remote.changed:
             await self._remote.changed.wait_for(lambda: self.fetched() >= count)
 
 
@@ -94,7 +94,7 @@ class InMemory:
         return len(self._memory.fetches)
 
     async def fetching(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.fetched() < count:  # noqa: ASYNC110 - a stand-in without an event for each step
                 await asyncio.sleep(0.001)
 

@@ -45,7 +45,7 @@ class Reader:
         self.inside -= 1
 
     async def has(self, count: int) -> list[tuple[str, str, bytes]]:
-        async with asyncio.timeout(20), self._news:
+        async with asyncio.timeout(60), self._news:
             await self._news.wait_for(lambda: len(self.read) >= count)
         return self.read
 

@@ -79,7 +79,7 @@ Opener = Callable[[], AbstractAsyncContextManager[Pair[N]]]
 async def until_peer(network: ConnectedNetwork, peer: str, connected: bool) -> None:
     changed = asyncio.Event()
     network.on_peer_change(lambda _peer, _connected: changed.set())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (peer in network.peers()) != connected:
             changed.clear()
             await changed.wait()

@@ -148,6 +148,14 @@ class _MembersPubsub(Pubsub):
     def is_peer_blacklisted(self, peer_id: ID) -> bool:
         return not cast("_Facade", self.host).may_speak(peer_id)
 
+    async def _handle_new_peer(self, peer_id: ID) -> None:
+        """The library tells a peer our topics, then counts it; it tells nobody of one that comes between."""
+        told = frozenset(self.topic_ids)
+        await super()._handle_new_peer(peer_id)
+        for topic in self.topic_ids - told:
+            announcement = rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic)])
+            await self.message_all_peers(announcement.SerializeToString(), announcement.subscriptions[0])
+
     def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
         """No-op: the router tells, and its queues would only fill."""
 

@@ -1,0 +1,70 @@
+"""What gossipsub is told of peers and topics, in whatever order they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import trio
+import trio.testing
+from support.p2p_pipes import Recorder
+
+from cluster.ports import GossipMessage
+from node.datadir.identity import Identity
+from node.p2p.admission.gate import OpenGate
+from node.p2p.messaging.gossip import Gossiper
+from node.p2p.swarm.host import Host
+from node.p2p.transport.connection import Stream
+
+PEER = Identity.generate().peer_id
+
+
+class Greeted(Recorder):
+    """The stream to a peer; something happens before the first write on it is done."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    async def write(self, data: bytes) -> None:
+        if not self.written:
+            self._meanwhile()
+            await trio.testing.wait_all_tasks_blocked()
+        await super().write(data)
+
+
+class OnePeer:
+    """Of a host, what gossip calls: one peer is connected, over that stream."""
+
+    identity = Identity.generate()
+    addresses: tuple[str, ...] = ()
+    gate = OpenGate()
+
+    def __init__(self, pipe: Greeted) -> None:
+        self.watchers: list[Callable[[str, bool], None]] = []
+        self.connections = {PEER: ["a connection"]}
+        self._pipe = pipe
+
+    def serve(self, protocols: Sequence[str], handler: object) -> None:
+        """Nobody opens streams to us."""
+
+    async def open_stream(self, peer: str, protocols: Sequence[str]) -> Stream:
+        return Stream(peer, protocols[0], self._pipe, connection=None)  # type: ignore[arg-type]  # not looked at
+
+
+def test_a_topic_that_comes_while_a_peer_is_greeted_is_told_to_it_too() -> None:
+    async def run() -> None:
+        pipe = Greeted(lambda: gossip.subscribe("late"))
+        gossip = Gossiper(cast("Host", OnePeer(pipe)), deliver)
+        gossip.subscribe("early")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gossip.run)
+            await trio.sleep(60)
+            assert b"early" in pipe.written
+            assert b"late" in pipe.written
+            nursery.cancel_scope.cancel()
+
+    def deliver(topic: str, message: GossipMessage) -> None:
+        raise AssertionError(f"nothing was said: {topic} {message}")
+
+    trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
