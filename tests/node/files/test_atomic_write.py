@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -158,6 +159,14 @@ except OSError as error:
 """
 
 
+@pytest.fixture
+def open_folder():
+    """One that every user may enter; other runs of pytest take that back from those above tmp_path."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @AS_ROOT
 @pytest.mark.parametrize(
     ("folder_mode", "file_mode", "said", "left"),
@@ -165,22 +174,19 @@ except OSError as error:
     ids=["folder of another", "file of another", "read-only"],
 )
 def test_another_users_file_keeps_its_owner_and_a_read_only_one_its_bytes(
-    tmp_path, folder_mode, file_mode, said, left
+    open_folder, folder_mode, file_mode, said, left
 ):
-    folder = tmp_path / "theirs"
+    folder = open_folder / "theirs"
     folder.mkdir()
     file = folder / "a"
     file.write_bytes(b"old")
     folder.chmod(folder_mode)
     file.chmod(file_mode)
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        if parent != Path("/tmp"):
-            parent.chmod(parent.stat().st_mode | 0o055)
     done = subprocess.run(
         [sys.executable, "-c", UNPRIVILEGED, str(file)],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert (done.stdout.strip(), done.stderr) == (said, "")
     assert (file.read_bytes(), file.stat().st_uid, mode_of(file)) == (left, 0, file_mode)

@@ -13,7 +13,9 @@ from cluster.ports import GossipMessage
 from node.datadir.identity import Identity
 from node.p2p.admission.gate import OpenGate
 from node.p2p.messaging.gossip import Gossiper
+from node.p2p.settings import NetworkSettings
 from node.p2p.swarm.host import Host
+from node.p2p.swarm.host_config import HostConfig
 from node.p2p.transport.connection import Stream
 
 PEER = Identity.generate().peer_id
@@ -33,20 +35,34 @@ class Greeted(Recorder):
         await super().write(data)
 
 
+class OneConnection:
+    """A table of connections: that peer is there from the start, and stays."""
+
+    def watch(self, _told: Callable[[str, bool], None]) -> None:
+        """Nothing changes."""
+
+    def unwatch(self, _told: Callable[[str, bool], None]) -> None:
+        """Nothing changes."""
+
+    def peers(self) -> list[str]:
+        return [PEER]
+
+    def of(self, peer: str) -> list[str]:
+        return ["a connection"] if peer == PEER else []
+
+
 class OnePeer:
     """Of a host, what gossip calls: one peer is connected, over that stream."""
 
-    identity = Identity.generate()
+    config = HostConfig(Identity.generate(), NetworkSettings("test"), (), OpenGate())
     addresses: tuple[str, ...] = ()
-    gate = OpenGate()
+    connections = OneConnection()
 
     def __init__(self, pipe: Greeted) -> None:
-        self.watchers: list[Callable[[str, bool], None]] = []
-        self.connections = {PEER: ["a connection"]}
         self._pipe = pipe
 
     def serve(self, protocols: Sequence[str], handler: object) -> None:
-        """Nobody opens streams to us."""
+        """The peer opens no streams to us."""
 
     async def open_stream(self, peer: str, protocols: Sequence[str]) -> Stream:
         return Stream(peer, protocols[0], self._pipe, connection=None)  # type: ignore[arg-type]  # not looked at
