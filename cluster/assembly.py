@@ -22,7 +22,6 @@ from cluster.cluster import Cluster
 from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
 from cluster.context import ClusterContext
-from cluster.members.dialer import MemberDialer
 from cluster.metrics.informers import Informer, Ping, free_space, ping, tag
 from cluster.metrics.metric_gossip import MetricGossip
 from cluster.metrics.metric_store import MetricStore
@@ -72,8 +71,7 @@ async def open_cluster(
     serve_calls(context, tracking, cluster.peers.us)
     context.calls.on_peer_change(lambda _, connected: metric_gossip.publish_soon() if connected else None)
     await metric_gossip.publish()
-    dialer = MemberDialer(context.peer, context.members, context.calls, context.guard)
-    loops = tracking.run(), metric_gossip.run(), expiry.run(), repinner.run(), dialer.run()
+    loops = tracking.run(), metric_gossip.run(), expiry.run(), repinner.run()
     async with background(*loops, _watch(context, metrics)):
         yield cluster
 

@@ -129,13 +129,17 @@ class PeerCalls(Protocol):
 class Links(Protocol):
     """Who stays connected on the cluster's network."""
 
-    def keep(self, peers: Mapping[str, Sequence[str]]) -> None:
+    def keep_connected(self, wanted: Mapping[str, Sequence[str]]) -> None:
         """Stay connected to these peers (id -> multiaddresses), and no more to others of the call before.
 
         One that is not connected is dialled, with growing pauses, at these addresses and where it was seen
         before; only a peer that proves its id counts. What cannot be dialled is passed over. Returns at once.
         """
         ...
+
+
+class ClusterNetwork(Gossip, PeerCalls, Links, Protocol):
+    """The members' own network, whole."""
 
 
 class Database(Protocol[Connection]):

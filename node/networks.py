@@ -14,7 +14,7 @@ from blockstore.block_waiters import StoredListener
 from blockstore.blocks import Exchange, OfflineExchange
 from blockstore.common.guard import Guard
 from cluster.members.join import JOIN
-from cluster.ports import Gossip, PeerCalls
+from cluster.ports import ClusterNetwork, Gossip, PeerCalls
 from cluster.replication.catchup_server import MEMBERS
 from node.config.config import Config
 from node.datadir.cluster_file import ClusterFile
@@ -40,7 +40,7 @@ class Networks:
     """
 
     gossip: Gossip
-    calls: PeerCalls
+    calls: ClusterNetwork
     members: PeerCalls  # the same, where only members are connected
     swarm: Swarm | None
     exchange: Exchange

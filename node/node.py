@@ -125,7 +125,6 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 database,
                 belonging.genesis,
                 identity,
-                networks.gossip,
                 networks.calls,
                 invite=belonging.invite,
                 settings=PinsetSettings(name, config.cluster.batch_size, config.cluster.batch_age),

@@ -109,7 +109,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     },
     "cluster": {
         "assembly": (
-            ("allocation", "calls", "cluster", "common", "members", "metrics", "tracking"),
+            ("allocation", "calls", "cluster", "common", "metrics", "tracking"),
             "it puts the rooms together, and only it knows all of them",
         ),
         "cluster": (

@@ -16,14 +16,16 @@ from cluster.common.genesis import Genesis
 from cluster.common.hybrid_clock import TOLERANCE, HybridClock
 from cluster.common.local_member import LocalMember
 from cluster.members.invite import Invite
+from cluster.members.isolation import IsolationWatch
 from cluster.members.join import JOIN, JoinHandler
+from cluster.members.links import MemberLinks
 from cluster.members.member_list import open_members
 from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
 from cluster.pinset.change_feed import ChangeFeed
 from cluster.pinset.replica import open_replica
 from cluster.pinset.store import STAMP_FACT, PinsetStore, SqlDatabase
-from cluster.ports import Gossip, PeerCalls, Signer
+from cluster.ports import ClusterNetwork, Signer
 from cluster.replication.admission import Admission
 from cluster.replication.anti_entropy import AntiEntropy
 from cluster.replication.catchup import CatchUp
@@ -66,8 +68,7 @@ async def open_pinset(
     database: SqlDatabase,
     genesis: Genesis,
     signer: Signer,
-    gossip: Gossip,
-    calls: PeerCalls,
+    network: ClusterNetwork,
     *,
     invite: Invite | None = None,
     settings: PinsetSettings = PinsetSettings(),
@@ -87,20 +88,23 @@ async def open_pinset(
     members = await open_members(MemberRecordStore(database), local, trusted)
     changes = ChangeFeed(around.guard)
     replica = await open_replica(store, local, changes.publish)
-    gate = HandlerGate(gossip, calls)
+    gate = HandlerGate(network, network)
     context = ReplicationContext(
-        local, store, replica, members, calls, changes, gate, around.guard, around.now
+        local, store, replica, members, network, changes, gate, around.guard, around.now
     )
 
     admission = Admission(context)
     CatchUpServer(context)
     sync_loop = SyncLoop(context, CatchUp(context, admission), AntiEntropy(context))
-    outgoing = PinsetGossip(context, gossip, admission, sync_loop)
+    outgoing = PinsetGossip(context, network, admission, sync_loop)
     batcher = WriteBatcher(outgoing.write, settings.batch_size, settings.batch_age, around.slices)
-    standing = Standing(local, members, calls, around.guard)
+    standing = Standing(local, members, network, around.guard)
     gate.serve(JOIN, JoinHandler(local, members, around.now).answer)
 
-    loops = batcher.run(), outgoing.run(), sync_loop.run(), sync_loop.run_periodically()
+    MemberLinks(local.peer, members, network)
+    watch = IsolationWatch(local.peer, members, network, around.guard)
+
+    loops = batcher.run(), outgoing.run(), sync_loop.run(), sync_loop.run_periodically(), watch.run()
     try:
         async with background(*loops, standing.establish(settings.name, invite)):
             try:

@@ -38,7 +38,7 @@ async def replicated(database: SqlDatabase) -> AsyncIterator[Pinset]:
     """The real thing; pages of three."""
     peer = SimNetwork(Random(1)).attach(identity(0).peer_id)
     settings = PinsetSettings(batch_age=0.0, page_size=3)
-    async with open_pinset(database, some_genesis(), identity(0), peer, peer, settings=settings) as opened:
+    async with open_pinset(database, some_genesis(), identity(0), peer, settings=settings) as opened:
         yield opened
 
 

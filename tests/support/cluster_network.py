@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from blockstore.common.guard import Guard
@@ -89,6 +89,7 @@ class SimPeer:
         self.topics = Topics(network.guard)
         self.methods = Methods()
         self._network = network
+        self.kept: dict[str, tuple[str, ...]] = {}
         self._watchers: list[Callable[[str, bool], None]] = []
 
     async def publish(self, topic: str, message: bytes) -> None:
@@ -130,6 +131,10 @@ class SimPeer:
         if not self._network.linked(self.name, peer):
             raise PeerOffline(f"nobody answers at {address}")
         return peer
+
+    def keep_connected(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Whom the network connects is the test's choice; whom it was asked to keep is in `kept`."""
+        self.kept = {peer: tuple(addresses) for peer, addresses in wanted.items()}
 
     def tell(self, peer: str, connected: bool) -> None:
         for watcher in self._watchers:

@@ -113,7 +113,6 @@ class PinsetMember:
                 self.genesis,
                 self.signer,
                 peer,
-                peer,
                 invite=invite,
                 settings=PinsetSettings(f"member {self.peer[-4:]}", batch_size),
                 surroundings=self._surroundings(),

@@ -35,7 +35,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 async def pinset(database: Database) -> AsyncIterator[ReplicatedPinset]:
     peer = SimPeer(SimNetwork(Random(1)), identity(0).peer_id)
     settings = PinsetSettings(page_size=7)
-    async with open_pinset(database, some_genesis(20), identity(0), peer, peer, settings=settings) as opened:
+    async with open_pinset(database, some_genesis(20), identity(0), peer, settings=settings) as opened:
         yield opened
 
 
@@ -120,7 +120,7 @@ async def test_documents_are_compacted_and_read_back_whole(database: Database) -
     network, genesis = SimNetwork(Random(1)), some_genesis(0)
     peer = SimPeer(network, identity(0).peer_id)
     settings = PinsetSettings(batch_age=0.0)
-    async with open_pinset(database, genesis, identity(0), peer, peer, settings=settings) as pinset:
+    async with open_pinset(database, genesis, identity(0), peer, settings=settings) as pinset:
         for number in range(40):
             await pinset.put(some_pin(number % 5, str(number)))
         before = await pinset.digest(), [one async for one in pinset.pins()]
@@ -128,7 +128,7 @@ async def test_documents_are_compacted_and_read_back_whole(database: Database) -
     assert stored.snapshot
     assert len(stored.updates) < 40
     again = SimPeer(network, identity(0).peer_id)
-    async with open_pinset(database, genesis, identity(0), again, again) as pinset:
+    async with open_pinset(database, genesis, identity(0), again) as pinset:
         assert (await pinset.digest(), [one async for one in pinset.pins()]) == before
         assert await pinset.remove(some_cid(0)) == some_pin(0, "35")
 
