@@ -12,9 +12,9 @@ import pytest
 from aiohttp import ClientSession
 from support.node import running_node
 
+from blockstore import read_budget
 from blockstore.block import MAX_BLOCK_BYTES
 from blockstore.disk import ballast
-from blockstore.prefetch import read_budget
 from blockstore.unixfs.importing.entries import MAX_LEVELS
 from cluster.allocation import pin_options as cluster_options
 from cluster.common import names
@@ -82,7 +82,7 @@ LIMITS = (
     Limit(OPERATIONS, "A line has {} characters of message at most", line_format.MAX_MESSAGE),
     Limit(OPERATIONS, "{} MiB of small answers ready to be sent", response_cache.MAX_BYTES, MIB),
     Limit(OPERATIONS, "{} MiB of blocks that several clients wanted lately", read_cache.MAX_BYTES, MIB),
-    Limit(OPERATIONS, "{} MiB of blocks read ahead", read_budget.TOTAL, MIB),
+    Limit(OPERATIONS, "{} MiB of blocks read ahead", read_budget.TOTAL_BYTES, MIB),
     Limit(PINSET, "small documents (2^{})", DOCUMENT_BITS),
     Limit(PINSET, "Value {} KiB", MAX_VALUE_BYTES, KIB),
     Limit(PINSET, "name {} characters", names.MAX_NAME),
