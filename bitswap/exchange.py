@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from bitswap.errors import BadMessage
 from bitswap.fetching.fetcher import Fetcher
 from bitswap.fetching.session_peers import SessionPeers
-from bitswap.fetching.wants import WantTimeouts
+from bitswap.fetching.want_timeouts import WantTimeouts
 from bitswap.message import PROTOCOLS, Message
 from bitswap.message_decoder import MessageDecoder
 from bitswap.network import MessageNetwork, ServedBlockSource

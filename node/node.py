@@ -21,7 +21,8 @@ from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.read_budget import ReadBudget
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.database import open_database
-from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
+from blockstore.sqlite.store import SqliteBlockstore
 from cluster.assembly import LocalNode, open_cluster
 from cluster.calls.node_info import IpfsInfo
 from cluster.common.names import as_name

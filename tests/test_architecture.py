@@ -35,16 +35,7 @@ CONFINED = {
     "pycrdt": (("cluster/pinset/document.py",), "the replicated state is isolated behind one file"),
     "sqlite3": (
         (
-            "blockstore/sqlite/connection.py",
-            "blockstore/sqlite/database.py",
-            "blockstore/sqlite/store.py",
-            "blockstore/sqlite/statements.py",
-            "blockstore/sqlite/cached_rows.py",
-            "blockstore/sqlite/capacity.py",
-            "blockstore/sqlite/row_checks.py",
-            "blockstore/sqlite/spare.py",
-            "blockstore/sqlite/pinned_roots.py",
-            "blockstore/sqlite/completion.py",
+            "blockstore/sqlite/",
             "cluster/members/record_store.py",
             "cluster/pinset/sql_reads.py",
             "cluster/pinset/sql_writes.py",

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from bitswap.fetching.session_peers import SessionPeers
 from bitswap.fetching.want import GivenUp
+from bitswap.fetching.want_timeouts import WantTimeouts
 from bitswap.fetching.wantlist_sender import WantlistSender
-from bitswap.fetching.wants import Sorted, Wants, WantTimeouts
+from bitswap.fetching.wants import SortedBlocks, Wants
 from bitswap.message import Presence
 from bitswap.received import ReceivedBlock
 from bitswap.sender import Sender
@@ -31,12 +32,12 @@ class Fetcher:
     """`limit`: blocks asked for at once, more fetches wait their turn. `self_id`: this node, in the log."""
 
     def __init__(
-        self, sender: Sender, tasks: Tasks, guard: Guard, patience: WantTimeouts, limit: int, self_id: str
+        self, sender: Sender, tasks: Tasks, guard: Guard, timeouts: WantTimeouts, limit: int, self_id: str
     ) -> None:
         self._tasks = tasks
         self._guard = guard
         self._self_id = self_id
-        self._wants = Wants(patience)
+        self._wants = Wants(timeouts)
         self._wantlist = WantlistSender(self._wants, sender, tasks, guard, self._on_unreachable)
         self._slots = asyncio.Semaphore(limit)
         self._waiters: dict[bytes, set[asyncio.Future[bytes]]] = {}
@@ -84,7 +85,7 @@ class Fetcher:
         self._wantlist.schedule()
         return answers
 
-    def on_blocks(self, peer: str, blocks: Sequence[ReceivedBlock]) -> Sorted:
+    def on_blocks(self, peer: str, blocks: Sequence[ReceivedBlock]) -> SortedBlocks:
         """Verified blocks; callers get those that this peer was asked for."""
         result = self._wants.on_blocks(peer, blocks, self._loop.time())
         for block in result.wanted:

@@ -11,10 +11,8 @@ from bitswap.fetching.tempo import Tempo
 from bitswap.message import WantlistEntry, WantType
 
 if TYPE_CHECKING:
-    from bitswap.fetching.want import (  # each knows the other; neither needs the other to exist first
-        Ask,
-        Want,
-    )
+    # Each knows the other; neither needs the other to exist first.
+    from bitswap.fetching.want import Ask, Want
 
 MAX_ASKS = 1000  # answers awaited at once: a Kubo peer keeps 1024 wants of ours
 MAX_IN_FLIGHT = 32 * 1024 * 1024  # bytes of blocks asked for and not yet here
@@ -55,7 +53,7 @@ class PeerState:
         self.credit = credit or Credit()
         self.tempo = Tempo()
         self.told: dict[bytes, Want] = {}
-        """Wants that it knows of, or will when the outbox is sent; by multihash, as everything here."""
+        """Wants that it knows of, or will when the outbox is sent; by multihash, as all here."""
         self.wired: set[bytes] = set()
         """Those of them that went out: they need a CANCEL in the end."""
         self.outbox: dict[bytes, WantlistEntry] = {}
@@ -77,7 +75,7 @@ class PeerState:
     def __repr__(self) -> str:
         state = "connected" if self.connected else "not connected"
         counts = f"{self.asks} asks, {len(self.outbox)} to send, {self.credit.failures} failures"
-        return f"<Remote {self.name} {state}: {counts}>"
+        return f"<PeerState {self.name} {state}: {counts}>"
 
     @property
     def has_room(self) -> bool:
@@ -91,6 +89,14 @@ class PeerState:
         """
         debt = self.credit.failures if self.credit.owes(now) else 0
         return debt, urgent and not self.credit.proven, (self.blocks_in_flight + 1) / odds
+
+    def on_connect(self, now: float) -> None:
+        self.connected, self.connected_at = True, now
+
+    def on_late(self, want: Want, now: float) -> None:
+        """It is late with the block: others are asked too."""
+        del self.awaited[want.key]
+        self.credit.on_failure(now)
 
     def on_blocks(self, now: float) -> None:
         """A message with blocks that it was asked for came."""
@@ -168,9 +174,9 @@ class PeerState:
         self.wired.discard(want.key)
         self.outbox.pop(want.key, None)
 
-    def take(self, most: int) -> tuple[WantlistEntry, ...]:
+    def take(self, limit: int) -> tuple[WantlistEntry, ...]:
         """The next entries to send, oldest first."""
-        keys = list(self.outbox)[:most]
+        keys = list(self.outbox)[:limit]
         entries = tuple(self.outbox.pop(key) for key in keys)
         for key, entry in zip(keys, entries, strict=True):
             (self.wired.discard if entry.cancel else self.wired.add)(key)

@@ -22,6 +22,15 @@ class WantRefusal(Enum):
     UNREACHABLE = "could not be reached"
 
 
+class WantState(Enum):
+    """Whom a want waits for; `wants.py` has the table of what leads from one state to another."""
+
+    AWAITING = "a peer in good standing is to send the block"
+    SEARCHING = "peers are to say whether they have it, or are late with it"
+    IN_LINE = "the peers to ask are busy"
+    QUIET = "no peer is left to ask"
+
+
 @dataclass(slots=True)
 class Ask:
     """A question whose answer is awaited. A late one may still be answered; others are asked meanwhile.
@@ -40,7 +49,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """A want that nobody could satisfy."""
+    """A want that no peer could satisfy."""
 
     cid: CID
     report: FetchReport
@@ -51,7 +60,7 @@ class Want:
     """A block wanted by one or more sessions. The same bytes under another codec are the same want.
 
     `told`: peers that know of it. `broken`: those that said HAVE and then did not send it. `broad`: the peers
-    known to be good have failed, so everybody is asked. `quiet_since`: since when nobody is left to ask.
+    known to be good have failed, so all are asked. `quiet_since`: since when no peer is left to ask.
     """
 
     cid: CID
@@ -70,7 +79,7 @@ class Want:
             f"{peer} {ask.type.name}{' late' if ask.late else ''}" for peer, ask in self.asked.items()
         )
         refused = ", ".join(f"{peer} {refusal.value}" for peer, refusal in self.refused.items())
-        return f"<Want {self.cid}: asked {asked or 'nobody'}; {refused or 'no refusal'}>"
+        return f"<Want {self.cid}: asked {asked or 'no peer'}; {refused or 'no refusal'}>"
 
     @property
     def key(self) -> bytes:
@@ -78,28 +87,45 @@ class Want:
 
     @property
     def awaits_block(self) -> bool:
-        """Whether somebody who owes nothing was asked for the block itself and is still in time."""
+        """Whether a peer that owes nothing was asked for the block itself and is still in time."""
         return any(
             ask.type is WantType.BLOCK and not (ask.late or ask.doubted) for ask in self.asked.values()
         )
 
     @property
     def awaits_debtor(self) -> bool:
-        """Whether anybody at all was asked for the block and is still in time."""
+        """Whether any peer at all was asked for the block and is still in time."""
         return any(ask.type is WantType.BLOCK and not ask.late for ask in self.asked.values())
+
+    def state(self, *, in_line: bool) -> WantState:
+        """`in_line`: whether it waits for room at the peers that are to be asked."""
+        if in_line:
+            return WantState.IN_LINE
+        if self.awaits_block:
+            return WantState.AWAITING
+        return WantState.SEARCHING if self.asked else WantState.QUIET
 
     @property
     def late(self) -> int:
-        """How many of those who were asked for the block are late with it."""
+        """How many of the peers that were asked for the block are late with it."""
         return sum(ask.late for ask in self.asked.values())
 
     def join(self, session: SessionPeers, hints: Iterable[str]) -> None:
-        """Somebody else wants it too; peers that he hints at are asked before everybody."""
+        """Another caller wants it too; peers that it hints at are asked before all others."""
         if session not in self.sessions and len(self.sessions) < _MAX_SESSIONS:
             self.sessions.append(session)
         new = [peer for peer in hints if peer not in self.hints]
         self.hints.update(dict.fromkeys(new))
         self.broad = self.broad and not new
+
+    def refuse(self, peer: str, refusal: WantRefusal) -> None:
+        """That peer is not asked again for this block, and the sessions learn so."""
+        if peer in self.havers:
+            del self.havers[peer]
+            self.broken.add(peer)
+        self.refused[peer] = refusal
+        for session in self.sessions:
+            session.on_miss(peer)
 
     def leave_out(self, peer: str) -> None:
         """That peer is gone, and what it said with it."""

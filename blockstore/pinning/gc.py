@@ -30,7 +30,8 @@ from blockstore.ipld.dag_walk import grouped
 from blockstore.leaf import is_leaf
 from blockstore.sqlite.row_bitmap import RowBitmap
 from blockstore.sqlite.statements import Row
-from blockstore.sqlite.store import SqliteBlockstore, Swept
+from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.sqlite.sweeper import Swept
 
 _LOG = logging.getLogger(__name__)
 _ROOTS_A_PAGE, _LEAVES_A_PAGE, _NODES_A_PAGE = 256, 256, 64
@@ -70,11 +71,11 @@ async def collect(store: SqliteBlockstore, roots: AsyncIterable[Root]) -> AsyncG
     The file keeps its size and fills the gaps; `give_back` shrinks it. Raises CollectorBusy; LinksUnknown,
     with nothing removed, where a root leads to a block whose links cannot be followed.
     """
-    async with store.collecting():
+    async with store.sweeper.collecting():
         marks = await _mark(store, roots)
         if marks.stops:
             raise _unknown(marks.stops)
-        async for swept in store.sweep(marks.keep):
+        async for swept in store.sweeper.sweep(marks.keep):
             yield swept
 
 
@@ -139,7 +140,7 @@ class _Marks:
                     (leaves if node.cid.codec == RAW else nodes).append(node)
 
     async def _mark(self, cids: Sequence[CID]) -> dict[bytes, Row]:
-        found = await self._store.rows(cids)
+        found = await self._store.sweeper.rows(cids)
         for rows in found.values():
             for row in rows:
                 self.keep.add(row.id)
@@ -176,7 +177,7 @@ class _Marks:
 
     async def _links(self, node: _Node, block: Block | None) -> list[CID]:
         if block is None:
-            if await self._store.rows([node.cid]):
+            if await self._store.sweeper.rows([node.cid]):
                 self._stop(node, "it cannot be read")
             else:  # it was cached, and made way just now
                 self._miss(node)

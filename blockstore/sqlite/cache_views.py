@@ -76,13 +76,17 @@ class CachingStore(_View):
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
         found = await self._store.get_many(cids)
-        self._store.note_use(cid for cid, block in zip(cids, found, strict=True) if block is not None)
+        self._store.capacity.note_use(
+            cid.multihash
+            for cid, block in zip(cids, found, strict=True)
+            if block is not None and not cid.is_identity
+        )
         return found
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
         """Keep those that fit into the share; the others are not kept, which is no error."""
         try:
-            await self._store.put_cached(blocks)
+            await self._store.writer.put_cached(blocks)
         except StorageFull as error:
             _log.debug("%d blocks that were read are not kept: %s", len(blocks), error)
 
@@ -108,7 +112,7 @@ class ClaimingStore(_View):
 
     async def missing(self, cids: Sequence[CID]) -> list[CID]:
         missing = set(await self._store.missing(cids))
-        gone = await self._store.claim([cid for cid in cids if cid not in missing])
+        gone = await self._store.writer.claim([cid for cid in cids if cid not in missing])
         return [cid for cid in cids if cid in missing or cid in gone]
 
     async def stat(self, cids: Sequence[CID]) -> list[StoreStat | None]:
@@ -121,5 +125,7 @@ class ClaimingStore(_View):
         return stat.size
 
     async def _claimed(self, cids: Sequence[CID], found: Sequence[T | None]) -> list[T | None]:
-        gone = await self._store.claim([cid for cid, one in zip(cids, found, strict=True) if one is not None])
+        gone = await self._store.writer.claim(
+            [cid for cid, one in zip(cids, found, strict=True) if one is not None]
+        )
         return [None if cid in gone else one for cid, one in zip(cids, found, strict=True)]

@@ -12,7 +12,7 @@ from blockstore.common.size_text import size_text
 from blockstore.disk.free_space import disk_free
 from blockstore.errors import StorageFull, quota_reached
 from blockstore.sqlite import cached_rows as cache
-from blockstore.sqlite import statements
+from blockstore.sqlite import file_pages, totals
 
 CACHE_SHARE = 0.25
 """Of the room for blocks, what those may take that came only because somebody read them."""
@@ -55,9 +55,9 @@ class Capacity:
 
     def measure(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
         """Blocks, their bytes, and the bytes that may still come without anything making way."""
-        blocks, used = statements.totals(connection)
+        blocks, used = totals.read(connection)
         room = disk_free(self._path) - self._reserve()
-        room += statements.free_pages(connection) * statements.PAGE_BYTES
+        room += file_pages.free_pages(connection) * file_pages.PAGE_BYTES
         if self.limits.quota:
             room = min(room, self.limits.quota - used)
         return blocks, used, max(0, room)
@@ -95,9 +95,9 @@ class Capacity:
 
     def _reserve(self) -> int:
         """What is in the log has to fit into the file as well, or the log could never be cut."""
-        if self.limits.reserve >= statements.LOG_LIMIT:
+        if self.limits.reserve >= file_pages.LOG_LIMIT:
             return self.limits.reserve
-        return max(self.limits.reserve, statements.log_size(self._path))
+        return max(self.limits.reserve, file_pages.log_size(self._path))
 
     def _evict(self, connection: sqlite3.Connection, need: int) -> int:
         """Let go of that many bytes of cached blocks, as far as there are any; bytes gone."""

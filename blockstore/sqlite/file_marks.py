@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blockstore.errors import StoreCorrupt
-from blockstore.sqlite import statements
+from blockstore.sqlite import mark_rows, totals
 from blockstore.sqlite.sound_rows import SoundRows
 from blockstore.sqlite.spare import Spare
 
@@ -21,14 +21,14 @@ class FileMarks:
 
     async def mark(self, value: bytes) -> None:
         try:
-            await self._rows.files()[0].free(statements.mark, value)
+            await self._rows.files()[0].free(mark_rows.add, value)
         except StoreCorrupt:
-            await (await self._spare.open()).free(statements.mark, value)
+            await (await self._spare.open()).free(mark_rows.add, value)
 
     async def has_mark(self, value: bytes) -> bool:
         for file in self._rows.files():
             try:
-                if await file.read(statements.has_mark, value):
+                if await file.read(mark_rows.has_mark, value):
                     return True
             except StoreCorrupt:
                 continue
@@ -37,7 +37,7 @@ class FileMarks:
     async def is_marked(self) -> bool:
         for file in self._rows.files():
             try:
-                if await file.read(statements.is_marked):
+                if await file.read(mark_rows.is_marked):
                     return True
             except StoreCorrupt:
                 return True
@@ -46,10 +46,10 @@ class FileMarks:
     async def is_new(self) -> bool:
         try:
             first = self._rows.files()[0]
-            return not await self.is_marked() and not (await first.read(statements.totals))[0]
+            return not await self.is_marked() and not (await first.read(totals.read))[0]
         except StoreCorrupt:
             return False
 
     async def forget_marks_before(self, value: bytes) -> None:
         for file in self._rows.files():
-            await file.free(statements.forget_marks_before, value)
+            await file.free(mark_rows.forget_before, value)

@@ -15,13 +15,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from blockstore.cid import CID, RAW
+from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite import row_checks as checks
-from blockstore.sqlite import statements
 from blockstore.sqlite.database import Database, open_database
 from blockstore.sqlite.row_checks import Checked
 
 SCHEMA = (
     statements.SCHEMA
+    + mark_rows.SCHEMA
+    + totals.SCHEMA
     + "CREATE TABLE IF NOT EXISTS damaged(mh BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;"
 )
 REMEDY = "restore it from a backup, or remove it, and what other members hold is fetched again"
@@ -62,14 +64,14 @@ class Spare:
             if self.file is None:
                 opening = open_database(
                     self.path,
-                    layout=statements.LAYOUT,
-                    pragmas=statements.PRAGMAS,
+                    layout=file_pages.LAYOUT,
+                    pragmas=file_pages.PRAGMAS,
                     schema=SCHEMA,
                     check=False,
                     remedy=REMEDY,
                 )
                 file = await self._stack.enter_async_context(opening)
-                await file.write(statements.begin_totals)
+                await file.write(totals.begin)
                 self.file = file
             return self.file
 

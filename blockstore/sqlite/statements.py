@@ -1,33 +1,14 @@
-"""The statements of SqliteBlockstore: what runs on a connection's own thread."""
+"""The statements about blocks: what runs on a connection's own thread."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from blockstore.leaf import HEAD_BYTES, holds_only_data
+from blockstore.sqlite import totals
 from blockstore.sqlite.database import DamagedRow
-
-PAGE_BYTES = 16384
-
-# Measured for blocks of 300 B to 1 MiB. With NORMAL a power failure may take the blocks since the last flush,
-# never the file.
-LOG_LIMIT = 64 * 1024 * 1024
-"""Bytes to which the write-ahead log is cut; it is longer only while a reader holds it."""
-
-LAYOUT = (f"PRAGMA page_size={PAGE_BYTES}", "PRAGMA auto_vacuum=2")
-PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=NORMAL",
-    "PRAGMA secure_delete=0",
-    "PRAGMA wal_autocheckpoint=1024",
-    f"PRAGMA journal_size_limit={LOG_LIMIT}",
-    "PRAGMA cache_size=-8192",
-    "PRAGMA busy_timeout=5000",
-)
 
 # Not WITHOUT ROWID: with blobs its key comparison walks overflow pages. `data` comes last, so that the other
 # columns are read without it.
@@ -36,21 +17,14 @@ CREATE TABLE IF NOT EXISTS blocks(
     id INTEGER PRIMARY KEY, mh BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, only_data INTEGER NOT NULL,
     data BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS marks(number INTEGER PRIMARY KEY, mark BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), blocks INTEGER, bytes INTEGER);
 """
 
 # The multihash is that of the row itself, not of the index entry that led to it: a damaged entry that leads
 # to another block is like none.
 _NAMED = "FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id WHERE named.mh IN"
 
-# The number of bytes of a blob stands in the head of its row: `data` is not read for it. The column `size` is
-# for older releases; like `only_data` it has nothing that would tell if it is damaged.
-_SIZE = "length(b.data)"
-
 _LARGE = 128 * 1024  # bytes of a block from which on opening it by its row is worth a call
 _KEYS_A_PAGE = 1000
-_MARKS = 10_000  # kept at most: a copy of the file of roots that is older counts as foreign
 _WIDTHS = (1, 16, 256)  # so that few statements serve every number of keys, and all stay prepared
 
 
@@ -75,7 +49,7 @@ def bodies(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict
     connection.execute("SAVEPOINT look")  # one snapshot for both looks
     try:
         for marks, keys in _groups(multihashes):
-            query = f"SELECT b.mh, b.id, iif({_SIZE} < {_LARGE}, b.data, NULL) {_NAMED} ({marks})"
+            query = f"SELECT b.mh, b.id, iif({totals.SIZE} < {_LARGE}, b.data, NULL) {_NAMED} ({marks})"
             for multihash, row, body in connection.execute(query, keys):
                 if body is None:
                     large[multihash] = row
@@ -102,7 +76,7 @@ def rows(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[b
     """The rows of those that are here, by multihash."""
     found: dict[bytes, Row] = {}
     for marks, keys in _groups(multihashes):
-        query = f"SELECT b.mh, b.id, {_SIZE}, b.only_data {_NAMED} ({marks})"
+        query = f"SELECT b.mh, b.id, {totals.SIZE}, b.only_data {_NAMED} ({marks})"
         for multihash, row, size, only_data in connection.execute(query, keys).fetchall():
             found[multihash] = Row(row, size or 0, bool(only_data) and _only_data(connection, row))
     return found
@@ -154,7 +128,7 @@ def insert(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes
             for row, (multihash, body) in enumerate(new, first)
         ),
     )
-    _count(connection, len(new), sum(len(body) for _, body in new))
+    totals.add(connection, len(new), sum(len(body) for _, body in new))
 
 
 def delete(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> None:
@@ -165,97 +139,12 @@ def delete_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[lis
     """Those that were there and are gone, and their bytes."""
     removed: list[tuple[int, int]] = []
     for row in ids:
-        query = f"SELECT b.id, {_SIZE} FROM blocks AS b WHERE b.id = ?"
+        query = f"SELECT b.id, {totals.SIZE} FROM blocks AS b WHERE b.id = ?"
         removed += connection.execute(query, (row,)).fetchall()
         connection.execute("DELETE FROM blocks WHERE id = ?", (row,))
     total = sum(size or 0 for _, size in removed)
-    _count(connection, -len(removed), -total)
+    totals.add(connection, -len(removed), -total)
     return [row for row, _ in removed], total
-
-
-def begin_totals(connection: sqlite3.Connection) -> None:
-    """Count from nothing in a file that is new, and anew where the sums cannot be right."""
-    if not _are_possible(connection):
-        counted = connection.execute(
-            f"SELECT count(*), coalesce(sum({_SIZE}), 0) FROM blocks AS b"
-        ).fetchone()
-        connection.execute("REPLACE INTO totals VALUES(1, ?, ?)", counted)
-
-
-def _are_possible(connection: sqlite3.Connection) -> bool:
-    row = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
-    if row is None or not all(isinstance(number, int) and number >= 0 for number in row):
-        return False
-    pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
-    return bool(row[1] <= pages * PAGE_BYTES and (row[0] > 0 or row[1] == 0))
-
-
-def totals(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Number of blocks and their bytes. Raises DamagedRow."""
-    row = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
-    if row is None or not all(isinstance(number, int) for number in row):
-        raise DamagedRow("the sums of its blocks are gone")
-    return max(0, row[0]), max(0, row[1])
-
-
-def mark(connection: sqlite3.Connection, value: bytes) -> None:
-    connection.execute("INSERT INTO marks(mark) VALUES(?)", (value,))
-    connection.execute("DELETE FROM marks WHERE number <= (SELECT max(number) FROM marks) - ?", (_MARKS,))
-
-
-def has_mark(connection: sqlite3.Connection, value: bytes) -> bool:
-    return connection.execute("SELECT 1 FROM marks WHERE mark = ?", (value,)).fetchone() is not None
-
-
-def is_marked(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM marks LIMIT 1").fetchone() is not None
-
-
-def forget_marks_before(connection: sqlite3.Connection, value: bytes) -> None:
-    query = "DELETE FROM marks WHERE number < (SELECT max(number) FROM marks WHERE mark = ?)"
-    connection.execute(query, (value,))
-
-
-def free_pages(connection: sqlite3.Connection) -> int:
-    """Pages of the file that hold nothing and will be filled first."""
-    pages: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
-    return pages
-
-
-def give_back(connection: sqlite3.Connection, pages: int) -> int:
-    """Cut up to that many free pages off the file; how many are left."""
-    free = free_pages(connection)
-    for _ in range(min(pages, free)):
-        # One page a call, whatever its argument says: a driver that steps once stops it after the first.
-        connection.execute("PRAGMA incremental_vacuum(1)").close()
-    return max(0, free - pages)
-
-
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Move the write-ahead log into the file, as far as nobody reads it."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
-
-
-def sync(path: Path) -> None:
-    """Bring everything committed so far to the disk itself.
-
-    What left the write-ahead log was synced by the checkpoint that moved it. Closing a descriptor of the log
-    drops no lock of SQLite's: those lie on the database and its -shm file.
-    """
-    for target in (path.with_name(path.name + "-wal"), path.parent):
-        file = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
-
-
-def log_size(path: Path) -> int:
-    """Bytes of the write-ahead log of that file, of which some or all may be in the file already."""
-    try:
-        return path.with_name(path.name + "-wal").stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _groups(keys: Sequence[bytes]) -> Generator[tuple[str, Sequence[bytes]]]:
@@ -264,7 +153,3 @@ def _groups(keys: Sequence[bytes]) -> Generator[tuple[str, Sequence[bytes]]]:
         group = list(keys[start : start + _WIDTHS[-1]])
         width = next(width for width in _WIDTHS if width >= len(group))
         yield ",".join("?" * width), group + group[-1:] * (width - len(group))
-
-
-def _count(connection: sqlite3.Connection, blocks: int, size: int) -> None:
-    connection.execute("UPDATE totals SET blocks = blocks + ?, bytes = bytes + ?", (blocks, size))

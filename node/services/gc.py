@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from blockstore.pinning import gc
 from blockstore.pinning.local_pinner import LocalPinner
-from blockstore.sqlite.store import SqliteBlockstore, Swept
+from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.sqlite.sweeper import Swept
 from cluster.calls.holders import Holders
 from cluster.common.sorted_merge import closed_after
 from cluster.interfaces import PinsetReader
@@ -79,7 +80,7 @@ class GarbageCollection:
 
     async def _held_back(self, pins: Sequence[Pin]) -> list[Held]:
         """Those whose roots are here while somebody who is to hold them does not say that he does."""
-        here = await self.store.rows([pin.cid for pin in pins])
+        here = await self.store.sweeper.rows([pin.cid for pin in pins])
         asked = [pin for pin in pins if pin.cid.is_identity or pin.cid.multihash in here]
         held: list[Held] = []
         for start in range(0, len(asked), _ASKED_AT_ONCE):

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from bitswap.fetching.peer_state import PeerState
 from bitswap.fetching.session_peers import SessionPeers
-from bitswap.fetching.wants import Wants, WantTimeouts
+from bitswap.fetching.want import WantState
+from bitswap.fetching.want_timeouts import WantTimeouts
+from bitswap.fetching.wants import Wants
 from bitswap.message import Presence, WantlistEntry, WantType
 from bitswap.received import ReceivedBlock
 from bitswap.serving.peer_ledger import PeerLedger, Stage
@@ -28,18 +30,26 @@ _want_events = st.one_of(
 )
 
 
+_LEAVES_AWAITING = {"dont_have", "send", "wait", "disconnect", "unreachable", "cancel"}
+"""What takes a want from a peer that is in time with the block; see the table in wants.py."""
+
+
 class WantsWithOpenBooks(Wants):
     """What it keeps must agree at all times, though no caller sees it."""
 
     def check(self) -> None:
-        for remote in self._remotes.values():
+        for remote in self._peers:
             self._check_remote(remote)
         for want in self._wants.values():
-            assert set(want.asked) <= want.told <= set(self._remotes)
-            assert (want.quiet_since is not None) == (not want.asked and want not in self._line)
+            assert set(want.asked) <= want.told <= {peer.name for peer in self._peers}
+            assert (want.quiet_since is not None) == (self.state(want.cid) is WantState.QUIET)
+            assert (want.quiet_since is not None) == (not want.asked and want not in self._queue)
+
+    def states(self) -> dict[bytes, WantState | None]:
+        return {want.key: self.state(want.cid) for want in self._wants.values()}
 
     def is_empty(self) -> bool:
-        return not self._wants and not self._remotes and not len(self._line)
+        return not self._wants and not self._peers and not len(self._queue)
 
     def _check_remote(self, remote: PeerState) -> None:
         pending = self._wants.values()
@@ -68,6 +78,7 @@ def test_wants(events: list[tuple[str, object, object]]) -> None:
     sessions = [SessionPeers(), SessionPeers()]
     now = 0.0
     for number, (event, who, what) in enumerate(events):
+        before = wants.states()
         match event, who, what:
             case "add", list(), Block():
                 wants.add(what.cid, sessions[number % 2], who, now)
@@ -89,6 +100,9 @@ def test_wants(events: list[tuple[str, object, object]]) -> None:
                 now += who
                 pass_time(wants, now)
         wants.check()
+        left = {key for key, state in before.items() if wants.states().get(key) is not state}
+        assert event != "take" or not left
+        assert event in _LEAVES_AWAITING or not [key for key in left if before[key] is WantState.AWAITING]
     for peer in PEERS:
         wants.on_disconnect(peer, now)
     for hours in range(1, 8):  # hints are asked once more, are silent, and the want is given up

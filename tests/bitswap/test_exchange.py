@@ -23,7 +23,7 @@ from support.clock import virtual_time
 from support.sim_network import open_sim
 
 from bitswap.exchange import BitswapSettings
-from bitswap.fetching.wants import WantTimeouts
+from bitswap.fetching.want_timeouts import WantTimeouts
 from bitswap.message import (
     PROTOCOL_1_0,
     PROTOCOL_1_1,

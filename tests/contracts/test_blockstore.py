@@ -17,7 +17,7 @@ from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
 from blockstore.errors import BlockNotFound, StorageFull
 from blockstore.memory_store import MemoryBlockstore
-from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.store import Blockstore, StoreStat, Usage
 
 

@@ -16,7 +16,7 @@ from support.http_gateway import HttpGateway, http_gateway
 from support.sim_network import open_sim
 
 from bitswap.exchange import BitswapExchange, BitswapSettings, open_bitswap
-from bitswap.fetching.wants import WantTimeouts as BitswapPatience
+from bitswap.fetching.want_timeouts import WantTimeouts as BitswapPatience
 from bitswap.message import Message, WantlistEntry
 from blockstore.block import Block
 from blockstore.blocks import Exchange, OfflineExchange

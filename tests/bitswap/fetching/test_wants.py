@@ -6,7 +6,9 @@ import pytest
 
 from bitswap.fetching.peer_state import MAX_ASKS
 from bitswap.fetching.session_peers import SessionPeers
-from bitswap.fetching.wants import Wants, WantTimeouts
+from bitswap.fetching.want import WantState
+from bitswap.fetching.want_timeouts import WantTimeouts
+from bitswap.fetching.wants import Wants
 from bitswap.message import Presence, WantlistEntry, WantType
 from bitswap.received import ReceivedBlock
 from blockstore.block import Block
@@ -389,3 +391,33 @@ def test_it_prints_what_is_asked_of_whom() -> None:
     table.says("amy", B0, False)
     assert table.wants.explain(B0) == f"<Want {B0}: asked bob HAVE; amy does not have it>"
     assert repr(table.wants) == "<Wants 1 from 2 peers, <FairQueue of 0 wants in 0 sessions>>"
+
+
+def test_a_want_goes_through_its_states() -> None:
+    table = Table()
+    table.want(B0)
+    assert table.wants.state(B0) is WantState.QUIET
+    table.wants.on_connect("amy", table.now)
+    assert table.wants.state(B0) is WantState.AWAITING
+    table.says("amy", B0, False)
+    assert table.wants.state(B0) is WantState.QUIET
+    for peer in ("bob", "cat", "dan"):
+        table.wants.on_connect(peer, table.now)
+    assert table.wants.state(B0) is WantState.AWAITING
+    table.says("bob", B0, False)
+    assert table.wants.state(B0) is WantState.SEARCHING
+    table.says("cat", B0, True)
+    assert table.wants.state(B0) is WantState.AWAITING
+    assert table.arrives("cat", BLOCKS[0]) == "wanted"
+    assert table.wants.state(B0) is None
+
+
+def test_a_want_for_which_all_peers_are_busy_is_in_line() -> None:
+    table = Table("amy")
+    blocks = [Block.of(b"%d" % number) for number in range(MAX_ASKS + 1)]
+    session = known("amy")
+    for block in blocks:
+        table.wants.add(block.cid, session, (), table.now)
+    states = [table.wants.state(block.cid) for block in blocks]
+    assert WantState.AWAITING in states
+    assert states[-1] is WantState.IN_LINE

@@ -13,7 +13,7 @@ from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.disk.ballast import BallastFile, open_ballast
 from blockstore.errors import StorageFull
 from blockstore.pinning.local_pinner import open_local_pins
-from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 
 MIB = 1 << 20
 

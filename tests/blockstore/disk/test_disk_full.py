@@ -15,7 +15,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from blockstore.block import Block
 from blockstore.errors import StorageFull
-from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 from support.dags import cids, leaves
 
 def limit(size):

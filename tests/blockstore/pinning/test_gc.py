@@ -22,8 +22,9 @@ from blockstore.pinning import gc
 from blockstore.pinning.gc import Root
 from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.sqlite import statements
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.sqlite.row_bitmap import RowBitmap
-from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
+from blockstore.sqlite.store import SqliteBlockstore
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from blockstore.errors import StorageFull
 from blockstore.pinning import gc
 from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
-from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
+from blockstore.sqlite.store import SqliteBlockstore
 
 SIZE = 10_000
 

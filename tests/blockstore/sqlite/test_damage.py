@@ -15,7 +15,8 @@ from support.dags import cids, leaf, leaves
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound, StoreCorrupt
 from blockstore.pinning import gc
-from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
+from blockstore.sqlite.store import SqliteBlockstore
 
 PAGE = 16384
 _CHANCE = random.Random(8)

@@ -16,7 +16,8 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.pinning import gc
 from blockstore.pinning.local_pinner import LocalPinner, open_local_pins
-from blockstore.sqlite.store import SqliteBlockstore, open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
+from blockstore.sqlite.store import SqliteBlockstore
 
 FIRST, SECOND = tree(3, 2), tree(3, 2, start=700)
 ALL = [*FIRST, *SECOND]

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from support.dags import cids, leaves
 
-from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 
 # Batch n holds the leaves 100 n to 100 n + 15; a line is printed once it is acknowledged.
 SCRIPT = """
 import asyncio, itertools, sys
 from pathlib import Path
-from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 from support.dags import leaves
 
 async def main():

@@ -14,7 +14,7 @@ from support.dags import cids, leaf, leaves
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.errors import StorageFull, StoreUnavailable
-from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 
 
 async def test_blocks_and_counts_are_there_after_reopening(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from blockstore.block import Block
 from blockstore.errors import StoreUnavailable
-from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 from node.retrieval.read_cache import open_shared_reads
 
 LARGE = Block.of(b"L" * 200_000)

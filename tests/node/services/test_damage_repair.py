@@ -19,7 +19,7 @@ from blockstore.cid import CID, RAW
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import background
 from blockstore.pinning.local_pinner import open_local_pins
-from blockstore.sqlite.store import open_sqlite_blockstore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 from cluster.errors import BadUpdate
 from cluster.interfaces import Role
 from node.datadir.folder import DataFolder

@@ -1,0 +1,67 @@
+"""The pages of a file of blocks: how it is laid out, cut, and brought to the disk."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+PAGE_BYTES = 16384
+
+# Measured for blocks of 300 B to 1 MiB. With NORMAL a power failure may take the blocks since the last flush,
+# never the file.
+LOG_LIMIT = 64 * 1024 * 1024
+"""Bytes to which the write-ahead log is cut; it is longer only while a reader holds it."""
+
+LAYOUT = (f"PRAGMA page_size={PAGE_BYTES}", "PRAGMA auto_vacuum=2")
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA secure_delete=0",
+    "PRAGMA wal_autocheckpoint=1024",
+    f"PRAGMA journal_size_limit={LOG_LIMIT}",
+    "PRAGMA cache_size=-8192",
+    "PRAGMA busy_timeout=5000",
+)
+
+
+def free_pages(connection: sqlite3.Connection) -> int:
+    """Pages of the file that hold nothing and will be filled first."""
+    pages: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    return pages
+
+
+def give_back(connection: sqlite3.Connection, pages: int) -> int:
+    """Cut up to that many free pages off the file; how many are left."""
+    free = free_pages(connection)
+    for _ in range(min(pages, free)):
+        # One page a call, whatever its argument says: a driver that steps once stops it after the first.
+        connection.execute("PRAGMA incremental_vacuum(1)").close()
+    return max(0, free - pages)
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Move the write-ahead log into the file, as far as nobody reads it."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
+def sync(path: Path) -> None:
+    """Bring everything committed so far to the disk itself.
+
+    What left the write-ahead log was synced by the checkpoint that moved it. Closing a descriptor of the log
+    drops no lock of SQLite's: those lie on the database and its -shm file.
+    """
+    for target in (path.with_name(path.name + "-wal"), path.parent):
+        file = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log of that file, of which some or all may be in the file already."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0

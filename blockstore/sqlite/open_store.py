@@ -1,0 +1,75 @@
+"""The block store of a file, opened: its tables, its spare, and what is counted from them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from blockstore.errors import StoreCorrupt
+from blockstore.sqlite import cached_rows as cache
+from blockstore.sqlite import file_pages, mark_rows, statements, totals
+from blockstore.sqlite.capacity import CACHE_SHARE, Capacity, CapacityLimits
+from blockstore.sqlite.database import Ballast, Database, open_database
+from blockstore.sqlite.row_numbers import RowNumbers, last_number
+from blockstore.sqlite.spare import REMEDY, Spare
+from blockstore.sqlite.store import SqliteBlockstore
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_sqlite_blockstore(
+    path: Path,
+    *,
+    quota: int = 0,
+    reserve: int = 0,
+    cache_share: float = CACHE_SHARE,
+    ballast: Ballast | None = None,
+) -> AsyncIterator[SqliteBlockstore]:
+    """Open or create the store in that file.
+
+    `quota` bounds the bytes of all blocks; `reserve` bytes of the disk are left free (both 0 = no bound). Of
+    that room cached blocks take up to `cache_share` (0 to 1). `ballast` is given up to delete on a full disk.
+    Raises StoreCorrupt, StoreUnavailable.
+    """
+    async with AsyncExitStack() as stack:
+        spare = Spare(path, stack)
+        if spare.path.exists():
+            await spare.open()
+        database = await stack.enter_async_context(
+            open_database(
+                path,
+                layout=file_pages.LAYOUT,
+                pragmas=file_pages.PRAGMAS,
+                schema=statements.SCHEMA + mark_rows.SCHEMA + totals.SCHEMA + cache.SCHEMA,
+                check=False,
+                remedy=REMEDY,
+                ballast=ballast,
+            )
+        )
+        await _begin_totals(database)
+        await spare.recheck(database)
+        last = max([await last_number(file) for file in (database, spare.file) if file])
+        yield SqliteBlockstore(
+            database,
+            spare,
+            Capacity(path, CapacityLimits(quota, reserve, cache_share), await _last_use(database)),
+            RowNumbers(last + 1),
+        )
+
+
+async def _begin_totals(database: Database) -> None:
+    try:
+        await database.write(totals.begin)
+        await database.write(cache.begin)
+    except StoreCorrupt as error:
+        _log.error("%s; new blocks go into the spare file", error)
+
+
+async def _last_use(file: Database) -> int:
+    try:
+        return await file.read(cache.latest_use)
+    except StoreCorrupt:
+        return 1

@@ -1,0 +1,45 @@
+"""Rows that no collection may take: they were put or looked up while an import or a collection runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from blockstore.sqlite import row_checks as checks
+from blockstore.sqlite.row_bitmap import RowBitmap
+from blockstore.sqlite.row_numbers import RowNumbers
+from blockstore.sqlite.sound_rows import Found
+from blockstore.store import NO_LIMIT
+
+
+class UsedRows:
+    """`protected_from`: rows of this number and above came since the protection began."""
+
+    def __init__(self, numbers: RowNumbers) -> None:
+        self._numbers = numbers
+        self._guards = 0
+        self._touched = RowBitmap()
+        self.protected_from = NO_LIMIT
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._touched
+
+    @contextmanager
+    def protect(self) -> Generator[None]:
+        """See `SqliteBlockstore.protect`."""
+        if not self._guards:
+            self.protected_from, self._touched = self._numbers.next, RowBitmap()
+        self._guards += 1
+        try:
+            yield
+        finally:
+            self._guards -= 1
+
+    def look(self, connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> Found:
+        """Look for blocks, which counts as use while the protection lasts. On a database's thread."""
+        found, refused = checks.rows(connection, multihashes)
+        if self._guards:
+            for row in found.values():
+                self._touched.add(row.id)
+        return found, refused
