@@ -38,7 +38,7 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         client = admission.enter(key_of(address_of(request)) if admission.per_client else b"")
     except TooManyRequests as error:
-        return refused(request, error)
+        return _too_many(request, error)
     try:
         response = await (handler(request) if client.pace is None else _paced(request, handler, client))
         if type(response) is web.Response and len(body_of(response)) > _LARGE:
@@ -57,7 +57,7 @@ async def _paced(request: web.Request, handler: Handler, client: ClientUsage) ->
     try:
         request.app[ADMISSION].check_debt(client)
     except TooManyRequests as error:
-        return refused(request, error)
+        return _too_many(request, error)
     await paced(client, len(body))
     return response
 
@@ -74,8 +74,8 @@ def address_of(request: web.Request) -> Address | None:
     return request.app[PROXIES].client(request.remote or "", forwarded)
 
 
-def refused(request: web.Request, error: TooManyRequests) -> web.Response:
-    response = messages.refusal(request, 429, str(error))
+def _too_many(request: web.Request, error: TooManyRequests) -> web.Response:
+    response = messages.error_message(request, 429, str(error))
     response.headers["Retry-After"] = str(error.retry_after)
     return response
 

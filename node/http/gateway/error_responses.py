@@ -1,4 +1,4 @@
-"""Errors as answers of the gateway: what only it can run into, then the one table of all faces."""
+"""Errors and redirects as answers: what only the gateway raises, then the table of all faces."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from aiohttp import web
 
 from node.http.errors import STATUSES, text_of
 from node.http.gateway.formats.negotiation import NotAcceptable
-from node.http.gateway.paths.elsewhere import NotHere
+from node.http.gateway.hosts.redirect import Redirect
+from node.http.gateway.paths.path_gateway import NotHere
 from node.http.gateway.paths.redirects import BadRedirects
 from node.http.gateway.pinned_only import NotPinnedHere
-from node.http.gateway.replies import headers as make
-from node.http.gateway.replies import messages
+from node.http.gateway.replies import messages, response_headers
 from node.http.gateway.replies.ranges import BadRange, Unsatisfiable
 from node.http.gateway.replies.size_limits import RangeOfTooLarge, TooLarge
 from node.retrieval.negative_cache import RecentlyMissing
@@ -28,24 +28,27 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRedirects, 500),
     *STATUSES,
 )
-_LATER = "60"  # seconds
+_RETRY_SECONDS = "60"
 
-EXPECTED = tuple(kind for kind, _ in _STATUSES)
+EXPECTED: tuple[type[Exception], ...] = (Redirect, *(kind for kind, _ in _STATUSES))
 """What the gateway answers for; anything else is a bug."""
 
 
-def refused(request: web.Request, error: Exception) -> web.Response:
-    """The answer to one of the EXPECTED errors."""
+def response_to(request: web.Request, error: Exception) -> web.Response:
+    """The answer to one of the EXPECTED exceptions."""
+    if isinstance(error, Redirect):
+        headers = {**response_headers.cors(request), "Location": error.location}
+        return web.Response(status=error.status, headers=headers)
     if isinstance(error, RecentlyMissing):
-        response = refused(request, error.cause)
+        response = response_to(request, error.cause)
         response.headers["Retry-After"] = str(ceil(error.retry_after))
         return response
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
-    response = messages.refusal(request, status, text_of(error))
+    response = messages.error_message(request, status, text_of(error))
     if isinstance(error, Unsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
     elif isinstance(error, TooLarge):
-        response.headers["Cache-Control"] = make.GENERATED  # a setting changes seldom (boxo)
+        response.headers["Cache-Control"] = response_headers.GENERATED  # a setting changes seldom (boxo)
     elif status == 504:
-        response.headers["Retry-After"] = _LATER
+        response.headers["Retry-After"] = _RETRY_SECONDS
     return response

@@ -10,7 +10,8 @@ from aiohttp import web
 from blockstore.cid import CID, LIBP2P_KEY
 from blockstore.errors import BadCid
 from node.http.gateway.hosts import labels
-from node.http.gateway.hosts.target import URL_CHARACTERS, Moved
+from node.http.gateway.hosts.redirect import Redirect
+from node.http.gateway.hosts.target import URL_CHARACTERS
 from node.http.gateway.replies import messages
 from node.names.errors import BadName
 from node.names.name import DomainName, IpnsName
@@ -21,34 +22,34 @@ _SCHEME = re.compile(r"(https?|ipfs|ipns):(?://)?", re.IGNORECASE)
 _NAMESPACES = ("ipfs/", "ipns/")
 
 
-def welcome(request: web.Request) -> web.Response | Moved:
-    """A page where Accept names HTML, else a line of text; `?open=` leads to content."""
-    if wanted := request.query.get("open", "").strip():
-        return Moved(place_of(wanted), 302)
-    return messages.told(request, 200, _TEXT, "welcome.html", {"version": VERSION})
+def landing_page(request: web.Request) -> web.Response:
+    """A page where Accept names HTML, else a line of text. Raises Redirect for `?open=`."""
+    if pasted := request.query.get("open", "").strip():
+        raise Redirect(pasted_path(pasted), 302)
+    return messages.message(request, 200, _TEXT, "welcome.html", {"version": VERSION})
 
 
-def place_of(text: str) -> str:
+def pasted_path(text: str) -> str:
     """The escaped path of what people paste: a CID, a path, a URI, a name, or a URL of any gateway or site.
 
-    Whether there is such content is told where it leads.
+    Whether there is such content, the answer to that path says.
     """
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return "/" + quote(_of_words(text.lstrip("/")).encode(errors="surrogateescape"))
+        return "/" + quote(_path_of_words(text.lstrip("/")).encode(errors="surrogateescape"))
     rest, kind = text[scheme.end() :].lstrip("/"), scheme[1].lower()
-    path = _of_url(rest.partition("#")[0]) if kind.startswith("http") else f"{kind}/{rest}"
+    path = _path_of_url(rest.partition("#")[0]) if kind.startswith("http") else f"{kind}/{rest}"
     return "/" + quote(path.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
 
 
-def _of_words(text: str) -> str:
+def _path_of_words(text: str) -> str:
     if text.startswith(_NAMESPACES):
         return text
     return f"{'ipns' if _is_name(text.partition('/')[0]) else 'ipfs'}/{text}"
 
 
-def _of_url(rest: str) -> str:
-    """Of `<gateway>/ipfs/…`, `<cid>.ipfs.<gateway>/…`, or of a site that may have a DNSLink."""
+def _path_of_url(rest: str) -> str:
+    """`rest`: `<gateway>/ipfs/…`, `<cid>.ipfs.<gateway>/…`, or of a site that may have a DNSLink."""
     authority, _, path = rest.partition("/")
     host = authority.rpartition("@")[2].partition(":")[0]
     if path.startswith(_NAMESPACES):

@@ -16,18 +16,19 @@ from node.http.app_key import PARTS
 from node.http.gateway import representation
 from node.http.gateway.formats.content import blocks_of, content_at
 from node.http.gateway.formats.negotiation import Asked
+from node.http.gateway.hosts.redirect import Redirect
 from node.http.gateway.paths import redirects
 from node.http.gateway.paths.redirects import BadRedirects, RedirectResult, Rule
 from node.http.gateway.paths.request import RequestPath
-from node.http.gateway.replies import headers as make
 from node.http.gateway.replies import reply
 from node.http.media_types import sniff
 
 
-async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse | None:
+async def apply_rules(request: web.Request, path: RequestPath, asked: Asked) -> web.StreamResponse | None:
     """What the site's rules say; None where it has none for this path.
 
-    Raises BadRedirects, NoLink for a rule that leads nowhere itself, ContentBlocked, and what reading raises.
+    Raises Redirect, BadRedirects, NoLink for a rule that leads nowhere itself, ContentBlocked, and what
+    reading raises.
     """
     parts = request.app[PARTS]
     site = path.content.segments[: len(path.content.segments) - len(path.segments)]
@@ -36,8 +37,7 @@ async def instead(request: web.Request, path: RequestPath, asked: Asked) -> web.
     if answer is None:
         return None
     if answer.status in redirects.MOVED:
-        location = answer.location(request.rel_url.raw_query_string)
-        return web.Response(status=answer.status, headers={**make.cors(request), "Location": location})
+        raise Redirect(answer.location(request.rel_url.raw_query_string), answer.status)
     rewritten = _rewritten(path, site, answer)
     parts.denylist.check_path(rewritten.content)
     if answer.status in redirects.PAGES:

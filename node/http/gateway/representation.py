@@ -23,7 +23,7 @@ async def respond(request: web.Request, path: RequestPath, asked: Asked) -> web.
     found = await resolve(blocks, path.content)
     if found.remainder and asked.format != "car":  # a CAR holds what is needed to see the field
         text = f"{found.cid} has fields at {'/'.join(found.remainder)}, not content of its own"
-        return messages.refusal(request, 501, text)
+        return messages.error_message(request, 501, text)
     server_timing.begin(request, "block")
     content = await content_at(path, found, blocks.needed(Phase.CONTENT), asked)
     return await _represented(request, content, found)

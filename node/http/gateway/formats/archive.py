@@ -20,8 +20,7 @@ from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.gateway.formats.content import Content
 from node.http.gateway.formats.negotiation import TYPES
-from node.http.gateway.replies import headers as make
-from node.http.gateway.replies import reply
+from node.http.gateway.replies import reply, response_headers
 from node.http.gateway.replies.size_limits import capped
 from node.http.trailers import TrailerResponse
 
@@ -87,7 +86,7 @@ async def car(request: web.Request, content: Content, found: Resolved) -> web.St
     if response := reply.conditional(request, headers):
         return response
     stem = "_".join((str(found.roots[0]), *content.path.content.segments[-1:]))
-    make.save_as(request, headers, f"{stem}.car")
+    response_headers.set_attachment(request, headers, f"{stem}.car")
     headers["Accept-Ranges"] = "none"
     stream = TrailerResponse(headers=headers)
     parts = request.app[PARTS]

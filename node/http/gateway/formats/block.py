@@ -6,8 +6,7 @@ from aiohttp import web
 
 from node.http.gateway.formats.content import Content
 from node.http.gateway.formats.negotiation import TYPES
-from node.http.gateway.replies import headers as make
-from node.http.gateway.replies import reply
+from node.http.gateway.replies import reply, response_headers
 
 
 def raw(request: web.Request, content: Content) -> web.Response:
@@ -15,5 +14,5 @@ def raw(request: web.Request, content: Content) -> web.Response:
     headers = content.headers(request, TYPES["raw"], f'"{content.cid}.raw"')
     if response := reply.conditional(request, headers):
         return response
-    make.save_as(request, headers, f"{content.cid}.bin")
+    response_headers.set_attachment(request, headers, f"{content.cid}.bin")
     return reply.whole(request, content.root.data, headers)

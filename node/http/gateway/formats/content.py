@@ -13,7 +13,7 @@ from blockstore.path import Resolved
 from node.http.app_key import PARTS
 from node.http.gateway.formats.negotiation import Asked
 from node.http.gateway.paths.request import RequestPath
-from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import response_headers
 from node.retrieval.deadline import Deadline
 from node.retrieval.deadline_blocks import DeadlineBlocks
 from node.retrieval.negative_cache import NegativeCache
@@ -47,11 +47,13 @@ class Content:
 
     def headers(
         self, request: web.Request, content_type: str, etag: str, *, generated: bool = False
-    ) -> make.Headers:
+    ) -> response_headers.Headers:
         """`generated` pages are made by this program, so they change with it."""
-        cache = make.cache_control(self.path, generated=generated)
-        headers = make.content_headers(request, self.path, self.roots, content_type, etag, cache)
-        make.tell_choice(headers, self.asked.location(request.rel_url.raw_path, request.query))
+        cache = response_headers.cache_control(self.path, generated=generated)
+        headers = response_headers.content_headers(request, self.path, self.roots, content_type, etag, cache)
+        response_headers.set_content_location(
+            headers, self.asked.location(request.rel_url.raw_path, request.query)
+        )
         return headers
 
 

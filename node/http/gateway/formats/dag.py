@@ -9,8 +9,7 @@ from blockstore.ipld.decoding import beside
 from node.http.gateway.formats.content import Content
 from node.http.gateway.formats.negotiation import TYPES, Format, NotAcceptable
 from node.http.gateway.pages import preview
-from node.http.gateway.replies import headers as make
-from node.http.gateway.replies import reply
+from node.http.gateway.replies import reply, response_headers
 
 # What each codec may be called; the first is its own name.
 _FORMATS: dict[int, tuple[Format, ...]] = {
@@ -51,7 +50,7 @@ def _bytes(request: web.Request, content: Content, kind: Format | None) -> web.R
         return response
     inline = suffix.endswith("json") and request.query.get("download") != "true"
     name = f"{content.cid}.{suffix.removeprefix('dag-')}"
-    make.save_as(request, headers, name, "inline" if inline else "attachment")
+    response_headers.set_attachment(request, headers, name, "inline" if inline else "attachment")
     return reply.whole(request, content.root.data, headers)
 
 

@@ -11,8 +11,7 @@ from aiohttp import web
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.gateway.formats.negotiation import TYPES, Asked
-from node.http.gateway.replies import headers as make
-from node.http.gateway.replies import reply
+from node.http.gateway.replies import reply, response_headers
 from node.names.ipns_record import IpnsRecord
 from node.names.name import IpnsName, NamePath
 
@@ -25,17 +24,17 @@ async def record(request: web.Request, path: NamePath, asked: Asked, *, fetch: b
     if not isinstance(path.name, IpnsName) or path.segments:
         raise BadRequest(f"{path}: there are IPNS records of keys, and of nothing below them")
     found = (await request.app[PARTS].names.record(path.name, fetch=fetch)).record
-    headers = make.cors(request)
+    headers = response_headers.cors(request)
     headers["Content-Type"] = TYPES["ipns-record"]
     headers["Etag"] = f'"{hashlib.sha256(found.raw).hexdigest()[:32]}"'
     if cache := cache_control(found, time.time()):
         headers["Cache-Control"] = cache
-    make.tell_choice(headers, asked.location(request.rel_url.raw_path, request.query))
+    response_headers.set_content_location(headers, asked.location(request.rel_url.raw_path, request.query))
     if response := reply.conditional(request, headers):
         return response
     if found.ttl is None:  # caches may guess from this; no condition is compared with it
         headers["Last-Modified"] = formatdate(usegmt=True)
-    make.save_as(request, headers, f"{path.name}.ipns-record")
+    response_headers.set_attachment(request, headers, f"{path.name}.ipns-record")
     return web.Response(body=found.raw, headers=headers)
 
 

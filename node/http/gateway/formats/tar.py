@@ -10,8 +10,7 @@ from blockstore.unixfs.tar import tar_stream
 from node.http.app_key import PARTS
 from node.http.gateway.formats.content import Content
 from node.http.gateway.formats.negotiation import TYPES, NotAcceptable
-from node.http.gateway.replies import headers as make
-from node.http.gateway.replies import reply
+from node.http.gateway.replies import reply, response_headers
 from node.http.gateway.replies.size_limits import capped, check
 from node.http.trailers import TrailerResponse
 
@@ -36,7 +35,7 @@ async def _archive(request: web.Request, content: Content) -> web.StreamResponse
     info = await stat_of(content.root)
     most = request.app[PARTS].config.gateway.max_response
     check(info.size if info.kind == "file" else info.cumulative, most)
-    make.save_as(request, headers, f"{content.cid}.tar")
+    response_headers.set_attachment(request, headers, f"{content.cid}.tar")
     headers["Accept-Ranges"] = "none"
     stream = TrailerResponse(headers=headers)
     pieces = reply.gathered(tar_stream(content.blocks, content.cid, str(content.cid)))

@@ -14,9 +14,9 @@ from blockstore.unixfs.listing import lookup
 from blockstore.unixfs.reader import UnixFSStat, read_file, stat_of
 from node.http.app_key import PARTS
 from node.http.gateway.formats.content import Content
+from node.http.gateway.hosts.redirect import Redirect
 from node.http.gateway.pages import listing
-from node.http.gateway.replies import conditions, reply
-from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import conditions, reply, response_headers
 from node.http.gateway.replies.response_cache import MAX_BODY
 from node.http.gateway.replies.size_limits import capped, check
 from node.http.media_types import sniff
@@ -25,7 +25,7 @@ _INDEX = "index.html"
 
 
 async def respond(request: web.Request, content: Content) -> web.StreamResponse:
-    """Raises NotUnixFS and what reading raises."""
+    """Raises NotUnixFS, Redirect for a directory without its slash, and what reading raises."""
     info = await stat_of(content.root)
     if info.kind == "directory":
         return await _directory(request, content, info)
@@ -48,7 +48,7 @@ async def _file(
         data = await _all(content)
         headers["Content-Type"] = _named_type(request, name) or sniff.sniff(data)
         return reply.whole(request, data, headers)
-    if kind := _named_type(request, name) or await _told_apart(request, content, info, wanted):
+    if kind := _named_type(request, name) or await _sniffed_type(request, content, info, wanted):
         headers["Content-Type"] = kind
     else:
         del headers["Content-Type"]
@@ -68,7 +68,7 @@ def _symlink(request: web.Request, content: Content, info: UnixFSStat) -> web.Re
     return reply.whole(request, info.target or b"", headers)
 
 
-def _dated(headers: make.Headers, info: UnixFSStat) -> make.Headers:
+def _dated(headers: response_headers.Headers, info: UnixFSStat) -> response_headers.Headers:
     """With Last-Modified where the node has a time; one that was not recorded is not made up."""
     if modified := conditions.last_modified(info.mtime):
         headers["Last-Modified"] = modified
@@ -78,8 +78,7 @@ def _dated(headers: make.Headers, info: UnixFSStat) -> make.Headers:
 async def _directory(request: web.Request, content: Content, info: UnixFSStat) -> web.StreamResponse:
     if not content.path.slash and "go-get" not in request.query:
         query = request.rel_url.raw_query_string  # decoded, it might not fit a header
-        location = content.path.escaped + "/" + (f"?{query}" if query else "")
-        return web.Response(status=301, headers={**make.cors(request), "Location": location})
+        raise Redirect(content.path.escaped + "/" + (f"?{query}" if query else ""))
     try:
         entry = await lookup(content.blocks, content.cid, _INDEX)
     except NoLink:
@@ -116,7 +115,7 @@ def _named_type(request: web.Request, name: str) -> str | None:
     return sniff.by_name(request.query.get("filename") or name) if name or request.query_string else None
 
 
-async def _told_apart(
+async def _sniffed_type(
     request: web.Request, content: Content, info: UnixFSStat, wanted: tuple[int, int] | None
 ) -> str | None:
     """The type by the first bytes; None where these are what is sent first, and tell it then.
@@ -137,9 +136,9 @@ async def _all(content: Content, stop: int | None = None) -> bytes:
         return b"".join([piece async for piece in pieces])
 
 
-def _set_disposition(request: web.Request, headers: make.Headers) -> None:
+def _set_disposition(request: web.Request, headers: response_headers.Headers) -> None:
     if not request.query_string:
         return
     if name := request.query.get("filename"):
         kind = "attachment" if request.query.get("download") == "true" else "inline"
-        headers["Content-Disposition"] = make.disposition(kind, name)
+        headers["Content-Disposition"] = response_headers.disposition(kind, name)

@@ -26,8 +26,8 @@ class Mount:
         """Whether the content has an origin of its own in browsers."""
         return bool(self.prefix)
 
-    def without_fetching(self) -> Mount:
-        """The same content as far as it is here."""
+    def stored_only(self) -> Mount:
+        """The same mount under a policy that fetches nothing."""
         return replace(self, policy=replace(self.policy, fetch=False))
 
 

@@ -18,19 +18,14 @@ class Target:
     query: str
     https: bool
 
-    def at(self, authority: str, path: str) -> str:
-        """The URL of the same request elsewhere."""
-        query = f"?{self.query}" if self.query else ""
-        url = f"{'https' if self.https else 'http'}://{authority}{path or '/'}{query}"
+    def with_query(self, path: str) -> str:
+        """That path of the same host, with the query of this request."""
+        return f"{path}?{self.query}" if self.query else path
+
+    def url_at(self, authority: str, path: str) -> str:
+        """The URL of that path at another host, with the query of this request."""
+        url = f"{'https' if self.https else 'http'}://{authority}{self.with_query(path or '/')}"
         return quote(url.encode(errors="surrogateescape"), safe=URL_CHARACTERS)
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """The content is to be asked for at another URL."""
-
-    location: str
-    status: int = 301
 
 
 def authority(request: web.Request) -> str:

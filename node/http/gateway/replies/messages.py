@@ -1,4 +1,4 @@
-"""What the gateway itself has to say, errors above all: a line of text, or a page for browsers."""
+"""Messages of the gateway itself, errors above all: a line of text, or a page for browsers."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from types import MappingProxyType
 from aiohttp import web
 
 from node.http.gateway.pages.page import page
-from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import response_headers
 
 _AGAIN = '<p><a href="">Try again</a></p>\n'
 
 
-def refusal(request: web.Request, status: int, text: str) -> web.Response:
-    """An error."""
+def error_message(request: web.Request, status: int, text: str) -> web.Response:
+    """The answer to an error of that status; `text` is for the user."""
     texts = {"status": str(status), "phrase": _phrase(status), "text": text}
-    response = told(
-        request, status, text, "error.html", texts, {"again": _AGAIN if _may_pass(status) else ""}
+    response = message(
+        request, status, text, "error.html", texts, {"again": _AGAIN if _is_temporary(status) else ""}
     )
     response.headers["Cache-Control"] = "no-cache" if status in (404, 410) else "no-store"
     return response
 
 
-def told(
+def message(
     request: web.Request,
     status: int,
     text: str,
@@ -33,7 +33,7 @@ def told(
     html: Mapping[str, str] = MappingProxyType({}),
 ) -> web.Response:
     """The template of that name filled with texts and HTML where Accept names HTML, else one line of text."""
-    headers = make.cors(request)
+    headers = response_headers.cors(request)
     headers["X-Content-Type-Options"] = "nosniff"
     if "text/html" not in request.headers.get("Accept", ""):
         headers["Content-Type"] = "text/plain; charset=utf-8"
@@ -44,8 +44,8 @@ def told(
     return web.Response(status=status, body=template.fill(texts, html).encode(), headers=headers)
 
 
-def _may_pass(status: int) -> bool:
-    """Whether the same request may be answered some other time."""
+def _is_temporary(status: int) -> bool:
+    """Whether the same request may be answered later."""
     return status in (412, 429) or (status >= 500 and status != 501)
 
 

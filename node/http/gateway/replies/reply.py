@@ -11,8 +11,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from blockstore.errors import BlockstoreError
 from node.http.app_key import PARTS
 from node.http.errors import EXPECTED, text_of
-from node.http.gateway.replies import conditions, messages, ranges
-from node.http.gateway.replies import headers as make
+from node.http.gateway.replies import conditions, messages, ranges, response_headers
 from node.http.gateway.replies.pacing import writer
 from node.http.gateway.replies.size_limits import TooLarge, check_range
 from node.http.media_types import sniff
@@ -28,13 +27,13 @@ Reader = Callable[[int, int], AsyncGenerator[bytes]]
 _TOO_LONG = "the whole answer took longer than this gateway allows"
 
 
-def conditional(request: web.Request, headers: make.Headers) -> web.Response | None:
+def conditional(request: web.Request, headers: response_headers.Headers) -> web.Response | None:
     """The answer when the client has this content (304), or wants only other content (412); else None.
 
     `headers` are those of the whole answer, Etag among them.
     """
     if conditions.failed(request.headers, headers):
-        response = messages.refusal(request, 412, "the content is not, or no longer, the one asked for")
+        response = messages.error_message(request, 412, "the content is not, or no longer, the one asked for")
         response.headers["Etag"] = headers["Etag"]
         return response
     if not conditions.known(request.headers, headers):
@@ -43,7 +42,7 @@ def conditional(request: web.Request, headers: make.Headers) -> web.Response | N
     return web.Response(status=304, headers=headers)
 
 
-def part(request: web.Request, headers: make.Headers, size: int) -> tuple[int, int] | None:
+def part(request: web.Request, headers: response_headers.Headers, size: int) -> tuple[int, int] | None:
     """Start and stop (exclusive) of the range asked for, None for all. Raises BadRange, Unsatisfiable.
 
     Of nothing all is given, as by Go's servers: some clients put a range into every request.
@@ -54,7 +53,7 @@ def part(request: web.Request, headers: make.Headers, size: int) -> tuple[int, i
     return ranges.part(asked, size)
 
 
-def whole(request: web.Request, data: bytes, headers: make.Headers) -> web.Response:
+def whole(request: web.Request, data: bytes, headers: response_headers.Headers) -> web.Response:
     """Content that is in memory. Raises BadRange, Unsatisfiable."""
     headers["Accept-Ranges"] = "bytes"
     wanted = part(request, headers, len(data))
@@ -67,7 +66,7 @@ def whole(request: web.Request, data: bytes, headers: make.Headers) -> web.Respo
 
 
 async def streamed(
-    request: web.Request, size: int, headers: make.Headers, read: Reader, deadline: Deadline
+    request: web.Request, size: int, headers: response_headers.Headers, read: Reader, deadline: Deadline
 ) -> web.StreamResponse:
     """Content that is read while it is sent; `deadline` is that of the blocks it is read from.
 

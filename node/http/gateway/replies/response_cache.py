@@ -1,8 +1,8 @@
-"""Small answers in memory, ready to be written: what is at /ipfs/<cid> never changes.
+"""Small answers in memory (LRU), ready to be written: what is at /ipfs/<cid> never changes.
 
 Kept is a 200 that says of itself that it is immutable. Its key is all that such an answer depends on: the
 target, the host as its client and the proxies name it, and what Accept asks for. Requests for a range or with
-a condition go the long way.
+a condition are never answered from here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
+from typing import TypeGuard
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -19,13 +20,13 @@ from aiohttp.http import SERVER_SOFTWARE
 from cachetools import LRUCache
 from multidict import istr
 
-from node.http.gateway.replies.headers import IMMUTABLE
+from node.http.gateway.replies.response_headers import IMMUTABLE
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_BODY = 64 * 1024
 
 _OVERHEAD = 1024  # bytes that an entry takes besides its answer
-_MAX_KEY = 1024  # characters; a stranger can make a key as long as a request
+_MAX_KEY = 1024  # characters; a client can make a key as long as a request
 _KEY = (hdrs.HOST, hdrs.X_FORWARDED_HOST, hdrs.X_FORWARDED_PROTO, hdrs.ACCEPT)
 _CONDITIONS = (
     hdrs.RANGE,
@@ -36,7 +37,7 @@ _CONDITIONS = (
     istr("Service-Worker"),
 )
 
-_Key = tuple[str | None, ...]
+Key = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,48 +84,52 @@ class ResponseCache:
     def __init__(self, version: Callable[[], Hashable], max_bytes: int = MAX_BYTES) -> None:
         self.version = version
         self._seen = version()
-        self._entries: LRUCache[_Key, Ready] = LRUCache(max_bytes, getsizeof=lambda ready: ready.size)
+        self._entries: LRUCache[Key, Ready] = LRUCache(max_bytes, getsizeof=lambda ready: ready.size)
 
-    def find(self, request: web.Request) -> ReadyResponse | None:
-        """The same answer as before to such a request."""
-        if (key := _key(request)) is None:
-            return None
+    def get(self, key: Key) -> ReadyResponse | None:
+        """The answer that was put under this key."""
         if (now := self.version()) != self._seen:
             self._seen = now
             self._entries.clear()
         ready = self._entries.get(key)
         return None if ready is None else ReadyResponse(ready)
 
-    def keep(self, request: web.Request, response: web.StreamResponse, version: Hashable) -> None:
-        """Remember an answer, if it is one to be kept; `version` is from when making it began."""
-        key = _key(request)
-        if key is None or key in self._entries or version != self.version():
-            return
-        if sum(len(part) for part in key if part) > _MAX_KEY:
-            return
-        if (ready := _ready(response)) is not None:
-            self._entries[key] = ready
+    def put(self, key: Key, response: web.Response, version: Hashable) -> None:
+        """Keep a cacheable answer, unless `version`, which is from before it was made, is past."""
+        if version == self.version() and key not in self._entries:
+            self._entries[key] = _ready(response)
 
 
-def _key(request: web.Request) -> _Key | None:
-    """None where the answer depends on more than the key has."""
+def cache_key(request: web.Request) -> Key | None:
+    """None for a request whose answer is not cached: it depends on more than the key, or the key is long."""
     headers = request.headers
     plain = request.method == hdrs.METH_GET and request.version == HttpVersion11 and request.keep_alive
     if not plain or any(name in headers for name in _CONDITIONS):
         return None
-    return request.raw_path, *map(headers.get, _KEY)
+    key = (request.raw_path, *map(headers.get, _KEY))
+    return key if sum(map(len, filter(None, key))) <= _MAX_KEY else None
 
 
-def _ready(response: web.StreamResponse) -> Ready | None:
+def is_cacheable(response: web.StreamResponse) -> TypeGuard[web.Response]:
+    """Whether it is a small immutable 200 that is whole in memory."""
     headers = response.headers
     if response.status != 200 or headers.get(hdrs.CACHE_CONTROL) != IMMUTABLE:
-        return None
+        return False
     if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
-        return None
+        return False
+    one_line = not any("\r" in value or "\n" in value for value in headers.values())
+    return one_line and len(response.body) <= MAX_BODY
+
+
+def _ready(response: web.Response) -> Ready:
     body = response.body
-    if len(body) > MAX_BODY or any("\r" in value or "\n" in value for value in headers.values()):
-        return None
-    sent = {**headers, hdrs.CONTENT_LENGTH: str(len(body)), hdrs.SERVER: SERVER_SOFTWARE, hdrs.DATE: ""}
+    assert isinstance(body, bytes)  # of a cacheable answer
+    sent = {
+        **response.headers,
+        hdrs.CONTENT_LENGTH: str(len(body)),
+        hdrs.SERVER: SERVER_SOFTWARE,
+        hdrs.DATE: "",
+    }
     lines = "\r\n".join(f"{name}: {value}" for name, value in sent.items())
     return Ready(f"HTTP/1.1 200 OK\r\n{lines}".encode(), body)
 

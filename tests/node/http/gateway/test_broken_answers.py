@@ -12,7 +12,7 @@ from support.node import running_node
 
 from cluster.errors import BadUpdate
 from node.http.app_key import PARTS
-from node.http.gateway.error_responses import EXPECTED, refused
+from node.http.gateway.error_responses import EXPECTED, response_to
 from node.http.gateway.replies.reply import send
 from node.retrieval.deadline import Deadline
 
@@ -34,7 +34,7 @@ async def test_no_other_answer_is_sent_in_the_place_of_content(
         try:
             return await send(request, response, pieces(), Deadline(30))
         except EXPECTED as refusal:
-            return refused(request, refusal)
+            return response_to(request, refusal)
 
     app = web.Application()
     app.router.add_get("/", answer)

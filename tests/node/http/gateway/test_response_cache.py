@@ -13,7 +13,7 @@ from support.node import eventually
 from blockstore.block import Block
 from cluster.pin import PinOptions
 from node.http.gateway.replies import response_cache
-from node.http.gateway.replies.headers import IMMUTABLE
+from node.http.gateway.replies.response_headers import IMMUTABLE
 from node.http.listener import listen
 
 PAGE = b"<!DOCTYPE html><p>hello"
@@ -61,14 +61,16 @@ async def test_an_answer_is_not_kept_where_something_changed_while_it_was_made()
 
     async def answer(request):
         nonlocal version
-        if ready := cache.find(request):
+        key = response_cache.cache_key(request)
+        assert key is not None
+        if ready := cache.get(key):
             return ready
         before = cache.version()
         made.append(request)
         version += len(made) == 1
-        assert cache.find(request) is None  # as others ask meanwhile
+        assert cache.get(key) is None  # as others ask meanwhile
         response = web.Response(body=b"x", headers={"Cache-Control": IMMUTABLE})
-        cache.keep(request, response, before)
+        cache.put(key, response, before)
         return response
 
     cache = response_cache.ResponseCache(lambda: version)
@@ -153,11 +155,13 @@ async def test_only_what_is_pinned_now_is_given_where_that_is_the_policy(tmp_pat
 
 async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first():
     async def answer(request):
-        if ready := cache.find(request):
+        key = response_cache.cache_key(request)
+        assert key is not None
+        if ready := cache.get(key):
             return ready
         made.append(request.path)
         response = web.Response(body=bytes(1000), headers={"Cache-Control": IMMUTABLE})
-        cache.keep(request, response, cache.version())
+        cache.put(key, response, cache.version())
         return response
 
     made, cache = [], response_cache.ResponseCache(lambda: 0, max_bytes=9_500)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from support.gateway import Gateway
 
-from node.http.gateway.landing_page import place_of
+from node.http.gateway.landing_page import pasted_path
 from node.version import VERSION
 
 CID = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
@@ -57,7 +57,7 @@ async def test_browsers_get_a_page_and_others_a_line(gateway: Gateway) -> None:
     ],
 )
 async def test_whatever_people_paste_leads_to_its_path(gateway: Gateway, typed: str, place: str) -> None:
-    assert place_of(typed) == place
+    assert pasted_path(typed) == place
     answer = await gateway.get(f"/?open=%20{quote(typed)}%20")
     assert (answer.status, answer.headers["Location"]) == (302, place)
 

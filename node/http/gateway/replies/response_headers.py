@@ -44,11 +44,11 @@ def content_headers(
     if cache:
         headers["Cache-Control"] = cache
     headers["X-Ipfs-Roots"] = roots
-    tell_path(request, headers, path.text, path.uri())
+    set_path(request, headers, path.text, path.uri())
     return headers
 
 
-def tell_path(request: web.Request, headers: Headers, text: str, uri: str) -> None:
+def set_path(request: web.Request, headers: Headers, text: str, uri: str) -> None:
     """What was asked for, decoded and as a URI; either is left out where it is empty or fits no header."""
     if uri:
         headers["Ipfs-Uri"] = uri
@@ -56,7 +56,7 @@ def tell_path(request: web.Request, headers: Headers, text: str, uri: str) -> No
         headers["X-Ipfs-Path"] = text
 
 
-def tell_choice(headers: Headers, location: str) -> None:
+def set_content_location(headers: Headers, location: str) -> None:
     """Where what Accept chose is under an address of its own; empty: Accept chose nothing.
 
     Vary is for caches that know nothing of Content-Location. It is on these answers only: everybody asks for
@@ -77,7 +77,7 @@ def cache_control(path: RequestPath, *, generated: bool = False) -> str:
     return f"{age}, {_REVALIDATED}" if generated else age
 
 
-def save_as(request: web.Request, headers: Headers, name: str, kind: str = "attachment") -> None:
+def set_attachment(request: web.Request, headers: Headers, name: str, kind: str = "attachment") -> None:
     """Bytes for programs: saved under the name that the client gives, else this one, and never sniffed."""
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Content-Disposition"] = disposition(kind, request.query.get("filename") or name)
