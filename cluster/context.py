@@ -21,6 +21,7 @@ class ClusterContext:
 
     peer: str  # this member's peer id
     name: str
+    cluster_id: bytes  # 32, which every signature covers
     pinset: Pinset
     members: Membership
     calls: PeerCalls

@@ -13,9 +13,8 @@ from bitswap.serving.work_limits import WorkRates
 from blockstore.block_waiters import StoredListener
 from blockstore.blocks import Exchange, OfflineExchange
 from blockstore.common.guard import Guard
-from cluster.members.join import JOIN
+from cluster.common.methods import METHODS, Access
 from cluster.ports import ClusterNetwork, Gossip, PeerCalls
-from cluster.replication.catchup_server import MEMBERS
 from node.config.config import Config
 from node.datadir.cluster_file import ClusterFile
 from node.datadir.folder import DataFolder
@@ -25,7 +24,7 @@ from node.parts import Swarm
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 
-OPEN_CALLS = (JOIN, MEMBERS)
+OPEN_CALLS = tuple(method.name for method in METHODS if method.access is Access.ANYONE)
 """What a peer may call that is no member, as far as is known here: to show an invitation, or its grant."""
 
 

@@ -140,6 +140,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 ClusterContext(
                     peer=identity.peer_id,
                     name=name,
+                    cluster_id=belonging.genesis.cluster_id,
                     pinset=pinset,
                     members=pinset.members,
                     calls=networks.calls,
@@ -163,7 +164,9 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         mending = DamageRepair(store, local_pins, cluster.tracking.recover, guard)
         await enter(background(mending.run()))
         names = await enter(
-            open_names(config.names, folder.names, networks.members, offline=offline, guard=guard)
+            open_names(
+                config.names, folder.names, networks.members, pinset.members, offline=offline, guard=guard
+            )
         )
 
         holders = holders_in(cluster)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from blockstore.common.backoff import Backoff
 from cluster.common import wire
 from cluster.common.local_member import LocalMember
+from cluster.common.methods import JOIN
 from cluster.errors import BadInvite, BadUpdate, UntrustedPeer
 from cluster.members.invite import Invite, InviteGrant
 from cluster.members.member_list import MemberList
 from cluster.members.record import MAX_RECORDS, PROFILE
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
 
-JOIN = "pinset/join"
 _MAX_ANSWER = 4 * 1024 * 1024
 _MAX_SHOWN = 3 * 1024 * 1024  # bytes of records
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between rounds over the addresses
@@ -104,7 +104,7 @@ async def _show(invite: Invite, us: str, members: MemberList, calls: PeerCalls, 
         }
     )
     try:
-        answer = await calls.call(peer, JOIN, request)
+        answer = await calls.call(peer, JOIN.name, request)
         records = wire.Fields.decode(answer, _MAX_ANSWER).datas("records", MAX_RECORDS)
         await members.accept(records, vouched=True)
     except (CallFailed, BadUpdate) as error:

@@ -85,6 +85,10 @@ class MetricStore:
         members = self._members.peers()
         return sorted({name for peer, names in self._latest.items() if peer in members for name in names})
 
+    def latest(self, peer: str, name: str) -> Metric | None:
+        """The last one heard of a member, whether or not it has run out."""
+        return self._latest.get(peer, {}).get(name) if self._members.is_member(peer) else None
+
     def live(self) -> frozenset[str]:
         """Members with a valid ping."""
         return frozenset(metric.peer for metric in self.valid(PING))

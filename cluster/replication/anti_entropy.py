@@ -12,12 +12,12 @@ import logging
 from collections.abc import Sequence
 
 from cluster.common import wire
+from cluster.common.methods import DIGESTS
 from cluster.errors import BadUpdate
 from cluster.pinset.rows import DigestSum, DigestSums
 from cluster.ports import PeerOffline
 from cluster.replication.context import ReplicationContext
 
-DIGESTS = "pinset/digests"
 MAX_REBUILT = 256
 """Documents made again in one pass over the log."""
 
@@ -82,13 +82,12 @@ class AntiEntropy:
 
     async def _ask(self, peer: str, numbers: Range, shift: int) -> tuple[bytes, DigestSums]:
         request = wire.encode({"first": numbers[0], "last": numbers[1], "shift": shift})
-        answer = await self._context.calls.call(peer, DIGESTS, request)
+        answer = await self._context.calls.call(peer, DIGESTS.name, request)
         fields = wire.Fields.decode(answer, _MAX_ANSWER)
         sums = dict(_digest_sum(item, numbers, shift) for item in fields.items("sums", 1 << _WAYS))
         return fields.data("heads", 32), sums
 
     async def _serve(self, peer: str, request: bytes) -> bytes:
-        self._context.check_member(peer)
         fields = wire.Fields.decode(request, 1024)
         high = 1 << self._bits
         first, last = fields.integer("first", high=high), fields.integer("last", high=high)

@@ -13,15 +13,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from cluster.common import wire
+from cluster.common.methods import BATCHES, HEADS, MEMBERS
 from cluster.pinset.batch import MAX_BATCH_BYTES, AuthorLog
 from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.admission import Admission
 from cluster.replication.catchup_server import (
-    BATCHES,
-    HEADS,
     MAX_SHOWN,
     MAX_WANTS,
-    MEMBERS,
     PAGE_BYTES,
     read_records,
 )
@@ -79,7 +77,7 @@ class CatchUp:
 
     async def _ask_heads(self, peer: str, cursor: tuple[bytes, int]) -> Heads:
         request = wire.encode({"store": cursor[0], "since": cursor[1]})
-        return Heads.decode(await self._calls.call(peer, HEADS, request))
+        return Heads.decode(await self._calls.call(peer, HEADS.name, request))
 
     async def _behind(self, heads: Heads) -> list[tuple[AuthorLog, int]]:
         behind = [(log, sequence) for log, sequence in heads.logs if sequence > self._replica.head(log)]
@@ -104,7 +102,7 @@ class CatchUp:
 
     async def _pull_page(self, peer: str, logs: Sequence[AuthorLog], deadline: asyncio.Timeout) -> int:
         wants = encode_logs([(log, self._replica.head(log)) for log in logs])
-        answer = await self._calls.call(peer, BATCHES, wire.encode({"wants": wants}))
+        answer = await self._calls.call(peer, BATCHES.name, wire.encode({"wants": wants}))
         envelopes = wire.Fields.decode(answer, _MAX_ANSWER).datas("batches", PAGE_BYTES // 100)
         before = deadline.when()
         deadline.reschedule(None)  # the work on them is ours
@@ -114,7 +112,7 @@ class CatchUp:
 
     async def _exchange_records(self, peer: str) -> None:
         request = wire.encode({"records": [*self._members.records(MAX_SHOWN)]})
-        answer = await self._calls.call(peer, MEMBERS, request)
+        answer = await self._calls.call(peer, MEMBERS.name, request)
         await self._members.accept(read_records(answer), vouched=self._members.is_trusted(peer))
 
 

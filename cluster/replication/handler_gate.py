@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from cluster.common.methods import Method, serve
 from cluster.errors import ClusterError
+from cluster.interfaces import Membership
 from cluster.ports import CallHandler, Gossip, GossipHandler, GossipMessage, PeerCalls
 
 
@@ -18,9 +20,10 @@ class Closing(ClusterError):
 class HandlerGate:
     """The network outlives the pinset: what comes late must not meet a closed store."""
 
-    def __init__(self, gossip: Gossip, calls: PeerCalls) -> None:
+    def __init__(self, gossip: Gossip, calls: PeerCalls, members: Membership) -> None:
         self._gossip = gossip
         self._calls = calls
+        self._members = members
         self._inside = 0
         self._closed = False
         self._empty = asyncio.Event()
@@ -36,8 +39,8 @@ class HandlerGate:
 
         self._gossip.subscribe(topic, enter)
 
-    def serve(self, method: str, handler: CallHandler) -> None:
-        """Wraps the handler; calls after `close` fail with Closing. Raises HandlerTaken."""
+    def serve(self, method: Method, handler: CallHandler) -> None:
+        """Answer those that may call it; calls after `close` fail with Closing. Raises HandlerTaken."""
 
         async def enter(peer: str, request: bytes) -> bytes:
             if self._closed:
@@ -45,7 +48,7 @@ class HandlerGate:
             with self:
                 return await handler(peer, request)
 
-        self._calls.serve(method, enter)
+        serve(self._calls, self._members, method, enter)
 
     async def close(self) -> None:
         """Let no handler in any more, and return when all have ended."""

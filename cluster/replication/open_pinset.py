@@ -15,9 +15,10 @@ from cluster.common.cooperative import Slices, TimeSlice
 from cluster.common.genesis import Genesis
 from cluster.common.hybrid_clock import TOLERANCE, HybridClock
 from cluster.common.local_member import LocalMember
+from cluster.common.methods import JOIN
 from cluster.members.invite import Invite
 from cluster.members.isolation import IsolationWatch
-from cluster.members.join import JOIN, JoinHandler
+from cluster.members.join import JoinHandler
 from cluster.members.links import MemberLinks
 from cluster.members.member_list import open_members
 from cluster.members.record_store import MemberRecordStore
@@ -88,7 +89,7 @@ async def open_pinset(
     members = await open_members(MemberRecordStore(database), local, trusted)
     changes = ChangeFeed(around.guard)
     replica = await open_replica(store, local, changes.publish)
-    gate = HandlerGate(network, network)
+    gate = HandlerGate(network, network, members)
     context = ReplicationContext(
         local, store, replica, members, network, changes, gate, around.guard, around.now
     )

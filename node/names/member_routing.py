@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from blockstore.common.guard import Guard
+from cluster.common.methods import NAMES_GET, serve
+from cluster.interfaces import Membership
 from cluster.ports import CallFailed, PeerCalls, PeerOffline
 from node.names.errors import BadRecord
 from node.names.ipns_record import IpnsRecord, verify
 from node.names.name import IpnsName
 
-METHOD = "names/get"
 _ASKED = 8  # members at a time
 _SECONDS = 3.0
 
@@ -19,8 +20,9 @@ _SECONDS = 3.0
 class MemberRouting:
     """Request: the name's multihash. Response: the record's bytes, none where there is no valid one."""
 
-    def __init__(self, calls: PeerCalls, now: Callable[[], float], guard: Guard) -> None:
+    def __init__(self, calls: PeerCalls, members: Membership, now: Callable[[], float], guard: Guard) -> None:
         self._calls = calls
+        self._members = members
         self._now = now
         self._guard = guard
 
@@ -31,7 +33,7 @@ class MemberRouting:
             record = await find(IpnsName(request))
             return record.raw if record is not None else b""
 
-        self._calls.serve(METHOD, answer)
+        serve(self._calls, self._members, NAMES_GET, answer)
 
     async def find(self, name: IpnsName) -> list[IpnsRecord]:
         """Valid records of some connected members, each verified here."""
@@ -43,7 +45,7 @@ class MemberRouting:
         """None of one that fails: another member may have a good one."""
         found: list[IpnsRecord] = []
         with self._guard.around("a record asked of", peer, CallFailed, PeerOffline, BadRecord):
-            data = await self._calls.call(peer, METHOD, name.multihash, timeout=_SECONDS)
+            data = await self._calls.call(peer, NAMES_GET.name, name.multihash, timeout=_SECONDS)
             if data:
                 found.append(verify(name, data, self._now()))
         return found[0] if found else None

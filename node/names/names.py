@@ -14,6 +14,7 @@ from blockstore.common.guard import Guard
 from blockstore.common.tasks import Tasks, open_tasks
 from blockstore.errors import BlockstoreError
 from blockstore.path import MAX_SEGMENTS, ContentPath
+from cluster.interfaces import Membership
 from cluster.ports import PeerCalls
 from node.config.config import NamesConfig
 from node.names import dnslink
@@ -187,6 +188,7 @@ async def open_names(
     settings: NamesConfig,
     path: Path,
     calls: PeerCalls,
+    members: Membership,
     *,
     routing: Sequence[NameRouting] = (),
     offline: bool = False,
@@ -203,7 +205,7 @@ async def open_names(
     texts = NoLookups() if offline and server is None else Lookups(server, settings.timeout)
     guard = guard or Guard()
     async with open_record_store(path) as store, open_tasks() as tasks:
-        members = MemberRouting(calls, now, guard)
-        records = RecordRouting(store, (members, *routing), now)
-        members.serve(records.here)
+        member_routing = MemberRouting(calls, members, now, guard)
+        records = RecordRouting(store, (member_routing, *routing), now)
+        member_routing.serve(records.here)
         yield Names(static, records, texts, settings, tasks, now, guard)

@@ -53,6 +53,7 @@ async def clustered(
         ClusterContext(
             peer=member.peer,
             name=name,
+            cluster_id=member.pinset.genesis.cluster_id,
             pinset=member.pinset,
             members=member.pinset.members,
             calls=port,

@@ -15,6 +15,7 @@ from bitswap.network import PeerUnreachable
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound
 from cluster.interfaces import Role
+from cluster.metrics import metric_gossip
 from cluster.ports import CallFailed, GossipMessage
 from node.config.config import Config
 from node.datadir.cluster_file import ClusterFile
@@ -46,7 +47,7 @@ async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_pa
             async def hear(message: GossipMessage) -> None:
                 heard.append(message)
 
-            for topic in (f"pinfold/pinset/{belonging.genesis.cluster_id.hex()}", "pinfold/metrics/1"):
+            for topic in (f"pinfold/pinset/{belonging.genesis.cluster_id.hex()}", metric_gossip.TOPIC):
                 network.subscribe(topic, hear)
             peer = await network.connect(node.parts.cluster.peers.us().addresses[0])
             for method in ("node/id", "pinset/heads", "pinset/batches", "names/get", "pins/statuses"):

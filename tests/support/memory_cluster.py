@@ -369,6 +369,7 @@ class MemoryAttempts:
         return sorted(rows, key=lambda row: bytes(row.cid))[:limit]
 
 
+CLUSTER_ID = bytes(32)
 EPOCH = 1_700_000_000.0
 """When the virtual loop began, as a wall clock tells it."""
 
@@ -429,6 +430,7 @@ class MemoryCluster:
         return ClusterContext(
             peer=machine.peer,
             name=machine.name,
+            cluster_id=CLUSTER_ID,
             pinset=machine.view,
             members=self.members,
             calls=machine.port,

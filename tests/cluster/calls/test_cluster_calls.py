@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import virtual_time
-from support.memory_cluster import MemoryCluster, cid
+from support.memory_cluster import MemoryCluster, MemoryMembers, cid
 
 from blockstore.cid import CID
 from cluster.calls.client import MemberClient
@@ -22,10 +22,11 @@ from cluster.calls.codec import (
     encode_page,
 )
 from cluster.calls.node_info import IpfsInfo, NodeInfo
+from cluster.common import methods
 from cluster.common.names import as_name
 from cluster.common.sorted_merge import merge
 from cluster.common.wire import encode
-from cluster.errors import BadUpdate
+from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.interfaces import Member, Role
 from cluster.pin import PinInfo, PinOptions, Progress, Status
 from cluster.ports import CallFailed
@@ -231,3 +232,32 @@ async def test_a_merge_that_is_left_early_closes_its_streams():
     assert await anext(merging) == (cid(0), ["a", "b"])
     await merging.aclose()
     assert sorted(closed) == ["a", "b"]
+
+
+def test_every_call_that_anyone_may_make_proves_itself_and_no_other_is_open() -> None:
+    assert [method.name for method in methods.METHODS if method.access is methods.Access.ANYONE] == [
+        "pinset/members",
+        "pinset/join",
+    ]
+    assert len({method.name for method in methods.METHODS}) == len(methods.METHODS) == 12
+
+
+@pytest.mark.parametrize("method", methods.METHODS, ids=lambda method: method.name)
+async def test_the_guard_stands_before_each_method(method: methods.Method) -> None:
+    members = MemoryMembers([Member("trusted", "", Role.TRUSTED), Member("follower", "", Role.FOLLOWER)])
+
+    async def answer(peer: str, request: bytes) -> bytes:
+        return b"answered"
+
+    handler = methods.guarded(method, members, answer)
+    callers = {
+        methods.Access.ANYONE: {"trusted", "follower", "stranger"},
+        methods.Access.MEMBER: {"trusted", "follower"},
+        methods.Access.TRUSTED: {"trusted"},
+    }[method.access]
+    for peer in ("trusted", "follower", "stranger"):
+        if peer in callers:
+            assert await handler(peer, b"") == b"answered"
+        else:
+            with pytest.raises(UntrustedPeer, match=f"{peer} is not one"):
+                await handler(peer, b"")

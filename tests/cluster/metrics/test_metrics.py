@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.memory_cluster import MemoryMembers, MemoryNetwork, PinsetView, SharedPins
+from support.memory_cluster import CLUSTER_ID, MemoryMembers, MemoryNetwork, PinsetView, SharedPins
 from support.peer_keys import Key
 
 from blockstore.common.guard import Guard
@@ -37,13 +37,19 @@ class Here:
         self.gossip = self.speaker(A, self.store, lambda: self.now)
 
     def speaker(
-        self, key: Key, store: MetricStore, now: Callable[[], float], *informers: Informer
+        self,
+        key: Key,
+        store: MetricStore,
+        now: Callable[[], float],
+        *informers: Informer,
+        cluster_id: bytes = CLUSTER_ID,
     ) -> MetricGossip:
         port = self.network.port(key.peer_id)
         self.network.set_up(key.peer_id, True)
         view = PinsetView(SharedPins())
         settings = ClusterSettings(metric_interval=15)
-        context = ClusterContext(key.peer_id, "", view, self.members, port, settings, now, self.guard)
+        members, guard = self.members, self.guard
+        context = ClusterContext(key.peer_id, "", cluster_id, view, members, port, settings, now, guard)
         return MetricGossip(context, port, key, store, informers)
 
     async def hears(self, speaker: MetricGossip) -> None:
@@ -95,6 +101,13 @@ async def test_a_metric_runs_out_after_twice_the_interval() -> None:
 async def test_a_stranger_is_not_heard() -> None:
     here = Here()
     await here.hears(other(here, STRANGER))
+    assert (here.names(), here.guard.failures) == ([], 0)
+
+
+async def test_what_was_signed_for_another_cluster_is_not_believed() -> None:
+    here = Here()
+    store = MetricStore(here.members, lambda: here.now)
+    await here.hears(here.speaker(B, store, lambda: here.now, tag("group", "x"), cluster_id=b"o" * 32))
     assert (here.names(), here.guard.failures) == ([], 0)
 
 

@@ -1,10 +1,12 @@
 """Records asked of members: of a few, whoever else there is."""
 
 from support.ipns import Key
+from support.memory_cluster import MemoryMembers
 
 from blockstore.common.guard import Guard
+from cluster.common.methods import NAMES_GET
 from cluster.ports import PeerOffline
-from node.names.member_routing import METHOD, MemberRouting
+from node.names.member_routing import MemberRouting
 
 
 class Calls:
@@ -26,5 +28,5 @@ class Calls:
 
 async def test_a_few_members_are_asked_and_none_need_answer():
     calls, name = Calls(), Key(1).name
-    assert await MemberRouting(calls, lambda: 0.0, Guard()).find(name) == []
-    assert calls.called == [(f"peer {number:03}", METHOD, name.multihash) for number in range(8)]
+    assert await MemberRouting(calls, MemoryMembers([]), lambda: 0.0, Guard()).find(name) == []
+    assert calls.called == [(f"peer {number:03}", NAMES_GET.name, name.multihash) for number in range(8)]

@@ -9,6 +9,7 @@ import pytest
 from support.cluster_network import SimNetwork
 from support.dns_server import dns_server
 from support.ipns import Key
+from support.memory_cluster import MemoryMembers
 from support.node import eventually
 
 from blockstore.cid import CID, RAW
@@ -16,6 +17,8 @@ from blockstore.common.guard import Guard
 from blockstore.common.tasks import open_tasks
 from blockstore.errors import StorageFull, StoreUnavailable
 from blockstore.path import MAX_SEGMENTS
+from cluster.common.methods import NAMES_GET
+from cluster.interfaces import Member, Role
 from node.config.config import BadConfig, NamesConfig
 from node.names.dns import Texts
 from node.names.errors import (
@@ -29,7 +32,6 @@ from node.names.errors import (
 )
 from node.names.ipns_record import verify
 from node.names.lookups import NoLookups
-from node.names.member_routing import METHOD
 from node.names.name import NamePath
 from node.names.names import Names, open_names
 from node.names.record_routing import RecordRouting
@@ -56,6 +58,7 @@ async def names(tmp_path, calls=None, *, clock=None, static="", routing=(), offl
         config,
         tmp_path / "names.db",
         calls or NoNetwork(),
+        MemoryMembers([Member(peer, peer, Role.FOLLOWER) for peer in ("one", "two", "three", "liar")]),
         routing=routing,
         offline=offline,
         environment={"IPFS_NS_MAP": static},
@@ -415,10 +418,10 @@ async def test_a_member_that_answers_nonsense_changes_nothing(tmp_path, answer):
         return answer
 
     async with names(tmp_path, here, clock=Clock()) as one:
-        liar.serve(METHOD, lie)
+        liar.serve(NAMES_GET.name, lie)
         with pytest.raises(NameNotFound):
             await one.resolve(NamePath(key.name))
-        assert await liar.call("one", METHOD, b"\xff" * 50) == b""
+        assert await liar.call("one", NAMES_GET.name, b"\xff" * 50) == b""
 
 
 async def test_other_routing_joins_through_its_seam(tmp_path):
