@@ -13,7 +13,7 @@ from support.inline_database import InlineDatabase
 from support.memory_cluster import MemoryAttempts, cid
 
 from blockstore.sqlite.database import open_database
-from cluster.pinset import store
+from cluster.pinset import schema
 from cluster.ports import Attempt, AttemptStore, OperationKind
 from cluster.tracking import attempt_store
 from cluster.tracking.attempt_store import SqliteAttempts
@@ -24,7 +24,7 @@ Opener = Callable[[Path], AbstractAsyncContextManager[AttemptStore]]
 @asynccontextmanager
 async def sqlite(folder: Path) -> AsyncIterator[AttemptStore]:
     async with open_database(
-        folder / "cluster.db", pragmas=store.PRAGMAS, schema=store.SCHEMA + attempt_store.SCHEMA, readers=1
+        folder / "cluster.db", pragmas=schema.PRAGMAS, schema=schema.SCHEMA + attempt_store.SCHEMA, readers=1
     ) as database:
         yield SqliteAttempts(database)
 
@@ -32,7 +32,7 @@ async def sqlite(folder: Path) -> AsyncIterator[AttemptStore]:
 @asynccontextmanager
 async def inline(_folder: Path) -> AsyncIterator[AttemptStore]:
     """The database of simulations."""
-    with closing(InlineDatabase(schema=attempt_store.SCHEMA)) as database:
+    with closing(InlineDatabase(tables=attempt_store.SCHEMA)) as database:
         yield SqliteAttempts(database)
 
 
