@@ -45,7 +45,7 @@ class BadInvite(ClusterError, ValueError):
 
 
 class BadAddress(ClusterError, ValueError):
-    """A multiaddress that nobody can be reached at, or text that is none."""
+    """A multiaddress at which no peer can be reached, or text that is none."""
 
 
 class UnknownMember(ClusterError):
@@ -53,7 +53,7 @@ class UnknownMember(ClusterError):
 
 
 class CannotRemove(ClusterError):
-    """A member that is this node itself, or without which nobody could change anything any more."""
+    """A member that is this node itself, or the last one that may change anything."""
 
 
 class BadUpdate(ClusterError):

@@ -1,4 +1,4 @@
-"""Multiaddresses as members tell them, read and bounded before anything stores, spreads or dials one.
+"""Multiaddresses as members announce them, read and bounded before one is stored, passed on or dialled.
 
 TCP over IP or over a DNS name. What other transports need gets a field of its own in records, so that members
 of this version do not refuse the rest.
@@ -57,7 +57,7 @@ class Address:
         return f"/{self.kind}/{self.host}/tcp/{self.port}{tail}"
 
 
-def check_told(addresses: Sequence[str], peer: str) -> None:
+def check_dialable(addresses: Sequence[str], peer: str) -> None:
     """Raises BadAddress unless each of them is one where that peer can be dialled."""
     if len(addresses) > MAX_ADDRESSES:
         raise BadAddress(f"{len(addresses)} addresses of one peer; the limit is {MAX_ADDRESSES}")
@@ -67,12 +67,12 @@ def check_told(addresses: Sequence[str], peer: str) -> None:
             raise BadAddress(f"{_quoted(text)} is not where {peer} can be dialled")
 
 
-def dialled_at(addresses: Sequence[str], peer: str) -> tuple[str, ...]:
-    """Those of them that may be told of that peer."""
+def dialable(addresses: Sequence[str], peer: str) -> tuple[str, ...]:
+    """Those of them where that peer can be dialled, MAX_ADDRESSES at most."""
     fit = []
     for text in addresses:
         with suppress(BadAddress):
-            check_told([text], peer)
+            check_dialable([text], peer)
             fit.append(text)
     return tuple(fit[:MAX_ADDRESSES])
 

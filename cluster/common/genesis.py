@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from blockstore.cid import CID
 from cluster.common import peer_id, wire
-from cluster.common.names import as_name
+from cluster.common.names import MAX_NAME, as_name
 from cluster.errors import BadAddress, BadUpdate
 
 DOCUMENT_BITS = 20
@@ -44,7 +44,7 @@ class Genesis:
     @classmethod
     def _from_map(cls, fields: wire.Fields) -> Genesis:
         return cls(
-            name=fields.text("name", limit=255),
+            name=fields.text("name", limit=MAX_NAME),
             founder=fields.text("founder", limit=128),
             created=fields.number("created"),
             nonce=fields.data("nonce", 32),

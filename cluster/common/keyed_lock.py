@@ -1,4 +1,4 @@
-"""One after the other for each CID: whoever reads a pin and writes what follows from it."""
+"""A keyed lock: what reads a pin and writes what follows from it runs one after the other for each CID."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class KeyedLock:
 
     @asynccontextmanager
     async def of(self, cid: CID) -> AsyncIterator[None]:
-        """Wait until nobody else here is deciding about that pin."""
+        """Wait until no other caller of this node decides about that pin."""
         lock = self._locks.setdefault(cid, asyncio.Lock())
         async with lock:
             yield

@@ -57,7 +57,7 @@ def holds_more(data: bytes, most: int) -> bool:
         major, argument = data[position] >> 5, data[position] & 31
         position += 1
         if argument > 27:
-            return False  # a length that is not told: refused
+            return False  # an indefinite length: refused
         if argument > 23:
             size = 1 << (argument - 24)
             argument = int.from_bytes(data[position : position + size])

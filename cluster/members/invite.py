@@ -10,18 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import ipaddress
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cluster.common import cross_check, peer_id, wire
 from cluster.common.address import Address
-from cluster.common.envelope import open_sealed
 from cluster.common.genesis import Genesis
 from cluster.errors import BadAddress, BadInvite, BadUpdate
 from cluster.interfaces import Role
+from cluster.members.invite_grant import MAX_GRANT, InviteGrant, make_grant
 from cluster.ports import Signer
 
 PREFIX = "pinfold"
@@ -35,13 +33,6 @@ MAX_LENGTH = 350
 _CHECKSUM_BYTES = 6
 _MAX_TOKEN = 16 * 1024
 _MAX_ADDRESSES = 64  # read of one token; older versions named all they had
-_MAX_GRANT = 2048  # bytes
-_DOMAIN = b"pinfold invite 1\0"
-_MAC_DOMAIN = b"pinfold invite 2\0"
-_ROLES = {
-    0x10: Role.TRUSTED,
-    0x11: Role.FOLLOWER,
-}  # first byte of a grant; an older one is a map (0xa0 and up)
 _SHORT = {
     "genesis": "c",
     "secret": "s",
@@ -49,62 +40,6 @@ _SHORT = {
     "grant": "g",
 }  # keys of a token that would be too long
 _BY = "b"  # the inviter's public key, where no address names it and it is not the founder
-_MARK_BYTES, _MAC_BYTES = 9, 16  # role, end, number; what proves them
-
-
-@dataclass(frozen=True, slots=True)
-class InviteGrant:
-    """The inviter's promise: who shows it may join as `role`, until `expires` (seconds since 1970), once.
-
-    Proved by a code that only the inviter can make. Those of the first version name the inviter, who signed.
-    """
-
-    id: bytes
-    role: Role
-    expires: float
-    envelope: bytes  # as it is shown
-    inviter: str = ""
-
-    @classmethod
-    def decode(cls, envelope: bytes) -> InviteGrant:
-        """What proves it is not checked. Raises BadUpdate."""
-        role = _ROLES.get(envelope[0] if envelope else 0)
-        if role is None:
-            return cls._signed(envelope)
-        if len(envelope) != _MARK_BYTES + _MAC_BYTES:
-            raise BadUpdate("a grant of another length")
-        return cls(envelope[:_MARK_BYTES], role, float(int.from_bytes(envelope[1:5])), envelope)
-
-    @classmethod
-    def _signed(cls, envelope: bytes) -> InviteGrant:
-        sealed = open_sealed(envelope, _MAX_GRANT, cross_check.decode)
-        fields = wire.Fields(cross_check.decode(sealed.payload, _MAX_GRANT))
-        try:
-            role = Role(fields.text("role", limit=16))
-        except ValueError as error:
-            raise BadUpdate(str(error)) from None
-        inviter = fields.text("by", limit=128)
-        return cls(fields.data("id", 32), role, fields.number("expires"), envelope, inviter)
-
-    def is_valid(self, cluster_id: bytes, us: Signer, is_trusted: Callable[[str], bool]) -> bool:
-        """Whether we made it; or, of one that is signed, whether a trusted member did."""
-        if not self.inviter:
-            return hmac.compare_digest(self.envelope[_MARK_BYTES:], _code(self.id, cluster_id, us))
-        sealed = open_sealed(self.envelope, _MAX_GRANT)
-        return is_trusted(self.inviter) and sealed.is_by(self.inviter, _DOMAIN, cluster_id, us)
-
-
-def make_grant(genesis: Genesis, signer: Signer, role: Role, expires: float) -> InviteGrant:
-    kind = next(kind for kind, one in _ROLES.items() if one is role)
-    end = min(max(int(expires), 0), (1 << 32) - 1)
-    mark = bytes([kind]) + end.to_bytes(4) + secrets.token_bytes(_MARK_BYTES - 5)
-    return InviteGrant.decode(mark + _code(mark, genesis.cluster_id, signer))
-
-
-def _code(mark: bytes, cluster_id: bytes, signer: Signer) -> bytes:
-    """An Ed25519 signature is always the same: one that is never shown is a key."""
-    key = hashlib.sha256(signer.sign(_MAC_DOMAIN + cluster_id)).digest()
-    return hmac.digest(key, mark, "sha256")[:_MAC_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +66,7 @@ class Invite:
                 secret=fields.data(_key(fields, "secret"), SECRET_BYTES),
                 addresses=addresses,
                 trusted=fields.texts("trusted", _MAX_ADDRESSES) or tuple(sorted(named)),
-                grant=InviteGrant.decode(fields.data(_key(fields, "grant"), _MAX_GRANT)),
+                grant=InviteGrant.decode(fields.data(_key(fields, "grant"), MAX_GRANT)),
             )
         except (BadUpdate, BadAddress) as error:
             raise BadInvite(f"this join token cannot be read: {error}; make a new one") from None
@@ -175,7 +110,7 @@ def make_invite(
     try:
         whole = [str(replace(Address.parse(_place(address)), peer=us)) for address in addresses]
     except BadAddress as error:
-        raise BadInvite(f"nobody could join at {error}: mend the setting cluster.announce") from None
+        raise BadInvite(f"no machine could join at {error}: mend the setting cluster.announce") from None
     best = tuple(sorted(dict.fromkeys(whole), key=_rank))
     invite = Invite(genesis, secret, best, (us,), make_grant(genesis, signer, role, expires))
     while len(invite.addresses) > 1 and len(str(invite)) > MAX_LENGTH:

@@ -11,7 +11,8 @@ from cluster.common import wire
 from cluster.common.local_member import LocalMember
 from cluster.common.methods import JOIN
 from cluster.errors import BadInvite, BadUpdate, UntrustedPeer
-from cluster.members.invite import Invite, InviteGrant
+from cluster.members.invite import Invite
+from cluster.members.invite_grant import InviteGrant
 from cluster.members.member_list import MemberList
 from cluster.members.record import MAX_RECORDS, PROFILE
 from cluster.ports import CallFailed, PeerCalls, PeerOffline

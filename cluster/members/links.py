@@ -1,4 +1,4 @@
-"""Has the network keep every member connected where it says it is: told anew whenever the list changes."""
+"""Has the network keep every member connected where it says it is, whenever the list changes."""
 
 from __future__ import annotations
 

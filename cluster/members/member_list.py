@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from cluster.common.address import dialled_at
+from cluster.common.address import dialable
 from cluster.common.local_member import LocalMember
 from cluster.common.names import as_name
 from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
@@ -80,7 +80,7 @@ class MemberList(MemberTable):
     async def announce(self, name: str, addresses: Sequence[str]) -> None:
         """Have all members know our name and addresses; nothing is sent when they do."""
         us = self._local.peer
-        wanted = as_name(name), dialled_at(addresses, us)
+        wanted = as_name(name), dialable(addresses, us)
         old = self.record(PROFILE, us)
         if old is None or (old.name, old.addresses) != wanted:
             stamp = self._next_stamp(old)

@@ -1,7 +1,7 @@
 """One signed statement about a member: what it says, and what proves it.
 
 Reading comes first and costs little; the signature is verified only of what would be kept. What does not
-parse here is stored by nobody, told to nobody and dialled by nobody.
+parse here is not stored, not passed on and not dialled.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cluster.common import cross_check, wire
-from cluster.common.address import MAX_ADDRESSES, check_told
+from cluster.common.address import MAX_ADDRESSES, check_dialable
 from cluster.common.envelope import Sealed, open_sealed, seal
 from cluster.common.peer_id import check_peer
 from cluster.errors import BadAddress, BadUpdate
@@ -116,6 +116,6 @@ def _check_shape(record: MemberRecord) -> None:
         raise BadUpdate(f"unknown kind of record {record.kind!r}")
     try:
         check_peer(record.peer)
-        check_told(record.addresses, record.peer)
+        check_dialable(record.addresses, record.peer)
     except BadAddress as error:
         raise BadUpdate(f"a {record.kind} of {record.peer!r}: {error}") from None

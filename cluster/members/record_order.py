@@ -1,4 +1,4 @@
-"""Records of one call, in an order in which each can be judged when it comes: linear, whatever they are."""
+"""A topological order of the records of one call: each can be judged when it comes, in linear time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cluster.members.record import GRANT, SignedMemberRecord
 
 
 class RecordOrder:
-    """Grants by who signed them, then profiles."""
+    """Grants by their signer, then profiles."""
 
     def __init__(self) -> None:
         self._grants: defaultdict[str, list[SignedMemberRecord]] = defaultdict(list)

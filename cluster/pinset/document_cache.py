@@ -1,4 +1,4 @@
-"""Documents in memory: loaded on demand, the least recently used let go first."""
+"""Documents in memory: an LRU cache, loaded on demand."""
 
 from __future__ import annotations
 

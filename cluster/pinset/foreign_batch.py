@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ from cluster.common.pin_codec import PinValue, decode_pin
 from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.errors import BadUpdate
 from cluster.pinset.batch import Batch
+from cluster.pinset.transaction import Transaction
 from cluster.pinset.yjs_update import MapEntry, Update, parse
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,38 @@ class ForeignUpdate:
     update: Update
 
 
+class UnusableBatch(Exception):
+    """yrs refused an update half-way: documents of the transaction cannot be used any more."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(f"batch {batch.sequence} of {batch.log.author}")
+        self.batch = batch
+
+
 @dataclass(frozen=True, slots=True)
 class ForeignBatch:
     """Its updates, and what the entries in them say, by the bytes of the value."""
 
+    batch: Batch
     updates: Sequence[ForeignUpdate]
     values: Mapping[bytes, PinValue]
+
+    def is_early(self, transaction: Transaction) -> bool:
+        """Whether it deletes what is not here yet. Raises BadUpdate for clocks out of order."""
+        return any(transaction.documents[one.number].content.missing(one.update) for one in self.updates)
+
+    async def apply(self, transaction: Transaction, time_slice: TimeSlice) -> None:
+        """Change the transaction's documents. Raises UnusableBatch."""
+        transaction.know(self.values)
+        for one in self.updates:
+            try:
+                before = transaction.documents[one.number].content.apply(one.data, one.update)
+            except BadUpdate as error:
+                batch = self.batch
+                _log.error("batch %d of %s is refused: %s", batch.sequence, batch.log.author, error)
+                raise UnusableBatch(self.batch) from None
+            transaction.add(one.number, one.data, before)
+            await time_slice.yield_if_due()
 
 
 async def read_foreign(batch: Batch, genesis: Genesis, time_slice: TimeSlice) -> ForeignBatch:
@@ -45,7 +75,7 @@ async def read_foreign(batch: Batch, genesis: Genesis, time_slice: TimeSlice) ->
             _check_place(entry, number, genesis)
         updates.append(ForeignUpdate(number, data, update))
         await time_slice.yield_if_due()
-    return ForeignBatch(updates, values)
+    return ForeignBatch(batch, updates, values)
 
 
 def _check_place(entry: MapEntry, number: int, genesis: Genesis) -> None:

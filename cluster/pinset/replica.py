@@ -8,9 +8,8 @@ documents it touched are forgotten, so memory never runs ahead of the disk.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.common.local_member import LocalMember
 from cluster.common.serial_executor import SerialExecutor
@@ -19,12 +18,13 @@ from cluster.interfaces import PinChange
 from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
 from cluster.pinset.document_cache import DocumentCache
-from cluster.pinset.foreign_batch import ForeignBatch, read_foreign
+from cluster.pinset.foreign_batch import UnusableBatch, read_foreign
 from cluster.pinset.log_heads import LogHeads
 from cluster.pinset.replay import replayed
 from cluster.pinset.rows import Commit, DigestSums, Head, batch_row
 from cluster.pinset.store import STAMP_FACT, PinsetStore
-from cluster.pinset.transaction import Transaction, newest
+from cluster.pinset.transaction import Transaction
+from cluster.pinset.write_plan import plan_writes
 
 OnChanges = Callable[[Sequence[PinChange]], None]
 _PAGE = 4096  # heads read at once
@@ -95,9 +95,9 @@ class Replica:
         time_slice = self._local.slices()
         transaction = await self._begin({self._genesis.document_of(one.cid) for one in writes}, time_slice)
         stamp = self._local.clock.tick()
-        before, changes = await self._plan(transaction, writes, stamp, time_slice)
+        plan = await plan_writes(writes, transaction, self._genesis, stamp, time_slice)
         try:
-            for number, values in sorted(changes.items()):
+            for number, values in sorted(plan.changes.items()):
                 update, entries = transaction.documents[number].content.write(values)
                 if update:
                     transaction.add(number, update, entries)
@@ -108,26 +108,10 @@ class Replica:
             # Whether the disk has it is not known for sure: these clocks are never used again.
             await self._begin_epoch()
             raise
-        return Written(before, signed)
+        return Written(plan.before, signed)
 
     async def _begin(self, numbers: Iterable[int], time_slice: TimeSlice) -> Transaction:
         return Transaction(await self._documents.load(numbers, self._log.client, time_slice))
-
-    async def _plan(
-        self, transaction: Transaction, writes: Sequence[PinWrite], stamp: int, time_slice: TimeSlice
-    ) -> tuple[tuple[bytes | None, ...], Mapping[int, Mapping[CID, bytes | None]]]:
-        """Each write's entry value as it found it, and by document the values left when all are done."""
-        before: list[bytes | None] = []
-        latest: dict[CID, bytes | None] = {}
-        changes: dict[int, dict[CID, bytes | None]] = {}
-        for write in writes:
-            cid, number = write.cid, self._genesis.document_of(write.cid)
-            if cid not in latest:
-                latest[cid] = newest(transaction.documents[number].content.entries(cid))
-            before.append(latest[cid])
-            latest[cid] = changes.setdefault(number, {})[cid] = transaction.encode(write.pin, stamp)
-            await time_slice.yield_if_due()
-        return tuple(before), changes
 
     def _sign(self, transaction: Transaction, stamp: int) -> SignedBatch:
         updates = tuple((number, parts[0]) for number, parts in sorted(transaction.updates.items()))
@@ -141,8 +125,8 @@ class Replica:
         while True:
             try:
                 return await self._try_admitting(batches, refused)
-            except _RefusedByYrs as refusal:
-                refused.add(next(i for i, signed in enumerate(batches) if signed is refusal.batch))
+            except UnusableBatch as error:
+                refused.add(next(i for i, signed in enumerate(batches) if signed.batch is error.batch))
 
     async def _try_admitting(self, batches: Sequence[SignedBatch], refused: set[int]) -> list[Verdict]:
         time_slice = self._local.slices()
@@ -181,29 +165,15 @@ class Replica:
             return Verdict.EARLY
         try:
             foreign = await read_foreign(batch, self._genesis, time_slice)
-            if any(transaction.documents[one.number].content.missing(one.update) for one in foreign.updates):
+            if foreign.is_early(transaction):
                 return Verdict.EARLY
         except BadUpdate as error:
             _log.warning("batch %d of %s is refused: %s", batch.sequence, batch.log.author, error)
             return Verdict.REFUSED
-        await self._apply(transaction, signed, foreign, time_slice)
-        return Verdict.APPLIED
-
-    async def _apply(
-        self, transaction: Transaction, signed: SignedBatch, foreign: ForeignBatch, time_slice: TimeSlice
-    ) -> None:
-        transaction.know(foreign.values)
-        for one in foreign.updates:
-            try:
-                before = transaction.documents[one.number].content.apply(one.data, one.update)
-            except BadUpdate as error:
-                batch = signed.batch
-                _log.error("batch %d of %s is refused: %s", batch.sequence, batch.log.author, error)
-                raise _RefusedByYrs(signed) from None
-            transaction.add(one.number, one.data, before)
-            await time_slice.yield_if_due()
+        await foreign.apply(transaction, time_slice)
         transaction.add_batch(signed)
-        self._local.clock.observe(signed.batch.stamp)
+        self._local.clock.observe(batch.stamp)
+        return Verdict.APPLIED
 
     async def _rebuild(self, numbers: frozenset[int]) -> None:
         time_slice = self._local.slices()
@@ -237,14 +207,6 @@ class Replica:
         )
         self._heads.advance(transaction.heads)
         self._on_changes(result.changes)
-
-
-class _RefusedByYrs(Exception):
-    """yrs refused an update half-way: the documents of this transaction cannot be used any more."""
-
-    def __init__(self, batch: SignedBatch) -> None:
-        super().__init__()
-        self.batch = batch
 
 
 async def open_replica(store: PinsetStore, local: LocalMember, on_changes: OnChanges) -> Replica:

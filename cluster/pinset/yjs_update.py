@@ -59,7 +59,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What one update does: `entries` of `client` at clocks from `start` on, and deletions of anybody's."""
+    """What one update does: `entries` of `client` at clocks from `start` on, and deletions of any client."""
 
     client: int
     start: int

@@ -1,4 +1,4 @@
-"""Batches that came before what they build on: kept a while, within bounds, in memory."""
+"""The hold-back queue: batches that came before what they build on wait in memory, within bounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_BATCHES = 1024
 class HoldbackQueue:
     """The oldest go when there is no room: catching up brings them again.
 
-    Some wait for ever: what they build on was lost with its author's disk before anybody else had it.
+    Some wait for ever: what they build on was lost with its author's disk before any other member had it.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES, max_bytes_per_author: int = MAX_BYTES_PER_AUTHOR) -> None:
@@ -31,7 +31,7 @@ class HoldbackQueue:
         return sum(self._bytes.values())
 
     def keep(self, signed: SignedBatch) -> None:
-        """Twice is once."""
+        """Idempotent."""
         self._held.setdefault((signed.batch.log, signed.batch.sequence), signed)
         author = signed.batch.log.author
         self._bytes[author] = sum(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.pinset_member import identity
 
 from cluster.common import peer_id
-from cluster.common.address import MAX_ADDRESSES, Address, check_told, dialled_at
+from cluster.common.address import MAX_ADDRESSES, Address, check_dialable, dialable
 from cluster.common.names import as_name
 from cluster.errors import BadAddress
 
@@ -43,7 +43,7 @@ BAD_HOSTS = [
 @pytest.mark.parametrize("text", GOOD)
 def test_an_address_that_can_be_dialled_reads_and_writes_the_same(text: str) -> None:
     assert str(Address.parse(text)) == text
-    check_told([text], PEER)
+    check_dialable([text], PEER)
 
 
 @pytest.mark.parametrize("kind", ["dns", "dns4", "dns6", "ip4", "ip6"])
@@ -110,9 +110,9 @@ def test_addresses_of_somebody_else_too_many_and_without_a_port_are_not_told() -
         [*GOOD, "☃"],
     ):
         with pytest.raises(BadAddress):
-            check_told(addresses, PEER)
-    assert dialled_at(["☃", *GOOD, f"/ip4/127.0.0.1/tcp/0/p2p/{PEER}"], PEER) == tuple(GOOD)
-    assert len(dialled_at(GOOD * 100, PEER)) == MAX_ADDRESSES
+            check_dialable(addresses, PEER)
+    assert dialable(["☃", *GOOD, f"/ip4/127.0.0.1/tcp/0/p2p/{PEER}"], PEER) == tuple(GOOD)
+    assert len(dialable(GOOD * 100, PEER)) == MAX_ADDRESSES
 
 
 def test_a_peer_id_of_a_key_gives_the_key_and_back() -> None:

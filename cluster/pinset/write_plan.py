@@ -1,0 +1,37 @@
+"""What writes of this node's users come to, taken together and in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from blockstore.cid import CID
+from cluster.common.cooperative import TimeSlice
+from cluster.common.genesis import Genesis
+from cluster.pinset.changes import PinWrite
+from cluster.pinset.transaction import Transaction, newest
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """Each write's entry value as it found it; by document, the values that are left when all are done."""
+
+    before: tuple[bytes | None, ...]
+    changes: Mapping[int, Mapping[CID, bytes | None]]
+
+
+async def plan_writes(
+    writes: Sequence[PinWrite], transaction: Transaction, genesis: Genesis, stamp: int, time_slice: TimeSlice
+) -> WritePlan:
+    """For documents that are loaded in the transaction, none of which is changed by this."""
+    before: list[bytes | None] = []
+    latest: dict[CID, bytes | None] = {}
+    changes: dict[int, dict[CID, bytes | None]] = {}
+    for write in writes:
+        cid, number = write.cid, genesis.document_of(write.cid)
+        if cid not in latest:
+            latest[cid] = newest(transaction.documents[number].content.entries(cid))
+        before.append(latest[cid])
+        latest[cid] = changes.setdefault(number, {})[cid] = transaction.encode(write.pin, stamp)
+        await time_slice.yield_if_due()
+    return WritePlan(tuple(before), changes)
