@@ -55,7 +55,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A block as it travels: the CID without its digest, and bytes that nobody has hashed yet."""
+    """A block as it travels: the CID without its digest, and bytes that are not hashed yet."""
 
     prefix: bytes
     data: bytes

@@ -32,12 +32,12 @@ def int32(value: int) -> int:
 
 
 def fields(
-    data: memoryview, known: Mapping[int, int], most: int = 64
+    data: memoryview, known: Mapping[int, int], max_count: int = 64
 ) -> Iterator[tuple[int, int, memoryview]]:
     """Each known field as (number, integer value, bytes value), in order; unknown ones are skipped.
 
     `known` maps numbers to their wire type. Raises BadMessage for bytes that do not parse, a known field of
-    another wire type, and more than `most` occurrences of one field.
+    another wire type, and more than `max_count` occurrences of one field.
     """
     position, end = 0, len(data)
     seen: dict[int, int] = {}
@@ -48,7 +48,7 @@ def fields(
         expected = known.get(number)
         slot = number if expected is not None else 0
         seen[slot] = count = seen.get(slot, 0) + 1
-        if count > (most if slot else _MAX_UNKNOWN) or not number:
+        if count > (max_count if slot else _MAX_UNKNOWN) or not number:
             raise BadMessage(f"field {number} is repeated too often, or has no number")
         if expected is None:
             continue

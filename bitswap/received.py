@@ -22,13 +22,13 @@ class ReceivedBlock:
     data: bytes
 
     def __repr__(self) -> str:
-        return f"<Arrival {self.multihash.hex()[:12]} {len(self.data)} bytes>"
+        return f"<ReceivedBlock {self.multihash.hex()[:12]} {len(self.data)} bytes>"
 
 
 def identify(payloads: Sequence[Payload]) -> list[ReceivedBlock]:
-    """Hash each payload as its prefix says; those that nobody could have asked us for are left out.
+    """Hash each payload as its prefix says; those that we could not have asked for are left out.
 
-    Blocks above MAX_BLOCK_BYTES are not looked at either: nobody could pass them on.
+    Blocks above MAX_BLOCK_BYTES are not looked at either: they could not be passed on.
     CPU-bound, releases the GIL for blocks of 2 KiB and more: run it in an executor when there is much to do.
     """
     fitting = (payload for payload in payloads if len(payload.data) <= MAX_BLOCK_BYTES)

@@ -8,9 +8,8 @@ from bitswap.message import PROTOCOL_1_0, PROTOCOL_1_2, PROTOCOLS, Message, enco
 from bitswap.network import MessageNetwork, PeerUnreachable
 from bitswap.statistics import Counters
 
-_SEND_SECONDS = (
-    60.0  # for one message to be taken by the transport: a peer that reads nothing for so long is gone
-)
+# For one message to be taken by the transport: a peer that reads nothing for so long is gone.
+_SEND_SECONDS = 60.0
 
 
 class Sender:
@@ -20,7 +19,7 @@ class Sender:
         self._protocols: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        return f"<Post to {len(self._protocols)} peers>"
+        return f"<Sender to {len(self._protocols)} peers>"
 
     def heard(self, peer: str, protocol: str) -> None:
         """It spoke this protocol to us, so it understands it."""

@@ -27,7 +27,7 @@ class BadCar(BlockstoreError, ValueError):
 
 
 class BadImportOption(BlockstoreError, ValueError):
-    """Import settings that contradict each other or that nobody knows."""
+    """Import settings that contradict each other or that do not exist."""
 
 
 class BadEntry(BlockstoreError, ValueError):
@@ -59,7 +59,7 @@ class UnknownCodec(BlockstoreError):
 
 
 class BlockNotFound(BlockstoreError):
-    """The block is not here, and where we asked nobody had it; `reason` says what was tried.
+    """The block is not here, and no source that was asked has it; `reason` says what was tried.
 
     `reports` are what the reason is told from, where others were asked.
     """
@@ -80,7 +80,7 @@ class BlockNotFound(BlockstoreError):
 
 
 class BlockUnavailable(BlockNotFound):
-    """Whether the block can be had is not known: somebody who was asked could not say, or did not."""
+    """Whether the block can be had is not known: a source that was asked could not say, or did not."""
 
 
 class NoLink(BlockstoreError):

@@ -66,7 +66,7 @@ async def resolve(blocks: BlockSource, path: ContentPath) -> Resolved:
 
     Raises NoLink where a segment leads nowhere, BlockNotFound, BadBlock, UnknownCodec, DagTooLarge.
     """
-    walk = _Walk(path.root, [path.root])
+    walk = _PathWalk(path.root, [path.root])
     for segment in path.segments:
         await walk.step(blocks, segment)
         walk.roots.append(walk.cid)
@@ -74,7 +74,7 @@ async def resolve(blocks: BlockSource, path: ContentPath) -> Resolved:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _PathWalk:
     """The place reached so far: a block, or a value inside one."""
 
     cid: CID

@@ -17,8 +17,8 @@ class Usage:
     """What a store holds: number of blocks, their bytes, the most bytes it accepts (0 = no limit).
 
     `free` is the bytes that it would still take: what quota and disk leave. `damaged` blocks were here, and
-    count as missing until they come again. `cached` of the bytes make way for others: nobody needs them but
-    to read them again.
+    count as missing until they come again. `cached` of the bytes make way for others: they are needed only
+    to be read again.
     """
 
     blocks: int

@@ -1,4 +1,4 @@
-"""Wants that wait because every peer worth asking is busy: sessions take turns, each in its own order."""
+"""A fair queue, round robin over sessions: wants that wait because every peer worth asking is busy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from bitswap.fetching.want import Want
 
 
 class FairQueue:
+    """Each session's wants keep their order."""
+
     def __init__(self) -> None:
         self._queues: OrderedDict[SessionPeers, OrderedDict[bytes, Want]] = OrderedDict()
 

@@ -52,17 +52,17 @@ class ResponseBatch:
 
     def __repr__(self) -> str:
         count = f"{len(self.blocks)} blocks, {len(self.presences)} presences"
-        return f"<Batch for {self.peer}: {count}, {self.cost} bytes>"
+        return f"<ResponseBatch for {self.peer}: {count}, {self.cost} bytes>"
 
 
 class PeerLedger:
-    """`most`: wants and presences kept. `served`, `held`, `batches` are its turn in `Ledgers`: bytes given so
-    far, and bytes and batches that are not sent yet.
+    """`max_entries`: wants and presences kept. For its turn in `PeerLedgers`: `served`, bytes given so far;
+    `held` and `batches`, those that are not sent yet.
     """
 
-    def __init__(self, peer: str, most: int = 4096) -> None:
+    def __init__(self, peer: str, max_entries: int = 4096) -> None:
         self.peer = peer
-        self.most = most
+        self.max_entries = max_entries
         self.bytes_sent = 0
         self.blocks_sent = 0
         self.queued_bytes = 0
@@ -78,7 +78,7 @@ class PeerLedger:
 
     def __repr__(self) -> str:
         queued = f"{len(self._queue)} blocks of {self.queued_bytes} bytes, {len(self._presences)} presences"
-        return f"<Ledger of {self.peer}: {len(self)} wants; queued {queued}>"
+        return f"<PeerLedger of {self.peer}: {len(self)} wants; queued {queued}>"
 
     @property
     def has_work(self) -> bool:
@@ -108,11 +108,11 @@ class PeerLedger:
         new = sorted(
             (entry for entry in last.values() if not entry.cancel), key=lambda entry: -entry.priority
         )
-        fresh = [entry.cid for entry in new[: self.most] if self._note(entry)]
-        for entry in new[self.most :]:  # nobody can have so many: these are not even looked up
+        fresh = [entry.cid for entry in new[: self.max_entries] if self._note(entry)]
+        for entry in new[self.max_entries :]:  # too many: these are not even looked up
             if entry.send_dont_have and entry.cid.multihash not in self._wants:
                 self._tell(entry.cid, have=False)
-        self._shed(len(self._wants) - self.most)
+        self._shed(len(self._wants) - self.max_entries)
         return [cid for cid in fresh if cid.multihash in self._wants]
 
     def on_sizes(self, cids: Sequence[CID], sizes: Sequence[int | None]) -> None:
@@ -189,7 +189,7 @@ class PeerLedger:
 
     def _tell(self, cid: CID, *, have: bool) -> None:
         """Queue a presence. A peer that asks but does not read loses the ones above its bound."""
-        if len(self._presences) < self.most or cid in self._presences:
+        if len(self._presences) < self.max_entries or cid in self._presences:
             self._presences[cid] = have
 
     def _forget(self, keys: Iterable[bytes]) -> None:

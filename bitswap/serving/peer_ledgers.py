@@ -1,4 +1,4 @@
-"""All peers' ledgers, and whose turn it is. Pure.
+"""A fair queue (start-time fair queuing, by bytes) of the peers that we serve: whose turn it is. Pure.
 
 Turns are fair by bytes: the peer that was given the least goes next, and one that was idle starts level with
 the others. Memory is bounded: a peer holds unsent batches of at most `bytes_per_peer` and of a quarter of
@@ -37,7 +37,8 @@ class PeerLedgers:
         self._held = 0
 
     def __repr__(self) -> str:
-        return f"<Ledgers of {len(self._ledgers)} peers, {len(self._ready)} ready, {self._held} bytes unsent>"
+        ready, unsent = len(self._ready), self._held
+        return f"<PeerLedgers of {len(self._ledgers)} peers, {ready} ready, {unsent} bytes unsent>"
 
     def __iter__(self) -> Iterator[PeerLedger]:
         return iter(self._ledgers.values())
@@ -51,7 +52,7 @@ class PeerLedgers:
         if ledger is None:
             ledger = self._ledgers[peer] = PeerLedger(peer)
         share = self._bounds.wants // len(self._ledgers)
-        ledger.most = max(_MIN_WANTS, min(self._bounds.wants_per_peer, share))
+        ledger.max_entries = max(_MIN_WANTS, min(self._bounds.wants_per_peer, share))
         fresh = ledger.on_entries(entries, full)
         self._note(ledger)
         return fresh
@@ -69,7 +70,7 @@ class PeerLedgers:
         return {peer: [keys[key] for key in wanted] for peer, wanted in found if wanted}
 
     def next(self) -> tuple[PeerLedger, ResponseBatch] | None:
-        """What to send next and on whose account, for `release` later; None when nobody may be served."""
+        """What to send next and for which ledger, for `release` later; None when no peer may be served."""
         allowed = min(self._bounds.bytes_per_peer, (self._bounds.bytes - self._held) // 4)
         able = [one for one in self._ready.values() if one.held < allowed and one.batches < _MAX_BATCHES]
         if not able:

@@ -29,18 +29,18 @@ class Server:
     def __init__(
         self,
         store: ServedBlockSource,
-        post: Sender,
+        sender: Sender,
         tasks: Tasks,
         counters: Counters,
         bounds: LedgerBounds,
-        pace: WorkLimits,
+        limits: WorkLimits,
         guard: Guard,
     ) -> None:
         self._store = store
-        self._post = post
+        self._sender = sender
         self._tasks = tasks
         self._counters = counters
-        self._pace = pace
+        self._limits = limits
         self._guard = guard
         self._ledgers = PeerLedgers(bounds)
         self._look_up = asyncio.Lock()
@@ -65,9 +65,8 @@ class Server:
         fresh = self._ledgers.on_entries(peer, entries, full)
         for start in range(0, len(fresh), _LOOK_UP):
             some = fresh[start : start + _LOOK_UP]
-            async with (
-                self._look_up
-            ):  # first come, first served: a long list takes its turns among short ones
+            # First come, first served: a long list takes its turns among short ones.
+            async with self._look_up:
                 sizes = await self._sizes(peer, some)
             self._ledgers.on_sizes(peer, some, sizes)
             self._serve_all()
@@ -78,7 +77,7 @@ class Server:
         if not (awaited := self._ledgers.awaited(cids)):
             return
         new = list(dict.fromkeys(cid for wanted in awaited.values() for cid in wanted))
-        sizes = dict(zip(new, await self._sizes("those who wait", new), strict=True))
+        sizes = dict(zip(new, await self._sizes("peers that wait", new), strict=True))
         for peer, wanted in awaited.items():
             with self._guard.around("new blocks", peer):
                 self._ledgers.on_sizes(peer, wanted, [sizes[cid] for cid in wanted])
@@ -143,12 +142,12 @@ class Server:
                 pending_bytes=min(ledger.queued_bytes, 2**31 - 1),
             )
             if message:
-                await self._post.send(ledger.peer, message)
+                await self._sender.send(ledger.peer, message)
         self._ledgers.on_gone(ledger, list(gone))
         return self._count(ledger.peer, [(block.cid, len(block.data)) for block in blocks])
 
     def _count(self, peer: str, sent: _Sent) -> _Sent:
-        self._pace.earn(peer, len(sent), asyncio.get_running_loop().time())
+        self._limits.earn(peer, len(sent), asyncio.get_running_loop().time())
         self._counters.blocks_sent += len(sent)
         self._counters.bytes_sent += sum(size for _, size in sent)
         return sent

@@ -1,4 +1,4 @@
-"""How much work peers may make for us with what brings nobody a block: wantlists, answers nobody asked for.
+"""Token buckets for the work that peers make without a block for either side: wantlists, unwanted answers.
 
 Each peer has an allowance, and earns more of it with each block that it takes, or sends because we wanted it.
 Above it, peers share what is left: each is held back until its messages are paid for, and the transport reads
@@ -13,8 +13,8 @@ from cachetools import LRUCache
 
 _REMEMBERED = 1024  # peers
 _POOL = 4  # bursts in the pool when it is full, and the part of it that one peer may draw
-_LEAST = 64  # items that a new peer has though the pool is empty
-_LONGEST = 30.0  # seconds that one message may hold its peer back
+_MIN_ITEMS = 64  # items that a new peer has though the pool is empty
+_MAX_HOLD = 30.0  # seconds that one message may hold its peer back
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class WorkRates:
 
 
 @dataclass(slots=True, eq=False)
-class _Purse:
+class _Bucket:
     items: float
     at: float
     held: float = 0.0
@@ -45,23 +45,23 @@ class WorkLimits:
 
     def __init__(self, rates: WorkRates | None = None) -> None:
         self._rates = rates or WorkRates()
-        self._pool = _Purse(_POOL * self._rates.burst, 0.0)
-        self._purses: LRUCache[str, _Purse] = LRUCache(_REMEMBERED)
+        self._pool = _Bucket(_POOL * self._rates.burst, 0.0)
+        self._buckets: LRUCache[str, _Bucket] = LRUCache(_REMEMBERED)
         self._held: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<Pace: {len(self._purses)} peers, {len(self._held)} held back>"
+        return f"<WorkLimits: {len(self._buckets)} peers, {len(self._held)} held back>"
 
     def charge(self, peer: str, items: int, now: float) -> float:
         """It made us work; how many seconds to hold it back. Followed by `release` when that is not zero."""
-        purse = self._purse(peer, now)
-        purse.items -= items
-        if purse.items >= 0:
+        bucket = self._bucket(peer, now)
+        bucket.items -= items
+        if bucket.items >= 0:
             return 0.0
         self._held.add(peer)
-        seconds = min(-purse.items * len(self._held) / self._rates.shared, _LONGEST)
-        purse.items, purse.at = 0.0, now + seconds
-        purse.held += seconds
+        seconds = min(-bucket.items * len(self._held) / self._rates.shared, _MAX_HOLD)
+        bucket.items, bucket.at = 0.0, now + seconds
+        bucket.held += seconds
         return seconds
 
     def release(self, peer: str) -> None:
@@ -70,27 +70,27 @@ class WorkLimits:
 
     def earn(self, peer: str, blocks: int, now: float) -> None:
         """It took blocks, or sent some that were wanted."""
-        purse = self._purse(peer, now)
-        purse.items = min(purse.items + blocks * self._rates.earned, self._rates.burst)
-        purse.held = 0.0
+        bucket = self._bucket(peer, now)
+        bucket.items = min(bucket.items + blocks * self._rates.earned, self._rates.burst)
+        bucket.held = 0.0
 
     def is_abuse(self, peer: str) -> bool:
         """Whether it goes on and on and earns nothing."""
-        purse = self._purses.get(peer)
-        return purse is not None and purse.held >= self._rates.abuse
+        bucket = self._buckets.get(peer)
+        return bucket is not None and bucket.held >= self._rates.abuse
 
-    def _purse(self, peer: str, now: float) -> _Purse:
-        """What it has now. It is kept when the peer goes: nobody gets a new one by connecting again."""
-        purse = self._purses.get(peer)
-        if purse is None:
-            purse = _Purse(max(_LEAST, self._drawn(self._rates.burst, now)), now)
-            self._purses[peer] = purse
-        if (idle := now - purse.at) > 0:
-            lacking = self._rates.burst - purse.items
-            purse.items += self._drawn(min(idle * self._rates.rate, lacking), now)
-            purse.held = max(0.0, purse.held - idle)
-            purse.at = now
-        return purse
+    def _bucket(self, peer: str, now: float) -> _Bucket:
+        """What it has now. It is kept when the peer goes: connecting again gives no new one."""
+        bucket = self._buckets.get(peer)
+        if bucket is None:
+            bucket = _Bucket(max(_MIN_ITEMS, self._drawn(self._rates.burst, now)), now)
+            self._buckets[peer] = bucket
+        if (idle := now - bucket.at) > 0:
+            lacking = self._rates.burst - bucket.items
+            bucket.items += self._drawn(min(idle * self._rates.rate, lacking), now)
+            bucket.held = max(0.0, bucket.held - idle)
+            bucket.at = now
+        return bucket
 
     def _drawn(self, items: float, now: float) -> float:
         """From the pool: at most a share of what is there, so that something is left for the next one."""

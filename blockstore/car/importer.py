@@ -41,7 +41,7 @@ async def import_car(
 ) -> CarSummary:
     """Store all blocks of a CAR, or none: nothing is put before the last byte has been read and verified.
 
-    Whoever waits for one of them, here or elsewhere, gets it then.
+    Callers here and peers elsewhere that wait for one of them get it then.
 
     Meanwhile the blocks lie in `staging`; a CAR that does not fit there, or into the store, is refused as
     soon as that is seen. Blocks already put when the disk fills up, or when the caller cancels, are whole and

@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 class Guard:
     """Stands wherever data that a peer chose enters a task or a loop that others depend on.
 
-    `failures` counts what nobody foresaw since the start: each one is a bug, ours or a library's. One guard
+    `failures` counts unforeseen errors since the start: each one is a bug, ours or a library's. One guard
     serves a whole node, so that its face has one number to show.
     """
 

@@ -36,11 +36,11 @@ T = TypeVar("T")
 
 __all__ = ["Value", "decode", "decode_strict", "links"]
 
-MAX_JSON_VALUES = 250_000  # of one block: Python's JSON reader lets nobody else run meanwhile
+MAX_JSON_VALUES = 250_000  # of one block: Python's JSON reader holds the GIL meanwhile
 MAX_JSON_DEPTH = 768  # Python's JSON reader recurses, to a thousand levels at most
 
 _LINKLESS = frozenset({RAW, JSON, CBOR, LIBP2P_KEY})
-_FAST = 32 * 1024  # bytes that cbrrr reads in a few ms, whatever they are: it lets nobody else run meanwhile
+_FAST = 32 * 1024  # bytes that cbrrr reads in a few ms, whatever they are: it holds the GIL meanwhile
 # A string without its closing quote runs to the end: one pass, whatever the text.
 _MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])|(,)', re.DOTALL)
 

@@ -1,7 +1,7 @@
 """dag-cbor read as others wrote it: any well-formed CBOR (RFC 8949), links found, values made of it.
 
 The codec's specification allows one form of each value. Chains and archives of twelve years hold others:
-keys in any order, text that is not UTF-8, short floats, `undefined`, tags that nobody knows, lengths that are
+keys in any order, text that is not UTF-8, short floats, `undefined`, unknown tags, lengths that are
 not shortest or not told at all. A reader that refuses those cannot follow the links of content that exists.
 Nothing here recurses; what is written by this program is in the one form (cbrrr).
 """
@@ -23,7 +23,7 @@ MAX_ITEMS = 500_000
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _LIST, _MAP, _TAG, _SIMPLE = range(8)
 _LINK = 42
 _BREAK = b"\xff"
-# How many items are left at a level that ends with a break: nobody knows; in a map, a key or a value is next.
+# How many items are left at a level that ends with a break is unknown; in a map, a key or a value is next.
 _UNTOLD, _UNTOLD_KEY, _UNTOLD_VALUE = -1, -2, -3
 _ONE_LESS = {_UNTOLD: _UNTOLD, _UNTOLD_KEY: _UNTOLD_VALUE, _UNTOLD_VALUE: _UNTOLD_KEY}
 _SIZES = {25: 2, 26: 4, 27: 8}

@@ -74,11 +74,11 @@ async def walk(
                     yield Visit(step.cid, len(block.data), step.depth, len(frontier) + len(fetches))
 
 
-async def _look(blocks: Blocks, frontier: _Frontier, fetches: _Fetches) -> list[tuple[_Step, int]]:
+async def _look(blocks: Blocks, frontier: _Frontier, fetches: _Fetches) -> list[tuple[_WalkStep, int]]:
     """Take a page: queue what is missing, open nodes that are here. What is here, with its sizes."""
     page = frontier.take()
-    here: list[tuple[_Step, int]] = []
-    nodes: list[tuple[_Step, int]] = []
+    here: list[tuple[_WalkStep, int]] = []
+    nodes: list[tuple[_WalkStep, int]] = []
     for step, stat in zip(page, await blocks.store.stat([step.cid for step in page]), strict=True):
         if stat is None:
             fetches.add(step)
@@ -107,7 +107,7 @@ def grouped(items: Sequence[tuple[T, int]], limit: int = READ_BYTES) -> Generato
         yield group
 
 
-class _Step(NamedTuple):
+class _WalkStep(NamedTuple):
     cid: CID
     depth: int
     again: bool  # met before, on a longer way, below which a depth limit may have cut
@@ -116,17 +116,17 @@ class _Step(NamedTuple):
 class _Frontier:
     """What is known and not visited yet."""
 
-    def __init__(self, limit: int | None, most: int) -> None:
+    def __init__(self, limit: int | None, max_pending: int) -> None:
         self._limit = limit
-        self._most = most
+        self._max_pending = max_pending
         self._depths: dict[bytes, int] = {}
-        self._leaves: list[_Step] = []
-        self._nodes: list[_Step] = []
+        self._leaves: list[_WalkStep] = []
+        self._nodes: list[_WalkStep] = []
 
     def __len__(self) -> int:
         return len(self._leaves) + len(self._nodes)
 
-    def opens(self, step: _Step) -> bool:
+    def opens(self, step: _WalkStep) -> bool:
         """Whether the links of that block are part of the walk."""
         return self._limit is None or step.depth < self._limit
 
@@ -139,21 +139,23 @@ class _Frontier:
         """Links of one node, or the last ones of those not yet added, in order. Raises DagTooLarge."""
         if depth > MAX_DEPTH:
             raise DagTooLarge(f"the DAG is deeper than {MAX_DEPTH} levels")
-        leaves: list[_Step] = []
-        nodes: list[_Step] = []
+        leaves: list[_WalkStep] = []
+        nodes: list[_WalkStep] = []
         for cid in cids:
             key = _key(cid)
             known = self._depths.get(key)
             if known is not None and (self._limit is None or known <= depth):
                 continue
             self._depths[key] = depth
-            (leaves if cid.codec == RAW else nodes).append(_Step(cid, depth, known is not None))
+            (leaves if cid.codec == RAW else nodes).append(_WalkStep(cid, depth, known is not None))
         self._leaves += reversed(leaves)  # taken from the end: the first link first
         self._nodes += reversed(nodes)
-        if len(self) > self._most:
-            raise DagTooLarge(f"more than {self._most} blocks of the DAG are linked to and not visited yet")
+        if len(self) > self._max_pending:
+            raise DagTooLarge(
+                f"more than {self._max_pending} blocks of the DAG are linked to and not visited yet"
+            )
 
-    def take(self) -> list[_Step]:
+    def take(self) -> list[_WalkStep]:
         stack, limit = (self._leaves, _LEAVES_A_PAGE) if self._leaves else (self._nodes, _NODES_A_PAGE)
         page = stack[: -limit - 1 : -1]
         del stack[-limit:]
@@ -185,8 +187,8 @@ class _Fetches:
         self._blocks = blocks
         self._running = running
         self._leaves = 0  # of those running
-        self._waiting: deque[_Step] = deque()
-        self._done: asyncio.Queue[tuple[_Step, asyncio.Task[Block]]] = asyncio.Queue()
+        self._waiting: deque[_WalkStep] = deque()
+        self._done: asyncio.Queue[tuple[_WalkStep, asyncio.Task[Block]]] = asyncio.Queue()
         self._leaf_bytes = 1024 * 1024.0  # a running average, begun at the usual chunk
 
     def __len__(self) -> int:
@@ -196,13 +198,13 @@ class _Fetches:
     def crowded(self) -> bool:
         return len(self._waiting) >= _WAITING
 
-    def add(self, step: _Step) -> None:
+    def add(self, step: _WalkStep) -> None:
         self._waiting.append(step)
 
-    async def arrived(self, *, wait: bool) -> list[tuple[_Step, Block]]:
+    async def arrived(self, *, wait: bool) -> list[tuple[_WalkStep, Block]]:
         """Blocks that came; with `wait`, at least one unless none is missing. Raises what a fetch raised."""
         self._start()
-        came: list[tuple[_Step, Block]] = []
+        came: list[tuple[_WalkStep, Block]] = []
         while not self._done.empty() or (wait and not came and self._running):
             step, task = await self._done.get()
             self._running.discard(task)
@@ -222,11 +224,11 @@ class _Fetches:
             self._running.add(task)
             task.add_done_callback(partial(self._ended, step))
 
-    def _has_room(self, step: _Step) -> bool:
+    def _has_room(self, step: _WalkStep) -> bool:
         if step.cid.codec != RAW:
             return len(self._running) - self._leaves < _NODES_IN_FLIGHT
         low, high = _LEAVES_IN_FLIGHT
         return self._leaves < max(low, min(int(_FLIGHT_BYTES / (self._leaf_bytes + 1)), high))
 
-    def _ended(self, step: _Step, task: asyncio.Task[Block]) -> None:
+    def _ended(self, step: _WalkStep, task: asyncio.Task[Block]) -> None:
         self._done.put_nowait((step, task))

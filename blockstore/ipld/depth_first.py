@@ -50,7 +50,7 @@ async def depth_first(
     """Each block before its children, children in link order; a block met again only with `duplicates`.
 
     Identity CIDs are followed and not given: they carry their block. Links that `skip` names are neither, nor
-    those under a hash function that nobody here can compute: such a block is nowhere in this program.
+    those under an unknown hash function: such a block could not be verified.
     Raises BlockNotFound, BadBlock, UnknownCodec; DagTooLarge when too many links wait to be followed, or for
     links `max_depth` levels below the root.
     """

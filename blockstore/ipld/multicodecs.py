@@ -8,7 +8,7 @@ from functools import cache
 from blockstore.common import multiformats_tables
 from blockstore.errors import UnknownCodec
 
-_PRIVATE = range(0x300000, 0x400000)  # anybody's, for what stays at home
+_PRIVATE = range(0x300000, 0x400000)  # free for private use
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,16}|0[bB][01]{1,64}|0[oO]?[0-7]{0,21}|[1-9][0-9]{0,18}")
 # What the table has got since the release of multiformats that we use, by the number in hexadecimal.
 _SINCE = """

@@ -9,8 +9,8 @@
 
 A block is marked as a bit by its row, so the memory is a bit a block, and the links of the nodes on one path.
 
-What makes a block unfollowable: bytes that are not what its codec says, a codec or a nesting that nobody here
-can read, a block that cannot be read. A missing block does so below a root that was whole once, where it was
+What makes a block unfollowable: bytes that are not what its codec says, a codec or a nesting that is not
+read here, a block that cannot be read. A missing block does so below a root that was whole once, where it was
 lost; below others it did not come yet, and nothing that only it leads to is here because of that root.
 """
 

@@ -1,6 +1,6 @@
 """Two views of one store: content that is read may be let go again, what is pinned or added may not.
 
-Content that strangers read through a gateway would otherwise fill the store until somebody collects garbage.
+Content that clients read through a gateway would otherwise fill the store until garbage is collected.
 What `CachingStore` puts takes at most a share of the room, least recently used out first, and makes way for
 everything else. What is looked at through `ClaimingStore` was claimed before the answer, so it can no longer
 go: a pin may build on the answer.
@@ -94,8 +94,8 @@ class CachingStore(_View):
 class ClaimingStore(_View):
     """For pins and imports: what it says is here stays, as far as the cache is concerned.
 
-    It looks first and claims then: what came between a claim and a look would be here, and nobody's. What was
-    evicted between the look and the claim is missing.
+    It looks first and claims then: what came between a claim and a look would be here
+    unclaimed. What was evicted between the look and the claim is missing.
     """
 
     async def get(self, cid: CID) -> Block:

@@ -1,8 +1,8 @@
-"""The statements behind cached blocks: rows that came only because somebody read them. The cache is an LRU.
+"""The statements behind cached blocks: rows that came only to be read. The cache is an LRU.
 
-A cached block is a block like any other with an entry in the table `cache`. Whoever needs it for more than
-a read claims it, which removes the entry; triggers keep the sum of bytes, and forget the entry of a block
-that is deleted, whoever deletes it.
+A cached block is a block like any other with an entry in the table `cache`. A caller that needs it for more
+than a read claims it, which removes the entry; triggers keep the sum of bytes, and forget the entry of a
+block that is deleted, whatever deletes it.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, totals
 
 CACHE_SHARE = 0.25
-"""Of the room for blocks, what those may take that came only because somebody read them."""
+"""Of the room for blocks, what cached blocks may take: those that came only to be read."""
 
 _USES = 4096  # reads whose order is remembered until the cache is next changed
 

@@ -41,7 +41,7 @@ def give_back(connection: sqlite3.Connection, pages: int) -> int:
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:
-    """Move the write-ahead log into the file, as far as nobody reads it."""
+    """Move the write-ahead log into the file, as far as no connection reads it."""
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
 

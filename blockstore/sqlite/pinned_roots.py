@@ -77,7 +77,7 @@ def find(connection: sqlite3.Connection, cid: CID) -> PinnedRoot | None:
 
 
 def behind(connection: sqlite3.Connection, last: bytes) -> list[PinnedRoot]:
-    """In order. Raises DamagedRow where they are not: whoever goes on behind the last would never end."""
+    """In order. Raises DamagedRow where they are not: to go on behind the last would never end."""
     found: list[PinnedRoot] = []
     for row in connection.execute(f"{_SELECT} WHERE cid > ? ORDER BY cid LIMIT ?", (last, _PAGE)).fetchall():
         found.append(root := _root(row))

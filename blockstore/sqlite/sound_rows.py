@@ -20,7 +20,7 @@ Found = tuple[dict[bytes, Row], dict[bytes, str]]
 Look = Work[[Sequence[bytes]], Found]
 """Looks on one connection, and may note that it did."""
 
-_TELL_EVERY = 60.0  # seconds: whoever asks for names in a damaged part of the index writes this line
+_TELL_EVERY = 60.0  # seconds: any client that asks for names in a damaged part of the index causes this line
 
 _log = logging.getLogger(__name__)
 

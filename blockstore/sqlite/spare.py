@@ -50,7 +50,7 @@ class Spare:
         self.file: Database | None = None
         self.checked = Checked()
         self.found = asyncio.Event()
-        """Set when more damage was found; whoever looks into it clears it."""
+        """Set when more damage was found; the caller that looks into it clears it."""
         self._stack = stack
         self._opening = asyncio.Lock()
         self._told = 0

@@ -95,7 +95,7 @@ def _only_data(connection: sqlite3.Connection, row: int) -> bool:
 
 
 def keys_after(connection: sqlite3.Connection, last: bytes) -> list[bytes]:
-    """In order. Raises DamagedRow where they are not: whoever goes on behind the last would never end."""
+    """In order. Raises DamagedRow where they are not: to go on behind the last would never end."""
     query = "SELECT mh FROM blocks WHERE mh > ? ORDER BY mh LIMIT ?"
     page: list[bytes] = []
     for (multihash,) in connection.execute(query, (last, _KEYS_A_PAGE)).fetchall():

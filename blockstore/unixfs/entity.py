@@ -41,7 +41,7 @@ class ByteSpan:
         return (start, stop) if start < stop else (0, 0)
 
 
-class _Step(NamedTuple):
+class _EntityStep(NamedTuple):
     """A part of a file with the bytes wanted of it, counted from its own start; no stop is all of it."""
 
     cid: CID
@@ -65,7 +65,7 @@ async def entity(
     Raises BlockNotFound, BadBlock, DagTooLarge.
     """
     root = await source.get(cid)
-    walk = _Walk(await beside(lambda block: _start(block, span), root), limits, duplicates=duplicates)
+    walk = _EntityWalk(await beside(lambda block: _start(block, span), root), limits, duplicates=duplicates)
     async with prefetching(source) as window:
         prefetch_walk = PrefetchWalk(window)
         while (step := walk.pop()) is not None:
@@ -76,17 +76,17 @@ async def entity(
             walk.push([child for child in children if not skip(child.cid)])
 
 
-class _Walk:
+class _EntityWalk:
     """What is to be visited, and what was. No I/O."""
 
-    def __init__(self, first: _Step, limits: WalkLimits, *, duplicates: bool) -> None:
+    def __init__(self, first: _EntityStep, limits: WalkLimits, *, duplicates: bool) -> None:
         self._limits = limits
         self._stack = [first]
         self._duplicates = duplicates
         self._visited: set[tuple[CID, int, int | None]] = set()
         self._given: set[CID] = set()
 
-    def pop(self) -> _Step | None:
+    def pop(self) -> _EntityStep | None:
         while self._stack:
             step = self._stack.pop()
             key = (step.cid, step.start, step.stop)
@@ -106,20 +106,20 @@ class _Walk:
             self._given.add(cid)
         return True
 
-    def push(self, steps: list[_Step]) -> None:
+    def push(self, steps: list[_EntityStep]) -> None:
         self._stack += reversed(steps)
         if len(self._stack) > self._limits.pending:
             raise DagTooLarge(f"more than {self._limits.pending} links wait to be followed")
 
 
-def _start(root: Block, span: ByteSpan | None) -> _Step:
+def _start(root: Block, span: ByteSpan | None) -> _EntityStep:
     node = _node(root) if span is not None and _has_children(root) else None
     if span is None or node is None or node.data.type not in FILES:
-        return _Step(root.cid, 0)
-    return _Step(root.cid, 0, *span.within(describe(root).size))
+        return _EntityStep(root.cid, 0)
+    return _EntityStep(root.cid, 0, *span.within(describe(root).size))
 
 
-def _children(step: _Step, block: Block) -> list[_Step]:
+def _children(step: _EntityStep, block: Block) -> list[_EntityStep]:
     node = _node(block) if _has_children(block) else None
     if node is None or not node.links or (step.stop is not None and step.start >= step.stop):
         return []
@@ -130,22 +130,22 @@ def _children(step: _Step, block: Block) -> list[_Step]:
     return _parts(node, step) if node.data.type in FILES else []
 
 
-def _shards(node: UnixFSNode, depth: int) -> list[_Step]:
+def _shards(node: UnixFSNode, depth: int) -> list[_EntityStep]:
     shard = Shard.of(node.pb, node.data, depth)
-    return [_Step(link.cid, depth + 1) for link in node.links if not shard.entry_name(link)]
+    return [_EntityStep(link.cid, depth + 1) for link in node.links if not shard.entry_name(link)]
 
 
-def _parts(node: UnixFSNode, step: _Step) -> list[_Step]:
+def _parts(node: UnixFSNode, step: _EntityStep) -> list[_EntityStep]:
     if step.stop is None:
-        return [_Step(link.cid, step.depth + 1) for link in node.links]
+        return [_EntityStep(link.cid, step.depth + 1) for link in node.links]
     if len(node.data.blocksizes) != len(node.links):
         raise BadBlock(f"file {node.cid} has {len(node.links)} links and {len(node.data.blocksizes)} sizes")
-    found: list[_Step] = []
+    found: list[_EntityStep] = []
     offset = len(node.data.data or b"")
     for link, size in zip(node.links, node.data.blocksizes, strict=True):
         start, stop = max(step.start - offset, 0), min(step.stop - offset, size)
         if start < stop:
-            found.append(_Step(link.cid, step.depth + 1, start, stop))
+            found.append(_EntityStep(link.cid, step.depth + 1, start, stop))
         offset += size
     return found
 

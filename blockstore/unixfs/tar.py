@@ -99,12 +99,12 @@ class _Listing:
             self._known.append(entry)
         return self._known.popleft() if self._known else None
 
-    def following(self, most: int) -> Iterator[CID]:
+    def following(self, max_bytes: int) -> Iterator[CID]:
         """The next ones, as long as they say that they are not above that many bytes together."""
         total = 0
         for entry in self._known:
             total += entry.tsize or 0
-            if total > most:
+            if total > max_bytes:
                 return
             yield entry.cid
 

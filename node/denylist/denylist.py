@@ -1,4 +1,9 @@
-"""Denylists, asked: is this block, or this path, not to be served? Look-ups in dicts, nothing else."""
+"""Denylists, asked: is this block, or this path, not to be served? Look-ups in dicts, nothing else.
+
+Three gates ask, and none makes another superfluous: `GuardedBlocks` and `ServedBlocks` (blocks.py) for
+every block that is read or given to a peer, `GuardedExchange` for every one that is fetched, and
+`check_path` in the gateway for every path, because a rule may name a path whose blocks are free elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ async def open_denylist(
 ) -> AsyncIterator[Denylist]:
     """The lists of those folders, followed for as long as the block lasts. Raises BadDenylist.
 
-    What nobody foresaw while following them is `guard`'s to count; the lists stay in force as they were.
+    Unforeseen errors while following them are `guard`'s to count; the lists stay in force as they were.
     """
     files = Files(folders)
     await asyncio.to_thread(files.load)

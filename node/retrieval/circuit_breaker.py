@@ -1,12 +1,12 @@
-"""Whether a gateway is worth asking: backed off when it fails, back when the time is over. Pure."""
+"""A circuit breaker for one gateway: open for a while after failures, with exponential backoff. Pure."""
 
 from __future__ import annotations
 
 import random
 
 FIRST_REST = 1.0  # seconds after a first failure, doubled with each further one
-_LONGEST_REST = 300.0
-_REST_AFTER_LIE = 900.0
+_MAX_REST = 300.0
+_REST_AFTER_BAD_BLOCK = 900.0
 _ONE_FAILURE = 1.0  # seconds: requests that fail together have failed once
 _MAX_FAILURES = 16
 
@@ -24,7 +24,9 @@ class GatewayHealth:
         self._seconds = 0.0  # a running average to the first byte
 
     def __repr__(self) -> str:
-        return f"<Health {self._failures} failures, rests until {self._until:.1f}, {self._seconds:.3f} s>"
+        return (
+            f"<GatewayHealth {self._failures} failures, rests until {self._until:.1f}, {self._seconds:.3f} s>"
+        )
 
     def rest(self, now: float) -> float:
         """Seconds that it is still to be left alone; 0 when it may be asked."""
@@ -41,7 +43,7 @@ class GatewayHealth:
         self._seconds += (now - asked_at - self._seconds) / 8
 
     def on_left(self, asked_at: float, now: float) -> None:
-        """Nobody waits for its answer any more, which takes at least that long."""
+        """No caller waits for its answer any more, which takes at least that long."""
         self._seconds = max(self._seconds, now - asked_at)
 
     def on_failure(self, now: float) -> None:
@@ -49,19 +51,19 @@ class GatewayHealth:
         if now - self._failed_at > _ONE_FAILURE:
             self._failed_at = now
             self._failures = min(self._failures + 1, _MAX_FAILURES)
-            self.postpone(now, min(self._first_rest * 2.0 ** (self._failures - 1), _LONGEST_REST))
+            self.postpone(now, min(self._first_rest * 2.0 ** (self._failures - 1), _MAX_REST))
 
     def on_silence(self, asked_at: float, now: float) -> None:
-        """It did not answer in time: a failure only if it has answered nobody since it was asked."""
+        """It did not answer in time: a failure only if it has answered no request since it was asked."""
         if self._answered_at < asked_at:
             self.on_failure(now)
 
-    def on_lie(self, now: float) -> None:
+    def on_bad_block(self, now: float) -> None:
         """It sent bytes that are not the block."""
         self._failures = min(self._failures + 1, _MAX_FAILURES)
-        self.postpone(now, _REST_AFTER_LIE)
+        self.postpone(now, _REST_AFTER_BAD_BLOCK)
 
     def postpone(self, now: float, seconds: float) -> None:
         """Leave it alone that long, at most 15 minutes."""
-        rest = min(seconds, _REST_AFTER_LIE) * (1 + self._dice.random() / 4)
+        rest = min(seconds, _REST_AFTER_BAD_BLOCK) * (1 + self._dice.random() / 4)
         self._until = max(self._until, now + rest)

@@ -16,7 +16,7 @@ from blockstore.fetch_report import FetchReport
 _GLANCE = 0.1  # seconds between looks whether all sources have said no before the head start is over
 _LOOK = 0.2  # seconds between looks whether the routes that are left have any source to wait for
 _SENDING = 2.0  # seconds after its last block that a route counts as one that sends
-_LONGEST_TURN = 10.0  # seconds
+_MAX_TURN = 10.0  # seconds
 _PROBE = 2.0  # seconds between blocks that are asked for on all routes at once
 
 
@@ -99,7 +99,7 @@ class HedgedExchange:
             wait = min(pause, _GLANCE)
             if passed >= pause:
                 wait = pause
-                if passed >= _LONGEST_TURN or not self._sends(attempt.route):
+                if passed >= _MAX_TURN or not self._sends(attempt.route):
                     return None
 
     def _sends(self, route: Route) -> bool:

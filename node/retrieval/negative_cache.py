@@ -1,4 +1,4 @@
-"""Blocks that could not be had a moment ago: they are not looked for again at once."""
+"""A negative cache: blocks that could not be had a moment ago are not looked for again at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cachetools import TTLCache
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 
-_MOST = 4096
+_MAX_ENTRIES = 4096
 
 
 class RecentlyMissing(BlockNotFound):
@@ -38,7 +38,7 @@ class NegativeCache:
     def __init__(self, ttl: float) -> None:
         self._ttl = ttl
         self._now = asyncio.get_running_loop().time
-        self._misses: TTLCache[CID, _Miss] = TTLCache(_MOST, ttl, self._now)
+        self._misses: TTLCache[CID, _Miss] = TTLCache(_MAX_ENTRIES, ttl, self._now)
 
     def __len__(self) -> int:
         return len(self._misses)

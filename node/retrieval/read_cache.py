@@ -102,9 +102,9 @@ class ReadCache:
             reading.set_result(found)
             if self._store.deletions == deletions:
                 self._keep(found)
-        except Exception as error:  # noqa: BLE001  whoever waits raises it
+        except Exception as error:  # noqa: BLE001  the callers that wait raise it
             reading.set_exception(error)
-            reading.exception()  # and if nobody does any more, it is nobody's
+            reading.exception()  # retrieved, for the case that no caller waits any more
         finally:
             reading.cancel()  # where this was cancelled; otherwise it has its result
             for cid in cids:

@@ -1,4 +1,4 @@
-"""Who may ask a gateway now: so many at once, and those without an answer keep nobody waiting for long."""
+"""A semaphore for requests to one gateway; those that wait long for an answer pass their slot on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _OUT = 8  # times as many requests may be out, most of them without an answer
 class RequestSlots:
     """First come, first served."""
 
-    def __init__(self, most: int) -> None:
-        self._busy = asyncio.Semaphore(most)
-        self._out = asyncio.Semaphore(_OUT * most)
+    def __init__(self, count: int) -> None:
+        self._busy = asyncio.Semaphore(count)
+        self._out = asyncio.Semaphore(_OUT * count)
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[RequestSlot]:
@@ -37,7 +37,7 @@ class RequestSlot:
 
     @contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
-        """Within the block an answer is awaited; when that takes longer, somebody else has the place."""
+        """Within the block an answer is awaited; when that takes longer, another request has the place."""
         timer = asyncio.get_running_loop().call_later(seconds, self.pass_on)
         try:
             yield

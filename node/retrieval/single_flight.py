@@ -1,4 +1,4 @@
-"""One running call for all who want its result."""
+"""Single flight: one running call for all callers that want its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Call(Generic[T]):
 
 
 class SingleFlight(Generic[K, T]):
-    """At most one call a key runs at a time; it ends early when nobody waits for it any more."""
+    """At most one call a key runs at a time; it ends early when no caller waits for it any more."""
 
     def __init__(self) -> None:
         self._calls: dict[K, _Call[T]] = {}
@@ -44,6 +44,6 @@ class SingleFlight(Generic[K, T]):
 
     async def _end(self, key: K, shared: _Call[T]) -> None:
         if self._calls.get(key) is shared:
-            del self._calls[key]  # who comes now begins a new one
+            del self._calls[key]  # the next caller begins a new one
         shared.task.cancel()
         await asyncio.gather(shared.task, return_exceptions=True)

@@ -141,7 +141,7 @@ class TrustlessGateway:
             raise _Refused(Outcome.SILENT) from None
         except HashMismatch as error:
             _log.warning("%s; the gateway is left alone for a while", error)
-            self.health.on_lie(self._loop.time())
+            self.health.on_bad_block(self._loop.time())
             raise _Refused(Outcome.WRONG) from None
         except (ClientError, UnicodeError) as error:  # it may send us to a host whose name cannot be encoded
             _log.info("%r: %r", self, error)

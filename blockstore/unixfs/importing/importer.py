@@ -190,7 +190,7 @@ async def _in_thread(function: Callable[..., _Result], *arguments: deque[Work]) 
 
 
 async def _end(task: asyncio.Task[_Result]) -> None:
-    """Cancel what nobody waits for any more; how it ended does not matter then."""
+    """Cancel what is not waited for any more; how it ended does not matter then."""
     task.cancel()
     await asyncio.wait([task])
     if not task.cancelled():

@@ -12,10 +12,10 @@ from blockstore.unixfs.importing.nodes import NO_STAT, Child, FileMetadata
 
 
 @dataclass(slots=True)
-class _Folder:
+class _TreeFolder:
     stat: FileMetadata
     done: dict[str, Child] = field(default_factory=dict)
-    open: dict[str, _Folder] = field(default_factory=dict)
+    open: dict[str, _TreeFolder] = field(default_factory=dict)
 
 
 class ImportTree:
@@ -23,7 +23,7 @@ class ImportTree:
 
     def __init__(self, implied: FileMetadata = NO_STAT) -> None:
         self._implied = implied
-        self._root = _Folder(implied)
+        self._root = _TreeFolder(implied)
 
     def place(self, path: str, child: Child) -> None:
         """Put a finished file or symlink. Raises BadEntry where something else has that path."""
@@ -42,7 +42,9 @@ class ImportTree:
 
         Unless `keep_empty`, folders that nothing was put into are left out, except the outermost.
         """
-        stack: list[tuple[str, _Folder, Iterator[str]]] = [("", self._root, iter(sorted(self._root.open)))]
+        stack: list[tuple[str, _TreeFolder, Iterator[str]]] = [
+            ("", self._root, iter(sorted(self._root.open)))
+        ]
         while stack:
             path, folder, names = stack[-1]
             name = next(names, None)
@@ -58,13 +60,13 @@ class ImportTree:
             if below.done or below.open or keep_empty or not (stack[1:] or wrap):
                 stack.append((f"{path}/{name}" if path else name, below, iter(sorted(below.open))))
 
-    def _walk(self, names: list[str], path: str) -> _Folder:
+    def _walk(self, names: list[str], path: str) -> _TreeFolder:
         folder = self._root
         for name in names:
             if name in folder.done:
                 raise BadEntry(f'path "{path}" leads through "{name}", which is not a folder')
             below = folder.open.get(name)
             if below is None:
-                below = folder.open[name] = _Folder(self._implied)
+                below = folder.open[name] = _TreeFolder(self._implied)
             folder = below
         return folder

@@ -21,7 +21,7 @@ _BLANKS_AT_END = re.compile(r"(?<!\\)[ \t]+$")
 
 
 class BadIgnorePattern(BadImportOption):
-    """A pattern that cannot be read, or would leave out nothing: somebody counts on it."""
+    """A pattern that cannot be read, or would leave out nothing: its author counts on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ async def _walk(name: str, path: str, rules: WalkRules) -> AsyncIterator[Entry]:
     if stat.S_ISDIR(found.status.st_mode) and not rules.recursive:
         raise BadEntry(f"'{path}' is a directory, use the '-r' flag to specify directories")
     scopes = (_Scope(name, rules.ignore + IgnoreRules.of_patterns(seen_from(path, rules.patterns))),)
-    stack = [_Folder([found], (0, 0), scopes)]
+    stack = [_LocalFolder([found], (0, 0), scopes)]
     while stack:
         if not stack[-1].left:
             stack.pop()
@@ -111,7 +111,7 @@ async def _walk(name: str, path: str, rules: WalkRules) -> AsyncIterator[Entry]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Folder:
+class _LocalFolder:
     """A folder that is being walked: what is left of it, last name first, and the rules that hold in it."""
 
     left: list[_Found]
@@ -126,7 +126,7 @@ def _look(name: str, path: str, rules: WalkRules) -> _Found:
         raise UnreadableFile(path, str(error.strerror)) from None
 
 
-def _inside(folder: _Found, rules: WalkRules, scopes: tuple[_Scope, ...]) -> _Folder:
+def _inside(folder: _Found, rules: WalkRules, scopes: tuple[_Scope, ...]) -> _LocalFolder:
     found = []
     try:
         with os.scandir(folder.path) as listing:
@@ -142,7 +142,7 @@ def _inside(folder: _Found, rules: WalkRules, scopes: tuple[_Scope, ...]) -> _Fo
     except OSError as error:
         raise UnreadableFile(error.filename or folder.path, str(error.strerror)) from None
     found.sort(key=lambda item: os.fsencode(item.name), reverse=True)
-    return _Folder(found, (folder.status.st_dev, folder.status.st_ino), scopes)
+    return _LocalFolder(found, (folder.status.st_dev, folder.status.st_ino), scopes)
 
 
 def _takes(last: str, name: str, is_folder: bool, rules: WalkRules, scopes: tuple[_Scope, ...]) -> bool:

@@ -134,7 +134,7 @@ def test_many_small_blocks_share_a_batch_and_large_ones_do_not() -> None:
 
 
 def test_above_its_bound_a_peer_loses_the_lowest_priority_and_the_newest_and_is_told() -> None:
-    ledger = PeerLedger("amy", most=3)
+    ledger = PeerLedger("amy", max_entries=3)
     told(ledger, [ask(C0, priority=5), ask(C1, priority=1), ask(C2, priority=5)], None)
     ledger.take()
     told(ledger, [ask(CIDS[3], priority=5), ask(CIDS[4], priority=5)], None)
@@ -143,7 +143,7 @@ def test_above_its_bound_a_peer_loses_the_lowest_priority_and_the_newest_and_is_
 
 
 def test_a_peer_that_asks_and_never_reads_is_bounded_in_everything() -> None:
-    ledger = PeerLedger("amy", most=4)
+    ledger = PeerLedger("amy", max_entries=4)
     for _ in range(50):
         told(ledger, [ask(cid) for cid in CIDS], None)
         told(ledger, [ask(cid, HAVE) for cid in CIDS])
@@ -179,7 +179,7 @@ def test_it_prints_what_is_wanted_and_queued() -> None:
     ledger = PeerLedger("amy")
     told(ledger, [ask(C0)], 5000)
     told(ledger, [ask(C1)], None)
-    assert repr(ledger) == "<Ledger of amy: 2 wants; queued 1 blocks of 5000 bytes, 1 presences>"
+    assert repr(ledger) == "<PeerLedger of amy: 2 wants; queued 1 blocks of 5000 bytes, 1 presences>"
 
 
 # Turns.
@@ -271,7 +271,7 @@ def test_a_disconnect_drops_the_ledger_and_frees_what_it_held() -> None:
     assert ledgers.of("amy") is None
     assert ledgers.next() is None
     ledgers.release(*turn)
-    assert repr(ledgers) == "<Ledgers of 0 peers, 0 ready, 0 bytes unsent>"
+    assert repr(ledgers) == "<PeerLedgers of 0 peers, 0 ready, 0 bytes unsent>"
 
 
 def test_a_stored_block_goes_to_all_who_wait_for_it() -> None:

@@ -382,6 +382,6 @@ def test_health_orders_gateways():
     quick.on_answer(0, 0.1)
     slow.on_answer(0, 0.9)
     failed.on_failure(0)
-    resting.on_lie(0)
+    resting.on_bad_block(0)
     best = sorted([resting, failed, slow, quick], key=lambda gateway: gateway.order(100))
     assert best == [quick, slow, failed, resting]
