@@ -12,14 +12,11 @@ from bitswap.network import ServedBlockSource
 from bitswap.serving.work_limits import WorkRates
 from blockstore.block_waiters import StoredListener
 from blockstore.blocks import Exchange, OfflineExchange
-from blockstore.common.guard import Guard
 from cluster.common.methods import METHODS, Access
 from cluster.ports import ClusterNetwork, Gossip, PeerCalls
-from node.config.config import Config
-from node.datadir.cluster_file import ClusterFile
-from node.datadir.folder import DataFolder
-from node.datadir.identity import Identity
 from node.offline_network import NoNetwork
+from node.opened_folder import OpenedFolder
+from node.p2p.settings import NetworkSettings
 from node.parts import Swarm
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
@@ -33,7 +30,7 @@ _MEMBERS = BitswapSettings(rates=WorkRates(abuse=inf))  # a member is held back,
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """`admit` takes the members: they may speak from then on, and nobody else may.
+    """`admit` takes the members: they may speak from then on, and no other peer may.
 
     `swarm` is None while the open network is off. `on_stored` are to hear of each block that is stored.
     """
@@ -49,66 +46,76 @@ class Networks:
 
 @asynccontextmanager
 async def open_networks(
-    config: Config,
-    folder: DataFolder,
-    identity: Identity,
-    belonging: ClusterFile,
-    shelf: ServedBlockSource,
-    guard: Guard,
-    *,
-    offline: bool,
+    opened: OpenedFolder, served: ServedBlockSource, *, offline: bool
 ) -> AsyncIterator[Networks]:
     """The members' private network and, where they are on, the open one and trustless gateways.
 
-    Bitswap gives from `shelf` on both networks.
-
-    Raises PortInUse.
+    Bitswap gives of `served` on both networks. Raises PortInUse.
     """
     if offline:
-        nobody = NoNetwork()
-        yield Networks(nobody, nobody, nobody, None, OfflineExchange(), (), lambda members: None)
-        return
+        yield _no_networks()
+    else:
+        async with _open_networks(opened, served) as networks:
+            yield networks
+
+
+def _no_networks() -> Networks:
+    none = NoNetwork()
+    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None)
+
+
+@asynccontextmanager
+async def _open_networks(opened: OpenedFolder, served: ServedBlockSource) -> AsyncIterator[Networks]:
     # Late: libp2p is most of what a node imports, and only this needs it.
     from node.p2p.admission.gate import MembersGate
     from node.p2p.members_network import MembersNetwork
-    from node.p2p.network import NetworkSettings, open_network
+    from node.p2p.network import open_network
     from node.p2p.portal import open_portal
 
+    config, identity, guard = opened.config, opened.identity, opened.guard
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         portal = await enter(open_portal())
-        private = NetworkSettings(
-            name="cluster",
-            listen=(_listen(config.cluster.host, config.cluster.port),),
-            port_setting="cluster.port",
-            psk=belonging.secret,
-            peer_file=folder.peers.with_suffix(".cluster.json"),
-            gossip=True,
-            mdns=config.cluster.mdns,
-        )
         gate = MembersGate(identity.peer_id, OPEN_CALLS)
-        cluster = await enter(open_network(portal, identity, private, guard, gate))
+        cluster = await enter(open_network(portal, identity, _private_network(opened), guard, gate))
         members = MembersNetwork(cluster, gate)
-        bitswaps = [await enter(open_bitswap(shelf, members, guard=guard))]
-        ways = [Route("cluster", bitswaps[0])]
+        bitswaps = [await enter(open_bitswap(served, members, guard=guard))]
+        routes = [Route("cluster", bitswaps[0])]
         swarm: Swarm | None = None
         if config.swarm.enabled:
-            public = NetworkSettings(
-                name="swarm",
-                listen=(_listen(config.swarm.host, config.swarm.port),),
-                port_setting="swarm.port",
-                max_connections=config.swarm.max_connections,
-                keep=config.swarm.peers,
-                peer_file=folder.peers,
-                mdns=config.swarm.mdns,
-            )
-            swarm = opened = await enter(open_network(portal, identity, public, guard))
-            bitswaps.append(await enter(open_bitswap(shelf, opened, guard=guard)))
-            ways.append(Route("open network", bitswaps[-1]))
+            swarm = public = await enter(open_network(portal, identity, _public_network(opened), guard))
+            bitswaps.append(await enter(open_bitswap(served, public, guard=guard)))
+            routes.append(Route("open network", bitswaps[-1]))
         if urls := config.retrieval.gateways:
-            ways.append(Route("trustless gateways", await enter(open_gateways(urls, guard=guard))))
+            routes.append(Route("trustless gateways", await enter(open_gateways(urls, guard=guard))))
         on_stored = tuple(bitswap.on_stored for bitswap in bitswaps)
-        yield Networks(cluster, cluster, members, swarm, HedgedExchange(ways), on_stored, gate.admit)
+        yield Networks(cluster, cluster, members, swarm, HedgedExchange(routes), on_stored, gate.admit)
+
+
+def _private_network(opened: OpenedFolder) -> NetworkSettings:
+    config = opened.config.cluster
+    return NetworkSettings(
+        name="cluster",
+        listen=(_listen(config.host, config.port),),
+        port_setting="cluster.port",
+        psk=opened.cluster_file.secret,
+        peer_file=opened.folder.peers.with_suffix(".cluster.json"),
+        gossip=True,
+        mdns=config.mdns,
+    )
+
+
+def _public_network(opened: OpenedFolder) -> NetworkSettings:
+    config = opened.config.swarm
+    return NetworkSettings(
+        name="swarm",
+        listen=(_listen(config.host, config.port),),
+        port_setting="swarm.port",
+        max_connections=config.max_connections,
+        keep=config.peers,
+        peer_file=opened.folder.peers,
+        mdns=config.mdns,
+    )
 
 
 def _listen(host: str, port: int) -> str:

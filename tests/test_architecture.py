@@ -68,6 +68,7 @@ WORDS = {
     ),
     "bitswap": ("errors", "message", "network", "protobuf", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
+    "node": ("errors", "unicode_safety", "version"),
     "node/p2p": ("errors", "guarded_task", "settings"),
     "node/http": ("app_key", "errors", "listener_url"),
     "node/cli": ("api_client", "errors", "signals"),
@@ -121,6 +122,55 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "metrics": (("common",), "metrics are heard and shown; what follows from them is allocation's"),
         "pinset": (("common",), "one member's pinset on its disk: no network, no members, no statuses"),
         "common": ((), "tools that every room uses know no room"),
+    },
+    "node": {
+        "__main__": (("cli",), "`python -m node` is the command"),
+        "cli": (
+            ("config", "datadir", "files", "http", "log", "node"),
+            "commands reach a running node over HTTP, and only one of them is the node itself",
+        ),
+        "node": (
+            (
+                *("block_access", "config", "datadir", "denylist", "http", "malloc", "names", "networks"),
+                *("opened_folder", "own_cluster", "parts", "retrieval", "services"),
+            ),
+            "it puts the rooms together, in the order of life",
+        ),
+        "http": (
+            ("config", "datadir", "denylist", "names", "parts", "retrieval", "services"),
+            "a face calls the parts of a node that is open; what opens them is above it",
+        ),
+        "own_cluster": (
+            ("block_access", "config", "networks", "opened_folder", "parts", "services"),
+            "the cluster stands on the store and on the network",
+        ),
+        "block_access": (
+            ("denylist", "networks", "opened_folder", "retrieval"),
+            "what the store lacks is fetched over the networks",
+        ),
+        "networks": (
+            ("offline_network", "opened_folder", "p2p", "parts", "retrieval"),
+            "networks move bytes; what is done with them is above",
+        ),
+        "opened_folder": (("config", "datadir"), "the folder is opened before everything else"),
+        "parts": (
+            ("config", "datadir", "denylist", "names", "services"),
+            "the words of the faces: what they may call of a node",
+        ),
+        "services": (("log",), "a service works on the packages below, whoever asks for it"),
+        "denylist": (("names",), "rules name content paths, by CID or by name"),
+        "names": (
+            ("config", "datadir"),
+            "a name is a key's, and leads to a path; who asks is not its business",
+        ),
+        "p2p": (("datadir", "files"), "the networks know this node's key, and keep addresses in a file"),
+        "retrieval": ((), "blocks are found by the packages below; no face and no setting is known here"),
+        "offline_network": ((), "it satisfies the cluster's seams, as the real one does"),
+        "datadir": (("files",), "what lies in the data folder is read and written as plain values"),
+        "log": ((), "lines are written whatever they say"),
+        "config": ((), "settings are values, checked where they are read"),
+        "files": ((), "a file is replaced whole, whatever it holds"),
+        "malloc": ((), "memory is tuned before anything runs"),
     },
     "node/p2p": {
         "members_network": (("admission", "network"), "the network again, with members alone in it"),

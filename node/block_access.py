@@ -1,0 +1,90 @@
+"""The block store in the ways that a node looks at it: for pins and readers, fetching or not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from blockstore.block_waiters import BlockWaiters
+from blockstore.blocks import Blocks, BlockSource, OfflineExchange
+from blockstore.cid import CID
+from blockstore.fetch_progress import FetchesInFlight
+from blockstore.pinning.local_pinner import LocalPinner, open_local_pins
+from blockstore.read_budget import ReadBudget
+from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
+from blockstore.sqlite.open_store import open_sqlite_blockstore
+from blockstore.sqlite.store import SqliteBlockstore
+from node.denylist.blocks import GuardedBlocks, GuardedExchange
+from node.denylist.denylist import Denylist
+from node.networks import Networks
+from node.opened_folder import OpenedFolder
+from node.retrieval.read_cache import ReadCache, open_shared_reads
+from node.retrieval.root_blocks import Holders, RootBlocks, no_holders
+
+
+@asynccontextmanager
+async def open_store(opened: OpenedFolder) -> AsyncIterator[SqliteBlockstore]:
+    """Raises StoreCorrupt."""
+    storage = opened.config.storage
+    async with open_sqlite_blockstore(
+        opened.folder.blocks,
+        quota=storage.quota,
+        reserve=storage.reserve,
+        cache_share=storage.cache_share,
+        ballast=opened.ballast,
+    ) as store:
+        yield store
+
+
+@dataclass(frozen=True, slots=True)
+class BlockAccess:
+    """`blocks` fetches what is missing and keeps it, `cached` lets it go again when room is needed.
+
+    `here` and `kept` fetch nothing: what `here` gives is claimed for a pin, and `kept` only reads.
+    """
+
+    store: SqliteBlockstore
+    denylist: Denylist
+    blocks: Blocks
+    cached: Blocks
+    here: Blocks
+    kept: Blocks
+    reads: ReadCache
+    pins: LocalPinner
+
+    def content(self, root: CID, holders: Holders, in_flight: FetchesInFlight) -> BlockSource:
+        """Blocks of that root's DAG for one request: what is missing is fetched."""
+        blocks = RootBlocks(self.cached, root, holders, self.reads.get_many, in_flight)
+        return GuardedBlocks(blocks, self.denylist)
+
+    def kept_content(self, root: CID, in_flight: FetchesInFlight) -> BlockSource:
+        """Like `content`, of what is here."""
+        blocks = RootBlocks(self.kept, root, no_holders, self.reads.get_many, in_flight)
+        return GuardedBlocks(blocks, self.denylist)
+
+
+@asynccontextmanager
+async def open_blocks(
+    opened: OpenedFolder, store: SqliteBlockstore, denylist: Denylist, networks: Networks
+) -> AsyncIterator[BlockAccess]:
+    """Raises StoreCorrupt."""
+    exchange = GuardedExchange(networks.exchange, denylist)
+    waiters, budget = BlockWaiters(networks.on_stored), ReadBudget()
+    claiming, caching = ClaimingStore(store), CachingStore(store)
+    nothing_fetched = OfflineExchange("it is not here, and nothing is fetched for this host")
+    blocks = Blocks(claiming, exchange, waiters=waiters, read_budget=budget)
+    async with (
+        open_local_pins(opened.folder.pins, blocks, store.marks, opened.ballast) as pins,
+        open_shared_reads(caching) as reads,
+    ):
+        yield BlockAccess(
+            store=store,
+            denylist=denylist,
+            blocks=blocks,
+            cached=Blocks(caching, exchange, waiters=waiters, read_budget=budget),
+            here=Blocks(claiming, OfflineExchange()),
+            kept=Blocks(store, nothing_fetched, read_budget=budget),
+            reads=reads,
+            pins=pins,
+        )
