@@ -11,7 +11,8 @@ from random import Random
 from support.clock import virtual_time
 from support.cluster_network import SimNetwork
 from support.inline_database import InlineDatabase
-from support.memory_cluster import MemoryPins, settled_as, until
+from support.memory_cluster import settled_as, until
+from support.memory_pins import MemoryPins
 from support.pinset_member import PinsetMember, grown_cluster, some_cid
 
 from blockstore.common.guard import Guard

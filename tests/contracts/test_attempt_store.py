@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from support.inline_database import InlineDatabase
-from support.memory_cluster import MemoryAttempts, cid
+from support.memory_attempts import MemoryAttempts
+from support.memory_cluster import cid
 
 from blockstore.sqlite.database import open_database
 from cluster.pinset import schema

@@ -11,7 +11,8 @@ from typing import Protocol
 import pytest
 from support.dags import tree
 from support.exchanges import RemoteBlocks
-from support.memory_cluster import MemoryPins, cid
+from support.memory_cluster import cid
+from support.memory_pins import MemoryPins
 
 from blockstore.blocks import Blocks
 from blockstore.cid import CID

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from support.inline_database import InlineDatabase
-from support.memory_cluster import MemoryMembers
+from support.memory_members import MemoryMembers
 from support.pinset_member import identity, some_genesis
 
 from cluster.common.hybrid_clock import HybridClock

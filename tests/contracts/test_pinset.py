@@ -13,7 +13,8 @@ from typing import Protocol
 import pytest
 from support.cluster_network import SimNetwork
 from support.inline_database import TABLES, InlineDatabase
-from support.memory_cluster import PinsetView, SharedPins, cid
+from support.memory_cluster import cid
+from support.memory_pinset import PinsetView, SharedPins
 from support.pinset_member import PinsetMember, identity, some_genesis
 
 from blockstore.cid import CID

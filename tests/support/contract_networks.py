@@ -18,7 +18,7 @@ from node.p2p.members_network import MembersNetwork
 from node.p2p.network import Libp2pNetwork, open_network
 from node.p2p.portal import open_portal
 from support import cluster_network, sim_network
-from support.memory_cluster import MemoryNetwork
+from support.memory_network import MemoryNetwork
 from support.p2p_networks import SETTINGS
 
 STRANGER = Identity.generate().peer_id

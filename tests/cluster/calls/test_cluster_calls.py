@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import virtual_time
-from support.memory_cluster import MemoryCluster, MemoryMembers, cid
+from support.memory_cluster import MemoryCluster, cid
+from support.memory_members import MemoryMembers
 
 from blockstore.cid import CID
 from cluster.calls.client import MemberClient

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from support.clock import virtual_time
-from support.memory_cluster import MemoryMembers, MemoryNetwork, Port
+from support.memory_members import MemoryMembers
+from support.memory_network import MemoryNetwork, Port
 
 from blockstore.common.guard import Guard
 from cluster.interfaces import Member, Role

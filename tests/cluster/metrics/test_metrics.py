@@ -8,7 +8,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.memory_cluster import CLUSTER_ID, MemoryMembers, MemoryNetwork, PinsetView, SharedPins
+from support.memory_cluster import CLUSTER_ID
+from support.memory_members import MemoryMembers
+from support.memory_network import MemoryNetwork
+from support.memory_pinset import PinsetView, SharedPins
 from support.peer_keys import Key
 
 from blockstore.common.guard import Guard

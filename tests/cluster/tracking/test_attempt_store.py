@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.memory_cluster import MemoryAttempts, cid
+from support.memory_attempts import MemoryAttempts
+from support.memory_cluster import cid
 
 from blockstore.sqlite.database import open_database
 from cluster.ports import Attempt, AttemptStore, OperationKind

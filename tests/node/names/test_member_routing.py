@@ -1,7 +1,7 @@
 """Records asked of members: of a few, whoever else there is."""
 
 from support.ipns import Key
-from support.memory_cluster import MemoryMembers
+from support.memory_members import MemoryMembers
 
 from blockstore.common.guard import Guard
 from cluster.common.methods import NAMES_GET

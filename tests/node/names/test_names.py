@@ -9,7 +9,7 @@ import pytest
 from support.cluster_network import SimNetwork
 from support.dns_server import dns_server
 from support.ipns import Key
-from support.memory_cluster import MemoryMembers
+from support.memory_members import MemoryMembers
 from support.node import eventually
 
 from blockstore.cid import CID, RAW

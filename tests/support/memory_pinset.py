@@ -1,0 +1,101 @@
+"""A pinset in memory, the same at every member."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from blockstore.cid import CID
+from cluster.errors import NotPinned, ReadOnlyMember
+from cluster.interfaces import EVERY_PIN, PinChange, PinQuery
+from cluster.pin import Pin
+
+
+@dataclass
+class SharedPins:
+    """The pinset, the same at every member; a `deaf` member misses events and has to look."""
+
+    pins: dict[CID, Pin] = field(default_factory=dict)
+    removed: set[CID] = field(default_factory=set)
+    views: list[PinsetView] = field(default_factory=list)
+    writes: int = 0
+    odd: set[CID] = field(default_factory=set)  # writing these meets a bug
+
+    def changed(self, cid: CID) -> None:
+        self.writes += 1
+        for view in self.views:
+            view.tell(PinChange(cid, self.pins.get(cid)))
+
+
+class PinsetView:
+    """One member's reader and writer; a follower's is `read_only`."""
+
+    def __init__(self, shared: SharedPins, read_only: bool = False) -> None:
+        self._shared = shared
+        self._read_only = read_only
+        self._handlers: list[Callable[[PinChange], None]] = []
+        self.deaf = False
+        shared.views.append(self)
+
+    def forget_handlers(self) -> None:
+        """The process that listened has ended."""
+        self._handlers.clear()
+
+    def tell(self, change: PinChange) -> None:
+        if not self.deaf:
+            for handler in self._handlers:
+                handler(change)
+
+    async def get(self, cid: CID) -> Pin | None:
+        return self._shared.pins.get(cid)
+
+    async def get_many(self, cids: Sequence[CID]) -> list[Pin | None]:
+        return [self._shared.pins.get(cid) for cid in cids]
+
+    async def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
+        for _, pin in sorted((bytes(cid), pin) for cid, pin in self._shared.pins.items()):
+            if matches(pin, query):
+                yield pin
+
+    async def count(self, query: PinQuery = EVERY_PIN) -> int:
+        return len([pin async for pin in self.pins(query)])
+
+    async def was_removed(self, cid: CID) -> bool:
+        return cid in self._shared.removed and cid not in self._shared.pins
+
+    def on_change(self, handler: Callable[[PinChange], None]) -> None:
+        self._handlers.append(handler)
+
+    def check_writable(self) -> None:
+        if self._read_only:
+            raise ReadOnlyMember("this node follows the cluster: pin at a trusted member")
+
+    async def put(self, pin: Pin) -> None:
+        self._check(pin.cid)
+        self._shared.pins[pin.cid] = pin
+        self._shared.changed(pin.cid)
+
+    async def remove(self, cid: CID) -> Pin:
+        self._check(cid)
+        pin = self._shared.pins.pop(cid, None)
+        if pin is None:
+            raise NotPinned
+        self._shared.removed.add(cid)
+        self._shared.changed(cid)
+        return pin
+
+    def _check(self, cid: CID) -> None:
+        self.check_writable()
+        if cid in self._shared.odd:
+            raise ZeroDivisionError
+
+
+def matches(pin: Pin, query: PinQuery) -> bool:
+    expiry = pin.options.expire_at
+    return (
+        (query.after is None or bytes(pin.cid) > bytes(query.after))
+        and query.name in (None, pin.options.name)
+        and (query.held_by is None or pin.held_by(query.held_by))
+        and (query.expires_before is None or (expiry is not None and expiry < query.expires_before))
+        and all(dict(pin.options.metadata).get(key) == value for key, value in query.metadata)
+    )
