@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from cluster.common import wire
 from cluster.pinset.batch import AuthorLog
 
+NO_HEADS: Mapping[AuthorLog, int] = MappingProxyType({})
 _MODULUS = 1 << 256
 
 

@@ -8,7 +8,7 @@ documents it touched are forgotten, so memory never runs ahead of the disk.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cluster.common.cooperative import TimeSlice
 from cluster.common.local_member import LocalMember
@@ -19,11 +19,11 @@ from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
 from cluster.pinset.document_cache import DocumentCache
 from cluster.pinset.foreign_batch import UnusableBatch, read_foreign
-from cluster.pinset.log_heads import LogHeads
+from cluster.pinset.log_heads import NO_HEADS, LogHeads
 from cluster.pinset.replay import replayed
-from cluster.pinset.rows import Commit, DigestSums, Head, batch_row
+from cluster.pinset.rows import DigestSums, Head
 from cluster.pinset.store import STAMP_FACT, PinsetStore
-from cluster.pinset.transaction import Transaction
+from cluster.pinset.transaction import Outcome, Transaction
 from cluster.pinset.write_plan import plan_writes
 
 OnChanges = Callable[[Sequence[PinChange]], None]
@@ -97,11 +97,7 @@ class Replica:
         stamp = self._local.clock.tick()
         plan = await plan_writes(writes, transaction, self._genesis, stamp, time_slice)
         try:
-            for number, values in sorted(plan.changes.items()):
-                update, entries = transaction.documents[number].content.write(values)
-                if update:
-                    transaction.add(number, update, entries)
-                await time_slice.yield_if_due()
+            await plan.apply(transaction, time_slice)
             signed = self._sign(transaction, stamp) if transaction.updates else None
             await self._commit(transaction, time_slice)
         except BaseException:
@@ -181,32 +177,18 @@ class Replica:
         lost = {cid for document in old.values() for cid in document.content.cids()}
         self._documents.forget(numbers)
         transaction = await replayed(self._store, numbers, self._log.client, time_slice)
-        made = (document.content.cids() for document in transaction.documents.values())
-        transaction.replace_all(lost.union(*made))
-        result = await transaction.resolve(self._genesis, time_slice)
-        documents = tuple(document.store_whole() for document in transaction.documents.values())
-        await self._store.commit(Commit(documents=documents, pins=result.rows, removed=result.removed))
-        self._on_changes(result.changes)
+        await self._finish(await transaction.outcome_of_replay(lost, self._genesis, time_slice))
 
     async def _commit(self, transaction: Transaction, time_slice: TimeSlice) -> None:
-        if not transaction.batches:
-            return
-        documents = []
-        for number, parts in transaction.updates.items():
-            documents.append(transaction.documents[number].store(parts))
-            await time_slice.yield_if_due()
-        result = await transaction.resolve(self._genesis, time_slice)
-        await self._store.commit(
-            Commit(
-                documents=tuple(documents),
-                batches=tuple(map(batch_row, transaction.batches)),
-                pins=result.rows,
-                removed=result.removed,
-                facts={STAMP_FACT: self._local.clock.last.to_bytes(8)},
-            )
-        )
-        self._heads.advance(transaction.heads)
-        self._on_changes(result.changes)
+        if transaction.batches:
+            facts = {STAMP_FACT: self._local.clock.last.to_bytes(8)}
+            outcome = await transaction.outcome(self._genesis, facts, time_slice)
+            await self._finish(outcome, transaction.heads)
+
+    async def _finish(self, outcome: Outcome, heads: Mapping[AuthorLog, int] = NO_HEADS) -> None:
+        await self._store.commit(outcome.commit)
+        self._heads.advance(heads)
+        self._on_changes(outcome.changes)
 
 
 async def open_replica(store: PinsetStore, local: LocalMember, on_changes: OnChanges) -> Replica:

@@ -13,7 +13,7 @@ from cluster.interfaces import PinChange
 from cluster.pinset.batch import AuthorLog, SignedBatch
 from cluster.pinset.document import NO_ENTRIES, Entries
 from cluster.pinset.document_cache import OpenDocument
-from cluster.pinset.rows import PinRow, pin_row
+from cluster.pinset.rows import Commit, batch_row, pin_row
 
 
 def newest(entries: Entries) -> bytes | None:
@@ -24,12 +24,11 @@ def newest(entries: Entries) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolution:
-    """Changes to report, rows to write, CIDs whose rows go."""
+class Outcome:
+    """What a transaction puts on disk, and what is to be reported once it is there."""
 
+    commit: Commit
     changes: tuple[PinChange, ...]
-    rows: tuple[PinRow, ...]
-    removed: tuple[bytes, ...]
 
 
 class Transaction:
@@ -65,12 +64,26 @@ class Transaction:
         self.batches.append(signed)
         self.heads[signed.batch.log] = signed.batch.sequence
 
-    def replace_all(self, cids: Iterable[CID]) -> None:
-        """The rows of these are to be made anew, whatever they were."""
-        self._before = dict.fromkeys(cids, NO_ENTRIES)
+    async def outcome(self, genesis: Genesis, facts: Mapping[str, bytes], time_slice: TimeSlice) -> Outcome:
+        """Of the batches that were added; `facts` are written with them."""
+        documents = []
+        for number, parts in self.updates.items():
+            documents.append(self.documents[number].store(parts))
+            await time_slice.yield_if_due()
+        commit = Commit(tuple(documents), tuple(map(batch_row, self.batches)), facts=facts)
+        return await self._resolved(commit, genesis, time_slice)
 
-    async def resolve(self, genesis: Genesis, time_slice: TimeSlice) -> Resolution:
-        """What the changed entries mean. Every CID without entries counts as removed."""
+    async def outcome_of_replay(
+        self, lost: Iterable[CID], genesis: Genesis, time_slice: TimeSlice
+    ) -> Outcome:
+        """Of documents that were made again: all of them, and every row of theirs and of the CIDs `lost`."""
+        made = (document.content.cids() for document in self.documents.values())
+        self._before = dict.fromkeys({*lost}.union(*made), NO_ENTRIES)
+        commit = Commit(tuple(document.store_whole() for document in self.documents.values()))
+        return await self._resolved(commit, genesis, time_slice)
+
+    async def _resolved(self, commit: Commit, genesis: Genesis, time_slice: TimeSlice) -> Outcome:
+        """With what the changed entries mean. Every CID without entries counts as removed."""
         changes, rows, removed = [], [], []
         for cid, before in self._before.items():
             value = newest(self.documents[genesis.document_of(cid)].content.entries(cid))
@@ -82,4 +95,4 @@ class Transaction:
                 rows.append(pin_row(bytes(cid), value, pin))
                 changes.append(PinChange(cid, pin.pin(cid)))
             await time_slice.yield_if_due()
-        return Resolution(tuple(changes), tuple(rows), tuple(removed))
+        return Outcome(replace(commit, pins=tuple(rows), removed=tuple(removed)), tuple(changes))

@@ -19,6 +19,14 @@ class WritePlan:
     before: tuple[bytes | None, ...]
     changes: Mapping[int, Mapping[CID, bytes | None]]
 
+    async def apply(self, transaction: Transaction, time_slice: TimeSlice) -> None:
+        """Change the transaction's documents."""
+        for number, values in sorted(self.changes.items()):
+            update, entries = transaction.documents[number].content.write(values)
+            if update:
+                transaction.add(number, update, entries)
+            await time_slice.yield_if_due()
+
 
 async def plan_writes(
     writes: Sequence[PinWrite], transaction: Transaction, genesis: Genesis, stamp: int, time_slice: TimeSlice

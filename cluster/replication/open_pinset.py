@@ -20,7 +20,7 @@ from cluster.members.invite import Invite
 from cluster.members.isolation import IsolationWatch
 from cluster.members.join import JoinHandler
 from cluster.members.links import MemberLinks
-from cluster.members.member_list import open_members
+from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
 from cluster.pinset.change_feed import ChangeFeed

@@ -25,7 +25,7 @@ from cluster.errors import BadInvite, ReadOnlyMember
 from cluster.interfaces import Role
 from cluster.members.invite import Invite, make_invite
 from cluster.members.join import JoinHandler
-from cluster.members.member_list import open_members
+from cluster.members.open_members import open_members
 from cluster.members.record_store import SCHEMA, MemberRecordStore
 from cluster.pinset.schema import PRAGMAS
 

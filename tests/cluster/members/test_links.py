@@ -13,7 +13,8 @@ from cluster.common.hybrid_clock import HybridClock
 from cluster.common.local_member import LocalMember
 from cluster.interfaces import Role
 from cluster.members.links import MemberLinks
-from cluster.members.member_list import MemberList, open_members
+from cluster.members.member_list import MemberList
+from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
 
 GENESIS = some_genesis()

@@ -19,7 +19,8 @@ from cluster.common.hybrid_clock import HybridClock, seconds
 from cluster.common.local_member import LocalMember
 from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
 from cluster.interfaces import Role
-from cluster.members.member_list import MemberList, open_members
+from cluster.members.member_list import MemberList
+from cluster.members.open_members import open_members
 from cluster.members.record import MemberRecord, SignedMemberRecord, sign_record
 from cluster.members.record_store import MemberRecordStore
 
