@@ -107,8 +107,8 @@ class HttpConnection(asyncio.Protocol):
             self._inner.resume_writing()
 
 
-class Answering(web.RequestHandler):
-    """aiohttp's protocol; its own errors, too, are told as the face tells errors."""
+class FaceRequestHandler(web.RequestHandler):
+    """aiohttp's protocol, whose own errors have the form of the face's errors."""
 
     __slots__ = ("refuse",)
 
@@ -143,7 +143,7 @@ def _unreadable(error: HttpProcessingError) -> tuple[int, str]:
 
 
 @web.middleware
-async def busy_meanwhile(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def mark_busy(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A connection whose request is being answered does not go where there is no room."""
     door, transport = request.app[ENTRANCE].door, request.transport
     if transport is None:

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,8 +21,8 @@ from node.http.connection import (
     MAX_FIELD,
     MAX_FIELDS,
     MAX_LINE,
-    Answering,
     Entrance,
+    FaceRequestHandler,
     HttpConnection,
     Serve,
 )
@@ -46,13 +46,13 @@ Connect = Callable[[Serve, Entrance], asyncio.Protocol]
 _log = logging.getLogger("aiohttp.server")
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
+def _is_of_this_node(record: logging.LogRecord) -> bool:
     """Nothing is logged of a request that does not parse (400), nor of a client that left too soon."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError | ConnectionError)
 
 
-_log.addFilter(_is_ours)
+_log.addFilter(_is_of_this_node)
 
 
 class PortInUse(NodeError):
@@ -71,30 +71,38 @@ class Listener:
         return listener_url(self.host, self.port)
 
 
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """Where to listen, and how long to bear with clients.
+
+    `section`: the one of the config that holds `host` and `port` (0 = any free one). A handler is cancelled
+    when its client leaves, or reads nothing for `send_timeout` seconds (0 = it may). A connection without a
+    whole request for `idle_timeout` seconds is ended. Some `body_bytes` of a body are held until they are
+    read.
+    """
+
+    section: str
+    host: str
+    port: int
+    send_timeout: float = 0.0
+    idle_timeout: float = _IDLE_SECONDS
+    body_bytes: int = _BODY_BYTES
+
+
 @asynccontextmanager
 async def listen(
     app: web.Application,
-    section: str,
-    host: str,
-    port: int,
+    settings: ListenerSettings,
     entrance: Entrance | None = None,
     connect: Connect = HttpConnection,
-    send_timeout: float = 0.0,
-    idle_timeout: float = _IDLE_SECONDS,
-    body_bytes: int = _BODY_BYTES,
 ) -> AsyncIterator[Listener]:
-    """Serve `app` for the length of the block; `section` is the one of the config that holds host and port.
+    """Serve `app` for the length of the block. Raises PortInUse.
 
-    Who comes in says `entrance`, how a connection begins `connect`. A handler is cancelled when its client
-    leaves, or reads nothing for `send_timeout` seconds (0 = it may). A connection without a whole
-    request for `idle_timeout` seconds is ended. Some `body_bytes` of a body are held until they are read.
-    Port 0 takes any free one.
-
-    Raises PortInUse.
+    `entrance` decides which connections are let in, `connect` how one begins.
     """
     entrance = entrance or Entrance(Door(MAX_CONNECTIONS, CLIENT_CONNECTIONS))
     app[ENTRANCE] = entrance
-    app.on_response_prepare.append(_end_where_nothing_else_tells)
+    app.on_response_prepare.append(_close_after_unsized_body)
     runner = web.AppRunner(
         app,
         handle_signals=False,
@@ -104,12 +112,10 @@ async def listen(
     )
     await runner.setup()
     try:
-        serve = partial(_answering, runner, entrance, idle_timeout, body_bytes)
-        await _bind(_Site(runner, host, port, partial(connect, serve, entrance)), section, host, port)
-        async with (
-            ending_stalled(partial(_transports, runner), send_timeout) if send_timeout else nullcontext()
-        ):
-            yield Listener(host, _bound_port(runner))
+        serve = partial(_request_handler, runner, entrance, settings)
+        await _bind(_Site(runner, settings, partial(connect, serve, entrance)), settings)
+        async with _ending_stalled(runner, settings.send_timeout):
+            yield Listener(settings.host, _bound_port(runner))
     finally:
         await runner.cleanup()
 
@@ -119,8 +125,8 @@ class _Site(web.TCPSite):
 
     __slots__ = ("_connection",)
 
-    def __init__(self, runner: web.BaseRunner, host: str, port: int, connection: Serve) -> None:
-        super().__init__(runner, host, port, backlog=_BACKLOG)
+    def __init__(self, runner: web.BaseRunner, settings: ListenerSettings, connection: Serve) -> None:
+        super().__init__(runner, settings.host, settings.port, backlog=_BACKLOG)
         self._connection = connection
 
     async def start(self) -> None:
@@ -131,18 +137,18 @@ class _Site(web.TCPSite):
         self._bound_port = self._server.sockets[0].getsockname()[1]
 
 
-def _answering(
-    runner: web.AppRunner, entrance: Entrance, idle_timeout: float, body_bytes: int
+def _request_handler(
+    runner: web.AppRunner, entrance: Entrance, settings: ListenerSettings
 ) -> web.RequestHandler:
     """What answers one connection. aiohttp's server would make its own, with errors in its own words."""
     server = runner.server
     assert server is not None  # the runner is set up before its sites
-    handler = Answering(
+    handler = FaceRequestHandler(
         server,
         loop=asyncio.get_running_loop(),
-        keepalive_timeout=idle_timeout,
+        keepalive_timeout=settings.idle_timeout,
         access_log=None,  # type: ignore[arg-type]  # aiohttp says so itself: no access log
-        read_bufsize=body_bytes,
+        read_bufsize=settings.body_bytes,
         max_line_size=MAX_LINE,
         max_field_size=MAX_FIELD,
         max_headers=MAX_FIELDS,
@@ -153,7 +159,7 @@ def _answering(
     return handler
 
 
-async def _end_where_nothing_else_tells(request: web.Request, response: web.StreamResponse) -> None:
+async def _close_after_unsized_body(request: web.Request, response: web.StreamResponse) -> None:
     """HTTP/1.0 has no chunks: a body of unknown length ends with its connection (RFC 9112 section 6.3)."""
     if request.version < HttpVersion11 and response.content_length is None:
         response.force_close()
@@ -164,15 +170,20 @@ def _transports(runner: web.AppRunner) -> list[asyncio.Transport]:
     return [one.transport for one in connections if one.transport is not None]
 
 
-async def _bind(site: web.TCPSite, section: str, host: str, port: int) -> None:
+def _ending_stalled(runner: web.AppRunner, send_timeout: float) -> AbstractAsyncContextManager[None]:
+    return ending_stalled(partial(_transports, runner), send_timeout) if send_timeout else nullcontext()
+
+
+async def _bind(site: web.TCPSite, settings: ListenerSettings) -> None:
     try:
         await site.start()
     except OSError as error:
         known = isinstance(error, socket.gaierror) or error.errno in _REFUSED
         if not known:
             raise
+        section = settings.section
         raise PortInUse(
-            f"cannot listen on {host}:{port} ({_reason(error)}): set {section}.host or "
+            f"cannot listen on {settings.host}:{settings.port} ({_reason(error)}): set {section}.host or "
             f"{section}.port, or start with --{section}-port (0 = any free one)"
         ) from None
 

@@ -16,7 +16,7 @@ from node.http.gateway.connect_tunnel import TunnelConnection
 from node.http.limits.addresses import TrustedProxies
 from node.http.limits.connections import connection_limit
 from node.http.limits.door import Door
-from node.http.listener import CLIENT_CONNECTIONS, MAX_CONNECTIONS, Listener, listen
+from node.http.listener import CLIENT_CONNECTIONS, MAX_CONNECTIONS, Listener, ListenerSettings, listen
 from node.http.log.access_log import open_access_log
 from node.http.rest.app import cluster_app
 from node.http.rest.json_errors import error_response
@@ -43,26 +43,19 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Listeners]:
         enter = stack.enter_async_context
         own = config.gateway
         app = gateway_app(parts, await enter(open_access_log(own.access_log)))
-        gateway = await enter(
-            listen(
-                app,
-                "gateway",
-                own.host,
-                own.port,
-                _gateway_entrance(own),
-                partial(TunnelConnection, idle_timeout=own.idle_timeout),
-                own.send_timeout,
-                own.idle_timeout,
-                _NO_BODY_BYTES,
-            )
-        )
+        connect = partial(TunnelConnection, idle_timeout=own.idle_timeout)
+        gateway = await enter(listen(app, _gateway_settings(own), _gateway_entrance(own), connect))
         local = await check_listener("rpc", config.rpc.host, config.rpc.auth)
-        app = rpc_app(parts, local=local)
-        rpc = await enter(listen(app, "rpc", config.rpc.host, config.rpc.port, _entrance(plain)))
+        settings = ListenerSettings("rpc", config.rpc.host, config.rpc.port)
+        rpc = await enter(listen(rpc_app(parts, local=local), settings, _entrance(plain)))
         local = await check_listener("api", config.api.host, config.api.auth)
-        app = cluster_app(parts, local=local)
-        api = await enter(listen(app, "api", config.api.host, config.api.port, _entrance(error_response)))
+        settings = ListenerSettings("api", config.api.host, config.api.port)
+        api = await enter(listen(cluster_app(parts, local=local), settings, _entrance(error_response)))
         yield Listeners(gateway, rpc, api)
+
+
+def _gateway_settings(own: GatewayConfig) -> ListenerSettings:
+    return ListenerSettings("gateway", own.host, own.port, own.send_timeout, own.idle_timeout, _NO_BODY_BYTES)
 
 
 def _gateway_entrance(settings: GatewayConfig) -> Entrance:

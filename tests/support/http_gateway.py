@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from blockstore.block import Block
-from node.http.listener import listen
+from node.http.listener import ListenerSettings, listen
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,7 +58,7 @@ async def http_gateway(blocks: Iterable[Block] = ()) -> AsyncIterator[HttpGatewa
     app = web.Application()
     app.router.add_get("/ipfs/{cid}", gateway.answer)
     app.router.add_get("/elsewhere/{cid}", gateway.honest)
-    async with listen(app, "gateway", "127.0.0.1", 0) as listener:
+    async with listen(app, ListenerSettings("gateway", "127.0.0.1", 0)) as listener:
         gateway.url = listener.url
         yield gateway
 

@@ -16,7 +16,7 @@ from cluster.pin import Wish
 from node.http.admin.browser_headers import nothing_runs
 from node.http.admin.callers import ALWAYS, CALLERS, Callers
 from node.http.app_key import PARTS
-from node.http.connection import busy_meanwhile
+from node.http.connection import mark_busy
 from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
 from node.http.go import query as read
@@ -36,7 +36,7 @@ MAX_CIDS = 10_000  # in one `?cids=`
 def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `api`; `local`: only this machine reaches it."""
     before = [
-        busy_meanwhile,
+        mark_busy,
         own_pages_only,
         known_callers_only,
         errors_as_json,

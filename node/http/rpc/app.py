@@ -13,7 +13,7 @@ from node.http.admin import origins
 from node.http.admin.browser_headers import nothing_runs
 from node.http.admin.callers import ALWAYS, CALLERS, Callers
 from node.http.app_key import PARTS
-from node.http.connection import busy_meanwhile
+from node.http.connection import mark_busy
 from node.http.errors import EXPECTED, BadRequest, client_closed_request, text_of
 from node.http.go import gojson
 from node.http.go.query import check_repeated
@@ -47,7 +47,7 @@ COMMANDS: dict[str, Command] = {
 
 def rpc_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `rpc`; `local`: only this machine reaches it."""
-    app = web.Application(middlewares=[busy_meanwhile])
+    app = web.Application(middlewares=[mark_busy])
     rpc = parts.config.rpc
     app[CALLERS] = Callers(parts.secret, rpc.host, always=rpc.auth == ALWAYS, local=local)
     app.on_response_prepare.append(nothing_runs)

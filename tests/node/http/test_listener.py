@@ -7,7 +7,7 @@ from aiohttp import web
 from support.node import eventually
 
 from blockstore.errors import BlockNotFound
-from node.http.listener import Listener, PortInUse, listen
+from node.http.listener import Listener, ListenerSettings, PortInUse, listen
 from node.http.rest.json_stream import stream_json
 from node.http.trailers import TrailerResponse
 
@@ -42,16 +42,16 @@ def stream_of(*items, error=None):
 
 
 async def test_port_zero_takes_any_free_port_and_a_taken_one_names_the_setting():
-    async with listen(stream_of(), "api", "127.0.0.1", 0) as first:
+    async with listen(stream_of(), ListenerSettings("api", "127.0.0.1", 0)) as first:
         assert first.port > 0
         assert first.url == f"http://127.0.0.1:{first.port}"
         with pytest.raises(PortInUse, match=r"set api\.host or api\.port.*--api-port"):
-            async with listen(stream_of(), "api", "127.0.0.1", first.port):
+            async with listen(stream_of(), ListenerSettings("api", "127.0.0.1", first.port)):
                 pass
 
 
 async def test_a_stream_ends_with_one_empty_trailer():
-    async with listen(stream_of(1, 2), "api", "127.0.0.1", 0) as listener:
+    async with listen(stream_of(1, 2), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         head, _, body = (await ask(listener)).partition(b"\r\n\r\n")
     assert b"\r\nTrailer: X-Stream-Error\r\n" in head
     assert b"Transfer-Encoding: chunked" in head
@@ -60,7 +60,7 @@ async def test_a_stream_ends_with_one_empty_trailer():
 
 async def test_a_late_error_is_a_second_trailer_value_on_one_line():
     app = stream_of(1, error=BlockNotFound("x", "several\r\nlines"))
-    async with listen(app, "api", "127.0.0.1", 0) as listener:
+    async with listen(app, ListenerSettings("api", "127.0.0.1", 0)) as listener:
         answer = await ask(listener)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(
@@ -69,28 +69,28 @@ async def test_a_late_error_is_a_second_trailer_value_on_one_line():
 
 
 async def test_an_empty_stream_is_204():
-    async with listen(stream_of(), "api", "127.0.0.1", 0) as listener:
+    async with listen(stream_of(), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         answer = await ask(listener)
     assert answer.startswith(b"HTTP/1.1 204 No Content\r\n")
     assert answer.endswith(b"\r\n\r\n")
 
 
 async def test_a_connection_goes_on_after_trailers():
-    async with listen(stream_of(1), "api", "127.0.0.1", 0) as listener:
+    async with listen(stream_of(1), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         once = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
         answer = await ask(listener, once + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"X-Stream-Error: \r\n\r\n") == 2
 
 
 async def test_http_1_0_gets_the_body_without_chunks_or_trailers():
-    async with listen(stream_of(1, 2), "api", "127.0.0.1", 0) as listener:
+    async with listen(stream_of(1, 2), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         answer = await ask(listener, b"GET / HTTP/1.0\r\n\r\n")
     assert answer.endswith(b"\r\n\r\n1\n2\n")
 
 
 async def test_the_end_of_the_connection_is_the_end_where_http_1_0_has_no_other():
     kept = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-    async with listen(stream_of(1, 2), "api", "127.0.0.1", 0) as listener:
+    async with listen(stream_of(1, 2), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         head, _, body = (await ask(listener, kept)).partition(b"\r\n\r\n")
     assert (b"keep-alive" in head, body) == (False, b"1\n2\n")
 
@@ -100,7 +100,7 @@ async def test_a_connection_of_http_1_0_goes_on_behind_an_answer_whose_length_is
         return web.Response(text="told")
 
     kept = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-    async with listen(app_of(handler), "api", "127.0.0.1", 0) as listener:
+    async with listen(app_of(handler), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         assert (await ask(listener, kept + b"GET / HTTP/1.0\r\n\r\n")).count(b"\r\n\r\ntold") == 2
 
 
@@ -123,7 +123,7 @@ async def test_a_head_is_bounded_by_the_length_of_its_lines_and_by_their_number(
     async def handler(_request):
         return web.Response(text="taken")
 
-    async with listen(app_of(handler), "api", "127.0.0.1", 0) as listener:
+    async with listen(app_of(handler), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         for lines, status in ((100, b"200"), (101, b"431")):
             head = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 100) for number in range(lines - 2))
             request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n"
@@ -145,7 +145,7 @@ async def test_so_much_of_a_body_that_nobody_reads_is_held(most):
         held.set_result(request.content.total_bytes)
         return web.Response()
 
-    async with listen(app_of(handler), "api", "127.0.0.1", 0, body_bytes=most) as listener:
+    async with listen(app_of(handler), ListenerSettings("api", "127.0.0.1", 0, body_bytes=most)) as listener:
         _, writer = await asyncio.open_connection(listener.host, listener.port)
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + bytes(8 * most))
         assert most < await held < 4 * most
@@ -159,7 +159,7 @@ async def test_an_announced_trailer_without_value_is_not_sent():
         await response.write_eof(b"done")
         return response
 
-    async with listen(app_of(handler), "api", "127.0.0.1", 0) as listener:
+    async with listen(app_of(handler), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         assert (await ask(listener)).endswith(b"4\r\ndone\r\n0\r\n\r\n")
 
 
@@ -173,7 +173,7 @@ async def test_a_handler_is_cancelled_when_its_client_leaves():
         finally:
             cancelled.set()
 
-    async with listen(app_of(handler), "api", "127.0.0.1", 0) as listener:
+    async with listen(app_of(handler), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         _, writer = await asyncio.open_connection(listener.host, listener.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await entered.wait()
@@ -190,7 +190,7 @@ async def test_an_answer_flows_while_the_body_is_read():
             await response.write(line.upper())
         return response
 
-    async with listen(app_of(handler), "api", "127.0.0.1", 0) as listener:
+    async with listen(app_of(handler), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         reader, writer = await asyncio.open_connection(listener.host, listener.port)
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")

@@ -16,7 +16,7 @@ from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_report import FetchReport, Outcome
 from node.http.gateway.app import gateway_app
-from node.http.listener import listen
+from node.http.listener import ListenerSettings, listen
 from node.retrieval.root_blocks import RootBlocks
 
 BLOCK = Block.of(b"from far away")
@@ -67,7 +67,7 @@ async def gateway(tmp_path, peers, holders=(), patience=30.0, negative_ttl=10.0)
             ),
             content=lambda root, in_flight: RootBlocks(blocks, root, look_up, in_flight=in_flight),
         )
-        async with listen(gateway_app(parts), "gateway", "127.0.0.1", 0) as listener:
+        async with listen(gateway_app(parts), ListenerSettings("gateway", "127.0.0.1", 0)) as listener:
             yield node, listener
 
 

@@ -15,7 +15,7 @@ from blockstore.blocks import Blocks
 from blockstore.cid import CID
 from cluster.pin import PinMode, PinOptions
 from node.http.gateway.app import gateway_app
-from node.http.listener import listen
+from node.http.listener import ListenerSettings, listen
 from node.retrieval.root_blocks import RootBlocks, no_holders
 
 FILES = {"d/index.txt": b"hello\n", "d/sub/big.bin": b"b" * 3000}
@@ -121,7 +121,7 @@ async def test_a_host_that_fetches_nothing_answers_404_at_once(tmp_path):
             content=lambda root, _in_flight: RootBlocks(Blocks(parts.store, far), root, no_holders),
         )
         async with (
-            listen(gateway_app(parts), "gateway", "127.0.0.1", 0) as listener,
+            listen(gateway_app(parts), ListenerSettings("gateway", "127.0.0.1", 0)) as listener,
             ClientSession() as client,
         ):
             url, local = f"{listener.url}/ipfs/{Block.of(b'far away').cid}", {"Host": "local.example.net"}

@@ -14,7 +14,7 @@ from blockstore.block import Block
 from cluster.pin import PinOptions
 from node.http.gateway.replies import response_cache
 from node.http.gateway.replies.response_headers import IMMUTABLE
-from node.http.listener import listen
+from node.http.listener import ListenerSettings, listen
 
 PAGE = b"<!DOCTYPE html><p>hello"
 
@@ -76,7 +76,10 @@ async def test_an_answer_is_not_kept_where_something_changed_while_it_was_made()
     cache = response_cache.ResponseCache(lambda: version)
     app = web.Application()
     app.router.add_get("/", answer)
-    async with listen(app, "gateway", "127.0.0.1", 0) as listener, ClientSession() as client:
+    async with (
+        listen(app, ListenerSettings("gateway", "127.0.0.1", 0)) as listener,
+        ClientSession() as client,
+    ):
         for _ in range(4):
             async with client.get(listener.url) as response:
                 assert await response.read() == b"x"
@@ -167,7 +170,10 @@ async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first():
     made, cache = [], response_cache.ResponseCache(lambda: 0, max_bytes=9_500)
     app = web.Application()
     app.router.add_get("/{name}", answer)
-    async with listen(app, "gateway", "127.0.0.1", 0) as listener, ClientSession() as client:
+    async with (
+        listen(app, ListenerSettings("gateway", "127.0.0.1", 0)) as listener,
+        ClientSession() as client,
+    ):
         for name in "abcd" + "a" + "e" + "a" + "b":
             async with client.get(f"{listener.url}/{name}") as response:
                 assert await response.read() == bytes(1000)

@@ -6,7 +6,7 @@ from aiohttp import ClientSession, FormData, MultipartWriter, web
 from blockstore.unixfs.importing.entries import SourceDirectory, SourceFile, SourceSymlink
 from node.http.admin import origins
 from node.http.errors import BadRequest
-from node.http.listener import listen
+from node.http.listener import ListenerSettings, listen
 from node.http.uploads.entries import entries
 from node.http.uploads.multipart import BadMultipart
 from node.http.uploads.parts import file_name
@@ -27,7 +27,7 @@ async def upload(body, **options):
 
     app = web.Application()
     app.router.add_post("/", handler)
-    async with listen(app, "api", "127.0.0.1", 0) as listener, ClientSession() as client:
+    async with listen(app, ListenerSettings("api", "127.0.0.1", 0)) as listener, ClientSession() as client:
         await client.post(listener.url, data=body, **options)
     return seen
 
@@ -92,7 +92,7 @@ async def test_a_body_that_is_left_unread_is_passed_over():
     with MultipartWriter("form-data") as body:
         for name in ("a", "b"):
             body.append(b"z" * 100_000).set_content_disposition("form-data", name="file", filename=name)
-    async with listen(app, "api", "127.0.0.1", 0) as listener, ClientSession() as client:
+    async with listen(app, ListenerSettings("api", "127.0.0.1", 0)) as listener, ClientSession() as client:
         await client.post(listener.url, data=body)
     assert paths == ["a", "b"]
 
