@@ -160,7 +160,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "services": (("log",), "a service works on the packages below, whoever asks for it"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
         "names": (
-            ("config", "datadir"),
+            ("config",),
             "a name is a key's, and leads to a path; who asks is not its business",
         ),
         "p2p": (("datadir", "files"), "the networks know this node's key, and keep addresses in a file"),

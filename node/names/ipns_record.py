@@ -1,4 +1,4 @@
-"""IPNS records: read, verified, compared, written (specs: ipns-record).
+"""IPNS records: read, verified, compared (specs: ipns-record).
 
 Only what the V2 signature covers counts. V1 fields may be there for old readers and then must say the same.
 """
@@ -10,14 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeGuard
 
-import cbrrr
-
 from blockstore.block import Block
 from blockstore.cid import DAG_CBOR
 from blockstore.errors import BlockstoreError
 from blockstore.ipld import codecs
 from blockstore.ipld.codecs import Value
-from node.datadir.identity import Identity
 from node.names import keys, protobuf_fields
 from node.names.errors import BadName, BadRecord
 from node.names.name import IpnsName, Target, parse_target
@@ -88,32 +85,6 @@ def read(name: IpnsName, data: bytes) -> IpnsRecord:
     signed = _document(document)
     _agree(outer, signed)
     return _record(signed, data)
-
-
-def create(
-    identity: Identity, value: str, *, sequence: int, expires: float, ttl: float, v1: bool = True
-) -> bytes:
-    """A signed record. `ttl` in seconds, `expires` since 1970; `v1` adds the fields for old readers."""
-    validity = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
-    signed: dict[str, cbrrr.DagCborTypes] = {
-        "Value": value.encode(),
-        "ValidityType": _EOL,
-        "Validity": validity,
-        "Sequence": sequence,
-        "TTL": int(ttl * 1e9),
-    }
-    document = bytes(cbrrr.encode_dag_cbor(signed))
-    outer: Fields = {_SIGNATURE_2: identity.sign(_PREFIX + document), _DATA: document}
-    if v1:
-        outer |= {
-            _VALUE: value.encode(),
-            _SIGNATURE_1: identity.sign(value.encode() + validity + b"EOL"),
-            _VALIDITY_TYPE: _EOL,
-            _VALIDITY: validity,
-            _SEQUENCE: sequence,
-            _TTL: int(ttl * 1e9),
-        }
-    return b"".join(protobuf_fields.encoded(number, outer[number]) for number in sorted(outer))
 
 
 def _outer(data: bytes) -> Fields:

@@ -5,10 +5,10 @@ import time
 import urllib.request
 
 import pytest
-from support.ipns import Key
+from support.ipns import Key, RecordFields, signed_record
 from support.kubo import Kubo
 
-from node.names.ipns_record import create, verify
+from node.names.ipns_record import verify
 from node.names.name import IpnsName
 
 pytestmark = pytest.mark.interop
@@ -19,7 +19,9 @@ TARGET = "/ipfs/bafkqaddwgevxmmraojswg33smq"
 def test_kubo_verifies_our_records(tmp_path, v1):
     kubo, key = Kubo(tmp_path / "kubo"), Key(1)
     record = tmp_path / "record"
-    record.write_bytes(create(key.identity, TARGET, sequence=7, expires=time.time() + 3600, ttl=60, v1=v1))
+    record.write_bytes(
+        signed_record(key.identity, RecordFields(TARGET, time.time() + 3600, sequence=7, v1=v1))
+    )
     said = json.loads(kubo.run("name", "inspect", "--enc=json", "--verify", str(key.name), str(record)))
     assert (said["Entry"]["Sequence"], said["Entry"]["TTL"]) == (7, 60_000_000_000)
     assert said["Validation"] == {"Valid": True, "Reason": "", "Name": str(key.name)}

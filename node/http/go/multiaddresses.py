@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterator
 
 from node.http.errors import BadRequest
-from node.http.go import query as read
+from node.http.go import query_values
 
 MAX_BYTES = 512
 _NO_VALUE = frozenset(
@@ -49,7 +49,7 @@ def _port(text: str) -> None:
 
 
 def _peer(text: str) -> None:
-    read.peer_id(text)
+    query_values.peer_id(text)
 
 
 _VALUES: dict[str, Callable[[str], object]] = {

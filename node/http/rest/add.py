@@ -19,8 +19,7 @@ from blockstore.unixfs.importing.options import ImportOptions
 from cluster.pin import PinMode, Wish
 from node.http.app_key import PARTS
 from node.http.errors import EXPECTED, BadRequest, status_of, text_of
-from node.http.go import gojson
-from node.http.go import query as read
+from node.http.go import gojson, query_values
 from node.http.go.gojson import Json
 from node.http.rest import shapes
 from node.http.rest.add_car import add_car
@@ -45,11 +44,13 @@ async def add(request: web.Request) -> web.StreamResponse:
     """Lines while it goes on, or with `stream-channels=false` one array at the end."""
     boundary_of(request.headers.get("Content-Type", ""))
     for name in _SWITCHES:
-        read.boolean(request.query, name)  # those that are read later, and those that clients act upon
+        query_values.boolean(
+            request.query, name
+        )  # those that are read later, and those that clients act upon
     imports, wish = _import_options(request.query), _wish(request.query)
     if wish is not None:
         request.app[PARTS].cluster.check(wish)
-    if not read.boolean(request.query, "stream-channels", True):
+    if not query_values.boolean(request.query, "stream-channels", True):
         return await _at_once(request, imports, wish)
     response = TrailerResponse(headers={**_HEADERS, "X-Chunked-Output": "1"})
     response.force_close()  # Go's client then goes on sending although the answer has begun
@@ -66,7 +67,7 @@ def _import_options(query: Mapping[str, str]) -> ImportOptions:
     """`mode` is a pin's there (recursive, direct) and a file's in Kubo: the value tells which is meant."""
     if query.get("format", "") not in ("", "unixfs", "car"):
         raise BadRequest("format parameter is invalid")
-    if query.get("format") == "car" and read.boolean(query, "wrap-with-directory"):
+    if query.get("format") == "car" and query_values.boolean(query, "wrap-with-directory"):
         raise BadRequest("cannot wrap a CAR file upload")
     return from_query(
         {name: value for name, value in query.items() if name != "mode" or value not in _PIN_MODES}, PROFILE
@@ -81,7 +82,7 @@ def _wish(query: Mapping[str, str]) -> Wish | None:
     if query.get("pin-update"):
         raise BadRequest("parameter pin-update is for pins, not for adding")
     wish = pin_wish({name: value for name, value in query.items() if name != "mode"})
-    if read.boolean(query, "no-pin"):
+    if query_values.boolean(query, "no-pin"):
         return None
     return wish if wish.named is None else replace(wish, named=wish.named | {"mode"})
 
@@ -89,7 +90,7 @@ def _wish(query: Mapping[str, str]) -> Wish | None:
 async def _stream(
     request: web.Request, response: web.StreamResponse, imports: ImportOptions, wish: Wish | None
 ) -> None:
-    wanted = read.boolean(request.query, "progress")
+    wanted = query_values.boolean(request.query, "progress")
     async with (
         _reporting(response, wanted) as latest,
         aclosing(_added(request, imports, wish, latest)) as results,

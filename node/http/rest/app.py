@@ -19,7 +19,7 @@ from node.http.app_key import PARTS
 from node.http.connection import mark_busy
 from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
-from node.http.go import query as read
+from node.http.go import query_values
 from node.http.rest import shapes, status_filter, v1
 from node.http.rest.access import known_callers_only, own_pages_only
 from node.http.rest.add import add
@@ -86,7 +86,7 @@ async def peers(request: web.Request) -> web.StreamResponse:
 
 
 async def remove_peer(request: web.Request) -> web.Response:
-    await request.app[PARTS].cluster.peers.remove(read.peer_id(request.match_info["peer"]))
+    await request.app[PARTS].cluster.peers.remove(query_values.peer_id(request.match_info["peer"]))
     return web.Response(status=204, headers=JSON_HEADERS)
 
 
@@ -98,7 +98,7 @@ async def allocations(request: web.Request) -> web.StreamResponse:
 
 
 async def allocation(request: web.Request) -> web.Response:
-    cid = read.cid(request.match_info["cid"])
+    cid = query_values.cid(request.match_info["cid"])
     return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.get_pin(cid)))
 
 
@@ -112,24 +112,24 @@ async def pins(request: web.Request) -> web.StreamResponse:
 
 def _cids(text: str) -> list[CID] | None:
     """None where none are named: all of them are meant."""
-    texts = read.comma_list(text)
+    texts = query_values.comma_list(text)
     if len(texts) > MAX_CIDS or (text and not texts):
         raise BadRequest(f"parameter cids invalid: 1 to {MAX_CIDS} CIDs with commas between")
-    return [read.cid(one) for one in texts] or None
+    return [query_values.cid(one) for one in texts] or None
 
 
 async def status(request: web.Request) -> web.Response:
-    cid = read.cid(request.match_info["cid"])
+    cid = query_values.cid(request.match_info["cid"])
     info = await request.app[PARTS].cluster.statuses.one(cid, _local(request))
     return json_response(shapes.status(info, time.time()))
 
 
 async def pin(request: web.Request) -> web.Response:
-    return await _granted(request, read.cid(request.match_info["cid"]), _wish(request))
+    return await _granted(request, query_values.cid(request.match_info["cid"]), _wish(request))
 
 
 async def unpin(request: web.Request) -> web.Response:
-    cid = read.cid(request.match_info["cid"])
+    cid = query_values.cid(request.match_info["cid"])
     return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.unpin(cid)))
 
 
@@ -156,7 +156,7 @@ async def unpin_path(request: web.Request) -> web.Response:
 
 
 async def recover(request: web.Request) -> web.Response:
-    cid = read.cid(request.match_info["cid"])
+    cid = query_values.cid(request.match_info["cid"])
     info = await request.app[PARTS].cluster.statuses.recover(cid, _local(request))
     return json_response(shapes.status(info, time.time()))
 
@@ -189,7 +189,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 def _local(request: web.Request) -> bool:
-    return read.boolean(request.query, "local")
+    return query_values.boolean(request.query, "local")
 
 
 def _content_path(request: web.Request) -> str:

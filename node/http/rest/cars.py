@@ -15,7 +15,7 @@ from cluster.pin import PinMode, Wish
 from cluster.ports import PinFailed
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest, text_of
-from node.http.go import query as read
+from node.http.go import query_values
 from node.http.go.gojson import Json
 from node.http.rest import shapes
 from node.http.rest.json_stream import stream_json
@@ -37,7 +37,7 @@ async def cars(request: web.Request) -> web.StreamResponse:
     if wish.named is not None:
         wish = replace(wish, named=wish.named | {"mode"})
     return await stream_json(
-        request, _lines(request, None if read.boolean(request.query, "no-pin") else wish)
+        request, _lines(request, None if query_values.boolean(request.query, "no-pin") else wish)
     )
 
 

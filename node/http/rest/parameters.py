@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from node.http.errors import BadRequest
-from node.http.go.query import check_repeated
+from node.http.go.query_values import check_repeated
 
 _NONE: frozenset[str] = frozenset()
 _TAKES: Mapping[tuple[str, str], frozenset[str]] = {

@@ -15,10 +15,9 @@ from blockstore.errors import BadCid
 from cluster.allocation.pin_options import check_texts
 from cluster.pin import EVERYWHERE, PinMode, PinOptions, Wish
 from node.http.errors import BadRequest
-from node.http.go import multiaddresses
-from node.http.go import query as read
+from node.http.go import multiaddresses, query_values
 from node.http.go.durations import parse_duration, parse_time
-from node.http.go.query import Query
+from node.http.go.query_values import Query
 
 NEVER = "never"
 """Our own value of `expire-in`: for ever, where a pin that exists has an end."""
@@ -51,8 +50,8 @@ def pin_wish(query: Query, now: Callable[[], float] = time.time) -> Wish:
     Raises BadRequest, also for a parameter that is none of these.
     """
     options = pin_options(query, now)
-    shorten = read.boolean(query, "shorten")
-    if not read.boolean(query, "keep"):
+    shorten = query_values.boolean(query, "shorten")
+    if not query_values.boolean(query, "keep"):
         if shorten:
             raise BadRequest("parameter shorten says something only with keep=true")
         return Wish(options)
@@ -69,7 +68,7 @@ def check_names(query: Query, others: Collection[str] = ()) -> None:
 def pin_options(query: Query, now: Callable[[], float] = time.time) -> PinOptions:
     """Raises BadRequest, BadPinValue."""
     low, high = _factors(query)
-    if read.integer(query, "shard-size") < 0:
+    if query_values.integer(query, "shard-size") < 0:
         raise BadRequest("parameter shard-size invalid")
     options = PinOptions(
         name=query.get("name", ""),
@@ -104,7 +103,7 @@ def _factors(query: Query) -> tuple[int, int]:
 
 
 def _factor(query: Query, name: str) -> int:
-    value = read.integer(query, name)
+    value = query_values.integer(query, name)
     if not EVERYWHERE <= value <= _MAX_PEERS:
         raise BadRequest(f"parameter {name} invalid")
     return value
@@ -112,10 +111,10 @@ def _factor(query: Query, name: str) -> int:
 
 def _peers(query: Query) -> tuple[str, ...]:
     """Upstream drops ids that do not parse without a word; a pin that lands elsewhere is worse than a 400."""
-    peers = read.comma_list(query.get("user-allocations", ""))
+    peers = query_values.comma_list(query.get("user-allocations", ""))
     if len(peers) > _MAX_PEERS:
         raise BadRequest("parameter user-allocations names too many peers")
-    return tuple(read.peer_id(peer) for peer in peers)
+    return tuple(query_values.peer_id(peer) for peer in peers)
 
 
 def _expiry(query: Query, now: float) -> float | None:
@@ -160,7 +159,7 @@ def _update(query: Query) -> CID | None:
 
 
 def _origins(query: Query) -> tuple[str, ...]:
-    origins = read.comma_list(query.get("origins", ""))
+    origins = query_values.comma_list(query.get("origins", ""))
     if len(origins) > _MAX_PEERS:
         raise BadRequest("parameter origins names too many addresses")
     for origin in origins:

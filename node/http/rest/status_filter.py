@@ -7,7 +7,7 @@ from collections.abc import Collection
 from cluster.pin import Status
 from cluster.tracking.status import ERRORS, EVERY_STATUS, QUEUED
 from node.http.errors import BadRequest
-from node.http.go.query import comma_list
+from node.http.go.query_values import comma_list
 
 _NAMES = {
     **{status.value: frozenset({status}) for status in Status},

@@ -8,7 +8,7 @@ from cluster.interfaces import Role
 from cluster.members.invite import LIFETIME, MAX_LIFETIME
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
-from node.http.go import query as read
+from node.http.go import query_values
 from node.http.rest.cars import cars
 from node.http.rest.gc import collect
 from node.http.rest.json_errors import json_response
@@ -27,7 +27,7 @@ def add_routes(app: web.Application) -> None:
 
 async def invite(request: web.Request) -> web.Response:
     """`role` trusted (default) or follower, `expires` in seconds -> `{"token":"…"}`."""
-    lifetime = read.integer(request.query, "expires", int(LIFETIME))
+    lifetime = query_values.integer(request.query, "expires", int(LIFETIME))
     if not 0 < lifetime <= MAX_LIFETIME:
         raise BadRequest(f"parameter expires invalid: 1 to {MAX_LIFETIME} seconds")
     try:

@@ -16,7 +16,7 @@ from node.http.app_key import PARTS
 from node.http.connection import mark_busy
 from node.http.errors import EXPECTED, BadRequest, client_closed_request, text_of
 from node.http.go import gojson
-from node.http.go.query import check_repeated
+from node.http.go.query_values import check_repeated
 from node.http.rpc import answers, content, dag, names, node
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS

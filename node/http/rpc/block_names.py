@@ -9,7 +9,7 @@ from blockstore.block import Block
 from blockstore.errors import BadCid, UnknownCodec, UnknownHash
 from blockstore.ipld.multicodecs import code_of
 from node.http.errors import BadRequest
-from node.http.go import query as read
+from node.http.go import query_values
 
 _OLD_NAMES = {"v0": "dag-pb", "protobuf": "dag-pb", "cbor": "dag-cbor"}
 
@@ -26,7 +26,7 @@ class BlockNames:
     @classmethod
     def of(cls, query: Mapping[str, str]) -> BlockNames:
         """Raises BadRequest."""
-        size = read.integer(query, "mhlen", -1)
+        size = query_values.integer(query, "mhlen", -1)
         hash_name = query.get("mhtype") or "sha2-256"
         version, codec = _version_and_codec(query.get("format", ""), query.get("cid-codec", ""))
         if version == 0 and (hash_name != "sha2-256" or (size >= 0 and size != 32)):

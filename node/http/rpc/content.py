@@ -18,7 +18,7 @@ from blockstore.unixfs.tar import tar_stream
 from node.http.app_key import PARTS
 from node.http.content_paths import resolved
 from node.http.errors import BadRequest
-from node.http.go import query as read
+from node.http.go import query_values
 from node.http.go.gojson import Json, escaped_name
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
@@ -31,8 +31,8 @@ _KINDS = {"directory": 1, "file": 2, "symlink": 4}
 
 async def cat(request: web.Request) -> web.StreamResponse:
     """The bytes of one file."""
-    offset = read.integer(request.query, "offset")
-    length = read.integer(request.query, "length", -1)
+    offset = query_values.integer(request.query, "offset")
+    length = query_values.integer(request.query, "length", -1)
     if offset < 0:
         raise BadRequest("cannot specify negative offset")
     cid, blocks = await _end(request)
@@ -44,7 +44,7 @@ async def cat(request: web.Request) -> web.StreamResponse:
 
 async def get(request: web.Request) -> web.StreamResponse:
     """A file or tree as TAR, its root named as in the path."""
-    if read.boolean(request.query, "compress"):
+    if query_values.boolean(request.query, "compress"):
         raise BadRequest("compress is not supported")
     name = path_of_uri(argument(request)).rstrip("/").rpartition("/")[2]
     cid, blocks = await _end(request)
@@ -55,9 +55,9 @@ async def get(request: web.Request) -> web.StreamResponse:
 
 async def ls(request: web.Request) -> web.StreamResponse:
     """Entries of a directory; nothing for a file."""
-    resolve_types = read.boolean(request.query, "resolve-type", True)
-    sizes = read.boolean(request.query, "size", True) or resolve_types
-    stream = read.boolean(request.query, "stream")
+    resolve_types = query_values.boolean(request.query, "resolve-type", True)
+    sizes = query_values.boolean(request.query, "size", True) or resolve_types
+    stream = query_values.boolean(request.query, "stream")
     cid, blocks = await _end(request)
     hash_ = argument(request)
     links = _links(blocks, await stat(blocks, cid), resolve_types, sizes)
@@ -83,7 +83,7 @@ async def block_stat(request: web.Request) -> web.StreamResponse:
 
 async def block_put(request: web.Request) -> web.StreamResponse:
     """A block a part of the upload, named as `BlockNames` says; pinned with `pin=true`."""
-    pin = read.boolean(request.query, "pin")
+    pin = query_values.boolean(request.query, "pin")
     return await answers.objects(request, _put(request, BlockNames.of(request.query), pin))
 
 
@@ -107,7 +107,7 @@ async def _put(request: web.Request, names: BlockNames, pin: bool) -> AsyncGener
 
 async def _end(request: web.Request) -> tuple[CID, BlockSource]:
     """The block that the argument leads to. Raises BadPath where it is a field inside one."""
-    offline = read.boolean(request.query, "offline")
+    offline = query_values.boolean(request.query, "offline")
     found, blocks = await resolved(request.app[PARTS], argument(request), offline=offline)
     if found.remainder:
         raise BadPath(f"{'/'.join(found.remainder)} is a field inside {found.cid}, not a block")

@@ -16,7 +16,7 @@ from cluster.ports import PinFailed
 from node.http.app_key import PARTS
 from node.http.content_paths import resolved
 from node.http.errors import text_of
-from node.http.go import query as read
+from node.http.go import query_values
 from node.http.go.gojson import Json
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
@@ -28,7 +28,7 @@ from node.services.add import KEPT
 async def export(request: web.Request) -> web.StreamResponse:
     """The whole DAG as CAR v1, depth first."""
     parts = request.app[PARTS]
-    offline = read.boolean(request.query, "offline")
+    offline = query_values.boolean(request.query, "offline")
     found, _ = await resolved(parts, argument(request), offline=offline)
     if found.remainder:
         raise BadPath(f"{'/'.join(found.remainder)} is a field inside {found.cid}, not a block")
@@ -39,8 +39,8 @@ async def export(request: web.Request) -> web.StreamResponse:
 
 async def import_(request: web.Request) -> web.StreamResponse:
     """Store CAR files, each whole or not at all, and pin their roots unless `pin-roots=false`."""
-    pin = read.boolean(request.query, "pin-roots", True)
-    stats = read.boolean(request.query, "stats")
+    pin = query_values.boolean(request.query, "pin-roots", True)
+    stats = query_values.boolean(request.query, "stats")
     return await answers.objects(request, _import(request, pin, stats))
 
 

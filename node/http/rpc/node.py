@@ -13,8 +13,7 @@ from cluster.ports import PeerOffline
 from node.datadir.identity import public_key_of
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
-from node.http.go import gojson
-from node.http.go import query as read
+from node.http.go import gojson, query_values
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
 from node.version import KUBO_VERSION, VERSION
@@ -38,7 +37,7 @@ async def version(request: web.Request) -> web.StreamResponse:
 async def identity(request: web.Request) -> web.StreamResponse:
     """This node; of others nothing is known here. Raises BadRequest."""
     parts = request.app[PARTS]
-    if request.query.get("arg") and read.peer_id(argument(request)) != parts.peer:
+    if request.query.get("arg") and query_values.peer_id(argument(request)) != parts.peer:
         raise BadRequest(f"{argument(request)[:128]} is another node, of which nothing is known here")
     addresses = parts.swarm.addresses(parts.peer) if parts.swarm else ()
     return answers.one(
@@ -84,7 +83,7 @@ async def repo_gc(request: web.Request) -> web.StreamResponse:
 
 async def repo_stat(request: web.Request) -> web.StreamResponse:
     usage = await request.app[PARTS].store.usage()
-    sizes_alone = read.boolean(request.query, "size-only")
+    sizes_alone = query_values.boolean(request.query, "size-only")
     return answers.one(
         {
             "RepoSize": usage.bytes,

@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from support.ipns import RecordFields, signed_record
 
 from blockstore.cid import CID
 from node.datadir.identity import Identity
 from node.names import protobuf_fields
 from node.names.errors import BadName, BadRecord
-from node.names.ipns_record import MAX_BYTES, create, verify
+from node.names.ipns_record import MAX_BYTES, verify
 from node.names.name import IpnsName
 
 FIXTURES = Path(__file__).parents[4] / "shared" / "fixtures" / "gateway"
@@ -29,8 +30,8 @@ BAD = ("_v1", "_v1-v2-broken-v1-value", "_v1-v2-broken-signature-v2")
 
 
 def made(**changes):
-    options = {"sequence": 3, "expires": NOW + 3600, "ttl": 60, **changes}
-    return create(IDENTITY, options.pop("value", TARGET), **options)
+    fields = RecordFields(TARGET, NOW + 3600, sequence=3)
+    return signed_record(IDENTITY, replace(fields, **changes))
 
 
 def fields(data):

@@ -6,12 +6,12 @@ from email.utils import parsedate_to_datetime
 
 import cbrrr
 import pytest
-from support.ipns import Key
+from support.ipns import Key, RecordFields, signed_record
 
 from node.http.gateway.formats.ipns_record import cache_control
 from node.names import protobuf_fields
 from node.names.errors import BadRecord
-from node.names.ipns_record import IpnsRecord, create
+from node.names.ipns_record import IpnsRecord
 
 RECORD = "application/vnd.ipfs.ipns-record"
 VALUE = "/ipfs/bafkqaaa"
@@ -96,7 +96,7 @@ async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(gatew
 async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway):
     for number, changes in ((6, {"signature_1": bytes(64)}), (7, {"signature_1": None, "value": None})):
         key = Key(number)
-        record = create(key.identity, VALUE, sequence=1, expires=time.time() + 1e6, ttl=60.0, v1=number == 6)
+        record = signed_record(key.identity, RecordFields(VALUE, time.time() + 1e6, v1=number == 6))
         await gateway.node.parts.names.put(key.name, damaged(record, **changes) if number == 6 else record)
         assert (await gateway.get(f"/ipns/{key.name}")).status == 200
 

@@ -4,11 +4,11 @@ import time
 
 import pytest
 from support.gateway import directory
+from support.ipns import RecordFields, signed_record
 from support.sites import KEY, publish
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, DAG_PB
-from node.names.ipns_record import create
 
 FILES = {"d/ą/ę/źł.txt": b"deep", "d/ą/site/index.html": b"<p>", "d/x%2C+y=z é.txt": b"odd"}
 IMMUTABLE = "public, max-age=29030400, immutable"
@@ -159,9 +159,8 @@ async def test_a_name_may_be_cached_as_long_as_its_record_lasts_and_no_longer(ga
         (0.0, 1e6, 0, 0),
     ):
         number = time.time_ns()
-        record = create(
-            KEY.identity, f"/ipfs/{root}", sequence=number, expires=time.time() + end, ttl=ttl, v1=ttl >= 0
-        )
+        fields = RecordFields(f"/ipfs/{root}", time.time() + end, number, ttl, v1=ttl >= 0)
+        record = signed_record(KEY.identity, fields)
         await gateway.node.parts.names.put(KEY.name, record)
         for suffix in ("/%C4%85/site/", "/%C4%85/%C4%99/%C5%BA%C5%82.txt", "/?format=car", "?format=raw"):
             answer = await gateway.get(f"/ipns/{KEY.name}{suffix}")
