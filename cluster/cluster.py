@@ -17,7 +17,7 @@ from cluster.context import ClusterContext
 from cluster.errors import NotPinned, QueueFull
 from cluster.interfaces import Membership, PinsetReader
 from cluster.metrics.metric_store import MetricStore
-from cluster.pin import Granted, Pin, PinMode, PinOptions, Wish
+from cluster.pin import GrantResult, Pin, PinMode, PinOptions, Wish
 from cluster.tracking.tracker import Tracker
 
 
@@ -68,7 +68,7 @@ class Cluster:
 
     async def grant(
         self, cid: CID, wish: Wish, *, priority_peers: Sequence[str] = (), size: int = 0
-    ) -> Granted:
+    ) -> GrantResult:
         """Add the pin, or change the options that the wish names; it is fetched in the background.
 
         `priority_peers` hold the data already; `size` is the DAG's bytes, 0 = unknown. An identical pin is
@@ -81,10 +81,10 @@ class Cluster:
             pin = await self._planned(cid, wish, existing, priority_peers, size)
             if existing is None or replace(pin, created=existing.created) != existing:
                 await self.context.pinset.put(pin)
-                return Granted(pin, existing)
+                return GrantResult(pin, existing)
         with suppress(QueueFull):  # the pin is as durable as before, and its retry comes by itself
             await self.tracking.recover(cid)
-        return Granted(existing, existing)
+        return GrantResult(existing, existing)
 
     async def unpin(self, cid: CID) -> Pin:
         """The pin as it was. Raises NotPinned, ReadOnlyMember."""

@@ -54,7 +54,7 @@ class PinOptions:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Options that somebody asks for, and which of them he named: where a pin exists the others stay.
+    """Options that a client asks for, and which of them it named: where a pin exists the others stay.
 
     `named` are fields of PinOptions; None = all of them: the pin is to be exactly so. With named options an
     end never comes sooner than it would (for ever is the latest), unless `shorten` says so.
@@ -85,7 +85,7 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class GrantResult:
     """What came of a wish: the pin as it is now, and as it was before (None: there was none)."""
 
     pin: Pin

@@ -1,4 +1,4 @@
-"""What the cluster may be told about how to work: times in seconds, sizes in entries."""
+"""How the cluster works: times in seconds, sizes in entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""glibc's allocator: told to keep freed memory while there is work, and to give it back now and then.
+"""glibc's allocator: set to keep freed memory while there is work, and to give it back now and then.
 
 Blocks of 1 MiB come and go. By default each one is mapped and faulted in anew, or, once glibc has adapted,
 kept for good in the arenas of the threads that read it.

@@ -1,4 +1,4 @@
-"""The network of a node that was told to join none."""
+"""The network of a node that joins none."""
 
 from __future__ import annotations
 

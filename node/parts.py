@@ -65,8 +65,8 @@ class Parts:
     staging: Staging
     content: Callable[[CID, FetchesInFlight], BlockSource]
     kept: Callable[[CID, FetchesInFlight], BlockSource]
-    adding: AddService
-    collecting: GarbageCollection
+    add_service: AddService
+    garbage_collection: GarbageCollection
     cluster: Cluster
     pinset: ReplicatedPinset
     invite: Inviter

@@ -15,7 +15,7 @@ from cluster.ports import CallFailed, PeerOffline
 
 
 class Peers:
-    """`ipfs` tells of this node on the open network, read afresh: addresses come and go."""
+    """`ipfs` describes this node on the open network, read afresh: addresses come and go."""
 
     def __init__(
         self, context: ClusterContext, remote: MemberClient, version: str, ipfs: Callable[[], IpfsInfo]
@@ -110,9 +110,9 @@ class Peers:
         return [one for one in self._context.members.members() if one.peer != self._context.peer]
 
     def _member(self, peer: str) -> Member | None:
-        if not self._context.members.is_member(peer):
-            return None
-        return next(member for member in self._context.members.members() if member.peer == peer)
+        members = self._context.members
+        role = members.role(peer)
+        return Member(peer, members.name(peer), role) if role is not None else None
 
     def _named(self, name: str) -> Member:
         found = [member for member in self._context.members.members() if member.name == name]

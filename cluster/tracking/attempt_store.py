@@ -84,7 +84,7 @@ def _page(db: sqlite3.Connection, after: CID | None, limit: int) -> list[Attempt
         (bytes(after) if after else b"", limit),
     )
     found = _readable(rows.fetchall())
-    # Damage may have put one where it does not belong; whoever goes on behind the last would never end.
+    # Damage may have put one where it does not belong: a caller that goes on behind it would never end.
     start = bytes(after) if after else b""
     return sorted((one for one in found if bytes(one.cid) > start), key=lambda one: bytes(one.cid))
 

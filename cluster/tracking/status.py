@@ -98,7 +98,7 @@ def _status(peer: str, view: PinView) -> Status:
 
 
 def _idle_unpin(view: PinView) -> bool:
-    """A look at a CID that was never here: nothing to tell anybody."""
+    """Whether it only looks at a CID that was never here: no status for a user."""
     return view.operation is not None and view.operation.kind is OperationKind.UNPIN and view.local is None
 
 

@@ -14,9 +14,9 @@ from blockstore.errors import BlockNotFound, BlockstoreError
 from blockstore.ipld.dag_walk import walk
 from blockstore.unixfs.importing.entries import Entry
 from blockstore.unixfs.importing.importer import BlockSink, Progress, import_entries
-from blockstore.unixfs.importing.ingest import Added
+from blockstore.unixfs.importing.ingest import ImportedEntry
 from blockstore.unixfs.importing.options import ImportOptions
-from cluster.pin import Granted, PinMode, PinOptions, Wish
+from cluster.pin import GrantResult, PinMode, PinOptions, Wish
 from cluster.ports import PinFailed
 
 KEPT = Wish(PinOptions(mode=PinMode.RECURSIVE), frozenset({"mode"}))
@@ -36,7 +36,9 @@ class Protected(Protocol):
 class PinWriter(Protocol):
     """The cluster's decisions, as adding sees them."""
 
-    async def grant(self, cid: CID, wish: Wish, *, priority_peers: Sequence[str], size: int) -> Granted: ...
+    async def grant(
+        self, cid: CID, wish: Wish, *, priority_peers: Sequence[str], size: int
+    ) -> GrantResult: ...
 
 
 class LocalTracking(Protocol):
@@ -53,8 +55,8 @@ class LocalTracking(Protocol):
 class AddResult:
     """One thing that is in the DAG now; `granted` is set for a root that was pinned, durably."""
 
-    added: Added
-    granted: Granted | None = None
+    added: ImportedEntry
+    granted: GrantResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,11 @@ class AddService:
 
         A root is yielded when all of it is on the disk, and its status here is `pinned` where it is to be.
         Every root is pinned. ipfs-cluster pins the last one only, so that of several files added together
-        all but one are lost to the next garbage collection: a well-known pain that nobody relies on.
+        all but one are lost to the next garbage collection: a well-known pain that no client relies on.
 
         Raises what importing (BadEntry, StorageFull ...) and pinning (NotEnoughPeers ...) raise.
         """
-        roots: list[Added] = []
+        roots: list[ImportedEntry] = []
         with self.store.protect():
             async with aclosing(import_entries(entries, self.sink, options, progress)) as results:
                 async for added in results:
@@ -100,7 +102,7 @@ class AddService:
                 for result in await self._pin_all(roots[start : start + _PINS_AT_ONCE], wish):
                     yield result
 
-    async def pin_root(self, cid: CID, wish: Wish) -> Granted:
+    async def pin_root(self, cid: CID, wish: Wish) -> GrantResult:
         """Pin a DAG whose blocks were just stored; then they are on the disk, and a local pin is complete.
 
         Nothing is fetched for it: raises PinFailed, and leaves the pinset alone, where a block is missing.
@@ -122,7 +124,7 @@ class AddService:
             raise PinFailed(str(error)) from None
         return size
 
-    async def _carried_through(self, cid: CID, size: int, wish: Wish) -> Granted:
+    async def _carried_through(self, cid: CID, size: int, wish: Wish) -> GrantResult:
         """Once begun it is carried through, whether or not the caller is cancelled.
 
         The caller holds `store.protect()`, without which a collection could come between the wish and the
@@ -136,7 +138,7 @@ class AddService:
             if not pinning.cancelled():
                 pinning.exception()  # seen, where the caller went away before it came
 
-    async def _pin(self, cid: CID, size: int, wish: Wish) -> Granted:
+    async def _pin(self, cid: CID, size: int, wish: Wish) -> GrantResult:
         was_held = await self.tracking.holds(cid, recursive=False)
         granted = await self.pins.grant(cid, wish, priority_peers=(self.peer,), size=size)
         held = granted.pin.held_by(self.peer)
@@ -154,7 +156,7 @@ class AddService:
                 f"{cid} is to be pinned here, but is not yet: {error}; it is tried again"
             ) from None
 
-    async def _pin_all(self, roots: Sequence[Added], wish: Wish | None) -> list[AddResult]:
+    async def _pin_all(self, roots: Sequence[ImportedEntry], wish: Wish | None) -> list[AddResult]:
         if wish is None:
             return [AddResult(root) for root in roots]
         tasks = [asyncio.ensure_future(self._carried_through(root.cid, root.size, wish)) for root in roots]
@@ -167,6 +169,6 @@ class AddService:
         return [AddResult(root, one) for root, one in zip(roots, granted, strict=True)]
 
 
-def is_root(added: Added, wrap: bool) -> bool:
+def is_root(added: ImportedEntry, wrap: bool) -> bool:
     """Whether nothing of the import links to it: the wrapping directory, else everything at the top."""
     return added.name == "" if wrap else "/" not in added.name

@@ -21,8 +21,8 @@ from cluster.errors import ClusterError, QueueFull
 SPACING = 10.0
 """Seconds between two looks at all pins, however much damage is found meanwhile."""
 
-TOLD = 20
-"""Pins of one look that are told one by one."""
+LOGGED = 20
+"""Pins of one look that are logged one by one."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,22 +56,22 @@ class DamageRepair:
             if not root.complete:
                 continue
             with self.guard.around("mending", str(root.cid), ClusterError, OSError):
-                count += await self._mended(root, told=count < TOLD)
-        if count > TOLD:
+                count += await self._mended(root, logged=count < LOGGED)
+        if count > LOGGED:
             _log.error("%d pins lack blocks: they are fetched again", count)
 
-    async def _mended(self, root: PinnedRoot, *, told: bool) -> bool:
+    async def _mended(self, root: PinnedRoot, *, logged: bool) -> bool:
         """Whether it lacks a block; then that is fetched again."""
         if (lost := await self._lost(root)) is None:
             return False
         await self.pins.doubt(root.cid)
-        if told:
+        if logged:
             _log.error("pin %s lacks block %s, which is damaged: it is fetched again", root.cid, lost)
         await self._fetch_again(root.cid)
         return True
 
     async def _lost(self, root: PinnedRoot) -> object | None:
-        """The first block of that root that is not here. Reads what links to others, and asks nobody."""
+        """The first block of that root that is not here. Reads what links to others, and fetches nothing."""
         local = Blocks(self.store, OfflineExchange())
         try:
             async with aclosing(walk(local, root.cid, depth=None if root.recursive else 0)) as visits:

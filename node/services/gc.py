@@ -1,4 +1,4 @@
-"""Freeing what nobody wants: the garbage of this node's store, on demand."""
+"""Garbage collection of this node's store (mark and sweep), on demand."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from cluster.pin import Pin, PinMode
 _PAGE = 256  # pins whose roots are looked up together
 _ASKED_AT_ONCE = 16  # pins whose holders are asked at the same time
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldBackPin:
     """A pin that other members are to hold and whose blocks stay here, and why."""
 
     pin: Pin
@@ -35,7 +35,7 @@ class Held:
 class GarbageCollection:
     """What is kept: local pins, complete or not, and what the cluster pins until its holders have it.
 
-    Whoever added something for others has the only copy until they say that they hold it, be that in a
+    A member that added something for others has the only copy until they say that they hold it, be that in a
     second or never. So they are asked at each collection, and what they do not answer for stays.
     """
 
@@ -45,18 +45,18 @@ class GarbageCollection:
     holders: Holders
     peer: str
 
-    async def run(self, tell: Callable[[Held], None] | None = None) -> AsyncGenerator[Swept]:
+    async def run(self, on_held_back: Callable[[HeldBackPin], None] | None = None) -> AsyncGenerator[Swept]:
         """Remove all else, then give the space back to the disk. Raises CollectorBusy, LinksUnknown.
 
-        `tell` hears of each pin that is held back for others, before the first block is removed.
+        `on_held_back` hears of each pin whose blocks stay for others, before the first block is removed.
         """
         await self.pins.renew()
-        async with aclosing(gc.collect(self.store, self._roots(tell or _log))) as pages:
+        async with aclosing(gc.collect(self.store, self._roots(on_held_back or _log_held_back))) as pages:
             async for swept in pages:
                 yield swept
         await gc.give_back(self.store)
 
-    async def _roots(self, tell: Callable[[Held], None]) -> AsyncIterator[gc.Root]:
+    async def _roots(self, on_held_back: Callable[[HeldBackPin], None]) -> AsyncIterator[gc.Root]:
         async for local in self.pins.pinned():
             yield gc.Root(local.cid, local.recursive, whole=local.complete or local.blocks > 0)
         async with closed_after(self._wished()) as pages:
@@ -65,7 +65,7 @@ class GarbageCollection:
                     if pin.held_by(self.peer):
                         yield _root(pin)  # its walk may not have begun
                 for held in await self._held_back([pin for pin in page if not pin.held_by(self.peer)]):
-                    tell(held)
+                    on_held_back(held)
                     yield _root(held.pin)
 
     async def _wished(self) -> AsyncIterator[list[Pin]]:
@@ -78,15 +78,15 @@ class GarbageCollection:
                     page = []
         yield page
 
-    async def _held_back(self, pins: Sequence[Pin]) -> list[Held]:
-        """Those whose roots are here while somebody who is to hold them does not say that he does."""
+    async def _held_back(self, pins: Sequence[Pin]) -> list[HeldBackPin]:
+        """Those whose roots are here while a member that is to hold them does not say that it does."""
         here = await self.store.sweeper.rows([pin.cid for pin in pins])
         asked = [pin for pin in pins if pin.cid.is_identity or pin.cid.multihash in here]
-        held: list[Held] = []
+        held: list[HeldBackPin] = []
         for start in range(0, len(asked), _ASKED_AT_ONCE):
             together = asked[start : start + _ASKED_AT_ONCE]
             reasons = await asyncio.gather(*(self.holders.lacking(pin) for pin in together))
-            held += [Held(pin, why) for pin, why in zip(together, reasons, strict=True) if why]
+            held += [HeldBackPin(pin, why) for pin, why in zip(together, reasons, strict=True) if why]
         return held
 
 
@@ -94,5 +94,5 @@ def _root(pin: Pin) -> gc.Root:
     return gc.Root(pin.cid, pin.options.mode is PinMode.RECURSIVE)
 
 
-def _log(held: Held) -> None:
-    log.info("the blocks of %s stay: %s", held.pin.cid, held.reason)
+def _log_held_back(held: HeldBackPin) -> None:
+    _log.info("the blocks of %s stay: %s", held.pin.cid, held.reason)

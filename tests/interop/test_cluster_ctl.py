@@ -101,7 +101,7 @@ async def test_many_pins_stream_with_trailers(tmp_path):
     blocks = [Block.of(str(number).encode()) for number in range(300)]
     async with ctl(tmp_path) as (node, run):
         await node.parts.blocks.put_many(blocks)
-        await asyncio.gather(*(node.parts.adding.pin_root(block.cid, Wish()) for block in blocks))
+        await asyncio.gather(*(node.parts.add_service.pin_root(block.cid, Wish()) for block in blocks))
         assert len((await run("pin", "ls")).splitlines()) == 300
 
         async def all_pinned():

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
 from blockstore.unixfs.importing.entries import Entry, SourceFile
 from blockstore.unixfs.importing.importer import BlockSink, DroppingSink, import_entries
-from blockstore.unixfs.importing.ingest import Added
+from blockstore.unixfs.importing.ingest import ImportedEntry
 from blockstore.unixfs.importing.options import ImportOptions
 
 _NAME_ALPHABET = b"abcdefghijklmnopqrstuvwxyz01234567890-_"
@@ -51,7 +51,7 @@ async def one_by_one(entries: Iterable[Entry]) -> AsyncIterator[Entry]:
 
 async def import_all(
     entries: Iterable[Entry], options: ImportOptions, sink: BlockSink | None = None
-) -> list[Added]:
+) -> list[ImportedEntry]:
     imported = import_entries(one_by_one(entries), sink or DroppingSink(), options)
     return [added async for added in imported]
 

@@ -16,8 +16,8 @@ from blockstore.unixfs.importing.entries import Entry, LocalFile, SourceFile
 from blockstore.unixfs.importing.ingest import (
     GROUP_BLOCKS,
     GROUP_BYTES,
-    Added,
     Group,
+    ImportedEntry,
     Ingest,
     LocalWork,
     Piece,
@@ -53,7 +53,7 @@ async def import_entries(
     sink: BlockSink,
     options: ImportOptions,
     progress: Progress | None = None,
-) -> AsyncGenerator[Added, None]:
+) -> AsyncGenerator[ImportedEntry, None]:
     """Import all; gives each file and link once its blocks are stored, then folders, the outermost last.
 
     Blocks reach the sink before those that link to them. When the iterator is exhausted, the sink has taken
@@ -79,9 +79,9 @@ class _Storing:
     def __init__(self, sink: BlockSink) -> None:
         self._sink = sink
         self._task: asyncio.Task[None] | None = None
-        self._added: list[Added] = []
+        self._added: list[ImportedEntry] = []
 
-    async def swap(self, group: Group) -> list[Added]:
+    async def swap(self, group: Group) -> list[ImportedEntry]:
         """Wait for the group before to be stored, start on this one; returns what is complete now."""
         if self._task is not None:
             await self._task

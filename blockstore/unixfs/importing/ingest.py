@@ -36,7 +36,7 @@ Kind = Literal["file", "directory", "symlink"]
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class ImportedEntry:
     """One thing that is in the DAG now. `size` is the bytes of all its blocks, `bytes` those of file content.
 
     `name` is its path, "" for the wrapping directory, the CID for a file that came without a name.
@@ -75,7 +75,7 @@ class Group:
 
     blocks: list[Block] = field(default_factory=list)
     size: int = 0
-    added: list[Added] = field(default_factory=list)
+    added: list[ImportedEntry] = field(default_factory=list)
     reading: tuple[str, int] | None = None  # file that is not complete yet, and how many of its bytes are
 
     def put(self, block: Block) -> None:
@@ -118,7 +118,7 @@ class Ingest:
         """Write the next folders; true with the last of them. Raises BadEntry, BlockTooLarge."""
         self._group = group = Group()
         for path, child in self._folders:
-            group.added.append(Added(path, child.cid, child.tsize, "directory", 0))
+            group.added.append(ImportedEntry(path, child.cid, child.tsize, "directory", 0))
             if group.full():
                 return group, False
         return group, True
@@ -186,7 +186,7 @@ class Ingest:
         """What came without a name goes by its CID, in a wrapping folder too."""
         name = path or str(child.cid)
         self._tree.place(name, child)
-        self._group.added.append(Added(name, child.cid, child.tsize, kind, child.filesize))
+        self._group.added.append(ImportedEntry(name, child.cid, child.tsize, kind, child.filesize))
 
     def _stat(self, mode: int | None, mtime: Mtime | None) -> FileMetadata:
         options = self._options

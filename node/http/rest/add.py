@@ -132,7 +132,7 @@ def _results(
     if request.query.get("format") == "car":
         return add_car(request, wish)
     progress = latest.put if latest is not None else None
-    return request.app[PARTS].adding.add(entries(request), imports, wish, progress)
+    return request.app[PARTS].add_service.add(entries(request), imports, wish, progress)
 
 
 def _line(result: AddResult, wish: Wish | None) -> Json:

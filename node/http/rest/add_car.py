@@ -8,7 +8,7 @@ from aiohttp import web
 
 from blockstore.car.importer import CarSummary, import_car
 from blockstore.errors import BadCar
-from blockstore.unixfs.importing.ingest import Added
+from blockstore.unixfs.importing.ingest import ImportedEntry
 from cluster.pin import Wish
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
@@ -22,10 +22,10 @@ async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[Add
     with parts.store.protect():
         name, summary = await _stored(request)
         (root,) = summary.roots
-        added = Added(name or str(root), root, summary.bytes, "file", summary.bytes)
+        added = ImportedEntry(name or str(root), root, summary.bytes, "file", summary.bytes)
         if wish is None:
             await parts.store.flush()
-        yield AddResult(added, await parts.adding.pin_root(root, wish) if wish else None)
+        yield AddResult(added, await parts.add_service.pin_root(root, wish) if wish else None)
 
 
 async def _stored(request: web.Request) -> tuple[str, CarSummary]:

@@ -68,7 +68,7 @@ async def _pinned(parts: Parts, root: CID, wish: Wish | None) -> dict[str, Json]
     if wish is None:
         return {}
     try:
-        granted = await parts.adding.pin_root(root, wish)
+        granted = await parts.add_service.pin_root(root, wish)
     except (ClusterError, PinFailed) as error:
         return {"error": text_of(error), "pin": await _as_it_is(parts, root)}
     return {"pinned": granted.pin.held_by(parts.peer), "pin": shapes.granted(granted)}

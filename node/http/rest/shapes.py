@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cluster.calls.node_info import ConnectGraph, NodeInfo
 from cluster.metrics.metric_store import Alert, Metric
-from cluster.pin import GlobalPinInfo, Granted, Pin, PinInfo, PinMode, Progress
+from cluster.pin import GlobalPinInfo, GrantResult, Pin, PinInfo, PinMode, Progress
 from node.http.go.gojson import Json, escaped_name, nanoseconds, sorted_map, time, without_empty
 
 RPC_PROTOCOL = "/ipfscluster/1.0/rpc"
@@ -42,7 +42,7 @@ def pin_as_stored(pin: Pin) -> Json:
     }
 
 
-def granted(granted: Granted) -> dict[str, Json]:
+def granted(granted: GrantResult) -> dict[str, Json]:
     """Our own: the pin, and in `was` what it was before, null where it is new."""
     was = granted.before
     return {**pin_as_asked(granted.pin), "was": pin_as_stored(was) if was else None}

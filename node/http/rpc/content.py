@@ -99,7 +99,7 @@ async def _put(request: web.Request, names: BlockNames, pin: bool) -> AsyncGener
         with parts.store.protect():
             await parts.blocks.put_many([block])
             if pin:
-                await parts.adding.pin_root(block.cid, KEPT)
+                await parts.add_service.pin_root(block.cid, KEPT)
             else:
                 await parts.store.flush()
         yield {"Key": str(block.cid), "Size": len(data)}

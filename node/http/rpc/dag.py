@@ -64,7 +64,7 @@ async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerato
 async def _pin(parts: Parts, root: CID) -> str:
     """The plain reason why it is not pinned; empty when it is."""
     try:
-        await parts.adding.pin_root(root, KEPT)
+        await parts.add_service.pin_root(root, KEPT)
     except (ClusterError, PinFailed) as error:
         return text_of(error)
     return ""

@@ -73,7 +73,7 @@ async def repo_gc(request: web.Request) -> web.StreamResponse:
     """A line for each block that went."""
 
     async def lines() -> AsyncGenerator[gojson.Json]:
-        async with aclosing(request.app[PARTS].collecting.run()) as pages:
+        async with aclosing(request.app[PARTS].garbage_collection.run()) as pages:
             async for swept in pages:
                 for cid in swept.cids:
                     yield {"Key": {"/": str(cid)}}

@@ -16,12 +16,12 @@ from cluster.interfaces import Role
 from cluster.pin import PinOptions
 from node.node import Node
 from node.parts import Parts
-from node.services.gc import Held
+from node.services.gc import HeldBackPin
 
 
 async def pinned_here(parts: Parts, cid: CID, wanted: bool) -> None:
     async def check() -> bool:
-        root = await parts.collecting.pins.get(cid)
+        root = await parts.garbage_collection.pins.get(cid)
         return (root is not None and root.complete) is wanted
 
     await eventually(check)
@@ -29,8 +29,8 @@ async def pinned_here(parts: Parts, cid: CID, wanted: bool) -> None:
 
 async def collected(parts: Parts) -> tuple[list[bytes], list[str]]:
     """What went, and why what was held back was."""
-    held: list[Held] = []
-    swept = [cid.multihash async for page in parts.collecting.run(held.append) for cid in page.cids]
+    held: list[HeldBackPin] = []
+    swept = [cid.multihash async for page in parts.garbage_collection.run(held.append) for cid in page.cids]
     return swept, [f"{one.pin.cid} {one.reason}" for one in held]
 
 
@@ -55,7 +55,7 @@ async def test_a_pin_of_this_node_keeps_its_blocks_before_its_walk_has_begun(tmp
         await parts.store.put_many([block])
         await parts.cluster.pin(block.cid, PinOptions())
         await pinned_here(parts, block.cid, True)
-        await parts.collecting.pins.unpin(block.cid)
+        await parts.garbage_collection.pins.unpin(block.cid)
         assert await collected(parts) == ([], [])
 
 
@@ -142,7 +142,7 @@ async def test_a_holder_that_lost_its_copy_keeps_the_one_that_is_left(tmp_path: 
     async with pair(tmp_path) as (a, b):
         cid = await added_for(a, b, b"small")
         await says(a, cid, b, "pinned")
-        await b.parts.collecting.pins.unpin(cid)
+        await b.parts.garbage_collection.pins.unpin(cid)
         assert (await collected(a.parts))[0] == []
         await b.parts.cluster.statuses.recover(cid)
         await says(a, cid, b, "pinned")

@@ -24,7 +24,7 @@ from blockstore.unixfs.importing.entries import (
     SourceSymlink,
 )
 from blockstore.unixfs.importing.importer import import_entries
-from blockstore.unixfs.importing.ingest import GROUP_BLOCKS, GROUP_BYTES, Added
+from blockstore.unixfs.importing.ingest import GROUP_BLOCKS, GROUP_BYTES, ImportedEntry
 from blockstore.unixfs.importing.options import ImportFlags, profile, resolve
 
 V0 = profile("unixfs-v0-2015")
@@ -59,7 +59,7 @@ class WatchedSink:
         return [str(block.cid) for group in self.groups for block in group]
 
 
-def names(added: list[Added]) -> list[str]:
+def names(added: list[ImportedEntry]) -> list[str]:
     return [one.name for one in added]
 
 

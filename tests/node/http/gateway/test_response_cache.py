@@ -90,7 +90,7 @@ async def test_what_is_deleted_is_not_given_from_memory(gateway):
     block = Block.of(b"collected")
     await gateway.put(block)
     assert [(await gateway.get(f"/ipfs/{block.cid}")).status for _ in range(2)] == [200, 200]
-    async for _ in gateway.node.parts.collecting.run():
+    async for _ in gateway.node.parts.garbage_collection.run():
         pass
     assert (await gateway.get(f"/ipfs/{block.cid}")).status == 404
 

@@ -60,7 +60,7 @@ async def test_one_dag_in_two_files_is_pinned(tmp_path):
         lines = await send(await car([ROOT.cid], ROOT, PARTS[0]), await car([ROOT.cid], PARTS[1]))
         assert [line.get("file") for line in lines] == ["0.car", "1.car", None]
         assert (lines[-1]["root"], lines[-1]["pinned"]) == (str(ROOT.cid), True)
-        assert (await parts.collecting.pins.get(ROOT.cid)).complete
+        assert (await parts.garbage_collection.pins.get(ROOT.cid)).complete
 
 
 async def test_a_part_alone_is_stored_and_leaves_no_pin(tmp_path):
