@@ -7,7 +7,8 @@ import time
 from concurrent.futures import Executor
 
 from bitswap.errors import BadMessage
-from bitswap.message import Message, decode, reading
+from bitswap.message import Message
+from bitswap.message_codec import decode, reading
 from bitswap.received import ReceivedBlock, identify
 
 _INLINE_BYTES = 32 * 1024  # messages up to this are read on the loop: a thread would cost more

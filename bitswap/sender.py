@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from bitswap.message import PROTOCOL_1_0, PROTOCOL_1_2, PROTOCOLS, Message, encode
+from bitswap.message import PROTOCOL_1_0, PROTOCOL_1_2, PROTOCOLS, Message
+from bitswap.message_codec import encode
 from bitswap.network import MessageNetwork, PeerUnreachable
 from bitswap.statistics import Counters
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 from bitswap.message import Presence, WantlistEntry, WantType
+from bitswap.serving.peer_want import PeerWant, Stage
+from bitswap.serving.response_batch import ResponseBatch
 from blockstore.block import MAX_BLOCK_BYTES
 from blockstore.cid import CID
 
@@ -21,38 +21,6 @@ BATCH_BYTES = 1024 * 1024
 BATCH_ENTRIES = 1024
 SMALL_BLOCK = 1024
 _FRAME = 16  # bytes on the wire, about, beside the multihash of a presence
-
-
-class Stage(Enum):
-    """`WAITING`: until looked up, and then until the block arrives. `SENDING`: in a batch not yet sent."""
-
-    WAITING = 0
-    QUEUED = 1
-    SENDING = 2
-
-
-@dataclass(slots=True, eq=False)
-class PeerWant:
-    cid: CID
-    type: WantType
-    priority: int
-    send_dont_have: bool
-    stage: Stage = Stage.WAITING
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseBatch:
-    """The next thing to send to one peer. `cost`: bytes of memory until it is sent."""
-
-    peer: str
-    blocks: tuple[CID, ...]
-    presences: tuple[Presence, ...]
-    cost: int
-
-    def __repr__(self) -> str:
-        count = f"{len(self.blocks)} blocks, {len(self.presences)} presences"
-        return f"<ResponseBatch for {self.peer}: {count}, {self.cost} bytes>"
 
 
 class PeerLedger:

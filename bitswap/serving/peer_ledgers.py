@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bitswap.message import WantlistEntry
-from bitswap.serving.peer_ledger import PeerLedger, ResponseBatch
+from bitswap.serving.peer_ledger import PeerLedger
+from bitswap.serving.response_batch import ResponseBatch
 from blockstore.cid import CID
 
 _MIN_WANTS = 64  # that a peer may always have

@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 from bitswap.message import Message, Payload, WantlistEntry
 from bitswap.network import PeerUnreachable, ServedBlockSource
 from bitswap.sender import Sender
-from bitswap.serving.peer_ledger import PeerLedger, ResponseBatch
+from bitswap.serving.peer_ledger import PeerLedger
 from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
+from bitswap.serving.response_batch import ResponseBatch
 from bitswap.serving.work_limits import WorkLimits
 from bitswap.statistics import Counters, PeerStatistics
 from blockstore.cid import CID

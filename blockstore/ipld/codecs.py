@@ -30,7 +30,7 @@ from blockstore.cid import (
 )
 from blockstore.errors import BadBlock, DagTooLarge, UnknownCodec
 from blockstore.ipld import dag_cbor, dag_pb, git_raw
-from blockstore.ipld.dag_cbor import Value
+from blockstore.ipld.cbor_value import Value
 
 T = TypeVar("T")
 

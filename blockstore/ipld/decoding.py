@@ -18,7 +18,7 @@ from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import BadBlock, BlockstoreError, DagTooLarge
 from blockstore.ipld import codecs
-from blockstore.ipld.dag_cbor import Value
+from blockstore.ipld.cbor_value import Value
 
 T = TypeVar("T")
 

@@ -14,8 +14,9 @@ from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport, together
+from node.retrieval.gateway_timeouts import GatewayTimeouts
 from node.retrieval.hedged_exchange import HedgedExchange, Route
-from node.retrieval.trustless_gateway import GatewayTimeouts, TrustlessGateway
+from node.retrieval.trustless_gateway import TrustlessGateway
 from node.version import VERSION
 
 _KEEP_ALIVE = 60.0

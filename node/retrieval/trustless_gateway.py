@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from time import time
@@ -19,7 +18,8 @@ from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound, BlockstoreError, HashMismatch
 from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport, Outcome
-from node.retrieval.circuit_breaker import FIRST_REST, GatewayHealth
+from node.retrieval.circuit_breaker import GatewayHealth
+from node.retrieval.gateway_timeouts import GatewayTimeouts
 from node.retrieval.request_slots import RequestSlot, RequestSlots
 from node.retrieval.single_flight import SingleFlight
 
@@ -29,20 +29,6 @@ _MAX_REDIRECTS = 4
 _INLINE_BYTES = 64 * 1024  # blocks up to this are hashed on the loop: a thread would cost more
 _SHORT_REST = 2.0  # seconds
 _MAY_PASS = (Outcome.UNREACHABLE, Outcome.FAILING, Outcome.BUSY)
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayTimeouts:
-    """Seconds. `headers`: a gateway that has to look for the block itself needs some. `block`: until all of
-    it is here, whatever trickles in meanwhile. `hedge`: until the next gateway is asked too. `rest`: after a
-    first failure. `requests`: at once, more wait for their turn.
-    """
-
-    headers: float = 20.0
-    block: float = 60.0
-    hedge: float = 2.0
-    rest: float = FIRST_REST
-    requests: int = 32
 
 
 class _Refused(Exception):

@@ -12,8 +12,9 @@ from bitswap.fetching.want_timeouts import WantTimeouts
 from bitswap.fetching.wants import Wants
 from bitswap.message import Presence, WantlistEntry, WantType
 from bitswap.received import ReceivedBlock
-from bitswap.serving.peer_ledger import PeerLedger, Stage
+from bitswap.serving.peer_ledger import PeerLedger
 from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
+from bitswap.serving.peer_want import Stage
 from blockstore.block import Block
 
 BLOCKS = [Block.of(b"%d" % number) for number in range(6)]

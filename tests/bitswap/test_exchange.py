@@ -33,8 +33,8 @@ from bitswap.message import (
     Presence,
     WantlistEntry,
     WantType,
-    encode,
 )
+from bitswap.message_codec import encode
 from bitswap.network import PeerUnreachable
 from bitswap.serving.peer_ledgers import LedgerBounds
 from bitswap.serving.work_limits import WorkRates

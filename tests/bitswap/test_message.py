@@ -8,8 +8,6 @@ from support.bitswap_messages import messages
 
 from bitswap.errors import BadMessage
 from bitswap.message import (
-    MAX_ENTRIES,
-    MAX_MESSAGE_BYTES,
     PROTOCOL_1_0,
     PROTOCOL_1_1,
     Message,
@@ -17,11 +15,9 @@ from bitswap.message import (
     Presence,
     WantlistEntry,
     WantType,
-    decode,
-    encode,
     prefix_of,
-    reading,
 )
+from bitswap.message_codec import MAX_ENTRIES, MAX_MESSAGE_BYTES, decode, encode, reading
 from bitswap.protobuf import bytes_field, varint_field
 from bitswap.received import ReceivedBlock, identify
 from blockstore.block import Block

@@ -29,8 +29,9 @@ from blockstore.memory_store import MemoryBlockstore
 from node.denylist.blocks import GuardedExchange
 from node.denylist.denylist import Denylist
 from node.retrieval.gateway_pool import open_gateways
+from node.retrieval.gateway_timeouts import GatewayTimeouts
 from node.retrieval.hedged_exchange import HedgedExchange, Route
-from node.retrieval.trustless_gateway import GatewayTimeouts, TrustlessGateway
+from node.retrieval.trustless_gateway import TrustlessGateway
 
 RAW_BLOCK = Block.of(b"wanted")
 OLD_BLOCK = Block.of(b"\x0a\x04some", DAG_PB, version=0)

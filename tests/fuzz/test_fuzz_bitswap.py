@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from support.bitswap_messages import messages
 
 from bitswap.errors import BadMessage
-from bitswap.message import Message, decode, encode
+from bitswap.message import Message
+from bitswap.message_codec import decode, encode
 from bitswap.received import identify
 
 

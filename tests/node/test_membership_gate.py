@@ -10,7 +10,8 @@ from support.node import any_ports, eventually, running_node
 from support.p2p_networks import SETTINGS
 from support.pairs import quick
 
-from bitswap.message import PROTOCOLS, Message, WantlistEntry, encode
+from bitswap.message import PROTOCOLS, Message, WantlistEntry
+from bitswap.message_codec import encode
 from bitswap.network import PeerUnreachable
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from bitswap.exchange import BitswapExchange, BitswapSettings, open_bitswap
-from bitswap.message import PROTOCOLS, Message, Payload, Presence, WantlistEntry, WantType, decode, encode
+from bitswap.message import PROTOCOLS, Message, Payload, Presence, WantlistEntry, WantType
+from bitswap.message_codec import decode, encode
 from blockstore.block import Block
 from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bitswap.message import MAX_MESSAGE_BYTES, Message, Payload, Presence, WantlistEntry, WantType, encode
-from bitswap.serving.peer_ledger import BATCH_BYTES, BATCH_ENTRIES, PeerLedger, ResponseBatch
+from bitswap.message import Message, Payload, Presence, WantlistEntry, WantType
+from bitswap.message_codec import MAX_MESSAGE_BYTES, encode
+from bitswap.serving.peer_ledger import BATCH_BYTES, BATCH_ENTRIES, PeerLedger
 from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
+from bitswap.serving.response_batch import ResponseBatch
 from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
 

@@ -15,6 +15,7 @@ from blockstore.errors import BadBlock, BlockNotFound, DagTooLarge, UnknownCodec
 from blockstore.ipld import dag_walk
 from blockstore.ipld.codecs import links
 from blockstore.ipld.dag_walk import Visit, walk
+from blockstore.ipld.walk_frontier import MAX_DEPTH
 from blockstore.memory_store import MemoryBlockstore
 
 
@@ -159,13 +160,13 @@ async def test_with_a_depth_limit_the_shortest_way_counts() -> None:
 
 
 async def test_ten_thousand_levels_are_walked_without_recursion() -> None:
-    blocks = chain(dag_walk.MAX_DEPTH + 1)
+    blocks = chain(MAX_DEPTH + 1)
     source, _ = await local(blocks)
-    assert len(await visits(source, blocks[0].cid)) == dag_walk.MAX_DEPTH + 1
+    assert len(await visits(source, blocks[0].cid)) == MAX_DEPTH + 1
 
 
 async def test_deeper_is_refused() -> None:
-    blocks = chain(dag_walk.MAX_DEPTH + 2)
+    blocks = chain(MAX_DEPTH + 2)
     source, _ = await local(blocks)
     with pytest.raises(DagTooLarge, match="deeper than 10000 levels"):
         await visits(source, blocks[0].cid)

@@ -16,7 +16,7 @@ from blockstore.car.writer import car_stream
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.reader import read_file
 from node.retrieval.gateway_pool import open_gateways
-from node.retrieval.trustless_gateway import GatewayTimeouts
+from node.retrieval.gateway_timeouts import GatewayTimeouts
 
 SOON = 0.2  # seconds that a gateway has before the next one is asked too
 NEVER = 600.0  # seconds: a test that waits for it fails by its timeout

@@ -16,7 +16,7 @@ from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchProgress
 from node.retrieval.circuit_breaker import GatewayHealth
 from node.retrieval.gateway_pool import open_gateways
-from node.retrieval.trustless_gateway import GatewayTimeouts
+from node.retrieval.gateway_timeouts import GatewayTimeouts
 
 BLOCK = Block.of(b"from far away")
 OTHER = Block.of(b"another one")

@@ -9,7 +9,8 @@ from support.http_gateway import HttpGateway, http_gateway, silence
 from support.node import eventually, running_node
 from support.p2p_networks import networks, until_peer
 
-from bitswap.message import PROTOCOLS, decode
+from bitswap.message import PROTOCOLS
+from bitswap.message_codec import decode
 from blockstore.block import Block
 from node.config.config import Config, GatewayConfig, RetrievalConfig, SwarmConfig
 

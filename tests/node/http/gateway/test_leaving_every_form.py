@@ -11,7 +11,8 @@ from support.http_gateway import http_gateway, silence
 from support.node import running_node
 from support.p2p_networks import SETTINGS, networks, until_peer
 
-from bitswap.message import PROTOCOLS, decode
+from bitswap.message import PROTOCOLS
+from bitswap.message_codec import decode
 from blockstore.block import Block
 from blockstore.cid import DAG_JSON, DAG_PB
 from blockstore.ipld import dag_pb

@@ -18,7 +18,7 @@ from blockstore.common import varint
 from node.config.config import Config, GatewayConfig, RetrievalConfig, SwarmConfig
 from node.datadir.folder import DataFolder
 from node.datadir.init import create_node
-from node.retrieval.trustless_gateway import GatewayTimeouts
+from node.retrieval.gateway_timeouts import GatewayTimeouts
 
 BLOCK = Block.of(b"from far away")
 
