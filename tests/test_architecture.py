@@ -392,7 +392,7 @@ def test_every_source_file_says_what_it_is() -> None:
     assert not empty
 
 
-def test_every_package_is_installed():
+def test_every_package_is_installed() -> None:
     """The list in pyproject.toml is written by hand: without one of them an installed wheel does not run."""
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     here = [

@@ -22,7 +22,7 @@ from cluster.pin import PinMode, PinOptions, Status
 
 
 @virtual_time
-async def test_a_pin_for_everywhere_is_pinned_on_three():
+async def test_a_pin_for_everywhere_is_pinned_on_three() -> None:
     world = MemoryCluster(3)
     async with world.all() as clusters:
         pin = await clusters[0].pin(cid(1), PinOptions(name="photos"))
@@ -32,7 +32,7 @@ async def test_a_pin_for_everywhere_is_pinned_on_three():
 
 
 @virtual_time
-async def test_a_pin_with_a_factor_is_remote_elsewhere_and_nobody_is_asked_needlessly():
+async def test_a_pin_with_a_factor_is_remote_elsewhere_and_nobody_is_asked_needlessly() -> None:
     world = MemoryCluster(3)
     for machine, free in zip(world.machines, [100, 300, 200], strict=True):
         machine.free = free
@@ -48,7 +48,7 @@ async def test_a_pin_with_a_factor_is_remote_elsewhere_and_nobody_is_asked_needl
 
 
 @virtual_time
-async def test_the_adding_member_holds_what_it_has():
+async def test_the_adding_member_holds_what_it_has() -> None:
     world = MemoryCluster(3)
     async with world.all() as clusters:
         await asyncio.sleep(2)
@@ -59,7 +59,7 @@ async def test_the_adding_member_holds_what_it_has():
 
 
 @virtual_time
-async def test_unpinning_forgets_everywhere_and_answers_with_the_pin():
+async def test_unpinning_forgets_everywhere_and_answers_with_the_pin() -> None:
     world = MemoryCluster(3)
     async with world.all() as clusters:
         pin = await clusters[0].pin(cid(1), PinOptions())
@@ -75,7 +75,7 @@ async def test_unpinning_forgets_everywhere_and_answers_with_the_pin():
 
 
 @virtual_time
-async def test_origins_and_the_members_that_hold_it_are_asked_first():
+async def test_origins_and_the_members_that_hold_it_are_asked_first() -> None:
     world = MemoryCluster(3)
     async with world.member(0) as first, world.member(2):
         await asyncio.sleep(2)
@@ -86,7 +86,7 @@ async def test_origins_and_the_members_that_hold_it_are_asked_first():
 
 
 @virtual_time
-async def test_a_follower_holds_and_does_not_write():
+async def test_a_follower_holds_and_does_not_write() -> None:
     world = MemoryCluster(3, followers=[2])
     async with world.all() as clusters:
         await clusters[0].pin(cid(1), PinOptions())
@@ -110,7 +110,7 @@ async def test_a_follower_holds_and_does_not_write():
         (PinOptions(mode=PinMode.DIRECT), "pinned recursively"),
     ],
 )
-def test_contradictions_are_refused_and_leave_the_pin_as_it_was(options: PinOptions, reason: str):
+def test_contradictions_are_refused_and_leave_the_pin_as_it_was(options: PinOptions, reason: str) -> None:
     @virtual_time
     async def scenario() -> None:
         world = MemoryCluster(1)
@@ -124,7 +124,7 @@ def test_contradictions_are_refused_and_leave_the_pin_as_it_was(options: PinOpti
 
 
 @virtual_time
-async def test_too_few_members_is_an_error_with_the_reason():
+async def test_too_few_members_is_an_error_with_the_reason() -> None:
     world = MemoryCluster(2)
     world.machines[1].free = 10
     async with world.all() as clusters:
@@ -135,7 +135,7 @@ async def test_too_few_members_is_an_error_with_the_reason():
 
 
 @virtual_time
-async def test_pinning_the_same_again_writes_nothing_and_tries_again():
+async def test_pinning_the_same_again_writes_nothing_and_tries_again() -> None:
     world = MemoryCluster(1)
     world.missing.add(cid(1))
     async with world.member(0) as cluster:
@@ -151,7 +151,7 @@ async def test_pinning_the_same_again_writes_nothing_and_tries_again():
 
 
 @virtual_time
-async def test_an_update_takes_over_options_and_places_of_the_old_pin():
+async def test_an_update_takes_over_options_and_places_of_the_old_pin() -> None:
     world = MemoryCluster(3)
     async with world.all() as clusters:
         await asyncio.sleep(2)
@@ -169,7 +169,7 @@ async def test_an_update_takes_over_options_and_places_of_the_old_pin():
 
 
 @virtual_time
-async def test_metrics_of_live_members_are_shown():
+async def test_metrics_of_live_members_are_shown() -> None:
     world = MemoryCluster(2)
     async with world.all() as clusters:
         await asyncio.sleep(2)

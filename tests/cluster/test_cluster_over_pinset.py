@@ -86,7 +86,7 @@ async def pinned_by(cluster: Cluster, number: int, peers: set[str]) -> None:
 
 
 @virtual_time
-async def test_a_pin_with_a_factor_reaches_its_holders_over_a_bad_network():
+async def test_a_pin_with_a_factor_reaches_its_holders_over_a_bad_network() -> None:
     network = SimNetwork(Random(7), loss=0.2, repeat=0.2, delay=0.2)
     async with three(network, set()) as (a, b, c):
         await until(lambda: heard(a, 3), 120)
@@ -117,7 +117,7 @@ async def holds_nothing(*clusters: Cluster) -> bool:
 
 
 @virtual_time
-async def test_parts_that_were_cut_off_pin_each_others_pins_when_they_meet_again():
+async def test_parts_that_were_cut_off_pin_each_others_pins_when_they_meet_again() -> None:
     network = SimNetwork(Random(3))
     async with three(network, set()) as (a, b, c):
         peers = {cluster.context.peer for cluster in (a, b, c)}
@@ -135,7 +135,7 @@ async def test_parts_that_were_cut_off_pin_each_others_pins_when_they_meet_again
 
 
 @virtual_time
-async def test_failures_are_remembered_across_a_restart_of_the_process():
+async def test_failures_are_remembered_across_a_restart_of_the_process() -> None:
     missing = {some_cid(1)}
     (member,) = await grown_cluster(1, SimNetwork(Random(1)), wall)
     database, pins = InlineDatabase(), MemoryPins(missing, set())

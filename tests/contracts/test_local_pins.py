@@ -49,7 +49,9 @@ class World(Protocol):
 class OverStore:
     """The real thing: a walk over a block store in memory, roots in SQLite, another store to fetch from."""
 
-    def __init__(self, pins: LocalPins, remote: RemoteBlocks, roots: Sequence[CID], last: dict[CID, CID]):
+    def __init__(
+        self, pins: LocalPins, remote: RemoteBlocks, roots: Sequence[CID], last: dict[CID, CID]
+    ) -> None:
         self.pins = pins
         self.roots = roots
         self._remote = remote

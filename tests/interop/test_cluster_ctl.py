@@ -3,7 +3,9 @@
 import asyncio
 import json
 import random
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from support.kubo import peer_command
@@ -13,6 +15,7 @@ from blockstore.block import Block
 from cluster.pin import Wish
 from node.config.config import ApiConfig, Config, StorageConfig
 from node.datadir.api_secret import read_secret
+from node.node import Node
 
 pytestmark = pytest.mark.interop
 
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.interop
 class Ctl:
     """ipfs-cluster-ctl against one node."""
 
-    def __init__(self, node):
+    def __init__(self, node: Node) -> None:
         self._host = f"/ip4/127.0.0.1/tcp/{node.faces.api.port}"
 
     async def __call__(self, *arguments):
@@ -43,19 +46,19 @@ class Ctl:
 
 
 @asynccontextmanager
-async def ctl(tmp_path, **options):
+async def ctl(tmp_path: Path, **options) -> AsyncIterator[object]:
     async with running_node(tmp_path / "node", **options) as node:
         yield node, Ctl(node)
 
 
-async def test_id_version_and_peers(tmp_path):
+async def test_id_version_and_peers(tmp_path: Path) -> None:
     async with ctl(tmp_path) as (node, run):
         assert (await run("id")).startswith(f"{node.parts.peer} | ")
         assert "Sees 0 other peers" in await run("peers", "ls")
         assert (await run("version")).startswith("1.1.6+pinfold")
 
 
-async def test_a_file_and_a_folder_are_added_with_the_cids_of_ipfs_cluster(tmp_path):
+async def test_a_file_and_a_folder_are_added_with_the_cids_of_ipfs_cluster(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"hello world\n")
     folder = tmp_path / "folder"
     (folder / "deep").mkdir(parents=True)
@@ -75,13 +78,13 @@ async def test_a_file_and_a_folder_are_added_with_the_cids_of_ipfs_cluster(tmp_p
 @pytest.mark.parametrize(
     "options", [["--no-stream"], ["-w"], ["--cid-version=1", "--raw-leaves"], ["--no-pin"]]
 )
-async def test_options_of_add(tmp_path, options):
+async def test_options_of_add(tmp_path: Path, options) -> None:
     (tmp_path / "file").write_bytes(b"data" * 100_000)
     async with ctl(tmp_path) as (_, run):
         assert "added" in await run("add", *options, str(tmp_path / "file"))
 
 
-async def test_pins_come_and_go(tmp_path):
+async def test_pins_come_and_go(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"pin me")
     async with ctl(tmp_path) as (_, run):
         cid = (await run("add", "-Q", str(tmp_path / "file"))).strip()
@@ -97,7 +100,7 @@ async def test_pins_come_and_go(tmp_path):
         await run("recover")
 
 
-async def test_many_pins_stream_with_trailers(tmp_path):
+async def test_many_pins_stream_with_trailers(tmp_path: Path) -> None:
     blocks = [Block.of(str(number).encode()) for number in range(300)]
     async with ctl(tmp_path) as (node, run):
         await node.parts.blocks.put_many(blocks)
@@ -110,7 +113,7 @@ async def test_many_pins_stream_with_trailers(tmp_path):
         await eventually(all_pinned)
 
 
-async def test_health(tmp_path):
+async def test_health(tmp_path: Path) -> None:
     async with ctl(tmp_path) as (node, run):
         assert "ping" in await run("health", "metrics")
         assert node.parts.peer in await run("health", "metrics", "ping")
@@ -119,7 +122,7 @@ async def test_health(tmp_path):
         assert (await run("health", "alerts")).strip() == ""
 
 
-async def test_errors_carry_code_and_message(tmp_path):
+async def test_errors_carry_code_and_message(tmp_path: Path) -> None:
     async with ctl(tmp_path) as (_, run):
         code, out, err = await run.run("pin", "add", "notacid")
         assert code != 0
@@ -128,7 +131,7 @@ async def test_errors_carry_code_and_message(tmp_path):
         assert "pin is not part of the pinset" in out + err
 
 
-async def test_an_error_in_the_middle_of_an_add_reaches_the_user(tmp_path):
+async def test_an_error_in_the_middle_of_an_add_reaches_the_user(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(random.Random(1).randbytes(5_000_000))
     async with ctl(tmp_path, config=Config(storage=StorageConfig(quota=100_000))) as (_, run):
         code, out, err = await run.run("add", str(tmp_path / "file"))
@@ -136,7 +139,7 @@ async def test_an_error_in_the_middle_of_an_add_reaches_the_user(tmp_path):
         assert "quota" in out + err
 
 
-async def test_a_closed_api_takes_the_secret_as_a_password(tmp_path):
+async def test_a_closed_api_takes_the_secret_as_a_password(tmp_path: Path) -> None:
     closed = Config(api=ApiConfig(auth="always"))
     async with ctl(tmp_path, config=closed) as (node, run):
         code, out, err = await run.run("id")

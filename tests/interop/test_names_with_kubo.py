@@ -3,6 +3,7 @@
 import json
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from support.ipns import Key, RecordFields, signed_record
@@ -16,7 +17,7 @@ TARGET = "/ipfs/bafkqaddwgevxmmraojswg33smq"
 
 
 @pytest.mark.parametrize("v1", [True, False])
-def test_kubo_verifies_our_records(tmp_path, v1):
+def test_kubo_verifies_our_records(tmp_path: Path, v1) -> None:
     kubo, key = Kubo(tmp_path / "kubo"), Key(1)
     record = tmp_path / "record"
     record.write_bytes(
@@ -27,7 +28,7 @@ def test_kubo_verifies_our_records(tmp_path, v1):
     assert said["Validation"] == {"Valid": True, "Reason": "", "Name": str(key.name)}
 
 
-def test_we_verify_kubos_records_of_every_kind_of_key(tmp_path):
+def test_we_verify_kubos_records_of_every_kind_of_key(tmp_path: Path) -> None:
     kubo = Kubo(tmp_path / "kubo")
     for kind in ("ed25519", "rsa", "secp256k1"):
         kubo.run("key", "gen", "-t", kind, kind)

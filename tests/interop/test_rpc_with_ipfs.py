@@ -5,12 +5,16 @@ import filecmp
 import json
 import os
 import random
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, FormData
 from support.kubo import peer_command
 from support.node import running_node
+
+from node.node import Node
 
 pytestmark = pytest.mark.interop
 
@@ -18,7 +22,7 @@ BIG = random.Random(5).randbytes(700_000)
 
 
 @asynccontextmanager
-async def ipfs(tmp_path):
+async def ipfs(tmp_path: Path) -> AsyncIterator[object]:
     """A node that holds a tree, the tree's root, and `ipfs` against the node's RPC."""
     async with running_node(tmp_path / "node") as node:
 
@@ -39,7 +43,7 @@ async def ipfs(tmp_path):
         yield node, await _root(node), run
 
 
-async def _root(node):
+async def _root(node: Node):
     form = FormData()
     form.add_field("file", b"hi\n", filename="d/a.txt")
     form.add_field("file", BIG, filename="d/sub/b.bin")
@@ -50,7 +54,7 @@ async def _root(node):
         return json.loads((await answer.text()).splitlines()[-1])["cid"]
 
 
-async def test_reading_commands(tmp_path):
+async def test_reading_commands(tmp_path: Path) -> None:
     async with ipfs(tmp_path) as (node, root, run):
         assert node.parts.peer.encode() in (await run("id"))[1]
         assert (await run("version"))[1] == b"ipfs version 0.43.1\n"
@@ -63,7 +67,7 @@ async def test_reading_commands(tmp_path):
         assert (await run("swarm", "peers"))[:2] == (0, b"")
 
 
-async def test_get_unpacks_the_tree(tmp_path):
+async def test_get_unpacks_the_tree(tmp_path: Path) -> None:
     async with ipfs(tmp_path) as (_, root, run):
         code, _, err = await run("get", "-o", str(tmp_path / "out"), root)
         assert code == 0, err
@@ -72,7 +76,7 @@ async def test_get_unpacks_the_tree(tmp_path):
         assert filecmp.cmp(tmp_path / "out" / "sub" / "b.bin", tmp_path / "b.bin", shallow=False)
 
 
-async def test_a_car_goes_round(tmp_path):
+async def test_a_car_goes_round(tmp_path: Path) -> None:
     async with ipfs(tmp_path) as (_, root, run):
         _, car, _ = await run("dag", "export", root)
         (tmp_path / "x.car").write_bytes(car)
@@ -80,13 +84,13 @@ async def test_a_car_goes_round(tmp_path):
         assert (code, root in out.decode()) == (0, True), err
 
 
-async def test_a_block_goes_round(tmp_path):
+async def test_a_block_goes_round(tmp_path: Path) -> None:
     async with ipfs(tmp_path) as (_, _, run):
         _, cid, _ = await run("block", "put", data=b"a block")
         assert await run("block", "get", cid.decode().strip()) == (0, b"a block", "")
 
 
-async def test_errors_reach_the_user(tmp_path):
+async def test_errors_reach_the_user(tmp_path: Path) -> None:
     async with ipfs(tmp_path) as (_, root, run):
         code, _, err = await run("cat", f"/ipfs/{root}/nothing")
         assert code == 1

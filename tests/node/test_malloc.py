@@ -17,7 +17,7 @@ def resident():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has malloc_trim")
-async def test_freed_memory_is_given_back():
+async def test_freed_memory_is_given_back() -> None:
     held = [bytes([index % 251]) * 60_000 for index in range(3000)]  # small enough not to be mapped alone
     last = held[-1]
     high = resident()

@@ -2,13 +2,16 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.node import any_ports, eventually, running_node
 from support.p2p_networks import SETTINGS
 from support.pairs import quick
+from support.pinset_member import PinsetMember
 
 from bitswap.message import PROTOCOLS, Message, WantlistEntry
 from bitswap.message_codec import encode
@@ -23,13 +26,13 @@ from node.datadir.cluster_file import ClusterFile
 from node.datadir.folder import DataFolder
 from node.datadir.identity import Identity
 from node.datadir.init import create_node
-from node.node import open_node
+from node.node import Node, open_node
 from node.p2p.network import open_network
 from node.p2p.portal import open_portal
 
 
 @asynccontextmanager
-async def stranger(secret: bytes, **changes):
+async def stranger(secret: bytes, **changes) -> AsyncIterator[object]:
     """A peer that once held a token."""
     async with open_portal() as portal:
         settings = replace(SETTINGS, psk=secret, gossip=True, **changes)
@@ -37,7 +40,7 @@ async def stranger(secret: bytes, **changes):
             yield network
 
 
-async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_path):
+async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_path: Path) -> None:
     secret_block = Block.of(b"for members only")
     async with running_node(tmp_path / "a", quick(), offline=False) as node:
         await node.parts.store.put_many([secret_block])
@@ -70,7 +73,7 @@ def fixed_ports(config: Config) -> Config:
 
 
 @asynccontextmanager
-async def member(root, config, token=None):
+async def member(root, config, token=None) -> AsyncIterator[PinsetMember]:
     folder = DataFolder(root)
     if not folder.exists:
         create_node(folder, token, root.name)
@@ -78,7 +81,7 @@ async def member(root, config, token=None):
         yield node
 
 
-def knows(node, count):
+def knows(node: Node, count):
     """Whether so many members are listed there."""
 
     async def look() -> bool:
@@ -87,7 +90,7 @@ def knows(node, count):
     return look
 
 
-async def test_two_members_meet_of_whom_one_joined_while_the_other_was_away(tmp_path):
+async def test_two_members_meet_of_whom_one_joined_while_the_other_was_away(tmp_path: Path) -> None:
     """b has never heard of c, nor can a tell: c proves itself by the grant that it shows."""
     a, b, c = (fixed_ports(quick()) for _ in range(3))
     async with member(tmp_path / "a", a) as first:
@@ -104,7 +107,7 @@ async def test_two_members_meet_of_whom_one_joined_while_the_other_was_away(tmp_
         assert (await second.parts.blocks.get(block.cid)).data == block.data
 
 
-async def test_a_member_that_was_removed_is_cut_and_gets_nothing_more(tmp_path):
+async def test_a_member_that_was_removed_is_cut_and_gets_nothing_more(tmp_path: Path) -> None:
     async with running_node(tmp_path / "a", quick(), offline=False) as a:
         token = str(await a.parts.invite(Role.TRUSTED, 3600))
         create_node(DataFolder(tmp_path / "b"), token, "b")

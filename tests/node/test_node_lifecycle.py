@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
@@ -17,7 +18,7 @@ from node.http.listener import PortInUse
 from node.node import open_node
 
 
-async def test_the_addresses_file_says_where_it_listens_as_long_as_it_does(tmp_path):
+async def test_the_addresses_file_says_where_it_listens_as_long_as_it_does(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     async with running_node(tmp_path) as node:
         said = json.loads(folder.addresses.read_text())
@@ -35,14 +36,14 @@ async def test_the_addresses_file_says_where_it_listens_as_long_as_it_does(tmp_p
     assert not folder.addresses.exists()
 
 
-async def test_a_second_node_on_the_same_folder_is_refused(tmp_path):
+async def test_a_second_node_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     async with running_node(tmp_path):
         with pytest.raises(StoreLocked, match="in use by another process"):
             async with running_node(tmp_path):
                 pass
 
 
-async def test_a_port_in_use_names_the_setting_and_frees_the_folder(tmp_path):
+async def test_a_port_in_use_names_the_setting_and_frees_the_folder(tmp_path: Path) -> None:
     async with running_node(tmp_path / "a") as other:
         taken = other.faces.gateway.port
         create_node(DataFolder(tmp_path / "b"))
@@ -55,7 +56,7 @@ async def test_a_port_in_use_names_the_setting_and_frees_the_folder(tmp_path):
             pass
 
 
-async def test_a_damaged_database_is_named(tmp_path):
+async def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     create_node(folder)
     folder.blocks.write_bytes(b"this is no database" * 1000)
@@ -64,7 +65,7 @@ async def test_a_damaged_database_is_named(tmp_path):
             pass
 
 
-async def test_a_lost_cluster_file_is_named(tmp_path):
+async def test_a_lost_cluster_file_is_named(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     create_node(folder)
     folder.cluster.unlink()
@@ -73,19 +74,19 @@ async def test_a_lost_cluster_file_is_named(tmp_path):
             pass
 
 
-async def test_who_it_is_survives_a_restart(tmp_path):
+async def test_who_it_is_survives_a_restart(tmp_path: Path) -> None:
     async with running_node(tmp_path) as node:
         first = node.parts.peer
     async with running_node(tmp_path) as node:
         assert node.parts.peer == first
 
 
-async def test_the_allocator_can_be_told_to_keep_memory(tmp_path):
+async def test_the_allocator_can_be_told_to_keep_memory(tmp_path: Path) -> None:
     config = Config()
     async with running_node(tmp_path, replace(config, storage=replace(config.storage, fast_malloc=True))):
         pass
 
 
-async def test_it_listens_on_loopback_unless_told_otherwise():
+async def test_it_listens_on_loopback_unless_told_otherwise() -> None:
     config = Config()
     assert {config.gateway.host, config.rpc.host, config.api.host} == {"127.0.0.1"}

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 from aiohttp import ClientSession
 from support.node import eventually, running_node
@@ -10,7 +11,9 @@ from support.pairs import add, quick, two_nodes
 from blockstore.block import Block
 
 
-async def test_what_is_added_at_one_node_is_pinned_at_the_other_and_its_gateway_serves_it(tmp_path):
+async def test_what_is_added_at_one_node_is_pinned_at_the_other_and_its_gateway_serves_it(
+    tmp_path: Path,
+) -> None:
     async with two_nodes(tmp_path) as (a, b, client):
         root = await add(client, a, "d/x.txt", b"everywhere")
 
@@ -28,7 +31,7 @@ async def test_what_is_added_at_one_node_is_pinned_at_the_other_and_its_gateway_
         assert [peer["error"] for peer in peers] == ["", ""]
 
 
-async def test_a_gateway_fetches_what_only_the_other_node_holds(tmp_path):
+async def test_a_gateway_fetches_what_only_the_other_node_holds(tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as (a, b, client):
         root = await add(client, a, "x", b"only here", "?no-pin=true")
 
@@ -40,7 +43,7 @@ async def test_a_gateway_fetches_what_only_the_other_node_holds(tmp_path):
             assert (answer.status, await answer.read()) == (200, b"only here")
 
 
-async def test_a_gateway_says_what_it_tried_when_content_does_not_come(tmp_path):
+async def test_a_gateway_says_what_it_tried_when_content_does_not_come(tmp_path: Path) -> None:
     config = quick()
     config = replace(config, gateway=replace(config.gateway, first_byte_timeout=0.2))
     async with (
@@ -53,7 +56,7 @@ async def test_a_gateway_says_what_it_tried_when_content_does_not_come(tmp_path)
     assert "not found" in text or "cluster: no peer connected" in text
 
 
-async def test_members_that_are_to_hold_a_pin_are_told_in_counts_and_not_by_name(tmp_path):
+async def test_members_that_are_to_hold_a_pin_are_told_in_counts_and_not_by_name(tmp_path: Path) -> None:
     wanted = Block.of(b"nobody has this").cid
     async with two_nodes(tmp_path, first_byte_timeout=0.4) as (a, b, client):
 

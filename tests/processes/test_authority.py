@@ -6,6 +6,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.command import daemon, log, pinfold
@@ -42,7 +43,7 @@ def stranger() -> Iterator[Stranger]:
     listening.close()
 
 
-def test_commands_show_the_secret_by_themselves(tmp_path):
+def test_commands_show_the_secret_by_themselves(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("behind a closed door\n")
     with daemon(
         tmp_path / "node", "--offline", **CLOSED, PINFOLD_CLUSTER_ANNOUNCE="/ip4/1.2.3.4/tcp/9"
@@ -60,7 +61,7 @@ def test_commands_show_the_secret_by_themselves(tmp_path):
         assert shown.strip() not in log(node)
 
 
-def test_the_secret_is_shown_to_nobody_who_sits_where_the_daemon_was(tmp_path, stranger):
+def test_the_secret_is_shown_to_nobody_who_sits_where_the_daemon_was(tmp_path: Path, stranger) -> None:
     pinfold("init", path=tmp_path / "node")
     pinfold("id", path=tmp_path / "node", PINFOLD_API_PORT=str(stranger.port)).complains("no pinfold node")
     assert stranger.heard

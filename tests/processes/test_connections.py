@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import urllib.request
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +17,7 @@ COUNT = 10_000
 
 
 @pytest.mark.slow
-def test_ten_thousand_idle_connections_keep_nobody_out(tmp_path):
+def test_ten_thousand_idle_connections_keep_nobody_out(tmp_path: Path) -> None:
     assert connection_limit(0) > COUNT, "this process may not open so many files"
     (tmp_path / "file").write_text("still served")
     with daemon(tmp_path / "node", "--offline", PINFOLD_GATEWAY_MAX_CONNECTIONS=str(COUNT + 1)) as node:

@@ -17,7 +17,7 @@ SECONDS = 60
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGINT])
-def test_every_signal_that_ends_a_process_is_an_orderly_end(tmp_path, number):
+def test_every_signal_that_ends_a_process_is_an_orderly_end(tmp_path: Path, number) -> None:
     with daemon(tmp_path / "node", "--offline") as node:
         assert node.process is not None
         node.process.send_signal(number)
@@ -27,7 +27,7 @@ def test_every_signal_that_ends_a_process_is_an_orderly_end(tmp_path, number):
         assert "Traceback" not in log(node)
 
 
-def test_a_signal_while_it_starts_ends_it_too(tmp_path):
+def test_a_signal_while_it_starts_ends_it_too(tmp_path: Path) -> None:
     process = beginning(*START, path=tmp_path / "node")
     until("it has a lock", lambda: (tmp_path / "node" / "lock").exists())
     process.send_signal(signal.SIGTERM)
@@ -37,7 +37,7 @@ def test_a_signal_while_it_starts_ends_it_too(tmp_path):
     assert not (tmp_path / "node" / "addresses.json").exists()
 
 
-def test_a_closed_terminal_is_an_orderly_end(tmp_path):
+def test_a_closed_terminal_is_an_orderly_end(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     folder = tmp_path / "node"
     process = subprocess.Popen(
@@ -53,7 +53,7 @@ def test_a_closed_terminal_is_an_orderly_end(tmp_path):
     assert not (folder / "addresses.json").exists()
 
 
-def test_a_daemon_whose_readers_have_gone_serves_on(tmp_path):
+def test_a_daemon_whose_readers_have_gone_serves_on(tmp_path: Path) -> None:
     process = beginning(*START, path=tmp_path / "node")
     assert process.stdout is not None
     assert process.stderr is not None
@@ -69,7 +69,7 @@ def test_a_daemon_whose_readers_have_gone_serves_on(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT])
-def test_a_command_that_is_ended_leaves_nothing_half_done(tmp_path, number):
+def test_a_command_that_is_ended_leaves_nothing_half_done(tmp_path: Path, number) -> None:
     (tmp_path / "big").write_bytes(os.urandom(64 << 20))
     with daemon(tmp_path / "node", "--offline") as node:
         cid = node.run("add", "-Q", str(tmp_path / "big"))
@@ -82,7 +82,7 @@ def test_a_command_that_is_ended_leaves_nothing_half_done(tmp_path, number):
         assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_hang_up_that_is_to_be_ignored_is(tmp_path):
+def test_a_hang_up_that_is_to_be_ignored_is(tmp_path: Path) -> None:
     with daemon(tmp_path / "node", "--offline", command=_nohup(tmp_path)) as node:
         assert node.process is not None
         node.process.send_signal(signal.SIGHUP)
@@ -98,7 +98,7 @@ def _nohup(folder: Path) -> str:
     return str(command)
 
 
-def test_a_daemon_tells_its_life_as_json_where_that_is_asked_for(tmp_path):
+def test_a_daemon_tells_its_life_as_json_where_that_is_asked_for(tmp_path: Path) -> None:
     with daemon(tmp_path / "node", "--offline", "--log-format", "json", "--log-level", "debug") as node:
         node.run("id")
         node.stop()
@@ -109,6 +109,6 @@ def test_a_daemon_tells_its_life_as_json_where_that_is_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("variable", "value"), [("PINFOLD_LOG_LEVEL", "loud"), ("PINFOLD_LOG_FORMAT", "xml")]
 )
-def test_a_log_that_does_not_exist_is_refused(tmp_path, variable, value):
+def test_a_log_that_does_not_exist_is_refused(tmp_path: Path, variable, value) -> None:
     pinfold("init", path=tmp_path / "node")
     pinfold("daemon", path=tmp_path / "node", **{variable: value}).complains("log.", value)

@@ -19,7 +19,7 @@ def big(tmp_path: Path, size: int) -> Path:
     return file
 
 
-def test_a_quota_refuses_what_does_not_fit_and_takes_what_does(tmp_path):
+def test_a_quota_refuses_what_does_not_fit_and_takes_what_does(tmp_path: Path) -> None:
     (tmp_path / "small").write_bytes(os.urandom(MIB))
     with daemon(tmp_path / "node", "--offline", PINFOLD_STORAGE_QUOTA=str(8 * MIB)) as node:
         kept = node.run("add", "-Q", str(tmp_path / "small"))
@@ -31,7 +31,7 @@ def test_a_quota_refuses_what_does_not_fit_and_takes_what_does(tmp_path):
         assert node.run("car", "import", str(tmp_path / "x.car")) == f"pinned {kept}"
 
 
-def test_a_car_beyond_the_quota_stores_nothing(tmp_path):
+def test_a_car_beyond_the_quota_stores_nothing(tmp_path: Path) -> None:
     with daemon(tmp_path / "source", "--offline") as source:
         cid = source.run("add", "-Q", str(big(tmp_path, 12 * MIB)))
         source.run("car", "export", cid, "-o", str(tmp_path / "x.car"))
@@ -41,7 +41,7 @@ def test_a_car_beyond_the_quota_stores_nothing(tmp_path):
         assert pins(node) == set()
 
 
-def test_a_full_disk_is_told_and_the_node_lives_on(tmp_path):
+def test_a_full_disk_is_told_and_the_node_lives_on(tmp_path: Path) -> None:
     # No file of this daemon may grow beyond 16 MiB: to SQLite that is a disk that takes no more.
     limited = tmp_path / "limited"
     limited.write_text(f'#!/bin/sh\nulimit -f {16 * MIB // 512}\nexec "{PINFOLD}" "$@"\n')
@@ -60,7 +60,7 @@ def test_a_full_disk_is_told_and_the_node_lives_on(tmp_path):
         assert node.run("cat", kept) == "fits"
 
 
-def test_on_a_disk_that_another_program_filled_it_starts_reads_unpins_and_collects(tmp_path):
+def test_on_a_disk_that_another_program_filled_it_starts_reads_unpins_and_collects(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 80) as disk:
         content = big(tmp_path, 20 * MIB)
         before = hashlib.sha256(content.read_bytes()).digest()
@@ -83,7 +83,7 @@ def test_on_a_disk_that_another_program_filled_it_starts_reads_unpins_and_collec
             assert pins(node) == set()
 
 
-def test_without_any_ballast_a_full_disk_still_starts_and_reads(tmp_path):
+def test_without_any_ballast_a_full_disk_still_starts_and_reads(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 80) as disk:
         folder = disk / "node"
         with daemon(folder, "--offline", PINFOLD_STORAGE_RESERVE="0") as node:
@@ -100,7 +100,7 @@ def test_without_any_ballast_a_full_disk_still_starts_and_reads(tmp_path):
             assert process.wait(SECONDS) == 0
 
 
-def test_a_car_that_comes_in_waits_in_the_data_folder(tmp_path):
+def test_a_car_that_comes_in_waits_in_the_data_folder(tmp_path: Path) -> None:
     """It counts for the reserve there; the system's folder for temporary files is often small, or memory."""
     with daemon(tmp_path / "source", "--offline") as source:
         cid = source.run("add", "-Q", str(big(tmp_path, 24 * MIB)))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from nodes import Node
@@ -40,7 +41,7 @@ def half_an_add(node: Node) -> subprocess.Popen[bytes]:
     return adding
 
 
-def test_ctrl_c_in_the_middle_of_an_add_leaves_no_pin_and_a_living_node(node, tmp_path):
+def test_ctrl_c_in_the_middle_of_an_add_leaves_no_pin_and_a_living_node(node: Node, tmp_path: Path) -> None:
     adding = half_an_add(node)
     said = ended(adding, interrupt=True)
     said.complains("interrupted", code=130)
@@ -51,7 +52,7 @@ def test_ctrl_c_in_the_middle_of_an_add_leaves_no_pin_and_a_living_node(node, tm
     assert pins(node) == {cid}
 
 
-def test_ctrl_c_while_only_hashing_ends_at_once(tmp_path):
+def test_ctrl_c_while_only_hashing_ends_at_once(tmp_path: Path) -> None:
     hashing = beginning("add", "-n", "-", path=tmp_path)
     assert hashing.stdin is not None
     hashing.stdin.write(bytes(4 * MIB))  # more than a pipe holds: it is being read
@@ -59,7 +60,7 @@ def test_ctrl_c_while_only_hashing_ends_at_once(tmp_path):
     ended(hashing, interrupt=True).complains("interrupted", code=130)
 
 
-def test_ctrl_c_in_the_middle_of_a_get_leaves_no_file(node, tmp_path):
+def test_ctrl_c_in_the_middle_of_a_get_leaves_no_file(node: Node, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(os.urandom(64 * MIB))
     cid = node.run("add", "-Q", str(tmp_path / "big"))
     (tmp_path / "out").mkdir()
@@ -74,7 +75,7 @@ def test_ctrl_c_in_the_middle_of_a_get_leaves_no_file(node, tmp_path):
         assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_daemon_that_is_told_to_stop_does_so_cleanly_though_an_add_goes_on(node):
+def test_a_daemon_that_is_told_to_stop_does_so_cleanly_though_an_add_goes_on(node: Node) -> None:
     adding = half_an_add(node)
     assert node.process is not None
     code, seconds = seconds_to_end(node.process, signal.SIGTERM)
@@ -88,7 +89,9 @@ def test_a_daemon_that_is_told_to_stop_does_so_cleanly_though_an_add_goes_on(nod
     assert pins(node) == set()
 
 
-def test_after_kill_9_in_the_middle_of_an_add_what_was_acknowledged_is_there(node, tmp_path):
+def test_after_kill_9_in_the_middle_of_an_add_what_was_acknowledged_is_there(
+    node: Node, tmp_path: Path
+) -> None:
     (tmp_path / "kept").write_text("acknowledged")
     cid = node.run("add", "-Q", str(tmp_path / "kept"))
     adding = half_an_add(node)
@@ -102,7 +105,7 @@ def test_after_kill_9_in_the_middle_of_an_add_what_was_acknowledged_is_there(nod
     assert node.run("cat", cid) == "acknowledged"
 
 
-def test_a_reader_that_goes_away_is_no_error_to_talk_about(node, tmp_path):
+def test_a_reader_that_goes_away_is_no_error_to_talk_about(node: Node, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(8 * MIB))
     cid = node.run("add", "-Q", str(tmp_path / "big"))
     printing = beginning("cat", cid, path=node.folder)

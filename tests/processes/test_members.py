@@ -30,7 +30,7 @@ def content(node: Node, path: str) -> bytes:
 
 
 @pytest.mark.timeout(180)
-def test_three_machines_lose_one_and_it_catches_up(tmp_path):
+def test_three_machines_lose_one_and_it_catches_up(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     (photos / "2024").mkdir(parents=True)
     for number in range(20):
@@ -58,7 +58,7 @@ def test_three_machines_lose_one_and_it_catches_up(tmp_path):
 
 
 @pytest.mark.timeout(180)
-def test_a_used_token_a_wrong_secret_and_a_clock_a_day_off_are_told_and_lose_nothing(tmp_path):
+def test_a_used_token_a_wrong_secret_and_a_clock_a_day_off_are_told_and_lose_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("from a day ahead")
     with daemon(tmp_path / "a") as a:
         token = a.run("cluster", "invite")
@@ -110,7 +110,9 @@ def both_online(node: Node) -> bool:
 
 
 @pytest.mark.timeout(180)
-def test_a_removed_member_hears_of_it_where_members_are_now_and_is_let_in_by_a_new_token(tmp_path):
+def test_a_removed_member_hears_of_it_where_members_are_now_and_is_let_in_by_a_new_token(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "b"
     with daemon(tmp_path / "a") as a:
         token = a.run("cluster", "invite")
@@ -136,7 +138,7 @@ def test_a_removed_member_hears_of_it_where_members_are_now_and_is_let_in_by_a_n
             assert [node.stop() for node in (a, b)] == [0, 0]
 
 
-def test_members_and_addresses_that_are_none_are_told_in_one_line(tmp_path):
+def test_members_and_addresses_that_are_none_are_told_in_one_line(tmp_path: Path) -> None:
     peer = "12D3KooWMnkerRorKq2W2puQfMh2GJH121KAca4Mb8digLq9LeiB"
     with daemon(tmp_path / "a", "--offline") as node:
         ask = partial(pinfold, path=node.folder)
@@ -158,7 +160,7 @@ def test_members_and_addresses_that_are_none_are_told_in_one_line(tmp_path):
         said.complains(f"cluster.{name.lower()}")
 
 
-def test_an_invitation_is_short_and_shown_as_a_code_that_fits_a_terminal(tmp_path):
+def test_an_invitation_is_short_and_shown_as_a_code_that_fits_a_terminal(tmp_path: Path) -> None:
     with daemon(tmp_path / "a") as node:
         said = pinfold("cluster", "invite", "--qr", path=node.folder)
         *code, token = said.out.splitlines()

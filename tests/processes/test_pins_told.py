@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ def added(node: Node, data: bytes, *options: str) -> tuple[str, Said]:
     return said.out.strip(), said
 
 
-def test_what_is_added_again_with_an_end_stays_for_ever_and_that_is_told(node):
+def test_what_is_added_again_with_an_end_stays_for_ever_and_that_is_told(node: Node) -> None:
     cid, said = added(node, b"precious", "--name", "precious", "--metadata", "owner=alice")
     assert said.err == ""
     assert f"{cid} stays pinned for ever, as before" in added(node, b"precious", "--expire-in", "1h")[1].err
@@ -50,7 +50,7 @@ def test_what_is_added_again_with_an_end_stays_for_ever_and_that_is_told(node):
     assert "ends: 2090-01-01T00:00:00Z -> never" in changed
 
 
-def test_a_wish_is_told_as_one(node):
+def test_a_wish_is_told_as_one(node: Node) -> None:
     assert "to be pinned by every member" in node.run("pin", "add", ABSENT)
     cid, _ = added(node, b"here", "--pin=false")
     assert "is pinned by every member" in node.run("pin", "add", "--wait", cid)
@@ -58,7 +58,7 @@ def test_a_wish_is_told_as_one(node):
 
 def car_file(path: Path, roots: Sequence[CID], *blocks: Block) -> str:
     async def written() -> bytes:
-        async def each():
+        async def each() -> AsyncIterator[object]:
             for block in blocks:
                 yield block
 
@@ -68,7 +68,7 @@ def car_file(path: Path, roots: Sequence[CID], *blocks: Block) -> str:
     return str(path)
 
 
-def test_cars_are_told_as_they_are(node, tmp_path):
+def test_cars_are_told_as_they_are(node: Node, tmp_path: Path) -> None:
     parts = leaves(3, start=100)
     root = dag_node([block.cid for block in parts])
     first = car_file(tmp_path / "1.car", [root.cid], root, parts[0])
@@ -83,7 +83,7 @@ def test_cars_are_told_as_they_are(node, tmp_path):
 
 
 @pytest.mark.timeout(180)
-def test_gc_names_what_it_keeps_for_a_member_that_does_not_answer(tmp_path):
+def test_gc_names_what_it_keeps_for_a_member_that_does_not_answer(tmp_path: Path) -> None:
     with daemon(tmp_path / "a") as a:
         token = a.run("cluster", "invite")
         assert pinfold("init", "--name", "b", "--join", token, path=tmp_path / "b").code == 0

@@ -29,7 +29,7 @@ def open_to_others(folder: Path) -> list[str]:
     )
 
 
-def test_a_folder_that_was_open_is_closed_with_all_that_is_in_it(open_folder, tmp_path):
+def test_a_folder_that_was_open_is_closed_with_all_that_is_in_it(open_folder, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     old = os.umask(0o022)
     try:
@@ -49,7 +49,7 @@ def test_a_folder_that_was_open_is_closed_with_all_that_is_in_it(open_folder, tm
         os.umask(old)
 
 
-def test_what_a_link_leads_to_keeps_its_permissions(tmp_path):
+def test_what_a_link_leads_to_keeps_its_permissions(tmp_path: Path) -> None:
     elsewhere = tmp_path / "shared.toml"
     elsewhere.write_text("")
     elsewhere.chmod(0o644)

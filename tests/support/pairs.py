@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from aiohttp import ClientSession, FormData
 
 from cluster.interfaces import Role
 from node.config.config import Config
+from node.node import Node
 from support.node import running_node
 
 
@@ -24,7 +27,7 @@ def quick():
 
 
 @asynccontextmanager
-async def two_nodes(tmp_path, **gateway):
+async def two_nodes(tmp_path: Path, **gateway) -> AsyncIterator[object]:
     """The founder, the one it invited, and an HTTP client. `gateway` are settings of the second."""
     config = quick()
     invited = replace(config, gateway=replace(config.gateway, **gateway))
@@ -37,7 +40,7 @@ async def two_nodes(tmp_path, **gateway):
             yield a, b, client
 
 
-async def add(client, node, name, data, query=""):
+async def add(client, node: Node, name, data, query=""):
     """The root's CID."""
     form = FormData()
     form.add_field("file", data, filename=name)

@@ -1,18 +1,21 @@
 """Kubo's RPC of a real node, called as its clients do."""
 
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import ClientSession, FormData
 from yarl import URL
 
+from node.node import Node
 from support.node import running_node
 
 
 class Rpc:
     """Requests to one RPC listener, and adding through the REST API beside it."""
 
-    def __init__(self, node, client):
+    def __init__(self, node: Node, client) -> None:
         self.node = node
         self.client = client
         self.headers = {}
@@ -45,6 +48,6 @@ def form(**files):
 
 
 @asynccontextmanager
-async def rpc(tmp_path):
+async def rpc(tmp_path: Path) -> AsyncIterator[object]:
     async with running_node(tmp_path) as node, ClientSession() as client:
         yield Rpc(node, client)

@@ -10,7 +10,9 @@ EVENTS = st.lists(st.tuples(st.floats(0.0, 5.0), st.integers(1, 50)), max_size=5
 
 
 @given(RATES, st.integers(1, 100), EVENTS)
-def test_never_more_is_taken_than_the_burst_and_what_flowed_back(rate, burst, events):
+def test_never_more_is_taken_than_the_burst_and_what_flowed_back(
+    rate: float, burst: int, events: list[tuple[float, int]]
+) -> None:
     bucket, now, taken = TokenBucket(rate, burst), 1000.0, 0
     for pause, amount in events:
         now += pause
@@ -20,7 +22,9 @@ def test_never_more_is_taken_than_the_burst_and_what_flowed_back(rate, burst, ev
 
 
 @given(RATES, st.integers(50, 100), EVENTS)
-def test_whoever_waits_as_told_is_served_and_whoever_does_not_is_not(rate, burst, events):
+def test_whoever_waits_as_told_is_served_and_whoever_does_not_is_not(
+    rate: float, burst: int, events: list[tuple[float, int]]
+) -> None:
     bucket, now = TokenBucket(rate, burst), 1000.0
     for pause, amount in events:
         now += pause
@@ -31,7 +35,9 @@ def test_whoever_waits_as_told_is_served_and_whoever_does_not_is_not(rate, burst
 
 
 @given(RATES, st.integers(1, 100), EVENTS)
-def test_whoever_waits_for_debts_to_be_gone_keeps_to_the_rate(rate, burst, events):
+def test_whoever_waits_for_debts_to_be_gone_keeps_to_the_rate(
+    rate: float, burst: int, events: list[tuple[float, int]]
+) -> None:
     bucket, now, owed = TokenBucket(rate, burst), 1000.0, 0
     for pause, amount in events:
         now += pause
@@ -40,7 +46,7 @@ def test_whoever_waits_for_debts_to_be_gone_keeps_to_the_rate(rate, burst, event
         assert owed <= burst + rate * (now - 1000.0) + 1e-2
 
 
-def test_what_was_refused_costs_nothing():
+def test_what_was_refused_costs_nothing() -> None:
     bucket = TokenBucket(1.0, 2)
     assert [bucket.take(1, 10.0) for _ in range(5)] == [0.0, 0.0, 1.0, 1.0, 1.0]
     assert bucket.take(1, 11.0) == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def disk(tmp_path: Path):
+def disk(tmp_path: Path) -> Iterator[Path]:
     with small_disk(tmp_path / "disk", 32) as mounted:
         yield mounted
 
@@ -72,7 +73,9 @@ async def test_it_is_given_up_at_the_start_of_a_full_disk(disk: Path) -> None:
         assert (await store.usage()).blocks == 0
 
 
-async def test_a_folder_that_is_moved_away_ends_nothing(tmp_path: Path, caplog) -> None:
+async def test_a_folder_that_is_moved_away_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "data").mkdir()
     async with asyncio.timeout(30), open_ballast(tmp_path / "data" / "ballast"):
         (tmp_path / "data").rename(tmp_path / "elsewhere")

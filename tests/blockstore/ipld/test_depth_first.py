@@ -142,7 +142,7 @@ async def test_blocks_that_link_to_one_another_over_and_over_are_opened_once_eac
 
 
 @pytest.mark.parametrize(("size", "most"), [(1_000, 130), (500_000, 9), (1_000_000, 5), (2_000_000, 3)])
-async def test_blocks_that_wait_for_their_turn_fit_a_share(size, most) -> None:
+async def test_blocks_that_wait_for_their_turn_fit_a_share(size: int, most: int) -> None:
     big = [leaf(number, size) for number in range(min(400, 40_000_000 // size))]
     source = await source_of(*big)
     asked = cids(big)

@@ -1,6 +1,7 @@
 """Reading from far away: more is under way the longer the line, and no more than it takes or memory holds."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from weakref import WeakSet
 
@@ -26,7 +27,7 @@ ROOT = file_of(FILE)
 DATA = {block.cid: block.data for block in (ROOT, *FILE)}
 
 
-def large_file_of(nodes, size):
+def large_file_of(nodes: list[Block], size: int) -> Block:
     """The root of a file over others of that size."""
     data = UnixFSData(NodeType.FILE, filesize=size * len(nodes), blocksizes=(size,) * len(nodes)).encode()
     links = tuple(PBLink(node.cid, "", size) for node in nodes)
@@ -36,7 +37,13 @@ def large_file_of(nodes, size):
 class FarSource:
     """Blocks at the other end of a line: there and back takes `seconds`; so many bytes fit in a second."""
 
-    def __init__(self, blocks, seconds=0.0, bytes_per_second=float("inf"), read_budget=None):
+    def __init__(
+        self,
+        blocks: list[Block],
+        seconds: float = 0.0,
+        bytes_per_second: float | int = float("inf"),
+        read_budget: ReadBudget | None = None,
+    ) -> None:
         self.read_budget = read_budget or ReadBudget()
         self._blocks = {block.cid: block for block in blocks}
         self._seconds = seconds
@@ -52,7 +59,7 @@ class FarSource:
     async def get(self, cid: CID) -> Block:
         return (await self.get_many([cid]))[0]
 
-    async def get_many(self, cids):
+    async def get_many(self, cids: list[CID]):
         began = asyncio.get_running_loop().time()
         try:
             blocks = await asyncio.gather(*map(self._fetch, cids))
@@ -62,7 +69,7 @@ class FarSource:
         self.longest = max(self.longest, asyncio.get_running_loop().time() - began)
         return blocks
 
-    async def _fetch(self, cid):
+    async def _fetch(self, cid: CID) -> Block:
         now = asyncio.get_running_loop().time()
         if cid in self.late:
             await asyncio.sleep(3600)
@@ -83,7 +90,7 @@ class FarSource:
         return self._blocks[cid]
 
 
-async def seconds_for(pieces) -> float:
+async def seconds_for(pieces: AsyncIterator[str]) -> float:
     began = asyncio.get_running_loop().time()
     async with aclosing(pieces):
         async for _ in pieces:
@@ -93,7 +100,7 @@ async def seconds_for(pieces) -> float:
 
 @virtual_time
 @pytest.mark.parametrize(("line", "most"), [(0.1, 1.2), (0.4, 4.5)])
-async def test_a_file_comes_over_a_long_line_many_megabytes_a_round_trip(line, most) -> None:
+async def test_a_file_comes_over_a_long_line_many_megabytes_a_round_trip(line: float, most: float) -> None:
     source = FarSource([ROOT, *FILE], line)
     assert await seconds_for(read_file(source, ROOT.cid)) < most
     assert source.most_under_way <= MAX_SHARE
@@ -208,10 +215,10 @@ async def test_what_was_given_out_is_not_kept() -> None:
     class Source:
         read_budget = ReadBudget()
 
-        async def get(self, cid):
+        async def get(self, cid: CID):
             return (await self.get_many([cid]))[0]
 
-        async def get_many(self, cids):
+        async def get_many(self, cids: list[CID]):
             found = [Counted(cid, DATA[cid]) for cid in cids]
             kept.update(found)
             return found

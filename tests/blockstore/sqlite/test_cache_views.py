@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, closing, suppress
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from support.exchanges import RemoteBlocks
 from blockstore.block import Block
 from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks
+from blockstore.cid import CID
 from blockstore.errors import StorageFull
 from blockstore.pinning import gc
+from blockstore.pinning.gc import Root
 from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.open_store import open_sqlite_blockstore
@@ -26,7 +28,7 @@ SIZE = 10_000
 
 
 @pytest.fixture
-async def store(tmp_path: Path):
+async def store(tmp_path: Path) -> AsyncIterator[SqliteBlockstore]:
     """Room for ten blocks, of which four may be cached."""
     async with open_sqlite_blockstore(tmp_path / "blocks.db", quota=10 * SIZE, cache_share=0.4) as opened:
         yield opened
@@ -135,7 +137,7 @@ async def test_a_pin_that_gets_a_block_from_a_reader_keeps_it(store: SqliteBlock
 async def test_a_collection_takes_what_was_read_and_its_entry(store: SqliteBlockstore) -> None:
     await CachingStore(store).put_many(leaves(3, size=SIZE))
 
-    async def roots():
+    async def roots() -> AsyncIterator[list[CID] | list[Root] | map]:
         for root in ():
             yield gc.Root(root)
 

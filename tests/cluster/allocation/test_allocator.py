@@ -39,45 +39,45 @@ def place(
     return list(allocate(options, metrics=metrics_of(REGIONS, silent), now=NOW, **facts))  # type: ignore[arg-type]
 
 
-def test_the_worked_example_of_ipfs_cluster():
+def test_the_worked_example_of_ipfs_cluster() -> None:
     assert place(2, 3) == ["P2", "P3", "P5"]
     assert place(1, 5) == ["P2", "P3", "P5", "P1", "P4"]
 
 
-def test_the_worked_example_of_pinning_again_with_one_live_holder():
+def test_the_worked_example_of_pinning_again_with_one_live_holder() -> None:
     assert place(2, 3, current=["P2"]) == ["P2", "P3", "P5"]
 
 
-def test_live_holders_count_toward_the_spread():
+def test_live_holders_count_toward_the_spread() -> None:
     assert place(2, 3, current=["P3"]) == ["P3", "P2", "P5"]
     assert place(4, 4, current=["P4", "P5"]) == ["P4", "P5", "P2", "P1"]
 
 
-def test_everywhere_names_nobody():
+def test_everywhere_names_nobody() -> None:
     assert place(EVERYWHERE, EVERYWHERE) == []
 
 
-def test_members_of_strangers_are_not_candidates():
+def test_members_of_strangers_are_not_candidates() -> None:
     assert place(1, 5, members=["P1", "P4"]) == ["P1", "P4"]
 
 
-def test_wishes_come_first_and_others_fill_up():
+def test_wishes_come_first_and_others_fill_up() -> None:
     assert place(1, 3, user=("P4", "unknown", "P4", "P1")) == ["P4", "P1", "P5"]
 
 
-def test_a_silent_wish_is_not_granted():
+def test_a_silent_wish_is_not_granted() -> None:
     assert place(1, 2, user=("P4",), silent=["P4"]) == ["P2", "P3"]
 
 
-def test_the_adding_member_comes_before_the_ranking():
+def test_the_adding_member_comes_before_the_ranking() -> None:
     assert place(1, 2, priority=["P4"]) == ["P4", "P2"]
 
 
-def test_the_adding_member_needs_no_room_because_the_data_is_there():
+def test_the_adding_member_needs_no_room_because_the_data_is_there() -> None:
     assert place(1, 2, priority=["P4"], size=150) == ["P4", "P2"]
 
 
-def test_a_member_without_room_for_the_size_is_out_and_the_error_says_so():
+def test_a_member_without_room_for_the_size_is_out_and_the_error_says_so() -> None:
     assert place(1, 5, size=150) == ["P2", "P3", "P5"]
     with pytest.raises(NotEnoughPeers) as failure:
         place(4, 5, size=150, silent=["P5"])
@@ -86,36 +86,36 @@ def test_a_member_without_room_for_the_size_is_out_and_the_error_says_so():
     assert "1 not heard from lately" in str(failure.value)
 
 
-def test_a_member_without_a_metric_that_decides_is_out():
+def test_a_member_without_a_metric_that_decides_is_out() -> None:
     with pytest.raises(NotEnoughPeers, match='without metric "tag:rack"'):
         place(1, 1, allocate_by=("tag:rack",))
 
 
-def test_an_absent_holder_keeps_its_place_while_the_minimum_is_live():
+def test_an_absent_holder_keeps_its_place_while_the_minimum_is_live() -> None:
     assert place(2, 3, current=["P1", "P3", "P4"], silent=["P4"]) == ["P1", "P3", "P4"]
 
 
-def test_below_the_minimum_absent_holders_are_replaced():
+def test_below_the_minimum_absent_holders_are_replaced() -> None:
     assert place(2, 3, current=["P1", "P3", "P4"], silent=["P3", "P4"]) == ["P1", "P5", "P2"]
 
 
-def test_a_holder_without_room_for_more_stays():
+def test_a_holder_without_room_for_more_stays() -> None:
     assert place(2, 2, current=["P4", "P2"], size=250) == ["P4", "P2"]
 
 
-def test_too_many_holders_lose_the_absent_ones_first():
+def test_too_many_holders_lose_the_absent_ones_first() -> None:
     assert place(1, 2, current=["P1", "P2", "P3"], silent=["P2"]) == ["P1", "P3"]
 
 
-def test_too_many_live_holders_keep_the_spread():
+def test_too_many_live_holders_keep_the_spread() -> None:
     assert place(1, 2, current=["P1", "P2", "P3"]) == ["P2", "P3"]
 
 
-def test_fewer_holders_than_the_maximum_are_topped_up():
+def test_fewer_holders_than_the_maximum_are_topped_up() -> None:
     assert place(1, 3, current=["P1"]) == ["P1", "P3", "P5"]
 
 
-def test_inner_tags_count_inside_their_outer_group_only():
+def test_inner_tags_count_inside_their_outer_group_only() -> None:
     peers = {"A1": ("eu", "r1"), "A2": ("eu", "r2"), "B1": ("us", "r1"), "B2": ("us", "r2")}
     metrics = [Metric(PING, peer, "{}", 0, NOW + 9, NOW) for peer in peers]
     for peer, (region, rack) in peers.items():
@@ -164,7 +164,7 @@ def run(situation: dict, seed: int = 0) -> tuple[str, ...]:
 
 
 @given(situations())
-def test_the_answer_keeps_the_promises_or_there_is_none(situation: dict):
+def test_the_answer_keeps_the_promises_or_there_is_none(situation: dict) -> None:
     options, peers, silent = situation["options"], situation["peers"], situation["silent"]
     live = set(peers) - set(silent)
     roomy = {p for p in live if peers[p][1] >= max(1, situation["size"])}
@@ -182,7 +182,7 @@ def test_the_answer_keeps_the_promises_or_there_is_none(situation: dict):
 
 
 @given(situations(), st.integers(0, 1000))
-def test_the_answer_does_not_depend_on_any_order(situation: dict, seed: int):
+def test_the_answer_does_not_depend_on_any_order(situation: dict, seed: int) -> None:
     assert outcome(situation, seed) == outcome(situation, 0)
 
 
@@ -194,7 +194,7 @@ def outcome(situation: dict, seed: int) -> tuple[str, ...] | str:
 
 
 @given(situations())
-def test_asking_again_moves_nothing(situation: dict):
+def test_asking_again_moves_nothing(situation: dict) -> None:
     try:
         chosen = run(situation)
         again = run({**situation, "current": chosen})

@@ -13,7 +13,7 @@ from cluster.pin import PinOptions
 
 
 @virtual_time
-async def test_an_expired_pin_is_removed_once_by_one_member():
+async def test_an_expired_pin_is_removed_once_by_one_member() -> None:
     world = MemoryCluster(3)
     async with world.all() as clusters:
         await clusters[0].pin(cid(1), PinOptions(expire_at=wall_clock() + 100))
@@ -28,7 +28,7 @@ async def test_an_expired_pin_is_removed_once_by_one_member():
 
 
 @virtual_time
-async def test_a_clock_far_ahead_lets_no_pin_expire():
+async def test_a_clock_far_ahead_lets_no_pin_expire() -> None:
     world = MemoryCluster(1 + 2)
     world.machines[0].clock_offset = 86_400.0
     async with world.member(0) as ahead, world.member(1), world.member(2):
@@ -45,7 +45,7 @@ async def test_a_clock_far_ahead_lets_no_pin_expire():
 
 
 @virtual_time
-async def test_a_bug_met_at_one_pin_keeps_no_other_from_expiring():
+async def test_a_bug_met_at_one_pin_keeps_no_other_from_expiring() -> None:
     world = MemoryCluster(1)
     async with world.member(0) as cluster:
         for number in (1, 2, 3):

@@ -20,12 +20,12 @@ PRECIOUS = PinOptions(
 )
 
 
-def wished(before, *named, shorten=False, **options):
+def wished(before: PinOptions, *named, shorten: bool = False, **options) -> PinOptions:
     existing = Pin(cid(1), before, ("a",), 0)
     return merged(Wish(PinOptions(**options), frozenset(named), shorten), existing, NOW)
 
 
-def test_what_is_not_named_stays():
+def test_what_is_not_named_stays() -> None:
     assert wished(PRECIOUS) == PRECIOUS
     assert wished(PRECIOUS, "mode", mode=PinMode.RECURSIVE) == PRECIOUS
     found = wished(PRECIOUS, "name", "metadata", name="renamed", metadata={"year": "2024"})
@@ -33,11 +33,11 @@ def test_what_is_not_named_stays():
     assert (found.replication_min, found.replication_max) == (1, 1)
 
 
-def test_a_name_may_be_taken_away_by_name():
+def test_a_name_may_be_taken_away_by_name() -> None:
     assert wished(PRECIOUS, "name").name == ""
 
 
-def test_without_names_all_is_replaced():
+def test_without_names_all_is_replaced() -> None:
     assert merged(Wish(PinOptions("new")), Pin(cid(1), PRECIOUS, (), 0), NOW) == PinOptions("new")
 
 
@@ -53,12 +53,14 @@ def test_without_names_all_is_replaced():
         (500.0, 2000.0, False, 2000.0),
     ],
 )
-def test_an_end_never_comes_sooner_unless_that_is_asked_for(before, asked, shorten, after):
+def test_an_end_never_comes_sooner_unless_that_is_asked_for(
+    before: float | None, asked: float | None, shorten: bool, after: float | None
+) -> None:
     found = wished(PinOptions(expire_at=before), "expire_at", expire_at=asked, shorten=shorten)
     assert found.expire_at == after
 
 
-def test_an_end_that_has_passed_is_not_renewed_by_what_names_none():
+def test_an_end_that_has_passed_is_not_renewed_by_what_names_none() -> None:
     assert wished(PinOptions(expire_at=2000.0)).expire_at == 2000.0
     assert wished(PinOptions(expire_at=999.0)).expire_at is None
 
@@ -74,13 +76,13 @@ def test_an_end_that_has_passed_is_not_renewed_by_what_names_none():
         PinOptions(replication_min=-1, replication_max=2),
     ],
 )
-def test_what_no_pin_can_have_is_refused(options):
+def test_what_no_pin_can_have_is_refused(options: PinOptions) -> None:
     with pytest.raises(BadPinValue):
         resolve_options(options, None, ClusterSettings(), NOW)
 
 
 @virtual_time
-async def test_wishes_at_the_same_time_lose_nothing_of_each_other():
+async def test_wishes_at_the_same_time_lose_nothing_of_each_other() -> None:
     world = MemoryCluster(1)
     async with world.all() as (cluster,):
         wishes = [

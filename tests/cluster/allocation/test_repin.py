@@ -18,7 +18,7 @@ from cluster.settings import ClusterSettings
 
 
 @virtual_time
-async def test_a_lost_member_is_replaced_after_the_grace_period_and_not_before():
+async def test_a_lost_member_is_replaced_after_the_grace_period_and_not_before() -> None:
     world = MemoryCluster(4)
     async with AsyncExitStack() as living, AsyncExitStack() as doomed:
         clusters = [await living.enter_async_context(world.member(n)) for n in (0, 1, 2)]
@@ -52,7 +52,7 @@ async def test_a_lost_member_is_replaced_after_the_grace_period_and_not_before()
 
 
 @virtual_time
-async def test_a_member_that_was_removed_is_replaced_at_once():
+async def test_a_member_that_was_removed_is_replaced_at_once() -> None:
     world = MemoryCluster(3)
     async with world.member(0) as first, world.member(1):
         await asyncio.sleep(20)
@@ -66,7 +66,7 @@ async def test_a_member_that_was_removed_is_replaced_at_once():
 
 
 @virtual_time
-async def test_a_member_that_is_cut_off_moves_nothing():
+async def test_a_member_that_is_cut_off_moves_nothing() -> None:
     world = MemoryCluster(4)
     for number in range(5):
         seed(world, number, world.peers[1:3], low=1, high=1)
@@ -76,7 +76,7 @@ async def test_a_member_that_is_cut_off_moves_nothing():
 
 
 @virtual_time
-async def test_relocation_keeps_to_its_rate():
+async def test_relocation_keeps_to_its_rate() -> None:
     world = MemoryCluster(3, settings=ClusterSettings(repin_rate=2.0))
     async with world.member(0) as first, world.member(1):
         await asyncio.sleep(2)
@@ -92,7 +92,7 @@ async def test_relocation_keeps_to_its_rate():
 
 
 @virtual_time
-async def test_a_moved_pin_is_kept_until_its_new_holder_has_it():
+async def test_a_moved_pin_is_kept_until_its_new_holder_has_it() -> None:
     world = MemoryCluster(2)
     world.stuck.add(cid(1))
     one = PinOptions(replication_min=1, replication_max=1)
@@ -110,7 +110,7 @@ async def test_a_moved_pin_is_kept_until_its_new_holder_has_it():
         await until(lambda: forgotten(world, 0, cid(1)), 4000)
 
 
-def test_silence_counts_from_when_it_was_noticed_and_ends_with_a_sign_of_life():
+def test_silence_counts_from_when_it_was_noticed_and_ends_with_a_sign_of_life() -> None:
     absence = AbsenceDetector(grace=100)
     assert absence.observe(["a", "b"], ["a"], 0) == frozenset()
     assert absence.observe(["a", "b"], ["a"], 99) == frozenset()
@@ -121,7 +121,7 @@ def test_silence_counts_from_when_it_was_noticed_and_ends_with_a_sign_of_life():
 
 
 @virtual_time
-async def test_a_bug_met_at_one_pin_keeps_no_other_from_being_placed_anew():
+async def test_a_bug_met_at_one_pin_keeps_no_other_from_being_placed_anew() -> None:
     world = MemoryCluster(3)
     async with world.member(0) as first, world.member(1):
         await asyncio.sleep(20)
@@ -136,7 +136,7 @@ async def test_a_bug_met_at_one_pin_keeps_no_other_from_being_placed_anew():
 
 
 @virtual_time
-async def test_the_pins_of_a_member_that_was_removed_while_nobody_ran_are_placed_anew():
+async def test_the_pins_of_a_member_that_was_removed_while_nobody_ran_are_placed_anew() -> None:
     world = MemoryCluster(3)
     seed(world, 1, [world.peers[1], world.peers[2]])
     await world.members.remove(world.peers[2])

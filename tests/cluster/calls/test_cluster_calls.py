@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import virtual_time
-from support.memory_cluster import MemoryCluster, cid
+from support.memory_cluster import MemoryCluster, Port, cid
 from support.memory_members import MemoryMembers
 
 from blockstore.cid import CID
@@ -64,16 +65,16 @@ nodes = st.builds(
 
 
 @given(infos)
-def test_a_status_survives_the_wire(info: PinInfo):
+def test_a_status_survives_the_wire(info: PinInfo) -> None:
     assert decode_info("P", "name", encode_info(info)) == info
 
 
 @given(nodes)
-def test_a_member_survives_the_wire(node: NodeInfo):
+def test_a_member_survives_the_wire(node: NodeInfo) -> None:
     assert decode_node("P", encode_node(node)) == node
 
 
-def test_what_a_terminal_would_obey_in_a_members_word_of_itself_is_left_out():
+def test_what_a_terminal_would_obey_in_a_members_word_of_itself_is_left_out() -> None:
     odd = "/ip4/127.0.0.1/tcp/1\x1b[2J"
     node = NodeInfo("P", "a\nb\x1b]0;x\x07", (odd, "fine"), version="1\r", ipfs=IpfsInfo("Q\x00", (odd,)))
     read = decode_node("P", encode_node(node))
@@ -82,14 +83,14 @@ def test_what_a_terminal_would_obey_in_a_members_word_of_itself_is_left_out():
 
 
 @given(st.sets(st.integers(1, 10_000), max_size=5), infos, st.booleans())
-def test_a_page_survives_the_wire(numbers: set[int], info: PinInfo, more: bool):
+def test_a_page_survives_the_wire(numbers: set[int], info: PinInfo, more: bool) -> None:
     rows = tuple(StatusRow(cid(number), info) for number in sorted(numbers))
     page = StatusPage(rows, cid(20_000) if more else None)
     assert decode_page("P", "name", encode_page(page), None, 1000) == page
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_an_answer_or_a_bad_update(data: bytes):
+def test_any_bytes_are_an_answer_or_a_bad_update(data: bytes) -> None:
     for read in (
         lambda: decode_info("P", "", data),
         lambda: decode_node("P", data),
@@ -103,14 +104,16 @@ def test_any_bytes_are_an_answer_or_a_bad_update(data: bytes):
     ("numbers", "after", "asked"),
     [([2, 1], None, None), ([1, 1], None, None), ([1], None, 1), ([3], 2, None), ([], 1, 1), ([], 1, 2)],
 )
-def test_a_page_that_would_never_end_is_refused(numbers: list[int], after: int | None, asked: int | None):
+def test_a_page_that_would_never_end_is_refused(
+    numbers: list[int], after: int | None, asked: int | None
+) -> None:
     info = PinInfo("P", "", Status.PINNED, 1.0)
     page = StatusPage(tuple(StatusRow(cid(n), info) for n in numbers), cid(after) if after else None)
     with pytest.raises(BadUpdate):
         decode_page("P", "", encode_page(page), cid(asked) if asked else None, 10)
 
 
-def test_a_page_above_what_was_asked_for_is_refused():
+def test_a_page_above_what_was_asked_for_is_refused() -> None:
     info = PinInfo("P", "", Status.PINNED, 1.0)
     page = StatusPage(tuple(StatusRow(cid(n), info) for n in range(1, 12)), None)
     with pytest.raises(BadUpdate):
@@ -118,7 +121,7 @@ def test_a_page_above_what_was_asked_for_is_refused():
 
 
 @virtual_time
-async def test_strangers_may_ask_nothing_and_followers_may_not_give_orders():
+async def test_strangers_may_ask_nothing_and_followers_may_not_give_orders() -> None:
     world = MemoryCluster(2, followers=[1])
     async with world.all():
         stranger = world.network.port("stranger")
@@ -132,7 +135,7 @@ async def test_strangers_may_ask_nothing_and_followers_may_not_give_orders():
         assert await answers(world.machines[0].port, world.peers[1], "pins/recover", request)
 
 
-async def answers(caller, peer: str, method: str, request: bytes) -> bool:
+async def answers(caller: Port, peer: str, method: str, request: bytes) -> bool:
     try:
         await caller.call(peer, method, request)
     except CallFailed as error:
@@ -141,7 +144,7 @@ async def answers(caller, peer: str, method: str, request: bytes) -> bool:
 
 
 @pytest.mark.parametrize("method", METHODS[1:4])
-def test_a_request_nobody_can_read_is_refused(method: str):
+def test_a_request_nobody_can_read_is_refused(method: str) -> None:
     @virtual_time
     async def scenario() -> None:
         world = MemoryCluster(2)
@@ -155,7 +158,7 @@ def test_a_request_nobody_can_read_is_refused(method: str):
 
 
 @virtual_time
-async def test_a_member_that_answers_nonsense_is_an_error_in_the_listing_and_not_its_end():
+async def test_a_member_that_answers_nonsense_is_an_error_in_the_listing_and_not_its_end() -> None:
     world = MemoryCluster(2)
     async with world.all() as clusters:
         await clusters[0].pin(cid(1), PinOptions())
@@ -173,7 +176,7 @@ async def test_a_member_that_answers_nonsense_is_an_error_in_the_listing_and_not
 
 
 @virtual_time
-async def test_pages_of_another_member_follow_each_other():
+async def test_pages_of_another_member_follow_each_other() -> None:
     world = MemoryCluster(2)
     async with world.all() as clusters:
         for number in range(5):
@@ -186,8 +189,8 @@ async def test_pages_of_another_member_follow_each_other():
 
 
 @given(st.lists(st.lists(st.integers(0, 50), unique=True).map(sorted), max_size=5))
-def test_streams_merge_in_order_with_everything_said_of_a_cid_together(numbers: list[list[int]]):
-    async def stream(index: int, items: list[int]):
+def test_streams_merge_in_order_with_everything_said_of_a_cid_together(numbers: list[list[int]]) -> None:
+    async def stream(index: int, items: list[int]) -> AsyncIterator[object]:
         for item in items:
             yield cid(item), index
 
@@ -202,12 +205,12 @@ def test_streams_merge_in_order_with_everything_said_of_a_cid_together(numbers: 
 async def test_a_stream_that_fails_at_its_start_fails_the_merge_once_the_others_have_answered() -> None:
     closed: list[str] = []
 
-    async def failing(items: list[int]):
+    async def failing(items: list[int]) -> AsyncIterator[object]:
         for item in items:
             yield cid(item), item
         raise CallFailed("a damaged page")
 
-    async def slow():
+    async def slow() -> AsyncIterator[object]:
         try:
             await asyncio.sleep(0)
             yield cid(1), 1
@@ -219,10 +222,10 @@ async def test_a_stream_that_fails_at_its_start_fails_the_merge_once_the_others_
     assert closed == ["slow"]
 
 
-async def test_a_merge_that_is_left_early_closes_its_streams():
+async def test_a_merge_that_is_left_early_closes_its_streams() -> None:
     closed = []
 
-    async def endless(name: str):
+    async def endless(name: str) -> AsyncIterator[object]:
         try:
             for number in range(10**9):
                 yield cid(number), name

@@ -14,7 +14,7 @@ from cluster.pin import PinOptions, Status
 
 
 @virtual_time
-async def test_a_cid_that_nobody_pinned_is_unpinned_at_every_member():
+async def test_a_cid_that_nobody_pinned_is_unpinned_at_every_member() -> None:
     world = MemoryCluster(3)
     async with world.all() as clusters:
         info = await clusters[0].statuses.one(cid(9))
@@ -24,7 +24,7 @@ async def test_a_cid_that_nobody_pinned_is_unpinned_at_every_member():
 
 
 @virtual_time
-async def test_a_member_that_is_down_is_shown_with_the_reason():
+async def test_a_member_that_is_down_is_shown_with_the_reason() -> None:
     world = MemoryCluster(3)
     async with world.member(0) as first, world.member(1):
         await first.pin(cid(1), PinOptions())
@@ -35,7 +35,7 @@ async def test_a_member_that_is_down_is_shown_with_the_reason():
 
 
 @virtual_time
-async def test_statuses_of_three_members_are_merged_in_order_over_many_pages():
+async def test_statuses_of_three_members_are_merged_in_order_over_many_pages() -> None:
     world = MemoryCluster(3)
     peers = world.peers
     for number in range(2500):
@@ -57,7 +57,7 @@ async def test_statuses_of_three_members_are_merged_in_order_over_many_pages():
 
 
 @virtual_time
-async def test_a_listing_shows_who_is_down_on_what_it_is_to_hold():
+async def test_a_listing_shows_who_is_down_on_what_it_is_to_hold() -> None:
     world = MemoryCluster(3)
     peers = world.peers
     for number in range(6):
@@ -78,7 +78,7 @@ async def test_a_listing_shows_who_is_down_on_what_it_is_to_hold():
 
 
 @virtual_time
-async def test_asking_for_some_cids_answers_each_in_order():
+async def test_asking_for_some_cids_answers_each_in_order() -> None:
     world = MemoryCluster(2)
     async with world.all() as clusters:
         await clusters[0].pin(cid(3), PinOptions())
@@ -91,7 +91,7 @@ async def test_asking_for_some_cids_answers_each_in_order():
 
 
 @virtual_time
-async def test_recover_reaches_the_members_that_failed():
+async def test_recover_reaches_the_members_that_failed() -> None:
     world = MemoryCluster(3)
     world.missing.update([cid(1), cid(2)])
     async with world.all() as clusters:
@@ -110,7 +110,7 @@ async def test_recover_reaches_the_members_that_failed():
 
 
 @virtual_time
-async def test_a_removed_member_is_in_no_status_metric_or_alert():
+async def test_a_removed_member_is_in_no_status_metric_or_alert() -> None:
     world = MemoryCluster(3)
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(world.member(0))

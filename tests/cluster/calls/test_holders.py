@@ -21,7 +21,7 @@ def keep(world: MemoryCluster, *machines: int, complete: bool = True, recursive:
 
 
 @virtual_time
-async def test_every_holder_has_to_say_so():
+async def test_every_holder_has_to_say_so() -> None:
     world = MemoryCluster(3)
     _, b, c = world.peers
     async with world.all() as (first, *_):
@@ -39,7 +39,7 @@ async def test_every_holder_has_to_say_so():
 
 
 @virtual_time
-async def test_holders_that_are_no_members_any_more_do_not_count_and_all_gone_is_nobody():
+async def test_holders_that_are_no_members_any_more_do_not_count_and_all_gone_is_nobody() -> None:
     world = MemoryCluster(3)
     _, b, c = world.peers
     async with world.all() as (first, *_):
@@ -54,7 +54,7 @@ async def test_holders_that_are_no_members_any_more_do_not_count_and_all_gone_is
 
 
 @virtual_time
-async def test_a_block_alone_is_not_the_dag_below_it():
+async def test_a_block_alone_is_not_the_dag_below_it() -> None:
     world = MemoryCluster(2)
     _, b = world.peers
     async with world.all() as (first, second):
@@ -68,7 +68,7 @@ async def test_a_block_alone_is_not_the_dag_below_it():
 
 
 @virtual_time
-async def test_a_direct_pin_that_became_recursive_unnoticed_is_found_by_the_next_pass():
+async def test_a_direct_pin_that_became_recursive_unnoticed_is_found_by_the_next_pass() -> None:
     world = MemoryCluster(1)
     keep(world, 0, recursive=False)
     world.shared.pins[cid(1)] = pin(world.peers[0])

@@ -19,7 +19,7 @@ from cluster.ports import PeerOffline
 
 
 @virtual_time
-async def test_members_describe_themselves_and_the_unreachable_one_has_an_error():
+async def test_members_describe_themselves_and_the_unreachable_one_has_an_error() -> None:
     world = MemoryCluster(3)
     async with world.member(0) as first, world.member(1):
         await asyncio.sleep(2)
@@ -38,7 +38,7 @@ async def test_members_describe_themselves_and_the_unreachable_one_has_an_error(
 
 
 @virtual_time
-async def test_members_are_connected_by_address_and_removed_by_name():
+async def test_members_are_connected_by_address_and_removed_by_name() -> None:
     world = MemoryCluster(3)
     async with world.member(0) as first, world.member(1):
         address = f"/ip4/127.0.0.1/tcp/9096/p2p/{world.peers[1]}"

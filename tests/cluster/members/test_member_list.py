@@ -225,7 +225,9 @@ async def test_a_profile_that_does_not_parse_is_not_kept_and_the_others_with_it_
     assert [member.name for member in members.members() if member.peer == C.peer_id] == ["fine"]
 
 
-async def test_a_stored_record_of_a_version_that_read_less_closely_is_dropped_at_the_start(caplog) -> None:
+async def test_a_stored_record_of_a_version_that_read_less_closely_is_dropped_at_the_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     database = InlineDatabase()
     store = MemberRecordStore(database)
     odd = profile(1, 1, "x", (f"/dns4/{'a' * 70}/tcp/1/p2p/{B.peer_id}",))
@@ -338,7 +340,9 @@ async def test_what_we_are_called_and_where_we_listen_is_told_only_as_far_as_mem
 
 
 @virtual_time
-async def test_a_member_that_was_away_when_it_was_removed_is_told_once_it_is_back(caplog) -> None:
+async def test_a_member_that_was_away_when_it_was_removed_is_told_once_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     network = SimNetwork(Random(1), delay=0.01)
     a, b, c = members = await grown_cluster(3, network, wall)
     await c.stop()

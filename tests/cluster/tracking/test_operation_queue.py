@@ -13,7 +13,7 @@ def taken(queue: OperationQueue, count: int) -> list[Lane]:
     return [operation.lane for _ in range(count) if (operation := queue.take_pin(0.0))]
 
 
-def test_fresh_pins_go_before_others_in_order_of_arrival():
+def test_fresh_pins_go_before_others_in_order_of_arrival() -> None:
     queue = OperationQueue(size=10, workers=1)
     for number, lane in enumerate([Lane.NORMAL, Lane.FRESH, Lane.NORMAL, Lane.FRESH]):
         queue.put(cid(number), lane, 0.0)
@@ -24,7 +24,7 @@ def test_fresh_pins_go_before_others_in_order_of_arrival():
     assert order == [cid(1), cid(3), cid(0), cid(2)]
 
 
-def test_retries_take_one_worker_at_once_and_at_most_half_of_them():
+def test_retries_take_one_worker_at_once_and_at_most_half_of_them() -> None:
     queue = OperationQueue(size=100, workers=4)
     for number in range(10):
         queue.put(cid(number), Lane.RETRY, 0.0)
@@ -32,7 +32,7 @@ def test_retries_take_one_worker_at_once_and_at_most_half_of_them():
     assert taken(queue, 4) == [Lane.RETRY, Lane.FRESH, Lane.RETRY]
 
 
-def test_a_full_lane_refuses():
+def test_a_full_lane_refuses() -> None:
     queue = OperationQueue(size=1, workers=1)
     assert queue.put(cid(1), Lane.NORMAL, 0.0)
     assert not queue.put(cid(2), Lane.NORMAL, 0.0)
@@ -40,7 +40,7 @@ def test_a_full_lane_refuses():
     assert queue.room(Lane.FRESH) == 1
 
 
-def test_a_waiting_operation_is_replaced_by_one_of_the_other_kind():
+def test_a_waiting_operation_is_replaced_by_one_of_the_other_kind() -> None:
     queue = OperationQueue(size=10, workers=1)
     queue.put(cid(1), Lane.FRESH, 0.0)
     queue.put(cid(1), Lane.UNPIN, 1.0)
@@ -50,7 +50,7 @@ def test_a_waiting_operation_is_replaced_by_one_of_the_other_kind():
     assert len(queue) == 1
 
 
-def test_a_running_operation_is_cancelled_by_one_of_the_other_kind_which_follows():
+def test_a_running_operation_is_cancelled_by_one_of_the_other_kind_which_follows() -> None:
     queue = OperationQueue(size=10, workers=1)
     queue.put(cid(1), Lane.FRESH, 0.0)
     operation = queue.take_pin(0.0)
@@ -64,7 +64,7 @@ def test_a_running_operation_is_cancelled_by_one_of_the_other_kind_which_follows
     assert queue.take_unpin(2.0) is not None
 
 
-def test_a_running_operation_is_looked_at_again_after_one_of_the_same_kind():
+def test_a_running_operation_is_looked_at_again_after_one_of_the_same_kind() -> None:
     queue = OperationQueue(size=10, workers=1)
     queue.put(cid(1), Lane.FRESH, 0.0)
     operation = queue.take_pin(0.0)
@@ -84,7 +84,7 @@ def test_a_running_operation_is_looked_at_again_after_one_of_the_same_kind():
         )
     )
 )
-def test_a_cid_never_has_two_operations_and_no_lane_overflows(steps: list[tuple[str, int, Lane]]):
+def test_a_cid_never_has_two_operations_and_no_lane_overflows(steps: list[tuple[str, int, Lane]]) -> None:
     queue = OperationQueue(size=3, workers=3)
     running = []
     for step, number, lane in steps:
@@ -103,7 +103,7 @@ def test_a_cid_never_has_two_operations_and_no_lane_overflows(steps: list[tuple[
         assert queue.running() == len(running)
 
 
-def test_what_a_caller_waits_for_leaves_its_lane_and_needs_no_room():
+def test_what_a_caller_waits_for_leaves_its_lane_and_needs_no_room() -> None:
     queue = OperationQueue(size=1, workers=1)
     queue.put(cid(1), Lane.NORMAL, 0.0)
     for number in (1, 2, 3):
@@ -117,7 +117,7 @@ def test_what_a_caller_waits_for_leaves_its_lane_and_needs_no_room():
     assert queue.room(Lane.NORMAL) == 1
 
 
-def test_a_running_operation_is_the_one_that_a_caller_waits_for():
+def test_a_running_operation_is_the_one_that_a_caller_waits_for() -> None:
     queue = OperationQueue(size=1, workers=1)
     queue.put(cid(1), Lane.FRESH, 0.0)
     running = queue.take_pin(0.0)
@@ -130,7 +130,7 @@ def test_a_running_operation_is_the_one_that_a_caller_waits_for():
     assert running.ended.is_set()
 
 
-def test_an_operation_that_is_replaced_has_ended():
+def test_an_operation_that_is_replaced_has_ended() -> None:
     queue = OperationQueue(size=1, workers=1)
     operation = queue.expedite(cid(1), 0.0)
     queue.put(cid(1), Lane.FRESH, 1.0)  # of the same kind: it stays

@@ -17,7 +17,7 @@ from cluster.tracking.status import EVERY_STATUS
 
 
 @virtual_time
-async def test_reconciling_finds_what_no_event_told():
+async def test_reconciling_finds_what_no_event_told() -> None:
     world = MemoryCluster(1)
     async with world.member(0) as cluster:
         await asyncio.sleep(20)
@@ -32,7 +32,9 @@ async def test_reconciling_finds_what_no_event_told():
 
 
 @virtual_time
-async def test_a_pin_that_is_missing_and_was_not_removed_is_kept_and_told(caplog):
+async def test_a_pin_that_is_missing_and_was_not_removed_is_kept_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     world = MemoryCluster(1)
     async with world.member(0) as cluster:
         for number in (1, 2, 3):
@@ -56,7 +58,7 @@ async def test_a_pin_that_is_missing_and_was_not_removed_is_kept_and_told(caplog
 
 
 @virtual_time
-async def test_a_lost_root_is_found_and_fetched_again():
+async def test_a_lost_root_is_found_and_fetched_again() -> None:
     world = MemoryCluster(1)
     async with world.member(0) as cluster:
         await cluster.pin(cid(1), ALL)
@@ -67,7 +69,7 @@ async def test_a_lost_root_is_found_and_fetched_again():
 
 
 @virtual_time
-async def test_more_changes_than_the_queue_holds_are_all_done():
+async def test_more_changes_than_the_queue_holds_are_all_done() -> None:
     settings = ClusterSettings(queue_size=5, concurrent_pins=20)
     world = MemoryCluster(1, settings=settings)
     async with world.member(0) as cluster:

@@ -14,7 +14,7 @@ from cluster.settings import ClusterSettings
 
 
 @virtual_time
-async def test_a_failing_cid_tells_why_backs_off_and_recovers_by_itself():
+async def test_a_failing_cid_tells_why_backs_off_and_recovers_by_itself() -> None:
     world = MemoryCluster(1)
     world.missing.add(cid(1))
     async with world.member(0) as cluster:
@@ -33,7 +33,7 @@ async def test_a_failing_cid_tells_why_backs_off_and_recovers_by_itself():
 
 
 @virtual_time
-async def test_hopeless_cids_do_not_hold_up_others():
+async def test_hopeless_cids_do_not_hold_up_others() -> None:
     world = MemoryCluster(1, settings=ClusterSettings(concurrent_pins=4))
     hopeless = [cid(number) for number in range(100, 120)]
     world.stuck.update(hopeless)
@@ -52,7 +52,7 @@ async def test_hopeless_cids_do_not_hold_up_others():
 
 
 @virtual_time
-async def test_attempts_and_walks_survive_a_restart():
+async def test_attempts_and_walks_survive_a_restart() -> None:
     world = MemoryCluster(1)
     world.missing.add(cid(1))
     async with world.member(0) as cluster:
@@ -69,7 +69,7 @@ async def test_attempts_and_walks_survive_a_restart():
 
 
 @virtual_time
-async def test_a_full_disk_ends_nothing():
+async def test_a_full_disk_ends_nothing() -> None:
     world = MemoryCluster(1)
     world.missing.add(cid(1))
     world.machines[0].attempts.full = True
@@ -83,7 +83,7 @@ async def test_a_full_disk_ends_nothing():
 
 
 @virtual_time
-async def test_an_attempt_of_the_other_kind_does_not_delay():
+async def test_an_attempt_of_the_other_kind_does_not_delay() -> None:
     world = MemoryCluster(1)
     world.shared.pins[cid(1)] = everywhere(1)
     old = Attempt(cid(1), OperationKind.UNPIN, 9, "refused", EPOCH, EPOCH + 3000)

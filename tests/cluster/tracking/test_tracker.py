@@ -23,7 +23,7 @@ async def failed_both(cluster: Cluster) -> bool:
 
 
 @virtual_time
-async def test_a_pin_goes_from_queued_over_pinning_to_pinned_with_progress():
+async def test_a_pin_goes_from_queued_over_pinning_to_pinned_with_progress() -> None:
     world = MemoryCluster(1)
     async with world.member(0) as cluster:
         await cluster.pin(cid(1), ALL)
@@ -36,7 +36,7 @@ async def test_a_pin_goes_from_queued_over_pinning_to_pinned_with_progress():
 
 
 @virtual_time
-async def test_an_unpinned_cid_leaves_the_store():
+async def test_an_unpinned_cid_leaves_the_store() -> None:
     world = MemoryCluster(1)
     async with world.member(0) as cluster:
         await cluster.pin(cid(1), ALL)
@@ -47,7 +47,7 @@ async def test_an_unpinned_cid_leaves_the_store():
 
 
 @virtual_time
-async def test_unpinning_stops_a_walk_and_pinning_again_goes_on_with_it():
+async def test_unpinning_stops_a_walk_and_pinning_again_goes_on_with_it() -> None:
     world = MemoryCluster(1)
     async with world.member(0) as cluster:
         await cluster.pin(cid(1), ALL)
@@ -60,7 +60,7 @@ async def test_unpinning_stops_a_walk_and_pinning_again_goes_on_with_it():
 
 
 @virtual_time
-async def test_unpin_and_pin_again_while_walking_ends_pinned():
+async def test_unpin_and_pin_again_while_walking_ends_pinned() -> None:
     world = MemoryCluster(1)
     async with world.member(0) as cluster:
         await cluster.pin(cid(1), ALL)
@@ -72,7 +72,7 @@ async def test_unpin_and_pin_again_while_walking_ends_pinned():
 
 
 @virtual_time
-async def test_recover_tries_again_at_once():
+async def test_recover_tries_again_at_once() -> None:
     world = MemoryCluster(1)
     world.missing.add(cid(1))
     async with world.member(0) as cluster:
@@ -85,7 +85,7 @@ async def test_recover_tries_again_at_once():
 
 
 @virtual_time
-async def test_recover_all_puts_back_only_what_failed():
+async def test_recover_all_puts_back_only_what_failed() -> None:
     world = MemoryCluster(1)
     world.missing.update([cid(1), cid(2)])
     async with world.member(0) as cluster:
@@ -98,7 +98,7 @@ async def test_recover_all_puts_back_only_what_failed():
 
 
 @virtual_time
-async def test_recover_says_so_when_too_much_is_waiting():
+async def test_recover_says_so_when_too_much_is_waiting() -> None:
     world = MemoryCluster(1, settings=ClusterSettings(queue_size=1, concurrent_pins=1))
     world.stuck.add(cid(9))
     world.missing.add(cid(1))
@@ -114,7 +114,7 @@ async def test_recover_says_so_when_too_much_is_waiting():
 
 
 @virtual_time
-async def test_listing_pages_through_every_status_in_order():
+async def test_listing_pages_through_every_status_in_order() -> None:
     world = MemoryCluster(1)
     world.missing.add(cid(5))
     for number in range(40):

@@ -13,7 +13,7 @@ from cluster.settings import ClusterSettings
 
 
 @virtual_time
-async def test_no_progress_for_the_time_limit_is_a_failure_but_slow_progress_is_not():
+async def test_no_progress_for_the_time_limit_is_a_failure_but_slow_progress_is_not() -> None:
     world = MemoryCluster(1, settings=ClusterSettings(pin_timeout=1.5))
     world.stuck.add(cid(1))
     async with world.member(0) as cluster:
@@ -25,7 +25,7 @@ async def test_no_progress_for_the_time_limit_is_a_failure_but_slow_progress_is_
 
 
 @virtual_time
-async def test_old_pins_wait_behind_fresh_ones():
+async def test_old_pins_wait_behind_fresh_ones() -> None:
     world = MemoryCluster(1, settings=ClusterSettings(concurrent_pins=1))
     async with world.member(0) as cluster:
         for number in range(10):
@@ -36,7 +36,7 @@ async def test_old_pins_wait_behind_fresh_ones():
 
 
 @virtual_time
-async def test_a_bug_met_at_one_pin_is_counted_and_leaves_the_others_to_be_pinned():
+async def test_a_bug_met_at_one_pin_is_counted_and_leaves_the_others_to_be_pinned() -> None:
     world = MemoryCluster(1)
     world.broken.add(cid(1))
     async with world.member(0) as cluster:

@@ -51,13 +51,13 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def test_lines_come_as_they_are_sent_however_they_are_cut():
+def test_lines_come_as_they_are_sent_however_they_are_cut() -> None:
     body = chunk(b'{"a":1}\n{"a"') + chunk(b":2}\n") + chunk(b'{"a":3}') + b"0\r\n\r\n"
     with serving(answering(HEAD + body)) as client:
         assert [line.number("a") for line in client.lines("GET", "/")] == [1, 2, 3]
 
 
-def test_an_error_in_the_trailer_is_raised_after_the_lines_before_it():
+def test_an_error_in_the_trailer_is_raised_after_the_lines_before_it() -> None:
     body = chunk(b'{"a":1}\n') + b"0\r\nX-Stream-Error: the disk is full\r\n\r\n"
     with serving(answering(HEAD + body)) as client:
         lines = client.lines("GET", "/")
@@ -76,7 +76,7 @@ def test_an_error_in_the_trailer_is_raised_after_the_lines_before_it():
         (b"[1]", r"\[1\]"),
     ],
 )
-def test_a_refusal_has_its_status_and_the_nodes_words(body, says):
+def test_a_refusal_has_its_status_and_the_nodes_words(body, says) -> None:
     head = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body)
     with serving(answering(head + body)) as client, pytest.raises(ApiError, match=f"^{says}$") as caught:
         client.get("/")
@@ -84,26 +84,26 @@ def test_a_refusal_has_its_status_and_the_nodes_words(body, says):
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", HEAD, HEAD + b"5\r\nab", b"no HTTP at all\r\n\r\n"])
-def test_an_answer_that_breaks_off_is_a_lost_connection(answer):
+def test_an_answer_that_breaks_off_is_a_lost_connection(answer) -> None:
     with serving(answering(answer)) as client, pytest.raises(DaemonLost, match="the node closed"):
         list(client.download("GET", "/"))
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b"\xff"])
-def test_another_program_on_the_port_is_told_from_a_node(body):
+def test_another_program_on_the_port_is_told_from_a_node(body) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
     with serving(answering(head + body)) as client, pytest.raises(ApiError, match="no pinfold node"):
         client.get("/id")
 
 
-def test_nobody_there_is_no_daemon():
+def test_nobody_there_is_no_daemon() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with pytest.raises(NoDaemon, match=f"{url}: start one with `pinfold daemon`"):
         ApiClient(url).get("/id")
 
 
-def test_lines_are_answered_while_the_upload_goes_on():
+def test_lines_are_answered_while_the_upload_goes_on() -> None:
     answered = threading.Event()
 
     def handle(connection: socket.socket) -> None:
@@ -124,7 +124,7 @@ def test_lines_are_answered_while_the_upload_goes_on():
 
 
 @pytest.mark.parametrize("error", [ValueError("the file vanished"), OSError(5, "Input/output error")])
-def test_a_body_that_fails_breaks_the_request_off_and_is_what_the_caller_hears(error):
+def test_a_body_that_fails_breaks_the_request_off_and_is_what_the_caller_hears(error) -> None:
     received = b""
 
     def handle(connection: socket.socket) -> None:
@@ -143,7 +143,7 @@ def test_a_body_that_fails_breaks_the_request_off_and_is_what_the_caller_hears(e
     assert b"0\r\n\r\n" not in received  # the node never takes it for the whole
 
 
-def test_a_refusal_in_the_middle_of_an_upload_is_heard_though_the_node_reads_no_further():
+def test_a_refusal_in_the_middle_of_an_upload_is_heard_though_the_node_reads_no_further() -> None:
     refusal = b"HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull"
 
     def handle(connection: socket.socket) -> None:

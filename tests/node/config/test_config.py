@@ -10,7 +10,7 @@ import pytest
 from node.config.config import BadConfig, Config, check, keys, load, with_setting
 
 
-def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path):
+def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[gateway]\nport = 81\nhost = "::1"\n[swarm]\nenabled = false\n')
     config = load(
@@ -21,14 +21,14 @@ def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path):
     assert config.cluster.tags == ("group=b", "disk=ssd")
 
 
-def test_without_a_file_there_are_defaults_and_they_are_within_their_own_bounds(tmp_path):
+def test_without_a_file_there_are_defaults_and_they_are_within_their_own_bounds(tmp_path: Path) -> None:
     assert load(tmp_path / "none", {}) == Config()
     check(Config())
     for key, value in keys():
         assert dict(keys(with_setting(Config(), key, value)))[key] == value
 
 
-def test_every_setting_can_be_given_as_text(tmp_path):
+def test_every_setting_can_be_given_as_text(tmp_path: Path) -> None:
     for key, value in keys():
         text = ",".join(value) if isinstance(value, tuple) else str(value)
         assert dict(keys(with_setting(Config(), key, text)))[key] == value
@@ -49,20 +49,20 @@ def test_every_setting_can_be_given_as_text(tmp_path):
         ("[cluster]\npin_timeout = inf\n", r'"cluster.pin_timeout" takes a number that is not negative'),
     ],
 )
-def test_a_mistake_in_the_file_is_named(tmp_path, text, says):
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text, says) -> None:
     file = tmp_path / "config.toml"
     file.write_text(text)
     with pytest.raises(BadConfig, match=says):
         load(file, {})
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path):
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadConfig, match=r"config.toml cannot be read"):
         load(tmp_path / "config.toml", {})
 
 
-def test_a_variable_that_names_no_setting_is_refused_except_those_that_are_none():
+def test_a_variable_that_names_no_setting_is_refused_except_those_that_are_none() -> None:
     with pytest.raises(BadConfig, match="PINFOLD_GATEWAY_PROT names no setting"):
         load_environment(PINFOLD_GATEWAY_PROT="1")
     assert load_environment(PINFOLD_PATH="/x", PINFOLD_PEERS="/y", PINFOLD_OF_OTHERS="z") == Config()
@@ -109,7 +109,7 @@ def load_environment(**variables: str) -> Config:
         ("retrieval.gateways", "https:///ipfs"),
     ],
 )
-def test_a_value_out_of_bounds_is_refused(key, value):
+def test_a_value_out_of_bounds_is_refused(key, value) -> None:
     with pytest.raises(BadConfig, match=f'setting "{key}" takes '):
         with_setting(Config(), key, value)
 
@@ -123,12 +123,12 @@ def test_a_value_out_of_bounds_is_refused(key, value):
         "http://node_1:65535",
     ],
 )
-def test_urls_of_gateways_are_taken(urls):
+def test_urls_of_gateways_are_taken(urls) -> None:
     assert len(with_setting(Config(), "retrieval.gateways", urls).retrieval.gateways) == urls.count("://")
 
 
 @pytest.mark.parametrize(("least", "most"), [(2, -1), (-1, 2), (3, 2)])
-def test_copies_that_contradict_each_other_are_refused_when_the_node_starts(least, most):
+def test_copies_that_contradict_each_other_are_refused_when_the_node_starts(least, most) -> None:
     config = with_setting(Config(), "cluster.replication_min", least)
     config = with_setting(config, "cluster.replication_max", most)
     with pytest.raises(BadConfig, match=r"replication_min .* and cluster.replication_max"):

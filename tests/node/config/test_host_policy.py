@@ -9,7 +9,7 @@ from node.config.host_policy import BadHostPolicy, HostPolicy, read_hosts
 STRICT = HostPolicy(trustless=True, fetch=False, only_pinned=True, dnslink=False)
 
 
-def test_words_change_what_holds_for_all_hosts_both_ways():
+def test_words_change_what_holds_for_all_hosts_both_ways() -> None:
     found = read_hosts(
         ("open.example.org deserialized fetch any-content dnslink", "same.example.org"), STRICT
     )
@@ -17,13 +17,13 @@ def test_words_change_what_holds_for_all_hosts_both_ways():
     assert read_hosts(("x trustless no-fetch only-pinned no-dnslink",), HostPolicy()) == {"x": STRICT}
 
 
-def test_case_and_spaces_do_not_matter():
+def test_case_and_spaces_do_not_matter() -> None:
     assert read_hosts(("  GW.Example.org   Trustless ",), HostPolicy()) == {
         "gw.example.org": HostPolicy(trustless=True)
     }
 
 
-def test_addresses_are_hosts_too():
+def test_addresses_are_hosts_too() -> None:
     found = read_hosts(("127.0.0.1 no-fetch", "[::1] no-fetch"), HostPolicy())
     assert set(found) == {"127.0.0.1", "[::1]"}
 
@@ -39,13 +39,13 @@ def test_addresses_are_hosts_too():
         (("x fetch", "X no-fetch"), "x is there twice"),
     ],
 )
-def test_what_does_not_read_is_told(entries, reason):
+def test_what_does_not_read_is_told(entries, reason) -> None:
     with pytest.raises(BadHostPolicy, match=reason):
         read_hosts(entries, HostPolicy())
 
 
 @given(st.lists(st.text(max_size=40), max_size=3))
-def test_any_text_is_policies_or_told(entries):
+def test_any_text_is_policies_or_told(entries) -> None:
     try:
         found = read_hosts(tuple(entries), HostPolicy())
     except BadHostPolicy:

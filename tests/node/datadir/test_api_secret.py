@@ -2,6 +2,7 @@
 
 import base64
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,11 @@ from node.datadir.api_secret import ApiSecret, BadSecret, made_secret, read_secr
 TEXT = "s" * 40
 
 
-def basic(text):
+def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-def test_it_is_made_once_and_read_by_its_owner_alone(tmp_path):
+def test_it_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "api.secret"
     made = made_secret(path)
     text = read_secret(path)
@@ -29,7 +30,7 @@ def test_it_is_made_once_and_read_by_its_owner_alone(tmp_path):
     "shown",
     [f"Bearer {TEXT}", f"bearer  {TEXT} ", basic(f"pinfold:{TEXT}"), basic(f":{TEXT}"), basic(f"u:{TEXT}")],
 )
-def test_it_is_shown_as_a_token_or_as_the_password_of_anybody(shown):
+def test_it_is_shown_as_a_token_or_as_the_password_of_anybody(shown) -> None:
     assert ApiSecret(TEXT).is_in(shown)
 
 
@@ -41,19 +42,19 @@ def test_it_is_shown_as_a_token_or_as_the_password_of_anybody(shown):
         basic(f"pinfold:{TEXT}:"), basic(""), f"Bearer Bearer {TEXT}",
     ],
 )  # fmt: skip
-def test_nothing_else_is_taken(shown):
+def test_nothing_else_is_taken(shown) -> None:
     assert not ApiSecret(TEXT).is_in(shown)
 
 
 @pytest.mark.parametrize("text", ["", "short", "a" * 31, "a" * 600, "a" * 20 + " " + "a" * 20, "ä" * 40])
-def test_a_file_that_holds_none_is_named(tmp_path, text):
+def test_a_file_that_holds_none_is_named(tmp_path: Path, text) -> None:
     path = tmp_path / "api.secret"
     path.write_text(text)
     with pytest.raises(BadSecret, match=r"api\.secret does not hold a secret.*remove it"):
         made_secret(path)
 
 
-def test_one_that_an_editor_wrote_is_read(tmp_path):
+def test_one_that_an_editor_wrote_is_read(tmp_path: Path) -> None:
     path = tmp_path / "api.secret"
     path.write_bytes(TEXT.encode() + b"\r\n")
     assert read_secret(path) == TEXT

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
@@ -32,7 +33,7 @@ def denylist(*lines):
     return Denylist(lambda: (rules,))
 
 
-async def test_peers_get_every_block_but_the_blocked_ones():
+async def test_peers_get_every_block_but_the_blocked_ones() -> None:
     store = MemoryBlockstore()
     shelf = ServedBlocks(store, denylist(f"/ipfs/{BAD.cid}"))
     async with open_sim() as network, open_bitswap(shelf, network.node("here")) as here:
@@ -50,7 +51,7 @@ async def test_peers_get_every_block_but_the_blocked_ones():
         assert asks.presences == [Presence(BAD.cid, False)] * 2
 
 
-async def test_a_blocked_block_is_never_asked_for():
+async def test_a_blocked_block_is_never_asked_for() -> None:
     asked = []
 
     class Elsewhere(OfflineExchange):
@@ -69,7 +70,7 @@ async def test_a_blocked_block_is_never_asked_for():
     assert asked == [GOOD.cid]
 
 
-async def test_a_blocked_block_that_is_here_is_not_read():
+async def test_a_blocked_block_that_is_here_is_not_read() -> None:
     store = MemoryBlockstore()
     await store.put_many([BAD, GOOD])
     blocks = GuardedBlocks(Blocks(store, OfflineExchange()), denylist(f"/ipfs/{BAD.cid}"))
@@ -80,7 +81,7 @@ async def test_a_blocked_block_that_is_here_is_not_read():
         assert caught.value.cid == BAD.cid
 
 
-async def test_a_node_neither_serves_nor_pins_what_its_list_blocks(tmp_path):
+async def test_a_node_neither_serves_nor_pins_what_its_list_blocks(tmp_path: Path) -> None:
     lists = tmp_path / "denylists"
     lists.mkdir()
     (lists / "own.deny").write_text(f"/ipfs/{BAD.cid}\n/ipfs/{CID.v1(0x55, GOOD.cid.multihash)}/a\n")
@@ -96,7 +97,7 @@ async def test_a_node_neither_serves_nor_pins_what_its_list_blocks(tmp_path):
 
 
 @pytest.mark.parametrize(("hint", "status"), [("", 410), (" gateway_status=451", 451)])
-async def test_the_gateway_says_that_it_will_not_serve_what_is_blocked(tmp_path, hint, status):
+async def test_the_gateway_says_that_it_will_not_serve_what_is_blocked(tmp_path: Path, hint, status) -> None:
     lists = tmp_path / "denylists"
     lists.mkdir()
     key = Key(1)

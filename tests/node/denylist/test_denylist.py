@@ -127,22 +127,22 @@ def denylist_of(folder, **lists):
 
 
 @pytest.fixture(scope="module")
-def vectors(tmp_path_factory):
+def vectors(tmp_path_factory: pytest.TempPathFactory):
     return denylist_of(tmp_path_factory.mktemp("lists"), vectors=LIST)
 
 
 @pytest.mark.parametrize("path", BLOCKED)
-def test_what_the_vectors_block_is_blocked(vectors, path):
+def test_what_the_vectors_block_is_blocked(vectors, path) -> None:
     with pytest.raises(ContentBlocked, match="is blocked and cannot be provided"):
         vectors.check_path(parse_target(path))
 
 
 @pytest.mark.parametrize("path", FREE)
-def test_what_the_vectors_leave_free_is_free(vectors, path):
+def test_what_the_vectors_leave_free_is_free(vectors, path) -> None:
     vectors.check_path(parse_target(path))
 
 
-def test_blocks_are_blocked_by_their_multihash(vectors):
+def test_blocks_are_blocked_by_their_multihash(vectors) -> None:
     blocked = CID.parse(ONE)
     for cid in (
         blocked,
@@ -159,18 +159,18 @@ def test_blocks_are_blocked_by_their_multihash(vectors):
         vectors.check_cid(CID.parse(text))
 
 
-def test_the_older_double_hash_is_of_one_codec_only(vectors):
+def test_the_older_double_hash_is_of_one_codec_only(vectors) -> None:
     assert vectors.blocks(CID.parse(TEN))
     assert not vectors.blocks(CID.v1(0x55, CID.parse(TEN).multihash))
 
 
-def test_a_later_rule_overrides_an_earlier_one(tmp_path):
+def test_a_later_rule_overrides_an_earlier_one(tmp_path: Path) -> None:
     denylist = denylist_of(tmp_path, a=f"/ipfs/{ONE}\n!/ipfs/{ONE}\n!/ipfs/{TWO}\n/ipfs/{TWO}\n")
     assert not denylist.blocks(CID.parse(ONE))
     assert denylist.blocks(CID.parse(TWO))
 
 
-def test_the_first_list_that_says_anything_decides(tmp_path):
+def test_the_first_list_that_says_anything_decides(tmp_path: Path) -> None:
     denylist = denylist_of(tmp_path, a=f"!/ipfs/{ONE}\n", b=f"/ipfs/{ONE}\n/ipfs/{TWO}\n")
     assert not denylist.blocks(CID.parse(ONE))
     assert denylist.blocks(CID.parse(TWO))
@@ -187,21 +187,23 @@ def test_the_first_list_that_says_anything_decides(tmp_path):
         ("hints:\n  gateway_status: 451\n---\n", " gateway_status=410", ContentBlocked),
     ],
 )
-def test_a_legal_reason_is_told_apart(tmp_path, header, hints, error):
+def test_a_legal_reason_is_told_apart(tmp_path: Path, header, hints, error) -> None:
     denylist = denylist_of(tmp_path, a=f"{header}/ipfs/{ONE}{hints}\n")
     with pytest.raises(ContentBlocked) as caught:
         denylist.check_cid(CID.parse(ONE))
     assert type(caught.value) is error
 
 
-def test_escapes_in_rules_are_decoded(tmp_path):
+def test_escapes_in_rules_are_decoded(tmp_path: Path) -> None:
     denylist = denylist_of(tmp_path, a=f"/ipfs/{ONE}/a%20b%2A\n")
     with pytest.raises(ContentBlocked):
         denylist.check_path(ContentPath(CID.parse(ONE), ("a b*",)))
     denylist.check_path(ContentPath(CID.parse(ONE), ("a b", "c")))
 
 
-def test_lines_that_are_no_rules_are_passed_over_and_told(tmp_path, caplog):
+def test_lines_that_are_no_rules_are_passed_over_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     text = f"/ipfs/nonsense\n/other/x\n//zz\n{'x' * (MAX_LINE + 10)}\n\xff\n/ipfs/{ONE}\n" + "?\n" * 20
     denylist = denylist_of(tmp_path, a=text)
     assert denylist.blocks(CID.parse(ONE))
@@ -211,7 +213,7 @@ def test_lines_that_are_no_rules_are_passed_over_and_told(tmp_path, caplog):
 
 @pytest.mark.parametrize("header", ["", "version: 1\n---\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_byte_order_mark_and_other_line_ends_are_read_over(tmp_path, header, end):
+def test_a_byte_order_mark_and_other_line_ends_are_read_over(tmp_path: Path, header, end) -> None:
     text = f"{header}/ipfs/{ONE}\n/ipfs/{TWO}\n".replace("\n", end)
     denylist = denylist_of(tmp_path, a="\ufeff" + text)
     for root in (ONE, TWO):
@@ -220,19 +222,19 @@ def test_a_byte_order_mark_and_other_line_ends_are_read_over(tmp_path, header, e
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
-def test_a_list_in_another_encoding_is_an_error_and_not_a_list_of_bad_lines(tmp_path, encoding):
+def test_a_list_in_another_encoding_is_an_error_and_not_a_list_of_bad_lines(tmp_path: Path, encoding) -> None:
     mark = "\ufeff" if encoding.endswith("be") else ""
     (tmp_path / "a.deny").write_bytes(f"{mark}/ipfs/{ONE}\n".encode(encoding))
     with pytest.raises(BadDenylist, match="save it as UTF-8"):
         Files([tmp_path]).load()
 
 
-def test_a_list_of_another_version_is_an_error(tmp_path):
+def test_a_list_of_another_version_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BadDenylist, match=r"a\.deny cannot be read: its version is 2"):
         denylist_of(tmp_path, a=f"version: 2\n---\n/ipfs/{ONE}\n")
 
 
-def test_what_is_appended_counts_once_its_line_is_whole(tmp_path):
+def test_what_is_appended_counts_once_its_line_is_whole(tmp_path: Path) -> None:
     files = files_of(tmp_path, a=f"name: a\n---\n/ipfs/{ONE}\n")
     denylist = Denylist(lambda: files.rule_sets)
     with (tmp_path / "a.deny").open("a") as file:
@@ -244,7 +246,7 @@ def test_what_is_appended_counts_once_its_line_is_whole(tmp_path):
     assert denylist.blocks(CID.parse(ONE))
 
 
-def test_a_last_line_without_an_end_counts_when_nobody_writes_any_more(tmp_path):
+def test_a_last_line_without_an_end_counts_when_nobody_writes_any_more(tmp_path: Path) -> None:
     files = files_of(tmp_path, a=f"/ipfs/{ONE}\n/ipfs/{TWO}")
     denylist = Denylist(lambda: files.rule_sets)
     assert not denylist.blocks(CID.parse(TWO))
@@ -253,7 +255,7 @@ def test_a_last_line_without_an_end_counts_when_nobody_writes_any_more(tmp_path)
     assert denylist.blocks(CID.parse(TWO))
 
 
-def test_lists_that_are_replaced_added_or_removed_are_taken_up(tmp_path):
+def test_lists_that_are_replaced_added_or_removed_are_taken_up(tmp_path: Path) -> None:
     files = files_of(tmp_path, a=f"/ipfs/{ONE}\n")
     denylist = Denylist(lambda: files.rule_sets)
     (tmp_path / "new").write_text(f"/ipfs/{TWO}\n" * 2)
@@ -267,7 +269,7 @@ def test_lists_that_are_replaced_added_or_removed_are_taken_up(tmp_path):
     assert [denylist.blocks(CID.parse(text)) for text in (ONE, TWO, FIVE)] == [False, False, True]
 
 
-def test_a_list_that_is_written_anew_in_its_place_is_read_anew(tmp_path):
+def test_a_list_that_is_written_anew_in_its_place_is_read_anew(tmp_path: Path) -> None:
     files = files_of(tmp_path, a=f"/ipfs/{ONE}\n")
     (tmp_path / "a.deny").write_text(f"/ipfs/{TWO}\n/ipfs/{FIVE}\n")
     files.refresh()
@@ -275,7 +277,9 @@ def test_a_list_that_is_written_anew_in_its_place_is_read_anew(tmp_path):
     assert [denylist.blocks(CID.parse(text)) for text in (ONE, TWO)] == [False, True]
 
 
-def test_a_list_that_breaks_while_the_node_runs_stays_in_force(tmp_path, caplog):
+def test_a_list_that_breaks_while_the_node_runs_stays_in_force(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     files = files_of(tmp_path, a=f"/ipfs/{ONE}\n")
     (tmp_path / "new").write_text("version: 9\n---\n")
     (tmp_path / "new").replace(tmp_path / "a.deny")
@@ -291,14 +295,14 @@ def test_a_list_that_breaks_while_the_node_runs_stays_in_force(tmp_path, caplog)
     assert Denylist(lambda: files.rule_sets).blocks(CID.parse(TWO))
 
 
-def test_a_long_list_without_a_header_is_read_at_once(tmp_path):
+def test_a_long_list_without_a_header_is_read_at_once(tmp_path: Path) -> None:
     text = "# aa\n" * 250_000 + f"/ipfs/{ONE}\n"
     began = time.process_time()
     assert denylist_of(tmp_path, a=text).blocks(CID.parse(ONE))
     assert time.process_time() - began < 1.5  # each line added to the header so far: 5 s
 
 
-async def test_an_open_denylist_follows_its_folder(tmp_path):
+async def test_an_open_denylist_follows_its_folder(tmp_path: Path) -> None:
     async with open_denylist([tmp_path], interval=0.01) as denylist:
         assert not denylist.blocks(CID.parse(ONE))
         (tmp_path / "a.deny").write_text(f"/ipfs/{ONE}\n")
@@ -309,7 +313,7 @@ async def test_an_open_denylist_follows_its_folder(tmp_path):
         await eventually(blocked)
 
 
-def test_kubos_folders_are_looked_into_unless_blocking_is_switched_off():
+def test_kubos_folders_are_looked_into_unless_blocking_is_switched_off() -> None:
     environment = {"HOME": "/home/a", "XDG_CONFIG_DIRS": "/etc/xdg:/etc"}
     assert denylist_folders(Path("/d"), environment) == [
         Path("/d"),
@@ -322,7 +326,7 @@ def test_kubos_folders_are_looked_into_unless_blocking_is_switched_off():
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[!+-]?//?(ip[fn]s/)?[a-zA-Z0-9%*/ ]{0,70}", fullmatch=True))
-def test_any_line_is_a_rule_or_refused(line):
+def test_any_line_is_a_rule_or_refused(line) -> None:
     try:
         parse_rule(line, legal=False)
     except BadRule:
@@ -330,7 +334,7 @@ def test_any_line_is_a_rule_or_refused(line):
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_list(tmp_path_factory, data):
+def test_any_bytes_are_a_list(tmp_path_factory: pytest.TempPathFactory, data) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "a.deny").write_bytes(data)
     files = Files([folder])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_new_file_is_its_owners_alone_unless_another_mode_is_asked_for(tmp_path):
+def test_a_new_file_is_its_owners_alone_unless_another_mode_is_asked_for(tmp_path: Path) -> None:
     atomic_write(tmp_path / "a", b"1")
     atomic_write(tmp_path / "b", b"2", mode=0o644)
     assert ((tmp_path / "a").read_bytes(), mode_of(tmp_path / "a"), mode_of(tmp_path / "b")) == (
@@ -34,7 +35,7 @@ def test_a_new_file_is_its_owners_alone_unless_another_mode_is_asked_for(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
-def test_permissions_stay_as_they_were(tmp_path):
+def test_permissions_stay_as_they_were(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"longer than what comes")
     (tmp_path / "a").chmod(0o640)
     atomic_write(tmp_path / "a", b"new")
@@ -42,7 +43,7 @@ def test_permissions_stay_as_they_were(tmp_path):
 
 
 @AS_ROOT
-def test_the_owner_stays_as_it_was(tmp_path):
+def test_the_owner_stays_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     os.chown(tmp_path / "a", 1234, 5678)
     atomic_write(tmp_path / "a", b"new")
@@ -50,7 +51,7 @@ def test_the_owner_stays_as_it_was(tmp_path):
     assert (status.st_uid, status.st_gid, (tmp_path / "a").read_bytes()) == (1234, 5678, b"new")
 
 
-def test_symlinks_are_followed_and_stay(tmp_path):
+def test_symlinks_are_followed_and_stay(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to("second")
     (tmp_path / "second").symlink_to(tmp_path / "elsewhere" / "target")
@@ -64,7 +65,7 @@ def test_symlinks_are_followed_and_stay(tmp_path):
         atomic_write(tmp_path / "loop", b"x")
 
 
-def test_a_device_and_a_pipe_are_written_into(tmp_path):
+def test_a_device_and_a_pipe_are_written_into(tmp_path: Path) -> None:
     (tmp_path / "null").symlink_to(os.devnull)
     atomic_write(tmp_path / "null", b"gone")
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
@@ -79,14 +80,14 @@ def test_a_device_and_a_pipe_are_written_into(tmp_path):
 
 
 @AS_ROOT
-def test_a_device_of_ones_own_is_not_replaced(tmp_path):
+def test_a_device_of_ones_own_is_not_replaced(tmp_path: Path) -> None:
     os.mknod(tmp_path / "zero", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
     with replacing(tmp_path / "zero") as file:
         file.write(b"into it")
     assert stat.S_ISCHR((tmp_path / "zero").stat().st_mode)
 
 
-def test_a_descriptor_is_written_to_where_it_stands(tmp_path):
+def test_a_descriptor_is_written_to_where_it_stands(tmp_path: Path) -> None:
     """As in `(echo a; pinfold ... -o /dev/stdout; echo b) > out`: nothing before or behind is lost."""
     for spelling in ("/dev/fd/{}", "/proc/self/fd/{}"):
         with (tmp_path / "out").open("wb", buffering=0) as out:
@@ -100,7 +101,7 @@ def test_a_descriptor_is_written_to_where_it_stands(tmp_path):
         assert theirs.recv(100) == b"a socket"
 
 
-def test_a_folder_and_a_missing_folder_are_errors_that_name_the_path(tmp_path):
+def test_a_folder_and_a_missing_folder_are_errors_that_name_the_path(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError, match=str(tmp_path)):
         atomic_write(tmp_path, b"x")
     with pytest.raises(FileNotFoundError, match="none"):
@@ -112,7 +113,7 @@ def test_a_folder_and_a_missing_folder_are_errors_that_name_the_path(tmp_path):
         assert stat.S_ISSOCK((tmp_path / "s").stat().st_mode)
 
 
-def test_names_of_any_length_and_bytes_can_be_written(tmp_path):
+def test_names_of_any_length_and_bytes_can_be_written(tmp_path: Path) -> None:
     for name in (b"x" * 255, b"caf\xe9", b"-", b"a\nb"):
         path = tmp_path / os.fsdecode(name)
         atomic_write(path, b"1")
@@ -127,7 +128,7 @@ def half_written(path: Path, error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no")])
-def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path, error):
+def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path: Path, error) -> None:
     (tmp_path / "a").write_bytes(b"old")
     for name in ("a", "b"):
         with pytest.raises(type(error)):
@@ -135,7 +136,7 @@ def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path,
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
 
 
-def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path):
+def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
@@ -160,7 +161,7 @@ except OSError as error:
 
 
 @pytest.fixture
-def open_folder():
+def open_folder() -> Iterator[object]:
     """One that every user may enter; other runs of pytest take that back from those above tmp_path."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -175,7 +176,7 @@ def open_folder():
 )
 def test_another_users_file_keeps_its_owner_and_a_read_only_one_its_bytes(
     open_folder, folder_mode, file_mode, said, left
-):
+) -> None:
     folder = open_folder / "theirs"
     folder.mkdir()
     file = folder / "a"

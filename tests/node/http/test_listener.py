@@ -1,6 +1,7 @@
 """Listeners, and streamed answers with trailers as a client on the wire sees them."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
@@ -29,7 +30,7 @@ async def ask(listener, request=b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close
 
 
 def stream_of(*items, error=None):
-    async def numbers():
+    async def numbers() -> AsyncIterator[list[int] | list[list[int]] | set[int]]:
         for item in items:
             yield item
         if error is not None:
@@ -41,7 +42,7 @@ def stream_of(*items, error=None):
     return app_of(handler)
 
 
-async def test_port_zero_takes_any_free_port_and_a_taken_one_names_the_setting():
+async def test_port_zero_takes_any_free_port_and_a_taken_one_names_the_setting() -> None:
     async with listen(stream_of(), ListenerSettings("api", "127.0.0.1", 0)) as first:
         assert first.port > 0
         assert first.url == f"http://127.0.0.1:{first.port}"
@@ -50,7 +51,7 @@ async def test_port_zero_takes_any_free_port_and_a_taken_one_names_the_setting()
                 pass
 
 
-async def test_a_stream_ends_with_one_empty_trailer():
+async def test_a_stream_ends_with_one_empty_trailer() -> None:
     async with listen(stream_of(1, 2), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         head, _, body = (await ask(listener)).partition(b"\r\n\r\n")
     assert b"\r\nTrailer: X-Stream-Error\r\n" in head
@@ -58,7 +59,7 @@ async def test_a_stream_ends_with_one_empty_trailer():
     assert body == b"2\r\n1\n\r\n2\r\n2\n\r\n0\r\nX-Stream-Error: \r\n\r\n"
 
 
-async def test_a_late_error_is_a_second_trailer_value_on_one_line():
+async def test_a_late_error_is_a_second_trailer_value_on_one_line() -> None:
     app = stream_of(1, error=BlockNotFound("x", "several\r\nlines"))
     async with listen(app, ListenerSettings("api", "127.0.0.1", 0)) as listener:
         answer = await ask(listener)
@@ -68,34 +69,34 @@ async def test_a_late_error_is_a_second_trailer_value_on_one_line():
     )
 
 
-async def test_an_empty_stream_is_204():
+async def test_an_empty_stream_is_204() -> None:
     async with listen(stream_of(), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         answer = await ask(listener)
     assert answer.startswith(b"HTTP/1.1 204 No Content\r\n")
     assert answer.endswith(b"\r\n\r\n")
 
 
-async def test_a_connection_goes_on_after_trailers():
+async def test_a_connection_goes_on_after_trailers() -> None:
     async with listen(stream_of(1), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         once = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
         answer = await ask(listener, once + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"X-Stream-Error: \r\n\r\n") == 2
 
 
-async def test_http_1_0_gets_the_body_without_chunks_or_trailers():
+async def test_http_1_0_gets_the_body_without_chunks_or_trailers() -> None:
     async with listen(stream_of(1, 2), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         answer = await ask(listener, b"GET / HTTP/1.0\r\n\r\n")
     assert answer.endswith(b"\r\n\r\n1\n2\n")
 
 
-async def test_the_end_of_the_connection_is_the_end_where_http_1_0_has_no_other():
+async def test_the_end_of_the_connection_is_the_end_where_http_1_0_has_no_other() -> None:
     kept = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
     async with listen(stream_of(1, 2), ListenerSettings("api", "127.0.0.1", 0)) as listener:
         head, _, body = (await ask(listener, kept)).partition(b"\r\n\r\n")
     assert (b"keep-alive" in head, body) == (False, b"1\n2\n")
 
 
-async def test_a_connection_of_http_1_0_goes_on_behind_an_answer_whose_length_is_told():
+async def test_a_connection_of_http_1_0_goes_on_behind_an_answer_whose_length_is_told() -> None:
     async def handler(_request):
         return web.Response(text="told")
 
@@ -115,11 +116,11 @@ async def test_a_connection_of_http_1_0_goes_on_behind_an_answer_whose_length_is
         ("gw.example.org", "http://gw.example.org:80"),
     ],
 )
-def test_the_url_of_a_listener_is_one_that_clients_can_use(host, url):
+def test_the_url_of_a_listener_is_one_that_clients_can_use(host, url) -> None:
     assert Listener(host, 80).url == url
 
 
-async def test_a_head_is_bounded_by_the_length_of_its_lines_and_by_their_number():
+async def test_a_head_is_bounded_by_the_length_of_its_lines_and_by_their_number() -> None:
     async def handler(_request):
         return web.Response(text="taken")
 
@@ -134,7 +135,7 @@ async def test_a_head_is_bounded_by_the_length_of_its_lines_and_by_their_number(
 
 
 @pytest.mark.parametrize("most", [64 * 1024, 1024 * 1024])
-async def test_so_much_of_a_body_that_nobody_reads_is_held(most):
+async def test_so_much_of_a_body_that_nobody_reads_is_held(most) -> None:
     held = asyncio.get_running_loop().create_future()
 
     async def handler(request):
@@ -152,7 +153,7 @@ async def test_so_much_of_a_body_that_nobody_reads_is_held(most):
         writer.transport.abort()
 
 
-async def test_an_announced_trailer_without_value_is_not_sent():
+async def test_an_announced_trailer_without_value_is_not_sent() -> None:
     async def handler(request):
         response = TrailerResponse()
         await response.prepare(request)
@@ -163,10 +164,10 @@ async def test_an_announced_trailer_without_value_is_not_sent():
         assert (await ask(listener)).endswith(b"4\r\ndone\r\n0\r\n\r\n")
 
 
-async def test_a_handler_is_cancelled_when_its_client_leaves():
+async def test_a_handler_is_cancelled_when_its_client_leaves() -> None:
     entered, cancelled = asyncio.Event(), asyncio.Event()
 
-    async def handler(request):
+    async def handler(request) -> None:
         entered.set()
         try:
             await asyncio.Event().wait()
@@ -181,7 +182,7 @@ async def test_a_handler_is_cancelled_when_its_client_leaves():
         await cancelled.wait()
 
 
-async def test_an_answer_flows_while_the_body_is_read():
+async def test_an_answer_flows_while_the_body_is_read() -> None:
     async def handler(request):
         response = web.StreamResponse()
         response.force_close()

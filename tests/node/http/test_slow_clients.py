@@ -8,7 +8,7 @@ from node.http.slow_clients import Waiting, waiting
 SIZES = st.dictionaries(st.sampled_from("abc"), st.integers(0, 3))
 
 
-def test_time_counts_from_when_nothing_went_any_more():
+def test_time_counts_from_when_nothing_went_any_more() -> None:
     seen = waiting({"a": 5, "b": 7, "c": 0}, {}, 1.0)
     seen = waiting({"a": 5, "b": 6}, seen, 2.0)
     assert seen == {"a": Waiting(5, 1.0), "b": Waiting(6, 2.0)}
@@ -16,7 +16,7 @@ def test_time_counts_from_when_nothing_went_any_more():
 
 
 @given(st.lists(SIZES, max_size=20))
-def test_only_what_is_there_is_remembered_and_only_unchanged_sizes_age(looks):
+def test_only_what_is_there_is_remembered_and_only_unchanged_sizes_age(looks) -> None:
     seen = {}
     for now, sizes in enumerate(looks):
         before, seen = seen, waiting(sizes, seen, float(now))

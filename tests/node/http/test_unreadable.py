@@ -2,9 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from support.node import running_node
+
+from blockstore.ipld.dag_pb import PBNode
+from cluster.calls.codec import NodeInfo
+from node.node import Node
 
 END = b"\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 LINE = b"GET /pins?cids=" + b"a" * 40_000 + b" HTTP/1.1" + END
@@ -25,7 +31,7 @@ UNREADABLE = [
 
 
 @pytest.fixture
-async def node(tmp_path):
+async def node(tmp_path: Path) -> AsyncIterator[NodeInfo | PBNode]:
     async with running_node(tmp_path) as running:
         yield running
 
@@ -41,7 +47,7 @@ async def ask(listener, *pieces):
     return int(head.split()[1]), head.lower(), body
 
 
-async def test_the_cluster_api_says_it_in_json(node):
+async def test_the_cluster_api_says_it_in_json(node: Node) -> None:
     for request, status, text in UNREADABLE:
         found, head, body = await ask(node.faces.api, request)
         assert found == status, request[:60]
@@ -50,7 +56,7 @@ async def test_the_cluster_api_says_it_in_json(node):
         assert (error["code"], text in error["message"]) == (status, True)
 
 
-async def test_the_rpc_and_the_gateway_say_it_on_a_line(node):
+async def test_the_rpc_and_the_gateway_say_it_on_a_line(node: Node) -> None:
     for listener in (node.faces.rpc, node.faces.gateway):
         for request, status, text in UNREADABLE:
             found, head, body = await ask(listener, request)
@@ -61,7 +67,7 @@ async def test_the_rpc_and_the_gateway_say_it_on_a_line(node):
             assert b"b'" not in body
 
 
-async def test_a_body_that_is_not_what_its_headers_say_is_refused(node):
+async def test_a_body_that_is_not_what_its_headers_say_is_refused(node: Node) -> None:
     lines = b"Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: multipart/form-data; boundary=x"
     for listener, path in (
         (node.faces.api, b"/add?stream-channels=false"),

@@ -5,10 +5,12 @@ import json
 import logging
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from cluster.pinset.batch import AuthorLog
 from node.log.handler import begin_log
 from node.log.line_format import MAX_MESSAGE, MAX_STACK
 from node.log.rate_limit import BURST, PERIOD, SUBJECT, LineRate
@@ -17,7 +19,7 @@ LOG = logging.getLogger("node.test")
 
 
 @contextmanager
-def log(*arguments, **options):
+def log(*arguments, **options) -> Iterator[AuthorLog]:
     """What is written within the block; then logging is as it was."""
     root, stream = logging.getLogger(), io.StringIO()
     before = root.handlers[:], root.level, threading.excepthook, sys.unraisablehook
@@ -32,11 +34,11 @@ def log(*arguments, **options):
             logging.getLogger(package).setLevel(logging.NOTSET)
 
 
-def fail():
+def fail() -> None:
     raise KeyError("unforeseen\nsecond line")
 
 
-def test_a_line_says_when_how_grave_where_and_what():
+def test_a_line_says_when_how_grave_where_and_what() -> None:
     with log("info", "text") as stream:
         LOG.info("%s joined", "b")
         LOG.debug("not told")
@@ -48,7 +50,7 @@ def test_a_line_says_when_how_grave_where_and_what():
     assert first[4] == first[7] == "-"
 
 
-def test_json_has_an_object_a_line():
+def test_json_has_an_object_a_line() -> None:
     with log("warning", "json") as stream:
         LOG.warning('"quoted" \x1b[2J\u2028 \udcff é')
         LOG.info("not told")
@@ -62,7 +64,7 @@ def test_json_has_an_object_a_line():
 
 
 @pytest.mark.parametrize("bad", ["\n", "\r\n", "\x1b[31m", "\x9b", "\u202e", "\u2028", "\0", "\x7f", "\x85"])
-def test_what_is_invisible_is_spelled_out_and_makes_no_second_line(bad):
+def test_what_is_invisible_is_spelled_out_and_makes_no_second_line(bad) -> None:
     with log("info", "text") as stream:
         LOG.warning("a message from %s", f"x{bad}2026-11-27 forged")
     text = stream.getvalue()
@@ -71,7 +73,7 @@ def test_what_is_invisible_is_spelled_out_and_makes_no_second_line(bad):
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_line_is_longer_than_a_page(form):
+def test_no_line_is_longer_than_a_page(form) -> None:
     with log("info", form) as stream:
         LOG.warning("peers: %s", "p" * 100_000)
     (line,) = stream.getvalue().splitlines()
@@ -80,7 +82,7 @@ def test_no_line_is_longer_than_a_page(form):
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_stack_is_shown_to_who_asks_for_it(form):
+def test_a_stack_is_shown_to_who_asks_for_it(form) -> None:
     for level, debug, shown in (("info", False, False), ("info", True, True), ("debug", False, True)):
         with log(level, form, debug=debug) as stream:
             try:
@@ -94,7 +96,7 @@ def test_a_stack_is_shown_to_who_asks_for_it(form):
         assert "KeyError" in text
 
 
-def test_threads_and_what_nobody_can_catch_are_told_on_a_line():
+def test_threads_and_what_nobody_can_catch_are_told_on_a_line() -> None:
     with log("info", "text") as stream:
         thread = threading.Thread(target=fail, name="walker")
         thread.start()
@@ -104,7 +106,7 @@ def test_threads_and_what_nobody_can_catch_are_told_on_a_line():
     assert "KeyError" in line
 
 
-def test_a_stream_that_takes_nothing_is_no_trouble(capsys):
+def test_a_stream_that_takes_nothing_is_no_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     with log("info", "text") as stream:
         stream.close()
         LOG.warning("nobody hears it")
@@ -115,7 +117,7 @@ def record(line):
     return logging.LogRecord("node.x", logging.WARNING, "/x.py", line, "told", (), None)
 
 
-def test_a_burst_goes_through_then_one_line_a_period_with_what_was_left_out():
+def test_a_burst_goes_through_then_one_line_a_period_with_what_was_left_out() -> None:
     now = [0.0]
     rate = LineRate(lambda: now[0])
     passed = [rate.filter(record(1)) for _ in range(1000)]
@@ -130,14 +132,14 @@ def test_a_burst_goes_through_then_one_line_a_period_with_what_was_left_out():
     assert all(rate.filter(debugging) for _ in range(100))
 
 
-def test_what_was_left_out_is_told_with_the_next_line():
+def test_what_was_left_out_is_told_with_the_next_line() -> None:
     with log("info", "text") as stream:
         for number in range(BURST + 5):
             LOG.warning("a wrong guess, number %d", number)
     assert len(stream.getvalue().splitlines()) == BURST
 
 
-def test_what_is_said_of_one_member_hides_nothing_of_another():
+def test_what_is_said_of_one_member_hides_nothing_of_another() -> None:
     with log("info", "text") as stream:
         for subject in ["noisy"] * (2 * BURST) + ["quiet"]:
             LOG.info("%s is gone", subject, extra={SUBJECT: subject})
@@ -146,7 +148,7 @@ def test_what_is_said_of_one_member_hides_nothing_of_another():
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_an_error_that_quotes_a_peer_forges_no_line_and_has_an_end(form):
+def test_an_error_that_quotes_a_peer_forges_no_line_and_has_an_end(form) -> None:
     with log("info", form, debug=True) as stream:
         try:
             raise ValueError("\n2026-11-27T09:00:00.123Z INFO node: all is well" * MAX_STACK)

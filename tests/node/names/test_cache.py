@@ -1,6 +1,7 @@
 """Answers that are kept: so many, and none from before it was forgotten."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from blockstore.common.tasks import open_tasks
@@ -10,7 +11,7 @@ from node.names.cache import Cache, CachedAnswer
 class Source:
     """Counts the look-ups of each key, and answers with their number, when it is let."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked = []
         self.asking = asyncio.Queue()
         self.open = asyncio.Event()
@@ -25,20 +26,20 @@ class Source:
 
 
 @asynccontextmanager
-async def cache(size=10, now=lambda: 0.0):
+async def cache(size=10, now=lambda: 0.0) -> AsyncIterator[object]:
     source = Source()
     async with open_tasks() as tasks:
         yield source, Cache(source, tasks, now, size)
 
 
-async def test_the_answers_that_came_last_are_kept():
+async def test_the_answers_that_came_last_are_kept() -> None:
     async with cache(size=2) as (_, kept):
         for key in "abcbc":
             assert await kept.get(key) == (1, 60.0)
         assert await kept.get("a") == (2, 60.0)
 
 
-async def test_what_is_forgotten_while_it_is_looked_up_is_looked_up_again():
+async def test_what_is_forgotten_while_it_is_looked_up_is_looked_up_again() -> None:
     async with cache() as (source, kept):
         source.open.clear()
         before = asyncio.create_task(kept.get("a"))
@@ -51,7 +52,7 @@ async def test_what_is_forgotten_while_it_is_looked_up_is_looked_up_again():
         assert await kept.get("a") == (2, 60.0)
 
 
-async def test_a_clock_that_was_set_back_makes_no_answer_fresh():
+async def test_a_clock_that_was_set_back_makes_no_answer_fresh() -> None:
     time = 1000.0
     async with cache(now=lambda: time) as (_, kept):
         assert await kept.get("a") == (1, 60.0)

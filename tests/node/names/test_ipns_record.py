@@ -50,19 +50,19 @@ def resigned(outer, **document):
 
 
 @pytest.mark.parametrize("v1", [True, False])
-def test_a_record_is_read_as_it_was_made(v1):
+def test_a_record_is_read_as_it_was_made(v1) -> None:
     record = verify(NAME, made(v1=v1), NOW)
     assert (record.value, record.sequence, record.expires, record.ttl) == (TARGET, 3, NOW + 3600, 60)
     assert str(record.target) == TARGET
 
 
-def test_a_broken_v1_signature_does_not_matter():
+def test_a_broken_v1_signature_does_not_matter() -> None:
     outer = fields(made())
     assert verify(NAME, message({**outer, 2: bytes(64)}), NOW).sequence == 3
 
 
 @pytest.mark.parametrize("field", [8, 9])
-def test_v1_alone_is_not_accepted(field):
+def test_v1_alone_is_not_accepted(field) -> None:
     outer = fields(made())
     del outer[field]
     with pytest.raises(BadRecord, match="V1 alone is not accepted"):
@@ -73,31 +73,31 @@ def test_v1_alone_is_not_accepted(field):
     ("field", "value"),
     [(1, b"/ipfs/bafkqaaa"), (3, 1), (4, b"2100-01-01T00:00:00Z"), (5, 4), (6, 1), (4, b""), (5, 0)],
 )
-def test_v1_fields_must_say_what_is_signed(field, value):
+def test_v1_fields_must_say_what_is_signed(field, value) -> None:
     with pytest.raises(BadRecord, match="another in what is signed"):
         verify(NAME, message({**fields(made()), field: value}), NOW)
 
 
-def test_v1_fields_that_are_zero_may_be_left_out():
+def test_v1_fields_that_are_zero_may_be_left_out() -> None:
     outer = fields(made(sequence=0))
     del outer[5]
     del outer[3]
     assert verify(NAME, message(outer), NOW).sequence == 0
 
 
-def test_a_record_of_another_name_does_not_verify():
+def test_a_record_of_another_name_does_not_verify() -> None:
     other = IpnsName.parse(Identity.from_seed(bytes(32)).peer_id)
     with pytest.raises(BadRecord, match="signature"):
         verify(other, made(), NOW)
 
 
-def test_a_record_ends_at_its_end():
+def test_a_record_ends_at_its_end() -> None:
     assert verify(NAME, made(expires=NOW + 1), NOW)
     with pytest.raises(BadRecord, match="expired at 2027-01-15T08:00:00"):
         verify(NAME, made(expires=NOW), NOW)
 
 
-def test_nanoseconds_and_offsets_are_read():
+def test_nanoseconds_and_offsets_are_read() -> None:
     outer = resigned(fields(made(v1=False)), Validity=b"2027-01-15T10:00:00.123456789+01:00")
     assert verify(NAME, message(outer), NOW).expires == pytest.approx(
         datetime(2027, 1, 15, 9, 0, 0, 123456, UTC).timestamp()
@@ -121,30 +121,30 @@ def test_nanoseconds_and_offsets_are_read():
         {"TTL": "60"},
     ],
 )
-def test_signed_nonsense_is_refused(document):
+def test_signed_nonsense_is_refused(document) -> None:
     with pytest.raises(BadRecord):
         verify(NAME, message(resigned(fields(made(v1=False)), **document)), NOW)
 
 
-def test_a_signed_document_that_is_no_map_is_refused():
+def test_a_signed_document_that_is_no_map_is_refused() -> None:
     for data in (b"", b"\x80", b"\xa1", b"\x81" * 5000):
         outer = {9: data, 8: IDENTITY.sign(b"ipns-signature:" + data)}
         with pytest.raises(BadRecord):
             verify(NAME, message(outer), NOW)
 
 
-def test_a_negative_ttl_is_none_at_all():
+def test_a_negative_ttl_is_none_at_all() -> None:
     assert verify(NAME, message(resigned(fields(made(v1=False)), TTL=-1)), NOW).ttl == 0
     assert verify(NAME, message(resigned(fields(made(v1=False)), TTL=None)), NOW).ttl is None
 
 
-def test_a_record_has_at_most_ten_kibibytes():
+def test_a_record_has_at_most_ten_kibibytes() -> None:
     assert verify(NAME, message({**fields(made()), 15: bytes(8000)}), NOW)
     with pytest.raises(BadRecord, match="above 10240"):
         verify(NAME, message({**fields(made()), 15: bytes(MAX_BYTES)}), NOW)
 
 
-def test_the_greater_sequence_counts_and_then_the_later_end():
+def test_the_greater_sequence_counts_and_then_the_later_end() -> None:
     def order(**changes):
         return verify(NAME, made(**changes), NOW).order
 
@@ -152,7 +152,7 @@ def test_the_greater_sequence_counts_and_then_the_later_end():
     assert order(expires=NOW + 9) > order(expires=NOW + 1)
 
 
-def test_a_record_may_lead_to_another_name_but_not_anywhere():
+def test_a_record_may_lead_to_another_name_but_not_anywhere() -> None:
     assert str(verify(NAME, made(value="/ipns/EN.example.org./a"), NOW).target) == "/ipns/en.example.org/a"
     with pytest.raises(BadRecord, match="leads nowhere"):
         _ = verify(NAME, made(value="https://example.org"), NOW).target
@@ -179,7 +179,7 @@ def ecdsa_key():
 
 
 @pytest.mark.parametrize("make", [rsa_key, secp256k1_key, ecdsa_key])
-def test_keys_of_other_kinds_verify_too(make):
+def test_keys_of_other_kinds_verify_too(make) -> None:
     kind, data, sign = make()
     public = protobuf_fields.encoded(1, kind) + protobuf_fields.encoded(2, data)
     inline = len(public) <= 42
@@ -198,7 +198,7 @@ def test_keys_of_other_kinds_verify_too(make):
         verify(name, message({**outer, 8: sign(b"another")}), NOW)
 
 
-def test_a_short_rsa_key_is_refused():
+def test_a_short_rsa_key_is_refused() -> None:
     key = rsa.generate_private_key(65537, 1024)
     public = protobuf_fields.encoded(1, 0) + protobuf_fields.encoded(2, der(key))
     name = IpnsName(b"\x12\x20" + hashlib.sha256(public).digest())
@@ -207,13 +207,13 @@ def test_a_short_rsa_key_is_refused():
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_a_record_or_refused(data):
+def test_any_bytes_are_a_record_or_refused(data) -> None:
     with pytest.raises(BadRecord):
         verify(NAME, data, NOW)
 
 
 @given(st.integers(0, 500), st.binary(max_size=12))
-def test_a_record_that_was_tampered_with_is_refused_or_says_the_same(position, patch):
+def test_a_record_that_was_tampered_with_is_refused_or_says_the_same(position, patch) -> None:
     good = made()
     data = good[:position] + patch + good[position + len(patch) :]
     try:
@@ -224,7 +224,7 @@ def test_a_record_that_was_tampered_with_is_refused_or_says_the_same(position, p
 
 
 @given(st.binary(max_size=60))
-def test_any_key_bytes_are_a_key_or_refused(data):
+def test_any_key_bytes_are_a_key_or_refused(data) -> None:
     name = IpnsName(b"\x12\x20" + hashlib.sha256(data).digest())
     with pytest.raises(BadRecord):
         verify(name, message({**fields(made()), 7: data}), NOW)
@@ -233,7 +233,7 @@ def test_any_key_bytes_are_a_key_or_refused(data):
 @pytest.mark.skipif(
     not FIXTURES.exists(), reason="the conformance suite's data files are not on this machine"
 )
-def test_of_the_conformance_records_the_three_bad_ones_are_refused():
+def test_of_the_conformance_records_the_three_bad_ones_are_refused() -> None:
     files = sorted(FIXTURES.rglob("*.ipns-record"))
     assert len(files) == 12
     refused = set()
@@ -246,7 +246,7 @@ def test_of_the_conformance_records_the_three_bad_ones_are_refused():
     assert refused == set(BAD)
 
 
-def test_a_name_is_read_in_every_form_and_written_in_one():
+def test_a_name_is_read_in_every_form_and_written_in_one() -> None:
     key = IDENTITY.peer_id
     canonical = str(NAME)
     assert canonical.startswith("k51qzi5uqu5d")
@@ -256,6 +256,6 @@ def test_a_name_is_read_in_every_form_and_written_in_one():
 
 
 @pytest.mark.parametrize("text", ["", "1", "Qm", "k51", "bafkqaaa", "example.org", "1" * 200, "12D3KooW0"])
-def test_what_names_no_key_is_refused(text):
+def test_what_names_no_key_is_refused(text) -> None:
     with pytest.raises(BadName):
         IpnsName.parse(text)

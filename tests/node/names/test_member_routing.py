@@ -12,21 +12,21 @@ from node.names.member_routing import MemberRouting
 class Calls:
     """Many members, none of which answers."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.called = []
 
     def peers(self):
         return frozenset(f"peer {number:03}" for number in range(100))
 
-    def serve(self, method, handler):
+    def serve(self, method, handler) -> None:
         raise NotImplementedError
 
-    async def call(self, peer, method, request, *, timeout):
+    async def call(self, peer, method, request, *, timeout) -> None:
         self.called.append((peer, method, request))
         raise PeerOffline(peer)
 
 
-async def test_a_few_members_are_asked_and_none_need_answer():
+async def test_a_few_members_are_asked_and_none_need_answer() -> None:
     calls, name = Calls(), Key(1).name
     assert await MemberRouting(calls, MemoryMembers([]), lambda: 0.0, Guard()).find(name) == []
     assert calls.called == [(f"peer {number:03}", NAMES_GET.name, name.multihash) for number in range(8)]

@@ -1,8 +1,10 @@
 """Names followed to content: static names, IPNS records, DNSLinks of a real DNS server, and times."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -44,7 +46,7 @@ START = 1_800_000_000.0
 
 
 class Clock:
-    def __init__(self):
+    def __init__(self) -> None:
         self.time = START
 
     def __call__(self):
@@ -52,7 +54,9 @@ class Clock:
 
 
 @asynccontextmanager
-async def names(tmp_path, calls=None, *, clock=None, static="", routing=(), offline=False, **settings):
+async def names(
+    tmp_path: Path, calls=None, *, clock=None, static="", routing=(), offline=False, **settings
+) -> AsyncIterator[list[str]]:
     config = replace(NamesConfig(timeout=5.0), **settings)
     async with open_names(
         config,
@@ -75,7 +79,7 @@ async def ttl(names, text):
     return (await names.resolve(NamePath.parse(text))).ttl
 
 
-async def test_a_put_record_leads_to_its_value_and_outlives_a_restart(tmp_path):
+async def test_a_put_record_leads_to_its_value_and_outlives_a_restart(tmp_path: Path) -> None:
     key = Key(1)
     async with names(tmp_path) as one:
         with pytest.raises(NameNotFound, match="no record here"):
@@ -88,7 +92,7 @@ async def test_a_put_record_leads_to_its_value_and_outlives_a_restart(tmp_path):
         assert (kept.record.raw, kept.ttl) == (key.record(f"{A}/a", START + 3600), 60)
 
 
-async def test_a_bad_record_is_refused_and_not_kept(tmp_path):
+async def test_a_bad_record_is_refused_and_not_kept(tmp_path: Path) -> None:
     key = Key(1)
     async with names(tmp_path) as one:
         with pytest.raises(BadRecord, match="signature"):
@@ -99,7 +103,7 @@ async def test_a_bad_record_is_refused_and_not_kept(tmp_path):
             await one.record(key.name)
 
 
-async def test_an_older_record_never_takes_the_place_of_a_newer_one(tmp_path):
+async def test_an_older_record_never_takes_the_place_of_a_newer_one(tmp_path: Path) -> None:
     key = Key(1)
     newer = key.record(B, START + 10, sequence=2)
     async with names(tmp_path) as one:
@@ -112,7 +116,7 @@ async def test_an_older_record_never_takes_the_place_of_a_newer_one(tmp_path):
         assert await resolved(one, f"/ipns/{key.name}") == A
 
 
-async def test_the_time_left_counts_down_and_never_passes_the_end_of_the_record(tmp_path):
+async def test_the_time_left_counts_down_and_never_passes_the_end_of_the_record(tmp_path: Path) -> None:
     key, clock = Key(1), Clock()
     async with names(tmp_path, clock=clock, stale=0) as one:
         await one.put(key.name, key.record(A, START + 100, ttl=60))
@@ -126,7 +130,7 @@ async def test_the_time_left_counts_down_and_never_passes_the_end_of_the_record(
             await one.resolve(NamePath(key.name))
 
 
-async def test_a_clock_set_back_makes_nothing_last_longer(tmp_path):
+async def test_a_clock_set_back_makes_nothing_last_longer(tmp_path: Path) -> None:
     key, clock = Key(1), Clock()
     async with names(tmp_path, clock=clock) as one:
         await one.put(key.name, key.record(A, START + 100, ttl=60))
@@ -135,7 +139,7 @@ async def test_a_clock_set_back_makes_nothing_last_longer(tmp_path):
         assert await ttl(one, f"/ipns/{key.name}") == 60
 
 
-async def test_the_shortest_time_on_the_way_counts(tmp_path):
+async def test_the_shortest_time_on_the_way_counts(tmp_path: Path) -> None:
     first, second = Key(1), Key(2)
     async with names(tmp_path, static=f"s.example.org:/ipns/{first.name}/s") as one:
         await one.put(first.name, first.record(f"/ipns/{second.name}/a", START + 3600, ttl=600))
@@ -145,7 +149,7 @@ async def test_the_shortest_time_on_the_way_counts(tmp_path):
         assert [str(name) for name in found.names] == ["s.example.org", str(first.name), str(second.name)]
 
 
-async def test_names_that_lead_in_a_circle_are_an_error(tmp_path):
+async def test_names_that_lead_in_a_circle_are_an_error(tmp_path: Path) -> None:
     first, second = Key(1), Key(2)
     async with names(tmp_path) as one:
         await one.put(first.name, first.record(f"/ipns/{second.name}", START + 3600))
@@ -155,7 +159,7 @@ async def test_names_that_lead_in_a_circle_are_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(("length", "reaches"), [(32, True), (33, False)])
-async def test_at_most_thirty_two_names_are_followed(tmp_path, length, reaches):
+async def test_at_most_thirty_two_names_are_followed(tmp_path: Path, length, reaches) -> None:
     chain = ",".join(f"n{i}.example.org:/ipns/n{i + 1}.example.org" for i in range(1, length))
     async with names(tmp_path, static=f"{chain},n{length}.example.org:{A}") as one:
         if reaches:
@@ -166,7 +170,7 @@ async def test_at_most_thirty_two_names_are_followed(tmp_path, length, reaches):
                 await one.resolve(NamePath.parse("/ipns/n1.example.org"))
 
 
-async def test_a_path_that_grows_too_long_on_the_way_is_an_error(tmp_path):
+async def test_a_path_that_grows_too_long_on_the_way_is_an_error(tmp_path: Path) -> None:
     deep = "/a" * MAX_SEGMENTS
     async with names(tmp_path, static=f"n.example.org:{A}{deep}") as one:
         assert await resolved(one, "/ipns/n.example.org") == A + deep
@@ -177,13 +181,13 @@ async def test_a_path_that_grows_too_long_on_the_way_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     "entry", ["n.example.org", "n.example.org:bafkqaaa", "one:/ipfs/bafkqaaa", "n.org:/ipfs/x"]
 )
-async def test_a_static_name_that_does_not_parse_is_told_at_the_start(tmp_path, entry):
+async def test_a_static_name_that_does_not_parse_is_told_at_the_start(tmp_path: Path, entry) -> None:
     with pytest.raises(BadConfig, match="static name"):
         async with names(tmp_path, static=entry):
             pass
 
 
-async def test_static_names_override_the_dns_and_are_dnslinks(tmp_path):
+async def test_static_names_override_the_dns_and_are_dnslinks(tmp_path: Path) -> None:
     async with (
         dns_server(texts={"_dnslink.n.example.org": [f"dnslink={B}"]}) as zone,
         names(tmp_path, resolver=zone.address, static=f"n.example.org:{A}") as one,
@@ -193,7 +197,7 @@ async def test_static_names_override_the_dns_and_are_dnslinks(tmp_path):
         assert not zone.asked
 
 
-async def test_a_dnslink_is_looked_up_and_its_ttl_carried(tmp_path):
+async def test_a_dnslink_is_looked_up_and_its_ttl_carried(tmp_path: Path) -> None:
     clock = Clock()
     async with (
         dns_server(
@@ -215,7 +219,7 @@ async def test_a_dnslink_is_looked_up_and_its_ttl_carried(tmp_path):
         assert not await one.has_dnslink("other.example.org")
 
 
-async def test_the_underscore_name_goes_first_and_an_alias_is_followed(tmp_path):
+async def test_the_underscore_name_goes_first_and_an_alias_is_followed(tmp_path: Path) -> None:
     async with (
         dns_server(
             texts={"n.example.org": [f"dnslink={A}"], "links.example.net": [f"dnslink={B}"]},
@@ -228,7 +232,7 @@ async def test_the_underscore_name_goes_first_and_an_alias_is_followed(tmp_path)
         assert await ttl(one, "/ipns/n.example.org") == 5  # an alias ends when its own record ends
 
 
-async def test_a_dnslink_in_unicode_is_asked_for_in_a_labels(tmp_path):
+async def test_a_dnslink_in_unicode_is_asked_for_in_a_labels(tmp_path: Path) -> None:
     async with (
         dns_server(texts={"_dnslink.xn--bcher-kva.example.org": [f"dnslink={A}"]}) as zone,
         names(tmp_path, resolver=zone.address) as one,
@@ -237,7 +241,7 @@ async def test_a_dnslink_in_unicode_is_asked_for_in_a_labels(tmp_path):
         assert [str(name) for name in found.names] == ["xn--bcher-kva.example.org"]
 
 
-async def test_an_answer_too_long_for_udp_comes_over_tcp(tmp_path):
+async def test_an_answer_too_long_for_udp_comes_over_tcp(tmp_path: Path) -> None:
     long = f"{A}/" + "x" * 3000
     async with (
         dns_server(texts={"_dnslink.n.example.org": [f"dnslink={long}"]}) as zone,
@@ -247,7 +251,7 @@ async def test_an_answer_too_long_for_udp_comes_over_tcp(tmp_path):
 
 
 @pytest.mark.parametrize("text", [A, A.removeprefix("/ipfs/")])
-async def test_a_path_or_cid_without_dnslink_counts_as_it_once_did(tmp_path, text):
+async def test_a_path_or_cid_without_dnslink_counts_as_it_once_did(tmp_path: Path, text) -> None:
     async with (
         dns_server(texts={"n.example.org": ["hello", text]}) as zone,
         names(tmp_path, resolver=zone.address) as one,
@@ -264,7 +268,7 @@ async def test_a_path_or_cid_without_dnslink_counts_as_it_once_did(tmp_path, tex
         (["hello"], NameNotFound, "no DNSLink"),
     ],
 )
-async def test_texts_that_say_no_path_are_an_error(tmp_path, texts, error, reason):
+async def test_texts_that_say_no_path_are_an_error(tmp_path: Path, texts, error, reason) -> None:
     async with (
         dns_server(texts={"_dnslink.n.example.org": texts}) as zone,
         names(tmp_path, resolver=zone.address) as one,
@@ -273,7 +277,7 @@ async def test_texts_that_say_no_path_are_an_error(tmp_path, texts, error, reaso
             await one.resolve(NamePath.parse("/ipns/n.example.org"))
 
 
-async def test_the_same_dnslink_twice_is_one(tmp_path):
+async def test_the_same_dnslink_twice_is_one(tmp_path: Path) -> None:
     async with (
         dns_server(texts={"_dnslink.n.example.org": [f"dnslink={A}", f"dnslink={A} "]}) as zone,
         names(tmp_path, resolver=zone.address) as one,
@@ -281,7 +285,7 @@ async def test_the_same_dnslink_twice_is_one(tmp_path):
         assert await resolved(one, "/ipns/n.example.org") == A
 
 
-async def test_a_name_without_dnslink_is_remembered_for_a_while(tmp_path):
+async def test_a_name_without_dnslink_is_remembered_for_a_while(tmp_path: Path) -> None:
     clock = Clock()
     async with (
         dns_server() as zone,
@@ -297,7 +301,7 @@ async def test_a_name_without_dnslink_is_remembered_for_a_while(tmp_path):
 
 
 @pytest.mark.parametrize("trouble", ["failing", "mute"])
-async def test_a_resolver_in_trouble_is_told(tmp_path, trouble):
+async def test_a_resolver_in_trouble_is_told(tmp_path: Path, trouble) -> None:
     places = {"_dnslink.n.example.org", "n.example.org"}
     async with (
         dns_server(**{trouble: places}) as zone,
@@ -308,7 +312,7 @@ async def test_a_resolver_in_trouble_is_told(tmp_path, trouble):
         assert not await one.has_dnslink("n.example.org")
 
 
-async def test_a_stale_answer_is_served_while_a_fresh_one_is_fetched(tmp_path):
+async def test_a_stale_answer_is_served_while_a_fresh_one_is_fetched(tmp_path: Path) -> None:
     clock, place = Clock(), "_dnslink.n.example.org"
     async with (
         dns_server(texts={place: [f"dnslink={A}"]}, ttls={place: 60}) as zone,
@@ -330,7 +334,7 @@ async def test_a_stale_answer_is_served_while_a_fresh_one_is_fetched(tmp_path):
         assert await resolved(one, "/ipns/n.example.org") == A
 
 
-async def test_a_stale_answer_outlives_a_dns_in_trouble_but_not_a_name_that_is_gone(tmp_path):
+async def test_a_stale_answer_outlives_a_dns_in_trouble_but_not_a_name_that_is_gone(tmp_path: Path) -> None:
     clock, place = Clock(), "_dnslink.n.example.org"
     async with (
         dns_server(texts={place: [f"dnslink={A}"]}, ttls={place: 60}) as zone,
@@ -354,7 +358,7 @@ async def test_a_stale_answer_outlives_a_dns_in_trouble_but_not_a_name_that_is_g
         await eventually(gone)
 
 
-async def test_offline_the_dns_is_not_asked_unless_a_resolver_is_named(tmp_path):
+async def test_offline_the_dns_is_not_asked_unless_a_resolver_is_named(tmp_path: Path) -> None:
     async with names(tmp_path, offline=True) as one:
         with pytest.raises(DnsFailure, match="runs offline"):
             await one.resolve(NamePath.parse("/ipns/n.example.org"))
@@ -368,7 +372,7 @@ async def test_offline_the_dns_is_not_asked_unless_a_resolver_is_named(tmp_path)
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]", "::1", "localhost", "", "a..b", "-a.org", "x" * 64 + ".org"]
 )
-async def test_what_is_no_domain_name_is_never_looked_up(tmp_path, host):
+async def test_what_is_no_domain_name_is_never_looked_up(tmp_path: Path, host) -> None:
     async with dns_server() as zone, names(tmp_path, resolver=zone.address) as one:
         assert not await one.has_dnslink(host)
         assert not zone.asked
@@ -379,13 +383,13 @@ async def test_what_is_no_domain_name_is_never_looked_up(tmp_path, host):
 @pytest.mark.parametrize(
     "resolver", ["nonsense", "127.0.0.1:0", "127.0.0.1:x", "[::1]:99999", "dns.example.org:53"]
 )
-async def test_a_resolver_that_is_no_address_is_told_at_the_start(tmp_path, resolver):
+async def test_a_resolver_that_is_no_address_is_told_at_the_start(tmp_path: Path, resolver) -> None:
     with pytest.raises(BadConfig, match=r"names\.resolver"):
         async with names(tmp_path, resolver=resolver):
             pass
 
 
-async def test_members_give_each_other_records_and_the_newest_counts(tmp_path):
+async def test_members_give_each_other_records_and_the_newest_counts(tmp_path: Path) -> None:
     network, key, clock = SimNetwork(Random(1), delay=0), Key(1), Clock()
     first, second, third = (network.attach(name) for name in ("one", "two", "three"))
     for name in ("1", "2", "3"):
@@ -410,7 +414,7 @@ async def test_members_give_each_other_records_and_the_newest_counts(tmp_path):
 @pytest.mark.parametrize(
     "answer", [b"nonsense", b"", bytes(100_000), Key(2).record(B, START + 3600, sequence=9)]
 )
-async def test_a_member_that_answers_nonsense_changes_nothing(tmp_path, answer):
+async def test_a_member_that_answers_nonsense_changes_nothing(tmp_path: Path, answer) -> None:
     network, key = SimNetwork(Random(1), delay=0), Key(1)
     here, liar = network.attach("one"), network.attach("liar")
 
@@ -424,7 +428,7 @@ async def test_a_member_that_answers_nonsense_changes_nothing(tmp_path, answer):
         assert await liar.call("one", NAMES_GET.name, b"\xff" * 50) == b""
 
 
-async def test_other_routing_joins_through_its_seam(tmp_path):
+async def test_other_routing_joins_through_its_seam(tmp_path: Path) -> None:
     key = Key(1)
 
     class Routing:
@@ -441,7 +445,7 @@ async def test_other_routing_joins_through_its_seam(tmp_path):
     assert routing.asked == 1
 
 
-async def test_what_fetches_nothing_follows_the_records_that_are_here(tmp_path):
+async def test_what_fetches_nothing_follows_the_records_that_are_here(tmp_path: Path) -> None:
     key, asked = Key(1), []
 
     class Routing:
@@ -462,20 +466,20 @@ async def test_what_fetches_nothing_follows_the_records_that_are_here(tmp_path):
 class Broken:
     """A store whose file fails in one way."""
 
-    def __init__(self, error, *, reads):
+    def __init__(self, error, *, reads) -> None:
         self._error = error
         self._reads = reads
 
-    async def get(self, name):
+    async def get(self, name) -> None:
         if self._reads:
             raise self._error
         return
 
-    async def put(self, name, record, now):
+    async def put(self, name, record, now) -> None:
         raise self._error
 
 
-async def test_a_full_disk_does_not_keep_names_from_resolving(caplog):
+async def test_a_full_disk_does_not_keep_names_from_resolving(caplog: pytest.LogCaptureFixture) -> None:
     key = Key(1)
 
     class Routing:
@@ -489,7 +493,7 @@ async def test_a_full_disk_does_not_keep_names_from_resolving(caplog):
     assert "is not kept: the disk is full" in caplog.text
 
 
-async def test_a_file_that_cannot_be_read_is_an_error_and_not_the_end():
+async def test_a_file_that_cannot_be_read_is_an_error_and_not_the_end() -> None:
     key = Key(1)
     async with open_tasks() as tasks:
         records = RecordRouting(Broken(StoreUnavailable("no such disk"), reads=True), [], Clock())
@@ -499,7 +503,9 @@ async def test_a_file_that_cannot_be_read_is_an_error_and_not_the_end():
                 await one.resolve(NamePath(key.name))
 
 
-async def test_many_who_ask_at_once_cost_one_look_up_and_one_that_leaves_does_not_stop_it(tmp_path):
+async def test_many_who_ask_at_once_cost_one_look_up_and_one_that_leaves_does_not_stop_it(
+    tmp_path: Path,
+) -> None:
     async with (
         dns_server(texts={"_dnslink.n.example.org": [f"dnslink={A}"]}) as zone,
         names(tmp_path, resolver=zone.address) as one,
@@ -511,7 +517,7 @@ async def test_many_who_ask_at_once_cost_one_look_up_and_one_that_leaves_does_no
         assert zone.asked["_dnslink.n.example.org"] == 1
 
 
-async def test_a_bug_met_at_one_name_is_counted_and_ends_no_other_look_up(tmp_path):
+async def test_a_bug_met_at_one_name_is_counted_and_ends_no_other_look_up(tmp_path: Path) -> None:
     async def look_up(name: str) -> Texts:
         if "odd" in name:
             raise ZeroDivisionError(name)

@@ -22,7 +22,7 @@ BLOCK, OTHER = Block.of(b"wanted"), Block.of(b"wanted too")
 class Far:
     """A source whose blocks come after `delay` seconds, or not; in flight meanwhile."""
 
-    def __init__(self, delay=0.0, error=None):
+    def __init__(self, delay=0.0, error=None) -> None:
         self.store = MemoryBlockstore()
         self.delay = delay
         self.error = error
@@ -57,7 +57,7 @@ def now():
 
 
 @virtual_time
-async def test_a_block_that_does_not_come_in_time_is_told_with_who_was_asked():
+async def test_a_block_that_does_not_come_in_time_is_told_with_who_was_asked() -> None:
     blocks = patient(Far(delay=60))
     with pytest.raises(RetrievalTimeout) as caught:
         await blocks.get(BLOCK.cid)
@@ -71,7 +71,7 @@ async def test_a_block_that_does_not_come_in_time_is_told_with_who_was_asked():
 
 
 @virtual_time
-async def test_of_several_blocks_the_first_that_is_missing_is_told():
+async def test_of_several_blocks_the_first_that_is_missing_is_told() -> None:
     source = Far(delay=60)
     await source.store.put_many([BLOCK])
     blocks = patient(source).needed(Phase.CONTENT)
@@ -80,7 +80,7 @@ async def test_of_several_blocks_the_first_that_is_missing_is_told():
 
 
 @virtual_time
-async def test_all_waits_before_the_first_byte_share_one_deadline():
+async def test_all_waits_before_the_first_byte_share_one_deadline() -> None:
     blocks = patient(Far(delay=20))
     for _ in range(2):
         with pytest.raises((BlockNotFound, RetrievalTimeout)) as caught:
@@ -90,7 +90,7 @@ async def test_all_waits_before_the_first_byte_share_one_deadline():
 
 
 @virtual_time
-async def test_behind_the_first_byte_each_wait_has_its_own():
+async def test_behind_the_first_byte_each_wait_has_its_own() -> None:
     blocks = patient(Far(delay=60))
     await asyncio.sleep(29)
     waiting = asyncio.ensure_future(blocks.get(BLOCK.cid))
@@ -105,14 +105,14 @@ async def test_behind_the_first_byte_each_wait_has_its_own():
 
 
 @virtual_time
-async def test_a_time_out_of_something_else_stays_what_it_is():
+async def test_a_time_out_of_something_else_stays_what_it_is() -> None:
     with pytest.raises(TimeoutError, match="the database's") as caught:
         await patient(Far(error=TimeoutError("the database's"))).get(BLOCK.cid)
     assert caught.type is TimeoutError
 
 
 @virtual_time
-async def test_what_could_not_be_had_is_not_looked_for_again_for_a_while():
+async def test_what_could_not_be_had_is_not_looked_for_again_for_a_while() -> None:
     source, misses = Far(), NegativeCache(10)
     with pytest.raises(BlockNotFound) as first:
         await patient(source, misses=misses).get(BLOCK.cid)
@@ -130,7 +130,7 @@ async def test_what_could_not_be_had_is_not_looked_for_again_for_a_while():
 
 
 @virtual_time
-async def test_what_has_come_here_meanwhile_is_given():
+async def test_what_has_come_here_meanwhile_is_given() -> None:
     source, misses = Far(), NegativeCache(10)
     with pytest.raises(BlockNotFound):
         await patient(source, misses=misses).get(BLOCK.cid)
@@ -139,7 +139,7 @@ async def test_what_has_come_here_meanwhile_is_given():
 
 
 @virtual_time
-async def test_a_client_that_leaves_proves_nothing():
+async def test_a_client_that_leaves_proves_nothing() -> None:
     source, misses = Far(delay=60), NegativeCache(10)
     waiting = asyncio.ensure_future(patient(source, misses=misses).get(BLOCK.cid))
     await asyncio.sleep(29)
@@ -150,7 +150,7 @@ async def test_a_client_that_leaves_proves_nothing():
 
 
 @virtual_time
-async def test_a_block_that_was_asked_for_at_the_end_of_the_time_is_not_taken_for_missing():
+async def test_a_block_that_was_asked_for_at_the_end_of_the_time_is_not_taken_for_missing() -> None:
     source, misses = Far(delay=60), NegativeCache(10)
     blocks = patient(source, misses=misses)
     await asyncio.sleep(20)
@@ -163,7 +163,7 @@ async def test_a_block_that_was_asked_for_at_the_end_of_the_time_is_not_taken_fo
 
 
 @virtual_time
-async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first():
+async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
     misses = NegativeCache(10)
     blocks = [Block.of(str(n).encode()) for n in range(5000)]
     for block in blocks:
@@ -173,7 +173,7 @@ async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first():
 
 
 @virtual_time
-async def test_what_is_missed_again_is_remembered_anew():
+async def test_what_is_missed_again_is_remembered_anew() -> None:
     misses = NegativeCache(10)
     misses.add(BLOCK.cid, partial(BlockNotFound, BLOCK.cid))
     misses.add(OTHER.cid, partial(BlockNotFound, OTHER.cid))
@@ -184,7 +184,7 @@ async def test_what_is_missed_again_is_remembered_anew():
 
 
 @virtual_time
-async def test_nothing_is_remembered_without_a_time_or_where_nobody_was_asked():
+async def test_nothing_is_remembered_without_a_time_or_where_nobody_was_asked() -> None:
     for misses, source in (
         (NegativeCache(0), Far()),
         (NegativeCache(10), Far(error=BlockNotFound(BLOCK.cid, "offline"))),
@@ -216,11 +216,11 @@ async def test_nothing_is_remembered_without_a_time_or_where_nobody_was_asked():
         ),
     ],
 )
-def test_what_was_tried_is_told_in_counts(report, text):
+def test_what_was_tried_is_told_in_counts(report, text) -> None:
     assert str(report) == text
 
 
-def test_several_are_told_together():
+def test_several_are_told_together() -> None:
     gateways = [FetchReport(source="gateway", connected=1, outcomes=(outcome,)) for outcome in Outcome]
     assert str(together(gateways)).startswith("9 gateways asked: 1 without it, 1 silent, 1 out of reach")
     assert told([]) == "there is nobody to ask"

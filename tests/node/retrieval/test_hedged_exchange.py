@@ -17,7 +17,7 @@ BLOCK = Block.of(b"wanted")
 class Source:
     """An exchange that answers after a while, or fails, and knows who asked."""
 
-    def __init__(self, delay=0.0, error=None, connected=1):
+    def __init__(self, delay=0.0, error=None, connected=1) -> None:
         self.delay = delay
         self.connected = connected
         self.error = error
@@ -55,14 +55,14 @@ def staggered(*sources):
 
 
 @virtual_time
-async def test_a_prompt_first_way_is_the_only_one_asked():
+async def test_a_prompt_first_way_is_the_only_one_asked() -> None:
     first, second = Source(0.1), Source()
     assert await staggered(first, second).fetch(BLOCK.cid) == BLOCK
     assert (first.asked, second.asked) == (1, 0)
 
 
 @virtual_time
-async def test_a_slow_first_way_gets_company_and_is_withdrawn_when_the_other_has_it():
+async def test_a_slow_first_way_gets_company_and_is_withdrawn_when_the_other_has_it() -> None:
     first, second = Source(60), Source(1)
     assert await staggered(first, second).fetch(BLOCK.cid) == BLOCK
     assert asyncio.get_running_loop().time() == pytest.approx(1.3)
@@ -70,14 +70,14 @@ async def test_a_slow_first_way_gets_company_and_is_withdrawn_when_the_other_has
 
 
 @virtual_time
-async def test_a_way_that_fails_passes_its_turn_on_at_once():
+async def test_a_way_that_fails_passes_its_turn_on_at_once() -> None:
     first, second = Source(error=missing()), Source(0.1)
     assert await staggered(first, second).fetch(BLOCK.cid) == BLOCK
     assert asyncio.get_running_loop().time() == pytest.approx(0.1)
 
 
 @virtual_time
-async def test_a_block_that_no_way_has_is_not_found_with_every_reason():
+async def test_a_block_that_no_way_has_is_not_found_with_every_reason() -> None:
     exchange = staggered(Source(0.5, missing("two peers, none has it")), Source(error=HashMismatch("c", "p")))
     with pytest.raises(BlockNotFound, match="way 0: two peers, none has it") as caught:
         await exchange.fetch(BLOCK.cid)
@@ -85,13 +85,13 @@ async def test_a_block_that_no_way_has_is_not_found_with_every_reason():
 
 
 @virtual_time
-async def test_a_bug_in_a_way_is_not_taken_for_a_missing_block():
+async def test_a_bug_in_a_way_is_not_taken_for_a_missing_block() -> None:
     with pytest.raises(ZeroDivisionError):
         await staggered(Source(error=ZeroDivisionError()), Source(60)).fetch(BLOCK.cid)
 
 
 @virtual_time
-async def test_within_a_session_the_way_that_answered_goes_first():
+async def test_within_a_session_the_way_that_answered_goes_first() -> None:
     first, second = Source(60), Source()
     exchange = staggered(first, second)
     session = exchange.session(BLOCK.cid)
@@ -103,7 +103,7 @@ async def test_within_a_session_the_way_that_answered_goes_first():
 
 
 @virtual_time
-async def test_cancelling_withdraws_every_want():
+async def test_cancelling_withdraws_every_want() -> None:
     sources = Source(60), Source(60)
     fetching = asyncio.ensure_future(staggered(*sources).fetch(BLOCK.cid))
     await asyncio.sleep(1)
@@ -114,7 +114,9 @@ async def test_cancelling_withdraws_every_want():
 
 
 @virtual_time
-async def test_a_way_with_nobody_within_reach_gets_no_head_start_unless_somebody_is_to_hold_the_block():
+async def test_a_way_with_nobody_within_reach_gets_no_head_start_unless_somebody_is_to_hold_the_block() -> (
+    None
+):
     first, second = Source(60, connected=0), Source(0.1)
     await staggered(first, second).fetch(BLOCK.cid)
     assert asyncio.get_running_loop().time() == pytest.approx(0.1)
@@ -123,7 +125,7 @@ async def test_a_way_with_nobody_within_reach_gets_no_head_start_unless_somebody
 
 
 @virtual_time
-async def test_a_better_way_that_has_the_dag_by_now_wins_it_back():
+async def test_a_better_way_that_has_the_dag_by_now_wins_it_back() -> None:
     peers, gateway = Source(error=missing()), Source(0.2)
     session = staggered(peers, gateway).session(BLOCK.cid)
     await session.fetch(BLOCK.cid)
@@ -136,7 +138,7 @@ async def test_a_better_way_that_has_the_dag_by_now_wins_it_back():
 
 
 @virtual_time
-async def test_a_dag_from_one_way_costs_the_others_a_want_every_other_second():
+async def test_a_dag_from_one_way_costs_the_others_a_want_every_other_second() -> None:
     peers, gateway = Source(60), Source(0.1)
     session = staggered(peers, gateway).session(BLOCK.cid)
     for _ in range(100):
@@ -146,7 +148,7 @@ async def test_a_dag_from_one_way_costs_the_others_a_want_every_other_second():
 
 
 @virtual_time
-async def test_a_fetch_in_flight_tells_what_failed_and_what_is_awaited():
+async def test_a_fetch_in_flight_tells_what_failed_and_what_is_awaited() -> None:
     progress = FetchProgress()
     exchange = staggered(Source(error=missing()), Source(60))
     fetching = asyncio.ensure_future(exchange.fetch(BLOCK.cid, (), progress))
@@ -160,7 +162,7 @@ async def test_a_fetch_in_flight_tells_what_failed_and_what_is_awaited():
 
 
 @virtual_time
-async def test_when_one_way_has_failed_somebody_new_on_the_others_is_not_waited_for():
+async def test_when_one_way_has_failed_somebody_new_on_the_others_is_not_waited_for() -> None:
     nobody, gateway = Source(60, connected=0), Source(1, missing("no gateway has it"))
     with pytest.raises(BlockNotFound, match=r"way 1: no gateway has it; way 0: no peer connected"):
         await staggered(nobody, gateway).fetch(BLOCK.cid)
@@ -169,7 +171,7 @@ async def test_when_one_way_has_failed_somebody_new_on_the_others_is_not_waited_
 
 
 @virtual_time
-async def test_who_may_still_answer_is_waited_for_when_the_others_have_failed():
+async def test_who_may_still_answer_is_waited_for_when_the_others_have_failed() -> None:
     peer, gateway = Source(5), Source(error=missing())
     assert await staggered(peer, gateway).fetch(BLOCK.cid) == BLOCK
 
@@ -177,7 +179,7 @@ async def test_who_may_still_answer_is_waited_for_when_the_others_have_failed():
 class Line(Source):
     """A slow line: it brings one block after the other."""
 
-    def __init__(self, seconds):
+    def __init__(self, seconds) -> None:
         super().__init__(seconds)
         self.turn = asyncio.Lock()
 
@@ -188,7 +190,7 @@ class Line(Source):
 
 
 @virtual_time
-async def test_a_way_that_sends_keeps_its_turn_while_many_blocks_are_in_flight():
+async def test_a_way_that_sends_keeps_its_turn_while_many_blocks_are_in_flight() -> None:
     line, gateway = Line(0.25), Source()
     session = staggered(line, gateway).session(BLOCK.cid)
     await asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(32)))
@@ -197,7 +199,7 @@ async def test_a_way_that_sends_keeps_its_turn_while_many_blocks_are_in_flight()
 
 
 @virtual_time
-async def test_a_way_that_sends_other_blocks_and_does_not_have_this_one_loses_its_turn():
+async def test_a_way_that_sends_other_blocks_and_does_not_have_this_one_loses_its_turn() -> None:
     line, gateway = Line(0.25), Source()
     session = staggered(line, gateway).session(BLOCK.cid)
     others = asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(32)))
@@ -210,7 +212,7 @@ async def test_a_way_that_sends_other_blocks_and_does_not_have_this_one_loses_it
 
 
 @virtual_time
-async def test_no_way_keeps_its_turn_for_ever():
+async def test_no_way_keeps_its_turn_for_ever() -> None:
     line, gateway = Line(0.25), Source()
     session = staggered(line, gateway).session(BLOCK.cid)
     await asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(60)))
@@ -219,7 +221,7 @@ async def test_no_way_keeps_its_turn_for_ever():
 
 
 @virtual_time
-async def test_a_way_where_everybody_has_said_no_gives_up_its_head_start():
+async def test_a_way_where_everybody_has_said_no_gives_up_its_head_start() -> None:
     peers, gateway = Source(10, missing()), Source(0.01)
     peers.reports = lambda: (FetchReport(connected=2, outcomes=(Outcome.LACKING,) * 2),)
     assert await staggered(peers, gateway).fetch(BLOCK.cid) == BLOCK
@@ -227,7 +229,7 @@ async def test_a_way_where_everybody_has_said_no_gives_up_its_head_start():
 
 
 @virtual_time
-async def test_what_was_learned_outside_of_a_dag_says_nothing_of_the_next_one():
+async def test_what_was_learned_outside_of_a_dag_says_nothing_of_the_next_one() -> None:
     first, second = Source(60), Source()
     exchange = staggered(first, second)
     await exchange.fetch(BLOCK.cid)

@@ -2,17 +2,19 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from support.gateway import file_of
+from support.gateway import Gateway, file_of
 from support.http_gateway import http_gateway, silence
 from support.sources import joined
 
 from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.car.writer import car_stream
+from blockstore.cid import CID
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.reader import read_file
 from node.retrieval.gateway_pool import open_gateways
@@ -51,7 +53,7 @@ async def is_busy(_request):
 
 
 async def sends_a_car(request):
-    async def blocks():
+    async def blocks() -> AsyncIterator[Blocks | int | list[Block] | list[CID]]:
         yield DATA[request.match_info["cid"]]
 
     block = DATA[request.match_info["cid"]]
@@ -60,7 +62,7 @@ async def sends_a_car(request):
 
 
 @asynccontextmanager
-async def two(behaviour, hedge=SOON, rest=1.0):
+async def two(behaviour, hedge=SOON, rest=1.0) -> AsyncIterator[object]:
     patience = GatewayTimeouts(headers=NEVER, block=NEVER, hedge=hedge, rest=rest)
     async with http_gateway(BLOCKS) as bad, http_gateway(BLOCKS) as good:
         bad.behaviour = behaviour
@@ -76,14 +78,14 @@ async def read(blocks, leaves):
     return asyncio.get_running_loop().time() - began
 
 
-def assert_asked_for_all(gateway):
+def assert_asked_for_all(gateway: Gateway) -> None:
     """Once each; the first block of a file once more, where its batch is late on a busy machine."""
     assert set(gateway.asked_for) == set(DATA)
     assert len(gateway.requests) <= len(BLOCKS) + len(FILES)
 
 
 @pytest.mark.parametrize("behaviour", [silence, drips])
-async def test_a_slow_gateway_costs_one_file_a_moment_and_the_next_ones_nothing(behaviour):
+async def test_a_slow_gateway_costs_one_file_a_moment_and_the_next_ones_nothing(behaviour) -> None:
     async with two(behaviour) as (bad, good, blocks):
         assert await read(blocks, FILES[0]) > SOON
         asked = len(bad.requests)
@@ -94,14 +96,14 @@ async def test_a_slow_gateway_costs_one_file_a_moment_and_the_next_ones_nothing(
 
 
 @pytest.mark.parametrize("behaviour", [lies, is_busy, cuts, sends_a_car])
-async def test_a_gateway_that_fails_passes_its_turn_on_at_once(behaviour):
+async def test_a_gateway_that_fails_passes_its_turn_on_at_once(behaviour) -> None:
     async with two(behaviour, hedge=NEVER) as (_, good, blocks):
         for leaves in FILES:
             await read(blocks, leaves)
         assert_asked_for_all(good)
 
 
-async def test_a_gateway_that_proved_slow_is_not_given_up_for_good():
+async def test_a_gateway_that_proved_slow_is_not_given_up_for_good() -> None:
     async with two(silence) as (bad, good, blocks):
         await read(blocks, FILES[0])
         bad.behaviour, good.behaviour = None, silence
@@ -109,7 +111,7 @@ async def test_a_gateway_that_proved_slow_is_not_given_up_for_good():
             await read(blocks, leaves)
 
 
-async def test_a_hiccup_of_the_only_one_that_has_it_is_waited_for():
+async def test_a_hiccup_of_the_only_one_that_has_it_is_waited_for() -> None:
     async with two(cuts, rest=0.01) as (bad, good, blocks):
         good.blocks.clear()
         cutting = bad.behaviour

@@ -40,7 +40,7 @@ def answers(status=200, body=b"", **headers):
     return behave
 
 
-async def test_a_block_is_asked_for_as_the_specification_says_and_comes_back_verified():
+async def test_a_block_is_asked_for_as_the_specification_says_and_comes_back_verified() -> None:
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url + "/"]) as gateways:
         assert await gateways.fetch(BLOCK.cid) == BLOCK
         (request,) = gateway.requests
@@ -49,7 +49,7 @@ async def test_a_block_is_asked_for_as_the_specification_says_and_comes_back_ver
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".invalid", "☃☃.invalid", "..", "[::1"])
-async def test_a_gateway_that_sends_us_where_no_name_leads_keeps_no_other_from_answering(host):
+async def test_a_gateway_that_sends_us_where_no_name_leads_keeps_no_other_from_answering(host) -> None:
     guard = Guard()
     async with http_gateway() as odd, http_gateway([BLOCK]) as honest:
         location = f"http://{host}/ipfs/{BLOCK.cid}"
@@ -62,27 +62,27 @@ async def test_a_gateway_that_sends_us_where_no_name_leads_keeps_no_other_from_a
     assert guard.failures == 0, "what a gateway can do wrong is foreseen"
 
 
-async def test_an_old_cid_is_asked_for_in_its_new_form_and_answered_in_its_own():
+async def test_an_old_cid_is_asked_for_in_its_new_form_and_answered_in_its_own() -> None:
     old = Block.of(b"\x0a\x00", DAG_PB, version=0)
     async with http_gateway([old]) as gateway, open_gateways([gateway.url]) as gateways:
         assert (await gateways.fetch(old.cid)).cid == old.cid
         assert gateway.asked_for == [str(old.cid.as_v1())]
 
 
-async def test_the_largest_block_comes_whole():
+async def test_the_largest_block_comes_whole() -> None:
     large = Block.of(random.Random(1).randbytes(MAX_BLOCK_BYTES))
     async with http_gateway([large]) as gateway, open_gateways([gateway.url]) as gateways:
         assert await gateways.fetch(large.cid) == large
 
 
-async def test_an_identity_cid_is_never_sent_out():
+async def test_an_identity_cid_is_never_sent_out() -> None:
     async with http_gateway() as gateway, open_gateways([gateway.url]) as gateways:
         assert (await gateways.fetch(CID.identity(RAW, b"inline"))).data == b"inline"
         assert gateway.requests == []
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 451])
-async def test_a_gateway_that_does_not_have_it_says_so_and_is_asked_for_others(status):
+async def test_a_gateway_that_does_not_have_it_says_so_and_is_asked_for_others(status) -> None:
     async with http_gateway([OTHER]) as gateway, open_gateways([gateway.url]) as gateways:
         gateway.behaviour = answers(status)
         assert await refused(gateways) == "1 gateway asked, none has it"
@@ -93,7 +93,9 @@ async def test_a_gateway_that_does_not_have_it_says_so_and_is_asked_for_others(s
 @pytest.mark.parametrize(
     "body", [b"not what was asked for", b"", bytes(MAX_BLOCK_BYTES + 1)], ids=["other", "nothing", "too much"]
 )
-async def test_a_gateway_that_sends_wrong_bytes_is_told_and_left_alone(body, caplog):
+async def test_a_gateway_that_sends_wrong_bytes_is_told_and_left_alone(
+    body, caplog: pytest.LogCaptureFixture
+) -> None:
     async with http_gateway([OTHER]) as liar, open_gateways([liar.url]) as gateways:
         liar.behaviour = answers(body=body)
         assert await refused(gateways) == "1 gateway asked: 1 with bytes that do not match the hash"
@@ -103,8 +105,8 @@ async def test_a_gateway_that_sends_wrong_bytes_is_told_and_left_alone(body, cap
         assert len(liar.requests) == 1
 
 
-async def test_a_stream_without_end_is_cut_at_the_largest_block():
-    async def endless(request):
+async def test_a_stream_without_end_is_cut_at_the_largest_block() -> None:
+    async def endless(request) -> None:
         response = web.StreamResponse()
         await response.prepare(request)
         while True:
@@ -116,7 +118,7 @@ async def test_a_stream_without_end_is_cut_at_the_largest_block():
         await gateway.aborted.wait()
 
 
-async def test_one_that_lies_is_passed_over_for_one_that_does_not():
+async def test_one_that_lies_is_passed_over_for_one_that_does_not() -> None:
     async with http_gateway() as liar, http_gateway([BLOCK]) as honest:
         liar.behaviour = answers(body=b"no")
         async with open_gateways([liar.url, honest.url]) as gateways:
@@ -124,15 +126,15 @@ async def test_one_that_lies_is_passed_over_for_one_that_does_not():
             assert len(liar.requests) == 1
 
 
-async def test_compressed_bytes_are_not_inflated():
+async def test_compressed_bytes_are_not_inflated() -> None:
     async with http_gateway() as gateway, open_gateways([gateway.url]) as gateways:
         gateway.behaviour = answers(body=b"\x1f\x8b\x08\x00", Content_Encoding="gzip")
         assert "do not match" in await refused(gateways)
         assert gateway.requests[0].headers["Accept-Encoding"] == "identity"
 
 
-async def test_slow_headers_and_an_endless_trickle_end_in_time():
-    async def trickle(request):
+async def test_slow_headers_and_an_endless_trickle_end_in_time() -> None:
+    async def trickle(request) -> None:
         response = web.StreamResponse()
         await response.prepare(request)
         while True:
@@ -146,14 +148,14 @@ async def test_slow_headers_and_an_endless_trickle_end_in_time():
             await gateway.aborted.wait()
 
 
-async def test_redirects_are_followed_a_few_times_and_to_http_only():
-    async def around(request):
+async def test_redirects_are_followed_a_few_times_and_to_http_only() -> None:
+    async def around(request) -> None:
         raise web.HTTPFound(f"/ipfs/{request.match_info['cid']}?again")
 
-    async def elsewhere(request):
+    async def elsewhere(request) -> None:
         raise web.HTTPMovedPermanently(f"/elsewhere/{request.match_info['cid']}?format=raw")
 
-    async def file(request):
+    async def file(request) -> None:
         raise web.HTTPFound("file:///etc/hostname")
 
     async with http_gateway([BLOCK]) as gateway:
@@ -170,7 +172,7 @@ async def test_redirects_are_followed_a_few_times_and_to_http_only():
 
 
 @pytest.mark.parametrize("status", [401, 403, 406, 500, 502])
-async def test_a_gateway_that_fails_is_left_alone(status):
+async def test_a_gateway_that_fails_is_left_alone(status) -> None:
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url], SEVERE) as gateways:
         gateway.behaviour = answers(status)
         assert await refused(gateways) == "1 gateway asked: 1 failing"
@@ -180,7 +182,7 @@ async def test_a_gateway_that_fails_is_left_alone(status):
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-async def test_a_moments_trouble_of_a_gateway_breaks_nothing(status):
+async def test_a_moments_trouble_of_a_gateway_breaks_nothing(status) -> None:
     async with http_gateway([BLOCK, OTHER]) as gateway, open_gateways([gateway.url], HASTY) as gateways:
 
         async def hiccup(request):
@@ -193,7 +195,7 @@ async def test_a_moments_trouble_of_a_gateway_breaks_nothing(status):
         assert await asyncio.gather(*wanted) == [BLOCK, OTHER]
 
 
-async def test_504_says_that_it_looked_in_vain_which_is_no_failure():
+async def test_504_says_that_it_looked_in_vain_which_is_no_failure() -> None:
     async with http_gateway() as gateway, open_gateways([gateway.url]) as gateways:
         gateway.behaviour = answers(504)
         assert await refused(gateways) == "1 gateway asked, none answered"
@@ -202,7 +204,7 @@ async def test_504_says_that_it_looked_in_vain_which_is_no_failure():
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("after", ["120", "a date", "9" * 400])
-async def test_a_busy_gateway_is_left_alone_as_long_as_it_asks(status, after):
+async def test_a_busy_gateway_is_left_alone_as_long_as_it_asks(status, after) -> None:
     if after == "a date":
         after = formatdate(time() + 120, usegmt=True)
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url]) as gateways:
@@ -213,7 +215,7 @@ async def test_a_busy_gateway_is_left_alone_as_long_as_it_asks(status, after):
 
 
 @pytest.mark.parametrize("after", ["", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "-5"])
-async def test_a_busy_gateway_that_does_not_say_for_how_long_is_asked_again_soon(after):
+async def test_a_busy_gateway_that_does_not_say_for_how_long_is_asked_again_soon(after) -> None:
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url], HASTY) as gateways:
         gateway.behaviour = answers(429, Retry_After=after)
         fetching = asyncio.ensure_future(gateways.fetch(BLOCK.cid))
@@ -222,14 +224,14 @@ async def test_a_busy_gateway_that_does_not_say_for_how_long_is_asked_again_soon
         assert await fetching == BLOCK
 
 
-async def test_nobody_listening_is_told():
+async def test_nobody_listening_is_told() -> None:
     async with http_gateway() as gateway:
         url = gateway.url
     async with open_gateways([url], SEVERE) as gateways:
         assert await refused(gateways) == "1 gateway asked, none could be reached"
 
 
-async def test_requests_for_one_block_share_one_request_and_one_that_leaves_ends_it_for_nobody_else():
+async def test_requests_for_one_block_share_one_request_and_one_that_leaves_ends_it_for_nobody_else() -> None:
     release = asyncio.Event()
 
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url]) as gateways:
@@ -250,7 +252,7 @@ async def test_requests_for_one_block_share_one_request_and_one_that_leaves_ends
         assert len(gateway.requests) == 1
 
 
-async def test_when_all_have_left_the_request_is_aborted():
+async def test_when_all_have_left_the_request_is_aborted() -> None:
     async with http_gateway() as gateway, open_gateways([gateway.url]) as gateways:
         gateway.behaviour = silence
         progress = FetchProgress()
@@ -262,7 +264,7 @@ async def test_when_all_have_left_the_request_is_aborted():
         await gateway.aborted.wait()
 
 
-async def test_so_many_requests_are_out_at_once_and_no_more():
+async def test_so_many_requests_are_out_at_once_and_no_more() -> None:
     blocks = [Block.of(bytes([n])) for n in range(20)]
     full, release = asyncio.Event(), asyncio.Event()
     patience = GatewayTimeouts(requests=4)
@@ -283,7 +285,7 @@ async def test_so_many_requests_are_out_at_once_and_no_more():
         assert gateway.most_running == patience.requests
 
 
-async def test_what_a_gateway_looks_for_in_vain_keeps_nobody_else_waiting():
+async def test_what_a_gateway_looks_for_in_vain_keeps_nobody_else_waiting() -> None:
     """A stranger may ask for any number of blocks that nobody has."""
     patience = GatewayTimeouts(headers=600, requests=4, hedge=0.05)  # those in vain do not end of themselves
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url], patience) as gateways:
@@ -300,7 +302,7 @@ async def test_what_a_gateway_looks_for_in_vain_keeps_nobody_else_waiting():
         await asyncio.wait(vain)
 
 
-async def test_so_many_requests_without_an_answer_are_out_and_no_more():
+async def test_so_many_requests_without_an_answer_are_out_and_no_more() -> None:
     patience = GatewayTimeouts(headers=600, block=600, requests=1, hedge=0.01)
     async with http_gateway() as gateway, open_gateways([gateway.url], patience) as gateways:
         go_on = asyncio.Semaphore(0)
@@ -322,7 +324,7 @@ async def test_so_many_requests_without_an_answer_are_out_and_no_more():
         assert gateway.most_running == 8
 
 
-async def test_the_healthiest_gateway_is_asked_first():
+async def test_the_healthiest_gateway_is_asked_first() -> None:
     async with http_gateway() as broken, http_gateway([BLOCK, OTHER]) as good:
         broken.behaviour = answers(500)
         async with open_gateways([broken.url, good.url], SEVERE) as gateways:
@@ -335,7 +337,7 @@ def health():
     return GatewayHealth(dice=random.Random(7))
 
 
-def test_rests_grow_with_failures_are_bounded_and_end_with_an_answer():
+def test_rests_grow_with_failures_are_bounded_and_end_with_an_answer() -> None:
     gateway, now, rests = health(), 0.0, []
     for _ in range(12):
         gateway.on_failure(now)
@@ -352,7 +354,7 @@ def test_rests_grow_with_failures_are_bounded_and_end_with_an_answer():
     assert not gateway.rest(now + 2)
 
 
-def test_no_rest_is_longer_than_a_quarter_of_an_hour_and_a_bit():
+def test_no_rest_is_longer_than_a_quarter_of_an_hour_and_a_bit() -> None:
     gateway = health()
     gateway.postpone(0.0, 1e9)
     assert 900 <= gateway.rest(0.0) <= 1125
@@ -361,14 +363,14 @@ def test_no_rest_is_longer_than_a_quarter_of_an_hour_and_a_bit():
     assert gateway.rest(20_000.0) <= 375
 
 
-def test_requests_that_fail_together_have_failed_once():
+def test_requests_that_fail_together_have_failed_once() -> None:
     gateway = health()
     for _ in range(32):
         gateway.on_failure(10.0)
     assert not gateway.rest(12.0)
 
 
-def test_silence_about_one_block_is_no_failure_of_a_gateway_that_answers_others():
+def test_silence_about_one_block_is_no_failure_of_a_gateway_that_answers_others() -> None:
     gateway = health()
     gateway.on_answer(5.0, 6.0)
     gateway.on_silence(asked_at=1.0, now=21.0)
@@ -377,7 +379,7 @@ def test_silence_about_one_block_is_no_failure_of_a_gateway_that_answers_others(
     assert gateway.rest(27.0)
 
 
-def test_health_orders_gateways():
+def test_health_orders_gateways() -> None:
     quick, slow, failed, resting = health(), health(), health(), health()
     quick.on_answer(0, 0.1)
     slow.on_answer(0, 0.9)

@@ -63,7 +63,9 @@ class Disk(MemoryBlockstore):
 class World:
     """One member of a cluster of two that adds to a disk, through its real tracker and local pins."""
 
-    def __init__(self, disk: Disk, cluster: Cluster, adding: AddService, other: str, memory: MemoryCluster):
+    def __init__(
+        self, disk: Disk, cluster: Cluster, adding: AddService, other: str, memory: MemoryCluster
+    ) -> None:
         self.disk = disk
         self.cluster = cluster
         self.adding = adding

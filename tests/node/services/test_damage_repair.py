@@ -68,12 +68,12 @@ async def damaged_blocks(client: ClientSession, node: Node) -> int:
 
 
 @pytest.fixture
-async def client():
+async def client() -> AsyncIterator[int | None]:
     async with ClientSession(timeout=ClientTimeout(30)) as session:
         yield session
 
 
-async def test_a_node_alone_says_that_a_pin_lost_a_block_and_takes_it_again(tmp_path, client):
+async def test_a_node_alone_says_that_a_pin_lost_a_block_and_takes_it_again(tmp_path: Path, client) -> None:
     async with running_node(tmp_path / "a") as node:
         root = await add(client, node, "x", DATA, "?chunker=size-100000&raw-leaves=true")
         await is_pinned(client, node, root)
@@ -104,7 +104,7 @@ async def held_by_two(folder: Path, client: ClientSession, query: str = "") -> A
         yield root
 
 
-async def test_what_a_member_lost_comes_again_from_the_others(tmp_path, client):
+async def test_what_a_member_lost_comes_again_from_the_others(tmp_path: Path, client) -> None:
     async with held_by_two(tmp_path, client, "?chunker=size-100000&raw-leaves=true") as root:
         spoil(tmp_path / "b", LEAF)
         async with running_node(tmp_path / "b", quick(), offline=False) as b:
@@ -117,7 +117,9 @@ async def test_what_a_member_lost_comes_again_from_the_others(tmp_path, client):
             assert await damaged_blocks(client, b) == 0
 
 
-async def test_lost_blocks_come_again_from_the_others_without_a_word_of_anybody(tmp_path, client):
+async def test_lost_blocks_come_again_from_the_others_without_a_word_of_anybody(
+    tmp_path: Path, client
+) -> None:
     async with held_by_two(tmp_path, client) as root:
         for file in (tmp_path / "b").glob("blocks.db*"):
             file.unlink()
@@ -132,7 +134,9 @@ async def test_lost_blocks_come_again_from_the_others_without_a_word_of_anybody(
     [(BadUpdate("its row is damaged"), 0), (KeyError("a bug"), 1)],
     ids=["known", "bug"],
 )
-async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(tmp_path, error, failures):
+async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(
+    tmp_path: Path, error, failures
+) -> None:
     tried: asyncio.Queue[CID] = asyncio.Queue()
     guard = Guard()
 

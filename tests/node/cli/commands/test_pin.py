@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
@@ -27,7 +29,7 @@ from node.cli.main import cli
         (("--name", "n" * 256), "name"),
     ],
 )
-def test_an_option_that_no_pin_can_have_is_a_wrong_call(tmp_path, options, says):
+def test_an_option_that_no_pin_can_have_is_a_wrong_call(tmp_path: Path, options, says) -> None:
     (tmp_path / "x").write_bytes(b"not looked at")
     for verb in (
         ("add", str(tmp_path / "x")),
@@ -39,7 +41,7 @@ def test_an_option_that_no_pin_can_have_is_a_wrong_call(tmp_path, options, says)
         assert exit_code(refused.value) == 2
 
 
-def test_a_status_that_there_is_not_is_a_wrong_call(tmp_path):
+def test_a_status_that_there_is_not_is_a_wrong_call(tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match='"eror" is none of') as refused:
         cli.main(["--path", str(tmp_path), "status", "--filter", "pinned,eror"], standalone_mode=False)
     assert exit_code(refused.value) == 2

@@ -3,14 +3,19 @@
 import asyncio
 import base64
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.node import running_node
 
+from blockstore.ipld.dag_pb import PBNode
+from cluster.calls.codec import NodeInfo
 from node.config.config import ApiConfig, Config, RpcConfig
 from node.datadir.folder import DataFolder
 from node.http.admin.callers import OpenToOthers
+from node.node import Node
 
 ORDINARY = [
     "GET /id", "GET /pins", "GET /allocations", "GET /peers", "GET /v1/usage", "GET /v1/health",
@@ -56,7 +61,7 @@ def basic(folder, user="pinfold"):
 
 
 @pytest.fixture
-async def node(tmp_path):
+async def node(tmp_path: Path) -> AsyncIterator[NodeInfo | PBNode]:
     async with running_node(tmp_path) as running:
         yield running
 
@@ -65,7 +70,7 @@ def closed(**more):
     return Config(api=ApiConfig(auth="always", **more), rpc=RpcConfig(auth="always", **more))
 
 
-async def test_names_of_this_machine_are_answered_and_others_are_not(node):
+async def test_names_of_this_machine_are_answered_and_others_are_not(node: Node) -> None:
     for name in OWN_NAMES:
         assert (await ask(node.faces.api, "GET /id", name))[0] == 200, name
         assert (await ask(node.faces.rpc, "POST /api/v0/version", name))[0] == 200, name
@@ -79,13 +84,13 @@ async def test_names_of_this_machine_are_answered_and_others_are_not(node):
         assert b"ask for 127.0.0.1" in body
 
 
-async def test_a_client_without_a_host_is_answered_and_a_foreign_request_line_is_not(node):
+async def test_a_client_without_a_host_is_answered_and_a_foreign_request_line_is_not(node: Node) -> None:
     assert (await exchange(node.faces.api, b"GET /id HTTP/1.0\r\n\r\n"))[0] == 200
     line = b"GET http://evil.example/id HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     assert (await exchange(node.faces.api, line))[0] == 403
 
 
-async def test_what_gives_power_over_the_cluster_wants_the_secret(node, tmp_path):
+async def test_what_gives_power_over_the_cluster_wants_the_secret(node: Node, tmp_path: Path) -> None:
     status, lines, body = await ask(node.faces.api, "POST /v1/invite")
     assert status == 401
     assert [line.split()[1] for line in lines if line.startswith("WWW-Authenticate")] == ["Bearer", "Basic"]
@@ -99,13 +104,13 @@ async def test_what_gives_power_over_the_cluster_wants_the_secret(node, tmp_path
         assert (await ask(node.faces.api, "POST /v1/invite", shown=shown))[0] == 401
 
 
-async def test_ordinary_verbs_stay_open_on_loopback(node):
+async def test_ordinary_verbs_stay_open_on_loopback(node: Node) -> None:
     for what in ORDINARY:
         assert (await ask(node.faces.api, what))[0] in (200, 204)
     assert (await ask(node.faces.api, "GET /id", shown="Bearer wrong"))[0] == 200
 
 
-async def test_a_setting_closes_them(tmp_path):
+async def test_a_setting_closes_them(tmp_path: Path) -> None:
     async with running_node(tmp_path, closed()) as node:
         for what in (*ORDINARY, "GET /health", "GET /none"):
             assert (await ask(node.faces.api, what))[0] == 401
@@ -115,7 +120,9 @@ async def test_a_setting_closes_them(tmp_path):
             assert (await ask(node.faces.rpc, f"POST /api/v0/{command}", shown=bearer(tmp_path)))[0] != 401
 
 
-async def test_wrong_credentials_are_limited_and_the_right_one_is_taken_all_the_same(node, tmp_path):
+async def test_wrong_credentials_are_limited_and_the_right_one_is_taken_all_the_same(
+    node: Node, tmp_path: Path
+) -> None:
     statuses = [(await ask(node.faces.api, "POST /v1/invite", shown=f"Bearer {n}"))[0] for n in range(40)]
     assert statuses[:20] == [401] * 20
     assert 429 in statuses
@@ -124,14 +131,16 @@ async def test_wrong_credentials_are_limited_and_the_right_one_is_taken_all_the_
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
 @pytest.mark.parametrize("section", ["api", "rpc"])
-async def test_a_listener_for_everybody_is_refused_unless_it_asks_for_the_secret(tmp_path, section, host):
+async def test_a_listener_for_everybody_is_refused_unless_it_asks_for_the_secret(
+    tmp_path: Path, section, host
+) -> None:
     config = replace(Config(), **{section: replace(getattr(Config(), section), host=host)})
     with pytest.raises(OpenToOthers, match=rf"pinfold config set {section}\.auth always.*127\.0\.0\.1"):
         async with running_node(tmp_path, config):
             pass
 
 
-async def test_a_listener_for_everybody_asks_for_the_secret_whatever_it_is_called(tmp_path):
+async def test_a_listener_for_everybody_asks_for_the_secret_whatever_it_is_called(tmp_path: Path) -> None:
     async with running_node(tmp_path, closed(host="0.0.0.0")) as node:
         for name in ("127.0.0.1", "node.example"):
             assert (await ask(node.faces.api, "GET /id", name))[0] == 401
@@ -140,13 +149,13 @@ async def test_a_listener_for_everybody_asks_for_the_secret_whatever_it_is_calle
             assert (await ask(node.faces.rpc, "POST /api/v0/id", name, basic(tmp_path)))[0] == 200
 
 
-async def test_the_secret_outlives_the_node(tmp_path):
+async def test_the_secret_outlives_the_node(tmp_path: Path) -> None:
     async with running_node(tmp_path):
         before = bearer(tmp_path)
     async with running_node(tmp_path) as node:
         assert (await ask(node.faces.api, "POST /v1/invite", shown=before))[0] == 400
 
 
-async def test_a_parameter_is_given_once(node):
+async def test_a_parameter_is_given_once(node: Node) -> None:
     status, _, body = await ask(node.faces.rpc, "POST /api/v0/cat?arg=x&offset=1&offset=2")
     assert (status, body) == (400, b"parameter offset is there more than once\n")

@@ -51,14 +51,14 @@ async def requested(path, folder, *requests, **settings):
     return lines(path)
 
 
-async def test_a_line_is_the_combined_format_with_host_and_seconds_behind():
+async def test_a_line_is_the_combined_format_with_host_and_seconds_behind() -> None:
     assert access(agent="curl/8", host="gw.example.org").line() == (
         b'192.0.2.1 - - [15/Jan/2027:08:00:00 +0000] "GET / HTTP/1.1" 200 6 '
         b'"-" "curl/8" "gw.example.org" 0.012\n'
     )
 
 
-async def test_requests_are_logged_with_what_they_asked_and_got(tmp_path):
+async def test_requests_are_logged_with_what_they_asked_and_got(tmp_path: Path) -> None:
     path = f"/ipfs/{SMALL.cid}"
     agent = {"User_Agent": "test", "Host": "gw.example.org:80", "Referer": "http://a/b"}
     found = await requested(
@@ -82,7 +82,7 @@ async def test_requests_are_logged_with_what_they_asked_and_got(tmp_path):
     assert found[5][:3] == ("2001:db8::1", "GET /ipfs/nonsense HTTP/1.1", "400")
 
 
-async def test_streams_refusals_and_clients_that_leave_are_logged_too(tmp_path):
+async def test_streams_refusals_and_clients_that_leave_are_logged_too(tmp_path: Path) -> None:
     piece = Block.of(b"p" * 1024 * 1024)
     large = file_of([piece] * 32)
     log = tmp_path / "log"
@@ -108,18 +108,18 @@ async def test_streams_refusals_and_clients_that_leave_are_logged_too(tmp_path):
 
 
 @given(st.text() | st.binary().map(lambda data: data.decode(errors="surrogateescape")))
-def test_any_text_stays_inside_its_quotes_and_on_its_line(text):
+def test_any_text_stays_inside_its_quotes_and_on_its_line(text) -> None:
     line = access(client="c", request=text, referer=text, agent=text, host=text).line()
     assert line.count(b"\n") == 1
     assert LINE.fullmatch(line[:-1].decode("ascii"))
     assert len(line) < 5 * 4 * 4096
 
 
-def test_what_a_client_injects_can_be_read_as_what_it_is():
+def test_what_a_client_injects_can_be_read_as_what_it_is() -> None:
     assert b'"a\\x22 \\x0A\\x5C\\xC3\\xA9"' in access(agent='a" \n\\é').line()
 
 
-async def test_a_log_that_was_moved_away_is_made_anew(tmp_path):
+async def test_a_log_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "log"
     async with open_access_log(str(path)) as log:
         log.write(access(agent="before"))
@@ -131,7 +131,7 @@ async def test_a_log_that_was_moved_away_is_made_anew(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0
 
 
-async def test_lines_are_appended_to_those_of_yesterday(tmp_path):
+async def test_lines_are_appended_to_those_of_yesterday(tmp_path: Path) -> None:
     for agent in ("yesterday", "today"):
         async with open_access_log(str(tmp_path / "log")) as log:
             log.write(access(agent=agent))
@@ -139,7 +139,9 @@ async def test_lines_are_appended_to_those_of_yesterday(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is full")
-async def test_a_full_disk_costs_lines_is_told_once_and_breaks_nothing(tmp_path, caplog):
+async def test_a_full_disk_costs_lines_is_told_once_and_breaks_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "log"
     path.symlink_to("/dev/full")
     async with open_gateway(tmp_path / "node", access_log=str(path)) as gateway:
@@ -159,15 +161,15 @@ async def test_a_full_disk_costs_lines_is_told_once_and_breaks_nothing(tmp_path,
     assert [line[5] for line in lines(path)] == ["again"]
 
 
-async def test_trouble_is_told_once_and_not_a_line(caplog):
+async def test_trouble_is_told_once_and_not_a_line(caplog: pytest.LogCaptureFixture) -> None:
     class Full:
         attempts = 0
 
-        def append(self, data):
+        def append(self, data) -> None:
             self.attempts += 1
             raise OSError(28, "No space left on device")
 
-        def close(self):
+        def close(self) -> None:
             pass
 
     disk = Full()
@@ -186,7 +188,9 @@ async def test_trouble_is_told_once_and_not_a_line(caplog):
     assert caplog.text.count("the access log cannot be written") == 1
 
 
-def test_a_line_that_was_torn_does_not_spoil_the_next_one(tmp_path, monkeypatch):
+def test_a_line_that_was_torn_does_not_spoil_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = LogFile(tmp_path / "log")
     real = os.write
 
@@ -207,19 +211,19 @@ def test_a_line_that_was_torn_does_not_spoil_the_next_one(tmp_path, monkeypatch)
 class Stuck:
     """A disk that does not answer until it is released."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.released = threading.Event()
         self.data = b""
 
-    def append(self, data):
+    def append(self, data) -> None:
         self.released.wait()
         self.data += data
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
-def test_lines_that_nobody_writes_in_time_are_dropped_and_counted(caplog):
+def test_lines_that_nobody_writes_in_time_are_dropped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     disk = Stuck()
     log = AccessLog(disk, max_waiting=250)
     for _ in range(5):
@@ -233,7 +237,7 @@ def test_lines_that_nobody_writes_in_time_are_dropped_and_counted(caplog):
     assert "3 lines are missing" in caplog.text
 
 
-async def test_a_pipe_that_nobody_reads_does_not_keep_the_node_from_ending():
+async def test_a_pipe_that_nobody_reads_does_not_keep_the_node_from_ending() -> None:
     disk = Stuck()
     async with written(AccessLog(disk), close_seconds=0.1) as log:
         log.write(access())
@@ -241,13 +245,13 @@ async def test_a_pipe_that_nobody_reads_does_not_keep_the_node_from_ending():
     disk.released.set()
 
 
-async def test_a_file_that_cannot_be_opened_is_told_at_the_start(tmp_path):
+async def test_a_file_that_cannot_be_opened_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(AccessLogUnusable, match=r"set gateway\.access_log to another file, or to - for"):
         async with open_access_log(str(tmp_path / "nowhere" / "log")):
             pass
 
 
-async def test_a_dash_is_standard_output(capfd):
+async def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     async with open_access_log("-") as log:
         log.write(access(agent="told"))
     assert '"told"' in capfd.readouterr().out

@@ -1,8 +1,12 @@
 """Denylisted parts (IPIP-383) are left out of CARs; a denylisted root or path is 410."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 from support.dags import leaves
-from support.gateway import car_of, directory, file_of, open_gateway
+from support.gateway import Gateway, car_of, directory, file_of, open_gateway
+from support.http_gateway import HttpGateway
 
 from blockstore.block import Block
 
@@ -17,7 +21,7 @@ ROOT = directory({"bad": BAD.cid, "d": INNER.cid, "late": LATE.cid})
 
 
 @pytest.fixture
-async def gateway(tmp_path):
+async def gateway(tmp_path: Path) -> AsyncIterator[HttpGateway]:
     lists = tmp_path / "denylists"
     lists.mkdir()
     rules = (BAD.cid, PARTS[1].cid, LATE.cid)
@@ -28,13 +32,13 @@ async def gateway(tmp_path):
         yield opened
 
 
-async def car(gateway, path):
+async def car(gateway: Gateway, path):
     answer = await gateway.get(path)
     assert answer.status == 200, answer.text
     return (await car_of(answer.body))[1]
 
 
-async def test_a_car_leaves_out_blocked_blocks_and_what_only_they_lead_to(gateway):
+async def test_a_car_leaves_out_blocked_blocks_and_what_only_they_lead_to(gateway: Gateway) -> None:
     rest = [PARTS[0].cid, PARTS[2].cid, PARTS[3].cid]
     for twice in "yn":
         given = await car(gateway, f"/ipfs/{ROOT.cid}?format=car&car-dups={twice}")
@@ -48,7 +52,7 @@ async def test_a_car_leaves_out_blocked_blocks_and_what_only_they_lead_to(gatewa
 @pytest.mark.parametrize(
     "suffix", ["", "?format=raw", "?format=car", "?format=car&dag-scope=block", "?format=tar"]
 )
-async def test_a_blocked_root_or_end_of_a_path_is_gone(gateway, suffix):
+async def test_a_blocked_root_or_end_of_a_path_is_gone(gateway: Gateway, suffix) -> None:
     paths = (
         f"{BAD.cid}",
         f"{ROOT.cid}/bad",
@@ -61,7 +65,7 @@ async def test_a_blocked_root_or_end_of_a_path_is_gone(gateway, suffix):
         assert (answer.status, "is blocked and cannot be provided" in answer.text) == (410, True), path
 
 
-async def test_formats_that_need_a_blocked_part_break_instead_of_leaving_it_out(gateway):
+async def test_formats_that_need_a_blocked_part_break_instead_of_leaving_it_out(gateway: Gateway) -> None:
     assert (await gateway.get(f"/ipfs/{FILE.cid}?format=tar")).status == 410
     assert (await gateway.get(f"/ipfs/{FILE.cid}?filename=x.bin", Range="bytes=150-160")).status == 410
     assert (await gateway.get(f"/ipfs/{FILE.cid}?filename=x.bin", Range="bytes=0-60")).body == PARTS[0].data[
@@ -69,7 +73,7 @@ async def test_formats_that_need_a_blocked_part_break_instead_of_leaving_it_out(
     ]
 
 
-async def test_what_the_law_forbids_has_a_status_of_its_own(gateway):
+async def test_what_the_law_forbids_has_a_status_of_its_own(gateway: Gateway) -> None:
     for suffix in ("", "?format=raw", "?format=car"):
         for headers in ({}, {"Cache_Control": "only-if-cached"}):
             answer = await gateway.get(f"/ipfs/{LEGAL.cid}{suffix}", **headers)
@@ -77,7 +81,7 @@ async def test_what_the_law_forbids_has_a_status_of_its_own(gateway):
             assert "immutable" not in answer.headers["Cache-Control"]
 
 
-async def test_the_rules_of_a_site_do_not_lead_to_a_blocked_path(gateway):
+async def test_the_rules_of_a_site_do_not_lead_to_a_blocked_path(gateway: Gateway) -> None:
     for path in ("/seen.html", "/page/x", "/error/x"):
         answer = await gateway.get(path, Host=f"{SITE.cid}.ipfs.localhost")
         assert (answer.status, PAGE.data in answer.body) == (410, False)

@@ -1,8 +1,10 @@
 """Blocks as they are (specs: path gateway, trustless gateway), and what caches are told of everything."""
 
+from pathlib import Path
+
 import pytest
 from support.dags import leaves
-from support.gateway import directory, file_of, open_gateway
+from support.gateway import Gateway, directory, file_of, open_gateway
 
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
@@ -13,7 +15,7 @@ TYPE = "application/vnd.ipld.raw"
 
 
 @pytest.mark.parametrize(("suffix", "headers"), [("?format=raw", {}), ("", {"Accept": TYPE})])
-async def test_any_block_is_given_under_its_path(gateway, suffix, headers):
+async def test_any_block_is_given_under_its_path(gateway: Gateway, suffix, headers) -> None:
     leaf = Block.of(b"leaf " * 20)
     root = directory({"leaf": leaf.cid})
     await gateway.put(leaf, root)
@@ -34,7 +36,7 @@ async def test_any_block_is_given_under_its_path(gateway, suffix, headers):
         assert (part.status, part.body) == (206, block.data[2:6])
 
 
-async def test_an_inline_cid_is_its_own_block(gateway):
+async def test_an_inline_cid_is_its_own_block(gateway: Gateway) -> None:
     inline = CID.identity(RAW, b"hi there")
     answer = await gateway.get(f"/ipfs/{inline}?format=raw")
     assert (answer.status, answer.body) == (200, b"hi there")
@@ -43,7 +45,7 @@ async def test_an_inline_cid_is_its_own_block(gateway):
     assert (await gateway.get(f"/ipfs/{too_long}?format=raw")).status == 400
 
 
-async def test_what_is_not_here_is_told_without_going_out(gateway):
+async def test_what_is_not_here_is_told_without_going_out(gateway: Gateway) -> None:
     leaf = Block.of(b"here")
     await gateway.put(leaf)
     for method in ("GET", "HEAD"):
@@ -57,14 +59,14 @@ async def test_what_is_not_here_is_told_without_going_out(gateway):
 @pytest.mark.parametrize(
     "accept", ["application/vnd.ipld.unheard-of", "application/vnd.ipfs.x", f"{TYPE}; =", f"{TYPE}; a b"]
 )
-async def test_formats_that_nobody_knows_and_bad_parameters_are_refused(gateway, accept):
+async def test_formats_that_nobody_knows_and_bad_parameters_are_refused(gateway: Gateway, accept) -> None:
     assert (await gateway.get("/ipfs/bafkqaaa", Accept=accept)).status == 400
 
 
 @pytest.mark.parametrize(
     "accept", ["", "*/*", "text/html;q=0.9,image/*", ";;,,=", "application/xml", "x" * 4000]
 )
-async def test_what_accept_says_of_other_things_does_not_matter(gateway, accept):
+async def test_what_accept_says_of_other_things_does_not_matter(gateway: Gateway, accept) -> None:
     leaf = Block.of(b"plain text")
     await gateway.put(leaf)
     answer = await gateway.get(f"/ipfs/{leaf.cid}", Accept=accept)
@@ -72,14 +74,14 @@ async def test_what_accept_says_of_other_things_does_not_matter(gateway, accept)
     assert "Content-Location" not in answer.headers
 
 
-async def test_a_format_chosen_by_accept_tells_its_own_address(gateway):
+async def test_a_format_chosen_by_accept_tells_its_own_address(gateway: Gateway) -> None:
     leaf = Block.of(b"leaf")
     await gateway.put(leaf)
     answer = await gateway.get(f"/ipfs/{leaf.cid}?a=%26b&format=odd", Accept=TYPE)
     assert answer.headers["Content-Location"] == f"/ipfs/{leaf.cid}?a=%26b&format=raw"
 
 
-async def test_a_file_with_a_gap_gives_the_ranges_that_it_has(gateway):
+async def test_a_file_with_a_gap_gives_the_ranges_that_it_has(gateway: Gateway) -> None:
     parts = leaves(3, size=1000)
     file = file_of(parts)
     whole = b"".join(part.data for part in parts)
@@ -98,7 +100,7 @@ async def test_a_file_with_a_gap_gives_the_ranges_that_it_has(gateway):
 @pytest.mark.parametrize(
     "header", ["bytes=", "bytes=-", "bytes=x-y", "bytes=5-2", "bytes=1-2-3", "bytes=--1"]
 )
-async def test_ranges_that_do_not_parse_are_refused(gateway, header):
+async def test_ranges_that_do_not_parse_are_refused(gateway: Gateway, header) -> None:
     parts = leaves(2)
     file = file_of(parts)
     await gateway.put(file, *parts)
@@ -106,7 +108,7 @@ async def test_ranges_that_do_not_parse_are_refused(gateway, header):
         assert (await gateway.get(f"/ipfs/{path}", Range=header)).status == 400
 
 
-async def test_the_old_path_header_is_sent_where_the_operator_wants_it(tmp_path):
+async def test_the_old_path_header_is_sent_where_the_operator_wants_it(tmp_path: Path) -> None:
     leaf = Block.of(b"leaf")
     root = directory({"ö": leaf.cid, "o": leaf.cid})
     async with open_gateway(tmp_path, x_ipfs_path=True) as gateway:

@@ -1,12 +1,13 @@
 """CARs (spec: trustless gateway): which blocks, in which order, and what the answer says of itself."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientPayloadError
 from support.dags import chain, leaves
 from support.dags import node as plain_node
-from support.gateway import car_of, directory, file_of, open_gateway
+from support.gateway import Gateway, car_of, directory, file_of, open_gateway
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, RAW
@@ -16,14 +17,14 @@ CAR = "application/vnd.ipld.car"
 IMMUTABLE = "public, max-age=29030400, immutable"
 
 
-async def car(gateway, path, **headers):
+async def car(gateway: Gateway, path, **headers):
     answer = await gateway.get(path, **headers)
     assert answer.status == 200, answer.body
     return (await car_of(answer.body))[1]
 
 
 @pytest.fixture
-async def tree(gateway):
+async def tree(gateway: Gateway) -> Path:
     """d/{file: five leaves, twin: the same, note}; a leaf comes twice in the file."""
     parts = [*leaves(4, size=100), leaves(1, size=100)[0]]
     file, note = file_of(parts), Block.of(b"note")
@@ -33,7 +34,7 @@ async def tree(gateway):
     return root, inner, file, parts, note
 
 
-async def test_a_whole_dag_is_given_once_and_depth_first(gateway, tree):
+async def test_a_whole_dag_is_given_once_and_depth_first(gateway: Gateway, tree) -> None:
     root, inner, file, parts, note = tree
     answer = await gateway.get(f"/ipfs/{root.cid}?format=car")
     roots, given = await car_of(answer.body)
@@ -47,7 +48,7 @@ async def test_a_whole_dag_is_given_once_and_depth_first(gateway, tree):
     assert answer.headers["Cache-Control"] == IMMUTABLE
 
 
-async def test_the_root_of_an_archive_is_what_the_path_leads_to(gateway, tree):
+async def test_the_root_of_an_archive_is_what_the_path_leads_to(gateway: Gateway, tree) -> None:
     """Importing it pins that, and all of it is there."""
     root, inner, file, *_ = tree
     for path, end in (("", root), ("/d", inner), ("/d/file", file)):
@@ -55,7 +56,7 @@ async def test_the_root_of_an_archive_is_what_the_path_leads_to(gateway, tree):
         assert (await car_of(answer.body))[0] == (end.cid,)
 
 
-async def test_duplicates_are_given_where_they_are_asked_for(gateway, tree):
+async def test_duplicates_are_given_where_they_are_asked_for(gateway: Gateway, tree) -> None:
     root, inner, file, parts, note = tree
     answer = await gateway.get(f"/ipfs/{root.cid}", Accept=f"{CAR}; version=1; order=dfs; dups=y")
     _, given = await car_of(answer.body)
@@ -65,19 +66,19 @@ async def test_duplicates_are_given_where_they_are_asked_for(gateway, tree):
 
 
 @pytest.mark.parametrize("scope", ["block", "entity", "all"])
-async def test_the_blocks_of_the_path_come_first_whatever_the_scope(gateway, tree, scope):
+async def test_the_blocks_of_the_path_come_first_whatever_the_scope(gateway: Gateway, tree, scope) -> None:
     root, inner, file, parts, _ = tree
     given = await car(gateway, f"/ipfs/{root.cid}/d/file?format=car&dag-scope={scope}")
     below = [] if scope == "block" else [part.cid for part in parts[:4]]
     assert given == [root.cid, inner.cid, file.cid, *below]
 
 
-async def test_the_entity_of_a_directory_is_its_own_block(gateway, tree):
+async def test_the_entity_of_a_directory_is_its_own_block(gateway: Gateway, tree) -> None:
     root, inner, *_ = tree
     assert await car(gateway, f"/ipfs/{root.cid}/d?format=car&dag-scope=entity") == [root.cid, inner.cid]
 
 
-async def test_a_sharded_directory_is_walked_shard_by_shard(gateway):
+async def test_a_sharded_directory_is_walked_shard_by_shard(gateway: Gateway) -> None:
     files = {f"many/{number:03}": b"%d" % number for number in range(600)}
     root = await gateway.add(files, max_directory_links=10)
     shards = await car(gateway, f"/ipfs/{root}?format=car&dag-scope=entity")
@@ -91,7 +92,7 @@ async def test_a_sharded_directory_is_walked_shard_by_shard(gateway):
     assert set(given[:-1]) <= set(shards)
 
 
-async def test_a_path_through_dag_cbor_gives_the_nodes_on_the_way(gateway):
+async def test_a_path_through_dag_cbor_gives_the_nodes_on_the_way(gateway: Gateway) -> None:
     end = Block.of(b"end")
     link = b"\xd8\x2a\x58\x25\x00" + bytes(end.cid)
     document = Block.of(b"\xa1\x61a\xa1\x61b" + link, DAG_CBOR)
@@ -111,7 +112,7 @@ async def test_a_path_through_dag_cbor_gives_the_nodes_on_the_way(gateway):
      ("-101:-101", (3,)), ("150:-101", (1, 2, 3)), ("-1000000:99", (0,)), ("350:1000000", (3, 0)),
      ("-1000:-401", (0,)), ("500:*", ()), ("1000:2000", ()), ("-10:5", ())],
 )  # fmt: skip
-async def test_bytes_of_an_entity_bring_only_their_blocks(gateway, tree, span, wanted):
+async def test_bytes_of_an_entity_bring_only_their_blocks(gateway: Gateway, tree, span, wanted) -> None:
     root, inner, file, parts, _ = tree
     kept = {parts[number].cid for number in wanted}
     await gateway.forget(*(part.cid for part in parts if part.cid not in kept))  # they must not be needed
@@ -119,13 +120,13 @@ async def test_bytes_of_an_entity_bring_only_their_blocks(gateway, tree, span, w
     assert given == [root.cid, inner.cid, file.cid, *(parts[number].cid for number in wanted)]
 
 
-async def test_bytes_say_nothing_of_a_directory(gateway, tree):
+async def test_bytes_say_nothing_of_a_directory(gateway: Gateway, tree) -> None:
     root, inner, *_ = tree
     given = await car(gateway, f"/ipfs/{root.cid}/d?format=car&dag-scope=entity&entity-bytes=0:5")
     assert given == [root.cid, inner.cid]
 
 
-async def test_bytes_of_a_deep_file_go_down_only_where_they_lie(gateway):
+async def test_bytes_of_a_deep_file_go_down_only_where_they_lie(gateway: Gateway) -> None:
     data = bytes(range(256)) * 4096  # 1 MiB in 1024 leaves, alike in fours
     root = await gateway.add({"f": data}, max_file_links=8)
     given = await car(gateway, f"/ipfs/{root}?format=car&entity-bytes=500000:500000&car-dups=y")
@@ -134,7 +135,7 @@ async def test_bytes_of_a_deep_file_go_down_only_where_they_lie(gateway):
     assert len(given) == 5
 
 
-async def test_identity_blocks_are_never_given_and_can_be_roots(gateway):
+async def test_identity_blocks_are_never_given_and_can_be_roots(gateway: Gateway) -> None:
     inline = CID.identity(RAW, b"carried in the CID")
     root = directory({"inline": inline})
     await gateway.put(root)
@@ -151,18 +152,18 @@ async def test_identity_blocks_are_never_given_and_can_be_roots(gateway):
     ["dag-scope=most", "car-version=2", "car-order=bfs", "car-dups=maybe", "entity-bytes=1",
      "entity-bytes=a:b", "entity-bytes=*:5", "entity-bytes=5:4", "entity-bytes=-4:-5", "entity-bytes=1:2:3"],
 )  # fmt: skip
-async def test_parameters_that_nobody_knows_are_refused(gateway, tree, query):
+async def test_parameters_that_nobody_knows_are_refused(gateway: Gateway, tree, query) -> None:
     answer = await gateway.get(f"/ipfs/{tree[0].cid}?format=car&{query}")
     assert answer.status == 400
     assert query.split("=")[1] in answer.text
 
 
 @pytest.mark.parametrize("parameters", ["version=2", "order=bfs", "dups=2", "dups", "=y", 'dups="y'])
-async def test_parameters_of_accept_are_checked_too(gateway, tree, parameters):
+async def test_parameters_of_accept_are_checked_too(gateway: Gateway, tree, parameters) -> None:
     assert (await gateway.get(f"/ipfs/{tree[0].cid}", Accept=f"{CAR}; {parameters}")).status == 400
 
 
-async def test_the_url_wins_over_accept(gateway, tree):
+async def test_the_url_wins_over_accept(gateway: Gateway, tree) -> None:
     path = f"/ipfs/{tree[0].cid}?format=car&car-dups=n&car-order=dfs"
     answer = await gateway.get(path, Accept=f"{CAR}; order=unk; dups=y")
     assert answer.headers["Content-Type"].endswith("order=dfs; dups=n")
@@ -179,7 +180,7 @@ async def test_the_url_wins_over_accept(gateway, tree):
     assert packed.headers["Content-Type"].startswith(CAR)
 
 
-async def test_what_accept_chose_has_an_address_of_its_own(gateway, tree):
+async def test_what_accept_chose_has_an_address_of_its_own(gateway: Gateway, tree) -> None:
     answer = await gateway.get(f"/ipfs/{tree[0].cid}?dag-scope=block", Accept=f"{CAR}; dups=y; q=0.5")
     assert answer.headers["Content-Location"] == (
         f"/ipfs/{tree[0].cid}?dag-scope=block&car-dups=y&format=car"
@@ -196,7 +197,9 @@ async def test_what_accept_chose_has_an_address_of_its_own(gateway, tree):
         ("?car-dups=", "n", "car-dups=n"),
     ],
 )
-async def test_the_address_of_what_accept_chose_gives_the_same(gateway, tree, query, dups, told):
+async def test_the_address_of_what_accept_chose_gives_the_same(
+    gateway: Gateway, tree, query, dups, told
+) -> None:
     """Where the URL has its own word for a parameter of Accept, that counts."""
     answer = await gateway.get(f"/ipfs/{tree[0].cid}{query}", Accept=f"{CAR}; dups=n; version=1")
     assert answer.headers["Content-Type"].endswith(f"dups={dups}")
@@ -205,7 +208,7 @@ async def test_the_address_of_what_accept_chose_gives_the_same(gateway, tree, qu
     assert (same.body, same.headers["Etag"]) == (answer.body, answer.headers["Etag"])
 
 
-async def test_other_selections_have_other_etags_and_each_is_revalidated(gateway, tree):
+async def test_other_selections_have_other_etags_and_each_is_revalidated(gateway: Gateway, tree) -> None:
     root = tree[0].cid
     paths = [f"/ipfs/{root}{rest}" for rest in (
         "?format=car", "?format=car&car-dups=y", "?format=car&dag-scope=entity", "/d?format=car",
@@ -218,7 +221,7 @@ async def test_other_selections_have_other_etags_and_each_is_revalidated(gateway
         assert answer.headers["Cache-Control"] == IMMUTABLE
 
 
-async def test_a_missing_root_or_name_is_told_before_anything_is_sent(gateway, tree):
+async def test_a_missing_root_or_name_is_told_before_anything_is_sent(gateway: Gateway, tree) -> None:
     root = tree[0]
     gone = Block.of(b"never stored").cid
     for method in ("GET", "HEAD"):
@@ -226,7 +229,7 @@ async def test_a_missing_root_or_name_is_told_before_anything_is_sent(gateway, t
         assert (await gateway.get(f"/ipfs/{root.cid}/none?format=car", method)).status == 404
 
 
-async def cut_off(gateway, request):
+async def cut_off(gateway: Gateway, request):
     """Head and body of an answer that breaks off."""
     answer = await gateway.raw(f"{request}\r\nHost: 127.0.0.1\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -234,7 +237,7 @@ async def cut_off(gateway, request):
 
 
 @pytest.fixture
-async def broken(gateway):
+async def broken(gateway: Gateway):
     """A file without its last block, which is behind the first 64 KiB of a CAR."""
     parts = leaves(8, size=40_000)
     root = file_of(parts)
@@ -242,7 +245,7 @@ async def broken(gateway):
     return root, parts
 
 
-async def test_a_car_that_breaks_off_says_so(gateway, broken):
+async def test_a_car_that_breaks_off_says_so(gateway: Gateway, broken) -> None:
     root, parts = broken
     head, body = await cut_off(gateway, f"GET /ipfs/{root.cid}?format=car HTTP/1.1")
     assert head.startswith("HTTP/1.1 200")
@@ -255,14 +258,14 @@ async def test_a_car_that_breaks_off_says_so(gateway, broken):
     assert not trailer.endswith(b"\r\n\r\n")  # without its end no client and no cache takes it for whole
 
 
-async def test_clients_notice_that_a_car_broke_off(gateway, broken):
+async def test_clients_notice_that_a_car_broke_off(gateway: Gateway, broken) -> None:
     with pytest.raises(ClientPayloadError):
         await gateway.get(f"/ipfs/{broken[0].cid}?format=car")
     again = await gateway.head(f"/ipfs/{broken[0].cid}?format=car")
     assert (again.status, again.headers["Trailer"]) == (200, "X-Stream-Error")
 
 
-async def test_a_client_of_http_1_0_gets_the_text_and_a_reset(gateway, broken):
+async def test_a_client_of_http_1_0_gets_the_text_and_a_reset(gateway: Gateway, broken) -> None:
     """For it, as nginx is without further settings, a clean end would be that of a whole archive."""
     listener = gateway.node.faces.gateway
     reader, writer = await asyncio.open_connection(listener.host, listener.port, limit=1 << 20)
@@ -274,14 +277,14 @@ async def test_a_client_of_http_1_0_gets_the_text_and_a_reset(gateway, broken):
     writer.close()
 
 
-async def test_a_whole_car_ends_as_it_should_and_the_connection_goes_on(gateway, tree):
+async def test_a_whole_car_ends_as_it_should_and_the_connection_goes_on(gateway: Gateway, tree) -> None:
     request = f"GET /ipfs/{tree[0].cid}?format=car HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     _, bodies = await cut_off(gateway, f"{request}GET / HTTP/1.1\r\nConnection: close")
     assert b"\r\n0\r\n\r\nHTTP/1.1 200 OK" in bodies
     assert b"X-Stream-Error: " not in bodies
 
 
-async def test_a_dag_is_followed_a_thousand_levels_down_and_no_further(gateway):
+async def test_a_dag_is_followed_a_thousand_levels_down_and_no_further(gateway: Gateway) -> None:
     blocks = chain(1025)
     await gateway.put(*blocks)
     assert len(await car(gateway, f"/ipfs/{blocks[0].cid}?format=car")) == 1025
@@ -294,7 +297,7 @@ async def test_a_dag_is_followed_a_thousand_levels_down_and_no_further(gateway):
     assert BROKEN_OFF + b"\r\n0\r\nX-Stream-Error: the DAG below" in body
 
 
-async def test_a_car_that_takes_too_long_says_so_too(tmp_path):
+async def test_a_car_that_takes_too_long_says_so_too(tmp_path: Path) -> None:
     part = leaves(1, size=100_000)[0]
     level, blocks = part, [part]
     for _ in range(30):  # 2^30 times the same part

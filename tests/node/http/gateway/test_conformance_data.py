@@ -4,6 +4,8 @@ import io
 import json
 import re
 import tarfile
+from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -38,13 +40,13 @@ GENERATED = "public, max-age=604800, stale-while-revalidate=2678400"
 
 
 @pytest.fixture
-async def data(tmp_path, monkeypatch):
+async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[object]:
     monkeypatch.setenv("IPFS_NS_MAP", static_names())
     async with provisioned(tmp_path) as found:
         yield found
 
 
-async def test_listings_on_every_kind_of_host(data):
+async def test_listings_on_every_kind_of_host(data) -> None:
     file = await data.cid(LISTING, UTF8)
     site, name = "dnslink-dir-listing.example.org", "?filename=file-%25C5%25BA%25C5%2582.txt"
     outside = f'https://cid.ipfs.tech/#{file}" target="_blank" rel="noreferrer noopener"'
@@ -72,7 +74,7 @@ async def test_listings_on_every_kind_of_host(data):
         assert (await data.gateway.get(f"{here}/i-do-not-exist", Host=host)).status == 404
 
 
-async def test_what_caches_are_told(data):
+async def test_what_caches_are_told(data) -> None:
     roots = [CACHE]
     for segment in ("/root2", "/root3", "/root4", "/index.html"):
         roots.append(await data.cid(roots[-1], segment))
@@ -109,7 +111,7 @@ async def test_what_caches_are_told(data):
         assert (here.status, gone.status) == (200, 412)
 
 
-async def test_symlinks_and_names_with_escapes_in_them(data):
+async def test_symlinks_and_names_with_escapes_in_them(data) -> None:
     page = await data.gateway.get(f"/ipfs/{SYMLINK}/")
     assert ">foo<" in page.text
     assert ">bar<" in page.text
@@ -120,7 +122,7 @@ async def test_symlinks_and_names_with_escapes_in_them(data):
     assert moved.headers["Location"] == f"http://{PERCENT}.ipfs.localhost:80/{path}"
 
 
-async def test_ranges_of_files_and_blocks(data):
+async def test_ranges_of_files_and_blocks(data) -> None:
     file = f"/ipfs/{FILES}/ascii.txt"
     whole = (await data.gateway.get(file)).body
     assert len(whole) == 31
@@ -137,7 +139,7 @@ async def test_ranges_of_files_and_blocks(data):
     assert (part.status, part.headers["Content-Range"]) == (206, "bytes 6-16/57")
 
 
-async def test_nodes_and_ranges_of_them(data):
+async def test_nodes_and_ranges_of_them(data) -> None:
     """The suite builds twelve cases of ranges of dag-json and dag-cbor, and never runs them."""
     for root, name, place in ((JSON, "json", "inline"), (CBOR, "cbor", "attachment")):
         block = await data.block(root)
@@ -183,7 +185,7 @@ async def test_nodes_and_ranges_of_them(data):
         assert json.loads(answer.body)
 
 
-async def test_nodes_below_names_are_the_same(data):
+async def test_nodes_below_names_are_the_same(data) -> None:
     for key, root, name in (
         ("k51qzi5uqu5dhjghbwdvbo6mi40htrq6e2z4pwgp15pgv3ho1azvidttzh8yy2", JSON, "json"),
         ("k51qzi5uqu5dghjous0agrwavl8vzl64xckoqzwqeqwudfr74kfd11zcyk3b7l", CBOR, "cbor"),
@@ -197,7 +199,7 @@ async def test_nodes_below_names_are_the_same(data):
         assert "immutable" not in page.headers["Cache-Control"]
 
 
-async def test_records_good_and_bad(data):
+async def test_records_good_and_bad(data) -> None:
     """That a bad one is a 5xx is among the checks of the suite that cannot fail."""
     names = {
         file.stem.partition("_")[2]: file.stem.partition("_")[0]
@@ -234,7 +236,7 @@ async def test_records_good_and_bad(data):
         assert (moved.status, moved.headers["Location"]) == (302, f"/ipns/{canonical}/root2/")
 
 
-async def test_archives(data):
+async def test_archives(data) -> None:
     """That one which escapes its root is an error is among the checks of the suite that cannot fail."""
     file = await data.cid(LISTING, UTF8)
     for root, member in ((file, file), (LISTING, f"{LISTING}/ą/ę/file-źł.txt")):
@@ -251,7 +253,7 @@ async def test_archives(data):
     assert 400 <= (await data.gateway.get(f"/ipfs/{roots['outside-root']}?format=tar")).status <= 599
 
 
-async def test_cars_of_a_hamt(data):
+async def test_cars_of_a_hamt(data) -> None:
     blocks = list(
         (
             await car_of(
@@ -274,7 +276,7 @@ async def test_cars_of_a_hamt(data):
         assert (len(given) > len(way) + 1) == many
 
 
-async def test_cars_of_a_file_with_a_gap(data):
+async def test_cars_of_a_file_with_a_gap(data) -> None:
     for span, leaf in (
         ("0:1000", "QmPKt7ptM2ZYSGPUc8PmPT2VBkLDK3iqpG9TBJY7PCE9rF"),
         ("2200:*", "QmWXY482zQdwecnfBsj78poUUuPXvyw2JAFAEMw4tzTavV"),
@@ -283,7 +285,7 @@ async def test_cars_of_a_file_with_a_gap(data):
         assert list(map(str, (await car_of(answer.body))[1])) == [GAP, leaf]
 
 
-async def test_subdomains(data):
+async def test_subdomains(data) -> None:
     names = ("testdirlisting", "hello-CIDv1", "hello-CIDv0", "hello-CIDv0to1", "hello-CIDv1_TOO_LONG")
     cids = {name: await data.cid(SUBDOMAINS, f"/{name}") for name in names}
     hello, folder, long = cids["hello-CIDv1"], old(cids["testdirlisting"]), cids["hello-CIDv1_TOO_LONG"]
@@ -319,7 +321,7 @@ async def test_subdomains(data):
     assert moved.headers["Location"] == f"http://{hello}.ipfs.localhost:80/"
 
 
-async def test_keys_and_domains_on_subdomains(data):
+async def test_keys_and_domains_on_subdomains(data) -> None:
     for file in sorted((FOLDER / "subdomain_gateway").glob("*.ipns-record")):
         name = IpnsName.parse(file.stem)
         for asked in (file.stem, str(name), name.cid.in_base("b")):
@@ -349,7 +351,7 @@ async def test_keys_and_domains_on_subdomains(data):
     assert answer.body == b"hello\n"
 
 
-async def test_site_rules(data):
+async def test_site_rules(data) -> None:
     folders = {name: old(await data.cid(REDIRECTS, f"/{name}")) for name in (
         "examples", "forced", "too-large", "newlines", "good-codes", "bad-codes")}  # fmt: skip
     for folder, path, status, location in (
@@ -386,7 +388,7 @@ async def test_site_rules(data):
     assert "Date" in none.headers
 
 
-async def test_a_rewritten_page_is_revalidated_on_every_kind_of_host(data):
+async def test_a_rewritten_page_is_revalidated_on_every_kind_of_host(data) -> None:
     name = "dnslink-enabled-with-spa.example.org"
     inlined = name.replace("-", "--").replace(".", "-")
     for host in (f"{SPA}.ipfs.localhost", f"{inlined}.ipns.localhost", name):

@@ -3,9 +3,10 @@
 import asyncio
 import resource
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
-from support.gateway import file_of, narrow_connection, open_gateway
+from support.gateway import Gateway, file_of, narrow_connection, open_gateway
 
 from blockstore.block import Block
 from node.http.limits.connections import connection_limit
@@ -17,7 +18,7 @@ REQUEST = f"GET /ipfs/{FILE.cid} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 class Caller:
     """One connection."""
 
-    def __init__(self, gateway, own="127.0.0.1"):
+    def __init__(self, gateway: Gateway, own="127.0.0.1") -> None:
         self._listener = gateway.node.faces.gateway
         self._own = own
 
@@ -28,7 +29,7 @@ class Caller:
         )
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_) -> None:
         self.writer.transport.abort()
 
     async def answer(self):
@@ -42,7 +43,7 @@ class Caller:
         return await self.reader.readline()
 
 
-async def _served_beside(gateway, count):
+async def _served_beside(gateway: Gateway, count) -> None:
     """One request is answered while so many connections are open and silent."""
     async with AsyncExitStack() as stack:
         for start in range(0, count, 200):  # the backlog is not what is tested
@@ -53,12 +54,12 @@ async def _served_beside(gateway, count):
         assert (await gateway.get(f"/ipfs/{FILE.cid}")).body == FILE.data
 
 
-async def test_a_thousand_silent_connections_do_not_keep_anybody_out(gateway):
+async def test_a_thousand_silent_connections_do_not_keep_anybody_out(gateway: Gateway) -> None:
     await gateway.put(FILE)
     await _served_beside(gateway, 1000)
 
 
-async def test_where_there_is_no_room_the_one_goes_that_waited_longest(tmp_path):
+async def test_where_there_is_no_room_the_one_goes_that_waited_longest(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, max_connections=2) as gateway:
         await gateway.put(FILE)
         async with Caller(gateway) as first, Caller(gateway) as second:
@@ -70,7 +71,9 @@ async def test_where_there_is_no_room_the_one_goes_that_waited_longest(tmp_path)
                 assert (await second.status()).startswith(b"HTTP/1.1 200")
 
 
-async def test_one_too_many_is_told_so_where_all_are_being_answered_and_room_comes_back(tmp_path):
+async def test_one_too_many_is_told_so_where_all_are_being_answered_and_room_comes_back(
+    tmp_path: Path,
+) -> None:
     parts = [Block.of(bytes([number]) * 2**20) for number in range(32)]
     large = file_of(parts)
     async with open_gateway(tmp_path, max_connections=1) as gateway:
@@ -89,7 +92,7 @@ async def test_one_too_many_is_told_so_where_all_are_being_answered_and_room_com
             pass
 
 
-async def test_one_address_has_a_share_and_takes_it_from_nobody_else(tmp_path):
+async def test_one_address_has_a_share_and_takes_it_from_nobody_else(tmp_path: Path) -> None:
     settings = {"client_connections": 3, "max_connections": 8, "trusted_proxies": ()}
     async with open_gateway(tmp_path, **settings) as gateway, AsyncExitStack() as stack:
         await gateway.put(FILE)
@@ -102,7 +105,7 @@ async def test_one_address_has_a_share_and_takes_it_from_nobody_else(tmp_path):
             assert (await caller.answer()).endswith(FILE.data)
 
 
-async def test_a_trusted_proxy_has_all_there_is(tmp_path):
+async def test_a_trusted_proxy_has_all_there_is(tmp_path: Path) -> None:
     settings = {"client_connections": 3, "trusted_proxies": ("127.0.0.5",)}
     async with open_gateway(tmp_path, **settings) as gateway, AsyncExitStack() as stack:
         await gateway.put(FILE)
@@ -114,14 +117,14 @@ async def test_a_trusted_proxy_has_all_there_is(tmp_path):
 @pytest.mark.parametrize(
     "beginning", [b"", b"G", b"GET /ipfs/", b"GET / HTTP/1.1\r\nX-Slow: ", b"CONNECT x HTTP/1.1\r\n", REQUEST]
 )
-async def test_who_never_finishes_a_request_is_left(tmp_path, beginning):
+async def test_who_never_finishes_a_request_is_left(tmp_path: Path, beginning) -> None:
     async with open_gateway(tmp_path, idle_timeout=0.3) as gateway, Caller(gateway) as caller:
         await gateway.put(FILE)
         caller.writer.write(beginning)
         await caller.reader.read()
 
 
-async def test_a_request_that_comes_byte_by_byte_is_answered(gateway):
+async def test_a_request_that_comes_byte_by_byte_is_answered(gateway: Gateway) -> None:
     await gateway.put(FILE)
     async with Caller(gateway) as caller:
         for byte in REQUEST[:-1]:
@@ -130,7 +133,7 @@ async def test_a_request_that_comes_byte_by_byte_is_answered(gateway):
         assert (await caller.status(REQUEST[-1:])).startswith(b"HTTP/1.1 200")
 
 
-def test_a_limit_is_never_more_than_the_process_may_open():
+def test_a_limit_is_never_more_than_the_process_may_open() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert connection_limit(10) == 10
     assert connection_limit(0) == connection_limit(10**9) < hard

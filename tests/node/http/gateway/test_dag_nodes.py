@@ -1,16 +1,19 @@
 """JSON and CBOR nodes (spec: path gateway): their own bytes, ranges of them, pages; never converted."""
 
 import json
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import cbrrr
 import pytest
+from support.gateway import Gateway
 from support.sites import KEY, publish
 
 from blockstore.block import Block
 from blockstore.cid import CBOR, DAG_CBOR, DAG_JSON, JSON
 from node.http.gateway.pages import preview
 from node.http.gateway.pages.links import Links
+from node.node import Node
 
 END = Block.of(b'{"end":true}', DAG_JSON)
 JSON_NODE = Block.of(
@@ -42,11 +45,11 @@ dags = pytest.mark.parametrize("node", [JSON_NODE, CBOR_NODE], ids=["dag-json", 
 
 
 @pytest.fixture(autouse=True)
-async def stored(gateway):
+async def stored(gateway: Gateway) -> None:
     await gateway.put(END, *NAMES)
 
 
-def requests(node):
+def requests(node: Node) -> Iterator[object]:
     """Every way to ask for it, with the format that is then given."""
     own, plain, _ = NAMES[node]
     path = f"/ipfs/{node.cid}"
@@ -59,7 +62,7 @@ def requests(node):
 
 
 @nodes
-async def test_a_node_is_given_as_it_is(gateway, node):
+async def test_a_node_is_given_as_it_is(gateway: Gateway, node: Node) -> None:
     _, extension, place = NAMES[node]
     for path, headers, name in requests(node):
         for method in ("GET", "HEAD"):
@@ -78,7 +81,7 @@ async def test_a_node_is_given_as_it_is(gateway, node):
 @pytest.mark.parametrize(
     ("header", "start", "stop"), [("bytes=0-4", 0, 5), ("bytes=3-", 3, None), ("bytes=-2", -2, None)]
 )
-async def test_ranges_of_a_node(gateway, node, header, start, stop):
+async def test_ranges_of_a_node(gateway: Gateway, node: Node, header, start, stop) -> None:
     for path, headers, name in requests(node):
         answer = await gateway.get(path, Range=header, **headers)
         size = len(node.data)
@@ -89,7 +92,9 @@ async def test_ranges_of_a_node(gateway, node, header, start, stop):
 
 
 @nodes
-async def test_of_several_ranges_the_first_is_given_and_bad_ones_are_refused(gateway, node):
+async def test_of_several_ranges_the_first_is_given_and_bad_ones_are_refused(
+    gateway: Gateway, node: Node
+) -> None:
     answer = await gateway.get(f"/ipfs/{node.cid}", Range="bytes=1-2, 3-4")
     assert (answer.status, answer.body) == (206, node.data[1:3])
     assert (await gateway.get(f"/ipfs/{node.cid}", Range="bytes=2-1")).status == 400
@@ -97,7 +102,7 @@ async def test_of_several_ranges_the_first_is_given_and_bad_ones_are_refused(gat
 
 
 @nodes
-async def test_codecs_are_not_converted(gateway, node):
+async def test_codecs_are_not_converted(gateway: Gateway, node: Node) -> None:
     own, plain, _ = NAMES[node]
     for name in TYPES.keys() - {own, plain}:
         assert (await gateway.get(f"/ipfs/{node.cid}?format={name}")).status == 406
@@ -105,7 +110,7 @@ async def test_codecs_are_not_converted(gateway, node):
     assert (await gateway.get(f"/ipfs/{node.cid}?format=tar")).status == 406
 
 
-async def test_files_are_no_dag_nodes(gateway):
+async def test_files_are_no_dag_nodes(gateway: Gateway) -> None:
     root = await gateway.add({"d/data.json": b'{"a": 1}', "d/note": b"note"})
     for name in ("dag-json", "dag-cbor"):
         assert (await gateway.get(f"/ipfs/{root}/note?format={name}")).status == 406
@@ -122,14 +127,14 @@ async def test_files_are_no_dag_nodes(gateway):
      (b"{not json}", "text/plain; charset=utf-8"),
      (b"[see below]", "text/plain; charset=utf-8")],
 )  # fmt: skip
-async def test_json_without_a_name_is_known_by_its_text(gateway, body, kind):
+async def test_json_without_a_name_is_known_by_its_text(gateway: Gateway, body, kind) -> None:
     root = await gateway.add({"f": body})
     answer = await gateway.get(f"/ipfs/{root}", Accept="*/*")
     assert (answer.body, answer.headers["Content-Type"]) == (body, kind)
 
 
 @dags
-async def test_paths_go_through_fields_to_links_and_end_at_no_field(gateway, node):
+async def test_paths_go_through_fields_to_links_and_end_at_no_field(gateway: Gateway, node: Node) -> None:
     kind = NAMES[node][0]
     answer = await gateway.get(f"/ipfs/{node.cid}/a/b")
     assert (answer.status, answer.body) == (200, END.data)
@@ -140,7 +145,7 @@ async def test_paths_go_through_fields_to_links_and_end_at_no_field(gateway, nod
 
 
 @nodes
-async def test_a_name_and_a_download_are_told_in_the_disposition(gateway, node):
+async def test_a_name_and_a_download_are_told_in_the_disposition(gateway: Gateway, node: Node) -> None:
     place = NAMES[node][2]
     path = f"/ipfs/{node.cid}?filename={quote('имя.x')}"
     names = "filename=\"___.x\"; filename*=UTF-8''%D0%B8%D0%BC%D1%8F.x"
@@ -150,7 +155,7 @@ async def test_a_name_and_a_download_are_told_in_the_disposition(gateway, node):
 
 
 @dags
-async def test_browsers_get_a_page_with_links(gateway, node):
+async def test_browsers_get_a_page_with_links(gateway: Gateway, node: Node) -> None:
     browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     answer = await gateway.get(f"/ipfs/{node.cid}/", Accept=browser)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -167,7 +172,9 @@ async def test_browsers_get_a_page_with_links(gateway, node):
 
 
 @dags
-async def test_caches_are_told_that_the_page_and_the_node_share_an_address(gateway, node):
+async def test_caches_are_told_that_the_page_and_the_node_share_an_address(
+    gateway: Gateway, node: Node
+) -> None:
     """Else one that kept the page for a browser gives it to a program, or the other way round."""
     path = f"/ipfs/{node.cid}"
     etags = set()
@@ -181,14 +188,14 @@ async def test_caches_are_told_that_the_page_and_the_node_share_an_address(gatew
         assert "Vary" not in (await gateway.get(path + query, Accept="text/html")).headers
 
 
-async def test_what_a_node_says_cannot_become_markup(gateway):
+async def test_what_a_node_says_cannot_become_markup(gateway: Gateway) -> None:
     answer = await gateway.get(f"/ipfs/{JSON_NODE.cid}", Accept="text/html")
     assert "&lt;b&gt;&amp;" in answer.text
     assert "<b>" not in answer.text
 
 
 @pytest.mark.parametrize(("depth", "shown"), [(100, "[ … ]"), (100_000, "nested deeper than 1024 levels")])
-async def test_a_page_of_a_node_nested_without_end_is_short(gateway, depth, shown):
+async def test_a_page_of_a_node_nested_without_end_is_short(gateway: Gateway, depth, shown) -> None:
     nested = Block.of(b"\x81" * depth + b"\x01", DAG_CBOR)
     await gateway.put(nested)
     answer = await gateway.get(f"/ipfs/{nested.cid}", Accept="text/html")
@@ -197,13 +204,13 @@ async def test_a_page_of_a_node_nested_without_end_is_short(gateway, depth, show
     assert len(answer.body) < 20_000
 
 
-def test_a_page_of_many_fields_is_cut_and_says_so():
+def test_a_page_of_many_fields_is_cut_and_says_so() -> None:
     shown = preview.fields(["x" * 100] * 100_000, Links("/", "", "/ipfs/"))
     assert len(shown) < 2 * preview.MAX_SHOWN
     assert shown.endswith("cut here: this is a large node")
 
 
-async def test_a_node_that_does_not_decode_is_still_given(gateway):
+async def test_a_node_that_does_not_decode_is_still_given(gateway: Gateway) -> None:
     broken = Block.of(b"\xff not cbor", DAG_CBOR)
     await gateway.put(broken)
     assert (await gateway.get(f"/ipfs/{broken.cid}")).body == broken.data
@@ -211,7 +218,7 @@ async def test_a_node_that_does_not_decode_is_still_given(gateway):
     assert (await gateway.get(f"/ipfs/{broken.cid}/a")).status == 500
 
 
-async def test_a_codec_that_nobody_knows_is_bytes(gateway):
+async def test_a_codec_that_nobody_knows_is_bytes(gateway: Gateway) -> None:
     strange = Block.of(b"strange", 0x99)
     await gateway.put(strange)
     answer = await gateway.get(f"/ipfs/{strange.cid}")
@@ -220,7 +227,9 @@ async def test_a_codec_that_nobody_knows_is_bytes(gateway):
 
 
 @dags
-async def test_below_a_name_a_node_is_the_same_and_is_cached_as_long_as_the_name_says(gateway, node):
+async def test_below_a_name_a_node_is_the_same_and_is_cached_as_long_as_the_name_says(
+    gateway: Gateway, node: Node
+) -> None:
     kind = NAMES[node][0]
     await publish(gateway, node.cid)
     for suffix, headers in (("", {}), (f"?format={kind}", {}), ("", {"Accept": TYPES[kind]})):

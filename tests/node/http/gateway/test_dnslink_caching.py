@@ -1,6 +1,7 @@
 """Real TXT records, by a DNS server on loopback: sites, and how long their answers may be kept."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from aiohttp import ClientSession
 from support.dns_server import dns_server
@@ -12,7 +13,7 @@ from node.config.config import Config, NamesConfig
 CONTENT = "/ipfs/bafkqabtimvwgy3yk"  # an inline file
 
 
-async def test_a_site_is_cached_as_long_as_its_txt_record(tmp_path):
+async def test_a_site_is_cached_as_long_as_its_txt_record(tmp_path: Path) -> None:
     texts = {name: [f"dnslink={CONTENT}"] for name in ("_dnslink.site.example.org", "bare.example.org")}
     ttls = {"_dnslink.site.example.org": 77, "bare.example.org": 5}
     async with dns_server(texts=texts, ttls=ttls) as zone, ClientSession() as client:

@@ -1,12 +1,15 @@
 """Content that is not here: fetched, waited for with patience, withdrawn when the client leaves."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 from support.gateway import Answer, directory
+from support.http_gateway import HttpGateway
 from support.ipns import Key
 from support.node import running_node
 
@@ -25,7 +28,7 @@ BLOCK = Block.of(b"from far away")
 class Peers:
     """An exchange whose peers have `blocks`; everything else is wanted until the want is withdrawn."""
 
-    def __init__(self, *blocks):
+    def __init__(self, *blocks) -> None:
         self.blocks = {block.cid: block for block in blocks}
         self.hints = []
         self.wanted = asyncio.Event()
@@ -50,7 +53,9 @@ class Peers:
 
 
 @asynccontextmanager
-async def gateway(tmp_path, peers, holders=(), patience=30.0, negative_ttl=10.0):
+async def gateway(
+    tmp_path: Path, peers, holders=(), patience=30.0, negative_ttl=10.0
+) -> AsyncIterator[HttpGateway]:
     """The gateway of a node whose only way out are these peers."""
 
     async def look_up(root):
@@ -81,7 +86,7 @@ async def asked(url):
         return Answer(answer.status, answer.headers, await answer.read())
 
 
-async def test_what_a_peer_has_is_fetched_from_the_pins_holders_first_and_kept(tmp_path):
+async def test_what_a_peer_has_is_fetched_from_the_pins_holders_first_and_kept(tmp_path: Path) -> None:
     peers = Peers(BLOCK)
     async with gateway(tmp_path, peers, holders=("holder",)) as (node, listener):
         assert await get(f"{listener.url}/ipfs/{BLOCK.cid}") == (200, BLOCK.data)
@@ -91,7 +96,7 @@ async def test_what_a_peer_has_is_fetched_from_the_pins_holders_first_and_kept(t
         assert len(peers.hints) == 1
 
 
-async def test_content_that_does_not_come_in_time_is_504_with_a_plain_diagnosis(tmp_path):
+async def test_content_that_does_not_come_in_time_is_504_with_a_plain_diagnosis(tmp_path: Path) -> None:
     peers = Peers()
     async with gateway(tmp_path, peers, patience=0.4) as (_, listener):
         status, body = await get(f"{listener.url}/ipfs/{BLOCK.cid}")
@@ -102,7 +107,7 @@ async def test_content_that_does_not_come_in_time_is_504_with_a_plain_diagnosis(
         assert peers.withdrawn.is_set()
 
 
-async def test_the_want_is_withdrawn_when_the_client_leaves(tmp_path):
+async def test_the_want_is_withdrawn_when_the_client_leaves(tmp_path: Path) -> None:
     peers = Peers()
     async with gateway(tmp_path, peers) as (_, listener):
         _, writer = await asyncio.open_connection(listener.host, listener.port)
@@ -112,7 +117,7 @@ async def test_the_want_is_withdrawn_when_the_client_leaves(tmp_path):
         await peers.withdrawn.wait()
 
 
-async def test_a_directory_whose_root_is_here_is_listed_without_fetching_its_entries(tmp_path):
+async def test_a_directory_whose_root_is_here_is_listed_without_fetching_its_entries(tmp_path: Path) -> None:
     peers = Peers()
     leaf = BLOCK.cid
     link = b"\x0a" + bytes([len(bytes(leaf))]) + bytes(leaf) + b"\x12\x01a\x18\x0d"
@@ -125,7 +130,7 @@ async def test_a_directory_whose_root_is_here_is_listed_without_fetching_its_ent
         assert not peers.wanted.is_set()
 
 
-async def test_only_if_cached_asks_nobody_for_anything(tmp_path):
+async def test_only_if_cached_asks_nobody_for_anything(tmp_path: Path) -> None:
     folder = directory({"leaf": BLOCK.cid})
     peers = Peers(BLOCK)
     only_here = ClientSession(headers={"Cache-Control": "only-if-cached"})
@@ -140,7 +145,9 @@ async def test_only_if_cached_asks_nobody_for_anything(tmp_path):
             assert listing.status == 200
 
 
-async def test_what_could_not_be_had_is_answered_alike_for_a_while_without_looking_again(tmp_path):
+async def test_what_could_not_be_had_is_answered_alike_for_a_while_without_looking_again(
+    tmp_path: Path,
+) -> None:
     peers = Peers()
     async with gateway(tmp_path, peers, patience=0.4) as (_, listener):
         first = await asked(f"{listener.url}/ipfs/{BLOCK.cid}")
@@ -150,7 +157,7 @@ async def test_what_could_not_be_had_is_answered_alike_for_a_while_without_looki
         assert len(peers.hints) == 1
 
 
-async def test_a_block_that_nobody_has_is_answered_alike_for_a_while_too(tmp_path):
+async def test_a_block_that_nobody_has_is_answered_alike_for_a_while_too(tmp_path: Path) -> None:
     peers = Nobody()
     async with gateway(tmp_path, peers) as (node, listener):
         first = await asked(f"{listener.url}/ipfs/{BLOCK.cid}")
@@ -162,7 +169,7 @@ async def test_a_block_that_nobody_has_is_answered_alike_for_a_while_too(tmp_pat
         assert await get(f"{listener.url}/ipfs/{BLOCK.cid}?format=raw") == (200, BLOCK.data)
 
 
-async def test_what_the_gateway_could_not_have_is_fetched_for_others_all_the_same(tmp_path):
+async def test_what_the_gateway_could_not_have_is_fetched_for_others_all_the_same(tmp_path: Path) -> None:
     peers = Nobody()
     async with gateway(tmp_path, peers) as (node, listener):
         await get(f"{listener.url}/ipfs/{BLOCK.cid}")
@@ -171,7 +178,7 @@ async def test_what_the_gateway_could_not_have_is_fetched_for_others_all_the_sam
         assert peers.asked == 2
 
 
-async def test_without_a_negative_ttl_every_request_looks_again(tmp_path):
+async def test_without_a_negative_ttl_every_request_looks_again(tmp_path: Path) -> None:
     peers = Nobody()
     async with gateway(tmp_path, peers, negative_ttl=0) as (_, listener):
         for _ in range(3):
@@ -187,6 +194,6 @@ class Nobody(Peers):
     def reports(self):
         return (FetchReport("open network", connected=2, outcomes=(Outcome.LACKING, Outcome.LACKING)),)
 
-    async def fetch(self, cid, hints=(), progress=None):
+    async def fetch(self, cid, hints=(), progress=None) -> None:
         self.asked += 1
         raise BlockNotFound.after(cid, *self.reports())

@@ -1,13 +1,14 @@
 """Files and directories over HTTP: whole and in parts, their types and names, and what is not there."""
 
 import random
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.gateway import directory
+from support.gateway import Gateway, directory
 
 from blockstore.block import Block
-from blockstore.cid import DAG_PB
+from blockstore.cid import CID, DAG_PB
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBNode
 from blockstore.unixfs.data import NodeType, UnixFSData
@@ -24,11 +25,11 @@ FILES = {
 
 
 @pytest.fixture
-async def root(gateway):
+async def root(gateway: Gateway) -> Block | CID | Path | str:
     return await gateway.add(FILES, chunker=f"size-{CHUNK}")
 
 
-async def test_a_file_carries_what_caches_and_browsers_need(gateway, root):
+async def test_a_file_carries_what_caches_and_browsers_need(gateway: Gateway, root) -> None:
     answer = await gateway.get(f"/ipfs/{root}/hello.txt")
     cid = Block.of(b"hello\n").cid
     assert (answer.status, answer.body) == (200, b"hello\n")
@@ -42,7 +43,7 @@ async def test_a_file_carries_what_caches_and_browsers_need(gateway, root):
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
-async def test_a_large_file_is_whole_and_its_head_has_the_length(gateway, root):
+async def test_a_large_file_is_whole_and_its_head_has_the_length(gateway: Gateway, root) -> None:
     answer = await gateway.get(f"/ipfs/{root}/big")
     assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, BIG, str(len(BIG)))
     assert answer.headers["Content-Type"] == "application/octet-stream"
@@ -50,7 +51,7 @@ async def test_a_large_file_is_whole_and_its_head_has_the_length(gateway, root):
     assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(BIG)))
 
 
-async def test_ranges_of_a_file(gateway, root):
+async def test_ranges_of_a_file(gateway: Gateway, root) -> None:
     for header, start, stop in (
         ("bytes=0-0", 0, 1),
         (f"bytes={CHUNK - 1}-{CHUNK}", CHUNK - 1, CHUNK + 1),
@@ -65,7 +66,7 @@ async def test_ranges_of_a_file(gateway, root):
     assert (await gateway.get(f"/ipfs/{root}/hello.txt", Range="bytes=b-a")).status == 400
 
 
-async def test_a_client_that_has_it_gets_304(gateway, root):
+async def test_a_client_that_has_it_gets_304(gateway: Gateway, root) -> None:
     for path in ("/hello.txt", "/big", "/", "/site/", "?format=raw", "?format=car"):
         answer = await gateway.get(f"/ipfs/{root}{path}")
         etag = answer.headers["Etag"]
@@ -74,7 +75,7 @@ async def test_a_client_that_has_it_gets_304(gateway, root):
         assert again.headers["Cache-Control"] == answer.headers["Cache-Control"]
 
 
-async def test_a_directory_redirects_to_its_slash_and_lists_its_entries(gateway, root):
+async def test_a_directory_redirects_to_its_slash_and_lists_its_entries(gateway: Gateway, root) -> None:
     moved = await gateway.get(f"/ipfs/{root}?a=b")
     assert (moved.status, moved.headers["Location"]) == (301, f"/ipfs/{root}/?a=b")
     page = await gateway.get(f"/ipfs/{root}/")
@@ -88,14 +89,14 @@ async def test_a_directory_redirects_to_its_slash_and_lists_its_entries(gateway,
     assert (head.status, head.body) == (200, b"")
 
 
-async def test_index_html_stands_for_its_directory(gateway, root):
+async def test_index_html_stands_for_its_directory(gateway: Gateway, root) -> None:
     answer = await gateway.get(f"/ipfs/{root}/site/")
     assert (answer.status, answer.body) == (200, b"<h1>site</h1>")
     assert answer.headers["Content-Type"] == "text/html"
     assert answer.headers["Etag"] == f'"{answer.headers["X-Ipfs-Roots"].split(",")[-1]}"'
 
 
-async def test_a_symlink_is_shown_not_followed(gateway):
+async def test_a_symlink_is_shown_not_followed(gateway: Gateway) -> None:
     data = UnixFSData(NodeType.SYMLINK, b"hello.txt").encode()
     link = Block.of(dag_pb.encode(PBNode((), data)), DAG_PB)
     tree = directory({"link": link.cid})
@@ -109,7 +110,7 @@ async def test_a_symlink_is_shown_not_followed(gateway):
     assert saved.headers["Content-Disposition"] == 'attachment; filename="to.txt"'
 
 
-async def test_a_file_name_and_download_set_the_disposition(gateway, root):
+async def test_a_file_name_and_download_set_the_disposition(gateway: Gateway, root) -> None:
     named = await gateway.get(f"/ipfs/{root}/big?filename=a.png")
     assert named.headers["Content-Disposition"] == 'inline; filename="a.png"'
     assert named.headers["Content-Type"] == "image/png"
@@ -122,7 +123,7 @@ async def test_a_file_name_and_download_set_the_disposition(gateway, root):
         assert answer.headers["Content-Disposition"] == disposition
 
 
-async def test_what_is_not_there_says_so(gateway, root):
+async def test_what_is_not_there_says_so(gateway: Gateway, root) -> None:
     answer = await gateway.get(f"/ipfs/{root}/nothing")
     assert (answer.status, answer.text) == (404, f'no link named "nothing" under {root}\n')
     answer = await gateway.get(f"/ipfs/{MISSING}")
@@ -138,7 +139,9 @@ async def test_what_is_not_there_says_so(gateway, root):
     assert (await gateway.get(f"/ipfs/{root}/..%2f..%2fetc")).status == 400
 
 
-async def test_a_file_with_a_missing_block_breaks_the_connection_instead_of_ending_short(gateway, root):
+async def test_a_file_with_a_missing_block_breaks_the_connection_instead_of_ending_short(
+    gateway: Gateway, root
+) -> None:
     await gateway.forget(Block.of(BIG[-CHUNK:]).cid)
     answer = await gateway.raw(f"GET /ipfs/{root}/big HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -147,7 +150,7 @@ async def test_a_file_with_a_missing_block_breaks_the_connection_instead_of_endi
 
 
 @pytest.mark.parametrize("size", [3_000, 200_000])
-async def test_the_type_is_told_by_the_first_bytes_however_they_are_cut(gateway, size):
+async def test_the_type_is_told_by_the_first_bytes_however_they_are_cut(gateway: Gateway, size) -> None:
     page = b" " * 150 + b"<html>" + b"x" * size
     root = await gateway.add({"page": page}, chunker="size-100")
     for asked in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=0-"}):

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from aiohttp import ClientSession
 from support.exchanges import RemoteBlocks
-from support.gateway import open_gateway
+from support.gateway import Gateway, open_gateway
 from support.sites import KEY, NAME, STATIC, publish
 
 from blockstore.block import Block
@@ -23,11 +24,11 @@ EMPTY = "bafkqaaa"
 
 
 @pytest.fixture(autouse=True)
-def names(monkeypatch):
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPFS_NS_MAP", STATIC)
 
 
-async def pin(gateway, cid, mode=PinMode.RECURSIVE):
+async def pin(gateway: Gateway, cid, mode=PinMode.RECURSIVE) -> None:
     await gateway.node.parts.cluster.pin(cid, PinOptions(mode=mode))
 
 
@@ -50,7 +51,9 @@ async def pin(gateway, cid, mode=PinMode.RECURSIVE):
         ("", "application/vnd.ipld.raw", 200),
     ],
 )
-async def test_a_trustless_host_gives_only_what_can_be_verified(tmp_path, query, accept, status):
+async def test_a_trustless_host_gives_only_what_can_be_verified(
+    tmp_path: Path, query, accept, status
+) -> None:
     async with open_gateway(tmp_path, trustless=True) as gateway:
         root = await gateway.add(FILES)
         answer = await gateway.get(f"/ipfs/{root}{query}", Accept=accept)
@@ -59,7 +62,7 @@ async def test_a_trustless_host_gives_only_what_can_be_verified(tmp_path, query,
             assert "only what can be verified: ask for ?format=raw or ?format=car" in answer.text
 
 
-async def test_a_trustless_host_gives_records_of_keys_and_no_dnslinks(tmp_path):
+async def test_a_trustless_host_gives_records_of_keys_and_no_dnslinks(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, trustless=True) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
@@ -72,7 +75,7 @@ async def test_a_trustless_host_gives_records_of_keys_and_no_dnslinks(tmp_path):
         assert (await gateway.get("/?format=car", Host=NAME)).status == 406
 
 
-async def test_words_change_the_settings_for_one_host_and_its_subdomains(tmp_path):
+async def test_words_change_the_settings_for_one_host_and_its_subdomains(tmp_path: Path) -> None:
     hosts = ("gw.example.net deserialized",)
     async with open_gateway(
         tmp_path, trustless=True, hosts=hosts, subdomain_hosts=("gw.example.net",)
@@ -84,7 +87,7 @@ async def test_words_change_the_settings_for_one_host_and_its_subdomains(tmp_pat
         assert (await gateway.get("/index.txt", Host=f"{root}.ipfs.gw.example.net")).body == b"hello\n"
 
 
-async def test_a_trustless_subdomain_host_moves_paths_and_gives_cars_there(tmp_path):
+async def test_a_trustless_subdomain_host_moves_paths_and_gives_cars_there(tmp_path: Path) -> None:
     hosts = ("gw.example.net trustless",)
     async with open_gateway(tmp_path, hosts=hosts, subdomain_hosts=("gw.example.net",)) as gateway:
         root = await gateway.add(FILES)
@@ -95,7 +98,7 @@ async def test_a_trustless_subdomain_host_moves_paths_and_gives_cars_there(tmp_p
         assert (await gateway.get(f"/ipfs/{root}/index.txt", Host="other.example.net")).body == b"hello\n"
 
 
-async def test_a_dnslink_that_is_off_for_its_host_leads_nowhere(tmp_path):
+async def test_a_dnslink_that_is_off_for_its_host_leads_nowhere(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, hosts=(f"{NAME} no-dnslink",)) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
@@ -104,13 +107,13 @@ async def test_a_dnslink_that_is_off_for_its_host_leads_nowhere(tmp_path):
         assert (await gateway.get(f"/ipns/{NAME}/index.txt")).body == b"hello\n"
 
 
-async def test_a_gateway_hosts_own_dnslink_is_left_alone_too(tmp_path):
+async def test_a_gateway_hosts_own_dnslink_is_left_alone_too(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, hosts=(f"{NAME} no-dnslink",), subdomain_hosts=(NAME,)) as gateway:
         await publish(gateway, await gateway.add(FILES))
         assert (await gateway.get("/index.txt", Host=NAME)).status == 404
 
 
-async def test_a_host_that_fetches_nothing_answers_404_at_once(tmp_path):
+async def test_a_host_that_fetches_nothing_answers_404_at_once(tmp_path: Path) -> None:
     far = RemoteBlocks([Block.of(b"far away"), Block.of(b"further")])
     async with open_gateway(tmp_path / "node") as whole:
         parts = whole.node.parts
@@ -136,7 +139,7 @@ async def test_a_host_that_fetches_nothing_answers_404_at_once(tmp_path):
                 assert await answer.read() == b"far away"
 
 
-async def test_only_pinned_content_is_served_below_the_root_of_its_pin(tmp_path):
+async def test_only_pinned_content_is_served_below_the_root_of_its_pin(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, only_pinned=True) as gateway:
         root = await gateway.add(FILES)
         for path in (f"/ipfs/{root}/index.txt", f"/ipfs/{root}?format=car", f"/ipfs/{root}?format=raw"):
@@ -153,7 +156,7 @@ async def test_only_pinned_content_is_served_below_the_root_of_its_pin(tmp_path)
         assert (await gateway.get(f"/ipfs/{root}/index.txt")).status == 403
 
 
-async def test_a_listing_of_pinned_content_leads_to_nothing_that_is_refused(tmp_path):
+async def test_a_listing_of_pinned_content_leads_to_nothing_that_is_refused(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, only_pinned=True, subdomain_hosts=("gw.example.net",)) as gateway:
         root = await gateway.add(FILES)
         await pin(gateway, root)
@@ -169,14 +172,14 @@ async def test_a_listing_of_pinned_content_leads_to_nothing_that_is_refused(tmp_
             assert 'href="https://cid.ipfs.tech/#' in page.text
 
 
-async def test_an_old_pin_is_found_by_the_cid_of_today(tmp_path):
+async def test_an_old_pin_is_found_by_the_cid_of_today(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, only_pinned=True) as gateway:
         root = await gateway.add(FILES)
         await pin(gateway, CID.v0(root.multihash))
         assert (await gateway.get(f"/ipfs/{root}/index.txt")).body == b"hello\n"
 
 
-async def test_a_direct_pin_is_its_own_block_alone(tmp_path):
+async def test_a_direct_pin_is_its_own_block_alone(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, only_pinned=True) as gateway:
         root = await gateway.add(FILES)
         await pin(gateway, root, PinMode.DIRECT)
@@ -187,7 +190,7 @@ async def test_a_direct_pin_is_its_own_block_alone(tmp_path):
             assert "pinned directly" in refused.text
 
 
-async def test_names_are_followed_before_it_is_asked_what_is_pinned(tmp_path):
+async def test_names_are_followed_before_it_is_asked_what_is_pinned(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, only_pinned=True) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
@@ -201,7 +204,7 @@ async def test_names_are_followed_before_it_is_asked_what_is_pinned(tmp_path):
         assert (await gateway.get("/index.txt", Host=NAME)).body == b"hello\n"
 
 
-async def test_what_clients_probe_a_gateway_with_needs_no_pin(tmp_path):
+async def test_what_clients_probe_a_gateway_with_needs_no_pin(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, only_pinned=True) as gateway:
         assert (await gateway.get(f"/ipfs/{EMPTY}?format=raw")).status == 200
         assert (await gateway.get("/ipfs/bafkqabtimvwgy3yk")).status == 403

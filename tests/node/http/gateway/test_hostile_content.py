@@ -8,12 +8,14 @@ import logging
 import resource
 import tarfile
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import cbrrr
 import pytest
 from aiohttp import ClientPayloadError
 from support.dags import chain, leaf, leaves
-from support.gateway import directory, open_gateway
+from support.gateway import Gateway, directory, open_gateway
 
 from blockstore.block import Block
 from blockstore.cid import DAG_CBOR, DAG_JSON, DAG_PB
@@ -27,7 +29,7 @@ SECONDS = 5.0
 
 
 @pytest.fixture(autouse=True)
-async def lives_on(gateway, caplog):
+async def lives_on(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     """Afterwards the gateway serves, nobody was told of an error, and it holds no more memory than 200 MB."""
     await gateway.put(KNOWN)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -38,7 +40,7 @@ async def lives_on(gateway, caplog):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
-async def status(gateway, path, **headers):
+async def status(gateway: Gateway, path, **headers):
     begun = time.process_time()  # the node's and ours: what other programs take of the machine is not counted
     answer = await asyncio.wait_for(gateway.get(path, **headers), 6 * SECONDS)
     assert time.process_time() - begun < SECONDS
@@ -61,7 +63,7 @@ def unixfs(kind, links=(), **fields):
     )
 
 
-async def test_directories_ten_thousand_deep(gateway):
+async def test_directories_ten_thousand_deep(gateway: Gateway) -> None:
     blocks = nested(lambda inner: directory({"a": inner.cid}), leaf(1))
     await gateway.put(*blocks)
     root = blocks[0].cid
@@ -79,7 +81,7 @@ async def test_directories_ten_thousand_deep(gateway):
     assert len(cut) < 1_000_000
 
 
-async def test_a_file_ten_thousand_deep(gateway):
+async def test_a_file_ten_thousand_deep(gateway: Gateway) -> None:
     def around(inner):
         return unixfs(NodeType.FILE, [("", inner)], filesize=8, blocksizes=(8,))
 
@@ -97,7 +99,7 @@ async def test_a_file_ten_thousand_deep(gateway):
     assert await status(gateway, f"/ipfs/{blocks[-200].cid}") == 200
 
 
-async def test_plain_nodes_ten_thousand_deep(gateway):
+async def test_plain_nodes_ten_thousand_deep(gateway: Gateway) -> None:
     blocks = chain(DEEP)
     await gateway.put(*blocks)
     assert await status(gateway, f"/ipfs/{blocks[0].cid}?format=car") == 500
@@ -110,7 +112,7 @@ async def test_plain_nodes_ten_thousand_deep(gateway):
     assert await status(gateway, f"/ipfs/{cbor[0].cid}?format=car") == 500
 
 
-async def test_shards_ten_thousand_deep(gateway):
+async def test_shards_ten_thousand_deep(gateway: Gateway) -> None:
     shards = nested(
         lambda inner: unixfs(NodeType.HAMT, [("00", inner)], data=b"\x01", hash_type=0x22, fanout=256),
         directory({}),
@@ -128,7 +130,7 @@ async def test_shards_ten_thousand_deep(gateway):
         assert await status(gateway, f"/ipfs/{root}{path}") in (404, 500), path
 
 
-async def test_a_sharded_directory_of_more_names_than_there_are(gateway):
+async def test_a_sharded_directory_of_more_names_than_there_are(gateway: Gateway) -> None:
     """256^8 entries in nine blocks: each shard has the next one below it in every place."""
     full = {"data": b"\xff" * 32, "hash_type": 0x22, "fanout": 256}
     inner = leaf(3)
@@ -148,7 +150,7 @@ async def test_a_sharded_directory_of_more_names_than_there_are(gateway):
     await begins_and_is_left(gateway, f"/ipfs/{root}?format=car&car-dups=y")
 
 
-async def test_blocks_that_are_something_else_than_their_parent_says(gateway):
+async def test_blocks_that_are_something_else_than_their_parent_says(gateway: Gateway) -> None:
     small, folder = leaf(5, 10), directory({"a": leaf(5, 10).cid})
     node, garbage = Block.of(b"\xa0", DAG_CBOR), Block.of(b"\xff\xff", DAG_PB)
     strange = {
@@ -178,7 +180,7 @@ async def test_blocks_that_are_something_else_than_their_parent_says(gateway):
         assert await status(gateway, f"/ipfs/{block.cid}?format=raw") == 200
 
 
-async def test_an_archive_with_names_that_fight(gateway):
+async def test_an_archive_with_names_that_fight(gateway: Gateway) -> None:
     inner = leaf(6)
     for names in (
         ["a", "a"],
@@ -213,7 +215,7 @@ HUGE = {
 }
 
 
-async def test_a_page_of_a_huge_node_is_short_and_soon_there(gateway):
+async def test_a_page_of_a_huge_node_is_short_and_soon_there(gateway: Gateway) -> None:
     for what, value in HUGE.items():
         node = Block.of(bytes(cbrrr.encode_dag_cbor(value)), DAG_CBOR)
         await gateway.put(node)
@@ -224,7 +226,7 @@ async def test_a_page_of_a_huge_node_is_short_and_soon_there(gateway):
         assert time.process_time() - begun < SECONDS, what
 
 
-async def test_nodes_nested_without_end(gateway):
+async def test_nodes_nested_without_end(gateway: Gateway) -> None:
     for block in (
         Block.of(b"[" * 500_000 + b"]" * 500_000, DAG_JSON),
         Block.of(b'{"a":' * 200_000 + b"1" + b"}" * 200_000, DAG_JSON),
@@ -245,7 +247,9 @@ async def test_nodes_nested_without_end(gateway):
             assert found in (200, 404, 406, 500, 501), (block.data[:9], suffix, found)
 
 
-async def test_names_that_lead_in_circles_or_on_and_on(tmp_path, monkeypatch):
+async def test_names_that_lead_in_circles_or_on_and_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ways = {"a": "b", "b": "a", "c": "c", **{f"n{number}": f"n{number + 1}" for number in range(40)}}
     entries = (f"{name}.example.org:/ipns/{to}.example.org/x" for name, to in ways.items())
     monkeypatch.setenv("IPFS_NS_MAP", ",".join((*entries, "n40.example.org:/ipfs/bafkqaaa")))
@@ -256,7 +260,7 @@ async def test_names_that_lead_in_circles_or_on_and_on(tmp_path, monkeypatch):
         assert await status(gateway, "/ipns/n30.example.org/x") == 404
 
 
-async def test_rules_that_rewrite_for_ever_or_write_headers(gateway):
+async def test_rules_that_rewrite_for_ever_or_write_headers(gateway: Gateway) -> None:
     rules = (
         b"/a /b 200\n/b /a 200\n/c/* /c/:splat/c 200\n/evil /\0\x01x 302\n/odd https://a.b/\xc3\xa9\x7f 302\n"
     )
@@ -268,14 +272,14 @@ async def test_rules_that_rewrite_for_ever_or_write_headers(gateway):
     assert (await gateway.get("/odd?a=b", Host=host)).headers["Location"] == "https://a.b/%C3%A9%7F?a=b"
 
 
-async def test_a_file_of_a_million_empty_parts(gateway):
+async def test_a_file_of_a_million_empty_parts(gateway: Gateway) -> None:
     """Links of no bytes: there is nothing to read, so nothing is."""
     root = unixfs(NodeType.FILE, [("", Block.of(b""))] * 20_000, filesize=0, blocksizes=(0,) * 20_000)
     await gateway.put(root)
     assert await status(gateway, f"/ipfs/{root.cid}") == 200
 
 
-async def test_one_small_block_many_times_over(gateway):
+async def test_one_small_block_many_times_over(gateway: Gateway) -> None:
     """2^30 leaves in 31 blocks: a CAR without repeats is short, the rest is sent until the client leaves."""
     level = leaves(1, size=1000)[0]
     size, blocks = 1000, [level]
@@ -290,7 +294,7 @@ async def test_one_small_block_many_times_over(gateway):
         await begins_and_is_left(gateway, f"/ipfs/{level.cid}{suffix}")
 
 
-async def begins_and_is_left(gateway, path):
+async def begins_and_is_left(gateway: Gateway, path) -> None:
     """An answer without end: some of it comes, and the client has enough."""
     listener = gateway.node.faces.gateway
     reader, writer = await asyncio.open_connection(listener.host, listener.port)

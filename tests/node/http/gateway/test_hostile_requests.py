@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator
 
 import pytest
-from support.gateway import directory
+from support.gateway import Gateway, directory
 from support.gateway_requests import get
 
 from blockstore.block import Block
@@ -17,7 +18,7 @@ END = b"\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
-async def lives_on(gateway, caplog):
+async def lives_on(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     """Before and after every one of them the same file is served, and nobody is told of an error."""
     await gateway.put(LEAF, ROOT, directory({}))
     with caplog.at_level(logging.WARNING):
@@ -26,7 +27,7 @@ async def lives_on(gateway, caplog):
     assert caplog.records == []
 
 
-async def status(gateway, request):
+async def status(gateway: Gateway, request):
     begun = time.process_time()  # not the clock: other programs may have the machine meanwhile
     answer = await gateway.raw(request)
     assert time.process_time() - begun < 5
@@ -109,23 +110,23 @@ NAMES = [
 ]
 
 
-async def test_what_is_no_http_is_refused(gateway):
+async def test_what_is_no_http_is_refused(gateway: Gateway) -> None:
     for request in NO_HTTP:
         assert await status(gateway, request) == 400, request[:99]
 
 
-async def test_headers_without_end_are_refused(gateway):
+async def test_headers_without_end_are_refused(gateway: Gateway) -> None:
     for headers in LONG_HEADERS:
         request = b"GET " + PATH + b" HTTP/1.1\r\n" + headers + END[2:]
         assert await status(gateway, request) in (400, 431), headers[:99]
 
 
-async def test_a_url_without_end_is_refused(gateway):
+async def test_a_url_without_end_is_refused(gateway: Gateway) -> None:
     for target in (f"/ipfs/{'a' * 65_536}", f"/ipfs/{ROOT.cid}?{'a=b&' * 20_000}", "/" * 65_536):
         assert await status(gateway, get(target)) in (400, 414)
 
 
-async def test_escapes_and_dots_lead_nowhere_else(gateway):
+async def test_escapes_and_dots_lead_nowhere_else(gateway: Gateway) -> None:
     for path, expected in PATHS.items():
         for namespace in ("", "d/"):
             answer = await gateway.get(f"/ipfs/{ROOT.cid}/{namespace}{path}")
@@ -133,13 +134,13 @@ async def test_escapes_and_dots_lead_nowhere_else(gateway):
             assert "X-Evil" not in answer.headers
 
 
-async def test_a_query_goes_with_a_redirect_as_it_came(gateway):
+async def test_a_query_goes_with_a_redirect_as_it_came(gateway: Gateway) -> None:
     for query in ("filename=%00", "a=%0d%0aX-Evil:%201", "%ff", "%zz", "&&&=", "<script>", "a=%2541&b=c+d"):
         answer = await gateway.get(f"/ipfs/{ROOT.cid}/d?{query}")
         assert (answer.status, answer.headers["Location"]) == (301, f"/ipfs/{ROOT.cid}/d/?{query}")
 
 
-async def test_hosts_that_are_none(gateway):
+async def test_hosts_that_are_none(gateway: Gateway) -> None:
     for host in HOSTS:
         for name in ("Host", "X-Forwarded-Host"):
             lines = f"Host: 127.0.0.1\r\n{name}: {host}" if name != "Host" else f"Host: {host}"
@@ -147,7 +148,7 @@ async def test_hosts_that_are_none(gateway):
             assert await status(gateway, request) in (200, 301, 400, 404, 431, 500), host[:99]
 
 
-async def test_expectations_are_answered_at_once(gateway):
+async def test_expectations_are_answered_at_once(gateway: Gateway) -> None:
     """No body is waited for, whatever the client would like to send."""
     for value in (b"100-continue", b"200-ok", b"\x9e\xff", b""):
         lines = b"Expect: " + value + b"\r\nContent-Length: 0"
@@ -156,7 +157,7 @@ async def test_expectations_are_answered_at_once(gateway):
         assert answer.endswith(b"leaf")
 
 
-async def test_bytes_that_are_no_text_are_no_trouble_in_any_header(gateway):
+async def test_bytes_that_are_no_text_are_no_trouble_in_any_header(gateway: Gateway) -> None:
     for name in NAMES:
         for value in (b"\x9e\xff", b"bytes=\xff-", b'"\xe9"', b"text/html;\xff=\xfe"):
             header = name.encode() + b": " + value
@@ -168,7 +169,7 @@ async def test_bytes_that_are_no_text_are_no_trouble_in_any_header(gateway):
             )
 
 
-async def test_half_a_request_harms_nobody_else(gateway):
+async def test_half_a_request_harms_nobody_else(gateway: Gateway) -> None:
     listener = gateway.node.faces.gateway
     writers = []
     for part in (
@@ -187,7 +188,7 @@ async def test_half_a_request_harms_nobody_else(gateway):
         writer.close()
 
 
-async def test_clients_that_leave_at_once_are_no_trouble(gateway):
+async def test_clients_that_leave_at_once_are_no_trouble(gateway: Gateway) -> None:
     listener = gateway.node.faces.gateway
     for number in range(60):
         _, writer = await asyncio.open_connection(listener.host, listener.port)
@@ -195,7 +196,7 @@ async def test_clients_that_leave_at_once_are_no_trouble(gateway):
         writer.transport.abort()
 
 
-async def test_many_requests_on_one_connection_are_answered_in_order(gateway):
+async def test_many_requests_on_one_connection_are_answered_in_order(gateway: Gateway) -> None:
     request = b"GET " + PATH + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     answer = await gateway.raw(request * 300 + b"GET /none HTTP/1.1" + END)
     assert answer.count(b"HTTP/1.1 200 OK") == 300

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from support.http_gateway import HttpGateway, http_gateway, silence
 from support.node import eventually, running_node
@@ -87,7 +88,9 @@ async def scene(folder, **gateway) -> AsyncIterator[Scene]:
             yield Scene(at.host, at.port, peer, source)
 
 
-async def test_a_client_that_leaves_withdraws_the_want_and_aborts_the_request_within_100_ms(tmp_path):
+async def test_a_client_that_leaves_withdraws_the_want_and_aborts_the_request_within_100_ms(
+    tmp_path: Path,
+) -> None:
     async with scene(tmp_path) as world:
         took = []
         while not took or (min(took) >= PROMPT and len(took) < ATTEMPTS):
@@ -101,7 +104,9 @@ async def test_a_client_that_leaves_withdraws_the_want_and_aborts_the_request_wi
         assert min(took) < PROMPT
 
 
-async def test_one_of_several_clients_leaves_and_the_others_get_their_block_by_one_request(tmp_path):
+async def test_one_of_several_clients_leaves_and_the_others_get_their_block_by_one_request(
+    tmp_path: Path,
+) -> None:
     async with scene(tmp_path) as world:
         release = asyncio.Event()
         everybody_asks = asyncio.Event()
@@ -129,7 +134,7 @@ async def test_one_of_several_clients_leaves_and_the_others_get_their_block_by_o
         last.close()
 
 
-async def test_who_did_not_answer_in_time_is_told_in_counts_and_not_by_name(tmp_path):
+async def test_who_did_not_answer_in_time_is_told_in_counts_and_not_by_name(tmp_path: Path) -> None:
     told = (
         "Unable to retrieve content within timeout period: no answer in 1 s "
         f"for block {BLOCK.cid}, needed for the content; cluster: no peer connected; "

@@ -3,8 +3,10 @@
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from support.gateway import directory, file_of
 from support.http_gateway import http_gateway, silence
@@ -25,6 +27,7 @@ from node.datadir.cluster_file import ClusterFile
 from node.datadir.folder import DataFolder
 from node.datadir.identity import Identity
 from node.datadir.init import create_node
+from node.node import Node
 from node.p2p.network import open_network
 
 MARK = Block.of(b"asked for last")
@@ -43,7 +46,7 @@ class Form:
     method: str = "GET"
 
 
-def forms(mark):
+def forms(mark) -> Iterator[object]:
     """Each with content of its own."""
 
     def parts(name):
@@ -98,12 +101,12 @@ def sharded(mark):
 class Silent:
     """A peer that says nothing, and knows when it was asked for what, and when that was withdrawn."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked = defaultdict(asyncio.Event)
         self.withdrawn = defaultdict(asyncio.Event)
         self.at = {}
 
-    async def on_message(self, _peer, _protocol, data):
+    async def on_message(self, _peer, _protocol, data) -> None:
         for entry in decode(data).entries:
             key = entry.cid.multihash
             self.at[key] = asyncio.get_running_loop().time()
@@ -113,7 +116,7 @@ class Silent:
 class Gateway(Silent):
     """The same as a trustless gateway."""
 
-    def __init__(self, source):
+    def __init__(self, source) -> None:
         super().__init__()
         self.source = source
         source.behaviour = self.answer
@@ -129,7 +132,7 @@ class Gateway(Silent):
 
 
 @asynccontextmanager
-async def scene(path):
+async def scene(path) -> AsyncIterator[object]:
     """A node's gateway, and whom it asks: a member, a peer of the open network, a trustless gateway."""
     folder = DataFolder(path)
     create_node(folder, None, "tester")
@@ -152,7 +155,7 @@ async def scene(path):
             yield node, (*asked, Gateway(source))
 
 
-async def visit(node, form):
+async def visit(node: Node, form):
     at = node.faces.gateway
     reader, writer = await asyncio.open_connection(at.host, at.port)
     writer.write(f"{form.method} {form.request} HTTP/1.1\r\nHost: x\r\n{form.headers}".encode())
@@ -164,7 +167,7 @@ def key_of(source, form):
     return str(form.missing.cid.as_v1()) if isinstance(source, Gateway) else form.missing.cid.multihash
 
 
-async def until_asked(sources, wanted):
+async def until_asked(sources, wanted) -> None:
     for form in wanted:
         for source in sources:
             await source.asked[key_of(source, form)].wait()
@@ -177,7 +180,9 @@ async def withdrawal_of(sources, form):
     return max(source.at[key_of(source, form)] for source in sources)
 
 
-async def test_whatever_was_asked_for_everybody_hears_within_100_ms_that_the_client_has_left(tmp_path):
+async def test_whatever_was_asked_for_everybody_hears_within_100_ms_that_the_client_has_left(
+    tmp_path: Path,
+) -> None:
     async with scene(tmp_path) as (node, sources):
         took = defaultdict(list)
         for attempt in range(ATTEMPTS):
@@ -194,7 +199,7 @@ async def test_whatever_was_asked_for_everybody_hears_within_100_ms_that_the_cli
         assert {name: min(times) for name, times in took.items() if min(times) >= PROMPT} == {}
 
 
-async def test_who_waits_for_the_same_block_gets_it_though_another_one_has_left(tmp_path):
+async def test_who_waits_for_the_same_block_gets_it_though_another_one_has_left(tmp_path: Path) -> None:
     async with scene(tmp_path) as (node, sources):
         wanted = dict(forms(99))
         await node.parts.store.put_many([block for form in wanted.values() for block in form.here])

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
-from support.gateway import directory, file_of, narrow_connection, open_gateway
+from support.gateway import Gateway, directory, file_of, narrow_connection, open_gateway
 from support.node import eventually
 
 from blockstore.block import Block
@@ -19,7 +21,7 @@ LARGE = file_of([PIECE] * 48)  # more than the buffers of a connection hold
 class Greedy:
     """A client that asks, and reads when it is told to."""
 
-    def __init__(self, gateway):
+    def __init__(self, gateway: Gateway) -> None:
         self._listener = gateway.node.faces.gateway
         self.length = 0
 
@@ -27,17 +29,17 @@ class Greedy:
         self.reader, self.writer = await narrow_connection(self._listener.host, self._listener.port)
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_) -> None:
         self.writer.transport.abort()
 
-    def send(self, path, times=1):
+    def send(self, path, times=1) -> None:
         self.writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * times)
 
-    async def ask(self, path, times=1):
+    async def ask(self, path, times=1) -> None:
         self.send(path, times)
         assert (await self.reader.readline()).startswith(b"HTTP/1.1 200")
 
-    async def read_to_end(self):
+    async def read_to_end(self) -> None:
         """Raises ConnectionError where it was no clean one."""
         while piece := await self.reader.read(1 << 20):
             self.length += len(piece)
@@ -49,7 +51,7 @@ class Greedy:
         return self.length
 
 
-async def until_there_is_room(gateway):
+async def until_there_is_room(gateway: Gateway) -> None:
     async def answered():
         return (await gateway.get(f"/ipfs/{SMALL.cid}")).status == 200
 
@@ -57,7 +59,7 @@ async def until_there_is_room(gateway):
 
 
 @pytest.fixture
-async def open_with(tmp_path):
+async def open_with(tmp_path: Path) -> AsyncIterator[object]:
     opened = []
 
     async def opener(**settings):
@@ -71,7 +73,7 @@ async def open_with(tmp_path):
         await one.__aexit__(None, None, None)
 
 
-async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with):
+async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with) -> None:
     gateway = await open_with(max_requests=1)
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
@@ -86,7 +88,7 @@ async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with):
     await until_there_is_room(gateway)
 
 
-async def test_a_large_block_counts_until_it_is_sent(open_with):
+async def test_a_large_block_counts_until_it_is_sent(open_with) -> None:
     gateway = await open_with(max_requests=1)
     async with Greedy(gateway) as greedy:
 
@@ -99,7 +101,7 @@ async def test_a_large_block_counts_until_it_is_sent(open_with):
         await eventually(stays_full)
 
 
-async def test_whoever_asks_too_often_is_told_when_to_come_back(open_with):
+async def test_whoever_asks_too_often_is_told_when_to_come_back(open_with) -> None:
     gateway = await open_with(client_rate=0.02, client_burst=2)
     statuses = [(await gateway.get(f"/ipfs/{SMALL.cid}")).status for _ in range(2)]
     assert statuses == [200, 200]
@@ -109,7 +111,7 @@ async def test_whoever_asks_too_often_is_told_when_to_come_back(open_with):
     assert "0.02 a second" in refused.text
 
 
-async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(open_with):
+async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(open_with) -> None:
     gateway = await open_with(client_rate=0.01, client_burst=1)
 
     async def status(forwarded):
@@ -122,13 +124,13 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(open_with):
     assert await status("2001:db8::2") == 429
 
 
-async def test_nobody_else_chooses_its_own_address(open_with):
+async def test_nobody_else_chooses_its_own_address(open_with) -> None:
     gateway = await open_with(client_rate=0.01, client_burst=1, trusted_proxies=("203.0.113.1",))
     for address, status in (("192.0.2.1", 200), ("192.0.2.2", 429)):
         assert (await gateway.get(f"/ipfs/{SMALL.cid}", X_Forwarded_For=address)).status == status
 
 
-async def test_a_client_may_have_so_many_requests_at_once(open_with):
+async def test_a_client_may_have_so_many_requests_at_once(open_with) -> None:
     gateway = await open_with(client_requests=1)
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
@@ -139,7 +141,7 @@ async def test_a_client_may_have_so_many_requests_at_once(open_with):
 
 
 @pytest.mark.parametrize("path", ["/ipfs/{}", "/ipfs/{}?format=car", "/ipfs/{}?format=raw"])
-async def test_bytes_come_at_the_clients_pace_and_all_of_them(open_with, path):
+async def test_bytes_come_at_the_clients_pace_and_all_of_them(open_with, path) -> None:
     gateway = await open_with(client_bytes=500_000)
     file = Block.of(b"f" * 700_000) if path.endswith("raw") else file_of([Block.of(b"f" * 175_000)] * 4)
     await gateway.put(file, Block.of(b"f" * 175_000))
@@ -151,7 +153,7 @@ async def test_bytes_come_at_the_clients_pace_and_all_of_them(open_with, path):
     assert (await gateway.get(f"/ipfs/{SMALL.cid}", X_Forwarded_For="192.0.2.1")).body == SMALL.data
 
 
-async def test_files_above_the_cap_are_gone_for_a_week(open_with):
+async def test_files_above_the_cap_are_gone_for_a_week(open_with) -> None:
     gateway = await open_with(max_response=1_000_000)
     tree = directory({"large": LARGE.cid, "small": SMALL.cid})
     await gateway.put(tree)
@@ -173,7 +175,7 @@ async def test_files_above_the_cap_are_gone_for_a_week(open_with):
     assert (await gateway.get(f"/ipfs/{tree.cid}/small")).body == SMALL.data
 
 
-async def test_a_car_above_the_cap_is_cut_and_says_so(open_with):
+async def test_a_car_above_the_cap_is_cut_and_says_so(open_with) -> None:
     gateway = await open_with(max_response=3_000_000)
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}?format=car&car-dups=y")
@@ -184,7 +186,7 @@ async def test_a_car_above_the_cap_is_cut_and_says_so(open_with):
     assert BROKEN_OFF in body[-1000:]
 
 
-async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with):
+async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with) -> None:
     gateway = await open_with(max_response=3_000_000)
     tree = directory({"large": LARGE.cid})  # its links claim ten bytes each
     await gateway.put(tree)
@@ -193,7 +195,7 @@ async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with):
         assert await greedy.read_all() < 3_001_000
 
 
-async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with):
+async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with) -> None:
     gateway = await open_with(max_response=300_000)
     tree = directory({f"{number:0200}": SMALL.cid for number in range(4000)})
     await gateway.put(tree)
@@ -206,7 +208,7 @@ async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with):
     assert b"The listing breaks off here" in body[-1000:]
 
 
-async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with):
+async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with) -> None:
     gateway = await open_with(max_range_file=len(PIECE.data))
     refused = await gateway.get(f"/ipfs/{LARGE.cid}", Range="bytes=0-9")
     assert refused.status == 501
@@ -217,7 +219,7 @@ async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with):
     assert (await gateway.get(f"/ipfs/{small.cid}", Range="bytes=0-9")).body == b"p" * 10
 
 
-async def test_a_client_that_does_not_read_is_left(open_with):
+async def test_a_client_that_does_not_read_is_left(open_with) -> None:
     gateway = await open_with(send_timeout=0.3, max_requests=1)
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
@@ -226,7 +228,7 @@ async def test_a_client_that_does_not_read_is_left(open_with):
         assert await greedy.read_all() < 48 * len(PIECE.data)
 
 
-async def test_nothing_is_kept_for_a_client_that_was_left(open_with):
+async def test_nothing_is_kept_for_a_client_that_was_left(open_with) -> None:
     """Not by the kernel either, which would offer it some MiB for minutes."""
     gateway = await open_with(send_timeout=0.3, max_requests=1)
     async with Greedy(gateway) as greedy:
@@ -237,7 +239,7 @@ async def test_nothing_is_kept_for_a_client_that_was_left(open_with):
             await greedy.read_to_end()
 
 
-async def test_a_client_that_does_not_read_its_many_small_answers_is_left(open_with):
+async def test_a_client_that_does_not_read_its_many_small_answers_is_left(open_with) -> None:
     gateway = await open_with(send_timeout=0.3)
     small = Block.of(b"s" * 60_000)
     await gateway.put(small)
@@ -251,7 +253,7 @@ async def test_a_client_that_does_not_read_its_many_small_answers_is_left(open_w
         await eventually(left)
 
 
-async def test_a_client_that_reads_slowly_gets_everything(open_with):
+async def test_a_client_that_reads_slowly_gets_everything(open_with) -> None:
     gateway = await open_with(send_timeout=1.0)
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
@@ -267,7 +269,7 @@ async def test_a_client_that_reads_slowly_gets_everything(open_with):
             length += len(piece)
 
 
-async def test_a_block_is_sent_for_the_longest_time_too(open_with):
+async def test_a_block_is_sent_for_the_longest_time_too(open_with) -> None:
     gateway = await open_with(max_seconds=0.3)
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{PIECE.cid}?format=raw", times=20)  # kernels hold some 5 MiB
@@ -279,7 +281,7 @@ async def test_a_block_is_sent_for_the_longest_time_too(open_with):
         await eventually(left)
 
 
-async def test_an_answer_ends_after_the_longest_time(open_with):
+async def test_an_answer_ends_after_the_longest_time(open_with) -> None:
     gateway = await open_with(max_seconds=0.3, client_bytes=200_000)
     async with Greedy(gateway) as greedy:
         began = time.monotonic()

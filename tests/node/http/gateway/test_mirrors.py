@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -22,7 +23,7 @@ def links_of(page):
     return re.findall(r'href="([^"]*)"', re.sub(r"<!--.*?-->", "", page, flags=re.DOTALL))
 
 
-async def test_a_listing_links_to_its_entries_alone(tmp_path):
+async def test_a_listing_links_to_its_entries_alone(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         root = await gateway.add(FILES)
         for directory in ABOVE:
@@ -39,7 +40,7 @@ async def test_a_listing_links_to_its_entries_alone(tmp_path):
 @pytest.mark.parametrize(
     "options", [[], ["--no-parent"], ["--mirror", "--page-requisites", "--convert-links"]]
 )
-async def test_wget_fetches_each_file_once(tmp_path, options):
+async def test_wget_fetches_each_file_once(tmp_path: Path, options) -> None:
     asked = tmp_path / "access.log"
     async with open_gateway(tmp_path / "node", access_log=str(asked)) as gateway:
         root = await gateway.add(FILES)

@@ -1,7 +1,11 @@
 """`Ipfs-Uri` (IPIP-548) and the `X-Ipfs-Path` before it: what was asked for, on errors and redirects too."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
-from support.gateway import directory, open_gateway
+from support.gateway import Gateway, directory, open_gateway
+from support.http_gateway import HttpGateway
 from support.ipns import Key
 from support.sites import KEY, NAME, STATIC, publish
 
@@ -23,23 +27,23 @@ ROOT = directory({"d": directory({"x": LEAF.cid}).cid, **dict.fromkeys(NAMES, LE
 
 
 @pytest.fixture(autouse=True)
-async def stored(monkeypatch, gateway):
+async def stored(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> None:
     await gateway.put(LEAF, directory({"x": LEAF.cid}), ROOT)
     await publish(gateway, ROOT.cid)
 
 
 @pytest.fixture
-def names(monkeypatch):
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPFS_NS_MAP", STATIC)
 
 
 @pytest.fixture
-async def gateway(names, tmp_path):
+async def gateway(names, tmp_path: Path) -> AsyncIterator[HttpGateway]:
     async with open_gateway(tmp_path) as opened:
         yield opened
 
 
-async def test_each_segment_is_escaped_and_the_slash_at_the_end_is_kept(gateway):
+async def test_each_segment_is_escaped_and_the_slash_at_the_end_is_kept(gateway: Gateway) -> None:
     for quoted in QUOTED:
         answer = await gateway.head(f"/ipfs/{ROOT.cid}/{quoted}")
         assert (answer.status, answer.headers["Ipfs-Uri"]) == (200, f"ipfs://{ROOT.cid}/{quoted}")
@@ -49,7 +53,7 @@ async def test_each_segment_is_escaped_and_the_slash_at_the_end_is_kept(gateway)
     assert odd.headers["Ipfs-Uri"] == f"ipfs://{ROOT.cid}/d/x"
 
 
-async def test_roots_are_told_in_their_canonical_form(gateway):
+async def test_roots_are_told_in_their_canonical_form(gateway: Gateway) -> None:
     old = CID.v0(ROOT.cid.multihash)
     for root in (old, ROOT.cid.in_base("z"), ROOT.cid.in_base("f"), str(ROOT.cid).upper()):
         answer = await gateway.head(f"/ipfs/{root}/~-_.")
@@ -74,7 +78,7 @@ async def test_roots_are_told_in_their_canonical_form(gateway):
         (301, "/d", {"Host": f"{ROOT.cid}.ipfs.localhost"}, f"ipfs://{ROOT.cid}/d"),
     ],
 )
-async def test_errors_and_redirects_tell_it_too(gateway, status, path, headers, uri):
+async def test_errors_and_redirects_tell_it_too(gateway: Gateway, status, path, headers, uri) -> None:
     answer = await gateway.get(path, **headers)
     assert (answer.status, answer.headers["Ipfs-Uri"]) == (status, uri)
     assert "Ipfs-Uri" in answer.headers["Access-Control-Expose-Headers"]
@@ -85,13 +89,13 @@ async def test_errors_and_redirects_tell_it_too(gateway, status, path, headers, 
 @pytest.mark.parametrize(
     "path", ["/ipfs/nonsense", "/ipfs/", "/ipns/nonsense", "/other", "/", f"/ipfs/{ROOT.cid}/../x"]
 )
-async def test_what_names_no_content_has_none(gateway, path):
+async def test_what_names_no_content_has_none(gateway: Gateway, path) -> None:
     answer = await gateway.get(path)
     assert answer.status in (200, 400, 404)
     assert "Ipfs-Uri" not in answer.headers
 
 
-async def test_a_uri_that_is_too_long_for_a_header_is_left_out(gateway):
+async def test_a_uri_that_is_too_long_for_a_header_is_left_out(gateway: Gateway) -> None:
     fits = "x" * (8192 - len(f"ipfs://{ROOT.cid}/"))
     assert (await gateway.get(f"/ipfs/{ROOT.cid}/{fits}")).headers["Ipfs-Uri"].endswith(fits)
     longer = await gateway.get(f"/ipfs/{ROOT.cid}/{fits}x")
@@ -99,7 +103,9 @@ async def test_a_uri_that_is_too_long_for_a_header_is_left_out(gateway):
     assert "Ipfs-Uri" not in longer.headers
 
 
-async def test_the_old_header_is_on_errors_too_and_never_holds_other_than_ascii(names, tmp_path):
+async def test_the_old_header_is_on_errors_too_and_never_holds_other_than_ascii(
+    names, tmp_path: Path
+) -> None:
     async with open_gateway(tmp_path / "other", x_ipfs_path=True) as gateway:
         await gateway.put(ROOT)
         answer = await gateway.get(f"/ipfs/{ROOT.cid}/none%20here/")
@@ -111,12 +117,12 @@ async def test_the_old_header_is_on_errors_too_and_never_holds_other_than_ascii(
             assert "X-Evil" not in answer.headers
 
 
-async def test_a_percent_sign_that_escapes_nothing_is_refused(gateway):
+async def test_a_percent_sign_that_escapes_nothing_is_refused(gateway: Gateway) -> None:
     for path in ("%", "a%2", "%zz", "%%20", "100%", "%u0041"):
         answer = await gateway.get(f"/ipfs/{ROOT.cid}/{path}")
         assert (answer.status, "two hex digits" in answer.text) == (400, True)
 
 
-async def test_a_dag_pb_name_in_a_key_position_is_no_content_of_ipns(gateway):
+async def test_a_dag_pb_name_in_a_key_position_is_no_content_of_ipns(gateway: Gateway) -> None:
     answer = await gateway.get(f"/ipns/{CID.v1(DAG_PB, KEY.name.multihash)}/")
     assert (answer.status, answer.headers["Location"]) == (302, f"/ipns/{KEY.name}/")

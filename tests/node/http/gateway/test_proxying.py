@@ -1,7 +1,11 @@
 """The gateway as an HTTP proxy: absolute request lines, and tunnels that lead back to the gateway itself."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from sqlite3 import Connection
+
+from support.gateway import Gateway
 
 from blockstore.cid import CID, RAW
 
@@ -9,7 +13,7 @@ FILE = {"d/a.txt": b"inside"}
 
 
 @asynccontextmanager
-async def connection(gateway):
+async def connection(gateway: Gateway) -> AsyncIterator[Connection]:
     listener = gateway.node.faces.gateway
     reader, writer = await asyncio.open_connection(listener.host, listener.port)
     yield reader, writer
@@ -26,7 +30,7 @@ async def exchange(streams, request):
     return head.splitlines()[0], head, await reader.readexactly(int(length))
 
 
-async def test_an_absolute_request_line_says_the_host(gateway):
+async def test_an_absolute_request_line_says_the_host(gateway: Gateway) -> None:
     root = await gateway.add(FILE)
     async with connection(gateway) as streams:
         line, _, body = await exchange(
@@ -40,7 +44,7 @@ async def test_an_absolute_request_line_says_the_host(gateway):
         assert f"Location: http://{root}.ipfs.localhost:80/?x=1\r\n" in head
 
 
-async def test_a_tunnel_leads_to_the_gateway(gateway):
+async def test_a_tunnel_leads_to_the_gateway(gateway: Gateway) -> None:
     root = await gateway.add(FILE)
     async with connection(gateway) as streams:
         line, _, _ = await exchange(streams, "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n")
@@ -52,7 +56,7 @@ async def test_a_tunnel_leads_to_the_gateway(gateway):
             assert (line, body) == ("HTTP/1.1 200 OK", b"inside")
 
 
-async def test_a_tunnel_may_come_in_pieces_with_its_first_request_behind_it(gateway):
+async def test_a_tunnel_may_come_in_pieces_with_its_first_request_behind_it(gateway: Gateway) -> None:
     root = await gateway.add(FILE)
     request = f"CONNECT a:1 HTTP/1.1\r\n\r\nGET /ipfs/{root}/a.txt HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     async with connection(gateway) as (reader, writer):
@@ -63,20 +67,20 @@ async def test_a_tunnel_may_come_in_pieces_with_its_first_request_behind_it(gate
         assert (await reader.readuntil(b"inside")).startswith(b"HTTP/1.1 200 OK")
 
 
-async def test_a_tunnel_request_without_end_is_refused(gateway):
+async def test_a_tunnel_request_without_end_is_refused(gateway: Gateway) -> None:
     async with connection(gateway) as (reader, writer):
         writer.write(b"CONNECT a:1 HTTP/1.1\r\nX: " + b"x" * 20_000)
         assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
 
 
-async def test_connect_within_a_connection_that_is_used_already_is_refused(gateway):
+async def test_connect_within_a_connection_that_is_used_already_is_refused(gateway: Gateway) -> None:
     async with connection(gateway) as streams:
         await exchange(streams, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         line, _, _ = await exchange(streams, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
         assert line.startswith("HTTP/1.1 40")
 
 
-async def test_both_forms_of_proxy_answer_as_the_host_that_is_meant(gateway):
+async def test_both_forms_of_proxy_answer_as_the_host_that_is_meant(gateway: Gateway) -> None:
     root = await gateway.add({"d/ipfs/file.txt": b"in a directory called ipfs", "d/a": b""})
     old = CID.v0(root.multihash)
     long = CID.v1(RAW, b"\x13\x40" + bytes(64))

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import cbrrr
 import pytest
+from support.gateway import Gateway
 from support.ipns import Key, RecordFields, signed_record
 
 from node.http.gateway.formats.ipns_record import cache_control
@@ -17,7 +18,7 @@ RECORD = "application/vnd.ipfs.ipns-record"
 VALUE = "/ipfs/bafkqaaa"
 
 
-async def stored(gateway, number=1, ttl=1800.0, lifetime=10_000_000.0):
+async def stored(gateway: Gateway, number=1, ttl=1800.0, lifetime=10_000_000.0):
     key = Key(number)
     data = key.record(VALUE, time.time() + lifetime, ttl=ttl)
     await gateway.node.parts.names.put(key.name, data)
@@ -25,7 +26,7 @@ async def stored(gateway, number=1, ttl=1800.0, lifetime=10_000_000.0):
 
 
 @pytest.mark.parametrize(("suffix", "headers"), [("?format=ipns-record", {}), ("", {"Accept": RECORD})])
-async def test_a_record_is_given_as_it_was_signed(gateway, suffix, headers):
+async def test_a_record_is_given_as_it_was_signed(gateway: Gateway, suffix, headers) -> None:
     name, data = await stored(gateway)
     answer = await gateway.get(f"/ipns/{name}{suffix}", **headers)
     assert (answer.status, answer.body) == (200, data)
@@ -39,20 +40,20 @@ async def test_a_record_is_given_as_it_was_signed(gateway, suffix, headers):
     assert again.headers["Cache-Control"] == "public, max-age=1800"
 
 
-async def test_a_record_is_not_cached_longer_than_it_is_valid(gateway):
+async def test_a_record_is_not_cached_longer_than_it_is_valid(gateway: Gateway) -> None:
     name, _ = await stored(gateway, ttl=3600.0, lifetime=100.0)
     answer = await gateway.head(f"/ipns/{name}?format=ipns-record")
     age = int(answer.headers["Cache-Control"].removeprefix("public, max-age="))
     assert 0 < age <= 100
 
 
-async def test_a_file_name_is_for_the_download(gateway):
+async def test_a_file_name_is_for_the_download(gateway: Gateway) -> None:
     name, _ = await stored(gateway)
     answer = await gateway.get(f"/ipns/{name}?format=ipns-record&filename=%D0%B8.x")
     assert answer.headers["Content-Disposition"] == "attachment; filename=\"_.x\"; filename*=UTF-8''%D0%B8.x"
 
 
-async def test_records_are_of_keys_and_of_nothing_else(gateway):
+async def test_records_are_of_keys_and_of_nothing_else(gateway: Gateway) -> None:
     name, _ = await stored(gateway)
     for path in (f"/ipns/{name}/below", "/ipns/example.org", "/ipfs/bafkqaaa"):
         assert (await gateway.get(f"{path}?format=ipns-record")).status == 400
@@ -79,7 +80,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(gateway, what):
+async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(gateway: Gateway, what) -> None:
     """The suite has these cases too, but its check of them cannot fail."""
     key = Key(5)
     good = key.record(VALUE, time.time() + 1e6)
@@ -93,7 +94,7 @@ async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(gatew
         assert "immutable" not in answer.headers.get("Cache-Control", "")
 
 
-async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway):
+async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway: Gateway) -> None:
     for number, changes in ((6, {"signature_1": bytes(64)}), (7, {"signature_1": None, "value": None})):
         key = Key(number)
         record = signed_record(key.identity, RecordFields(VALUE, time.time() + 1e6, v1=number == 6))
@@ -101,7 +102,7 @@ async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway
         assert (await gateway.get(f"/ipns/{key.name}")).status == 200
 
 
-async def test_a_record_that_says_nothing_of_time_is_told_as_of_now(gateway):
+async def test_a_record_that_says_nothing_of_time_is_told_as_of_now(gateway: Gateway) -> None:
     key = Key(8)
     end = datetime.fromtimestamp(time.time() + 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
     fields = {"Value": VALUE.encode(), "ValidityType": 0, "Validity": end, "Sequence": 1}
@@ -118,7 +119,7 @@ async def test_a_record_that_says_nothing_of_time_is_told_as_of_now(gateway):
     assert (await gateway.get(path, If_Modified_Since="Mon, 01 Jan 2035 00:00:00 GMT")).status == 200
 
 
-def test_a_record_that_ended_meanwhile_is_not_to_be_kept():
+def test_a_record_that_ended_meanwhile_is_not_to_be_kept() -> None:
     record = IpnsRecord(VALUE, 1, expires=100.0, ttl=60.0, raw=b"")
     assert cache_control(record, 99.0) == "public, max-age=1"
     assert cache_control(record, 10.0) == "public, max-age=60"

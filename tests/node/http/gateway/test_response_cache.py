@@ -4,10 +4,11 @@ import asyncio
 import sqlite3
 import tracemalloc
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
-from support.gateway import open_gateway
+from support.gateway import Gateway, open_gateway
 from support.node import eventually
 
 from blockstore.block import Block
@@ -19,13 +20,13 @@ from node.http.listener import ListenerSettings, listen
 PAGE = b"<!DOCTYPE html><p>hello"
 
 
-async def twice(gateway, path, **headers):
+async def twice(gateway: Gateway, path, **headers):
     """The answer that is made, and the one that is kept, in what a client can tell apart."""
     answers = [await gateway.get(path, **headers) for _ in range(2)]
     return [(a.status, {k: v for k, v in a.headers.items() if k != "Date"}, a.body) for a in answers]
 
 
-async def test_the_answer_from_memory_is_the_one_that_was_made(gateway):
+async def test_the_answer_from_memory_is_the_one_that_was_made(gateway: Gateway) -> None:
     root = await gateway.add({"site/index.html": PAGE, "site/a.txt": b"a" * 3000, "site/ünï": b""})
     for path in (
         f"/ipfs/{root}/",
@@ -38,14 +39,14 @@ async def test_the_answer_from_memory_is_the_one_that_was_made(gateway):
     assert (await gateway.get(f"/ipfs/{root}/a.txt")).headers["Date"].endswith("GMT")
 
 
-async def from_memory(gateway, block):
+async def from_memory(gateway: Gateway, block):
     """Only an answer that is made tells where its time went."""
     answer = await gateway.get(f"/ipfs/{block.cid}")
     assert answer.body == block.data
     return "Server-Timing" not in answer.headers
 
 
-async def test_it_does_come_from_memory(tmp_path):
+async def test_it_does_come_from_memory(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, server_timing=True) as gateway:
         block = Block.of(b"here, then gone")
         await gateway.put(block)
@@ -56,7 +57,7 @@ async def test_it_does_come_from_memory(tmp_path):
         assert not await gateway.node.parts.store.has(block.cid)
 
 
-async def test_an_answer_is_not_kept_where_something_changed_while_it_was_made():
+async def test_an_answer_is_not_kept_where_something_changed_while_it_was_made() -> None:
     version, made = 0, []
 
     async def answer(request):
@@ -86,7 +87,7 @@ async def test_an_answer_is_not_kept_where_something_changed_while_it_was_made()
     assert len(made) == 2
 
 
-async def test_what_is_deleted_is_not_given_from_memory(gateway):
+async def test_what_is_deleted_is_not_given_from_memory(gateway: Gateway) -> None:
     block = Block.of(b"collected")
     await gateway.put(block)
     assert [(await gateway.get(f"/ipfs/{block.cid}")).status for _ in range(2)] == [200, 200]
@@ -95,7 +96,7 @@ async def test_what_is_deleted_is_not_given_from_memory(gateway):
     assert (await gateway.get(f"/ipfs/{block.cid}")).status == 404
 
 
-async def test_what_is_denied_later_is_not_given_from_memory(tmp_path):
+async def test_what_is_denied_later_is_not_given_from_memory(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         root = await gateway.add({"site/a.txt": b"to be denied"})
         path = f"/ipfs/{root}/a.txt"
@@ -110,7 +111,7 @@ async def test_what_is_denied_later_is_not_given_from_memory(tmp_path):
         await eventually(denied)
 
 
-async def test_other_requests_for_the_same_path_get_their_own_answers(gateway):
+async def test_other_requests_for_the_same_path_get_their_own_answers(gateway: Gateway) -> None:
     root = await gateway.add({"site/a.txt": b"0123456789"})
     path = f"/ipfs/{root}/a.txt"
     etag = (await gateway.get(path)).headers["Etag"]
@@ -125,7 +126,7 @@ async def test_other_requests_for_the_same_path_get_their_own_answers(gateway):
     assert (await gateway.get(path, "POST")).status == 405
 
 
-async def test_a_client_of_one_request_gets_it_and_the_end_of_the_connection(gateway):
+async def test_a_client_of_one_request_gets_it_and_the_end_of_the_connection(gateway: Gateway) -> None:
     block = Block.of(b"once")
     await gateway.put(block)
     await gateway.get(f"/ipfs/{block.cid}", Host="h")
@@ -135,7 +136,7 @@ async def test_a_client_of_one_request_gets_it_and_the_end_of_the_connection(gat
         assert answer.endswith(b"\r\n\r\nonce")
 
 
-async def test_pipelined_requests_are_answered_in_order(gateway):
+async def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> None:
     blocks = [Block.of(text) for text in (b"first", b"second", b"third")]
     await gateway.put(*blocks)
     requests = [f"GET /ipfs/{block.cid} HTTP/1.1\r\nHost: h\r\n\r\n" for block in blocks]
@@ -146,7 +147,7 @@ async def test_pipelined_requests_are_answered_in_order(gateway):
         assert bodies == [b"first", b"second", b"third"] * 2 + [b"first"]
 
 
-async def test_only_what_is_pinned_now_is_given_where_that_is_the_policy(tmp_path):
+async def test_only_what_is_pinned_now_is_given_where_that_is_the_policy(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, only_pinned=True) as gateway:
         root = await gateway.add({"a.txt": b"pinned for a while"})
         cluster = gateway.node.parts.cluster
@@ -156,7 +157,7 @@ async def test_only_what_is_pinned_now_is_given_where_that_is_the_policy(tmp_pat
         assert (await gateway.get(f"/ipfs/{root}")).status == 403
 
 
-async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first():
+async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first() -> None:
     async def answer(request):
         key = response_cache.cache_key(request)
         assert key is not None
@@ -180,7 +181,7 @@ async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first():
     assert made == ["/a", "/b", "/c", "/d", "/e", "/b"]
 
 
-async def test_requests_that_are_made_long_are_not_kept(gateway):
+async def test_requests_that_are_made_long_are_not_kept(gateway: Gateway) -> None:
     """They would be most of the memory: what bounds it counts answers."""
     tracemalloc.start()
     for number in range(400):
@@ -192,7 +193,7 @@ async def test_requests_that_are_made_long_are_not_kept(gateway):
     assert kept < 25_000_000  # yarl, too, remembers some hundred URLs
 
 
-async def test_large_files_and_pages_are_not_kept(gateway):
+async def test_large_files_and_pages_are_not_kept(gateway: Gateway) -> None:
     large = await gateway.add({"large": b"x" * (response_cache.MAX_BODY + 1)}, chunker="size-262144")
     folder = await gateway.add({"folder/a": b"a"})
     for path in (f"/ipfs/{large}", f"/ipfs/{folder}/"):
@@ -201,7 +202,7 @@ async def test_large_files_and_pages_are_not_kept(gateway):
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb"])
-async def test_no_header_can_be_slipped_in_by_a_file_name(gateway, value):
+async def test_no_header_can_be_slipped_in_by_a_file_name(gateway: Gateway, value) -> None:
     block = Block.of(b"plain")
     await gateway.put(block)
     name = value.encode().hex("%", 1)
@@ -210,7 +211,7 @@ async def test_no_header_can_be_slipped_in_by_a_file_name(gateway, value):
         assert "X-Evil" not in answer.headers
 
 
-async def test_a_paced_client_is_paced_from_memory_too(tmp_path):
+async def test_a_paced_client_is_paced_from_memory_too(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, client_bytes=100_000) as gateway:
         block = Block.of(b"p" * 40_000)
         await gateway.put(block)

@@ -1,6 +1,7 @@
 """`_redirects` of a site: only on its own origin, only for paths that lead nowhere."""
 
 import pytest
+from support.gateway import Gateway
 from support.sites import INLINED, KEY, NAME, STATIC, publish
 
 from blockstore.block import Block
@@ -21,11 +22,11 @@ FILES = {
 
 
 @pytest.fixture(autouse=True)
-def names(monkeypatch):
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPFS_NS_MAP", STATIC)
 
 
-async def test_rules_are_for_paths_that_lead_nowhere(gateway):
+async def test_rules_are_for_paths_that_lead_nowhere(gateway: Gateway) -> None:
     host = f"{await gateway.add(FILES)}.ipfs.localhost"
     moved = await gateway.get("/old?x=1", Host=host)
     assert (moved.status, moved.headers["Location"]) == (301, "/new.html?x=1")
@@ -38,7 +39,7 @@ async def test_rules_are_for_paths_that_lead_nowhere(gateway):
     assert (await gateway.get("/x/lost", Host=host)).status == 404
 
 
-async def test_the_page_of_an_error_has_its_status(gateway):
+async def test_the_page_of_an_error_has_its_status(gateway: Gateway) -> None:
     host = f"{await gateway.add(FILES)}.ipfs.localhost"
     gone = await gateway.get("/gone/x", Host=host)
     assert (gone.status, gone.body) == (410, b"<p>gone</p>")
@@ -47,7 +48,7 @@ async def test_the_page_of_an_error_has_its_status(gateway):
     assert (head.status, head.headers["Content-Length"]) == (410, "11")
 
 
-async def test_a_site_under_a_name_has_its_rules_below_where_the_name_leads(gateway):
+async def test_a_site_under_a_name_has_its_rules_below_where_the_name_leads(gateway: Gateway) -> None:
     root = await gateway.add({f"top/{path}": data for path, data in FILES.items()})
     await publish(gateway, root, "/d")
     assert (await gateway.get("/old", Host=NAME)).headers["Location"] == "/new.html"
@@ -56,7 +57,7 @@ async def test_a_site_under_a_name_has_its_rules_below_where_the_name_leads(gate
     assert "immutable" not in gone.headers["Cache-Control"]
 
 
-async def test_paths_of_a_shared_origin_and_other_formats_have_no_rules(gateway):
+async def test_paths_of_a_shared_origin_and_other_formats_have_no_rules(gateway: Gateway) -> None:
     root = await gateway.add(FILES)
     assert (await gateway.get(f"/ipfs/{root}/old")).status == 404
     assert (await gateway.get("/old?format=raw", Host=f"{root}.ipfs.localhost")).status == 404
@@ -70,7 +71,7 @@ async def test_paths_of_a_shared_origin_and_other_formats_have_no_rules(gateway)
         (b"/* /../../x 200\n", "could not parse _redirects:"),
     ],
 )
-async def test_a_file_of_bad_rules_is_told_only_where_it_would_be_used(gateway, rules, text):
+async def test_a_file_of_bad_rules_is_told_only_where_it_would_be_used(gateway: Gateway, rules, text) -> None:
     host = f"{await gateway.add({'d/_redirects': rules, 'd/here.txt': b'here'})}.ipfs.localhost"
     answer = await gateway.get("/nowhere", Host=host)
     assert answer.status == 500
@@ -78,7 +79,7 @@ async def test_a_file_of_bad_rules_is_told_only_where_it_would_be_used(gateway, 
     assert (await gateway.get("/here.txt", Host=host)).body == b"here"
 
 
-async def test_rules_that_are_no_file_are_bad_ones(gateway):
+async def test_rules_that_are_no_file_are_bad_ones(gateway: Gateway) -> None:
     host = f"{await gateway.add({'d/_redirects/x': b'x', 'd/here.txt': b'here'})}.ipfs.localhost"
     answer = await gateway.get("/nowhere", Host=host)
     assert (answer.status, "could not parse _redirects:" in answer.text) == (500, True)
@@ -109,7 +110,7 @@ IMMUTABLE = "public, max-age=29030400, immutable"
 
 
 @pytest.fixture
-async def hosts(gateway):
+async def hosts(gateway: Gateway):
     """The same site at each kind of host with an origin of its own."""
     root = await gateway.add(SITE)
     await publish(gateway, root)
@@ -121,7 +122,7 @@ async def hosts(gateway):
     }
 
 
-async def test_every_kind_of_rule_on_every_kind_of_host(gateway, hosts):
+async def test_every_kind_of_rule_on_every_kind_of_host(gateway: Gateway, hosts) -> None:
     for host in hosts.values():
         for path, status, location in (
             ("/one", 301, "/one.html"), ("/three", 301, "/three.html"), ("/two", 302, "/two.html"),
@@ -139,7 +140,7 @@ async def test_every_kind_of_rule_on_every_kind_of_host(gateway, hosts):
         assert (await gateway.get("/dir/x", Host=host)).body == b"<p>in"
 
 
-async def test_the_pages_of_errors_are_cached_as_what_they_are_a_part_of(gateway, hosts):
+async def test_the_pages_of_errors_are_cached_as_what_they_are_a_part_of(gateway: Gateway, hosts) -> None:
     for kind, host in hosts.items():
         for path, status in (("/not-found/x", 404), ("/gone/x", 410), ("/unavailable/x", 451)):
             answer = await gateway.get(path, Host=host)
@@ -153,7 +154,7 @@ async def test_the_pages_of_errors_are_cached_as_what_they_are_a_part_of(gateway
             assert "Date" in answer.headers
 
 
-async def test_what_a_rule_gave_instead_is_revalidated(gateway, hosts):
+async def test_what_a_rule_gave_instead_is_revalidated(gateway: Gateway, hosts) -> None:
     for host in hosts.values():
         first = await gateway.get("/missing", Host=host, Accept="text/html")
         assert first.headers["Etag"] == f'"{Block.of(b"<p>my index").cid}"'
@@ -162,7 +163,7 @@ async def test_what_a_rule_gave_instead_is_revalidated(gateway, hosts):
             assert (again.status, again.body) == (304, b"")
 
 
-async def test_a_site_with_a_bad_status_in_its_rules_still_serves_its_files(gateway):
+async def test_a_site_with_a_bad_status_in_its_rules_still_serves_its_files(gateway: Gateway) -> None:
     for status in (b"301!", b"201", b"418", b"999"):
         root = await gateway.add({"d/_redirects": b"/a /b " + status, "d/found.html": b"found"})
         host = f"{root}.ipfs.localhost"

@@ -4,6 +4,7 @@ import re
 from urllib.parse import quote
 
 import pytest
+from support.gateway import Gateway
 from support.sites import INLINED, KEY, NAME, PEER, STATIC, publish
 
 from blockstore.block import Block
@@ -19,11 +20,11 @@ LONG = CID.v1(RAW, b"\x13\x40" + bytes(64))
 
 
 @pytest.fixture(autouse=True)
-def names(monkeypatch):
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPFS_NS_MAP", STATIC)
 
 
-async def test_a_path_of_a_gateway_host_moves_to_the_origin_of_its_root(gateway):
+async def test_a_path_of_a_gateway_host_moves_to_the_origin_of_its_root(gateway: Gateway) -> None:
     root = await gateway.add(FILES)
     for asked, there in (("", "/"), ("/", "/"), ("/a%252Fb/?x=1&y=%20", "/a%252Fb/?x=1&y=%20")):
         answer = await gateway.get(f"/ipfs/{root}{asked}", Host="localhost:8080")
@@ -31,7 +32,7 @@ async def test_a_path_of_a_gateway_host_moves_to_the_origin_of_its_root(gateway)
         assert answer.headers["Location"] == f"http://{root}.ipfs.localhost:8080{there}"
 
 
-async def test_an_old_cid_moves_to_its_form_of_today(gateway):
+async def test_an_old_cid_moves_to_its_form_of_today(gateway: Gateway) -> None:
     root = CID.v0((await gateway.add(FILES)).multihash)
     answer = await gateway.get(f"/ipfs/{root}/x", Host="localhost")
     assert answer.headers["Location"] == f"http://{root.as_v1()}.ipfs.localhost/x"
@@ -41,7 +42,7 @@ async def test_an_old_cid_moves_to_its_form_of_today(gateway):
         assert (moved.status, moved.headers["Location"]) == (301, f"http://{root.as_v1()}.ipfs.localhost/x?q")
 
 
-async def test_a_reverse_proxy_says_which_host_and_protocol_its_client_used(gateway):
+async def test_a_reverse_proxy_says_which_host_and_protocol_its_client_used(gateway: Gateway) -> None:
     root = await gateway.add(FILES)
     answer = await gateway.get(
         f"/ipfs/{root}",
@@ -53,7 +54,7 @@ async def test_a_reverse_proxy_says_which_host_and_protocol_its_client_used(gate
     assert (await gateway.get(f"/ipfs/{root}/index.txt", Host="unknown.example")).body == b"hello\n"
 
 
-async def test_a_subdomain_serves_its_dag_and_namespaces_are_directories_of_it(gateway):
+async def test_a_subdomain_serves_its_dag_and_namespaces_are_directories_of_it(gateway: Gateway) -> None:
     root = await gateway.add(FILES)
     host = f"{root}.ipfs.localhost:1234"
     answer = await gateway.get("/index.txt", Host=host)
@@ -69,7 +70,7 @@ async def test_a_subdomain_serves_its_dag_and_namespaces_are_directories_of_it(g
 
 
 @pytest.mark.parametrize("path", ["//evil.example/..", "http://{}//evil.example/..", "/\\evil.example/.."])
-async def test_the_way_to_a_directory_never_leads_to_another_host(gateway, path):
+async def test_the_way_to_a_directory_never_leads_to_another_host(gateway: Gateway, path) -> None:
     host = f"{await gateway.add({'d/a': b'x'})}.ipfs.localhost"
     request = f"GET {path.format(host)} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     head = (await gateway.raw(request.encode())).decode()
@@ -77,13 +78,13 @@ async def test_the_way_to_a_directory_never_leads_to_another_host(gateway, path)
     assert re.search("\r\nLocation: /[^/\\\\]", head)
 
 
-async def test_a_location_never_names_another_host(gateway):
+async def test_a_location_never_names_another_host(gateway: Gateway) -> None:
     root = await gateway.add({"d/evil.example/a": b"x"})
     answer = await gateway.get("//evil.example", Host=f"{root}.ipfs.localhost")
     assert (answer.status, answer.headers["Location"]) == (301, "/evil.example/")
 
 
-async def test_what_fits_no_label_or_is_no_cid_is_told(gateway):
+async def test_what_fits_no_label_or_is_no_cid_is_told(gateway: Gateway) -> None:
     for path, host in ((f"/ipfs/{LONG}/", "localhost"), ("/", f"{LONG}.ipfs.localhost")):
         answer = await gateway.get(path, Host=host)
         assert answer.status == 400
@@ -94,7 +95,7 @@ async def test_what_fits_no_label_or_is_no_cid_is_told(gateway):
     assert (await gateway.get("/", Host="nonsense.ipfs.localhost")).status == 400
 
 
-async def test_keys_move_to_their_canonical_label_and_are_served_there(gateway):
+async def test_keys_move_to_their_canonical_label_and_are_served_there(gateway: Gateway) -> None:
     await publish(gateway, await gateway.add(FILES))
     name = KEY.name
     for asked in (name.peer_id, str(name), name.cid.in_base("b")):
@@ -111,7 +112,7 @@ async def test_keys_move_to_their_canonical_label_and_are_served_there(gateway):
     assert answer.headers["Cache-Control"] in ("public, max-age=600", "public, max-age=599")
 
 
-async def test_domains_are_inlined_and_both_forms_are_served(gateway):
+async def test_domains_are_inlined_and_both_forms_are_served(gateway: Gateway) -> None:
     root = await gateway.add(FILES)
     await publish(gateway, root)
     moved = await gateway.get(f"/ipns/{NAME}/a/", Host="localhost")
@@ -124,7 +125,7 @@ async def test_domains_are_inlined_and_both_forms_are_served(gateway):
     assert (await gateway.get("/", Host="no-where.ipns.localhost")).status == 500
 
 
-async def test_a_domain_with_a_dnslink_is_a_site(gateway):
+async def test_a_domain_with_a_dnslink_is_a_site(gateway: Gateway) -> None:
     root = await gateway.add(FILES)
     await publish(gateway, root)
     answer = await gateway.get("/index.txt", Host=f"{NAME.upper()}:8080")
@@ -138,7 +139,7 @@ async def test_a_domain_with_a_dnslink_is_a_site(gateway):
     assert (await gateway.get(f"/ipfs/{root}/index.txt", Host=NAME)).status == 404
 
 
-async def test_a_name_may_lead_into_a_dag(gateway):
+async def test_a_name_may_lead_into_a_dag(gateway: Gateway) -> None:
     root = await gateway.add(FILES)
     await publish(gateway, root, "/ipfs")
     answer = await gateway.get("/file.txt", Host=NAME)
@@ -147,7 +148,7 @@ async def test_a_name_may_lead_into_a_dag(gateway):
     assert "..</a>" not in (await gateway.get("/", Host=NAME)).text
 
 
-async def test_a_domain_that_leads_to_a_key_is_served_however_the_key_is_written(gateway):
+async def test_a_domain_that_leads_to_a_key_is_served_however_the_key_is_written(gateway: Gateway) -> None:
     await publish(gateway, await gateway.add(FILES))
     for name in (NAME, PEER):
         inlined = name.replace("-", "--").replace(".", "-")
@@ -157,7 +158,7 @@ async def test_a_domain_that_leads_to_a_key_is_served_however_the_key_is_written
             assert answer.headers["Ipfs-Uri"] == f"ipns://{name}/index.txt"
 
 
-async def test_uris_of_protocol_handlers_are_paths_of_the_gateway_that_was_asked(gateway):
+async def test_uris_of_protocol_handlers_are_paths_of_the_gateway_that_was_asked(gateway: Gateway) -> None:
     for host in ("localhost", "127.0.0.1"):
         for path, uri, location in (
             ("/ipfs/", "ipfs://QmXoypizjW3WknFiJnKLwHCnL72vedxjQkDDP1mXWo6uco/wiki/D_M.html",
@@ -170,6 +171,6 @@ async def test_uris_of_protocol_handlers_are_paths_of_the_gateway_that_was_asked
         assert (await gateway.get("/ipfs/?uri=javascript%3Aalert(1)", Host=host)).status == 400
 
 
-async def test_a_gateways_own_host_has_nothing_but_paths_of_content(gateway):
+async def test_a_gateways_own_host_has_nothing_but_paths_of_content(gateway: Gateway) -> None:
     for path, status in (("/", 200), ("/other", 404), ("/api/v0/id", 404), ("/ipfs", 400), ("/ipns", 400)):
         assert (await gateway.get(path, Host="localhost")).status == status

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 from support.dags import leaves
-from support.gateway import directory, file_of
+from support.gateway import Gateway, directory, file_of
 
 from blockstore.block import Block
 from blockstore.cid import DAG_CBOR
@@ -22,7 +22,7 @@ def members(body):
 
 
 @pytest.mark.parametrize(("suffix", "headers"), [("?format=tar", {}), ("", {"Accept": TAR})])
-async def test_a_tree_is_packed_under_its_cid(gateway, suffix, headers):
+async def test_a_tree_is_packed_under_its_cid(gateway: Gateway, suffix, headers) -> None:
     root = await gateway.add({"d/ą/ę/łź.txt": b"text", "d/big": bytes(5000)})
     answer = await gateway.get(f"/ipfs/{root}{suffix}", **headers)
     assert answer.status == 200
@@ -40,7 +40,7 @@ async def test_a_tree_is_packed_under_its_cid(gateway, suffix, headers):
     assert answer.headers["Cache-Control"] == "public, max-age=29030400, immutable"
 
 
-async def test_a_file_is_packed_alone_and_a_name_is_only_for_the_download(gateway):
+async def test_a_file_is_packed_alone_and_a_name_is_only_for_the_download(gateway: Gateway) -> None:
     root = await gateway.add({"d/f": b"text"})
     file = Block.of(b"text").cid
     answer = await gateway.get(f"/ipfs/{root}/f?format=tar&filename=test%D1%82%D0%B5%D1%81%D1%82.tar")
@@ -57,7 +57,7 @@ async def test_a_file_is_packed_alone_and_a_name_is_only_for_the_download(gatewa
 @pytest.mark.parametrize(
     "name", ["../outside", "../../etc/passwd", "..", "a/../../../b", "ok/../../../x", ""]
 )
-async def test_a_name_that_leads_out_of_the_tree_is_an_error(gateway, name):
+async def test_a_name_that_leads_out_of_the_tree_is_an_error(gateway: Gateway, name) -> None:
     leaf = Block.of(b"evil")
     inner = directory({name: leaf.cid})
     await gateway.put(leaf, inner)
@@ -66,7 +66,7 @@ async def test_a_name_that_leads_out_of_the_tree_is_an_error(gateway, name):
     assert b"evil" not in answer.body
 
 
-async def test_of_a_tree_that_holds_other_things_than_files_there_is_no_archive(gateway):
+async def test_of_a_tree_that_holds_other_things_than_files_there_is_no_archive(gateway: Gateway) -> None:
     node = Block.of(b"\xa0", DAG_CBOR)
     root = directory({"node": node.cid})
     await gateway.put(node, root)
@@ -75,7 +75,7 @@ async def test_of_a_tree_that_holds_other_things_than_files_there_is_no_archive(
         assert (answer.status, str(node.cid) in answer.text) == (406, True)
 
 
-async def test_a_name_that_leads_up_within_the_tree_is_fine(gateway):
+async def test_a_name_that_leads_up_within_the_tree_is_fine(gateway: Gateway) -> None:
     leaf = Block.of(b"kind")
     inner = directory({"../file": leaf.cid})
     root = directory({"foobar": inner.cid})
@@ -85,14 +85,14 @@ async def test_a_name_that_leads_up_within_the_tree_is_fine(gateway):
     assert members(answer.body)[f"{root.cid}/file"] == b"kind"
 
 
-async def test_a_tree_with_a_gap_is_no_archive(gateway):
+async def test_a_tree_with_a_gap_is_no_archive(gateway: Gateway) -> None:
     parts = leaves(3, size=100)
     file = file_of(parts)
     await gateway.put(file, parts[0], parts[2])
     assert (await gateway.get(f"/ipfs/{file.cid}?format=tar")).status == 404
 
 
-async def test_an_archive_that_breaks_off_says_why(gateway):
+async def test_an_archive_that_breaks_off_says_why(gateway: Gateway) -> None:
     parts = leaves(20, size=100_000)
     file = file_of(parts)
     await gateway.put(file, *parts[:-1])

@@ -1,11 +1,12 @@
 """Where the time of an answer went, told in a header."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.gateway import open_gateway
+from support.gateway import Gateway, open_gateway
 from support.sites import KEY, NAME, STATIC, publish
 
 from node.http.gateway.server_timing import Phases
@@ -15,7 +16,7 @@ HEADER = re.compile(r"(names|path|block);dur=(\d+\.\d)")
 
 
 @pytest.fixture(autouse=True)
-def names(monkeypatch):
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPFS_NS_MAP", STATIC)
 
 
@@ -24,7 +25,7 @@ def phases(answer):
     return [HEADER.fullmatch(one)[1] for one in told]
 
 
-async def test_every_way_to_content_tells_its_phases(tmp_path):
+async def test_every_way_to_content_tells_its_phases(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, server_timing=True) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
@@ -35,7 +36,7 @@ async def test_every_way_to_content_tells_its_phases(tmp_path):
         assert phases(await gateway.get("/a/b.txt", Host=NAME)) == ["names", "path", "block"]
 
 
-async def test_errors_tell_how_far_they_came(tmp_path):
+async def test_errors_tell_how_far_they_came(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, server_timing=True) as gateway:
         root = await gateway.add(FILES)
         missing = await gateway.get(f"/ipfs/{root}/nowhere")
@@ -45,13 +46,13 @@ async def test_errors_tell_how_far_they_came(tmp_path):
         assert "Server-Timing" not in (await gateway.get("/")).headers
 
 
-async def test_nothing_is_told_unless_asked_for(gateway):
+async def test_nothing_is_told_unless_asked_for(gateway: Gateway) -> None:
     root = await gateway.add(FILES)
     assert "Server-Timing" not in (await gateway.get(f"/ipfs/{root}/a/b.txt")).headers
 
 
 @given(st.lists(st.tuples(st.sampled_from(["names", "path", "block"]), st.floats(0, 10)), min_size=1))
-def test_all_of_the_time_is_some_phases(events):
+def test_all_of_the_time_is_some_phases(events) -> None:
     told, now = Phases(), 100.0
     for phase, seconds in events:
         told.begin(phase, now)

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, FormData, web
@@ -12,6 +14,7 @@ from support.node import eventually, running_node
 from support.sources import joined
 
 from blockstore.block import Block
+from blockstore.blocks import Blocks
 from blockstore.car.writer import car_stream
 from blockstore.cid import CID, RAW
 from blockstore.common import varint
@@ -24,7 +27,7 @@ BLOCK = Block.of(b"from far away")
 
 
 @asynccontextmanager
-async def node_behind(folder, *urls, offline=False, **settings):
+async def node_behind(folder, *urls, offline=False, **settings) -> AsyncIterator[object]:
     """A node without the open network; its gateway."""
     config = Config(
         swarm=SwarmConfig(enabled=False),
@@ -35,7 +38,7 @@ async def node_behind(folder, *urls, offline=False, **settings):
         yield Gateway(node, client)
 
 
-async def test_a_node_without_the_open_network_serves_what_a_gateway_has_and_keeps_it(tmp_path):
+async def test_a_node_without_the_open_network_serves_what_a_gateway_has_and_keeps_it(tmp_path: Path) -> None:
     leaves = [Block.of(random.Random(n).randbytes(1000)) for n in range(40)]
     root = file_of(leaves)
     crowd = asyncio.Event()
@@ -57,7 +60,7 @@ async def test_a_node_without_the_open_network_serves_what_a_gateway_has_and_kee
         assert source.asked_for == asked
 
 
-async def test_a_block_that_no_gateway_has_is_404_at_once_with_what_was_tried(tmp_path):
+async def test_a_block_that_no_gateway_has_is_404_at_once_with_what_was_tried(tmp_path: Path) -> None:
     async with (
         http_gateway() as one,
         http_gateway() as other,
@@ -74,7 +77,7 @@ async def test_a_block_that_no_gateway_has_is_404_at_once_with_what_was_tried(tm
         await eventually(told_before_any_gateway_is_late)  # not at once on a busy machine
 
 
-async def test_who_could_not_answer_makes_it_504_and_later_is_another_time(tmp_path):
+async def test_who_could_not_answer_makes_it_504_and_later_is_another_time(tmp_path: Path) -> None:
     async def broken(_request):
         return web.Response(status=500)
 
@@ -90,13 +93,13 @@ async def test_who_could_not_answer_makes_it_504_and_later_is_another_time(tmp_p
         assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_an_offline_node_asks_no_gateway(tmp_path):
+async def test_an_offline_node_asks_no_gateway(tmp_path: Path) -> None:
     async with http_gateway([BLOCK]) as source, node_behind(tmp_path, source.url, offline=True) as gateway:
         assert (await gateway.get(f"/ipfs/{BLOCK.cid}")).status == 404
         assert source.requests == []
 
 
-async def test_a_denylisted_block_is_asked_of_no_gateway(tmp_path):
+async def test_a_denylisted_block_is_asked_of_no_gateway(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     create_node(folder, None, "tester")
     folder.denylists.mkdir(exist_ok=True)
@@ -110,7 +113,7 @@ async def test_a_denylisted_block_is_asked_of_no_gateway(tmp_path):
         assert str(leaves[1].cid) not in source.asked_for
 
 
-async def test_a_hash_that_cannot_be_verified_is_not_asked_for(tmp_path):
+async def test_a_hash_that_cannot_be_verified_is_not_asked_for(tmp_path: Path) -> None:
     unknown = CID.v1(RAW, varint.encode(0x300777) + varint.encode(32) + bytes(32))
     async with http_gateway() as source, node_behind(tmp_path, source.url) as gateway:
         answer = await gateway.get(f"/ipfs/{unknown}")
@@ -118,7 +121,9 @@ async def test_a_hash_that_cannot_be_verified_is_not_asked_for(tmp_path):
         assert source.requests == []
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_file_ends_what_is_fetched_ahead_of_it(tmp_path):
+async def test_a_client_that_leaves_in_the_middle_of_a_file_ends_what_is_fetched_ahead_of_it(
+    tmp_path: Path,
+) -> None:
     leaves = [Block.of(random.Random(n).randbytes(256 * 1024)) for n in range(12)]
     root = file_of(leaves)
     stuck = {str(leaf.cid) for leaf in leaves[6:]}
@@ -150,8 +155,8 @@ async def test_a_client_that_leaves_in_the_middle_of_a_file_ends_what_is_fetched
     "way", ["rpc/api/v0/dag/import?pin-roots=false", "rpc/api/v0/block/put", "api/add?format=car",
             "api/add?cid-version=1"],
 )  # fmt: skip
-async def test_who_waits_for_a_block_gets_it_when_it_comes_here_on_another_way(tmp_path, way):
-    async def blocks():
+async def test_who_waits_for_a_block_gets_it_when_it_comes_here_on_another_way(tmp_path: Path, way) -> None:
+    async def blocks() -> AsyncIterator[Blocks | int | list[Block] | list[CID]]:
         yield BLOCK
 
     content = (

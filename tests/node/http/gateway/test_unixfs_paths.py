@@ -1,9 +1,10 @@
 """Files and directories below paths (spec: path gateway): redirects, roots, caches, and other origins."""
 
 import time
+from pathlib import Path
 
 import pytest
-from support.gateway import directory
+from support.gateway import Gateway, directory
 from support.ipns import RecordFields, signed_record
 from support.sites import KEY, publish
 
@@ -26,7 +27,7 @@ EXPOSED = {
 
 
 @pytest.fixture
-async def root(gateway):
+async def root(gateway: Gateway) -> Block | CID | Path | str:
     added = await gateway.add(FILES)
     await publish(gateway, added)
     return added
@@ -36,7 +37,7 @@ def listed(answer, name):
     return set(answer.headers[f"Access-Control-{name}"].split(", "))
 
 
-async def test_pages_of_any_origin_may_read_every_answer(gateway, root):
+async def test_pages_of_any_origin_may_read_every_answer(gateway: Gateway, root) -> None:
     for path, status in (
         (f"/ipfs/{root}/", 200), (f"/ipfs/{root}", 301), (f"/ipfs/{root}/none", 404), ("/ipfs/x", 400),
         ("/x", 404), ("/", 200), (f"/ipfs/{root}?format=car", 200), (f"/ipfs/{root}?format=raw", 200),
@@ -55,7 +56,7 @@ async def test_pages_of_any_origin_may_read_every_answer(gateway, root):
     assert (known.status, known.headers["Access-Control-Allow-Origin"]) == (304, "*")
 
 
-async def test_a_directory_without_its_slash_moves_to_the_same_path_with_it(gateway, root):
+async def test_a_directory_without_its_slash_moves_to_the_same_path_with_it(gateway: Gateway, root) -> None:
     for path, query in (
         ("/%C4%85", ""),
         ("/%C4%85/%C4%99", "?x=%20&y=a+b"),
@@ -68,7 +69,7 @@ async def test_a_directory_without_its_slash_moves_to_the_same_path_with_it(gate
     assert (await gateway.get(f"/ipfs/{root}/%C4%85/%C4%99/%C5%BA%C5%82.txt")).body == b"deep"
 
 
-async def test_roots_etags_and_caches_of_each_step_of_a_path(gateway, root):
+async def test_roots_etags_and_caches_of_each_step_of_a_path(gateway: Gateway, root) -> None:
     step = {}
     for path in ("/%C4%85", "/%C4%85/%C4%99", "/%C4%85/site", "/%C4%85/%C4%99/%C5%BA%C5%82.txt"):
         answer = await gateway.head(f"/ipfs/{root}{path}?format=raw")
@@ -95,7 +96,7 @@ async def test_roots_etags_and_caches_of_each_step_of_a_path(gateway, root):
                 assert "immutable" not in answer.headers["Cache-Control"]
 
 
-async def test_names_are_decoded_once_and_signs_stay_what_they_are(gateway, root):
+async def test_names_are_decoded_once_and_signs_stay_what_they_are(gateway: Gateway, root) -> None:
     answer = await gateway.get(f"/ipfs/{root}/x%252C+y=z%20%C3%A9.txt")
     assert (answer.status, answer.body) == (200, b"odd")
     moved = await gateway.get(f"/ipfs/{root}/x%252C+y=z%20%C3%A9.txt", Host="localhost")
@@ -104,14 +105,14 @@ async def test_names_are_decoded_once_and_signs_stay_what_they_are(gateway, root
 
 
 @pytest.mark.parametrize("inner", [directory({}), Block.of(b"\xa0", DAG_CBOR), Block.of(b"", DAG_PB)])
-async def test_an_index_that_is_no_file_is_an_entry_like_others(gateway, inner):
+async def test_an_index_that_is_no_file_is_an_entry_like_others(gateway: Gateway, inner) -> None:
     root = directory({"index.html": inner.cid})
     await gateway.put(inner, root)
     answer = await gateway.get(f"/ipfs/{root.cid}/")
     assert (answer.status, ">index.html</a>" in answer.text) == (200, True)
 
 
-async def test_the_size_of_an_empty_file_is_told_before_it_is_fetched(gateway):
+async def test_the_size_of_an_empty_file_is_told_before_it_is_fetched(gateway: Gateway) -> None:
     """Programs that copy trees ask for sizes first."""
     root = await gateway.add({"d/empty": b""})
     for path in ("/ipfs/bafkqaaa", f"/ipfs/{root}/empty", f"/ipfs/{root}/empty?format=raw"):
@@ -119,7 +120,7 @@ async def test_the_size_of_an_empty_file_is_told_before_it_is_fetched(gateway):
         assert (answer.status, answer.headers.get("Content-Length")) == (200, "0")
 
 
-async def test_probes_need_no_content(gateway):
+async def test_probes_need_no_content(gateway: Gateway) -> None:
     for method in ("GET", "HEAD"):
         for suffix, kind in (
             ("", ""),
@@ -132,7 +133,9 @@ async def test_probes_need_no_content(gateway):
     assert (await gateway.get("/ipfs/bafkqaaa")).body == b""
 
 
-async def test_a_name_in_any_form_leads_to_the_same(gateway, monkeypatch):
+async def test_a_name_in_any_form_leads_to_the_same(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RSA keys have names of another length than Ed25519 ones."""
     rsa = CID.v1(0x72, b"\x12\x20" + bytes(range(32)))
     forms = [
@@ -151,7 +154,7 @@ async def test_a_name_in_any_form_leads_to_the_same(gateway, monkeypatch):
         )
 
 
-async def test_a_name_may_be_cached_as_long_as_its_record_lasts_and_no_longer(gateway, root):
+async def test_a_name_may_be_cached_as_long_as_its_record_lasts_and_no_longer(gateway: Gateway, root) -> None:
     for ttl, end, least, most in (
         (600.0, 1e6, 598, 600),
         (1e6, 100.0, 97, 100),

@@ -11,17 +11,17 @@ from node.http.go import gojson
 from node.http.go.durations import parse_duration, parse_time
 
 
-def test_html_characters_are_escaped_and_the_order_kept():
+def test_html_characters_are_escaped_and_the_order_kept() -> None:
     assert (
         gojson.encode({"b": "<a&b>\u2028", "a": None}) == b'{"b":"\\u003ca\\u0026b\\u003e\\u2028","a":null}\n'
     )
 
 
-def test_names_in_any_script_stay_readable():
+def test_names_in_any_script_stay_readable() -> None:
     assert gojson.encode("日本 🚀") == '"日本 🚀"\n'.encode()
 
 
-def test_bytes_that_were_no_utf8_become_the_replacement_character():
+def test_bytes_that_were_no_utf8_become_the_replacement_character() -> None:
     assert gojson.encode(b"a\xff".decode(errors="surrogateescape")) == '"a\ufffd"\n'.encode()
 
 
@@ -31,7 +31,7 @@ def test_bytes_that_were_no_utf8_become_the_replacement_character():
         lambda x: st.lists(x) | st.dictionaries(st.text(), x),
     )
 )
-def test_every_value_reads_back(value):
+def test_every_value_reads_back(value) -> None:
     assert json.loads(gojson.encode(value)) == value
 
 
@@ -46,11 +46,11 @@ def test_every_value_reads_back(value):
         (1e300, "0001-01-01T00:00:00Z"),
     ],
 )
-def test_times_are_rfc3339_without_trailing_zeros(seconds, text):
+def test_times_are_rfc3339_without_trailing_zeros(seconds, text) -> None:
     assert gojson.time(seconds) == text
 
 
-def test_whole_times_drop_the_fraction():
+def test_whole_times_drop_the_fraction() -> None:
     assert gojson.time(1_600_000_000.99, whole=True) == "2020-09-13T12:26:40Z"
 
 
@@ -66,24 +66,24 @@ def test_whole_times_drop_the_fraction():
         ("2h45m30.5s", 9930.5),
     ],
 )
-def test_durations_follow_go(text, seconds):
+def test_durations_follow_go(text, seconds) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1d", "h", "1h ", "--1s", "1h2", ".s", "9" * 100 + "s"])
-def test_bad_durations_are_refused(text):
+def test_bad_durations_are_refused(text) -> None:
     with pytest.raises(ValueError):
         parse_duration(text)
 
 
 @given(st.text(max_size=20))
-def test_any_text_is_a_duration_and_a_time_or_a_value_error(text):
+def test_any_text_is_a_duration_and_a_time_or_a_value_error(text) -> None:
     for parse in (parse_duration, parse_time):
         with contextlib.suppress(ValueError):
             parse(text)
 
 
-def test_times_are_read_in_any_zone():
+def test_times_are_read_in_any_zone() -> None:
     assert parse_time("2020-09-13T12:26:40Z") == parse_time("2020-09-13T14:26:40.000+02:00") == 1_600_000_000
     assert parse_time("2020-09-13T12:26:40.123456789Z") == pytest.approx(1_600_000_000.1234567)
 
@@ -91,6 +91,6 @@ def test_times_are_read_in_any_zone():
 @pytest.mark.parametrize(
     "text", ["", "2020-09-13", "2020-13-13T12:26:40Z", "2020-09-13 12:26:40Z", "2020-09-13T12:26:40"]
 )
-def test_other_times_are_refused(text):
+def test_other_times_are_refused(text) -> None:
     with pytest.raises(ValueError):
         parse_time(text)

@@ -28,15 +28,15 @@ PROXIES = TrustedProxies(("127.0.0.0/8", "::1", "10.0.0.0/8"))
         ("::ffff:127.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
     ],
 )
-def test_the_client_is_the_last_address_that_is_no_trusted_proxy(remote, forwarded, client):
+def test_the_client_is_the_last_address_that_is_no_trusted_proxy(remote, forwarded, client) -> None:
     assert str(PROXIES.client(remote, forwarded)) == client
 
 
-def test_only_so_many_hops_are_followed():
+def test_only_so_many_hops_are_followed() -> None:
     assert str(PROXIES.client("127.0.0.1", "203.0.113.9," + "10.0.0.1," * 50 + "10.0.0.2")) == "10.0.0.1"
 
 
-def test_a_client_is_an_ipv4_address_or_a_network_of_ipv6():
+def test_a_client_is_an_ipv4_address_or_a_network_of_ipv6() -> None:
     same, other = parse("2001:db8:1:2::1"), parse("2001:db8:1:3::1")
     assert key_of(same) == key_of(parse("2001:db8:1:2:ffff::9")) != key_of(other)
     assert key_of(parse("192.0.2.1")) == key_of(parse("::ffff:192.0.2.1")) != key_of(parse("192.0.2.2"))
@@ -44,5 +44,5 @@ def test_a_client_is_an_ipv4_address_or_a_network_of_ipv6():
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-def test_any_text_is_some_client_or_none(remote, forwarded):
+def test_any_text_is_some_client_or_none(remote, forwarded) -> None:
     assert len(key_of(PROXIES.client(remote, forwarded))) in (0, 4, 8)

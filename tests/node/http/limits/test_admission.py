@@ -14,7 +14,7 @@ class Clock:
         return self.time
 
 
-def test_a_full_gateway_tells_to_come_back_in_a_minute():
+def test_a_full_gateway_tells_to_come_back_in_a_minute() -> None:
     gate = Admission(RequestLimits(requests=2))
     one, _ = gate.enter(), gate.enter()
     with pytest.raises(TooManyRequests) as refused:
@@ -25,7 +25,7 @@ def test_a_full_gateway_tells_to_come_back_in_a_minute():
     assert gate.inside == 2
 
 
-def test_a_client_has_so_many_at_once_whatever_others_do():
+def test_a_client_has_so_many_at_once_whatever_others_do() -> None:
     gate = Admission(RequestLimits(client_requests=1))
     mine = gate.enter(b"me")
     gate.enter(b"other")
@@ -36,7 +36,7 @@ def test_a_client_has_so_many_at_once_whatever_others_do():
     gate.enter(b"me")
 
 
-def test_a_client_is_told_when_its_rate_has_room_again():
+def test_a_client_is_told_when_its_rate_has_room_again() -> None:
     clock = Clock()
     gate = Admission(RequestLimits(client_rate=0.1, client_burst=2), clock)
     for _ in range(2):
@@ -50,7 +50,7 @@ def test_a_client_is_told_when_its_rate_has_room_again():
     gate.enter(b"me")
 
 
-def test_a_client_with_too_much_still_to_come_is_to_wait():
+def test_a_client_with_too_much_still_to_come_is_to_wait() -> None:
     clock = Clock()
     gate = Admission(RequestLimits(client_bytes=100), clock)
     client = gate.enter(b"me")
@@ -64,14 +64,14 @@ def test_a_client_with_too_much_still_to_come_is_to_wait():
     gate.enter(b"me")
 
 
-def test_without_limits_everybody_is_let_in_and_nobody_remembered():
+def test_without_limits_everybody_is_let_in_and_nobody_remembered() -> None:
     gate = Admission(RequestLimits())
     assert not gate.per_client
     assert gate.enter(b"a") is gate.enter(b"b")
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=200))
-def test_whatever_comes_and_goes_the_counts_are_right(events):
+def test_whatever_comes_and_goes_the_counts_are_right(events) -> None:
     gate = Admission(RequestLimits(requests=5, client_requests=2))
     inside = []
     for who, comes in events:
@@ -85,7 +85,7 @@ def test_whatever_comes_and_goes_the_counts_are_right(events):
         assert gate.inside == len(inside) <= 5
 
 
-def test_only_so_many_clients_are_remembered():
+def test_only_so_many_clients_are_remembered() -> None:
     gate = Admission(RequestLimits(client_rate=0.001, client_burst=1), Clock(), remembered=2)
     for who in (b"a", b"b", b"c"):
         gate.leave(gate.enter(who))

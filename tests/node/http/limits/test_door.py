@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from node.http.limits.door import Door, NoRoom
 
 
-def test_the_guest_goes_that_has_waited_longest():
+def test_the_guest_goes_that_has_waited_longest() -> None:
     door = Door(3)
     assert [door.enter(guest, b"") for guest in "abc"] == [None] * 3
     door.begin("a")
@@ -16,7 +16,7 @@ def test_the_guest_goes_that_has_waited_longest():
     assert len(door) == 3
 
 
-def test_who_is_being_answered_stays():
+def test_who_is_being_answered_stays() -> None:
     door = Door(2)
     for guest in "ab":
         door.enter(guest, b"")
@@ -27,7 +27,7 @@ def test_who_is_being_answered_stays():
     assert door.enter("c", b"") == "b"
 
 
-def test_an_address_has_a_share_of_its_own():
+def test_an_address_has_a_share_of_its_own() -> None:
     door = Door(10, 2)
     assert [door.enter(guest, b"x") for guest in "abcd"] == [None, None, "a", "b"]
     assert [door.enter(guest, b"y") for guest in "ef"] == [None, None]
@@ -39,7 +39,7 @@ def test_an_address_has_a_share_of_its_own():
     assert door.enter("late", b"") == "e"
 
 
-def test_leaving_twice_or_as_a_stranger_counts_nobody_out():
+def test_leaving_twice_or_as_a_stranger_counts_nobody_out() -> None:
     door = Door(2)
     door.enter("a", b"x")
     for guest in ("a", "a", "stranger"):
@@ -51,7 +51,7 @@ def test_leaving_twice_or_as_a_stranger_counts_nobody_out():
 
 
 @given(st.lists(st.tuples(st.sampled_from(["enter", "leave", "begin", "rest"]), st.integers(0, 9))))
-def test_the_bounds_hold_whatever_happens(steps):
+def test_the_bounds_hold_whatever_happens(steps) -> None:
     door, inside = Door(5, 2), {}
     for step, number in steps:
         key = bytes([number % 3])

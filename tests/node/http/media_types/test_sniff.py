@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -32,11 +33,11 @@ EBML = b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\
         ("page.xhtml", "application/xhtml+xml"),
     ],
 )
-def test_content_type_by_name(name, kind):
+def test_content_type_by_name(name, kind) -> None:
     assert sniff.by_name(name) == kind
 
 
-def test_a_file_has_the_same_type_on_every_machine(tmp_path):
+def test_a_file_has_the_same_type_on_every_machine(tmp_path: Path) -> None:
     """Python's table takes up those of the system, which differ: Debian has its own name for `.exe`."""
     (tmp_path / "mime.types").write_text("x-odd/odd odd txt\n")
     told = (
@@ -84,7 +85,7 @@ def test_a_file_has_the_same_type_on_every_machine(tmp_path):
         (b"G".ljust(189, b"g"), "text/plain; charset=utf-8"),
     ],
 )
-def test_content_type_by_first_bytes(data, kind):
+def test_content_type_by_first_bytes(data, kind) -> None:
     assert sniff.sniff(data) == kind
 
 
@@ -109,11 +110,11 @@ def test_content_type_by_first_bytes(data, kind):
         (b"a <svg> is a picture", "text/plain; charset=utf-8"),
     ],
 )
-def test_a_drawing_without_a_name_is_an_image(data, kind):
+def test_a_drawing_without_a_name_is_an_image(data, kind) -> None:
     """Browsers show SVG as an image under its own type only."""
     assert sniff.sniff(data) == kind
 
 
 @given(st.binary(max_size=600))
-def test_any_bytes_have_a_content_type(data):
+def test_any_bytes_have_a_content_type(data) -> None:
     assert "/" in sniff.sniff(data)

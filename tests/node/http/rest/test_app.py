@@ -3,8 +3,10 @@
 import asyncio
 import io
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, FormData
@@ -28,7 +30,7 @@ PIN_FIELDS = [
 class Api:
     """Requests to one REST listener; JSON answers are decoded, streams become lists."""
 
-    def __init__(self, url, client):
+    def __init__(self, url, client) -> None:
         self.url = url
         self.client = client
         self.headers = {}
@@ -48,7 +50,7 @@ class Api:
 
 
 @asynccontextmanager
-async def api(tmp_path, config=None):
+async def api(tmp_path: Path, config=None) -> AsyncIterator[object]:
     async with running_node(tmp_path, config) as node, ClientSession() as client:
         yield node, Api(node.faces.api.url, client)
 
@@ -62,7 +64,7 @@ async def until_status(call, cid, status):
         await asyncio.sleep(0.01)
 
 
-async def test_who_we_are(tmp_path):
+async def test_who_we_are(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         status, (me,) = await call("GET", "/id")
         assert status == 200
@@ -76,7 +78,7 @@ async def test_who_we_are(tmp_path):
         assert (await call("GET", "/health"))[0] == 204
 
 
-async def test_what_is_added_is_stored_pinned_and_durable_when_it_answers(tmp_path):
+async def test_what_is_added_is_stored_pinned_and_durable_when_it_answers(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         status, lines = await call.add({"d/a.txt": b"alpha", "d/b/c.txt": b"gamma"}, "?name=things&meta-k=v")
         assert status == 200
@@ -96,7 +98,7 @@ async def test_what_is_added_is_stored_pinned_and_durable_when_it_answers(tmp_pa
         await until_status(call, cid, "pinned")
 
 
-async def test_added_content_has_kubos_cid(tmp_path):
+async def test_added_content_has_kubos_cid(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         _, lines = await call.add({"hi": b"hello world\n"})
         assert lines[-1]["cid"] == "QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"
@@ -104,14 +106,14 @@ async def test_added_content_has_kubos_cid(tmp_path):
         assert lines[-1]["cid"] == str(Block.of(b"hello world\n").cid)
 
 
-async def test_several_files_without_wrap_are_each_pinned(tmp_path):
+async def test_several_files_without_wrap_are_each_pinned(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         _, lines = await call.add({"a": b"1", "b": b"2", "c": b"3"})
         _, pins = await call("GET", "/allocations")
         assert {pin["cid"] for pin in pins} == {line["cid"] for line in lines}
 
 
-async def test_wrapping_pins_the_directory_alone(tmp_path):
+async def test_wrapping_pins_the_directory_alone(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         _, lines = await call.add({"a": b"1", "b": b"2"}, "?wrap-with-directory=true")
         assert lines[-1]["name"] == ""
@@ -119,21 +121,21 @@ async def test_wrapping_pins_the_directory_alone(tmp_path):
         assert [pin["cid"] for pin in pins] == [lines[-1]["cid"]]
 
 
-async def test_no_pin_only_stores(tmp_path):
+async def test_no_pin_only_stores(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         _, lines = await call.add({"a": b"kept for a while"}, "?no-pin=true&cid-version=1")
         assert await node.parts.store.has(CID.parse(lines[-1]["cid"]))
         assert (await call("GET", "/allocations"))[0] == 204
 
 
-async def test_the_array_form_is_one_document(tmp_path):
+async def test_the_array_form_is_one_document(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         status, (lines,) = await call.add({"a": b"1"}, "?stream-channels=false")
         assert (status, len(lines), lines[0]["name"]) == (200, 1, "a")
         assert lines[0]["size"] > 0
 
 
-async def test_a_car_is_added_as_it_is_and_pinned(tmp_path):
+async def test_a_car_is_added_as_it_is_and_pinned(tmp_path: Path) -> None:
     block = Block.of(b"in a car")
     car = b"".join([piece async for piece in car_stream([block.cid], blocks_of(block))])
     async with api(tmp_path) as (_, call):
@@ -146,12 +148,12 @@ async def test_a_car_is_added_as_it_is_and_pinned(tmp_path):
         assert (await call.add({"a.car": car, "b.car": car}, query))[0] == 400
 
 
-async def blocks_of(*blocks):
+async def blocks_of(*blocks) -> AsyncIterator[object]:
     for block in blocks:
         yield block
 
 
-async def test_progress_lines_say_how_far_a_file_is(tmp_path):
+async def test_progress_lines_say_how_far_a_file_is(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         _, lines = await call.add({"big": io.BytesIO(bytes(10_000_000))}, "?progress=true")
         progress = [line for line in lines if line["cid"] is None]
@@ -159,7 +161,7 @@ async def test_progress_lines_say_how_far_a_file_is(tmp_path):
         assert all(line["name"] == "big" and 0 < line["bytes"] <= 10_000_000 for line in progress)
 
 
-async def test_a_quota_ends_an_add_with_a_plain_error_and_no_pin(tmp_path):
+async def test_a_quota_ends_an_add_with_a_plain_error_and_no_pin(tmp_path: Path) -> None:
     config = Config(storage=StorageConfig(quota=100_000))
     async with api(tmp_path, config) as (_, call):
         status, (error,) = await call.add({"big": bytes(range(256)) * 4000}, "?stream-channels=false")
@@ -168,7 +170,7 @@ async def test_a_quota_ends_an_add_with_a_plain_error_and_no_pin(tmp_path):
         assert (await call("GET", "/allocations"))[0] == 204
 
 
-async def test_a_client_that_leaves_in_the_middle_leaves_no_pin(tmp_path):
+async def test_a_client_that_leaves_in_the_middle_leaves_no_pin(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         listener = node.faces.api
         reader, writer = await asyncio.open_connection(listener.host, listener.port)
@@ -186,7 +188,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_no_pin(tmp_path):
         assert [pin["cid"] for pin in pins] == [lines[-1]["cid"]]
 
 
-async def test_an_upload_that_breaks_off_inside_a_part_is_an_error_in_the_trailer(tmp_path):
+async def test_an_upload_that_breaks_off_inside_a_part_is_an_error_in_the_trailer(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         listener = node.faces.api
         reader, writer = await asyncio.open_connection(listener.host, listener.port)
@@ -207,14 +209,14 @@ async def test_an_upload_that_breaks_off_inside_a_part_is_an_error_in_the_traile
     ["?layout=round", "?format=zip", "?chunker=size-0", "?cid-version=7", "?replication-min=x", "?hash=nope",
      "?raw-leaves=perhaps", "?expire-in=1", "?stream-channels=maybe", "?profile=none", "?shard=true"],
 )  # fmt: skip
-async def test_bad_options_of_an_add_are_400_and_nothing_is_pinned(tmp_path, query):
+async def test_bad_options_of_an_add_are_400_and_nothing_is_pinned(tmp_path: Path, query) -> None:
     async with api(tmp_path) as (_, call):
         status, (error,) = await call.add({"a": b"1"}, query)
         assert (status, error["code"]) == (400, 400)
         assert (await call("GET", "/allocations"))[0] == 204
 
 
-async def test_an_upload_without_files_is_refused(tmp_path):
+async def test_an_upload_without_files_is_refused(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
         status, (error,) = await call(
@@ -224,7 +226,7 @@ async def test_an_upload_without_files_is_refused(tmp_path):
         assert (await call("POST", "/add", data=b"{}"))[0] == 400
 
 
-async def test_pin_and_unpin_by_cid(tmp_path):
+async def test_pin_and_unpin_by_cid(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         block = Block.of(b"pin me")
         await node.parts.blocks.put_many([block])
@@ -249,7 +251,7 @@ async def test_pin_and_unpin_by_cid(tmp_path):
         await until_status(call, block.cid, "unpinned")
 
 
-async def test_direct_pins_work_on_the_cid_route_too(tmp_path):
+async def test_direct_pins_work_on_the_cid_route_too(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         block = Block.of(b"alone")
         await node.parts.blocks.put_many([block])
@@ -257,7 +259,7 @@ async def test_direct_pins_work_on_the_cid_route_too(tmp_path):
         assert (pin["mode"], pin["max_depth"]) == ("direct", 0)
 
 
-async def test_pin_and_unpin_by_path(tmp_path):
+async def test_pin_and_unpin_by_path(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         _, lines = await call.add({"d/a b.txt": b"1"}, "?no-pin=true")
         cids = {line["name"]: line["cid"] for line in lines}
@@ -268,7 +270,7 @@ async def test_pin_and_unpin_by_path(tmp_path):
         assert (await call("POST", f"/pins/ipld/{cids['d']}"))[0] == 400
 
 
-async def test_a_pin_whose_content_is_missing_says_why_and_can_be_retried(tmp_path):
+async def test_a_pin_whose_content_is_missing_says_why_and_can_be_retried(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         await call("POST", f"/pins/{ABSENT}")
         info = await until_status(call, ABSENT, "pin_error")
@@ -283,14 +285,14 @@ async def test_a_pin_whose_content_is_missing_says_why_and_can_be_retried(tmp_pa
         assert (await call("POST", "/pins/recover"))[0] in (200, 204)
 
 
-async def test_statuses_of_several_cids_at_once(tmp_path):
+async def test_statuses_of_several_cids_at_once(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         _, lines = await call.add({"a": b"1"})
         _, infos = await call("GET", f"/pins?cids={lines[0]['cid']},{ABSENT}&local=true")
         assert [info["cid"] for info in infos] == [lines[0]["cid"], str(ABSENT)]
 
 
-async def test_a_cid_that_is_not_pinned_has_a_status_and_no_allocation(tmp_path):
+async def test_a_cid_that_is_not_pinned_has_a_status_and_no_allocation(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         status, (info,) = await call("GET", f"/pins/{ABSENT}")
         assert (status, info["allocations"], info["metadata"]) == (200, [], None)
@@ -318,7 +320,7 @@ async def test_a_cid_that_is_not_pinned_has_a_status_and_no_allocation(tmp_path)
         ("POST", f"/pins/{ABSENT}?replication-min=x", "parameter replication-min invalid"),
     ],
 )
-async def test_bad_requests_are_400_with_one_document(tmp_path, method, path, message):
+async def test_bad_requests_are_400_with_one_document(tmp_path: Path, method, path, message) -> None:
     async with api(tmp_path) as (_, call):
         status, documents = await call(method, path)
         assert status == 400
@@ -327,7 +329,7 @@ async def test_bad_requests_are_400_with_one_document(tmp_path, method, path, me
         assert (await call("GET", "/allocations"))[0] == 204  # upstream pins all the same
 
 
-async def test_unknown_routes_methods_and_slashes(tmp_path):
+async def test_unknown_routes_methods_and_slashes(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         assert await call("GET", "/nothing") == (404, [{"code": 404, "message": "not found"}])
         assert await call("PUT", "/id") == (405, [])
@@ -335,7 +337,7 @@ async def test_unknown_routes_methods_and_slashes(tmp_path):
         assert call.headers["Location"] == "/pins?local=true"
 
 
-async def test_health_and_metrics(tmp_path):
+async def test_health_and_metrics(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         _, (graph,) = await call("GET", "/health/graph")
         assert graph["cluster_id"] == node.parts.peer
@@ -351,7 +353,7 @@ async def test_health_and_metrics(tmp_path):
         assert await call("GET", "/monitor/metrics/unknown") == (200, [[]])
 
 
-async def test_invitations_and_usage(tmp_path):
+async def test_invitations_and_usage(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         status, (usage,) = await call("GET", "/v1/usage")
         assert (status, usage["blocks"]) == (200, 0)
@@ -361,7 +363,7 @@ async def test_invitations_and_usage(tmp_path):
             assert (await call("POST", f"/v1/invite?{query}", headers=shown))[0] == 400
 
 
-async def test_a_peer_name_comes_from_the_settings(tmp_path):
+async def test_a_peer_name_comes_from_the_settings(tmp_path: Path) -> None:
     config = Config()
     config = replace(config, cluster=replace(config.cluster, peer_name="attic"))
     async with api(tmp_path, config) as (_, call):

@@ -31,7 +31,7 @@ async def car(roots: Sequence[CID], *blocks: Block) -> bytes:
 
 
 @asynccontextmanager
-async def importing(tmp_path: Path, route: str = "api/v1/cars"):
+async def importing(tmp_path: Path, route: str = "api/v1/cars") -> AsyncIterator[object]:
     """A node, and what it answers to CARs that are sent to it together."""
     face, _, path = route.partition("/")
 
@@ -55,7 +55,7 @@ async def is_pinned(parts, cid: CID) -> bool:
     return True
 
 
-async def test_one_dag_in_two_files_is_pinned(tmp_path):
+async def test_one_dag_in_two_files_is_pinned(tmp_path: Path) -> None:
     async with importing(tmp_path) as (parts, send):
         lines = await send(await car([ROOT.cid], ROOT, PARTS[0]), await car([ROOT.cid], PARTS[1]))
         assert [line.get("file") for line in lines] == ["0.car", "1.car", None]
@@ -63,7 +63,7 @@ async def test_one_dag_in_two_files_is_pinned(tmp_path):
         assert (await parts.garbage_collection.pins.get(ROOT.cid)).complete
 
 
-async def test_a_part_alone_is_stored_and_leaves_no_pin(tmp_path):
+async def test_a_part_alone_is_stored_and_leaves_no_pin(tmp_path: Path) -> None:
     async with importing(tmp_path) as (parts, send):
         *_, root = await send(await car([ROOT.cid], ROOT, PARTS[0]))
         assert root["error"] == f"block {PARTS[1].cid} is not here"
@@ -71,7 +71,7 @@ async def test_a_part_alone_is_stored_and_leaves_no_pin(tmp_path):
         assert not await is_pinned(parts, ROOT.cid)
 
 
-async def test_a_pin_that_was_there_before_is_told(tmp_path):
+async def test_a_pin_that_was_there_before_is_told(tmp_path: Path) -> None:
     async with importing(tmp_path) as (parts, send):
         await parts.cluster.pin(ROOT.cid, PinOptions(name="before"))
         *_, root = await send(await car([ROOT.cid], ROOT))
@@ -79,7 +79,7 @@ async def test_a_pin_that_was_there_before_is_told(tmp_path):
         assert root["pin"]["name"] == "before"
 
 
-async def test_a_bad_file_stops_none_of_the_others(tmp_path):
+async def test_a_bad_file_stops_none_of_the_others(tmp_path: Path) -> None:
     async with importing(tmp_path) as (parts, send):
         whole, split = await car([PARTS[0].cid], PARTS[0]), await car([ROOT.cid], ROOT, *PARTS)
         lines = await send(whole, b"no CAR at all", split[:-1], split)
@@ -87,14 +87,14 @@ async def test_a_bad_file_stops_none_of_the_others(tmp_path):
         assert await is_pinned(parts, ROOT.cid)
 
 
-async def test_without_pins_each_root_is_told_as_it_is(tmp_path):
+async def test_without_pins_each_root_is_told_as_it_is(tmp_path: Path) -> None:
     async with importing(tmp_path) as (parts, send):
         _, *roots = await send(await car([ROOT.cid, ABSENT], ROOT), query="no-pin=true")
         assert roots == [{"root": str(ROOT.cid), "here": True}, {"root": str(ABSENT), "here": False}]
         assert not await is_pinned(parts, ROOT.cid)
 
 
-async def test_options_are_those_of_the_pins(tmp_path):
+async def test_options_are_those_of_the_pins(tmp_path: Path) -> None:
     async with importing(tmp_path) as (parts, send):
         await send(await car([PARTS[0].cid], PARTS[0]), query="keep=true&name=photos")
         *_, root = await send(await car([PARTS[0].cid], PARTS[0]), query="keep=true&expire-in=1h")
@@ -102,7 +102,7 @@ async def test_options_are_those_of_the_pins(tmp_path):
         assert (await parts.cluster.get_pin(PARTS[0].cid)).options.expire_at is None
 
 
-async def test_dag_import_reads_all_files_before_it_pins(tmp_path):
+async def test_dag_import_reads_all_files_before_it_pins(tmp_path: Path) -> None:
     async with importing(tmp_path, "rpc/api/v0/dag/import") as (parts, send):
         lines = await send(
             await car([ROOT.cid], ROOT, PARTS[0]), await car([ROOT.cid, ABSENT], PARTS[1]), query="stats=true"
@@ -113,7 +113,7 @@ async def test_dag_import_reads_all_files_before_it_pins(tmp_path):
         assert (await is_pinned(parts, ROOT.cid), await is_pinned(parts, ABSENT)) == (True, False)
 
 
-async def test_dag_import_without_pins_speaks_of_no_root(tmp_path):
+async def test_dag_import_without_pins_speaks_of_no_root(tmp_path: Path) -> None:
     async with importing(tmp_path, "rpc/api/v0/dag/import") as (_, send):
         file = await car([ROOT.cid], ROOT, *PARTS)
         assert await send(file, query="pin-roots=false") == []

@@ -1,6 +1,7 @@
 """No parameter of the cluster REST API is passed over in silence, on any route."""
 
 import json
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
@@ -11,11 +12,12 @@ from blockstore.block import Block
 from node.datadir.api_secret import read_secret
 from node.datadir.folder import DataFolder
 from node.http.rest.app import cluster_app
+from node.node import Node
 
 ABSENT = Block.of(b"nowhere to be found").cid
 
 
-async def refusal(node, folder, method, target):
+async def refusal(node: Node, folder, method, target):
     """Of an owner's call, the message of the 400 that it has to end with."""
     headers = {"Authorization": f"Bearer {read_secret(folder.secret)}"}
     url = URL(node.faces.api.url + target, encoded=True)
@@ -24,7 +26,7 @@ async def refusal(node, folder, method, target):
         return "" if method == "HEAD" else json.loads(await answer.read())["message"]
 
 
-async def test_every_route_refuses_a_parameter_that_it_does_not_have(tmp_path):
+async def test_every_route_refuses_a_parameter_that_it_does_not_have(tmp_path: Path) -> None:
     async with running_node(tmp_path) as node:
         names = {"cid": ABSENT, "path": ABSENT, "namespace": "ipfs", "peer": node.parts.peer}
         for route in cluster_app(node.parts).router.routes():
@@ -46,7 +48,9 @@ async def test_every_route_refuses_a_parameter_that_it_does_not_have(tmp_path):
         ("expire-at=2090-02-30T00:00:00Z", '"2090-02-30T00:00:00Z": out of range'),
     ],
 )
-async def test_text_and_times_that_there_are_not_are_told_and_never_changed(tmp_path, query, says):
+async def test_text_and_times_that_there_are_not_are_told_and_never_changed(
+    tmp_path: Path, query, says
+) -> None:
     async with running_node(tmp_path) as node:
         assert (await refusal(node, DataFolder(tmp_path), "POST", f"/pins/{ABSENT}?{query}")).endswith(says)
         assert [pin async for pin in node.parts.cluster.pinset.pins()] == []

@@ -16,11 +16,11 @@ def options(**query):
     return pin_options({key.replace("_", "-"): value for key, value in query.items()}, now=lambda: 1000.0)
 
 
-def test_no_options_are_the_defaults():
+def test_no_options_are_the_defaults() -> None:
     assert options() == PinOptions()
 
 
-def test_every_option_is_read():
+def test_every_option_is_read() -> None:
     found = options(
         name="n", mode="direct", replication_min="1", replication_max="2", user_allocations=f"{PEER}, {PEER}",
         expire_in="1h", meta_k="v", pin_update=CID_TEXT, origins=f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}",
@@ -32,16 +32,16 @@ def test_every_option_is_read():
     )  # fmt: skip
 
 
-def test_replication_sets_both_factors_and_wins():
+def test_replication_sets_both_factors_and_wins() -> None:
     found = options(replication="-1", replication_min="2", replication_max="3")
     assert (found.replication_min, found.replication_max) == (-1, -1)
 
 
-def test_expire_at_wins_over_expire_in():
+def test_expire_at_wins_over_expire_in() -> None:
     assert options(expire_at="1970-01-01T01:00:00Z", expire_in="9h").expire_at == 3600
 
 
-def test_what_clients_always_send_is_taken():
+def test_what_clients_always_send_is_taken() -> None:
     sent = options(
         name="", mode="recursive", replication_min="0", replication_max="0", shard_size="104857600",
         user_allocations="",
@@ -49,7 +49,7 @@ def test_what_clients_always_send_is_taken():
     assert sent == PinOptions()
 
 
-def test_with_keep_only_what_the_query_has_is_named():
+def test_with_keep_only_what_the_query_has_is_named() -> None:
     query = {"keep": "true", "name": "", "expire-in": "never", "replication": "2", "meta-k": "v"}
     wish = pin_wish(query)
     assert wish.named == {"name", "expire_at", "replication_min", "replication_max"}
@@ -57,13 +57,13 @@ def test_with_keep_only_what_the_query_has_is_named():
     assert pin_wish({}).named is None
 
 
-def test_a_parameter_that_is_no_pin_option_is_named():
+def test_a_parameter_that_is_no_pin_option_is_named() -> None:
     check_names({"name": "n", "meta-k": "v", "no-pin": "true"}, ("no-pin",))
     with pytest.raises(BadRequest, match='"replicaton" is unknown'):
         check_names({"replicaton": "2"})
 
 
-def test_a_peer_id_may_be_the_cid_of_its_key():
+def test_a_peer_id_may_be_the_cid_of_its_key() -> None:
     from libipld import decode_multibase, encode_multibase
 
     key = CID.v1(0x72, decode_multibase("z" + PEER)[1])
@@ -114,6 +114,6 @@ def test_a_peer_id_may_be_the_cid_of_its_key():
         ({"meta_k": "v" * 20_000}, "metadata is above"),
     ],
 )
-def test_bad_options_are_named(query, text):
+def test_bad_options_are_named(query, text) -> None:
     with pytest.raises((BadRequest, BadPinValue), match=text):
         pin_wish({key.replace("_", "-"): value for key, value in query.items()}, now=lambda: 1000.0)

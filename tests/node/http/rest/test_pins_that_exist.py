@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aiohttp import ClientSession, FormData
 from support.node import running_node
 
 from blockstore.block import Block
+from node.node import Node
 
 NO_END = "0001-01-01T00:00:00Z"
 SAME = b"the same bytes"
@@ -20,7 +22,7 @@ CID = str(Block.of(SAME).cid)
 class Api:
     """One node's REST API and RPC."""
 
-    def __init__(self, node, client):
+    def __init__(self, node: Node, client) -> None:
         self._faces = node.faces
         self._client = client
 
@@ -55,12 +57,12 @@ class Api:
 
 
 @asynccontextmanager
-async def api(tmp_path: Path):
+async def api(tmp_path: Path) -> AsyncIterator[object]:
     async with running_node(tmp_path) as node, ClientSession() as client:
         yield Api(node, client)
 
 
-async def test_what_is_added_again_keeps_all_that_is_not_named(tmp_path):
+async def test_what_is_added_again_keeps_all_that_is_not_named(tmp_path: Path) -> None:
     async with api(tmp_path) as call:
         first = await call.add("keep=true&name=precious&meta-owner=alice&replication=1")
         assert (first["pin"]["name"], first["pin"]["was"]) == ("precious", None)
@@ -72,7 +74,7 @@ async def test_what_is_added_again_keeps_all_that_is_not_named(tmp_path):
         assert (await call.pin("keep=true&name="))["name"] == ""
 
 
-async def test_an_end_comes_sooner_only_where_that_is_asked_for(tmp_path):
+async def test_an_end_comes_sooner_only_where_that_is_asked_for(tmp_path: Path) -> None:
     async with api(tmp_path) as call:
         await call.add("keep=true&expire-at=2090-01-01T00:00:00Z")
         await call.add("keep=true&expire-in=1h")
@@ -84,7 +86,7 @@ async def test_an_end_comes_sooner_only_where_that_is_asked_for(tmp_path):
         assert (await call.pin("keep=true&expire-in=never"))["expire_at"] == NO_END
 
 
-async def test_clients_of_ipfs_cluster_replace_all_options(tmp_path):
+async def test_clients_of_ipfs_cluster_replace_all_options(tmp_path: Path) -> None:
     async with api(tmp_path) as call:
         await call.add("name=precious&meta-owner=alice&replication=1")
         answer = await call.pin("expire-at=2090-01-01T00:00:00Z")
@@ -92,7 +94,7 @@ async def test_clients_of_ipfs_cluster_replace_all_options(tmp_path):
         assert await call.stored() == ("", None, -1, "2090-01-01T00:00:00Z")
 
 
-async def test_kubos_clients_change_no_option(tmp_path):
+async def test_kubos_clients_change_no_option(tmp_path: Path) -> None:
     async with api(tmp_path) as call:
         await call.add("name=precious&meta-owner=alice&replication=1&mode=recursive")
         before = await call.stored()
@@ -100,7 +102,7 @@ async def test_kubos_clients_change_no_option(tmp_path):
         assert await call.stored() == before
 
 
-async def test_adds_at_the_same_time_lose_nothing_of_each_other(tmp_path):
+async def test_adds_at_the_same_time_lose_nothing_of_each_other(tmp_path: Path) -> None:
     async with api(tmp_path) as call:
         asked = ["name=n", "meta-a=1", "meta-b=2", "expire-in=1h", "replication=1"]
         await asyncio.gather(*(call.add(f"keep=true&{query}") for query in asked))
@@ -108,7 +110,7 @@ async def test_adds_at_the_same_time_lose_nothing_of_each_other(tmp_path):
         assert (name, metadata, copies) == ("n", {"a": "1", "b": "2"}, 1)
 
 
-async def test_what_is_added_makes_a_direct_pin_recursive(tmp_path):
+async def test_what_is_added_makes_a_direct_pin_recursive(tmp_path: Path) -> None:
     async with api(tmp_path) as call:
         await call.pin("mode=direct&name=n")
         added = await call.add("keep=true")
@@ -132,7 +134,7 @@ REFUSED = (
 )
 
 
-async def test_what_no_pin_can_have_is_400_on_every_route(tmp_path):
+async def test_what_no_pin_can_have_is_400_on_every_route(tmp_path: Path) -> None:
     async with api(tmp_path) as call:
         await call.add("no-pin=true")
         for query in REFUSED:
@@ -140,7 +142,7 @@ async def test_what_no_pin_can_have_is_400_on_every_route(tmp_path):
                 assert (await call.refused(f"{path}?{query}"))[0] == 400, (path, query)
 
 
-async def test_what_an_add_does_not_do_is_400(tmp_path):
+async def test_what_an_add_does_not_do_is_400(tmp_path: Path) -> None:
     async with api(tmp_path) as call:
         for query in (
             "mode=direct",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.dags import leaf, node
 from support.rpc import form, rpc
@@ -69,7 +71,7 @@ def test_a_switch_that_would_change_the_answer_is_refused(command: str, option: 
     OPTIONS[command].check(command, {name: ""})
 
 
-async def test_an_option_is_refused_before_anything_is_done(tmp_path) -> None:
+async def test_an_option_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         status, body = await call("block/put?formt=v0", data=form(block=b"x"))
         assert status == 400
@@ -81,7 +83,7 @@ async def test_an_option_is_refused_before_anything_is_done(tmp_path) -> None:
         assert (status, b"another node" in body) == (400, True)
 
 
-async def test_offline_and_timeout_are_honoured(tmp_path) -> None:
+async def test_offline_and_timeout_are_honoured(tmp_path: Path) -> None:
     absent = leaf(7).cid
     top = node([absent])
     async with rpc(tmp_path) as call:

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import tarfile
+from pathlib import Path
 
 import pytest
 from support.rpc import form, rpc
@@ -14,7 +15,7 @@ from blockstore.cid import CID
 BIG = random.Random(3).randbytes(600_000)
 
 
-async def test_a_file_is_printed_whole_or_in_part(tmp_path):
+async def test_a_file_is_printed_whole_or_in_part(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         cids = await call.add({"d/big": BIG, "d/small": b"small"})
         assert await call(f"cat?arg={cids['d/big']}") == (200, BIG)
@@ -27,7 +28,7 @@ async def test_a_file_is_printed_whole_or_in_part(tmp_path):
         assert await call(f"cat?arg=ipfs://{cids['d']}/small") == (200, b"small")
 
 
-async def test_a_tree_comes_as_tar(tmp_path):
+async def test_a_tree_comes_as_tar(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         cids = await call.add({"d/big": BIG, "d/e/small": b"small"})
         status, body = await call(f"get?arg={cids['d']}")
@@ -37,7 +38,7 @@ async def test_a_tree_comes_as_tar(tmp_path):
             assert archive.extractfile(f"{cids['d']}/e/small").read() == b"small"
 
 
-async def test_a_directory_is_listed_at_once_and_line_by_line(tmp_path):
+async def test_a_directory_is_listed_at_once_and_line_by_line(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         cids = await call.add({"d/big": BIG, "d/e/small": b"small"})
         (answer,) = await call.json(f"ls?arg={cids['d']}")
@@ -53,7 +54,7 @@ async def test_a_directory_is_listed_at_once_and_line_by_line(tmp_path):
         assert (await call.json(f"ls?arg={cids['d/big']}"))[0]["Objects"][0]["Links"] == []
 
 
-async def test_blocks_in_and_out(tmp_path):
+async def test_blocks_in_and_out(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         (put,) = await call.json("block/put?pin=true", data=form(block=b"a block"))
         cid = Block.of(b"a block").cid
@@ -65,14 +66,14 @@ async def test_blocks_in_and_out(tmp_path):
         assert CID.parse(put["Key"]).codec == 0x71
 
 
-async def test_a_block_that_peers_would_refuse_is_refused(tmp_path):
+async def test_a_block_that_peers_would_refuse_is_refused(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         status, body = await call("block/put", data=form(block=io.BytesIO(bytes(2_100_000))))
         assert (status, json.loads(body)["Type"]) == (500, "error")
         assert (await call("block/put?cid-codec=nosuch", data=form(block=b"x")))[0] == 400
 
 
-async def test_a_car_goes_out_of_one_node_and_into_another(tmp_path):
+async def test_a_car_goes_out_of_one_node_and_into_another(tmp_path: Path) -> None:
     async with rpc(tmp_path / "a") as one, rpc(tmp_path / "b") as other:
         cids = await one.add({"d/big": BIG, "d/small": b"small"})
         status, car = await one(f"dag/export?arg={cids['d']}")
@@ -84,7 +85,7 @@ async def test_a_car_goes_out_of_one_node_and_into_another(tmp_path):
         assert (await other.node.parts.cluster.get_pin(CID.parse(cids["d"]))).cid == CID.parse(cids["d"])
 
 
-async def test_a_damaged_car_leaves_nothing(tmp_path):
+async def test_a_damaged_car_leaves_nothing(tmp_path: Path) -> None:
     async with rpc(tmp_path / "a") as one, rpc(tmp_path / "b") as other:
         cids = await one.add({"d/big": BIG})
         _, car = await one(f"dag/export?arg={cids['d']}")
@@ -94,7 +95,7 @@ async def test_a_damaged_car_leaves_nothing(tmp_path):
         assert (await other.node.parts.store.usage()).blocks == 0
 
 
-async def test_about_this_node(tmp_path):
+async def test_about_this_node(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         (me,) = await call.json("id")
         assert (me["ID"], me["Addresses"]) == (call.node.parts.peer, [])
@@ -108,7 +109,7 @@ async def test_about_this_node(tmp_path):
         assert "offline" in json.loads(body)["Message"]
 
 
-async def test_only_post_and_only_what_is_built(tmp_path):
+async def test_only_post_and_only_what_is_built(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         assert await call("version", "GET") == (405, b"405 - Method Not Allowed\n")
         assert (await call("version", "OPTIONS"))[0] == 204
@@ -117,7 +118,7 @@ async def test_only_post_and_only_what_is_built(tmp_path):
         assert (await call("cat?arg=a&arg=b"))[0] == 400
 
 
-async def test_errors_before_any_output_are_json(tmp_path):
+async def test_errors_before_any_output_are_json(tmp_path: Path) -> None:
     async with rpc(tmp_path) as call:
         absent = Block.of(b"absent").cid
         for command in (
@@ -139,7 +140,7 @@ async def test_errors_before_any_output_are_json(tmp_path):
         ({"Referer": "http://x/"}, 403),
     ],
 )
-async def test_pages_of_other_origins_are_kept_out(tmp_path, headers, status):
+async def test_pages_of_other_origins_are_kept_out(tmp_path: Path, headers, status) -> None:
     async with rpc(tmp_path) as call:
         assert (await call("version", headers=headers))[0] == status
         own = {"Origin": call.node.faces.rpc.url, "User-Agent": "Mozilla/5.0"}

@@ -50,7 +50,7 @@ tricky = st.lists(
 
 
 @given(st.lists(tricky, max_size=5), st.lists(st.integers(0, 2000), max_size=12))
-def test_any_cut_of_the_bytes_gives_the_same_parts(bodies, cuts):
+def test_any_cut_of_the_bytes_gives_the_same_parts(bodies, cuts) -> None:
     whole = encode(bodies)
     edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
     pieces = [whole[a:b] for a, b in itertools.pairwise(edges)]
@@ -58,7 +58,7 @@ def test_any_cut_of_the_bytes_gives_the_same_parts(bodies, cuts):
 
 
 @given(st.lists(tricky, max_size=3))
-def test_one_byte_at_a_time_gives_the_same_parts(bodies):
+def test_one_byte_at_a_time_gives_the_same_parts(bodies) -> None:
     whole = encode(bodies)
     assert parse([whole[i : i + 1] for i in range(len(whole))]) == parse([whole])
 
@@ -76,31 +76,31 @@ STRUCTURE = [
 
 
 @given(st.lists(st.one_of(tricky, st.binary(max_size=50), st.sampled_from(STRUCTURE))))
-def test_any_bytes_parse_or_raise_bad_multipart(pieces):
+def test_any_bytes_parse_or_raise_bad_multipart(pieces) -> None:
     try:
         parse(pieces)
     except BadMultipart:
         return
 
 
-def test_a_body_that_ends_early_is_refused():
+def test_a_body_that_ends_early_is_refused() -> None:
     whole = encode([b"one", b"two"])
     for end in range(len(whole) - 4):
         with pytest.raises(BadMultipart):
             parse([whole[:end]])
 
 
-def test_preamble_and_epilogue_are_ignored():
+def test_preamble_and_epilogue_are_ignored() -> None:
     whole = b"preamble\r\n--xYzZy\r\nA: b\r\n\r\nbody\r\n--xYzZy--\r\nepilogue --xYzZy"
     assert parse([whole]) == [({"a": "b"}, b"body")]
 
 
-def test_a_part_needs_no_headers_and_no_disposition_of_form_data():
+def test_a_part_needs_no_headers_and_no_disposition_of_form_data() -> None:
     whole = b"--xYzZy\r\n\r\none\r\n--xYzZy\r\nContent-Disposition: file; filename=x\r\n\r\n\r\n--xYzZy--"
     assert parse([whole]) == [({}, b"one"), ({"content-disposition": "file; filename=x"}, b"")]
 
 
-def test_bytes_of_a_header_that_are_not_utf8_are_kept():
+def test_bytes_of_a_header_that_are_not_utf8_are_kept() -> None:
     whole = b"--xYzZy\r\nA: \xc3\xbc\r\nB: \xff\r\n\r\n\r\n--xYzZy--"
     assert parse([whole]) == [({"a": "ü", "b": "\udcff"}, b"")]
 
@@ -111,19 +111,19 @@ def test_bytes_of_a_header_that_are_not_utf8_are_kept():
      (b"A: " + b"b" * 1000 + b"\r\n") * 17 + b"\r\n", b"A: b\r\n" * 33 + b"\r\n"],
     ids=["without an end", "one line", "many lines", "many short lines"],
 )  # fmt: skip
-def test_headers_are_bounded(headers):
+def test_headers_are_bounded(headers) -> None:
     with pytest.raises(BadMultipart, match=r"above|exceeded"):
         parse([b"--xYzZy\r\n" + headers])
 
 
 @pytest.mark.parametrize("behind", [b"oops", b" \t", b"\n"])
-def test_bytes_behind_a_boundary_are_refused(behind):
+def test_bytes_behind_a_boundary_are_refused(behind) -> None:
     with pytest.raises(BadMultipart):
         parse([b"--xYzZy" + behind + b"\r\nA: b\r\n\r\n\r\n--xYzZy--"])
 
 
 @pytest.mark.parametrize("length", [b"1", b"3", b"x", b"-1", b"9" * 5000])
-def test_a_part_whose_length_is_not_what_it_says_is_refused(length):
+def test_a_part_whose_length_is_not_what_it_says_is_refused(length) -> None:
     with pytest.raises(BadMultipart):
         parse([b"--xYzZy\r\nContent-Length: " + length + b"\r\n\r\nab\r\n--xYzZy--"])
 
@@ -135,19 +135,19 @@ def test_a_part_whose_length_is_not_what_it_says_is_refused(length):
         ("Multipart/Form-Data; charset=utf-8; boundary=abc", b"abc"),
     ],
 )
-def test_the_boundary_is_read_from_the_content_type(text, expected):
+def test_the_boundary_is_read_from_the_content_type(text, expected) -> None:
     assert boundary_of(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=" + "x" * 71]
 )
-def test_a_content_type_without_boundary_is_refused(text):
+def test_a_content_type_without_boundary_is_refused(text) -> None:
     with pytest.raises(BadMultipart):
         boundary_of(text)
 
 
-def test_quoted_parameters_keep_separators_and_escapes():
+def test_quoted_parameters_keep_separators_and_escapes() -> None:
     assert parameters('name="a;b=c"; filename="q\\"uo\\\\te"; x=1') == {
         "name": "a;b=c",
         "filename": 'q"uo\\te',

@@ -42,7 +42,7 @@ async def post_parts(*given):
     return await upload(body, headers={"Content-Type": "multipart/form-data; boundary=b"})
 
 
-async def test_kubos_layout_of_folders_symlinks_and_files():
+async def test_kubos_layout_of_folders_symlinks_and_files() -> None:
     found = await post_parts(
         part("d", "application/x-directory", name="file?mode=0755&mtime=5&mtime-nsecs=6"),
         part("d%2Flink", "application/symlink", b"../target"),
@@ -58,17 +58,17 @@ async def test_kubos_layout_of_folders_symlinks_and_files():
     "stamp", ["mode=9", "mode=777777777777", "mode=0o644", "mode=6_4_4", "mode=-1", "mode=%20644", "mtime=x",
               "mtime=99999999999999999999", "mtime=1&mtime-nsecs=1e9"],
 )  # fmt: skip
-async def test_a_stamp_that_no_file_can_have_is_refused(stamp):
+async def test_a_stamp_that_no_file_can_have_is_refused(stamp) -> None:
     (error,) = await post_parts(part("a", "application/octet-stream", b"x", name=f"file?{stamp}"))
     assert "of a part is no number that it can be" in str(error)
 
 
-async def test_the_mode_of_a_folder_is_read_as_go_prints_it():
+async def test_the_mode_of_a_folder_is_read_as_go_prints_it() -> None:
     ((folder, _),) = await post_parts(part("d", "application/x-directory", name="file?mode=020000000755"))
     assert folder.mode & 0o7777 == 0o755
 
 
-async def test_form_data_of_a_browser():
+async def test_form_data_of_a_browser() -> None:
     form = FormData(quote_fields=False)
     form.add_field("file", b"one", filename="dir/sub/über+1.txt", content_type="text/plain")
     form.add_field("file", b"", filename="dir/empty", content_type="image/png")
@@ -79,7 +79,7 @@ async def test_form_data_of_a_browser():
     ]
 
 
-async def test_a_body_that_is_left_unread_is_passed_over():
+async def test_a_body_that_is_left_unread_is_passed_over() -> None:
     paths = []
 
     async def handler(request):
@@ -97,19 +97,19 @@ async def test_a_body_that_is_left_unread_is_passed_over():
     assert paths == ["a", "b"]
 
 
-async def test_an_upload_that_ends_early_is_refused():
+async def test_an_upload_that_ends_early_is_refused() -> None:
     found = await upload(
         part("a", "text/plain", b"half"), headers={"Content-Type": "multipart/form-data; boundary=b"}
     )
     assert isinstance(found[-1], BadMultipart)
 
 
-async def test_other_content_types_are_refused():
+async def test_other_content_types_are_refused() -> None:
     (error,) = await upload(b"{}", headers={"Content-Type": "application/json"})
     assert "isn't multipart/form-data" in str(error)
 
 
-async def test_a_symlink_target_is_bounded():
+async def test_a_symlink_target_is_bounded() -> None:
     (error,) = await post_parts(part("link", "application/symlink", b"t" * 5000))
     assert "above 4096 bytes" in str(error)
 
@@ -129,7 +129,7 @@ async def test_a_symlink_target_is_bounded():
         ("a%20(1).txt", "a (1).txt"),
     ],
 )
-def test_file_names_are_unescaped_as_their_client_escaped_them(text, name):
+def test_file_names_are_unescaped_as_their_client_escaped_them(text, name) -> None:
     assert file_name(text) == name
 
 
@@ -153,5 +153,5 @@ def test_file_names_are_unescaped_as_their_client_escaped_them(text, name):
         ({"Origin": "http://127.0.0.1:5001", "Referer": "http://evil.example/"}, False),
     ],
 )
-def test_only_this_machines_pages_may_call_the_rpc(headers, expected):
+def test_only_this_machines_pages_may_call_the_rpc(headers, expected) -> None:
     assert origins.allowed(headers, 5001) is expected
