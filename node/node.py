@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from blockstore.common.tasks import background
 from blockstore.disk.staging import Staging
 from node.block_access import BlockAccess, open_blocks, open_store
-from node.config.config import Config
+from node.config.sections import Config
 from node.datadir.addresses_file import addresses_published
 from node.datadir.api_secret import made_secret
 from node.datadir.folder import DataFolder
 from node.denylist.blocks import ServedBlocks
-from node.denylist.files import denylist_folders, open_denylist
+from node.denylist.denylist_files import denylist_folders, open_denylist
 from node.http.listeners import Listeners, serve_faces
 from node.malloc import tuned_memory
 from node.names.names import Names, open_names

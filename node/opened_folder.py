@@ -12,7 +12,7 @@ from blockstore.disk.ballast import open_ballast
 from blockstore.disk.folder_lock import hold_lock
 from blockstore.sqlite.database import Ballast
 from cluster.common.names import as_name
-from node.config.config import Config
+from node.config.sections import Config
 from node.datadir import identity as keys
 from node.datadir.cluster_file import ClusterFile
 from node.datadir.folder import DataFolder

@@ -28,7 +28,7 @@ from cluster.settings import ClusterSettings
 from cluster.tracking import attempt_store
 from cluster.tracking.attempt_store import SqliteAttempts
 from node.block_access import BlockAccess
-from node.config.config import ClusterConfig
+from node.config.sections import ClusterConfig
 from node.networks import Networks
 from node.opened_folder import OpenedFolder
 from node.parts import Inviter

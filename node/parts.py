@@ -16,7 +16,7 @@ from cluster.cluster import Cluster
 from cluster.interfaces import Role
 from cluster.members.invite import Invite
 from cluster.replication.replicated_pinset import ReplicatedPinset
-from node.config.config import Config
+from node.config.sections import Config
 from node.datadir.api_secret import ApiSecret
 from node.denylist.denylist import Denylist
 from node.names.names import Names

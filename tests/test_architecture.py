@@ -71,7 +71,7 @@ WORDS = {
     "node": ("errors", "unicode_safety", "version"),
     "node/p2p": ("errors", "guarded_task", "settings"),
     "node/http": ("app_key", "errors", "listener_url"),
-    "node/cli": ("api_client", "errors", "signals"),
+    "node/cli": ("api", "errors", "signals"),
 }
 ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "blockstore": {

@@ -27,7 +27,7 @@ from cluster.pinset import batch
 from cluster.ports import MAX_GOSSIP
 from cluster.replication import catchup_server, gossip_message, holdback
 from node.config import config
-from node.config.config import Config
+from node.config.sections import Config
 from node.http import connection, listener
 from node.http.errors import STATUSES
 from node.http.gateway.formats import archive

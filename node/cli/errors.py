@@ -53,8 +53,8 @@ def is_foreseen(error: BaseException) -> bool:
     from blockstore.common.text_file import BadText
     from blockstore.errors import BlockstoreError
     from cluster.errors import ClusterError
-    from node.cli.api_client import ApiError, DaemonLost, NoDaemon, NotText
-    from node.config.config import BadConfig
+    from node.cli.api.errors import ApiError, DaemonLost, NoDaemon, NotText
+    from node.config.errors import BadConfig
     from node.errors import NodeError
 
     ours = (Failure, Unforeseen, NoOutput, BadConfig, NodeError, BlockstoreError, ClusterError, BadText)

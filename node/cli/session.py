@@ -10,9 +10,11 @@ from typing import TypeVar
 import click
 
 from blockstore.common.text_file import read_text
-from node.cli.api_client import ApiClient, ApiResponse
+from node.cli.api.client import ApiClient
+from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
 from node.config import config as settings
+from node.config.sections import Config
 from node.datadir.api_secret import read_secret
 from node.datadir.folder import DataFolder
 from node.http.listener_url import listener_url
@@ -31,7 +33,7 @@ class CommandSession:
     def folder(self) -> DataFolder:
         return DataFolder.choose(self.path)
 
-    def config(self) -> settings.Config:
+    def config(self) -> Config:
         return settings.load(self.folder.config)
 
     def api(self) -> ApiClient:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from node.config.config import GatewayConfig
+from node.config.sections import GatewayConfig
 from node.http.admin.callers import check_listener
 from node.http.connection import Entrance, Refuse, plain
 from node.http.gateway.app import gateway_app

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Protocol
 
-from node.config.config import BadConfig
+from node.config.errors import BadConfig
 
 _PORT = 53
 

@@ -16,7 +16,7 @@ from blockstore.errors import BlockstoreError
 from blockstore.path import MAX_SEGMENTS, ContentPath
 from cluster.interfaces import Membership
 from cluster.ports import PeerCalls
-from node.config.config import NamesConfig
+from node.config.sections import NamesConfig
 from node.names import dnslink
 from node.names.cache import Cache, CachedAnswer
 from node.names.dns import DnsServer, TextLookup

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from blockstore.errors import BlockstoreError
-from node.config.config import BadConfig
+from node.config.errors import BadConfig
 from node.names.errors import BadName
 from node.names.name import Name, Target, parse_name, parse_target
 

@@ -13,7 +13,7 @@ from support.node import eventually, running_node
 
 from blockstore.block import Block
 from cluster.pin import Wish
-from node.config.config import ApiConfig, Config, StorageConfig
+from node.config.sections import ApiConfig, Config, StorageConfig
 from node.datadir.api_secret import read_secret
 from node.node import Node
 

@@ -21,7 +21,7 @@ from blockstore.errors import BlockNotFound
 from cluster.interfaces import Role
 from cluster.metrics import metric_gossip
 from cluster.ports import CallFailed, GossipMessage
-from node.config.config import Config
+from node.config.sections import Config
 from node.datadir.cluster_file import ClusterFile
 from node.datadir.folder import DataFolder
 from node.datadir.identity import Identity

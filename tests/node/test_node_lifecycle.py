@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from support.node import any_ports, running_node
 
 from blockstore.errors import StoreCorrupt, StoreLocked
-from node.config.config import Config
+from node.config.sections import Config
 from node.datadir.cluster_file import BadClusterFile
 from node.datadir.folder import DataFolder
 from node.datadir.init import create_node

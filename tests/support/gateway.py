@@ -22,7 +22,7 @@ from blockstore.unixfs.data import NodeType, UnixFSData
 from blockstore.unixfs.importing.entries import SourceFile
 from blockstore.unixfs.importing.importer import import_entries
 from blockstore.unixfs.importing.options import ImportFlags, resolve
-from node.config.config import Config, GatewayConfig
+from node.config.sections import Config, GatewayConfig
 from node.node import Node
 from support.node import running_node
 

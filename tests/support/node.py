@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from node.config.config import Config
+from node.config.sections import Config
 from node.datadir.folder import DataFolder
 from node.datadir.init import create_node
 from node.node import Node, open_node

@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import ClientSession, FormData
 
 from cluster.interfaces import Role
-from node.config.config import Config
+from node.config.sections import Config
 from node.node import Node
 from support.node import running_node
 

@@ -4,108 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import click
 
-from blockstore.unixfs.importing.entries import Entry
 from blockstore.unixfs.importing.importer import DroppingSink, import_entries
 from blockstore.unixfs.importing.option_text import from_query
 from blockstore.unixfs.local.ignore import IgnoreRules
 from blockstore.unixfs.local.walk import WalkRules
-from node.cli.commands.pin import asks_for_end, pin_options, pin_query
 from node.cli.input.byte_stream import STDIN, ByteStream
 from node.cli.input.go_switches import Switch, SwitchCommand
+from node.cli.input.import_options import KUBO_PROFILE, PROFILE, import_options, import_query
 from node.cli.input.inputs import Inputs
-from node.cli.input.numbers import not_zero, permissions, whole_number
-from node.cli.input.upload import CONTENT_TYPE, entries, total_size, unreadable, upload_body
+from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
+from node.cli.input.upload import CONTENT_TYPE, upload_body
+from node.cli.input.upload_source import UploadSource
 from node.cli.output.pin_text import tell_changes
 from node.cli.output.printing import emit, say
 from node.cli.output.progress import progress_bar
 from node.cli.session import CommandSession, json_option, session
-
-PROFILE = "unixfs-v1-2025"
-# Whoever names a CID version speaks Kubo: the CID is the one that `ipfs add` prints for the same options.
-KUBO_PROFILE = "unixfs-v0-2015"
-
-Command = TypeVar("Command", bound=click.Command)
-
-# Kubo's switches and settings that decide the CID; sent by these names to whoever imports.
-_IMPORT_SWITCHES = {
-    "raw-leaves": "Leaves are raw blocks.",
-    "trickle": "Trickle layout, for appending.",
-    "inline": "Small blocks travel inside their CIDs.",
-    "preserve-mode": "Keep permissions.",
-    "preserve-mtime": "Keep modification times.",
-    "empty-dirs": "Keep empty folders (default true).",
-}
-_IMPORT_SETTINGS = {
-    "cid-version": "0 or 1.",
-    "hash": "Hash function, such as blake3.",
-    "chunker": "size-N, rabin-MIN-AVG-MAX or buzhash; N in bytes.",
-    "inline-limit": "Bytes at most of an inlined block (default 32).",
-    "max-file-links": "Links of a file's node at most.",
-    "max-directory-links": "Links of a directory's node at most, before it is sharded.",
-    "max-hamt-fanout": "Links of a sharded directory's node at most.",
-    "mode": "Permissions for every entry, in octal: 600 and 0600 are the same.",
-    "mtime": "Modification time for every entry, in seconds since 1970.",
-    "mtime-nsecs": "Its nanoseconds.",
-    "hamt-threshold": "Size in bytes above which a directory is sharded.",
-}
-_CHECKS = {
-    "mode": permissions,
-    "mtime": not_zero(whole_number("seconds"), "a time of 0 cannot be kept: UnixFS takes it for none"),
-    "mtime-nsecs": whole_number("nanoseconds", least=0),
-    "cid-version": whole_number(),
-    "inline-limit": whole_number("bytes", least=0),
-    "hamt-threshold": whole_number("bytes", least=0),
-    "max-file-links": not_zero(whole_number(least=0), "a file's nodes need 2 links or more"),
-    "max-directory-links": whole_number(least=0),
-    "max-hamt-fanout": whole_number(least=0),
-}
-_SHORT = {"trickle": "-t", "chunker": "-s"}
-
-
-def _import_options(command: Command) -> Command:
-    """Before the last one, which is `--json`."""
-    switches = [Switch(_names(name), help=text) for name, text in _IMPORT_SWITCHES.items()]
-    values = [
-        click.Option(_names(name), help=text, callback=_CHECKS.get(name))
-        for name, text in _IMPORT_SETTINGS.items()
-    ]
-    command.params[-1:-1] = [*switches, *values]
-    return command
-
-
-def _names(name: str) -> list[str]:
-    return [f"--{name}"] + ([_SHORT[name]] if name in _SHORT else [])
-
-
-@dataclass(frozen=True, slots=True)
-class UploadSource:
-    """What is to be added."""
-
-    paths: tuple[str, ...]
-    rules: WalkRules
-    stdin_name: str
-
-    def entries(self) -> AsyncIterator[Entry]:
-        return entries(self.paths, self.rules, self.stdin_name)
-
-    def without_unreadable(self, inputs: Inputs) -> UploadSource:
-        """Where there are several paths, those that can be read; the others are told of, one by one."""
-        if len(self.paths) < 2:
-            return self
-        troubles = {path: unreadable(path, self.rules) for path in dict.fromkeys(self.paths)}
-        for path, trouble in troubles.items():
-            if trouble is not None:
-                inputs.failed(path, trouble)
-        return replace(self, paths=tuple(path for path, trouble in troubles.items() if trouble is None))
-
-    def total(self) -> int | None:
-        return total_size(self.paths, self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +84,7 @@ def command(context: CommandSession, /, paths: tuple[str, ...], **given: object)
     """
     source = UploadSource(_or_stdin(paths), _walk_rules(given), str(given["stdin_name"]))
     output = Output(bool(given["quiet"]), bool(given["quieter"]), bool(given["as_json"]))
-    query = _import_query(given)
+    query = import_query(given)
     from_query(dict(query), PROFILE)  # contradictions are told before anything is read or sent
     if not given["only_hash"]:
         name = given["name"] if given["pin_name"] is None else given["pin_name"]
@@ -185,7 +103,7 @@ def command(context: CommandSession, /, paths: tuple[str, ...], **given: object)
     inputs.finish()
 
 
-_import_options(command)
+import_options(command)
 
 
 def _walk_rules(given: dict[str, object]) -> WalkRules:
@@ -201,17 +119,6 @@ def _walk_rules(given: dict[str, object]) -> WalkRules:
         patterns=patterns,
         folder_files=bool(given["ignore_files"]),
     )
-
-
-def _import_query(given: dict[str, object]) -> list[tuple[str, str]]:
-    names = [*_IMPORT_SWITCHES, *_IMPORT_SETTINGS, "wrap-with-directory"]
-    values = ((name, given[name.replace("-", "_")]) for name in names)
-    profile = given["profile"] or (PROFILE if given["cid_version"] is None else KUBO_PROFILE)
-    return [("profile", str(profile)), *((name, _text(value)) for name, value in values if value is not None)]
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _or_stdin(paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from node.cli.api_client import ApiResponse
-from node.cli.commands.pin import asks_for_end, pin_options, pin_query
+from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
 from node.cli.input.byte_stream import STDIN, ByteStream
 from node.cli.input.inputs import Inputs, content
 from node.cli.input.multipart import CONTENT_TYPE, file_part, last_part
+from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
 from node.cli.input.upload import check_readable
 from node.cli.output.destination import check_free, force_option, output_file, output_path, saved
 from node.cli.output.pin_text import holders, tell_changes

@@ -8,7 +8,7 @@ import sys
 import click
 
 from cluster.members.invite import MAX_LIFETIME
-from node.cli.api_client import segment
+from node.cli.api.client import segment
 from node.cli.errors import Failure
 from node.cli.input.numbers import whole_number
 from node.cli.output.printing import emit, say

@@ -12,6 +12,8 @@ from node.cli.errors import Failure
 from node.cli.output.printing import emit, say
 from node.cli.session import CommandSession, json_option, session
 from node.config import config as settings
+from node.config.errors import BadConfig
+from node.config.sections import Config
 from node.config.validation import Setting
 from node.files.atomic_write import atomic_write
 
@@ -68,8 +70,8 @@ def put(context: CommandSession, key: str, value: str, as_json: bool) -> None:
 def _converted(key: str, value: str) -> Setting:
     """Raises UsageError for what is no setting, and for what it does not take."""
     try:
-        return dict(settings.keys(settings.with_setting(settings.Config(), key, value)))[key]
-    except settings.BadConfig as error:
+        return dict(settings.keys(settings.with_setting(Config(), key, value)))[key]
+    except BadConfig as error:
         raise click.UsageError(str(error)) from None
 
 

@@ -9,13 +9,14 @@ from typing import TypeVar
 
 import click
 
-from node.cli.api_client import ApiResponse
+from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
 from node.cli.input.numbers import whole_number
 from node.cli.output.printing import let_go_of_output, say
 from node.cli.session import CommandSession, no_json, session
 from node.cli.signals import stopping_at_signals
 from node.config import config as settings
+from node.config.sections import Config
 from node.log.handler import begin_log
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -62,7 +63,7 @@ def command(context: CommandSession, /, create: bool, offline: bool, **options: 
     _loop_runner()(_serve(context, config, offline))
 
 
-def _with_options(config: settings.Config, options: dict[str, str | None]) -> settings.Config:
+def _with_options(config: Config, options: dict[str, str | None]) -> Config:
     """`gateway_port` is `gateway.port`."""
     for option, value in options.items():
         if value is not None:
@@ -82,7 +83,7 @@ def _loop_runner() -> Callable[..., None]:
     return uvloop.run
 
 
-async def _serve(context: CommandSession, config: settings.Config, offline: bool) -> None:
+async def _serve(context: CommandSession, config: Config, offline: bool) -> None:
     """Until a signal; one that comes while the node is opened closes again what is open."""
     from node.node import open_node
 

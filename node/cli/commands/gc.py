@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.cli.api_client import ApiResponse
+from node.cli.api.response import ApiResponse
 from node.cli.output.printing import emit, say
 from node.cli.session import CommandSession, json_option, session
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import click
 
-from node.cli.api_client import ApiClient, ApiResponse, segment
+from node.cli.api.client import ApiClient, segment
+from node.cli.api.response import ApiResponse
 from node.cli.input.inputs import Inputs, content
 from node.cli.output.pin_text import copies, details
 from node.cli.output.printing import emit, say, shortened

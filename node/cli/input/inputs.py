@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from node.cli.api_client import NoDaemon
+from node.cli.api.errors import NoDaemon
 from node.cli.errors import Failure, NoOutput, is_foreseen, text_of
 from node.cli.output.printing import say_error
 

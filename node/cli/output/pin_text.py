@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from node.cli.api_client import ApiResponse
+from node.cli.api.response import ApiResponse
 from node.cli.output.printing import say
 
 _NO_END = "0001-01-01T00:00:00Z"

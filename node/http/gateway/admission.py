@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from node.config.config import GatewayConfig
+from node.config.sections import GatewayConfig
 from node.http.app_key import PARTS
 from node.http.gateway.replies import messages
 from node.http.gateway.replies.pacing import CLIENT, paced

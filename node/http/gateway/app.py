@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from node.config.config import GatewayConfig
 from node.config.host_policy import read_hosts
+from node.config.sections import GatewayConfig
 from node.http.app_key import PARTS
 from node.http.connection import ENTRANCE
 from node.http.errors import client_closed_request

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from node.config.config import BadConfig, Config, check, keys, load, with_setting
+from node.config.config import check, keys, load, with_setting
+from node.config.errors import BadConfig
+from node.config.sections import Config
 
 
 def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path: Path) -> None:

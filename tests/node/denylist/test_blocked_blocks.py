@@ -17,7 +17,7 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID
 from blockstore.memory_store import MemoryBlockstore
-from node.config.config import Config, NamesConfig
+from node.config.sections import Config, NamesConfig
 from node.denylist.blocks import GuardedBlocks, GuardedExchange, ServedBlocks
 from node.denylist.denylist import Denylist, RuleSet
 from node.denylist.errors import ContentBlocked

@@ -13,8 +13,8 @@ from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.path import ContentPath
 from node.denylist.denylist import Denylist
+from node.denylist.denylist_files import DenylistFiles, denylist_folders, open_denylist
 from node.denylist.errors import BadDenylist, BadRule, ContentBlocked, LegallyBlocked
-from node.denylist.files import Files, denylist_folders, open_denylist
 from node.denylist.rules import MAX_LINE, parse_rule
 from node.names.name import parse_target
 
@@ -116,7 +116,7 @@ FREE = [
 def files_of(folder, **lists):
     for name, text in lists.items():
         (folder / f"{name}.deny").write_text(text)
-    files = Files([folder])
+    files = DenylistFiles([folder])
     files.load()
     return files
 
@@ -226,7 +226,7 @@ def test_a_list_in_another_encoding_is_an_error_and_not_a_list_of_bad_lines(tmp_
     mark = "\ufeff" if encoding.endswith("be") else ""
     (tmp_path / "a.deny").write_bytes(f"{mark}/ipfs/{ONE}\n".encode(encoding))
     with pytest.raises(BadDenylist, match="save it as UTF-8"):
-        Files([tmp_path]).load()
+        DenylistFiles([tmp_path]).load()
 
 
 def test_a_list_of_another_version_is_an_error(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_any_line_is_a_rule_or_refused(line) -> None:
 def test_any_bytes_are_a_list(tmp_path_factory: pytest.TempPathFactory, data) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "a.deny").write_bytes(data)
-    files = Files([folder])
+    files = DenylistFiles([folder])
     try:
         files.load()
     except BadDenylist:

@@ -21,7 +21,8 @@ from blockstore.errors import StorageFull, StoreUnavailable
 from blockstore.path import MAX_SEGMENTS
 from cluster.common.methods import NAMES_GET
 from cluster.interfaces import Member, Role
-from node.config.config import BadConfig, NamesConfig
+from node.config.errors import BadConfig
+from node.config.sections import NamesConfig
 from node.names.dns import Texts
 from node.names.errors import (
     BadName,

@@ -12,7 +12,7 @@ from support.node import running_node
 
 from blockstore.ipld.dag_pb import PBNode
 from cluster.calls.codec import NodeInfo
-from node.config.config import ApiConfig, Config, RpcConfig
+from node.config.sections import ApiConfig, Config, RpcConfig
 from node.datadir.folder import DataFolder
 from node.http.admin.callers import OpenToOthers
 from node.node import Node

@@ -8,7 +8,7 @@ from support.dns_server import dns_server
 from support.gateway import Gateway
 from support.node import running_node
 
-from node.config.config import Config, NamesConfig
+from node.config.sections import Config, NamesConfig
 
 CONTENT = "/ipfs/bafkqabtimvwgy3yk"  # an inline file
 

@@ -13,7 +13,7 @@ from support.p2p_networks import networks, until_peer
 from bitswap.message import PROTOCOLS
 from bitswap.message_codec import decode
 from blockstore.block import Block
-from node.config.config import Config, GatewayConfig, RetrievalConfig, SwarmConfig
+from node.config.sections import Config, GatewayConfig, RetrievalConfig, SwarmConfig
 
 BLOCK = Block.of(b"from far away")
 MARK = Block.of(b"asked for last")

@@ -22,7 +22,7 @@ from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.unixfs.data import MURMUR3_X64_64, NodeType, UnixFSData
 from blockstore.unixfs.hamt import hash_value
 from cluster.interfaces import Role
-from node.config.config import Config, RetrievalConfig, SwarmConfig
+from node.config.sections import Config, RetrievalConfig, SwarmConfig
 from node.datadir.cluster_file import ClusterFile
 from node.datadir.folder import DataFolder
 from node.datadir.identity import Identity

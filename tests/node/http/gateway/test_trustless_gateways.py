@@ -18,7 +18,7 @@ from blockstore.blocks import Blocks
 from blockstore.car.writer import car_stream
 from blockstore.cid import CID, RAW
 from blockstore.common import varint
-from node.config.config import Config, GatewayConfig, RetrievalConfig, SwarmConfig
+from node.config.sections import Config, GatewayConfig, RetrievalConfig, SwarmConfig
 from node.datadir.folder import DataFolder
 from node.datadir.init import create_node
 from node.retrieval.gateway_timeouts import GatewayTimeouts

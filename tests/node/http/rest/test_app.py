@@ -16,7 +16,7 @@ from yarl import URL
 from blockstore.block import Block
 from blockstore.car.writer import car_stream
 from blockstore.cid import CID
-from node.config.config import Config, StorageConfig
+from node.config.sections import Config, StorageConfig
 from node.datadir.api_secret import read_secret
 
 ABSENT = Block.of(b"nowhere to be found").cid

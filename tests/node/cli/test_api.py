@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from node.cli.api_client import ApiClient, ApiError, DaemonLost, NoDaemon
+from node.cli.api.client import ApiClient
+from node.cli.api.errors import ApiError, DaemonLost, NoDaemon
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Error\r\n\r\n"
 

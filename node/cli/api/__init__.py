@@ -1,0 +1,1 @@
+"""HTTP calls on a running node: what the command line is made of."""
