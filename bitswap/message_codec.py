@@ -20,9 +20,9 @@ from bitswap.message import (
     WantType,
     parse_prefix,
 )
-from bitswap.protobuf import Fields, bytes_field, fields, int32, varint_field
 from blockstore.cid import CID
 from blockstore.common import varint
+from blockstore.common.protobuf import BadProtobuf, bytes_field, fields, int32, varint_field
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_ENTRIES = 16_384  # of wants, of blocks and of presences, each
@@ -54,6 +54,13 @@ def reading(data: bytes) -> Iterator[Message | None]:
     """As `decode`, a little at a time: None after each _STEP items, so that others have a turn."""
     if len(data) > MAX_MESSAGE_BYTES:
         raise BadMessage(f"message of {len(data)} bytes is above {MAX_MESSAGE_BYTES}")
+    try:
+        yield from _read(data)
+    except BadProtobuf as error:
+        raise BadMessage(str(error)) from None
+
+
+def _read(data: bytes) -> Iterator[Message | None]:
     wantlist = bytearray()
     payloads: list[Payload] = []
     presences: list[Presence] = []
@@ -112,7 +119,7 @@ def _payload_parts(payload: Payload, bare: bool) -> tuple[bytes, ...]:
 
 
 def _decode_payload(span: memoryview) -> Payload:
-    found: Fields = dict.fromkeys((1, 2), memoryview(b""))
+    found = dict.fromkeys((1, 2), memoryview(b""))
     for number, _, value in fields(span, {1: 2, 2: 2}):
         found[number] = value
     prefix = bytes(found[1])

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from blockstore.common.token_bucket import TokenBucket
+
 _REMEMBERED = 1024  # peers
 _POOL = 4  # bursts in the pool when it is full, and the part of it that one peer may draw
 _MIN_ITEMS = 64  # items that a new peer has though the pool is empty
@@ -34,7 +36,9 @@ class WorkRates:
 
 
 @dataclass(slots=True, eq=False)
-class _Bucket:
+class _Allowance:
+    """What one peer has. No TokenBucket: it is refilled out of the pool, and by what the peer earns."""
+
     items: float
     at: float
     held: float = 0.0
@@ -45,23 +49,23 @@ class WorkLimits:
 
     def __init__(self, rates: WorkRates | None = None) -> None:
         self._rates = rates or WorkRates()
-        self._pool = _Bucket(_POOL * self._rates.burst, 0.0)
-        self._buckets: LRUCache[str, _Bucket] = LRUCache(_REMEMBERED)
+        self._pool = TokenBucket(self._rates.shared, _POOL * self._rates.burst)
+        self._allowances: LRUCache[str, _Allowance] = LRUCache(_REMEMBERED)
         self._held: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<WorkLimits: {len(self._buckets)} peers, {len(self._held)} held back>"
+        return f"<WorkLimits: {len(self._allowances)} peers, {len(self._held)} held back>"
 
     def charge(self, peer: str, items: int, now: float) -> float:
         """It made us work; how many seconds to hold it back. Followed by `release` when that is not zero."""
-        bucket = self._bucket(peer, now)
-        bucket.items -= items
-        if bucket.items >= 0:
+        allowance = self._allowance(peer, now)
+        allowance.items -= items
+        if allowance.items >= 0:
             return 0.0
         self._held.add(peer)
-        seconds = min(-bucket.items * len(self._held) / self._rates.shared, _MAX_HOLD)
-        bucket.items, bucket.at = 0.0, now + seconds
-        bucket.held += seconds
+        seconds = min(-allowance.items * len(self._held) / self._rates.shared, _MAX_HOLD)
+        allowance.items, allowance.at = 0.0, now + seconds
+        allowance.held += seconds
         return seconds
 
     def release(self, peer: str) -> None:
@@ -70,33 +74,30 @@ class WorkLimits:
 
     def earn(self, peer: str, blocks: int, now: float) -> None:
         """It took blocks, or sent some that were wanted."""
-        bucket = self._bucket(peer, now)
-        bucket.items = min(bucket.items + blocks * self._rates.earned, self._rates.burst)
-        bucket.held = 0.0
+        allowance = self._allowance(peer, now)
+        allowance.items = min(allowance.items + blocks * self._rates.earned, self._rates.burst)
+        allowance.held = 0.0
 
     def is_abuse(self, peer: str) -> bool:
         """Whether it goes on and on and earns nothing."""
-        bucket = self._buckets.get(peer)
-        return bucket is not None and bucket.held >= self._rates.abuse
+        allowance = self._allowances.get(peer)
+        return allowance is not None and allowance.held >= self._rates.abuse
 
-    def _bucket(self, peer: str, now: float) -> _Bucket:
+    def _allowance(self, peer: str, now: float) -> _Allowance:
         """What it has now. It is kept when the peer goes: connecting again gives no new one."""
-        bucket = self._buckets.get(peer)
-        if bucket is None:
-            bucket = _Bucket(max(_MIN_ITEMS, self._drawn(self._rates.burst, now)), now)
-            self._buckets[peer] = bucket
-        if (idle := now - bucket.at) > 0:
-            lacking = self._rates.burst - bucket.items
-            bucket.items += self._drawn(min(idle * self._rates.rate, lacking), now)
-            bucket.held = max(0.0, bucket.held - idle)
-            bucket.at = now
-        return bucket
+        allowance = self._allowances.get(peer)
+        if allowance is None:
+            allowance = _Allowance(max(_MIN_ITEMS, self._drawn(self._rates.burst, now)), now)
+            self._allowances[peer] = allowance
+        if (idle := now - allowance.at) > 0:
+            lacking = self._rates.burst - allowance.items
+            allowance.items += self._drawn(min(idle * self._rates.rate, lacking), now)
+            allowance.held = max(0.0, allowance.held - idle)
+            allowance.at = now
+        return allowance
 
     def _drawn(self, items: float, now: float) -> float:
         """From the pool: at most a share of what is there, so that something is left for the next one."""
-        pool = self._pool
-        pool.items = min(pool.items + (now - pool.at) * self._rates.shared, _POOL * self._rates.burst)
-        pool.at = now
-        given = min(items, pool.items / _POOL)
-        pool.items -= given
+        given = min(items, self._pool.available(now) / _POOL)
+        self._pool.owe(given, now)
         return given

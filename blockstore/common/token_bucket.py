@@ -34,6 +34,10 @@ class TokenBucket:
         self._full_at = self._after(amount, now)
         return self._until_there(self._full_at, now)
 
+    def available(self, now: float) -> float:
+        """What is in it; below zero while something is owed."""
+        return self._burst - max(0.0, self._full_at - now) * self._rate
+
     def _after(self, amount: float, now: float) -> float:
         return max(self._full_at, now) + amount / self._rate
 

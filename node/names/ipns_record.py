@@ -12,10 +12,11 @@ from typing import TypeGuard
 
 from blockstore.block import Block
 from blockstore.cid import DAG_CBOR
+from blockstore.common import protobuf
 from blockstore.errors import BlockstoreError
 from blockstore.ipld import codecs
 from blockstore.ipld.codecs import Value
-from node.names import keys, protobuf_fields
+from node.names import keys
 from node.names.errors import BadName, BadRecord
 from node.names.name import IpnsName, Target, parse_target
 
@@ -36,7 +37,7 @@ _EOL = 0
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _FAR = datetime.max.replace(tzinfo=UTC).timestamp()
 
-Fields = dict[int, protobuf_fields.Field]
+Fields = dict[int, protobuf.Value]
 Document = dict[str, Value]
 
 
@@ -91,7 +92,7 @@ def _outer(data: bytes) -> Fields:
     if len(data) > MAX_BYTES:
         raise BadRecord(f"a record of {len(data)} bytes is above {MAX_BYTES}")
     try:
-        return dict(protobuf_fields.fields(data))
+        return dict(protobuf.values(data))
     except ValueError as error:
         raise BadRecord(f"not an IPNS record: {error}") from None
 
@@ -112,7 +113,7 @@ def _agree(outer: Fields, signed: Document) -> None:
         return
     for number, name in _SIGNED.items():
         expected = signed.get(name)
-        absent: protobuf_fields.Field = b"" if isinstance(expected, bytes) else 0
+        absent: protobuf.Value = b"" if isinstance(expected, bytes) else 0
         if outer.get(number, absent) != (absent if expected is None else expected):
             raise BadRecord(f"the record says one {name} in its V1 fields and another in what is signed")
 

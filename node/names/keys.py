@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from node.names import protobuf_fields
+from blockstore.common import protobuf
 from node.names.errors import BadRecord
 
 PublicKey = Ed25519PublicKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -23,7 +23,7 @@ def decode(data: bytes) -> PublicKey:
     if len(data) > _MAX_BYTES:
         raise BadRecord(f"public key of {len(data)} bytes is above {_MAX_BYTES}")
     try:
-        parts = dict(protobuf_fields.fields(data))
+        parts = dict(protobuf.values(data))
         kind, key = parts.get(1, _RSA), parts[2]
         if not isinstance(kind, int) or not isinstance(key, bytes):
             raise ValueError("its fields have other types")

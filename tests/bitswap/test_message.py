@@ -18,10 +18,10 @@ from bitswap.message import (
     prefix_of,
 )
 from bitswap.message_codec import MAX_ENTRIES, MAX_MESSAGE_BYTES, decode, encode, reading
-from bitswap.protobuf import bytes_field, varint_field
 from bitswap.received import ReceivedBlock, identify
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
+from blockstore.common.protobuf import bytes_field, varint_field
 
 HELLO = Block.of(b"hello")
 OLD = Block.of(b"\x0a\x02\x08\x01", DAG_PB, version=0)

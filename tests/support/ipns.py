@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import cbrrr
 
+from blockstore.common import protobuf
 from node.datadir.identity import Identity
-from node.names import protobuf_fields
 from node.names.name import IpnsName
 
 
@@ -36,10 +36,10 @@ def signed_record(identity: Identity, fields: RecordFields) -> bytes:
         "TTL": ttl,
     }
     document = bytes(cbrrr.encode_dag_cbor(signed))
-    outer: dict[int, protobuf_fields.Field] = {8: identity.sign(b"ipns-signature:" + document), 9: document}
+    outer: dict[int, protobuf.Value] = {8: identity.sign(b"ipns-signature:" + document), 9: document}
     if fields.v1:
         outer |= {1: value, 2: identity.sign(value + end + b"EOL"), 3: 0, 4: end, 5: fields.sequence, 6: ttl}
-    return b"".join(protobuf_fields.encoded(number, outer[number]) for number in sorted(outer))
+    return b"".join(protobuf.field(number, outer[number]) for number in sorted(outer))
 
 
 class Key:

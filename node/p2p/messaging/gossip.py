@@ -27,10 +27,11 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
 
+from blockstore.common.token_bucket import TokenBucket
 from cluster.ports import GossipMessage
 from node.p2p.errors import NetworkError
 from node.p2p.guarded_task import guarded
-from node.p2p.messaging.gossip_intake import MAX_RPC, Intake, Rate
+from node.p2p.messaging.gossip_intake import MAX_RPC, Intake, gossip_rate
 from node.p2p.swarm.host import Host
 from node.p2p.transport.connection import Stream
 
@@ -179,7 +180,7 @@ class _Facade:
     def __init__(self, host: Host, topics: Collection[str]) -> None:
         self._host = host
         self._topics = topics
-        self._rates: dict[str, Rate] = {}
+        self._rates: dict[str, TokenBucket] = {}
         self._pair = create_new_key_pair(host.config.identity.seed)
         self._id = ID.from_pubkey(self._pair.public_key)
         self._peerstore = PeerStore()
@@ -249,7 +250,7 @@ class _Facade:
 
     def set_stream_handler(self, protocol: str, handler: Callable[[_Stream], Awaitable[None]]) -> None:
         async def handle(stream: Stream) -> None:
-            rate = self._rates.setdefault(stream.peer, Rate())
+            rate = self._rates.setdefault(stream.peer, gossip_rate())
             intake = Intake(stream, self._topics, lambda author: self.may_speak(ID(author)), rate)
             await handler(_Stream(stream, intake))
 

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from libp2p.pubsub.pb import rpc_pb2
 
 from blockstore.common import varint
+from blockstore.common.token_bucket import TokenBucket
 from cluster.ports import MAX_GOSSIP
 from node.p2p.errors import ProtocolViolation
 from node.p2p.messaging.message_reader import Allowance, read_message
@@ -30,26 +31,17 @@ MaySpeak = Callable[[bytes], bool]
 """Whether messages by the peer of that id are looked at."""
 
 
-class Rate:
-    """A bucket that `_BURST` units fill and `_RATE` units a second leave."""
-
-    def __init__(self) -> None:
-        self._level = 0.0
-        self._at = trio.current_time()
-
-    async def spend(self, units: float) -> None:
-        """Wait until so many units fit."""
-        now = trio.current_time()
-        self._level = max(0.0, self._level - (now - self._at) * _RATE) + units
-        self._at = now
-        if self._level > _BURST:
-            await trio.sleep((self._level - _BURST) / _RATE)
+def gossip_rate() -> TokenBucket:
+    """What one peer may send, on all of its streams together."""
+    return TokenBucket(_RATE, _BURST)
 
 
 class Intake:
     """The reading half of one gossip stream, as a stream of frames that were looked at."""
 
-    def __init__(self, stream: Stream, topics: Collection[str], may_speak: MaySpeak, rate: Rate) -> None:
+    def __init__(
+        self, stream: Stream, topics: Collection[str], may_speak: MaySpeak, rate: TokenBucket
+    ) -> None:
         self._stream = stream
         self._topics = topics
         self._may_speak = may_speak
@@ -74,7 +66,7 @@ class Intake:
             rpc.ParseFromString(found)
         except DecodeError:
             raise ProtocolViolation("gossip: not its protobuf") from None
-        await self._rate.spend(1 + len(rpc.publish) + len(found) / _UNIT)
+        await trio.sleep(self._rate.owe(1 + len(rpc.publish) + len(found) / _UNIT, trio.current_time()))
         data = thinned(rpc, self._topics, self._may_speak).SerializeToString()
         self._frame = varint.encode(len(data)) + data
 

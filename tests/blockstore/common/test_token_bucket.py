@@ -50,3 +50,12 @@ def test_what_was_refused_costs_nothing() -> None:
     bucket = TokenBucket(1.0, 2)
     assert [bucket.take(1, 10.0) for _ in range(5)] == [0.0, 0.0, 1.0, 1.0, 1.0]
     assert bucket.take(1, 11.0) == 0.0
+
+
+def test_what_is_in_it_is_told_and_what_is_owed_too() -> None:
+    bucket = TokenBucket(10, 100)
+    assert bucket.available(1000.0) == 100
+    assert bucket.owe(150, 1000.0) == 5
+    assert bucket.available(1000.0) == -50
+    assert bucket.available(1005.0) == 0
+    assert bucket.available(2000.0) == 100

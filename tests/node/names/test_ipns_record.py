@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from support.ipns import RecordFields, signed_record
 
 from blockstore.cid import CID
+from blockstore.common import protobuf
 from node.datadir.identity import Identity
-from node.names import protobuf_fields
 from node.names.errors import BadName, BadRecord
 from node.names.ipns_record import MAX_BYTES, verify
 from node.names.name import IpnsName
@@ -35,11 +35,11 @@ def made(**changes):
 
 
 def fields(data):
-    return dict(protobuf_fields.fields(data))
+    return dict(protobuf.values(data))
 
 
 def message(parts):
-    return b"".join(protobuf_fields.encoded(number, part) for number, part in sorted(parts.items()))
+    return b"".join(protobuf.field(number, part) for number, part in sorted(parts.items()))
 
 
 def resigned(outer, **document):
@@ -181,7 +181,7 @@ def ecdsa_key():
 @pytest.mark.parametrize("make", [rsa_key, secp256k1_key, ecdsa_key])
 def test_keys_of_other_kinds_verify_too(make) -> None:
     kind, data, sign = make()
-    public = protobuf_fields.encoded(1, kind) + protobuf_fields.encoded(2, data)
+    public = protobuf.field(1, kind) + protobuf.field(2, data)
     inline = len(public) <= 42
     multihash = bytes([0, len(public)]) + public if inline else b"\x12\x20" + hashlib.sha256(public).digest()
     name = IpnsName(multihash)
@@ -200,7 +200,7 @@ def test_keys_of_other_kinds_verify_too(make) -> None:
 
 def test_a_short_rsa_key_is_refused() -> None:
     key = rsa.generate_private_key(65537, 1024)
-    public = protobuf_fields.encoded(1, 0) + protobuf_fields.encoded(2, der(key))
+    public = protobuf.field(1, 0) + protobuf.field(2, der(key))
     name = IpnsName(b"\x12\x20" + hashlib.sha256(public).digest())
     with pytest.raises(BadRecord, match="too short"):
         verify(name, message({**fields(made()), 7: public}), NOW)

@@ -9,8 +9,8 @@ import pytest
 from support.gateway import Gateway
 from support.ipns import Key, RecordFields, signed_record
 
+from blockstore.common import protobuf
 from node.http.gateway.formats.ipns_record import cache_control
-from node.names import protobuf_fields
 from node.names.errors import BadRecord
 from node.names.ipns_record import IpnsRecord
 
@@ -65,9 +65,9 @@ async def test_records_are_of_keys_and_of_nothing_else(gateway: Gateway) -> None
 def damaged(data, **fields):
     """A record with some of its outer fields replaced, or left out where the value is None."""
     numbers = {"value": 1, "signature_1": 2, "validity": 4, "signature_2": 8, "document": 9}
-    outer = dict(protobuf_fields.fields(data)) | {numbers[name]: value for name, value in fields.items()}
+    outer = dict(protobuf.values(data)) | {numbers[name]: value for name, value in fields.items()}
     return b"".join(
-        protobuf_fields.encoded(number, value) for number, value in sorted(outer.items()) if value is not None
+        protobuf.field(number, value) for number, value in sorted(outer.items()) if value is not None
     )
 
 
@@ -108,7 +108,7 @@ async def test_a_record_that_says_nothing_of_time_is_told_as_of_now(gateway: Gat
     fields = {"Value": VALUE.encode(), "ValidityType": 0, "Validity": end, "Sequence": 1}
     document = bytes(cbrrr.encode_dag_cbor(fields))
     signature = key.identity.sign(b"ipns-signature:" + document)
-    record = protobuf_fields.encoded(8, signature) + protobuf_fields.encoded(9, document)
+    record = protobuf.field(8, signature) + protobuf.field(9, document)
     await gateway.node.parts.names.put(key.name, record)
     path = f"/ipns/{key.name}?format=ipns-record"
     answer = await gateway.get(path)

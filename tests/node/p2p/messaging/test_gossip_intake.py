@@ -12,7 +12,7 @@ from support.p2p_pipes import Recorder
 
 from blockstore.common import varint
 from node.p2p.errors import NetworkError, ProtocolViolation
-from node.p2p.messaging.gossip_intake import MAX_GOSSIP, MAX_RPC, Intake, Rate, thinned
+from node.p2p.messaging.gossip_intake import MAX_GOSSIP, MAX_RPC, Intake, gossip_rate, thinned
 from node.p2p.transport.byte_stream import read_exactly
 from node.p2p.transport.connection import Stream
 
@@ -46,7 +46,7 @@ def taken(data: bytes) -> tuple[bytes, float]:
 
     async def run() -> tuple[bytes, float]:
         stream = Stream("peer", "/meshsub/1.1.0", _Pipe(data), connection=None)  # type: ignore[arg-type]
-        intake = Intake(stream, TOPICS, MEMBER.__eq__, Rate())
+        intake = Intake(stream, TOPICS, MEMBER.__eq__, gossip_rate())
         began, got = trio.current_time(), b""
         while piece := await intake.read(1000):
             got += piece
