@@ -66,7 +66,7 @@ WORDS = {
         *("block", "block_waiters", "blocks", "cid", "common", "errors", "fetch_progress", "fetch_report"),
         *("hashing", "leaf", "marks", "read_budget", "store"),
     ),
-    "bitswap": ("errors", "message", "message_codec", "network", "protobuf", "received", "statistics"),
+    "bitswap": ("errors", "message", "message_codec", "network", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
     "node": ("errors", "unicode_safety", "version"),
     "node/p2p": ("errors", "guarded_task", "settings"),
