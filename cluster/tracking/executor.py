@@ -69,16 +69,19 @@ class Executor:
             return True
         (attempt,) = await self._attempts.get_many([operation.cid])
         try:
-            if held and pin is not None:
-                await self._walk(operation, pin, self._first_timeout(attempt))
-            else:
-                await self._release(operation.cid, pin)
+            await self._pin_or_release(operation, pin, attempt)
         except PinFailed as error:
             await self._record_failure(operation, attempt, str(error))
             return False
         if attempt is not None:
             await self._attempts.remove(operation.cid)
         return True
+
+    async def _pin_or_release(self, operation: Operation, pin: Pin | None, attempt: Attempt | None) -> None:
+        if pin is not None and operation.kind is OperationKind.PIN:
+            await self._walk(operation, pin, self._first_timeout(attempt))
+        else:
+            await self._release(operation.cid, pin)
 
     async def _walk(self, operation: Operation, pin: Pin, first_timeout: float) -> None:
         """`first_timeout` is the time for the first progress; after that it is the setting."""

@@ -1,4 +1,4 @@
-"""What this member is doing about which CID: bounded lanes, one operation for a CID. Plain values, no loop.
+"""A bounded priority queue of operations, one for each CID: what this member does about it. Plain values.
 
 Priority lanes. Pins whose blocks are here already, and for which a caller waits, need no worker: each begins
 at once, so that an add never waits behind fetches. Fresh pins go before other pins, and retries of failed

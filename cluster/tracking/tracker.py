@@ -18,7 +18,7 @@ from cluster.context import ClusterContext
 from cluster.errors import QueueFull
 from cluster.interfaces import PinChange, PinQuery
 from cluster.pin import Pin, PinInfo, Status
-from cluster.ports import AttemptStore, LocalPin, LocalPins, PinFailed
+from cluster.ports import AttemptStore, LocalPin, LocalPins, OperationKind, PinFailed
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.executor import Executor
 from cluster.tracking.operation_queue import Lane, OperationQueue
@@ -77,7 +77,7 @@ class Tracker:
             operation, queued = await self._backlog.expedited(cid), None
             if operation.successor is Lane.UNPIN:
                 raise PinFailed("it was unpinned meanwhile")
-            if operation.failure and operation is not earlier:
+            if operation.failure and operation.kind is OperationKind.PIN and operation is not earlier:
                 raise PinFailed(operation.failure)
 
     async def status(self, cid: CID) -> PinInfo:

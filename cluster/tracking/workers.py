@@ -1,4 +1,4 @@
-"""A few workers that perform the operations of the backlog, one at a time each."""
+"""A worker pool: a few tasks perform the operations of the backlog, one at a time each."""
 
 from __future__ import annotations
 
