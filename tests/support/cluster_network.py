@@ -129,7 +129,7 @@ class SimPeer:
     async def connect(self, address: str) -> str:
         peer = address.rpartition("/")[2]
         if not self._network.linked(self.name, peer):
-            raise PeerOffline(f"nobody answers at {address}")
+            raise PeerOffline(f"no peer answers at {address}")
         return peer
 
     def keep_connected(self, wanted: Mapping[str, Sequence[str]]) -> None:

@@ -101,7 +101,7 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
             continue
 
 
-def test_addresses_of_somebody_else_too_many_and_without_a_port_are_not_told() -> None:
+def test_addresses_of_another_peer_too_many_and_without_a_port_are_not_dialable() -> None:
     for addresses in (
         [GOOD[0].replace(PEER, identity(2).peer_id)],
         [f"/ip4/127.0.0.1/tcp/0/p2p/{PEER}"],

@@ -115,10 +115,10 @@ async def test_of_many_that_show_one_token_at_once_one_is_let_in(tmp_path: Path)
         clock = HybridClock(lambda: 1e9)
         local = LocalMember(GENESIS, signer, clock)
         members = await open_members(MemberRecordStore(database), local)
-        door = JoinHandler(local, members, lambda: 1e9)
-        visits = [door.answer(identity(number).peer_id, shown) for number in range(2, 8)]
+        handler = JoinHandler(local, members, lambda: 1e9)
+        joins = [handler.answer(identity(number).peer_id, shown) for number in range(2, 8)]
         results = await asyncio.gather(
-            members.announce("a", ("/ip4/127.0.0.1/tcp/1",)), *visits, return_exceptions=True
+            members.announce("a", ("/ip4/127.0.0.1/tcp/1",)), *joins, return_exceptions=True
         )
         assert sum(isinstance(result, BadInvite) for result in results) == 5
         assert len(members.members()) == 2
@@ -175,7 +175,7 @@ async def test_joining_waits_for_a_member_to_answer() -> None:
 
 
 @virtual_time
-async def test_an_address_that_answers_as_somebody_else_is_not_believed() -> None:
+async def test_an_address_that_answers_as_another_peer_is_not_believed() -> None:
     network = SimNetwork(Random(1))
     b = PinsetMember(1, GENESIS, network, wall)
     stranger = network.attach(identity(9).peer_id).name
@@ -228,13 +228,13 @@ def test_of_many_addresses_those_stay_that_most_machines_can_reach() -> None:
 
 
 @pytest.mark.parametrize("host", ["☃", "a" * 70, "a\nb", "\udfff", ""])
-def test_an_address_where_nobody_could_join_is_put_into_no_invitation(host: str) -> None:
+def test_an_address_where_no_machine_could_join_is_put_into_no_invitation(host: str) -> None:
     with pytest.raises(BadInvite, match=r"cluster\.announce"):
         make_invite(GENESIS, identity(0), SECRET, [f"/dns4/{host}/tcp/1"], Role.TRUSTED, 2e9)
 
 
 @pytest.mark.parametrize("host", ["☃", "a" * 70, "a\nb", ""])
-def test_a_token_with_an_address_that_nobody_can_dial_is_refused(host: str) -> None:
+def test_a_token_with_an_address_that_no_peer_can_dial_is_refused(host: str) -> None:
     odd = replace(INVITE, addresses=(f"/dns4/{host}/tcp/1/p2p/{identity(0).peer_id}",))
     with pytest.raises(BadInvite, match="cannot be read") as caught:
         Invite.parse(str(odd))

@@ -1,4 +1,4 @@
-"""Who belongs: granted by trusted members, told by gossip, agreed by all, and never by one's own word."""
+"""Who belongs: granted by trusted members, agreed by all, and never by a peer's own word."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def grant(peer: str, signer: int, stamp: int, role: str = "trusted") -> bytes:
     return sign_record(MemberRecord("grant", peer, by.peer_id, stamp, role=role), GENESIS.cluster_id, by)
 
 
-async def test_a_grant_by_nobody_we_trust_needs_a_trusted_voucher() -> None:
+async def test_a_grant_by_an_untrusted_peer_needs_a_trusted_voucher() -> None:
     members = await members_of(0)
     assert await members.accept([grant(C.peer_id, 9, 1)], vouched=False) == 0
     assert await members.accept([grant(C.peer_id, 9, 1)], vouched=True) == 1
@@ -82,9 +82,9 @@ async def test_grants_that_build_on_each_other_are_taken_in_any_order() -> None:
 
 
 @pytest.mark.parametrize("role", ["trusted", "follower", "king"])
-async def test_nobody_makes_himself_a_member(role: str) -> None:
+async def test_no_peer_makes_itself_a_member(role: str) -> None:
     members = await members_of(0)
-    with suppress(BadUpdate):  # some forms are refused whoever sends them
+    with suppress(BadUpdate):  # some forms are refused from any peer
         assert await members.accept([grant(X.peer_id, 9, 1, role)], vouched=False) == 0
     assert not members.is_member(X.peer_id)
 
@@ -103,8 +103,8 @@ async def test_damaged_and_forged_records_are_refused() -> None:
         MemberRecord("grant", X.peer_id, A.peer_id, 1, role="trusted"), GENESIS.cluster_id, X
     )
     elsewhere = sign_record(MemberRecord("grant", X.peer_id, A.peer_id, 1, role="trusted"), bytes(32), A)
-    told = sign_record(MemberRecord("profile", A.peer_id, X.peer_id, 1, name="x"), GENESIS.cluster_id, X)
-    for record in (b"", honest[:-1], told, bytes(10_000)):
+    foreign = sign_record(MemberRecord("profile", A.peer_id, X.peer_id, 1, name="x"), GENESIS.cluster_id, X)
+    for record in (b"", honest[:-1], foreign, bytes(10_000)):
         assert await members.accept([record], vouched=True) == 0
     for record in (honest[:-5] + bytes(5), forged, elsewhere):
         with pytest.raises(BadUpdate):
@@ -179,9 +179,9 @@ async def test_all_agree_though_a_removal_overtakes_the_removed_members_last_pin
 async def test_names_and_addresses_are_told_to_all() -> None:
     network = SimNetwork(Random(1), delay=0.01)
     a, b = await grown_cluster(2, network, wall)
-    (told,) = (member for member in a.pinset.members.members() if member.peer == b.peer)
-    assert told.name == f"member {b.peer[-4:]}"
-    assert told.addresses == (f"/ip4/127.0.0.1/tcp/1/p2p/{b.peer}",)
+    (found,) = (member for member in a.pinset.members.members() if member.peer == b.peer)
+    assert found.name == f"member {b.peer[-4:]}"
+    assert found.addresses == (f"/ip4/127.0.0.1/tcp/1/p2p/{b.peer}",)
     await a.stop()
     await b.stop()
 
@@ -216,11 +216,11 @@ async def test_a_profile_that_does_not_parse_is_not_kept_and_the_others_with_it_
 ) -> None:
     database = InlineDatabase()
     members = await members_of(0, database)
-    told: list[bytes] = []
-    members.on_records(told.extend)
+    heard: list[bytes] = []
+    members.on_records(heard.extend)
     good = [grant(B.peer_id, 0, 1, "follower"), grant(C.peer_id, 0, 1), profile(2, 1, "fine")]
     assert await members.accept([profile(1, 2, name, addresses), *good], vouched) == 3
-    assert sorted(told) == sorted(members.records()) == sorted(good)
+    assert sorted(heard) == sorted(members.records()) == sorted(good)
     assert members.refused == 1
     assert [member.name for member in members.members() if member.peer == C.peer_id] == ["fine"]
 

@@ -7,6 +7,7 @@ from random import Random
 
 import dag_cbor
 import pytest
+from dag_cbor import IPLDKind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.pinset_member import some_cid, some_pin
@@ -57,7 +58,7 @@ def test_an_unpin_removes_only_what_its_writer_has_seen() -> None:
     assert not a.write({ONE: None})[0], "there is nothing left to remove"
 
 
-def test_what_was_there_before_a_change_is_told() -> None:
+def test_a_change_returns_what_was_there_before() -> None:
     document = Document(1)
     assert document.write({ONE: b"x", TWO: b"y"})[1] == {ONE: {}, TWO: {}}
     assert document.write({ONE: b"z", TWO: None})[1] == {ONE: {1: b"x"}, TWO: {1: b"y"}}
@@ -162,5 +163,5 @@ def test_the_digest_is_that_of_another_codec() -> None:
     document = Document(1)
     document.write({ONE: b"x", TWO: b"y"})
     document.write({ONE: b"z", TWO: None})
-    content = [[[1, [[0, 2]]]], [[1, 3]], [[str(ONE), 1, b"z"]]]
+    content: IPLDKind = [[[1, [[0, 2]]]], [[1, 3]], [[str(ONE), 1, b"z"]]]
     assert document.digest() == sha256(dag_cbor.encode(content)).digest()[:16]

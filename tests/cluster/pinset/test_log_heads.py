@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 import dag_cbor
+from dag_cbor import IPLDKind
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def test_one_batch_more_is_another_digest(heads: dict[AuthorLog, int], log: Auth
 def test_the_digest_is_that_of_another_codec() -> None:
     """It is compared over the network: what makes it is dag-cbor and SHA-256, whatever the language."""
     heads = LogHeads({AuthorLog("author", 7): 3, AuthorLog("another", 1): 1})
-    hashes = (sha256(dag_cbor.encode(head)).digest() for head in (["author", 7, 3], ["another", 1, 1]))
+    encoded: list[IPLDKind] = [["author", 7, 3], ["another", 1, 1]]
+    hashes = (sha256(dag_cbor.encode(head)).digest() for head in encoded)
     assert heads.digest() == (sum(map(int.from_bytes, hashes)) % (1 << 256)).to_bytes(32)
     assert LogHeads({}).digest() == bytes(32)
