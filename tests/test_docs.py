@@ -13,6 +13,7 @@ import click
 import pytest
 from aiohttp import web
 from support.node import running_node
+from test_architecture import ROOMS, WORDS
 
 from node.cli.main import COMMANDS, cli
 from node.config import config
@@ -139,6 +140,21 @@ def test_the_tour_reaches_every_room() -> None:
     tour = _page("docs/tour.md")
     assert len(rooms) > 20
     assert [room for room in rooms if f"`{room}/" not in tour] == []
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_the_page_of_rooms_says_what_the_architecture_test_holds(package: str) -> None:
+    section = _page("docs/architecture.md").partition(f"\n### `{package}/`\n")[2].partition("\n#")[0]
+    rows = re.findall(r"^\| `(\S+)` \| (.*) \| (.*) \|$", section, re.MULTILINE)
+    allowed = {_room(name): tuple(map(_room, re.findall(r"`(.+?)`", cell))) for name, _, cell in rows}
+    assert list(allowed.items()) == [(room, row[0]) for room, row in ROOMS[package].items()]
+    assert all(what for _, what, _ in rows)
+    words = re.findall(r"^Words: (.+)\.$", section, re.MULTILINE)
+    assert [*map(_room, re.findall(r"`(.+?)`", "".join(words)))] == [*WORDS[package]]
+
+
+def _room(name: str) -> str:
+    return name.removesuffix("/").removesuffix(".py")
 
 
 def _mentioned_code() -> Iterator[tuple[str, str]]:
