@@ -55,7 +55,7 @@ class CommandSession:
         return ApiResponse(found if isinstance(found, dict) else {})
 
     def _client(self, face: str) -> ApiClient:
-        """The secret goes to where the daemon said that it listens, and to nobody who sits there instead."""
+        """The secret goes to where the daemon said that it listens, and to no other program on its ports."""
         if url := self.addresses().text(face):
             return ApiClient(url, self._secret())
         listener = getattr(self.config(), face)

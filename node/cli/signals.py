@@ -13,7 +13,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Ended(SystemExit):
-    """A command that was told to end: it undoes what is half done, and exits as shells expect."""
+    """A command that was interrupted: it undoes what is half done, and exits as shells expect."""
 
     def __init__(self, number: int) -> None:
         super().__init__(exit_code_of(number))
@@ -44,28 +44,28 @@ class Stop:
     """Whether a daemon is to stop. Until it `may_wait`, a signal cancels the task that made this."""
 
     def __init__(self) -> None:
-        self.told = asyncio.Event()
+        self.requested = asyncio.Event()
         self._starting = asyncio.current_task()
 
     def may_wait(self) -> None:
-        """From now on somebody looks at `told`."""
+        """From now on a task waits for `requested`."""
         self._starting = None
 
-    def tell(self, number: int) -> None:
+    def request(self, number: int) -> None:
         """A second signal ends the process at once."""
-        if self.told.is_set():
+        if self.requested.is_set():
             os._exit(exit_code_of(number))
-        self.told.set()
+        self.requested.set()
         if self._starting is not None:
             self._starting.cancel()
 
 
 @contextmanager
 def stopping_at_signals() -> Iterator[Stop]:
-    """Within the block every signal that ends a process tells the Stop instead."""
+    """Within the block every signal that ends a process is a request to the Stop instead."""
     stop, loop = Stop(), asyncio.get_running_loop()
     for number in _wanted():
-        loop.add_signal_handler(number, stop.tell, number)
+        loop.add_signal_handler(number, stop.request, number)
     yield stop
 
 

@@ -47,7 +47,7 @@ def tables(path: Path) -> dict[str, dict[str, object]]:
 
 
 def _with(config: Config, key: str, value: object, source: str) -> Config:
-    """Raises BadConfig that tells where the value is from."""
+    """Raises BadConfig that says where the value is from."""
     try:
         return with_setting(config, key, value)
     except BadConfig as error:

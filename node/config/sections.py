@@ -110,7 +110,7 @@ class NamesConfig:
 class RetrievalConfig:
     """Blocks from elsewhere than the networks."""
 
-    gateways: tuple[str, ...] = ()  # URLs of trustless gateways, asked when nobody connected has a block
+    gateways: tuple[str, ...] = ()  # URLs of trustless gateways, asked when no connected peer has a block
 
 
 @dataclass(frozen=True, slots=True)

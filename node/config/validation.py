@@ -1,4 +1,4 @@
-"""What a setting must be beyond its type, so that a wrong one is told before the node starts."""
+"""What a setting must be beyond its type, so that a wrong one is reported before the node starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secret of a data folder: whoever sends it acts for the owner of the node (`api.secret`, mode 0600)."""
+"""The secret of a data folder: its callers act for the node's owner (`api.secret`, mode 0600)."""
 
 from __future__ import annotations
 

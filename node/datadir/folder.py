@@ -93,7 +93,7 @@ class DataFolder:
 
     @property
     def errors(self) -> Path:
-        """The stack of the last error that nobody foresaw (mode 0600)."""
+        """The stack of the last unforeseen error (mode 0600)."""
         return self.root / "error.log"
 
     @property

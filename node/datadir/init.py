@@ -32,7 +32,7 @@ class AlreadySetUp(NodeError):
 
 
 class BadMachineName(NodeError):
-    """A name that could not be told from others, or not be sent to them; nothing was made."""
+    """A name that looks like another, or not be sent to them; nothing was made."""
 
 
 @dataclass(frozen=True, slots=True)

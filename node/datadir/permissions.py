@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 def close_to_others(folder: DataFolder) -> None:
     """The folder becomes 0700 and the node's files in it 0600; symlinks lead elsewhere, and are left alone.
 
-    What cannot be changed is told: another owner's folder, or a disk that keeps no permissions. Files that
+    What cannot be changed is logged: another owner's folder, or a disk that keeps no permissions. Files that
     are made later get these permissions by the daemon's umask.
     """
     if _is_shared(folder.root):

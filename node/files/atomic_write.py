@@ -99,7 +99,7 @@ def _writable(target: Path) -> os.stat_result | None:
 
 
 def _draft(target: Path, before: os.stat_result | None) -> IO[bytes] | None:
-    """A new file beside the target, of the same owner and for nobody else to read; None where none can be."""
+    """A new file beside the target, of the same owner readable by that owner only; None where none can be."""
     try:
         draft = tempfile.NamedTemporaryFile(dir=target.parent, prefix=_DRAFT, delete=False)  # noqa: SIM115 - the caller closes it
     except OSError as error:

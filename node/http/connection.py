@@ -1,4 +1,4 @@
-"""Connections before aiohttp answers them: who is let in, and what is told of what is no HTTP."""
+"""Connections before aiohttp answers them: who is let in, and what is answered to what is no HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from node.http.limits.door import Door, NoRoom
 Serve = Callable[[], asyncio.Protocol]
 """Makes the protocol that answers HTTP on one connection."""
 Refuse = Callable[[int, str], web.Response]
-"""An error in the form of a face, for a request that nobody could read."""
+"""An error in the form of a face, for a request that could not be read."""
 
 MAX_LINE = 32 * 1024  # bytes: a long list of CIDs in a query string is fine
 MAX_FIELD = 8 * 1024  # bytes of one header, as in nginx and Apache

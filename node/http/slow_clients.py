@@ -27,7 +27,7 @@ class Waiting:
 
 
 def waiting(sizes: Mapping[Key, int], before: Mapping[Key, Waiting], now: float) -> dict[Key, Waiting]:
-    """What waits now, told from what waited when somebody last looked."""
+    """What waits now, compared with what waited at the last look."""
     found: dict[Key, Waiting] = {}
     for key, size in sizes.items():
         if size:
@@ -57,7 +57,7 @@ async def ending_stalled(
 ) -> AsyncIterator[None]:
     """Within the block, reset connections on which nothing of what waits has gone for `patience` seconds.
 
-    A connection's buffer stays of one size only while nothing is sent of it: whoever writes waits for it.
+    A connection's buffer stays of one size only while nothing is sent of it: a writer waits for it.
     """
     async with open_tasks() as tasks:
         tasks.spawn(_end_stalled(transports, patience))

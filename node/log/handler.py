@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 def begin_log(level: str, form: str, *, debug: bool = False, stream: TextIO | None = None) -> None:
-    """From now on what happens is told on standard error (or there), a line each.
+    """From now on log records go to standard error (or there), a line each.
 
-    `level`: debug, info, warning or error, of what we say ourselves; of libraries only warnings are told, or
+    `level`: debug, info, warning or error, of our own records; of libraries only warnings are logged, or
     what they say at info while debugging. `form`: text or json. `debug` shows the stacks of errors, as the
     level debug does.
     """
@@ -40,7 +40,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     """A standard error that takes nothing any more, a terminal that was closed, is no reason to say more."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Nothing is left to tell it to."""
+        """No stream is left to report it on."""
 
 
 def _number(level: str) -> int:

@@ -29,7 +29,7 @@ Key = tuple[str, int, str]
 
 
 class LineRate(logging.Filter):
-    """Lets a burst through, then one line a period; that one tells how many were left out before it.
+    """Lets a burst through, then one line a period; that one says how many were left out before it.
 
     Lines are of one kind when one place in the code wrote them, about one SUBJECT where they name any.
     Debugging is never limited: it was asked for.

@@ -22,7 +22,7 @@ class OlderRecord(NamesError):
 
 
 class NameNotFound(NamesError):
-    """Nobody that could be asked knows where the name leads."""
+    """No source that could be asked knows where the name leads."""
 
 
 class NameTooDeep(NamesError):

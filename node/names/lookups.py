@@ -9,7 +9,7 @@ from node.names.errors import DnsFailure
 
 
 class NoLookups:
-    """The DNS of a node that was told to ask nobody."""
+    """The DNS of a node that asks no server."""
 
     async def __call__(self, name: str) -> Texts:
         raise DnsFailure(f"{name} is not looked up: this node runs offline and has no names.resolver set")

@@ -63,7 +63,7 @@ class KeptRecord:
 
 
 Step = Target | IpnsRecord | NamesError
-"""What one name leads to; an error is raised to whoever asks."""
+"""What one name leads to; an error is raised to the caller."""
 
 
 class Names:

@@ -20,7 +20,7 @@ from node.cli.input.inputs import Inputs
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
 from node.cli.input.upload import CONTENT_TYPE, upload_body
 from node.cli.input.upload_source import UploadSource
-from node.cli.output.pin_text import tell_changes
+from node.cli.output.pin_text import report_changes
 from node.cli.output.printing import emit, say
 from node.cli.output.progress import progress_bar
 from node.cli.session import CommandSession, json_option, session
@@ -85,7 +85,7 @@ def command(context: CommandSession, /, paths: tuple[str, ...], **given: object)
     source = UploadSource(_or_stdin(paths), _walk_rules(given), str(given["stdin_name"]))
     output = Output(bool(given["quiet"]), bool(given["quieter"]), bool(given["as_json"]))
     query = import_query(given)
-    from_query(dict(query), PROFILE)  # contradictions are told before anything is read or sent
+    from_query(dict(query), PROFILE)  # contradictions are reported before anything is read or sent
     if not given["only_hash"]:
         name = given["name"] if given["pin_name"] is None else given["pin_name"]
         query += pin_query({**given, "mode": None, "name": name})
@@ -153,6 +153,6 @@ def _upload(
         body = upload_body(source.entries(), stamps=stamps, advance=advance)
         for line in context.api().upload("/add", query, CONTENT_TYPE, body):
             if (pin := line.answer("pin")).raw:
-                tell_changes(pin, asks_for_end(query))
+                report_changes(pin, asks_for_end(query))
             if line.text("cid"):
                 yield line.text("cid"), line.exact_name("name", "name_escaped"), line.number("size")

@@ -16,7 +16,7 @@ from node.cli.input.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
 from node.cli.input.upload import check_readable
 from node.cli.output.destination import check_free, force_option, output_file, output_path, saved
-from node.cli.output.pin_text import holders, tell_changes
+from node.cli.output.pin_text import holders, report_changes
 from node.cli.output.printing import emit, say, shortened, write_out
 from node.cli.output.progress import progress_bar
 from node.cli.session import CommandSession, json_option, session
@@ -59,7 +59,7 @@ def import_(
 
 
 def _readable(files: Iterable[str], inputs: Inputs) -> Iterator[str]:
-    """What cannot be read is told of; where it is the only file, its error is raised."""
+    """What cannot be read is reported; where it is the only file, its error is raised."""
     for file in files:
         with inputs.one(file):
             if file != STDIN:
@@ -81,7 +81,7 @@ def _show_root(line: ApiResponse, end_asked: bool) -> None:
     if "error" in line.raw:
         say(f"{root}: {_why_not(line)}", err=True)
     elif pin.raw:
-        tell_changes(pin, end_asked)
+        report_changes(pin, end_asked)
         elsewhere = f"{root} is to be pinned by {holders(pin)}; its blocks stay here until then"
         say(f"pinned {root}" if line.raw.get("pinned") else elsewhere)
     else:

@@ -1,4 +1,4 @@
-"""`pinfold daemon`: the node itself, until it is told to stop."""
+"""`pinfold daemon`: the node itself, until it is stopped."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ async def _serve(context: CommandSession, config: Config, offline: bool) -> None
             async with open_node(config, context.folder, offline=offline) as node:
                 stop.may_wait()
                 _tell(_lines(ApiResponse(node.addresses)))
-                await stop.told.wait()
+                await stop.requested.wait()
                 _tell(["stopping"], err=True)
         except asyncio.CancelledError:
-            if not stop.told.is_set():
+            if not stop.requested.is_set():
                 raise
 
 

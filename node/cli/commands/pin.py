@@ -16,7 +16,7 @@ from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
 from node.cli.input.inputs import Inputs, content
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
-from node.cli.output.pin_text import copies, details, holders, tell_changes
+from node.cli.output.pin_text import copies, details, holders, report_changes
 from node.cli.output.printing import emit, say
 from node.cli.session import CommandSession, json_option, session
 
@@ -57,7 +57,7 @@ def add(
     for path in paths:
         with inputs.one(path):
             pin = api.post(content_route(path), query)
-            tell_changes(pin, asks_for_end(query))
+            report_changes(pin, asks_for_end(query))
             if wait:
                 _wait_until_pinned(api, pin.text("cid"))
             if as_json:

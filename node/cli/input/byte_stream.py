@@ -50,7 +50,7 @@ class ByteStream(AsyncIterator[bytes]):
         return piece
 
     async def _in_thread_left_behind(self) -> bytes:
-        """One read. Whoever is interrupted does not wait for input that may never come."""
+        """One read. An interrupted command does not wait for input that may never come."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[bytes | UnreadableFile] = loop.create_future()
 
@@ -59,7 +59,7 @@ class ByteStream(AsyncIterator[bytes]):
                 found: bytes | UnreadableFile = self._read()
             except UnreadableFile as error:
                 found = error
-            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            with suppress(RuntimeError):  # the loop has ended, and with it the waiting task
                 loop.call_soon_threadsafe(settle, found)
 
         def settle(found: bytes | UnreadableFile) -> None:

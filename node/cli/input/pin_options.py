@@ -63,7 +63,7 @@ def pin_query(options: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def _check(query: list[tuple[str, str]]) -> None:
-    """What is wrong by itself is a wrong call, told before anything is read or sent."""
+    """What is wrong by itself is a wrong call, reported before anything is read or sent."""
     names = [name for name, _ in query]
     if {"expire-in", "expire-at"} <= set(names):
         raise click.UsageError("--expire-in and --expire-at say the same thing: give one of them")

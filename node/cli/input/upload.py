@@ -68,7 +68,7 @@ def upload_body(found: AsyncIterator[Entry], *, stamps: bool, advance: Advance) 
 
 
 def total_size(paths: Sequence[str], rules: WalkRules) -> int | None:
-    """Bytes of all files under these paths, for the bar; None when nobody is looking or nobody can know."""
+    """Bytes of all files under these paths, for the bar; None without a terminal, or for streams."""
     if sys.stderr is None or not sys.stderr.isatty() or any(map(is_stream, paths)):
         return None
     return sum(_size(entry) for entry in _now(walk_local(paths, rules)))

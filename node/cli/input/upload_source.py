@@ -23,7 +23,7 @@ class UploadSource:
         return entries(self.paths, self.rules, self.stdin_name)
 
     def without_unreadable(self, inputs: Inputs) -> UploadSource:
-        """Where there are several paths, those that can be read; the others are told of, one by one."""
+        """Where there are several paths, those that can be read; the others are reported, one by one."""
         if len(self.paths) < 2:
             return self
         troubles = {path: unreadable(path, self.rules) for path in dict.fromkeys(self.paths)}

@@ -52,7 +52,7 @@ def changes(granted: ApiResponse) -> Iterator[str]:
             yield f"{what}: {before or 'none'} -> {now or 'none'}"
 
 
-def tell_changes(granted: ApiResponse, end_asked: bool) -> None:
+def report_changes(granted: ApiResponse, end_asked: bool) -> None:
     """To standard error: what is another now, and where the end is not the one that the user may expect."""
     cid = granted.text("cid")
     for line in changes(granted):

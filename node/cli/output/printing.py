@@ -31,7 +31,7 @@ def shortened(text: str) -> str:
 
 def say_error(text: str) -> None:
     """One line on standard error, bounded."""
-    with suppress(OSError):  # a terminal that was closed: nobody is there to be told
+    with suppress(OSError):  # the terminal was closed
         say(f"Error: {shortened(text)}", err=True)
 
 
@@ -56,7 +56,7 @@ def write_out(parts: Iterable[bytes]) -> None:
 
 @contextmanager
 def _output_named(name: str) -> Iterator[None]:
-    """An error of writing says where to; that nobody reads any more is left as it is."""
+    """An error of writing says where to; that the reader has gone is left as it is."""
     try:
         yield
     except BrokenPipeError:

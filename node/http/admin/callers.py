@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class OpenToOthers(NodeError):
-    """A listener for admins that others could reach, and that would ask nobody who he is."""
+    """A listener for admins that other machines could reach, and that asks no caller for a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class CallerRefused:
 class Callers:
     """Knows who may use one listener.
 
-    `host` is the one it was told to listen on. `local`: only this machine reaches it; then it answers to
+    `host` is the one it is set to listen on. `local`: only this machine reaches it; then it answers to
     names of this machine alone, or a page could have its own name lead here and read along (DNS rebinding).
     `always`: every request has to show the secret, and not only one that gives power over the cluster.
     """

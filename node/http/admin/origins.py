@@ -1,6 +1,6 @@
 """Who may call the APIs from a browser: pages of this machine on the API's own port only (Kubo's rule).
 
-A page of any site can make a browser on this machine send requests to loopback; only the headers tell.
+A page of any site can make a browser on this machine send requests to loopback; only the headers show it.
 """
 
 from __future__ import annotations

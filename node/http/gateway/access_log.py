@@ -13,15 +13,15 @@ from node.http.gateway.replies.pacing import SENT, Sent
 from node.http.log.access_log import AccessLog, AccessLogEntry
 
 LOG = web.AppKey("log", AccessLog)
-_LEFT = 499  # the client did, before it had an answer (nginx)
+_CLIENT_CLOSED = 499  # the client did, before it had an answer (nginx)
 
 
 @web.middleware
-async def logged(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def log_request(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Raises what the handler raises."""
     sent = request[SENT] = Sent()
     at, began = time.time(), time.perf_counter()
-    status, response = _LEFT, None
+    status, response = _CLIENT_CLOSED, None
     try:
         response = await handler(request)
         status = response.status

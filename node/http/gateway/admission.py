@@ -32,7 +32,7 @@ def limits_of(settings: GatewayConfig) -> RequestLimits:
     )
 
 
-async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The handler's answer, or 429. Raises what the handler raises."""
     admission = request.app[ADMISSION]
     try:
@@ -90,4 +90,4 @@ async def _send(request: web.Request, response: web.Response, longest: float) ->
         if request.transport is not None:
             reset(request.transport)
     except ConnectionError:
-        return  # the client has left; aiohttp is told so again, and ends the connection
+        return  # the client has left; aiohttp notices it too, and ends the connection

@@ -11,8 +11,8 @@ from node.http.app_key import PARTS
 from node.http.connection import ENTRANCE
 from node.http.errors import client_closed_request
 from node.http.gateway import server_timing
-from node.http.gateway.access_log import LOG, logged
-from node.http.gateway.admission import ADMISSION, PROXIES, admitted, limits_of
+from node.http.gateway.access_log import LOG, log_request
+from node.http.gateway.admission import ADMISSION, PROXIES, admit, limits_of
 from node.http.gateway.formats.content import MISSES
 from node.http.gateway.handler import CACHE, HOSTS, answer
 from node.http.gateway.hosts.hosts import Hosts
@@ -40,7 +40,7 @@ def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
     if log is not None:
         app[LOG] = log
     if settings.server_timing:
-        app.on_response_prepare.append(server_timing.tell)
+        app.on_response_prepare.append(server_timing.add_header)
     for path in (f"/ipfs/{_ANY}", f"/ipns/{_ANY}", f"/{_ANY}"):
         app.router.add_route("*", path, content, expect_handler=_at_once)
     return app
@@ -48,7 +48,10 @@ def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
 
 def _on_request(settings: GatewayConfig, log: AccessLog | None) -> list[Middleware]:
     """What is around each request where settings ask for it: it costs nothing where they do not."""
-    return [*([logged] if log else []), *([server_timing.timed] if settings.server_timing else [])]
+    return [
+        *([log_request] if log else []),
+        *([server_timing.measure_phases] if settings.server_timing else []),
+    ]
 
 
 async def _at_once(request: web.Request) -> None:
@@ -62,6 +65,6 @@ async def content(request: web.Request) -> web.StreamResponse:
         return client_closed_request()
     door.begin(transport)
     try:
-        return await admitted(request, answer)
+        return await admit(request, answer)
     finally:
         door.rest(transport)

@@ -38,8 +38,8 @@ _PHASES = web.RequestKey("phases", Phases)
 
 
 @web.middleware
-async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Phases are told for this request."""
+async def measure_phases(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Measures the phases of this request."""
     request[_PHASES] = Phases()
     return await handler(request)
 
@@ -50,7 +50,7 @@ def begin(request: web.Request, phase: Phase) -> None:
         phases.begin(phase, time.perf_counter())
 
 
-async def tell(request: web.Request, response: web.StreamResponse) -> None:
+async def add_header(request: web.Request, response: web.StreamResponse) -> None:
     """To be called when a response is about to be sent."""
     if (phases := request.get(_PHASES)) is None:
         return

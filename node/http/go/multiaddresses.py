@@ -1,4 +1,4 @@
-"""Multiaddresses in parameters: read to tell nonsense from an address; what this node can dial is p2p's."""
+"""Multiaddresses in parameters: checked for their form; what this node can dial is p2p's."""
 
 from __future__ import annotations
 

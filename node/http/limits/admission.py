@@ -68,7 +68,7 @@ class Admission:
         self._limits = limits
         self._now = now
         self._inside = 0
-        self._anybody = ClientUsage(None, None)
+        self._any_client = ClientUsage(None, None)
         self._clients: LRUCache[bytes, ClientUsage] = LRUCache(remembered)
 
     @property
@@ -79,14 +79,14 @@ class Admission:
     def enter(self, key: bytes = b"") -> ClientUsage:
         """`key`: whose request it is, by `key_of`; counts only where limits are per client.
 
-        Whoever enters must leave. Raises TooManyRequests.
+        Each `enter` needs its `leave`. Raises TooManyRequests.
         """
         limits = self._limits
         if limits.requests and self._inside >= limits.requests:
             raise TooManyRequests(
                 f"this gateway answers {limits.requests} requests at once, and no more now", _BUSY_SECONDS
             )
-        client = self._of(key) if self.per_client else self._anybody
+        client = self._of(key) if self.per_client else self._any_client
         self._inside += 1
         client.inside += 1
         return client

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 STDOUT = "-"
 _GATHER_SECONDS = 0.2
-_CLOSE_SECONDS = 2.0  # for the last lines: a pipe that nobody reads must not keep the node from ending
+_CLOSE_SECONDS = 2.0  # for the last lines: a pipe without a reader must not keep the node from ending
 _MAX_WAITING = 4 * 1024 * 1024  # bytes of lines that are not written yet
 _MAX_TEXT = 4096  # bytes of one field
 _UNSAFE = re.compile(rb"[^ !#-\[\]-~]")  # control characters, quotes, backslashes, and what is not ASCII
@@ -77,7 +77,7 @@ def _safe(text: str) -> bytes:
 
 
 class AccessLog:
-    """Lines that wait to be written; what does not fit is dropped, counted, and told."""
+    """Lines that wait to be written; what does not fit is dropped, counted, and logged as a count."""
 
     def __init__(self, sink: Sink, max_waiting: int = _MAX_WAITING) -> None:
         self._sink = sink
@@ -87,7 +87,7 @@ class AccessLog:
         self._taken = 0  # bytes, this and the next by who calls `write` alone, the others by the thread
         self._dropped = 0
         self._done = 0
-        self._told = 0
+        self._reported = 0
         self._failed = False
 
     def write(self, access: AccessLogEntry) -> None:
@@ -124,7 +124,7 @@ class AccessLog:
         return lines
 
     def _append(self, data: bytes) -> None:
-        """A full or broken disk costs its lines, and is told once."""
+        """A full or broken disk costs its lines, and is logged once."""
         try:
             self._sink.append(data)
             self._failed = False
@@ -133,9 +133,9 @@ class AccessLog:
                 _log.warning("the access log cannot be written, lines are missing: %s", error)
             self._failed = True
         self._done += len(data)
-        if missing := self._dropped - self._told:
+        if missing := self._dropped - self._reported:
             _log.warning("the access log is too slow: %d lines are missing", missing)
-            self._told += missing
+            self._reported += missing
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ class LogFile:
 
 
 class StandardOutput:
-    """The daemon's own, for who gathers it elsewhere."""
+    """The daemon's own, for a collector outside of the node."""
 
     def append(self, data: bytes) -> None:
         """Raises OSError."""

@@ -1,4 +1,4 @@
-"""First bytes of files that tell their content type (WHATWG MIME sniffing, and what else people publish)."""
+"""First bytes of files that show their content type (WHATWG MIME sniffing, and what else people publish)."""
 
 from __future__ import annotations
 

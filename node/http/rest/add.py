@@ -64,7 +64,7 @@ async def add(request: web.Request) -> web.StreamResponse:
 
 
 def _import_options(query: Mapping[str, str]) -> ImportOptions:
-    """`mode` is a pin's there (recursive, direct) and a file's in Kubo: the value tells which is meant."""
+    """`mode` is a pin's there (recursive, direct) and a file's in Kubo: the value says which is meant."""
     if query.get("format", "") not in ("", "unixfs", "car"):
         raise BadRequest("format parameter is invalid")
     if query.get("format") == "car" and query_values.boolean(query, "wrap-with-directory"):

@@ -12,7 +12,7 @@ from node.http.go.gojson import Json
 from node.http.rest.json_stream import stream_json
 from node.services.gc import HeldBackPin
 
-MAX_TOLD = 100
+MAX_HELD_LINES = 100
 """Pins held back that are named; the others are counted."""
 
 
@@ -25,13 +25,13 @@ async def _lines(request: web.Request) -> AsyncGenerator[Json]:
     held: list[Json] = []
     count = removed = size = 0
 
-    def tell(one: HeldBackPin) -> None:
+    def report(one: HeldBackPin) -> None:
         nonlocal count
         count += 1
-        if count <= MAX_TOLD:
+        if count <= MAX_HELD_LINES:
             held.append({"held": str(one.pin.cid), "name": one.pin.options.name, "reason": one.reason})
 
-    async with aclosing(request.app[PARTS].garbage_collection.run(tell)) as pages:
+    async with aclosing(request.app[PARTS].garbage_collection.run(report)) as pages:
         async for swept in pages:
             removed, size = removed + len(swept.cids), size + swept.bytes
             for cid in swept.cids:

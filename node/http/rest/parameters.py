@@ -37,7 +37,7 @@ _LOOK_THEMSELVES = frozenset(
 
 @web.middleware
 async def known_parameters(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Each one once, since nobody can know which of two is meant; in UTF-8; and none that is not read."""
+    """Each one once, since two of one name contradict each other; in UTF-8; and none that is not read."""
     _check_text(request.rel_url.raw_query_string)
     check_repeated(request.query)
     resource = request.match_info.route.resource

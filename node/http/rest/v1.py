@@ -82,7 +82,7 @@ async def usage(request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    """What went wrong that nobody foresaw, and what the disk spoilt: all of it is in the log."""
+    """Unforeseen errors, and what the disk spoilt: all of it is in the log."""
     parts = request.app[PARTS]
     damaged = (await parts.store.usage()).damaged
     return json_response({"failures": parts.guard.failures, "damaged_blocks": damaged})

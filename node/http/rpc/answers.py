@@ -93,7 +93,7 @@ async def _stream(
     async with aclosing(pieces):
         first = await anext(pieces, b"")
         until = request[LIMIT].when()
-        request[LIMIT].reschedule(None)  # from here on the trailer tells
+        request[LIMIT].reschedule(None)  # from here on the trailer says
         await response.prepare(request)
         try:
             async with asyncio.timeout_at(until):

@@ -41,7 +41,7 @@ class Options:
 
 
 def _options(read: str = "", idle: str = "", either: str = "", off: str = "", on: str = "") -> Options:
-    """Names between blanks; `off` and `on` are switches that may be told to be as they are, `either` both."""
+    """Names between blanks; `off` and `on` are switches that have that value only, `either` both."""
     fixed = dict.fromkeys(off.split(), _FALSE) | dict.fromkeys(on.split(), _TRUE)
     fixed |= dict.fromkeys(either.split(), _TRUE | _FALSE)
     return Options(frozenset(read.split()), frozenset(idle.split()), fixed)

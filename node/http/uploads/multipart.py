@@ -98,7 +98,7 @@ class MultipartParser:
 
 
 _THE_END = b""  # for the library
-_BYTES_AS_TEXT = "latin-1"  # of headers, until they are told apart: the library knows no surrogateescape
+_BYTES_AS_TEXT = "latin-1"  # of headers, until they are decoded: the library knows no surrogateescape
 
 
 class _AnyParts(PushMultipartParser):

@@ -26,9 +26,9 @@ async def respond(request: web.Request, content: Content) -> web.Response:
     names = _FORMATS.get(content.cid.codec, ())
     asked = content.asked
     if asked.format is not None and asked.format not in names:
-        told = " or ".join(names) or "raw"
+        own = " or ".join(names) or "raw"
         raise NotAcceptable(
-            f"{content.cid} is {told}, not {asked.format}: codecs are not converted (IPIP-524)"
+            f"{content.cid} is {own}, not {asked.format}: codecs are not converted (IPIP-524)"
         )
     dag = names[:1] in (("dag-json",), ("dag-cbor",))
     if dag and asked.format is None and request.query.get("download") != "true":
@@ -37,7 +37,7 @@ async def respond(request: web.Request, content: Content) -> web.Response:
 
 
 async def _shown(request: web.Request, content: Content, kind: Format) -> web.Response:
-    """The page for a browser, the node for a program; caches are told that Accept makes the difference."""
+    """The page for a browser, the node for a program; Vary tells caches that Accept decides."""
     response = await _page(request, content) if content.asked.html else _bytes(request, content, kind)
     response.headers["Vary"] = "Accept"
     return response

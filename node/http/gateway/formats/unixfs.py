@@ -118,7 +118,7 @@ def _named_type(request: web.Request, name: str) -> str | None:
 async def _sniffed_type(
     request: web.Request, content: Content, info: UnixFSStat, wanted: tuple[int, int] | None
 ) -> str | None:
-    """The type by the first bytes; None where these are what is sent first, and tell it then.
+    """The type by the first bytes; None where these are what is sent first, and say it then.
 
     For a later range they are not fetched, unless the file is one block.
     """

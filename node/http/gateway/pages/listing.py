@@ -21,7 +21,7 @@ from node.http.gateway.paths.request import RequestPath, quote_name
 BROKEN_OFF = b'<tr><td role="alert">The listing breaks off here: this is not all.'
 
 _WRITE_BYTES = 64 * 1024
-_NEAR = 2000  # rows that browsers lay out at once and tell assistive technology of
+_NEAR = 2000  # rows that browsers lay out at once and pass on to assistive technology
 _FAR_GROUP = "<tbody class=far>\n"  # those behind come in groups, laid out when they come into view
 _FIRST_ROWS = 100  # sent at once: a screen or two
 _LOOKED_AT = 256  # entries of a directory whose kinds are looked up
@@ -72,7 +72,7 @@ def etag(cid: CID, kinds: Mapping[CID, Kind]) -> str:
 
 
 async def kinds_in(info: UnixFSStat, blocks: BlockSource, here: Blockstore) -> Mapping[CID, Kind]:
-    """What the entries are, as far as blocks that are `here` tell; of small directories only."""
+    """What the entries are, as far as blocks that are `here` show it; of small directories only."""
     if info.sharded or info.links > _LOOKED_AT:
         return {}
     async with aclosing(list_directory(blocks, info.cid)) as entries:

@@ -63,7 +63,7 @@ class RedirectResult:
     def location(self, query: str) -> str:
         """`to` with the query of the request; a name that both have keeps the request's value.
 
-        What is no character of a URL becomes an escape: `to` is whatever stands in somebody's file.
+        What is no character of a URL becomes an escape: `to` is any text of a site's file.
         """
         url = urlsplit(self.to)
         if query and url.query:

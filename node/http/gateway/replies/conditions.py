@@ -11,7 +11,7 @@ Headers = Mapping[str, str]
 
 
 def last_modified(mtime: tuple[int, int] | None) -> str | None:
-    """Last-Modified of a recorded UnixFS time; None where there is none to tell.
+    """Last-Modified of a recorded UnixFS time; None where no time is recorded.
 
     The epoch stands for "not recorded" in many archives, and a time to come is none that HTTP allows to send.
     """

@@ -115,7 +115,7 @@ async def send(
         except (BlockstoreError, TimeoutError, TooLarge) as error:
             await _break(request, response, broken_off, error)
         except ConnectionError:
-            raise  # there is nobody to tell
+            raise  # the client has left
         except Exception as error:  # any answer to it would go out as a part of the content
             guard = request.app[PARTS].guard
             with guard.around(f"sending {request.path!r} to", str(request.remote), *EXPECTED):

@@ -35,7 +35,7 @@ def check_range(size: int, most: int) -> None:
 
 
 def capped(pieces: AsyncGenerator[bytes], most: int) -> AsyncGenerator[bytes]:
-    """A stream whose length nobody knows, to be broken off: raises TooLarge behind the last that fits.
+    """A stream of unknown length, to be broken off: raises TooLarge behind the last that fits.
 
     `most` bytes, 0 = no limit.
     """
