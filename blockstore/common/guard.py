@@ -33,14 +33,15 @@ class Guard:
         try:
             yield
         except Exception as error:  # noqa: BLE001  # the purpose of this file
-            if _only(error, expected):
+            if only(error, expected):
                 _log.debug("%s for %s: %r", what, peer, error)
             else:
                 self.failures += 1
                 _log.error("%s for %s failed: %r", what, peer, error, exc_info=error)
 
 
-def _only(error: BaseException, expected: tuple[type[Exception], ...]) -> bool:
+def only(error: BaseException, expected: tuple[type[Exception], ...]) -> bool:
+    """Whether that is what was expected, or a group of nothing else."""
     if isinstance(error, BaseExceptionGroup):
-        return all(_only(one, expected) for one in error.exceptions)
+        return all(only(one, expected) for one in error.exceptions)
     return isinstance(error, expected)

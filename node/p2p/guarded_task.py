@@ -1,7 +1,8 @@
 """Keeps what one peer, or one bug, can break from breaking the rest.
 
 In py-libp2p an exception in any stream handler, or one line that is not UTF-8, ends the whole host. Here
-every task that works for a single peer runs inside `guarded`.
+every task that works for a single peer runs inside `guarded`. `blockstore/common/guard.py` is the same for
+asyncio: a block there, a coroutine here, because a nursery starts functions.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import ParamSpec
 
 import trio
 
+from blockstore.common.guard import only
 from node.p2p.errors import ConnectionLost, NetworkError
 
 P = ParamSpec("P")
@@ -30,7 +32,7 @@ async def guarded(what: str, work: Callable[P, Awaitable[object]], *args: P.args
     except NetworkError as error:
         _log.debug("%s: %s", what, error)
     except Exception as error:  # noqa: BLE001  # the purpose of this file
-        if _only_network_errors(error):
+        if only(error, (NetworkError, OSError)):
             _log.debug("%s: %r", what, error)
         else:
             _log.warning("%s failed: %r", what, error, exc_info=error)
@@ -46,9 +48,3 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
         yield
     if scope.cancelled_caught:
         raise ConnectionLost(f"{what} took longer than {seconds:.0f} s")
-
-
-def _only_network_errors(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(_only_network_errors(one) for one in error.exceptions)
-    return isinstance(error, NetworkError | OSError)

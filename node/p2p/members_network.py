@@ -1,4 +1,4 @@
-"""The members' network as whoever works with members only sees it: nobody else is there."""
+"""The members' network for code that works with members only: no other peer is seen, or heard."""
 
 from __future__ import annotations
 

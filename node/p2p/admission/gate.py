@@ -1,6 +1,6 @@
-"""Who may speak on a network: everybody on the open one, members alone on the members' own.
+"""Which peers may speak on a network: any on the open one, members alone on the members' own.
 
-Whoever once held a join token knows the private network's key and can connect for ever. So a connection
+A peer that once held a join token knows the private network's key and can connect for ever. So a connection
 gives nothing there but the calls that are needed to become a member. Why: docs/decisions/0006-membership.md.
 """
 
@@ -33,7 +33,7 @@ class Gate(Protocol):
 
 
 class OpenGate:
-    """Everybody may speak, and nobody is known."""
+    """Any peer may speak, and none is known."""
 
     def knows(self, peer: str) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""What may be under way between us and one peer: bytes on their way out, messages on their way in."""
+"""What may be under way between us and one peer: a credit window out, bounded and serial queues in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from blockstore.common.guard import Guard
 from cluster.ports import GossipMessage
 
 
-class Budget:
+class CreditWindow:
     """Bytes that may be in flight at once. First come, first served; a larger message goes alone."""
 
     def __init__(self, most: int) -> None:
@@ -54,7 +54,7 @@ class Budget:
                 place.set_result(None)
 
 
-class Backlog:
+class BoundedQueue:
     """Gossip of one topic that waits for its handler; what is too much is dropped.
 
     `most`: bytes of one author, twice that of all. A message costs `least` bytes, however small it is.
@@ -90,7 +90,7 @@ class Backlog:
         return max(len(message.data), self._least)
 
 
-class Inbox:
+class SerialQueue:
     """Messages of one peer for one handler: handled one after the other, in order.
 
     It is as long as the trio side's allowance for that peer lets it become. An exception of the handler

@@ -1,8 +1,8 @@
 """What of a member's gossip reaches gossipsub: in time, bounded, by members, and not too much a second.
 
 gossipsub starts a task for every message of a frame, verifies a signature before it looks at anything else,
-and keeps what it is told of any topic. So frames are read and thinned out here. Whoever sends more than its
-rate is read more slowly; nothing of it is lost.
+and keeps what it is told of any topic. So frames are read and thinned out here. A peer that sends more
+than its rate is read more slowly; nothing of it is lost.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Intake:
 def thinned(rpc: rpc_pb2.RPC, topics: Collection[str], may_speak: MaySpeak) -> rpc_pb2.RPC:
     """What of it concerns our topics and is by members. Subscriptions are kept: we may join a topic later.
 
-    Peer records, of which nobody here makes use, are left out.
+    Peer records, which are not used here, are left out.
     """
     return rpc_pb2.RPC(
         subscriptions=[one for one in rpc.subscriptions[:_MOST_TOPICS] if _is_name(one.topicid)],

@@ -74,7 +74,7 @@ async def _read(
     """The rest of a message. `patience` is with the peer, not with our own handlers."""
     patience.deadline = trio.current_time() + _PATIENCE
     length = await _length(stream, first, longest)
-    # What may come unasked is waited for first: who stalls there keeps nobody waiting for the allowance.
+    # What may come unasked is waited for first: one that stalls there holds no allowance.
     at_first = min(length, INITIAL_WINDOW)
     patience.deadline = trio.current_time() + _time_for(at_first)
     await stream.pipe.wait_for(at_first)

@@ -27,7 +27,7 @@ class Outgoing:
     protocols: tuple[str, ...]
     message: bytes
     settled: Callable[[str | NetworkError], None]
-    withdrawn: bool = field(default=False)  # nobody waits for it any more; not sent unless it is being sent
+    withdrawn: bool = field(default=False)  # its sender has given up: not sent unless it is being sent
 
 
 class Outbox:

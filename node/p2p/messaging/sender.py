@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Container
 
 from bitswap.network import PeerUnreachable
 from node.p2p.errors import NetworkError
-from node.p2p.messaging.flow_control import Budget
+from node.p2p.messaging.flow_control import CreditWindow
 
 _IN_FLIGHT = 4 * 1024 * 1024  # bytes of messages on their way to one peer
 
@@ -24,18 +24,18 @@ class MessageSender:
         self._send = send
         self._dial = dial
         self._connected = connected
-        self._budgets: dict[str, Budget] = {}
+        self._windows: dict[str, CreditWindow] = {}
 
     async def send(self, peer: str, protocols: tuple[str, ...], message: bytes) -> str:
         """The protocol it went by. Raises PeerUnreachable."""
         try:
             if peer not in self._connected:
                 await self._dial(peer)
-            async with self._budgets.setdefault(peer, Budget(_IN_FLIGHT)).hold(len(message)):
+            async with self._windows.setdefault(peer, CreditWindow(_IN_FLIGHT)).hold(len(message)):
                 return await self._send(peer, protocols, message)
         except NetworkError as error:
             raise PeerUnreachable(f"{peer}: {error}") from error
 
     def peer_changed(self, peer: str, connected: bool) -> None:
         if not connected:
-            self._budgets.pop(peer, None)
+            self._windows.pop(peer, None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 
 from blockstore.common.guard import Guard
 from cluster.ports import GossipHandler, GossipMessage, claim
-from node.p2p.messaging.flow_control import Backlog
+from node.p2p.messaging.flow_control import BoundedQueue
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ class Subscriptions:
     def __init__(self, spawn: Callable[[Coroutine[object, object, None]], object], guard: Guard) -> None:
         self._spawn = spawn
         self._guard = guard
-        self._topics: dict[str, Backlog] = {}
+        self._topics: dict[str, BoundedQueue] = {}
 
     def __iter__(self) -> Iterator[str]:
         """The topics of this moment; on any thread."""
@@ -27,16 +27,16 @@ class Subscriptions:
     def add(self, topic: str, handler: GossipHandler) -> None:
         """Raises HandlerTaken."""
         claim(topic, self._topics)
-        self._topics[topic] = backlog = Backlog()
-        self._spawn(self._handle(topic, backlog, handler))
+        self._topics[topic] = queue = BoundedQueue()
+        self._spawn(self._handle(topic, queue, handler))
 
     def received(self, topic: str, message: GossipMessage) -> None:
-        """Queue it for the topic's handler; above the backlog's bounds it is dropped."""
+        """Queue it for the topic's handler; above the queue's bounds it is dropped."""
         if not self._topics[topic].put(message):
             _log.debug("gossip on %s comes faster than it is handled; a message was dropped", topic)
 
-    async def _handle(self, topic: str, backlog: Backlog, handler: GossipHandler) -> None:
+    async def _handle(self, topic: str, queue: BoundedQueue, handler: GossipHandler) -> None:
         while True:
-            message = await backlog.get()
+            message = await queue.get()
             with self._guard.around(f"gossip on {topic}", message.author):
                 await handler(message)

@@ -1,7 +1,7 @@
 """Notices peers that are gone without a word (unplugged, stopped, asleep), which TCP alone does not.
 
 Anything heard is a sign of life. After a silence the peer is asked for one by a ping (/ipfs/ping/1.0.0);
-whoever does not speak ping answers with that, which is a sign of life too.
+a peer that does not speak ping answers with that, which is a sign of life too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Multiaddresses as far as this node dials and listens on them: TCP over IP or a DNS name."""
+"""Multiaddresses at the socket: their binary form, listening on them, this machine's own ones.
+
+Their text is read in one place, `cluster/common/address.py`; what other transports a request's parameter may
+name is judged in `node/http/go/multiaddresses.py`.
+"""
 
 from __future__ import annotations
 

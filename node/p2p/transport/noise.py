@@ -1,4 +1,4 @@
-"""Noise: who is at the other end, and nobody between.
+"""Noise: the other end proves its key, and none between can read or change what passes.
 
 The handshake is py-libp2p's. What follows it is ours: the stock session makes two reads of the socket
 for every message; this one reads what has come, and keeps what is left (measurements: 250 -> 600 MB/s).

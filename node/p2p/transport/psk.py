@@ -2,7 +2,7 @@
 
 `/key/swarm/psk/1.0.0/` of libp2p's specification (pnet/Private-Networks-PSK-V1): each side sends a
 random nonce of 24 bytes and encrypts what it writes from then on. py-libp2p 0.8.1 uses Salsa20 with 8
-bytes instead, and connects to nobody else.
+bytes instead, and connects to no other implementation.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ import pytest
 
 from blockstore.common.guard import Guard
 from cluster.ports import GossipMessage
-from node.p2p.messaging.flow_control import Backlog, Budget, Inbox
+from node.p2p.messaging.flow_control import BoundedQueue, CreditWindow, SerialQueue
 
 
-async def _hold(budget: Budget, size: int, log: list[int], release: asyncio.Event) -> None:
+async def _hold(budget: CreditWindow, size: int, log: list[int], release: asyncio.Event) -> None:
     async with budget.hold(size):
         log.append(size)
         await release.wait()
@@ -21,7 +21,7 @@ async def _settled() -> None:
 
 
 async def test_a_budget_admits_what_fits_in_the_order_it_came() -> None:
-    budget, log = Budget(100), list[int]()
+    budget, log = CreditWindow(100), list[int]()
     first, rest = asyncio.Event(), asyncio.Event()
     tasks = [asyncio.create_task(_hold(budget, 80, log, first))]
     tasks += [asyncio.create_task(_hold(budget, size, log, rest)) for size in (30, 10, 500)]
@@ -36,7 +36,7 @@ async def test_a_budget_admits_what_fits_in_the_order_it_came() -> None:
 
 
 async def test_giving_up_in_the_queue_lets_those_behind_through() -> None:
-    budget, log, go = Budget(100), list[int](), asyncio.Event()
+    budget, log, go = CreditWindow(100), list[int](), asyncio.Event()
     holder = asyncio.create_task(_hold(budget, 60, log, go))
     await _settled()
     large = asyncio.create_task(_hold(budget, 90, log, go))
@@ -52,7 +52,7 @@ async def test_giving_up_in_the_queue_lets_those_behind_through() -> None:
 
 
 async def test_giving_up_in_the_moment_of_admission_gives_the_room_back() -> None:
-    budget, log, go = Budget(10), list[int](), asyncio.Event()
+    budget, log, go = CreditWindow(10), list[int](), asyncio.Event()
     holder = asyncio.create_task(_hold(budget, 10, log, go))
     await _settled()
     waiter = asyncio.create_task(_hold(budget, 10, log, asyncio.Event()))
@@ -68,7 +68,7 @@ async def test_an_inbox_handles_one_at_a_time_in_order_and_survives_errors(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log, tasks, guard = list[str](), list[asyncio.Task[None]](), Guard()
-    inbox = Inbox("test", "peer", lambda work: tasks.append(asyncio.create_task(work)), guard)
+    inbox = SerialQueue("test", "peer", lambda work: tasks.append(asyncio.create_task(work)), guard)
 
     async def job(name: str) -> None:
         log.append(f"{name} begins")
@@ -89,7 +89,7 @@ async def test_an_inbox_handles_one_at_a_time_in_order_and_survives_errors(
 
 
 async def test_a_backlog_has_room_for_others_when_one_author_says_too_much() -> None:
-    backlog = Backlog(most=100, least=10)
+    backlog = BoundedQueue(most=100, least=10)
     assert [backlog.put(said("loud", 40)) for _ in range(4)] == [True, True, False, False]
     assert [backlog.put(said("small", 0)) for _ in range(12)] == [True] * 10 + [False] * 2
     assert not backlog.put(said("third", 30))
