@@ -9,6 +9,7 @@ from support.gateway import Gateway
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR
+from blockstore.unixfs.importing.options import ImportFlags
 
 FILES = {
     "site/README.md": 9_040,
@@ -54,7 +55,9 @@ async def hostile(gateway: Gateway) -> CID:
 
 async def sharded(gateway: Gateway, entries: int) -> CID:
     """A directory too large for one block."""
-    return await gateway.add({f"many/{n:06}.txt": b"%d" % n for n in range(entries)}, hamt_threshold=1)
+    return await gateway.add(
+        {f"many/{n:06}.txt": b"%d" % n for n in range(entries)}, ImportFlags(hamt_threshold=1)
+    )
 
 
 async def node(gateway: Gateway) -> CID:

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,8 @@ from support.gateway import Gateway, open_gateway
 from support.gateway_content import DAG, GAP, KNOWN, LIAR, LONG_GAP, SITE_ROOT, STATIC_NAMES, fill
 from support.gateway_requests import get, requests
 from support.sites import NAME
+
+from node.config.sections import GatewayConfig
 
 SECONDS = 10.0
 # 500 is for content and names that are broken; the text says what broke. 403 and 410 are for settings.
@@ -43,14 +45,14 @@ EXPECTED = {
     500,
     501,
 }
-STRICT: dict[str, object] = {
-    "fetch": False,
-    "hosts": ("localhost trustless", f"{NAME} only-pinned"),
-    "max_response": 2000,
-    "max_range_file": 2000,
-    "server_timing": True,
-    "x_ipfs_path": True,
-}
+STRICT = GatewayConfig(
+    fetch=False,
+    hosts=("localhost trustless", f"{NAME} only-pinned"),
+    max_response=2000,
+    max_range_file=2000,
+    server_timing=True,
+    x_ipfs_path=True,
+)
 ENDS_BY_RESET = re.compile(rb" HTTP/(0\.[0-9]|1\.0)\r?\n")
 """Requests whose answer ends so where it breaks off: before HTTP/1.1 a clean end is that of a whole one."""
 UNHANDLED = b"Server got itself in trouble"
@@ -104,8 +106,8 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **given: object) -> AsyncIterator[Served]:
-    async with complaints() as texts, open_gateway(folder, **given) as gateway:
+async def serving(folder: Path, config: GatewayConfig | None = None) -> AsyncIterator[Served]:
+    async with complaints() as texts, open_gateway(folder, config) as gateway:
         await fill(gateway)
         yield Served(gateway, texts)
 
@@ -124,7 +126,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 @pytest.fixture
 async def strict(tmp_path: Path) -> AsyncIterator[Served]:
     """By settings that refuse much."""
-    async with serving(tmp_path / "node", access_log=str(tmp_path / "access.log"), **STRICT) as found:
+    async with serving(tmp_path / "node", replace(STRICT, access_log=str(tmp_path / "access.log"))) as found:
         yield found
 
 

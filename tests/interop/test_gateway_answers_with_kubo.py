@@ -30,6 +30,7 @@ from yarl import URL
 from blockstore.block import Block
 from blockstore.car.writer import car_stream
 from blockstore.cid import CID, RAW
+from blockstore.unixfs.importing.options import ImportFlags
 
 pytestmark = pytest.mark.interop
 RECORDED = 784111777
@@ -137,7 +138,7 @@ async def test_both_answer_alike(tmp_path: Path) -> None:
     client = ClientSession(skip_auto_headers=["Accept"])
     async with open_gateway(tmp_path / "ours") as gateway, client:
         await fill(gateway)
-        dated = await gateway.add({"d/f": bytes(range(256)) * 20, "d/e/x": b"x"}, mtime=RECORDED)
+        dated = await gateway.add({"d/f": bytes(range(256)) * 20, "d/e/x": b"x"}, ImportFlags(mtime=RECORDED))
         (tmp_path / "all.car").write_bytes(await archive(gateway, SITE_ROOT, MANY_ROOT, dated))
         (tmp_path / "record").write_bytes((await gateway.node.parts.names.record(KEY.name)).record.raw)
         kubo = Kubo(tmp_path / "kubo")

@@ -16,6 +16,7 @@ import pytest
 from support.gateway import Gateway, open_gateway
 
 from blockstore.cid import CID
+from node.config.sections import GatewayConfig
 
 pytestmark = pytest.mark.interop
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
@@ -138,12 +139,12 @@ async def proxied(program: str, folder: Path, gateway: Gateway) -> AsyncIterator
 
 @pytest.fixture(params=PROXIES)
 async def visitor(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Visitor, CID]]:
-    settings = {
-        "subdomain_hosts": (HOST,),
-        "trusted_proxies": ("127.0.0.1/32",),
-        "access_log": str(tmp_path / "access.log"),
-    }
-    async with open_gateway(tmp_path / "node", **settings) as gateway:
+    settings = GatewayConfig(
+        subdomain_hosts=(HOST,),
+        trusted_proxies=("127.0.0.1/32",),
+        access_log=str(tmp_path / "access.log"),
+    )
+    async with open_gateway(tmp_path / "node", settings) as gateway:
         root = await gateway.add(FILES)
         async with proxied(request.param, tmp_path, gateway) as opened:
             yield opened, root

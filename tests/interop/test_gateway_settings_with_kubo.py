@@ -16,6 +16,7 @@ from yarl import URL
 
 from blockstore.block import Block
 from blockstore.cid import CID
+from node.config.sections import GatewayConfig
 
 pytestmark = pytest.mark.interop
 FILES = {"d/a/b.txt": b"below", "d/large.bin": b"l" * 30_000}
@@ -60,12 +61,8 @@ async def ours(gateway: Gateway, requests: list[str]) -> Answers:
 
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[tuple[Gateway, CID]]:
-    settings = {
-        "fetch": False,
-        "trustless": True,
-        "hosts": ("all.example.net deserialized",),
-    }
-    async with open_gateway(tmp_path / "node", **settings) as gateway:
+    settings = GatewayConfig(fetch=False, trustless=True, hosts=("all.example.net deserialized",))
+    async with open_gateway(tmp_path / "node", settings) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
         yield gateway, root
@@ -110,8 +107,8 @@ async def test_a_trustless_gateway_gives_what_kubos_gives(
 
 
 async def test_ranges_of_large_files_are_refused_as_kubo_refuses_them(tmp_path: Path) -> None:
-    settings = {"max_range_file": 20_000, "fetch": False}
-    async with open_gateway(tmp_path / "node", **settings) as gateway:
+    settings = GatewayConfig(max_range_file=20_000, fetch=False)
+    async with open_gateway(tmp_path / "node", settings) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
         requests = [
@@ -131,7 +128,7 @@ async def test_a_full_gateway_says_what_kubos_says(tmp_path: Path) -> None:
     large = file_of([piece] * 48)  # more than the buffers of a connection hold
     kubo = Kubo(tmp_path / "kubo")
     kubo.run("config", "--json", "Gateway.MaxConcurrentRequests", "1")
-    async with open_gateway(tmp_path / "node", max_requests=1) as gateway:
+    async with open_gateway(tmp_path / "node", GatewayConfig(max_requests=1)) as gateway:
         await gateway.put(piece, large)
         archive = tmp_path / "content.car"
         archive.write_bytes((await gateway.get(f"/ipfs/{large.cid}?format=car")).body)

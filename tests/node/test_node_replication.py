@@ -9,6 +9,7 @@ from support.node import eventually, running_node
 from support.pairs import add, quick, two_nodes
 
 from blockstore.block import Block
+from node.config.sections import GatewayConfig
 
 
 async def test_what_is_added_at_one_node_is_pinned_at_the_other_and_its_gateway_serves_it(
@@ -58,7 +59,7 @@ async def test_a_gateway_says_what_it_tried_when_content_does_not_come(tmp_path:
 
 async def test_members_that_are_to_hold_a_pin_are_told_in_counts_and_not_by_name(tmp_path: Path) -> None:
     wanted = Block.of(b"nobody has this").cid
-    async with two_nodes(tmp_path, first_byte_timeout=0.4) as (a, b, client):
+    async with two_nodes(tmp_path, GatewayConfig(first_byte_timeout=0.4)) as (a, b, client):
 
         async def both_know_of_the_pin():
             async with client.get(f"{b.faces.api.url}/allocations/{wanted}") as answer:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
+from support.json_value import JsonObject
+
 COMMANDS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless",
@@ -53,12 +55,12 @@ class _Connection:
 
     def __init__(self, socket: ClientWebSocketResponse) -> None:
         self._socket = socket
-        self._answers: dict[int, asyncio.Future[dict]] = {}
+        self._answers: dict[int, asyncio.Future[JsonObject]] = {}
         self._listeners: dict[str, list[Page]] = defaultdict(list)
 
-    async def call(self, method: str, session: str = "", **parameters: object) -> dict:
+    async def call(self, method: str, session: str = "", **parameters: object) -> JsonObject:
         number = len(self._answers) + 1
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        answer = self._answers[number] = asyncio.Future()
         message = {"id": number, "method": method, "params": parameters}
         await self._socket.send_json({**message, "sessionId": session} if session else message)
         return await answer
@@ -76,7 +78,7 @@ class _Connection:
             if not answer.done():
                 answer.set_exception(BrowserError("the browser is gone"))
 
-    def _take(self, message: dict) -> None:
+    def _take(self, message: JsonObject) -> None:
         if "id" not in message:
             for page in self._listeners[message.get("sessionId", "")]:
                 page.notice(message["method"], message["params"])
@@ -99,7 +101,7 @@ class Page:
         self.complaints: list[str] = []
         self._waiting: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
-    async def call(self, method: str, **parameters: object) -> dict:
+    async def call(self, method: str, **parameters: object) -> JsonObject:
         """One command of the protocol. Raises BrowserError."""
         return await self._connection.call(method, self.session, **parameters)
 
@@ -161,12 +163,12 @@ class Page:
         """What the window shows, as PNG."""
         return base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"])
 
-    async def accessibility(self) -> list[dict]:
+    async def accessibility(self) -> list[JsonObject]:
         """Nodes of the accessibility tree that assistive technology is told of."""
         nodes = (await self.call("Accessibility.getFullAXTree"))["nodes"]
         return [node for node in nodes if not node["ignored"]]
 
-    def notice(self, method: str, told: dict) -> None:
+    def notice(self, method: str, told: JsonObject) -> None:
         self._waiting[method].set()
         if method == "Network.requestWillBeSent":
             self.requests.append(told["request"]["url"])

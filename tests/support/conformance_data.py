@@ -14,6 +14,7 @@ import pytest
 
 from blockstore.car.importer import import_car
 from blockstore.cid import CID
+from node.config.sections import GatewayConfig
 from node.names.errors import BadRecord
 from node.names.name import IpnsName
 from support.gateway import Gateway, open_gateway
@@ -48,7 +49,7 @@ class Provisioned:
 @asynccontextmanager
 async def provisioned(folder: Path) -> AsyncIterator[Provisioned]:
     """As the suite wants a gateway: its archives unpinned, its records under their names, no network."""
-    async with open_gateway(folder, x_ipfs_path=True) as gateway:
+    async with open_gateway(folder, GatewayConfig(x_ipfs_path=True)) as gateway:
         for file in _files("car"):
             await import_car(gateway.node.parts.blocks, _pieces(file.read_bytes()))
         refused = set()

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import dns.flags
 import dns.message
@@ -70,7 +71,9 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._zone = zone
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast(
+            "asyncio.DatagramTransport", transport
+        )  # what asyncio hands to a datagram protocol
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         if (answer := self._zone.answer(data, _UDP_BYTES)) is not None:
@@ -78,9 +81,8 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def dns_server(**settings: object) -> AsyncIterator[Zone]:
+async def dns_server(zone: Zone) -> AsyncIterator[Zone]:
     """Listens on one port for UDP and TCP; `zone.address` says where."""
-    zone = Zone(**settings)
 
     async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         size = int.from_bytes(await reader.readexactly(2))

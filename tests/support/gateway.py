@@ -78,17 +78,17 @@ class Gateway:
     async def forget(self, *cids: CID) -> None:
         await self.node.parts.store.delete_many(cids)
 
-    async def add(self, files: dict[str, bytes], **flags: object) -> CID:
-        """Import files by path, in chunks of 1 KiB; the root's CID."""
-        options = resolve("unixfs-v1-2025", replace(ImportFlags(chunker="size-1024"), **flags))
+    async def add(self, files: dict[str, bytes], flags: ImportFlags | None = None) -> CID:
+        """Import files by path, in chunks of 1 KiB if not said otherwise; the root's CID."""
+        flags = flags or ImportFlags()
+        options = resolve("unixfs-v1-2025", replace(flags, chunker=flags.chunker or "size-1024"))
         entries = _entries(files)
         return [added async for added in import_entries(entries, self.node.parts.blocks, options)][-1].cid
 
 
 @asynccontextmanager
-async def open_gateway(folder: Path, **settings: object) -> AsyncIterator[Gateway]:
-    """`settings` are those of the section `gateway`."""
-    config = Config(gateway=replace(GatewayConfig(), **settings))
+async def open_gateway(folder: Path, settings: GatewayConfig | None = None) -> AsyncIterator[Gateway]:
+    config = Config(gateway=settings or GatewayConfig())
     session = ClientSession(skip_auto_headers=["Accept"], max_line_size=_MAX_LINE, max_field_size=_MAX_LINE)
     async with session as client, running_node(folder, config) as node:
         yield Gateway(node, client)

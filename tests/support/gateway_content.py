@@ -8,6 +8,7 @@ from blockstore.block import Block
 from blockstore.cid import CBOR, CID, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
+from blockstore.unixfs.importing.options import ImportFlags
 from support.dags import leaves
 from support.gateway import Gateway, directory, file_of
 from support.sites import INLINED, KEY, NAME, STATIC, publish
@@ -19,7 +20,7 @@ GAP = file_of([LEAVES[0], Block.of(b"x" * 1000), LEAVES[2]])
 LONG_LEAVES = leaves(4, start=9, size=40_000)
 LONG_GAP = file_of([*LONG_LEAVES, Block.of(b"missing")])
 JSON_NODE = Block.of(b'{"a":{"b":{"/":"%s"}},"list":[1,[2]]}' % str(FILE.cid).encode(), DAG_JSON)
-_FIELDS = {"a": cbrrr.CID(bytes(FILE.cid)), "b": [b"", None]}
+_FIELDS: cbrrr.DagCborTypes = {"a": cbrrr.CID(bytes(FILE.cid)), "b": [b"", None]}
 CBOR_NODE = Block.of(bytes(cbrrr.encode_dag_cbor(_FIELDS)), DAG_CBOR)
 PLAIN = (Block.of(b"{}", JSON), Block.of(b"\xa0", CBOR), Block.of(b"odd", 0x99))
 PLAIN_PB = Block.of(dag_pb.encode(PBNode((PBLink(FILE.cid, "a", 1),), b"any")), DAG_PB)
@@ -91,5 +92,5 @@ async def fill(gateway: Gateway) -> None:
     """Put all of it there, and publish the site under the key that NAME leads to."""
     await gateway.put(*BLOCKS)
     assert await gateway.add(SITE) == SITE_ROOT
-    assert await gateway.add(MANY, max_directory_links=10) == MANY_ROOT
+    assert await gateway.add(MANY, ImportFlags(max_directory_links=10)) == MANY_ROOT
     await publish(gateway, SITE_ROOT)

@@ -11,12 +11,12 @@ from pathlib import Path
 from aiohttp import ClientSession, FormData
 
 from cluster.interfaces import Role
-from node.config.sections import Config
+from node.config.sections import Config, GatewayConfig
 from node.node import Node
 from support.node import running_node
 
 
-def quick():
+def quick() -> Config:
     """Only the cluster's network; metrics often, so that the test does not wait for them."""
     config = Config()
     return replace(
@@ -27,10 +27,12 @@ def quick():
 
 
 @asynccontextmanager
-async def two_nodes(tmp_path: Path, **gateway) -> AsyncIterator[object]:
-    """The founder, the one it invited, and an HTTP client. `gateway` are settings of the second."""
+async def two_nodes(
+    tmp_path: Path, gateway: GatewayConfig | None = None
+) -> AsyncIterator[tuple[Node, Node, ClientSession]]:
+    """The founder, the one it invited, and an HTTP client. `gateway` is for the second."""
     config = quick()
-    invited = replace(config, gateway=replace(config.gateway, **gateway))
+    invited = replace(config, gateway=gateway or GatewayConfig())
     async with running_node(tmp_path / "a", config, offline=False) as a:
         token = str(await a.parts.invite(Role.TRUSTED, 3600))
         async with (
@@ -40,9 +42,9 @@ async def two_nodes(tmp_path: Path, **gateway) -> AsyncIterator[object]:
             yield a, b, client
 
 
-async def add(client, node: Node, name, data, query=""):
+async def add(client: ClientSession, node: Node, name: str, data: bytes, query: str = "") -> str:
     """The root's CID."""
     form = FormData()
     form.add_field("file", data, filename=name)
     async with client.post(f"{node.faces.api.url}/add{query}", data=form) as answer:
-        return json.loads((await answer.text()).splitlines()[-1])["cid"]
+        return str(json.loads((await answer.text()).splitlines()[-1])["cid"])

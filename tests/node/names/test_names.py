@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from support.cluster_network import SimNetwork
-from support.dns_server import dns_server
+from support.dns_server import Zone, dns_server
 from support.ipns import Key
 from support.memory_members import MemoryMembers
 from support.node import eventually
@@ -190,7 +190,7 @@ async def test_a_static_name_that_does_not_parse_is_told_at_the_start(tmp_path: 
 
 async def test_static_names_override_the_dns_and_are_dnslinks(tmp_path: Path) -> None:
     async with (
-        dns_server(texts={"_dnslink.n.example.org": [f"dnslink={B}"]}) as zone,
+        dns_server(Zone(texts={"_dnslink.n.example.org": [f"dnslink={B}"]})) as zone,
         names(tmp_path, resolver=zone.address, static=f"n.example.org:{A}") as one,
     ):
         assert await resolved(one, "/ipns/N.example.org.") == A
@@ -202,11 +202,13 @@ async def test_a_dnslink_is_looked_up_and_its_ttl_carried(tmp_path: Path) -> Non
     clock = Clock()
     async with (
         dns_server(
-            texts={
-                "_dnslink.n.example.org": ["v=spf1 -all", f"dnslink={A}/a"],
-                "m.example.org": [f"dnslink={B}"],
-            },
-            ttls={"_dnslink.n.example.org": 77},
+            Zone(
+                texts={
+                    "_dnslink.n.example.org": ["v=spf1 -all", f"dnslink={A}/a"],
+                    "m.example.org": [f"dnslink={B}"],
+                },
+                ttls={"_dnslink.n.example.org": 77},
+            )
         ) as zone,
         names(tmp_path, resolver=zone.address, clock=clock) as one,
     ):
@@ -223,9 +225,11 @@ async def test_a_dnslink_is_looked_up_and_its_ttl_carried(tmp_path: Path) -> Non
 async def test_the_underscore_name_goes_first_and_an_alias_is_followed(tmp_path: Path) -> None:
     async with (
         dns_server(
-            texts={"n.example.org": [f"dnslink={A}"], "links.example.net": [f"dnslink={B}"]},
-            aliases={"_dnslink.n.example.org": "links.example.net"},
-            ttls={"_dnslink.n.example.org": 5},
+            Zone(
+                texts={"n.example.org": [f"dnslink={A}"], "links.example.net": [f"dnslink={B}"]},
+                aliases={"_dnslink.n.example.org": "links.example.net"},
+                ttls={"_dnslink.n.example.org": 5},
+            )
         ) as zone,
         names(tmp_path, resolver=zone.address) as one,
     ):
@@ -235,7 +239,7 @@ async def test_the_underscore_name_goes_first_and_an_alias_is_followed(tmp_path:
 
 async def test_a_dnslink_in_unicode_is_asked_for_in_a_labels(tmp_path: Path) -> None:
     async with (
-        dns_server(texts={"_dnslink.xn--bcher-kva.example.org": [f"dnslink={A}"]}) as zone,
+        dns_server(Zone(texts={"_dnslink.xn--bcher-kva.example.org": [f"dnslink={A}"]})) as zone,
         names(tmp_path, resolver=zone.address) as one,
     ):
         found = await one.resolve(NamePath.parse("/ipns/BÜCHER.example.org/a b"))
@@ -245,7 +249,7 @@ async def test_a_dnslink_in_unicode_is_asked_for_in_a_labels(tmp_path: Path) -> 
 async def test_an_answer_too_long_for_udp_comes_over_tcp(tmp_path: Path) -> None:
     long = f"{A}/" + "x" * 3000
     async with (
-        dns_server(texts={"_dnslink.n.example.org": [f"dnslink={long}"]}) as zone,
+        dns_server(Zone(texts={"_dnslink.n.example.org": [f"dnslink={long}"]})) as zone,
         names(tmp_path, resolver=zone.address) as one,
     ):
         assert await resolved(one, "/ipns/n.example.org") == long
@@ -254,7 +258,7 @@ async def test_an_answer_too_long_for_udp_comes_over_tcp(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", [A, A.removeprefix("/ipfs/")])
 async def test_a_path_or_cid_without_dnslink_counts_as_it_once_did(tmp_path: Path, text) -> None:
     async with (
-        dns_server(texts={"n.example.org": ["hello", text]}) as zone,
+        dns_server(Zone(texts={"n.example.org": ["hello", text]})) as zone,
         names(tmp_path, resolver=zone.address) as one,
     ):
         assert await resolved(one, "/ipns/n.example.org") == A
@@ -271,7 +275,7 @@ async def test_a_path_or_cid_without_dnslink_counts_as_it_once_did(tmp_path: Pat
 )
 async def test_texts_that_say_no_path_are_an_error(tmp_path: Path, texts, error, reason) -> None:
     async with (
-        dns_server(texts={"_dnslink.n.example.org": texts}) as zone,
+        dns_server(Zone(texts={"_dnslink.n.example.org": texts})) as zone,
         names(tmp_path, resolver=zone.address) as one,
     ):
         with pytest.raises(error, match=reason):
@@ -280,7 +284,7 @@ async def test_texts_that_say_no_path_are_an_error(tmp_path: Path, texts, error,
 
 async def test_the_same_dnslink_twice_is_one(tmp_path: Path) -> None:
     async with (
-        dns_server(texts={"_dnslink.n.example.org": [f"dnslink={A}", f"dnslink={A} "]}) as zone,
+        dns_server(Zone(texts={"_dnslink.n.example.org": [f"dnslink={A}", f"dnslink={A} "]})) as zone,
         names(tmp_path, resolver=zone.address) as one,
     ):
         assert await resolved(one, "/ipns/n.example.org") == A
@@ -289,7 +293,7 @@ async def test_the_same_dnslink_twice_is_one(tmp_path: Path) -> None:
 async def test_a_name_without_dnslink_is_remembered_for_a_while(tmp_path: Path) -> None:
     clock = Clock()
     async with (
-        dns_server() as zone,
+        dns_server(Zone()) as zone,
         names(tmp_path, resolver=zone.address, clock=clock, negative_ttl=10) as one,
     ):
         for _ in range(3):
@@ -302,10 +306,10 @@ async def test_a_name_without_dnslink_is_remembered_for_a_while(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("trouble", ["failing", "mute"])
-async def test_a_resolver_in_trouble_is_told(tmp_path: Path, trouble) -> None:
+async def test_a_resolver_in_trouble_is_told(tmp_path: Path, trouble: str) -> None:
     places = {"_dnslink.n.example.org", "n.example.org"}
     async with (
-        dns_server(**{trouble: places}) as zone,
+        dns_server(Zone(failing=places) if trouble == "failing" else Zone(mute=places)) as zone,
         names(tmp_path, resolver=zone.address, timeout=0.3) as one,
     ):
         with pytest.raises(DnsFailure, match="cannot look up the TXT records of _dnslink"):
@@ -316,7 +320,7 @@ async def test_a_resolver_in_trouble_is_told(tmp_path: Path, trouble) -> None:
 async def test_a_stale_answer_is_served_while_a_fresh_one_is_fetched(tmp_path: Path) -> None:
     clock, place = Clock(), "_dnslink.n.example.org"
     async with (
-        dns_server(texts={place: [f"dnslink={A}"]}, ttls={place: 60}) as zone,
+        dns_server(Zone(texts={place: [f"dnslink={A}"]}, ttls={place: 60})) as zone,
         names(tmp_path, resolver=zone.address, clock=clock, stale=100) as one,
     ):
         assert await resolved(one, "/ipns/n.example.org") == A
@@ -338,7 +342,7 @@ async def test_a_stale_answer_is_served_while_a_fresh_one_is_fetched(tmp_path: P
 async def test_a_stale_answer_outlives_a_dns_in_trouble_but_not_a_name_that_is_gone(tmp_path: Path) -> None:
     clock, place = Clock(), "_dnslink.n.example.org"
     async with (
-        dns_server(texts={place: [f"dnslink={A}"]}, ttls={place: 60}) as zone,
+        dns_server(Zone(texts={place: [f"dnslink={A}"]}, ttls={place: 60})) as zone,
         names(tmp_path, resolver=zone.address, clock=clock, stale=1000, negative_ttl=0, timeout=5) as one,
     ):
         assert await resolved(one, "/ipns/n.example.org") == A
@@ -364,7 +368,7 @@ async def test_offline_the_dns_is_not_asked_unless_a_resolver_is_named(tmp_path:
         with pytest.raises(DnsFailure, match="runs offline"):
             await one.resolve(NamePath.parse("/ipns/n.example.org"))
     async with (
-        dns_server(texts={"n.example.org": [f"dnslink={A}"]}) as zone,
+        dns_server(Zone(texts={"n.example.org": [f"dnslink={A}"]})) as zone,
         names(tmp_path, resolver=zone.address, offline=True) as one,
     ):
         assert await resolved(one, "/ipns/n.example.org") == A
@@ -374,7 +378,7 @@ async def test_offline_the_dns_is_not_asked_unless_a_resolver_is_named(tmp_path:
     "host", ["127.0.0.1", "[::1]", "::1", "localhost", "", "a..b", "-a.org", "x" * 64 + ".org"]
 )
 async def test_what_is_no_domain_name_is_never_looked_up(tmp_path: Path, host) -> None:
-    async with dns_server() as zone, names(tmp_path, resolver=zone.address) as one:
+    async with dns_server(Zone()) as zone, names(tmp_path, resolver=zone.address) as one:
         assert not await one.has_dnslink(host)
         assert not zone.asked
         with pytest.raises(BadName):
@@ -508,7 +512,7 @@ async def test_many_who_ask_at_once_cost_one_look_up_and_one_that_leaves_does_no
     tmp_path: Path,
 ) -> None:
     async with (
-        dns_server(texts={"_dnslink.n.example.org": [f"dnslink={A}"]}) as zone,
+        dns_server(Zone(texts={"_dnslink.n.example.org": [f"dnslink={A}"]})) as zone,
         names(tmp_path, resolver=zone.address) as one,
     ):
         asking = [asyncio.create_task(resolved(one, "/ipns/n.example.org")) for _ in range(50)]

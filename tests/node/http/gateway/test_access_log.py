@@ -4,6 +4,7 @@ import os
 import re
 import stat
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support.gateway import file_of, narrow_connection, open_gateway
 from support.node import eventually
 
 from blockstore.block import Block
+from node.config.sections import GatewayConfig
 from node.http.log.access_log import AccessLog, AccessLogEntry, AccessLogUnusable, open_access_log, written
 from node.http.log.sinks import LogFile
 
@@ -23,28 +25,42 @@ LINE = re.compile(
 )
 
 
-def access(**fields):
-    values = {"client": "192.0.2.1", "at": 1.8e9, "request": "GET / HTTP/1.1", "status": 200, "size": 6}
-    values |= {"referer": "", "agent": "", "host": "", "seconds": 0.0123} | fields
-    return AccessLogEntry(**values)
+def access(
+    *,
+    client: str = "192.0.2.1",
+    request: str = "GET / HTTP/1.1",
+    referer: str = "",
+    agent: str = "",
+    host: str = "",
+) -> AccessLogEntry:
+    return AccessLogEntry(client, 1.8e9, request, 200, 6, referer, agent, host, 0.0123)
 
 
-def has(path, text):
+def has(path: Path, text: str) -> Callable[[], Awaitable[bool]]:
     """Whether the file has that text by now."""
 
-    async def check():
+    def found() -> bool:
         return path.exists() and text.encode() in path.read_bytes()
+
+    async def check() -> bool:
+        return found()
 
     return check
 
 
-def lines(path):
-    return [LINE.fullmatch(line).groups() for line in path.read_text("ascii").splitlines()]
+def lines(path: Path) -> list[tuple[str, ...]]:
+    return [_read(line) for line in path.read_text("ascii").splitlines()]
 
 
-async def requested(path, folder, *requests, **settings):
+def _read(line: str) -> tuple[str, ...]:
+    match = LINE.fullmatch(line)
+    assert match, line
+    return match.groups()
+
+
+async def requested(path: Path, folder: Path, *requests: tuple[str, dict[str, str]]) -> list[tuple[str, ...]]:
     """What the log says of these requests (path, headers)."""
-    async with open_gateway(folder, access_log=str(path), **settings) as gateway:
+    async with open_gateway(folder, GatewayConfig(access_log=str(path))) as gateway:
         await gateway.put(SMALL)
         for asked, headers in requests:
             await gateway.get(asked, **headers)
@@ -86,7 +102,9 @@ async def test_streams_refusals_and_clients_that_leave_are_logged_too(tmp_path: 
     piece = Block.of(b"p" * 1024 * 1024)
     large = file_of([piece] * 32)
     log = tmp_path / "log"
-    async with open_gateway(tmp_path / "node", access_log=str(log), client_requests=1) as gateway:
+    async with open_gateway(
+        tmp_path / "node", GatewayConfig(access_log=str(log), client_requests=1)
+    ) as gateway:
         await gateway.put(piece, large)
         await gateway.get(f"/ipfs/{large.cid}", Range="bytes=0-2999999")
         listener = gateway.node.faces.gateway
@@ -96,7 +114,7 @@ async def test_streams_refusals_and_clients_that_leave_are_logged_too(tmp_path: 
         assert (await gateway.get("/ipfs/bafkqaaa")).status == 429
         writer.transport.abort()
 
-        async def three():
+        async def three() -> bool:
             return len(log.read_bytes().splitlines()) == 3
 
         await eventually(three)
@@ -144,7 +162,7 @@ async def test_a_full_disk_costs_lines_is_told_once_and_breaks_nothing(
 ) -> None:
     path = tmp_path / "log"
     path.symlink_to("/dev/full")
-    async with open_gateway(tmp_path / "node", access_log=str(path)) as gateway:
+    async with open_gateway(tmp_path / "node", GatewayConfig(access_log=str(path))) as gateway:
         await gateway.put(SMALL)
         for _ in range(3):
             assert (await gateway.get(f"/ipfs/{SMALL.cid}")).body == SMALL.data

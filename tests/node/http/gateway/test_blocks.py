@@ -8,6 +8,7 @@ from support.gateway import Gateway, directory, file_of, open_gateway
 
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
+from node.config.sections import GatewayConfig
 
 IMMUTABLE = "public, max-age=29030400, immutable"
 GONE = Block.of(b"never stored").cid
@@ -111,7 +112,7 @@ async def test_ranges_that_do_not_parse_are_refused(gateway: Gateway, header) ->
 async def test_the_old_path_header_is_sent_where_the_operator_wants_it(tmp_path: Path) -> None:
     leaf = Block.of(b"leaf")
     root = directory({"ö": leaf.cid, "o": leaf.cid})
-    async with open_gateway(tmp_path, x_ipfs_path=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(x_ipfs_path=True)) as gateway:
         await gateway.put(leaf, root)
         for suffix in ("", "?format=raw", "?format=car", "?format=tar"):
             answer = await gateway.head(f"/ipfs/{root.cid}/o{suffix}")

@@ -11,6 +11,8 @@ from support.gateway import Gateway, car_of, directory, file_of, open_gateway
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_CBOR, RAW
+from blockstore.unixfs.importing.options import ImportFlags
+from node.config.sections import GatewayConfig
 from node.http.gateway.formats.archive import BROKEN_OFF
 
 CAR = "application/vnd.ipld.car"
@@ -80,7 +82,7 @@ async def test_the_entity_of_a_directory_is_its_own_block(gateway: Gateway, tree
 
 async def test_a_sharded_directory_is_walked_shard_by_shard(gateway: Gateway) -> None:
     files = {f"many/{number:03}": b"%d" % number for number in range(600)}
-    root = await gateway.add(files, max_directory_links=10)
+    root = await gateway.add(files, ImportFlags(max_directory_links=10))
     shards = await car(gateway, f"/ipfs/{root}?format=car&dag-scope=entity")
     assert shards[0] == root
     assert len(shards) > 100
@@ -128,7 +130,7 @@ async def test_bytes_say_nothing_of_a_directory(gateway: Gateway, tree) -> None:
 
 async def test_bytes_of_a_deep_file_go_down_only_where_they_lie(gateway: Gateway) -> None:
     data = bytes(range(256)) * 4096  # 1 MiB in 1024 leaves, alike in fours
-    root = await gateway.add({"f": data}, max_file_links=8)
+    root = await gateway.add({"f": data}, ImportFlags(max_file_links=8))
     given = await car(gateway, f"/ipfs/{root}?format=car&entity-bytes=500000:500000&car-dups=y")
     assert given[0] == root
     assert given[-1] == Block.of(data[:1024]).cid
@@ -303,7 +305,7 @@ async def test_a_car_that_takes_too_long_says_so_too(tmp_path: Path) -> None:
     for _ in range(30):  # 2^30 times the same part
         level = plain_node([level.cid, level.cid])
         blocks.append(level)
-    async with open_gateway(tmp_path, max_seconds=0.3) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(max_seconds=0.3)) as gateway:
         await gateway.put(*blocks)
         _, body = await cut_off(gateway, f"GET /ipfs/{level.cid}?format=car&car-dups=y HTTP/1.1")
     assert BROKEN_OFF + b"\r\n0\r\nX-Stream-Error: the whole answer took longer" in body

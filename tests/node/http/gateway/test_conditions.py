@@ -6,6 +6,8 @@ import pytest
 from support.gateway import Gateway
 from support.sites import KEY, publish
 
+from blockstore.unixfs.importing.options import ImportFlags
+
 RECORDED = 784111777
 THEN = "Sun, 06 Nov 1994 08:49:37 GMT"
 EARLIER, LATER = "Sun, 06 Nov 1994 08:49:36 GMT", "Mon, 07 Nov 1994 00:00:00 GMT"
@@ -16,7 +18,7 @@ PATHS = ("/f.bin", "/site/", "/list/", "/list/a.txt")
 
 @pytest.fixture
 async def dated(gateway: Gateway):
-    return f"/ipfs/{await gateway.add(FILES, mtime=RECORDED, mtime_nsecs=5)}"
+    return f"/ipfs/{await gateway.add(FILES, ImportFlags(mtime=RECORDED, mtime_nsecs=5))}"
 
 
 async def test_recorded_times_are_told_and_honoured(gateway: Gateway, dated) -> None:
@@ -52,7 +54,7 @@ async def test_no_time_is_made_up_for_content_without_one(gateway: Gateway) -> N
 
 @pytest.mark.parametrize("recorded", [4_102_444_800, 2**62, -(2**62), -1, 0])
 async def test_a_time_that_cannot_be_or_stands_for_none_is_not_told(gateway: Gateway, recorded) -> None:
-    root = await gateway.add(FILES, mtime=recorded)
+    root = await gateway.add(FILES, ImportFlags(mtime=recorded))
     answer = await gateway.get(f"/ipfs/{root}/f.bin", If_Modified_Since=formatdate(usegmt=True))
     assert (answer.status, answer.body) == (200, DATA)
     assert "Last-Modified" not in answer.headers
@@ -121,7 +123,7 @@ async def test_a_weak_etag_revalidates_and_is_like_no_other_for_if_match(gateway
 
 
 async def test_names_are_revalidated_by_time_as_well(gateway: Gateway, dated) -> None:
-    await publish(gateway, await gateway.add(FILES, mtime=RECORDED))
+    await publish(gateway, await gateway.add(FILES, ImportFlags(mtime=RECORDED)))
     answer = await gateway.get(f"/ipns/{KEY.name}/f.bin", If_Modified_Since=THEN)
     assert (answer.status, answer.headers["Last-Modified"]) == (304, THEN)
     assert answer.headers["Cache-Control"].startswith("public, max-age=")
@@ -149,7 +151,7 @@ async def test_of_an_empty_file_all_is_given_whatever_the_range(gateway: Gateway
 
 async def test_a_later_part_of_one_block_has_the_type_of_the_whole(gateway: Gateway) -> None:
     """Of several blocks the first would have to be fetched for it."""
-    root = await gateway.add({"f": b"<!doctype html>" + b"x" * 900}, mtime=RECORDED)
+    root = await gateway.add({"f": b"<!doctype html>" + b"x" * 900}, ImportFlags(mtime=RECORDED))
     many = await gateway.add({"f": b"<!doctype html>" + b"x" * 9000})
     part = await gateway.get(f"/ipfs/{root}", Range="bytes=500-")
     assert (part.status, part.headers["Content-Type"]) == (206, "text/html")

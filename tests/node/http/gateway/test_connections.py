@@ -9,6 +9,7 @@ import pytest
 from support.gateway import Gateway, file_of, narrow_connection, open_gateway
 
 from blockstore.block import Block
+from node.config.sections import GatewayConfig
 from node.http.limits.connections import connection_limit
 
 FILE = Block.of(b"still served")
@@ -60,7 +61,7 @@ async def test_a_thousand_silent_connections_do_not_keep_anybody_out(gateway: Ga
 
 
 async def test_where_there_is_no_room_the_one_goes_that_waited_longest(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, max_connections=2) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(max_connections=2)) as gateway:
         await gateway.put(FILE)
         async with Caller(gateway) as first, Caller(gateway) as second:
             for caller in (second, first, second):
@@ -76,7 +77,7 @@ async def test_one_too_many_is_told_so_where_all_are_being_answered_and_room_com
 ) -> None:
     parts = [Block.of(bytes([number]) * 2**20) for number in range(32)]
     large = file_of(parts)
-    async with open_gateway(tmp_path, max_connections=1) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(max_connections=1)) as gateway:
         await gateway.put(FILE, large, *parts)
         listener = gateway.node.faces.gateway
         reader, writer = await narrow_connection(listener.host, listener.port)
@@ -93,8 +94,8 @@ async def test_one_too_many_is_told_so_where_all_are_being_answered_and_room_com
 
 
 async def test_one_address_has_a_share_and_takes_it_from_nobody_else(tmp_path: Path) -> None:
-    settings = {"client_connections": 3, "max_connections": 8, "trusted_proxies": ()}
-    async with open_gateway(tmp_path, **settings) as gateway, AsyncExitStack() as stack:
+    settings = GatewayConfig(client_connections=3, max_connections=8, trusted_proxies=())
+    async with open_gateway(tmp_path, settings) as gateway, AsyncExitStack() as stack:
         await gateway.put(FILE)
         other = await stack.enter_async_context(Caller(gateway, "127.0.0.6"))
         assert (await other.answer()).endswith(FILE.data)
@@ -106,8 +107,8 @@ async def test_one_address_has_a_share_and_takes_it_from_nobody_else(tmp_path: P
 
 
 async def test_a_trusted_proxy_has_all_there_is(tmp_path: Path) -> None:
-    settings = {"client_connections": 3, "trusted_proxies": ("127.0.0.5",)}
-    async with open_gateway(tmp_path, **settings) as gateway, AsyncExitStack() as stack:
+    settings = GatewayConfig(client_connections=3, trusted_proxies=("127.0.0.5",))
+    async with open_gateway(tmp_path, settings) as gateway, AsyncExitStack() as stack:
         await gateway.put(FILE)
         proxy = [await stack.enter_async_context(Caller(gateway, "127.0.0.5")) for _ in range(50)]
         for caller in proxy:
@@ -118,7 +119,7 @@ async def test_a_trusted_proxy_has_all_there_is(tmp_path: Path) -> None:
     "beginning", [b"", b"G", b"GET /ipfs/", b"GET / HTTP/1.1\r\nX-Slow: ", b"CONNECT x HTTP/1.1\r\n", REQUEST]
 )
 async def test_who_never_finishes_a_request_is_left(tmp_path: Path, beginning) -> None:
-    async with open_gateway(tmp_path, idle_timeout=0.3) as gateway, Caller(gateway) as caller:
+    async with open_gateway(tmp_path, GatewayConfig(idle_timeout=0.3)) as gateway, Caller(gateway) as caller:
         await gateway.put(FILE)
         caller.writer.write(beginning)
         await caller.reader.read()

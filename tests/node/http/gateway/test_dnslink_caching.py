@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import ClientSession
-from support.dns_server import dns_server
+from support.dns_server import Zone, dns_server
 from support.gateway import Gateway
 from support.node import running_node
 
@@ -16,7 +16,7 @@ CONTENT = "/ipfs/bafkqabtimvwgy3yk"  # an inline file
 async def test_a_site_is_cached_as_long_as_its_txt_record(tmp_path: Path) -> None:
     texts = {name: [f"dnslink={CONTENT}"] for name in ("_dnslink.site.example.org", "bare.example.org")}
     ttls = {"_dnslink.site.example.org": 77, "bare.example.org": 5}
-    async with dns_server(texts=texts, ttls=ttls) as zone, ClientSession() as client:
+    async with dns_server(Zone(texts=texts, ttls=ttls)) as zone, ClientSession() as client:
         config = Config(names=replace(NamesConfig(), resolver=zone.address))
         async with running_node(tmp_path, config) as node:
             gateway = Gateway(node, client)

@@ -12,6 +12,7 @@ from blockstore.cid import CID, DAG_PB
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBNode
 from blockstore.unixfs.data import NodeType, UnixFSData
+from blockstore.unixfs.importing.options import ImportFlags
 
 BIG = random.Random(7).randbytes(2 << 20)  # several blocks, none like another
 CHUNK = 256 * 1024
@@ -26,7 +27,7 @@ FILES = {
 
 @pytest.fixture
 async def root(gateway: Gateway) -> Block | CID | Path | str:
-    return await gateway.add(FILES, chunker=f"size-{CHUNK}")
+    return await gateway.add(FILES, ImportFlags(chunker=f"size-{CHUNK}"))
 
 
 async def test_a_file_carries_what_caches_and_browsers_need(gateway: Gateway, root) -> None:
@@ -152,7 +153,7 @@ async def test_a_file_with_a_missing_block_breaks_the_connection_instead_of_endi
 @pytest.mark.parametrize("size", [3_000, 200_000])
 async def test_the_type_is_told_by_the_first_bytes_however_they_are_cut(gateway: Gateway, size) -> None:
     page = b" " * 150 + b"<html>" + b"x" * size
-    root = await gateway.add({"page": page}, chunker="size-100")
+    root = await gateway.add({"page": page}, ImportFlags(chunker="size-100"))
     for asked in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=0-"}):
         assert (await gateway.get(f"/ipfs/{root}", **asked)).headers["Content-Type"] == "text/html"
     assert (await gateway.head(f"/ipfs/{root}")).headers["Content-Type"] == "text/html"

@@ -15,6 +15,7 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.cid import CID
 from cluster.pin import PinMode, PinOptions
+from node.config.sections import GatewayConfig
 from node.http.gateway.app import gateway_app
 from node.http.listener import ListenerSettings, listen
 from node.retrieval.root_blocks import RootBlocks, no_holders
@@ -54,7 +55,7 @@ async def pin(gateway: Gateway, cid, mode=PinMode.RECURSIVE) -> None:
 async def test_a_trustless_host_gives_only_what_can_be_verified(
     tmp_path: Path, query, accept, status
 ) -> None:
-    async with open_gateway(tmp_path, trustless=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(trustless=True)) as gateway:
         root = await gateway.add(FILES)
         answer = await gateway.get(f"/ipfs/{root}{query}", Accept=accept)
         assert answer.status == status
@@ -63,7 +64,7 @@ async def test_a_trustless_host_gives_only_what_can_be_verified(
 
 
 async def test_a_trustless_host_gives_records_of_keys_and_no_dnslinks(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, trustless=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(trustless=True)) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
         assert (await gateway.get(f"/ipns/{KEY.name}?format=ipns-record")).status == 200
@@ -78,7 +79,7 @@ async def test_a_trustless_host_gives_records_of_keys_and_no_dnslinks(tmp_path: 
 async def test_words_change_the_settings_for_one_host_and_its_subdomains(tmp_path: Path) -> None:
     hosts = ("gw.example.net deserialized",)
     async with open_gateway(
-        tmp_path, trustless=True, hosts=hosts, subdomain_hosts=("gw.example.net",)
+        tmp_path, GatewayConfig(trustless=True, hosts=hosts, subdomain_hosts=("gw.example.net",))
     ) as gateway:
         root = await gateway.add(FILES)
         assert (await gateway.get(f"/ipfs/{root}/index.txt")).status == 406
@@ -89,7 +90,9 @@ async def test_words_change_the_settings_for_one_host_and_its_subdomains(tmp_pat
 
 async def test_a_trustless_subdomain_host_moves_paths_and_gives_cars_there(tmp_path: Path) -> None:
     hosts = ("gw.example.net trustless",)
-    async with open_gateway(tmp_path, hosts=hosts, subdomain_hosts=("gw.example.net",)) as gateway:
+    async with open_gateway(
+        tmp_path, GatewayConfig(hosts=hosts, subdomain_hosts=("gw.example.net",))
+    ) as gateway:
         root = await gateway.add(FILES)
         assert (await gateway.get(f"/ipfs/{root}?format=car", Host="gw.example.net")).status == 301
         host = f"{root}.ipfs.gw.example.net"
@@ -99,7 +102,7 @@ async def test_a_trustless_subdomain_host_moves_paths_and_gives_cars_there(tmp_p
 
 
 async def test_a_dnslink_that_is_off_for_its_host_leads_nowhere(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, hosts=(f"{NAME} no-dnslink",)) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(hosts=(f"{NAME} no-dnslink",))) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
         assert (await gateway.get("/index.txt", Host=NAME)).status == 404
@@ -108,7 +111,9 @@ async def test_a_dnslink_that_is_off_for_its_host_leads_nowhere(tmp_path: Path) 
 
 
 async def test_a_gateway_hosts_own_dnslink_is_left_alone_too(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, hosts=(f"{NAME} no-dnslink",), subdomain_hosts=(NAME,)) as gateway:
+    async with open_gateway(
+        tmp_path, GatewayConfig(hosts=(f"{NAME} no-dnslink",), subdomain_hosts=(NAME,))
+    ) as gateway:
         await publish(gateway, await gateway.add(FILES))
         assert (await gateway.get("/index.txt", Host=NAME)).status == 404
 
@@ -140,7 +145,7 @@ async def test_a_host_that_fetches_nothing_answers_404_at_once(tmp_path: Path) -
 
 
 async def test_only_pinned_content_is_served_below_the_root_of_its_pin(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, only_pinned=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(only_pinned=True)) as gateway:
         root = await gateway.add(FILES)
         for path in (f"/ipfs/{root}/index.txt", f"/ipfs/{root}?format=car", f"/ipfs/{root}?format=raw"):
             refused = await gateway.get(path)
@@ -157,7 +162,9 @@ async def test_only_pinned_content_is_served_below_the_root_of_its_pin(tmp_path:
 
 
 async def test_a_listing_of_pinned_content_leads_to_nothing_that_is_refused(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, only_pinned=True, subdomain_hosts=("gw.example.net",)) as gateway:
+    async with open_gateway(
+        tmp_path, GatewayConfig(only_pinned=True, subdomain_hosts=("gw.example.net",))
+    ) as gateway:
         root = await gateway.add(FILES)
         await pin(gateway, root)
         for path, host in ((f"/ipfs/{root}/sub/", ""), ("/sub/", f"{root}.ipfs.gw.example.net")):
@@ -173,14 +180,14 @@ async def test_a_listing_of_pinned_content_leads_to_nothing_that_is_refused(tmp_
 
 
 async def test_an_old_pin_is_found_by_the_cid_of_today(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, only_pinned=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(only_pinned=True)) as gateway:
         root = await gateway.add(FILES)
         await pin(gateway, CID.v0(root.multihash))
         assert (await gateway.get(f"/ipfs/{root}/index.txt")).body == b"hello\n"
 
 
 async def test_a_direct_pin_is_its_own_block_alone(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, only_pinned=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(only_pinned=True)) as gateway:
         root = await gateway.add(FILES)
         await pin(gateway, root, PinMode.DIRECT)
         assert (await gateway.get(f"/ipfs/{root}?format=raw")).status == 200
@@ -191,7 +198,7 @@ async def test_a_direct_pin_is_its_own_block_alone(tmp_path: Path) -> None:
 
 
 async def test_names_are_followed_before_it_is_asked_what_is_pinned(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, only_pinned=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(only_pinned=True)) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
         paths = (f"/ipns/{KEY.name}/index.txt", f"/ipns/{KEY.name}?format=ipns-record")
@@ -205,6 +212,6 @@ async def test_names_are_followed_before_it_is_asked_what_is_pinned(tmp_path: Pa
 
 
 async def test_what_clients_probe_a_gateway_with_needs_no_pin(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, only_pinned=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(only_pinned=True)) as gateway:
         assert (await gateway.get(f"/ipfs/{EMPTY}?format=raw")).status == 200
         assert (await gateway.get("/ipfs/bafkqabtimvwgy3yk")).status == 403

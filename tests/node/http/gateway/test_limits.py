@@ -11,6 +11,7 @@ from support.gateway import Gateway, directory, file_of, narrow_connection, open
 from support.node import eventually
 
 from blockstore.block import Block
+from node.config.sections import GatewayConfig
 from node.http.gateway.formats.archive import BROKEN_OFF
 
 SMALL = Block.of(b"hello\n")
@@ -62,8 +63,8 @@ async def until_there_is_room(gateway: Gateway) -> None:
 async def open_with(tmp_path: Path) -> AsyncIterator[object]:
     opened = []
 
-    async def opener(**settings):
-        opened.append(open_gateway(tmp_path, **settings))
+    async def opener(settings: GatewayConfig) -> Gateway:
+        opened.append(open_gateway(tmp_path, settings))
         gateway = await opened[-1].__aenter__()
         await gateway.put(SMALL, PIECE, LARGE)
         return gateway
@@ -74,7 +75,7 @@ async def open_with(tmp_path: Path) -> AsyncIterator[object]:
 
 
 async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with) -> None:
-    gateway = await open_with(max_requests=1)
+    gateway = await open_with(GatewayConfig(max_requests=1))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
         refused = await gateway.get(f"/ipfs/{SMALL.cid}")
@@ -89,7 +90,7 @@ async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with) -> 
 
 
 async def test_a_large_block_counts_until_it_is_sent(open_with) -> None:
-    gateway = await open_with(max_requests=1)
+    gateway = await open_with(GatewayConfig(max_requests=1))
     async with Greedy(gateway) as greedy:
 
         async def stays_full():
@@ -102,7 +103,7 @@ async def test_a_large_block_counts_until_it_is_sent(open_with) -> None:
 
 
 async def test_whoever_asks_too_often_is_told_when_to_come_back(open_with) -> None:
-    gateway = await open_with(client_rate=0.02, client_burst=2)
+    gateway = await open_with(GatewayConfig(client_rate=0.02, client_burst=2))
     statuses = [(await gateway.get(f"/ipfs/{SMALL.cid}")).status for _ in range(2)]
     assert statuses == [200, 200]
     refused = await gateway.get(f"/ipfs/{SMALL.cid}")
@@ -112,7 +113,7 @@ async def test_whoever_asks_too_often_is_told_when_to_come_back(open_with) -> No
 
 
 async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(open_with) -> None:
-    gateway = await open_with(client_rate=0.01, client_burst=1)
+    gateway = await open_with(GatewayConfig(client_rate=0.01, client_burst=1))
 
     async def status(forwarded):
         return (await gateway.get(f"/ipfs/{SMALL.cid}", X_Forwarded_For=forwarded)).status
@@ -125,13 +126,15 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(open_with) ->
 
 
 async def test_nobody_else_chooses_its_own_address(open_with) -> None:
-    gateway = await open_with(client_rate=0.01, client_burst=1, trusted_proxies=("203.0.113.1",))
+    gateway = await open_with(
+        GatewayConfig(client_rate=0.01, client_burst=1, trusted_proxies=("203.0.113.1",))
+    )
     for address, status in (("192.0.2.1", 200), ("192.0.2.2", 429)):
         assert (await gateway.get(f"/ipfs/{SMALL.cid}", X_Forwarded_For=address)).status == status
 
 
 async def test_a_client_may_have_so_many_requests_at_once(open_with) -> None:
-    gateway = await open_with(client_requests=1)
+    gateway = await open_with(GatewayConfig(client_requests=1))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
         refused = await gateway.get(f"/ipfs/{SMALL.cid}")
@@ -142,7 +145,7 @@ async def test_a_client_may_have_so_many_requests_at_once(open_with) -> None:
 
 @pytest.mark.parametrize("path", ["/ipfs/{}", "/ipfs/{}?format=car", "/ipfs/{}?format=raw"])
 async def test_bytes_come_at_the_clients_pace_and_all_of_them(open_with, path) -> None:
-    gateway = await open_with(client_bytes=500_000)
+    gateway = await open_with(GatewayConfig(client_bytes=500_000))
     file = Block.of(b"f" * 700_000) if path.endswith("raw") else file_of([Block.of(b"f" * 175_000)] * 4)
     await gateway.put(file, Block.of(b"f" * 175_000))
     began = time.monotonic()
@@ -154,7 +157,7 @@ async def test_bytes_come_at_the_clients_pace_and_all_of_them(open_with, path) -
 
 
 async def test_files_above_the_cap_are_gone_for_a_week(open_with) -> None:
-    gateway = await open_with(max_response=1_000_000)
+    gateway = await open_with(GatewayConfig(max_response=1_000_000))
     tree = directory({"large": LARGE.cid, "small": SMALL.cid})
     await gateway.put(tree)
     files = await gateway.add({f"d/{number}": b"%d" % number * 100_000 for number in range(10)})
@@ -176,7 +179,7 @@ async def test_files_above_the_cap_are_gone_for_a_week(open_with) -> None:
 
 
 async def test_a_car_above_the_cap_is_cut_and_says_so(open_with) -> None:
-    gateway = await open_with(max_response=3_000_000)
+    gateway = await open_with(GatewayConfig(max_response=3_000_000))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}?format=car&car-dups=y")
         body = b""
@@ -187,7 +190,7 @@ async def test_a_car_above_the_cap_is_cut_and_says_so(open_with) -> None:
 
 
 async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with) -> None:
-    gateway = await open_with(max_response=3_000_000)
+    gateway = await open_with(GatewayConfig(max_response=3_000_000))
     tree = directory({"large": LARGE.cid})  # its links claim ten bytes each
     await gateway.put(tree)
     async with Greedy(gateway) as greedy:
@@ -196,7 +199,7 @@ async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with) -> Non
 
 
 async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with) -> None:
-    gateway = await open_with(max_response=300_000)
+    gateway = await open_with(GatewayConfig(max_response=300_000))
     tree = directory({f"{number:0200}": SMALL.cid for number in range(4000)})
     await gateway.put(tree)
     async with Greedy(gateway) as greedy:
@@ -209,7 +212,7 @@ async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with) -> Non
 
 
 async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with) -> None:
-    gateway = await open_with(max_range_file=len(PIECE.data))
+    gateway = await open_with(GatewayConfig(max_range_file=len(PIECE.data)))
     refused = await gateway.get(f"/ipfs/{LARGE.cid}", Range="bytes=0-9")
     assert refused.status == 501
     assert f"no ranges of files of more than {len(PIECE.data)} bytes" in refused.text
@@ -220,7 +223,7 @@ async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with) -> N
 
 
 async def test_a_client_that_does_not_read_is_left(open_with) -> None:
-    gateway = await open_with(send_timeout=0.3, max_requests=1)
+    gateway = await open_with(GatewayConfig(send_timeout=0.3, max_requests=1))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
 
@@ -230,7 +233,7 @@ async def test_a_client_that_does_not_read_is_left(open_with) -> None:
 
 async def test_nothing_is_kept_for_a_client_that_was_left(open_with) -> None:
     """Not by the kernel either, which would offer it some MiB for minutes."""
-    gateway = await open_with(send_timeout=0.3, max_requests=1)
+    gateway = await open_with(GatewayConfig(send_timeout=0.3, max_requests=1))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
 
@@ -240,7 +243,7 @@ async def test_nothing_is_kept_for_a_client_that_was_left(open_with) -> None:
 
 
 async def test_a_client_that_does_not_read_its_many_small_answers_is_left(open_with) -> None:
-    gateway = await open_with(send_timeout=0.3)
+    gateway = await open_with(GatewayConfig(send_timeout=0.3))
     small = Block.of(b"s" * 60_000)
     await gateway.put(small)
     async with Greedy(gateway) as greedy:
@@ -254,7 +257,7 @@ async def test_a_client_that_does_not_read_its_many_small_answers_is_left(open_w
 
 
 async def test_a_client_that_reads_slowly_gets_everything(open_with) -> None:
-    gateway = await open_with(send_timeout=1.0)
+    gateway = await open_with(GatewayConfig(send_timeout=1.0))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
         length = 0
@@ -270,7 +273,7 @@ async def test_a_client_that_reads_slowly_gets_everything(open_with) -> None:
 
 
 async def test_a_block_is_sent_for_the_longest_time_too(open_with) -> None:
-    gateway = await open_with(max_seconds=0.3)
+    gateway = await open_with(GatewayConfig(max_seconds=0.3))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{PIECE.cid}?format=raw", times=20)  # kernels hold some 5 MiB
 
@@ -282,7 +285,7 @@ async def test_a_block_is_sent_for_the_longest_time_too(open_with) -> None:
 
 
 async def test_an_answer_ends_after_the_longest_time(open_with) -> None:
-    gateway = await open_with(max_seconds=0.3, client_bytes=200_000)
+    gateway = await open_with(GatewayConfig(max_seconds=0.3, client_bytes=200_000))
     async with Greedy(gateway) as greedy:
         began = time.monotonic()
         await greedy.ask(f"/ipfs/{LARGE.cid}")

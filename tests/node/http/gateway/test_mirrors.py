@@ -9,6 +9,8 @@ from urllib.parse import unquote
 import pytest
 from support.gateway import open_gateway
 
+from node.config.sections import GatewayConfig
+
 FILES = {
     "site/a.txt": b"a" * 5000,
     "site/with space & ü.txt": b"s" * 10,
@@ -42,7 +44,7 @@ async def test_a_listing_links_to_its_entries_alone(tmp_path: Path) -> None:
 )
 async def test_wget_fetches_each_file_once(tmp_path: Path, options) -> None:
     asked = tmp_path / "access.log"
-    async with open_gateway(tmp_path / "node", access_log=str(asked)) as gateway:
+    async with open_gateway(tmp_path / "node", GatewayConfig(access_log=str(asked))) as gateway:
         root = await gateway.add(FILES)
         process = await asyncio.create_subprocess_exec(
             "wget", "--quiet", "--recursive", *options, "--directory-prefix", str(tmp_path / "copy"),

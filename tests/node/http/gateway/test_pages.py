@@ -15,6 +15,7 @@ from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBNode
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.unixfs.data import NodeType, UnixFSData
+from blockstore.unixfs.importing.options import ImportFlags
 from node.http.gateway.pages.file_kinds import kinds_here
 from node.http.gateway.pages.safe_text import visible
 
@@ -124,7 +125,7 @@ async def test_a_page_that_knows_more_of_its_entries_is_another_page(gateway: Ga
 
 
 async def test_a_listing_that_breaks_off_says_so(gateway: Gateway) -> None:
-    root = await gateway.add({f"d/{number}": b"x" for number in range(3000)}, hamt_threshold=1)
+    root = await gateway.add({f"d/{number}": b"x" for number in range(3000)}, ImportFlags(hamt_threshold=1))
     shards = [link.cid for link in dag_pb.decode((await gateway.node.parts.store.get(root)).data).links]
     await gateway.forget(shards[-1])
     page = await gateway.raw(f"GET /ipfs/{root}/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
@@ -175,7 +176,7 @@ async def test_only_the_page_s_own_style_and_script_may_run(gateway: Gateway, ki
 async def test_a_sharded_directory_tells_its_order_and_at_its_end_how_many_entries_there_are(
     gateway: Gateway,
 ) -> None:
-    root = await gateway.add({f"d/{number}": b"x" for number in range(3000)}, hamt_threshold=1)
+    root = await gateway.add({f"d/{number}": b"x" for number in range(3000)}, ImportFlags(hamt_threshold=1))
     page = await gateway.get(f"/ipfs/{root}/")
     assert "3,000 entries" in page.text.rpartition("</table>")[2]
     assert "order of hashes" in page.text

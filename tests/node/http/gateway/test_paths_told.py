@@ -11,6 +11,7 @@ from support.sites import KEY, NAME, STATIC, publish
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
+from node.config.sections import GatewayConfig
 
 LEAF = Block.of(b"leaf")
 NAMES = ("100% sure.txt", "a#b?c.txt", "日本", "~-_.", "a:b@c!$&'()*+,;=", "...", "back\\slash")
@@ -106,7 +107,7 @@ async def test_a_uri_that_is_too_long_for_a_header_is_left_out(gateway: Gateway)
 async def test_the_old_header_is_on_errors_too_and_never_holds_other_than_ascii(
     names, tmp_path: Path
 ) -> None:
-    async with open_gateway(tmp_path / "other", x_ipfs_path=True) as gateway:
+    async with open_gateway(tmp_path / "other", GatewayConfig(x_ipfs_path=True)) as gateway:
         await gateway.put(ROOT)
         answer = await gateway.get(f"/ipfs/{ROOT.cid}/none%20here/")
         assert (answer.status, answer.headers["X-Ipfs-Path"]) == (404, f"/ipfs/{ROOT.cid}/none here/")

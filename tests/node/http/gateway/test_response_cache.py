@@ -12,7 +12,9 @@ from support.gateway import Gateway, open_gateway
 from support.node import eventually
 
 from blockstore.block import Block
+from blockstore.unixfs.importing.options import ImportFlags
 from cluster.pin import PinOptions
+from node.config.sections import GatewayConfig
 from node.http.gateway.replies import response_cache
 from node.http.gateway.replies.response_headers import IMMUTABLE
 from node.http.listener import ListenerSettings, listen
@@ -47,7 +49,7 @@ async def from_memory(gateway: Gateway, block):
 
 
 async def test_it_does_come_from_memory(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, server_timing=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(server_timing=True)) as gateway:
         block = Block.of(b"here, then gone")
         await gateway.put(block)
         assert [await from_memory(gateway, block) for _ in range(3)] == [False, True, True]
@@ -148,7 +150,7 @@ async def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> Non
 
 
 async def test_only_what_is_pinned_now_is_given_where_that_is_the_policy(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, only_pinned=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(only_pinned=True)) as gateway:
         root = await gateway.add({"a.txt": b"pinned for a while"})
         cluster = gateway.node.parts.cluster
         await cluster.pin(root, PinOptions())
@@ -194,7 +196,9 @@ async def test_requests_that_are_made_long_are_not_kept(gateway: Gateway) -> Non
 
 
 async def test_large_files_and_pages_are_not_kept(gateway: Gateway) -> None:
-    large = await gateway.add({"large": b"x" * (response_cache.MAX_BODY + 1)}, chunker="size-262144")
+    large = await gateway.add(
+        {"large": b"x" * (response_cache.MAX_BODY + 1)}, ImportFlags(chunker="size-262144")
+    )
     folder = await gateway.add({"folder/a": b"a"})
     for path in (f"/ipfs/{large}", f"/ipfs/{folder}/"):
         made, kept = await twice(gateway, path)
@@ -212,7 +216,7 @@ async def test_no_header_can_be_slipped_in_by_a_file_name(gateway: Gateway, valu
 
 
 async def test_a_paced_client_is_paced_from_memory_too(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, client_bytes=100_000) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(client_bytes=100_000)) as gateway:
         block = Block.of(b"p" * 40_000)
         await gateway.put(block)
         began = asyncio.get_running_loop().time()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.gateway import Gateway, open_gateway
 from support.sites import KEY, NAME, STATIC, publish
 
+from node.config.sections import GatewayConfig
 from node.http.gateway.server_timing import Phases
 
 FILES = {"d/a/b.txt": b"below", "d/large.bin": b"l" * 200_000}
@@ -26,7 +27,7 @@ def phases(answer):
 
 
 async def test_every_way_to_content_tells_its_phases(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, server_timing=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(server_timing=True)) as gateway:
         root = await gateway.add(FILES)
         await publish(gateway, root)
         for query in ("a/b.txt", "large.bin", "large.bin?format=raw", "?format=car", "?format=tar", "a/"):
@@ -37,7 +38,7 @@ async def test_every_way_to_content_tells_its_phases(tmp_path: Path) -> None:
 
 
 async def test_errors_tell_how_far_they_came(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path, server_timing=True) as gateway:
+    async with open_gateway(tmp_path, GatewayConfig(server_timing=True)) as gateway:
         root = await gateway.add(FILES)
         missing = await gateway.get(f"/ipfs/{root}/nowhere")
         assert (missing.status, phases(missing)) == (404, ["path"])
