@@ -102,7 +102,7 @@ def test_threads_and_what_nobody_can_catch_are_told_on_a_line() -> None:
         thread.start()
         thread.join()
     (line,) = stream.getvalue().splitlines()
-    assert "ERROR node.log: the thread walker failed: " in line
+    assert "ERROR node.log.handler: the thread walker failed: " in line
     assert "KeyError" in line
 
 
