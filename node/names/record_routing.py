@@ -11,7 +11,7 @@ from blockstore.errors import StorageFull
 from node.names.errors import NameNotFound, OlderRecord
 from node.names.ipns_record import IpnsRecord, verify
 from node.names.name import IpnsName
-from node.names.record_store import RecordStore
+from node.names.record_store import Stored
 
 _log = logging.getLogger(__name__)
 
@@ -26,10 +26,24 @@ class NameRouting(Protocol):
         ...
 
 
+class RecordStorage(Protocol):
+    """Where records are kept, one a name."""
+
+    async def get(self, name: IpnsName) -> Stored | None:
+        """Expired or not. Raises BlockstoreError."""
+        ...
+
+    async def put(self, name: IpnsName, record: IpnsRecord, now: float) -> IpnsRecord:
+        """The newer of this one and the one there, which is kept. Raises BlockstoreError."""
+        ...
+
+
 class RecordRouting:
     """The store first; others are asked when it has none, or when its record is older than its TTL."""
 
-    def __init__(self, store: RecordStore, sources: Sequence[NameRouting], now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: RecordStorage, sources: Sequence[NameRouting], now: Callable[[], float]
+    ) -> None:
         self._store = store
         self._sources = tuple(sources)
         self._now = now

@@ -74,7 +74,7 @@ def pass_time(wants: Wants, now: float) -> None:
 
 @given(st.lists(_want_events, max_size=60))
 @settings(max_examples=150)
-def test_wants(events: list[tuple[str, object, object]]) -> None:
+def test_wants(events: list[tuple[str, list[str] | str | float | None, Block | None]]) -> None:
     wants = WantsWithOpenBooks(WantTimeouts(breadth=2))
     sessions = [SessionPeers(), SessionPeers()]
     now = 0.0
@@ -150,7 +150,9 @@ class LedgersWithOpenBooks(PeerLedgers):
 
 @given(st.lists(_serve_events, max_size=60))
 @settings(max_examples=150)
-def test_ledgers(events: list[tuple[str, str, list[object] | None, bool, int | None]]) -> None:
+def test_ledgers(
+    events: list[tuple[str, str, list[WantlistEntry] | list[Block] | None, bool, int | None]],
+) -> None:
     bounds = LedgerBounds(wants_per_peer=4, bytes=16 << 20)
     ledgers = LedgersWithOpenBooks(bounds)
     out = []

@@ -12,6 +12,7 @@ from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BlockNotFound, HashMismatch, StorageFull
+from blockstore.fetch_progress import FetchProgress
 from blockstore.memory_store import MemoryBlockstore
 
 
@@ -90,7 +91,9 @@ class Renaming(OfflineExchange):
     def __init__(self, answer: Block) -> None:
         self._answer = answer
 
-    async def fetch(self, cid: CID, hints: object = (), progress: object = None) -> Block:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
         return self._answer
 
 

@@ -128,7 +128,7 @@ async def test_links_of_plain_dag_pb_are_followed_by_name() -> None:
 
 @pytest.mark.parametrize("codec", [DAG_CBOR, DAG_JSON])
 async def test_fields_and_indexes_are_followed_to_links_and_into_values(codec: int) -> None:
-    inner_value = {"field": {"list": [1, 2, {"end": "here"}]}}
+    inner_value: dag_cbor.IPLDKind = {"field": {"list": [1, 2, {"end": "here"}]}}
     inner = Block.of(dag_cbor.encode(inner_value), DAG_CBOR)
     if codec == DAG_CBOR:
         root = Block.of(dag_cbor.encode({"a": [None, {"link": link(inner.cid)}]}), DAG_CBOR)

@@ -15,6 +15,7 @@ from support.memory_cluster import settled_as, until
 from support.memory_pins import MemoryPins
 from support.pinset_member import PinsetMember, grown_cluster, some_cid
 
+from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from cluster.assembly import LocalNode, open_cluster
 from cluster.calls.node_info import IpfsInfo
@@ -70,7 +71,7 @@ async def clustered(
 
 
 @asynccontextmanager
-async def three(network: SimNetwork, missing: set) -> AsyncIterator[list[Cluster]]:
+async def three(network: SimNetwork, missing: set[CID]) -> AsyncIterator[list[Cluster]]:
     members = await grown_cluster(3, network, wall)
     async with AsyncExitStack() as stack:
         for member in members:

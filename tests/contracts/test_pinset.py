@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import pytest
 from support.cluster_network import SimNetwork
@@ -156,7 +157,18 @@ PINS = [
     for number in range(40)
 ]
 
-CONDITIONS: list[list[tuple[dict[str, object], Callable[[Pin], bool]]]] = [
+
+class Condition(TypedDict, total=False):
+    """A field of PinQuery."""
+
+    after: CID
+    name: str
+    held_by: str
+    expires_before: float
+    metadata: tuple[tuple[str, str], ...]
+
+
+CONDITIONS: list[list[tuple[Condition, Callable[[Pin], bool]]]] = [
     [
         ({}, lambda one: True),
         ({"name": "a"}, lambda one: one.options.name == "a"),
@@ -188,7 +200,9 @@ CONDITIONS: list[list[tuple[dict[str, object], Callable[[Pin], bool]]]] = [
 async def test_every_condition_given_must_hold_and_the_order_is_that_of_the_bytes(pinset: Pinset) -> None:
     await put_all(pinset, PINS[::-1])
     for conditions in product(*CONDITIONS):
-        query = PinQuery(**{key: value for given, _ in conditions for key, value in given.items()})  # type: ignore[arg-type]  # put together by name
+        query = PinQuery()
+        for condition, _ in conditions:
+            query = replace(query, **condition)
         wanted = [one for one in PINS if all(holds(one) for _, holds in conditions)]
         assert await listed(pinset, query) == wanted, query
         assert await pinset.count(query) == len(wanted), query

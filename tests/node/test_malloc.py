@@ -11,7 +11,7 @@ from node import malloc
 MIB = 1 << 20
 
 
-def resident():
+def resident() -> float:
     (line,) = [row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("VmRSS")]
     return int(line.split()[1]) / 1024
 

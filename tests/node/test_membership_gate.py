@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,6 @@ import pytest
 from support.node import any_ports, eventually, running_node
 from support.p2p_networks import SETTINGS
 from support.pairs import quick
-from support.pinset_member import PinsetMember
 
 from bitswap.message import PROTOCOLS, Message, WantlistEntry
 from bitswap.message_codec import encode
@@ -27,15 +26,15 @@ from node.datadir.folder import DataFolder
 from node.datadir.identity import Identity
 from node.datadir.init import create_node
 from node.node import Node, open_node
-from node.p2p.network import open_network
+from node.p2p.network import Libp2pNetwork, open_network
 from node.p2p.portal import open_portal
 
 
 @asynccontextmanager
-async def stranger(secret: bytes, **changes) -> AsyncIterator[object]:
+async def stranger(secret: bytes) -> AsyncIterator[Libp2pNetwork]:
     """A peer that once held a token."""
     async with open_portal() as portal:
-        settings = replace(SETTINGS, psk=secret, gossip=True, **changes)
+        settings = replace(SETTINGS, psk=secret, gossip=True)
         async with open_network(portal, Identity.generate(), settings) as network:
             yield network
 
@@ -46,7 +45,7 @@ async def test_who_only_has_the_key_gets_no_block_no_gossip_and_no_answer(tmp_pa
         await node.parts.store.put_many([secret_block])
         belonging = ClusterFile.read(DataFolder(tmp_path / "a").cluster)
         async with stranger(belonging.secret) as network:
-            heard = []
+            heard: list[GossipMessage] = []
 
             async def hear(message: GossipMessage) -> None:
                 heard.append(message)
@@ -73,7 +72,7 @@ def fixed_ports(config: Config) -> Config:
 
 
 @asynccontextmanager
-async def member(root, config, token=None) -> AsyncIterator[PinsetMember]:
+async def member(root: Path, config: Config, token: str | None = None) -> AsyncIterator[Node]:
     folder = DataFolder(root)
     if not folder.exists:
         create_node(folder, token, root.name)
@@ -81,7 +80,7 @@ async def member(root, config, token=None) -> AsyncIterator[PinsetMember]:
         yield node
 
 
-def knows(node: Node, count):
+def knows(node: Node, count: int) -> Callable[[], Awaitable[bool]]:
     """Whether so many members are listed there."""
 
     async def look() -> bool:

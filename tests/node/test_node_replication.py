@@ -18,7 +18,7 @@ async def test_what_is_added_at_one_node_is_pinned_at_the_other_and_its_gateway_
     async with two_nodes(tmp_path) as (a, b, client):
         root = await add(client, a, "d/x.txt", b"everywhere")
 
-        async def pinned_twice():
+        async def pinned_twice() -> bool:
             async with client.get(f"{b.faces.api.url}/pins/{root}") as answer:
                 peers = (await answer.json())["peer_map"].values()
             return [peer["status"] for peer in peers] == ["pinned", "pinned"]
@@ -36,7 +36,7 @@ async def test_a_gateway_fetches_what_only_the_other_node_holds(tmp_path: Path) 
     async with two_nodes(tmp_path) as (a, b, client):
         root = await add(client, a, "x", b"only here", "?no-pin=true")
 
-        async def connected():
+        async def connected() -> bool:
             return a.parts.peer in b.parts.cluster.peers.us().connected
 
         await eventually(connected)
@@ -61,7 +61,7 @@ async def test_members_that_are_to_hold_a_pin_are_told_in_counts_and_not_by_name
     wanted = Block.of(b"nobody has this").cid
     async with two_nodes(tmp_path, GatewayConfig(first_byte_timeout=0.4)) as (a, b, client):
 
-        async def both_know_of_the_pin():
+        async def both_know_of_the_pin() -> bool:
             async with client.get(f"{b.faces.api.url}/allocations/{wanted}") as answer:
                 return answer.status == 200
 

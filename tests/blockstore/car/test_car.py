@@ -57,8 +57,8 @@ def section(cid: bytes, data: bytes) -> bytes:
     return varint.encode(len(cid) + len(data)) + cid + data
 
 
-def header(**fields: object) -> bytes:
-    body = cbrrr.encode_dag_cbor(fields)  # type: ignore[arg-type]  # some are wrong on purpose
+def header(**fields: cbrrr.DagCborTypes) -> bytes:
+    body = cbrrr.encode_dag_cbor(fields)
     return varint.encode(len(body)) + body
 
 

@@ -15,10 +15,14 @@ class Expected(Exception):
     pass
 
 
+def fail(error: Exception) -> None:
+    raise error
+
+
 def test_what_nobody_foresaw_is_counted_and_told_with_its_peer(caplog: pytest.LogCaptureFixture) -> None:
     guard = Guard()
     with guard.around("reading a message", "12D3Koo"):
-        raise ValueError("label too long")
+        fail(ValueError("label too long"))
     assert guard.failures == 1
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
@@ -30,7 +34,7 @@ def test_what_nobody_foresaw_is_counted_and_told_with_its_peer(caplog: pytest.Lo
 def test_what_networks_bring_is_neither(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     guard = Guard()
     with guard.around("sending", "12D3Koo", Expected):
-        raise error
+        fail(error)
     assert guard.failures == 0
     assert not caplog.records
 
@@ -38,7 +42,7 @@ def test_what_networks_bring_is_neither(caplog: pytest.LogCaptureFixture, error:
 def test_a_group_with_a_bug_in_it_is_a_bug() -> None:
     guard = Guard()
     with guard.around("sending", "12D3Koo", Expected):
-        raise ExceptionGroup("two", [Expected(), KeyError("x")])
+        fail(ExceptionGroup("two", [Expected(), KeyError("x")]))
     assert guard.failures == 1
 
 

@@ -24,7 +24,7 @@ class Written:
     """Bytes, the value that they stand for, and its links in the order of the bytes."""
 
     wire: bytes
-    value: object
+    value: cbor_value.Value
     links: tuple[CID, ...] = ()
 
 
@@ -111,7 +111,7 @@ def maps(draw: st.DrawFn, inner: st.SearchStrategy[Written]) -> Written:
     pairs = draw(st.lists(st.tuples(strings(3), inner), max_size=8))  # in any order, keys perhaps twice
     wire = _around(draw, 5, len(pairs), b"".join(key.wire + value.wire for key, value in pairs))
     links = tuple(cid for _, value in pairs for cid in value.links)
-    return Written(wire, {key.value: value.value for key, value in pairs}, links)
+    return Written(wire, {str(key.value): value.value for key, value in pairs}, links)
 
 
 items = st.recursive(scalars, lambda inner: lists(inner) | maps(inner) | tagged(inner), max_leaves=40)

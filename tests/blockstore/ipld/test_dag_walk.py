@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from random import Random
 
@@ -26,8 +27,7 @@ class WatchedStore(MemoryBlockstore):
         super().__init__()
         self.read: list[CID] = []
 
-    async def get_many(self, cids: object) -> list[Block | None]:
-        assert isinstance(cids, list)
+    async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
         self.read += cids
         return await super().get_many(cids)
 

@@ -62,13 +62,13 @@ def test_what_is_no_object_of_git_is_refused(data: bytes) -> None:
         links(Block.of(data, GIT_RAW))
 
 
-def jose(value: object) -> Block:
-    return Block.of(dag_cbor.encode(value), DAG_JOSE)  # type: ignore[arg-type]  # built for it
+def jose(value: dag_cbor.IPLDKind) -> Block:
+    return Block.of(dag_cbor.encode(value), DAG_JOSE)
 
 
 def test_a_signature_links_to_what_is_signed_and_to_what_its_headers_name() -> None:
     named = multiformats.CID.decode(bytes(leaf(2).cid))
-    signatures = [{"protected": b"{}", "signature": b"s", "header": {"k": named}}]
+    signatures: list[dag_cbor.IPLDKind] = [{"protected": b"{}", "signature": b"s", "header": {"k": named}}]
     signed = jose({"payload": bytes(leaf(1).cid), "signatures": signatures})
     assert links(signed) == [leaf(1).cid, leaf(2).cid]
 
@@ -78,6 +78,6 @@ def test_what_is_encrypted_links_nowhere() -> None:
 
 
 @pytest.mark.parametrize("value", [[], {}, {"payload": b"no cid"}, 1])
-def test_what_is_neither_signed_nor_encrypted_is_refused(value: object) -> None:
+def test_what_is_neither_signed_nor_encrypted_is_refused(value: dag_cbor.IPLDKind) -> None:
     with pytest.raises(BadBlock):
         links(jose(value))

@@ -223,8 +223,8 @@ async def collect_during(store: SqliteBlockstore, between: asyncio.Event, go_on:
     async def no_roots() -> AsyncIterator[Root]:
         between.set()
         await go_on.wait()
-        return
-        yield
+        for root in list[Root]():
+            yield root
 
     return {cid.multihash async for page in gc.collect(store, no_roots()) for cid in page.cids}
 

@@ -1,7 +1,7 @@
 """Reading from far away: more is under way the longer the line, and no more than it takes or memory holds."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from weakref import WeakSet
 
@@ -41,7 +41,7 @@ class FarSource:
         self,
         blocks: list[Block],
         seconds: float = 0.0,
-        bytes_per_second: float | int = float("inf"),
+        bytes_per_second: float = float("inf"),
         read_budget: ReadBudget | None = None,
     ) -> None:
         self.read_budget = read_budget or ReadBudget()
@@ -49,17 +49,17 @@ class FarSource:
         self._seconds = seconds
         self._rate = bytes_per_second
         self._free_at = 0.0
-        self._due = {}
+        self._due: dict[CID, float] = {}
         self.under_way = 0
         self.most_under_way = 0
         self.longest = 0.0
         self.withdrawn = 0
-        self.late = {}
+        self.late: dict[CID, Block] = {}
 
     async def get(self, cid: CID) -> Block:
         return (await self.get_many([cid]))[0]
 
-    async def get_many(self, cids: list[CID]):
+    async def get_many(self, cids: Sequence[CID]) -> list[Block]:
         began = asyncio.get_running_loop().time()
         try:
             blocks = await asyncio.gather(*map(self._fetch, cids))
@@ -90,7 +90,7 @@ class FarSource:
         return self._blocks[cid]
 
 
-async def seconds_for(pieces: AsyncIterator[str]) -> float:
+async def seconds_for(pieces: AsyncGenerator[object, None]) -> float:
     began = asyncio.get_running_loop().time()
     async with aclosing(pieces):
         async for _ in pieces:
@@ -185,7 +185,7 @@ async def test_what_is_under_way_is_withdrawn_when_the_reader_leaves() -> None:
 
 @virtual_time
 @pytest.mark.parametrize("gap", [1, 3, 150])
-async def test_what_is_here_before_a_gap_is_given(gap) -> None:
+async def test_what_is_here_before_a_gap_is_given(gap: int) -> None:
     source = FarSource([ROOT, *FILE[:gap], *FILE[gap + 1 :]], 0.4)
     got = b""
 
@@ -207,21 +207,21 @@ async def test_the_bytes_are_those_of_the_file() -> None:
 
 
 async def test_what_was_given_out_is_not_kept() -> None:
-    kept = WeakSet()
-
     class Counted(Block):
         __slots__ = ("__weakref__",)
+
+    kept = WeakSet[Counted]()
 
     class Source:
         read_budget = ReadBudget()
 
-        async def get(self, cid: CID):
+        async def get(self, cid: CID) -> Block:
             return (await self.get_many([cid]))[0]
 
-        async def get_many(self, cids: list[CID]):
+        async def get_many(self, cids: Sequence[CID]) -> list[Block]:
             found = [Counted(cid, DATA[cid]) for cid in cids]
             kept.update(found)
-            return found
+            return list(found)
 
     most = 0
     async with aclosing(read_file(Source(), ROOT.cid)) as pieces:

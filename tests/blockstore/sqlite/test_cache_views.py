@@ -15,10 +15,8 @@ from support.exchanges import RemoteBlocks
 from blockstore.block import Block
 from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks
-from blockstore.cid import CID
 from blockstore.errors import StorageFull
 from blockstore.pinning import gc
-from blockstore.pinning.gc import Root
 from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.open_store import open_sqlite_blockstore
@@ -137,9 +135,9 @@ async def test_a_pin_that_gets_a_block_from_a_reader_keeps_it(store: SqliteBlock
 async def test_a_collection_takes_what_was_read_and_its_entry(store: SqliteBlockstore) -> None:
     await CachingStore(store).put_many(leaves(3, size=SIZE))
 
-    async def roots() -> AsyncIterator[list[CID] | list[Root] | map]:
-        for root in ():
-            yield gc.Root(root)
+    async def roots() -> AsyncIterator[gc.Root]:
+        for root in list[gc.Root]():
+            yield root
 
     async with aclosing(gc.collect(store, roots())) as pages:
         assert sum([len(page.cids) async for page in pages]) == 3

@@ -30,7 +30,7 @@ def test_aiosqlite_has_what_is_used_of_it() -> None:
     parameters = inspect.signature(execute).parameters.values()
     assert [str(one) for one in parameters] == ["self", "fn", "*args", "**kwargs"]
     assert inspect.iscoroutinefunction(execute)
-    assert isinstance(aiosqlite.Connection._conn, property)  # white box: as above
+    assert isinstance(vars(aiosqlite.Connection)["_conn"], property)  # white box: as above
     thread = Connection(partial(sqlite3.connect, ":memory:"), 1)._thread  # white box: as above
     assert isinstance(thread, threading.Thread)
 

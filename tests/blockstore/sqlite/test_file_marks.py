@@ -147,7 +147,7 @@ async def test_older_roots_beside_newer_blocks_are_fine_until_garbage_was_collec
 
 
 async def nothing() -> AsyncIterator[gc.Root]:
-    for root in ():
+    for root in list[gc.Root]():
         yield root
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 import pytest
 from hypothesis import given
@@ -31,12 +33,20 @@ def metrics_of(peers: dict[str, tuple[str, int]], silent: Iterable[str] = ()) ->
     return found
 
 
+class Facts(TypedDict, total=False):
+    members: Sequence[str]
+    allocate_by: Sequence[str]
+    size: int
+    current: Sequence[str]
+    priority: Sequence[str]
+
+
 def place(
-    low: int, high: int, *, silent: Iterable[str] = (), user: tuple[str, ...] = (), **facts: object
+    low: int, high: int, *, silent: Iterable[str] = (), user: tuple[str, ...] = (), **facts: Unpack[Facts]
 ) -> list[str]:
     options = PinOptions(replication_min=low, replication_max=high, user_allocations=user)
-    facts = {"members": list(REGIONS), "allocate_by": BY, **facts}
-    return list(allocate(options, metrics=metrics_of(REGIONS, silent), now=NOW, **facts))  # type: ignore[arg-type]
+    given: Facts = {"members": list(REGIONS), "allocate_by": BY, **facts}
+    return list(allocate(options, metrics=metrics_of(REGIONS, silent), now=NOW, **given))
 
 
 def test_the_worked_example_of_ipfs_cluster() -> None:
@@ -132,43 +142,61 @@ def test_inner_tags_count_inside_their_outer_group_only() -> None:
     assert chosen == ("A1", "B1", "A2")
 
 
+@dataclass(frozen=True)
+class Situation:
+    peers: dict[str, tuple[str, int]]  # name -> (region, free bytes)
+    silent: Sequence[str]
+    current: Sequence[str]
+    priority: Sequence[str]
+    options: PinOptions
+    size: int
+
+
 @st.composite
-def situations(draw: st.DrawFn) -> dict[str, object]:
+def situations(draw: st.DrawFn) -> Situation:
     names = draw(st.lists(st.sampled_from([f"p{i}" for i in range(9)]), unique=True, max_size=9))
     peers = {
         name: (draw(st.sampled_from(["eu", "us", "ap"])), draw(st.integers(0, 5)) * 100) for name in names
     }
     low = draw(st.integers(1, 4))
     some = st.lists(st.sampled_from([*names, "stranger"]), unique=True, max_size=4)
-    return {
-        "peers": peers,
-        "silent": draw(some),
-        "current": draw(some),
-        "priority": draw(some),
-        "options": PinOptions(
+    return Situation(
+        peers=peers,
+        silent=draw(some),
+        current=draw(some),
+        priority=draw(some),
+        options=PinOptions(
             replication_min=low,
             replication_max=low + draw(st.integers(0, 3)),
             user_allocations=tuple(draw(some)),
         ),
-        "size": draw(st.sampled_from([0, 150, 450])),
-    }
+        size=draw(st.sampled_from([0, 150, 450])),
+    )
 
 
-def run(situation: dict, seed: int = 0) -> tuple[str, ...]:
-    members = list(situation["peers"])
-    metrics = metrics_of(situation["peers"], situation["silent"])
+def run(situation: Situation, seed: int = 0) -> tuple[str, ...]:
+    members = list(situation.peers)
+    metrics = metrics_of(situation.peers, situation.silent)
     random.Random(seed).shuffle(members)
     random.Random(seed).shuffle(metrics)
-    facts = {key: situation[key] for key in ("current", "priority", "size")}
-    return allocate(situation["options"], members=members, metrics=metrics, now=NOW, allocate_by=BY, **facts)
+    return allocate(
+        situation.options,
+        members=members,
+        metrics=metrics,
+        now=NOW,
+        allocate_by=BY,
+        size=situation.size,
+        current=situation.current,
+        priority=situation.priority,
+    )
 
 
 @given(situations())
-def test_the_answer_keeps_the_promises_or_there_is_none(situation: dict) -> None:
-    options, peers, silent = situation["options"], situation["peers"], situation["silent"]
+def test_the_answer_keeps_the_promises_or_there_is_none(situation: Situation) -> None:
+    options, peers, silent = situation.options, situation.peers, situation.silent
     live = set(peers) - set(silent)
-    roomy = {p for p in live if peers[p][1] >= max(1, situation["size"])}
-    holding = live & {*situation["current"], *situation["priority"]}
+    roomy = {p for p in live if peers[p][1] >= max(1, situation.size)}
+    holding = live & {*situation.current, *situation.priority}
     try:
         chosen = run(situation)
     except NotEnoughPeers:
@@ -177,16 +205,16 @@ def test_the_answer_keeps_the_promises_or_there_is_none(situation: dict) -> None
     assert len(set(chosen)) == len(chosen)
     assert len(chosen) <= options.replication_max
     assert len(set(chosen) & live) >= options.replication_min
-    assert set(chosen) - set(situation["current"]) <= roomy | holding
+    assert set(chosen) - set(situation.current) <= roomy | holding
     assert set(chosen) <= set(peers)
 
 
 @given(situations(), st.integers(0, 1000))
-def test_the_answer_does_not_depend_on_any_order(situation: dict, seed: int) -> None:
+def test_the_answer_does_not_depend_on_any_order(situation: Situation, seed: int) -> None:
     assert outcome(situation, seed) == outcome(situation, 0)
 
 
-def outcome(situation: dict, seed: int) -> tuple[str, ...] | str:
+def outcome(situation: Situation, seed: int) -> tuple[str, ...] | str:
     try:
         return run(situation, seed)
     except NotEnoughPeers as failure:
@@ -194,10 +222,10 @@ def outcome(situation: dict, seed: int) -> tuple[str, ...] | str:
 
 
 @given(situations())
-def test_asking_again_moves_nothing(situation: dict) -> None:
+def test_asking_again_moves_nothing(situation: Situation) -> None:
     try:
         chosen = run(situation)
-        again = run({**situation, "current": chosen})
+        again = run(replace(situation, current=chosen))
     except NotEnoughPeers:
         return
     assert set(again) == set(chosen)

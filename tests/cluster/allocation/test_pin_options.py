@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypedDict, Unpack
 
 import pytest
 from support.clock import virtual_time
@@ -20,7 +22,14 @@ PRECIOUS = PinOptions(
 )
 
 
-def wished(before: PinOptions, *named, shorten: bool = False, **options) -> PinOptions:
+class Options(TypedDict, total=False):
+    name: str
+    mode: PinMode
+    expire_at: float | None
+    metadata: Mapping[str, str]
+
+
+def wished(before: PinOptions, *named: str, shorten: bool = False, **options: Unpack[Options]) -> PinOptions:
     existing = Pin(cid(1), before, ("a",), 0)
     return merged(Wish(PinOptions(**options), frozenset(named), shorten), existing, NOW)
 

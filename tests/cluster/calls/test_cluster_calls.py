@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import virtual_time
-from support.memory_cluster import MemoryCluster, Port, cid
+from support.memory_cluster import MemoryCluster, cid
 from support.memory_members import MemoryMembers
+from support.memory_network import Port
 
 from blockstore.cid import CID
 from cluster.calls.client import MemberClient
@@ -26,7 +27,7 @@ from cluster.calls.codec import (
 from cluster.calls.node_info import IpfsInfo, NodeInfo
 from cluster.common import methods
 from cluster.common.names import as_name
-from cluster.common.sorted_merge import merge
+from cluster.common.sorted_merge import closed_after, merge
 from cluster.common.wire import encode
 from cluster.errors import BadUpdate, UntrustedPeer
 from cluster.interfaces import Member, Role
@@ -190,7 +191,7 @@ async def test_pages_of_another_member_follow_each_other() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 50), unique=True).map(sorted), max_size=5))
 def test_streams_merge_in_order_with_everything_said_of_a_cid_together(numbers: list[list[int]]) -> None:
-    async def stream(index: int, items: list[int]) -> AsyncIterator[object]:
+    async def stream(index: int, items: list[int]) -> AsyncIterator[tuple[CID, int]]:
         for item in items:
             yield cid(item), index
 
@@ -205,12 +206,12 @@ def test_streams_merge_in_order_with_everything_said_of_a_cid_together(numbers: 
 async def test_a_stream_that_fails_at_its_start_fails_the_merge_once_the_others_have_answered() -> None:
     closed: list[str] = []
 
-    async def failing(items: list[int]) -> AsyncIterator[object]:
+    async def failing(items: list[int]) -> AsyncIterator[tuple[CID, int]]:
         for item in items:
             yield cid(item), item
         raise CallFailed("a damaged page")
 
-    async def slow() -> AsyncIterator[object]:
+    async def slow() -> AsyncIterator[tuple[CID, int]]:
         try:
             await asyncio.sleep(0)
             yield cid(1), 1
@@ -225,16 +226,15 @@ async def test_a_stream_that_fails_at_its_start_fails_the_merge_once_the_others_
 async def test_a_merge_that_is_left_early_closes_its_streams() -> None:
     closed = []
 
-    async def endless(name: str) -> AsyncIterator[object]:
+    async def endless(name: str) -> AsyncIterator[tuple[CID, str]]:
         try:
             for number in range(10**9):
                 yield cid(number), name
         finally:
             closed.append(name)
 
-    merging = merge([endless("a"), endless("b")])
-    assert await anext(merging) == (cid(0), ["a", "b"])
-    await merging.aclose()
+    async with closed_after(merge([endless("a"), endless("b")])) as merging:
+        assert await anext(merging) == (cid(0), ["a", "b"])
     assert sorted(closed) == ["a", "b"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from support.clock import virtual_time
 
@@ -19,7 +20,7 @@ async def test_jobs_never_overlap_and_keep_their_order() -> None:
         seen.append(f"{name} ends")
         return name
 
-    assert await asyncio.gather(*(serial.run(lambda name=name: job(name)) for name in "ab")) == ["a", "b"]  # type: ignore[misc]
+    assert await asyncio.gather(*(serial.run(partial(job, name)) for name in "ab")) == ["a", "b"]
     assert seen == ["a begins", "a ends", "b begins", "b ends"]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from random import Random
+from typing import TypedDict, Unpack
 
 import pytest
 from support.cluster_network import SimNetwork, SimPeer
@@ -39,9 +40,15 @@ async def pinset(database: Database) -> AsyncIterator[ReplicatedPinset]:
         yield opened
 
 
-def pin(number: int, *, held: tuple[str, ...] = (), **options: object) -> Pin:
+class Options(TypedDict, total=False):
+    name: str
+    expire_at: float | None
+    metadata: Mapping[str, str]
+
+
+def pin(number: int, *, held: tuple[str, ...] = (), **options: Unpack[Options]) -> Pin:
     everywhere = -1 if not held else 1
-    return Pin(some_cid(number), PinOptions(replication_max=everywhere, **options), held, float(number))  # type: ignore[arg-type]
+    return Pin(some_cid(number), PinOptions(replication_max=everywhere, **options), held, float(number))
 
 
 HOLDERS = [("p", "q"), ("q",), ()]
@@ -97,7 +104,9 @@ async def test_rows_follow_replacement_and_removal(pinset: ReplicatedPinset) -> 
 
 
 @pytest.mark.parametrize(("query", "_"), QUERIES)
-async def test_a_page_reads_an_index_and_never_sorts(tmp_path: Path, query: PinQuery, _: object) -> None:
+async def test_a_page_reads_an_index_and_never_sorts(
+    tmp_path: Path, query: PinQuery, _: Callable[[Pin], bool]
+) -> None:
     path = tmp_path / "one reader.db"
     async with open_database(path, pragmas=PRAGMAS, schema=TABLES, readers=1) as database:
         ran: list[str] = []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.memory_cluster import cid
 
-from cluster.tracking.operation_queue import Lane, OperationQueue
+from cluster.tracking.operation_queue import Lane, Operation, OperationQueue
 
 
 def taken(queue: OperationQueue, count: int) -> list[Lane]:
@@ -86,7 +86,7 @@ def test_a_running_operation_is_looked_at_again_after_one_of_the_same_kind() -> 
 )
 def test_a_cid_never_has_two_operations_and_no_lane_overflows(steps: list[tuple[str, int, Lane]]) -> None:
     queue = OperationQueue(size=3, workers=3)
-    running = []
+    running: list[Operation] = []
     for step, number, lane in steps:
         if step == "put":
             queue.put(cid(number), lane, 0.0)

@@ -16,7 +16,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Stream-Erro
 
 
 @contextmanager
-def serving(handle: Callable[[socket.socket], object]) -> Iterator[ApiClient]:
+def serving(handle: Callable[[socket.socket], None]) -> Iterator[ApiClient]:
     """A server for one connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -40,7 +40,7 @@ def read_request(connection: socket.socket, end: bytes = b"\r\n\r\n") -> bytes:
     return data
 
 
-def answering(answer: bytes) -> Callable[[socket.socket], object]:
+def answering(answer: bytes) -> Callable[[socket.socket], None]:
     def handle(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(answer)
@@ -77,7 +77,7 @@ def test_an_error_in_the_trailer_is_raised_after_the_lines_before_it() -> None:
         (b"[1]", r"\[1\]"),
     ],
 )
-def test_a_refusal_has_its_status_and_the_nodes_words(body, says) -> None:
+def test_a_refusal_has_its_status_and_the_nodes_words(body: bytes, says: str) -> None:
     head = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body)
     with serving(answering(head + body)) as client, pytest.raises(ApiError, match=f"^{says}$") as caught:
         client.get("/")
@@ -85,13 +85,13 @@ def test_a_refusal_has_its_status_and_the_nodes_words(body, says) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", HEAD, HEAD + b"5\r\nab", b"no HTTP at all\r\n\r\n"])
-def test_an_answer_that_breaks_off_is_a_lost_connection(answer) -> None:
+def test_an_answer_that_breaks_off_is_a_lost_connection(answer: bytes) -> None:
     with serving(answering(answer)) as client, pytest.raises(DaemonLost, match="the node closed"):
         list(client.download("GET", "/"))
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b"\xff"])
-def test_another_program_on_the_port_is_told_from_a_node(body) -> None:
+def test_another_program_on_the_port_is_told_from_a_node(body: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
     with serving(answering(head + body)) as client, pytest.raises(ApiError, match="no pinfold node"):
         client.get("/id")
@@ -125,7 +125,7 @@ def test_lines_are_answered_while_the_upload_goes_on() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("the file vanished"), OSError(5, "Input/output error")])
-def test_a_body_that_fails_breaks_the_request_off_and_is_what_the_caller_hears(error) -> None:
+def test_a_body_that_fails_breaks_the_request_off_and_is_what_the_caller_hears(error: Exception) -> None:
     received = b""
 
     def handle(connection: socket.socket) -> None:

@@ -51,7 +51,7 @@ def test_every_setting_can_be_given_as_text(tmp_path: Path) -> None:
         ("[cluster]\npin_timeout = inf\n", r'"cluster.pin_timeout" takes a number that is not negative'),
     ],
 )
-def test_a_mistake_in_the_file_is_named(tmp_path: Path, text, says) -> None:
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "config.toml"
     file.write_text(text)
     with pytest.raises(BadConfig, match=says):
@@ -111,7 +111,7 @@ def load_environment(**variables: str) -> Config:
         ("retrieval.gateways", "https:///ipfs"),
     ],
 )
-def test_a_value_out_of_bounds_is_refused(key, value) -> None:
+def test_a_value_out_of_bounds_is_refused(key: str, value: str | float | tuple[str, ...]) -> None:
     with pytest.raises(BadConfig, match=f'setting "{key}" takes '):
         with_setting(Config(), key, value)
 
@@ -125,12 +125,12 @@ def test_a_value_out_of_bounds_is_refused(key, value) -> None:
         "http://node_1:65535",
     ],
 )
-def test_urls_of_gateways_are_taken(urls) -> None:
+def test_urls_of_gateways_are_taken(urls: str) -> None:
     assert len(with_setting(Config(), "retrieval.gateways", urls).retrieval.gateways) == urls.count("://")
 
 
 @pytest.mark.parametrize(("least", "most"), [(2, -1), (-1, 2), (3, 2)])
-def test_copies_that_contradict_each_other_are_refused_when_the_node_starts(least, most) -> None:
+def test_copies_that_contradict_each_other_are_refused_when_the_node_starts(least: int, most: int) -> None:
     config = with_setting(Config(), "cluster.replication_min", least)
     config = with_setting(config, "cluster.replication_max", most)
     with pytest.raises(BadConfig, match=r"replication_min .* and cluster.replication_max"):

@@ -39,13 +39,13 @@ def test_addresses_are_hosts_too() -> None:
         (("x fetch", "X no-fetch"), "x is there twice"),
     ],
 )
-def test_what_does_not_read_is_told(entries, reason) -> None:
+def test_what_does_not_read_is_told(entries: tuple[str, ...], reason: str) -> None:
     with pytest.raises(BadHostPolicy, match=reason):
         read_hosts(entries, HostPolicy())
 
 
 @given(st.lists(st.text(max_size=40), max_size=3))
-def test_any_text_is_policies_or_told(entries) -> None:
+def test_any_text_is_policies_or_told(entries: list[str]) -> None:
     try:
         found = read_hosts(tuple(entries), HostPolicy())
     except BadHostPolicy:

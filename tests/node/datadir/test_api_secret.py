@@ -30,7 +30,7 @@ def test_it_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
     "shown",
     [f"Bearer {TEXT}", f"bearer  {TEXT} ", basic(f"pinfold:{TEXT}"), basic(f":{TEXT}"), basic(f"u:{TEXT}")],
 )
-def test_it_is_shown_as_a_token_or_as_the_password_of_anybody(shown) -> None:
+def test_it_is_shown_as_a_token_or_as_the_password_of_anybody(shown: str) -> None:
     assert ApiSecret(TEXT).is_in(shown)
 
 
@@ -42,12 +42,12 @@ def test_it_is_shown_as_a_token_or_as_the_password_of_anybody(shown) -> None:
         basic(f"pinfold:{TEXT}:"), basic(""), f"Bearer Bearer {TEXT}",
     ],
 )  # fmt: skip
-def test_nothing_else_is_taken(shown) -> None:
+def test_nothing_else_is_taken(shown: str) -> None:
     assert not ApiSecret(TEXT).is_in(shown)
 
 
 @pytest.mark.parametrize("text", ["", "short", "a" * 31, "a" * 600, "a" * 20 + " " + "a" * 20, "ä" * 40])
-def test_a_file_that_holds_none_is_named(tmp_path: Path, text) -> None:
+def test_a_file_that_holds_none_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "api.secret"
     path.write_text(text)
     with pytest.raises(BadSecret, match=r"api\.secret does not hold a secret.*remove it"):

@@ -1,6 +1,7 @@
 """Blocked blocks: not given to peers, not fetched, not read, not pinned; all the rest is."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bitswap.message import Message, Presence, WantlistEntry, WantType
 from blockstore.block import Block
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID
+from blockstore.fetch_progress import FetchProgress
 from blockstore.memory_store import MemoryBlockstore
 from node.config.sections import Config, NamesConfig
 from node.denylist.blocks import GuardedBlocks, GuardedExchange, ServedBlocks
@@ -26,10 +28,12 @@ from node.denylist.rules import parse_rule
 BAD, GOOD = Block.of(b"bad"), Block.of(b"good")
 
 
-def denylist(*lines):
+def denylist(*lines: str) -> Denylist:
     rules = RuleSet()
     for line in lines:
-        rules.add(parse_rule(line, legal=False))
+        rule = parse_rule(line, legal=False)
+        assert rule is not None
+        rules.add(rule)
     return Denylist(lambda: (rules,))
 
 
@@ -43,7 +47,7 @@ async def test_peers_get_every_block_but_the_blocked_ones() -> None:
         await asks.say(
             "here", Message(entries=(WantlistEntry(BAD.cid, send_dont_have=True), WantlistEntry(GOOD.cid)))
         )
-        await asks.hears(lambda peer: peer.received and peer.presences, seconds=10)
+        await asks.hears(lambda peer: bool(peer.received and peer.presences), seconds=10)
         await here.on_stored([BAD.cid])
         await asks.say("here", Message(entries=(WantlistEntry(BAD.cid, WantType.HAVE, send_dont_have=True),)))
         await asks.hears(lambda peer: len(peer.presences) > 1, seconds=10)
@@ -52,14 +56,16 @@ async def test_peers_get_every_block_but_the_blocked_ones() -> None:
 
 
 async def test_a_blocked_block_is_never_asked_for() -> None:
-    asked = []
+    asked: list[CID] = []
 
     class Elsewhere(OfflineExchange):
-        async def fetch(self, cid, hints=(), progress=None):
+        async def fetch(
+            self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+        ) -> Block:
             asked.append(cid)
             return GOOD
 
-        def session(self, root):
+        def session(self, root: CID) -> OfflineExchange:
             return self
 
     blocks = Blocks(MemoryBlockstore(), GuardedExchange(Elsewhere(), denylist(f"/ipfs/{BAD.cid}")))
@@ -97,7 +103,9 @@ async def test_a_node_neither_serves_nor_pins_what_its_list_blocks(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("hint", "status"), [("", 410), (" gateway_status=451", 451)])
-async def test_the_gateway_says_that_it_will_not_serve_what_is_blocked(tmp_path: Path, hint, status) -> None:
+async def test_the_gateway_says_that_it_will_not_serve_what_is_blocked(
+    tmp_path: Path, hint: str, status: int
+) -> None:
     lists = tmp_path / "denylists"
     lists.mkdir()
     key = Key(1)

@@ -113,7 +113,7 @@ FREE = [
 ]
 
 
-def files_of(folder, **lists):
+def files_of(folder: Path, **lists: str) -> DenylistFiles:
     for name, text in lists.items():
         (folder / f"{name}.deny").write_text(text)
     files = DenylistFiles([folder])
@@ -121,28 +121,28 @@ def files_of(folder, **lists):
     return files
 
 
-def denylist_of(folder, **lists):
+def denylist_of(folder: Path, **lists: str) -> Denylist:
     files = files_of(folder, **lists)
     return Denylist(lambda: files.rule_sets)
 
 
 @pytest.fixture(scope="module")
-def vectors(tmp_path_factory: pytest.TempPathFactory):
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Denylist:
     return denylist_of(tmp_path_factory.mktemp("lists"), vectors=LIST)
 
 
 @pytest.mark.parametrize("path", BLOCKED)
-def test_what_the_vectors_block_is_blocked(vectors, path) -> None:
+def test_what_the_vectors_block_is_blocked(vectors: Denylist, path: str) -> None:
     with pytest.raises(ContentBlocked, match="is blocked and cannot be provided"):
         vectors.check_path(parse_target(path))
 
 
 @pytest.mark.parametrize("path", FREE)
-def test_what_the_vectors_leave_free_is_free(vectors, path) -> None:
+def test_what_the_vectors_leave_free_is_free(vectors: Denylist, path: str) -> None:
     vectors.check_path(parse_target(path))
 
 
-def test_blocks_are_blocked_by_their_multihash(vectors) -> None:
+def test_blocks_are_blocked_by_their_multihash(vectors: Denylist) -> None:
     blocked = CID.parse(ONE)
     for cid in (
         blocked,
@@ -159,7 +159,7 @@ def test_blocks_are_blocked_by_their_multihash(vectors) -> None:
         vectors.check_cid(CID.parse(text))
 
 
-def test_the_older_double_hash_is_of_one_codec_only(vectors) -> None:
+def test_the_older_double_hash_is_of_one_codec_only(vectors: Denylist) -> None:
     assert vectors.blocks(CID.parse(TEN))
     assert not vectors.blocks(CID.v1(0x55, CID.parse(TEN).multihash))
 
@@ -187,7 +187,9 @@ def test_the_first_list_that_says_anything_decides(tmp_path: Path) -> None:
         ("hints:\n  gateway_status: 451\n---\n", " gateway_status=410", ContentBlocked),
     ],
 )
-def test_a_legal_reason_is_told_apart(tmp_path: Path, header, hints, error) -> None:
+def test_a_legal_reason_is_told_apart(
+    tmp_path: Path, header: str, hints: str, error: type[ContentBlocked]
+) -> None:
     denylist = denylist_of(tmp_path, a=f"{header}/ipfs/{ONE}{hints}\n")
     with pytest.raises(ContentBlocked) as caught:
         denylist.check_cid(CID.parse(ONE))
@@ -213,7 +215,7 @@ def test_lines_that_are_no_rules_are_passed_over_and_told(
 
 @pytest.mark.parametrize("header", ["", "version: 1\n---\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_byte_order_mark_and_other_line_ends_are_read_over(tmp_path: Path, header, end) -> None:
+def test_a_byte_order_mark_and_other_line_ends_are_read_over(tmp_path: Path, header: str, end: str) -> None:
     text = f"{header}/ipfs/{ONE}\n/ipfs/{TWO}\n".replace("\n", end)
     denylist = denylist_of(tmp_path, a="\ufeff" + text)
     for root in (ONE, TWO):
@@ -222,7 +224,9 @@ def test_a_byte_order_mark_and_other_line_ends_are_read_over(tmp_path: Path, hea
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
-def test_a_list_in_another_encoding_is_an_error_and_not_a_list_of_bad_lines(tmp_path: Path, encoding) -> None:
+def test_a_list_in_another_encoding_is_an_error_and_not_a_list_of_bad_lines(
+    tmp_path: Path, encoding: str
+) -> None:
     mark = "\ufeff" if encoding.endswith("be") else ""
     (tmp_path / "a.deny").write_bytes(f"{mark}/ipfs/{ONE}\n".encode(encoding))
     with pytest.raises(BadDenylist, match="save it as UTF-8"):
@@ -307,7 +311,7 @@ async def test_an_open_denylist_follows_its_folder(tmp_path: Path) -> None:
         assert not denylist.blocks(CID.parse(ONE))
         (tmp_path / "a.deny").write_text(f"/ipfs/{ONE}\n")
 
-        async def blocked():
+        async def blocked() -> bool:
             return denylist.blocks(CID.parse(ONE))
 
         await eventually(blocked)
@@ -326,7 +330,7 @@ def test_kubos_folders_are_looked_into_unless_blocking_is_switched_off() -> None
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[!+-]?//?(ip[fn]s/)?[a-zA-Z0-9%*/ ]{0,70}", fullmatch=True))
-def test_any_line_is_a_rule_or_refused(line) -> None:
+def test_any_line_is_a_rule_or_refused(line: str) -> None:
     try:
         parse_rule(line, legal=False)
     except BadRule:
@@ -334,7 +338,7 @@ def test_any_line_is_a_rule_or_refused(line) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_list(tmp_path_factory: pytest.TempPathFactory, data) -> None:
+def test_any_bytes_are_a_list(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "a.deny").write_bytes(data)
     files = DenylistFiles([folder])

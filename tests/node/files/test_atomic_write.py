@@ -128,7 +128,9 @@ def half_written(path: Path, error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no")])
-def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path: Path, error) -> None:
+def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, error: BaseException
+) -> None:
     (tmp_path / "a").write_bytes(b"old")
     for name in ("a", "b"):
         with pytest.raises(type(error)):
@@ -161,7 +163,7 @@ except OSError as error:
 
 
 @pytest.fixture
-def open_folder() -> Iterator[object]:
+def open_folder() -> Iterator[Path]:
     """One that every user may enter; other runs of pytest take that back from those above tmp_path."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -175,7 +177,7 @@ def open_folder() -> Iterator[object]:
     ids=["folder of another", "file of another", "read-only"],
 )
 def test_another_users_file_keeps_its_owner_and_a_read_only_one_its_bytes(
-    open_folder, folder_mode, file_mode, said, left
+    open_folder: Path, folder_mode: int, file_mode: int, said: str, left: bytes
 ) -> None:
     folder = open_folder / "theirs"
     folder.mkdir()

@@ -10,26 +10,25 @@ from contextlib import contextmanager
 
 import pytest
 
-from cluster.pinset.batch import AuthorLog
 from node.log.handler import begin_log
-from node.log.line_format import MAX_MESSAGE, MAX_STACK
+from node.log.line_format import LEFT_OUT, MAX_MESSAGE, MAX_STACK
 from node.log.rate_limit import BURST, PERIOD, SUBJECT, LineRate
 
 LOG = logging.getLogger("node.test")
 
 
 @contextmanager
-def log(*arguments, **options) -> Iterator[AuthorLog]:
+def log(level: str, form: str, *, debug: bool = False) -> Iterator[io.StringIO]:
     """What is written within the block; then logging is as it was."""
     root, stream = logging.getLogger(), io.StringIO()
     before = root.handlers[:], root.level, threading.excepthook, sys.unraisablehook
-    begin_log(*arguments, stream=stream, **options)
+    begin_log(level, form, debug=debug, stream=stream)
     try:
         yield stream
     finally:
         logging.captureWarnings(capture=False)
-        root.handlers[:], level, threading.excepthook, sys.unraisablehook = before
-        root.setLevel(level)
+        root.handlers[:], old_level, threading.excepthook, sys.unraisablehook = before
+        root.setLevel(old_level)
         for package in ("blockstore", "bitswap", "cluster", "node"):
             logging.getLogger(package).setLevel(logging.NOTSET)
 
@@ -64,7 +63,7 @@ def test_json_has_an_object_a_line() -> None:
 
 
 @pytest.mark.parametrize("bad", ["\n", "\r\n", "\x1b[31m", "\x9b", "\u202e", "\u2028", "\0", "\x7f", "\x85"])
-def test_what_is_invisible_is_spelled_out_and_makes_no_second_line(bad) -> None:
+def test_what_is_invisible_is_spelled_out_and_makes_no_second_line(bad: str) -> None:
     with log("info", "text") as stream:
         LOG.warning("a message from %s", f"x{bad}2026-11-27 forged")
     text = stream.getvalue()
@@ -73,7 +72,7 @@ def test_what_is_invisible_is_spelled_out_and_makes_no_second_line(bad) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_line_is_longer_than_a_page(form) -> None:
+def test_no_line_is_longer_than_a_page(form: str) -> None:
     with log("info", form) as stream:
         LOG.warning("peers: %s", "p" * 100_000)
     (line,) = stream.getvalue().splitlines()
@@ -82,7 +81,7 @@ def test_no_line_is_longer_than_a_page(form) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_stack_is_shown_to_who_asks_for_it(form) -> None:
+def test_a_stack_is_shown_to_who_asks_for_it(form: str) -> None:
     for level, debug, shown in (("info", False, False), ("info", True, True), ("debug", False, True)):
         with log(level, form, debug=debug) as stream:
             try:
@@ -113,7 +112,7 @@ def test_a_stream_that_takes_nothing_is_no_trouble(capsys: pytest.CaptureFixture
     assert capsys.readouterr() == ("", "")
 
 
-def record(line):
+def record(line: int) -> logging.LogRecord:
     return logging.LogRecord("node.x", logging.WARNING, "/x.py", line, "told", (), None)
 
 
@@ -126,7 +125,7 @@ def test_a_burst_goes_through_then_one_line_a_period_with_what_was_left_out() ->
     now[0] += PERIOD
     late = record(1)
     assert rate.filter(late)
-    assert late.left_out == 1000 - BURST
+    assert vars(late)[LEFT_OUT] == 1000 - BURST
     assert not rate.filter(record(1))
     debugging = logging.LogRecord("node.x", logging.DEBUG, "/x.py", 1, "told", (), None)
     assert all(rate.filter(debugging) for _ in range(100))
@@ -148,7 +147,7 @@ def test_what_is_said_of_one_member_hides_nothing_of_another() -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_an_error_that_quotes_a_peer_forges_no_line_and_has_an_end(form) -> None:
+def test_an_error_that_quotes_a_peer_forges_no_line_and_has_an_end(form: str) -> None:
     with log("info", form, debug=True) as stream:
         try:
             raise ValueError("\n2026-11-27T09:00:00.123Z INFO node: all is well" * MAX_STACK)

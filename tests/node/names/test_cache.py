@@ -1,7 +1,7 @@
 """Answers that are kept: so many, and none from before it was forgotten."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from blockstore.common.tasks import open_tasks
@@ -12,12 +12,12 @@ class Source:
     """Counts the look-ups of each key, and answers with their number, when it is let."""
 
     def __init__(self) -> None:
-        self.asked = []
-        self.asking = asyncio.Queue()
+        self.asked: list[str] = []
+        self.asking: asyncio.Queue[str] = asyncio.Queue()
         self.open = asyncio.Event()
         self.open.set()
 
-    async def __call__(self, key):
+    async def __call__(self, key: str) -> CachedAnswer[int]:
         self.asked.append(key)
         self.asking.put_nowait(key)
         number = self.asked.count(key)
@@ -26,7 +26,9 @@ class Source:
 
 
 @asynccontextmanager
-async def cache(size=10, now=lambda: 0.0) -> AsyncIterator[object]:
+async def cache(
+    size: int = 10, now: Callable[[], float] = lambda: 0.0
+) -> AsyncIterator[tuple[Source, Cache[str, int]]]:
     source = Source()
     async with open_tasks() as tasks:
         yield source, Cache(source, tasks, now, size)
@@ -48,7 +50,7 @@ async def test_what_is_forgotten_while_it_is_looked_up_is_looked_up_again() -> N
         after = asyncio.create_task(kept.get("a"))
         await source.asking.get()
         source.open.set()
-        assert await asyncio.gather(before, after) == [(1, 60.0), (2, 60.0)]
+        assert (await before, await after) == ((1, 60.0), (2, 60.0))
         assert await kept.get("a") == (2, 60.0)
 
 

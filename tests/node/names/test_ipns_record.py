@@ -1,9 +1,11 @@
 """IPNS records: what verifies, what does not, which one counts (specs: ipns-record)."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import cbrrr
 import pytest
@@ -29,28 +31,45 @@ NOW = 1_800_000_000.0
 BAD = ("_v1", "_v1-v2-broken-v1-value", "_v1-v2-broken-signature-v2")
 
 
-def made(**changes):
+class Changes(TypedDict, total=False):
+    """What of RecordFields is to be otherwise."""
+
+    value: str
+    expires: float
+    sequence: int
+    v1: bool
+
+
+def made(**changes: Unpack[Changes]) -> bytes:
     fields = RecordFields(TARGET, NOW + 3600, sequence=3)
     return signed_record(IDENTITY, replace(fields, **changes))
 
 
-def fields(data):
+def fields(data: bytes) -> dict[int, protobuf.Value]:
     return dict(protobuf.values(data))
 
 
-def message(parts):
+def message(parts: Mapping[int, protobuf.Value]) -> bytes:
     return b"".join(protobuf.field(number, part) for number, part in sorted(parts.items()))
 
 
-def resigned(outer, **document):
+def signed_part(outer: Mapping[int, protobuf.Value]) -> bytes:
+    part = outer[9]
+    assert isinstance(part, bytes)
+    return part
+
+
+def resigned(outer: dict[int, protobuf.Value], **document: cbrrr.DagCborTypes) -> dict[int, protobuf.Value]:
     """The record with other signed fields, under a good signature; None leaves a field out."""
-    signed = {**cbrrr.decode_dag_cbor(outer[9]), **document}
+    before = cbrrr.decode_dag_cbor(signed_part(outer))
+    assert isinstance(before, dict)
+    signed = {**before, **document}
     data = cbrrr.encode_dag_cbor({name: value for name, value in signed.items() if value is not None})
     return {**outer, 9: data, 8: IDENTITY.sign(b"ipns-signature:" + data)}
 
 
 @pytest.mark.parametrize("v1", [True, False])
-def test_a_record_is_read_as_it_was_made(v1) -> None:
+def test_a_record_is_read_as_it_was_made(v1: bool) -> None:
     record = verify(NAME, made(v1=v1), NOW)
     assert (record.value, record.sequence, record.expires, record.ttl) == (TARGET, 3, NOW + 3600, 60)
     assert str(record.target) == TARGET
@@ -62,7 +81,7 @@ def test_a_broken_v1_signature_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("field", [8, 9])
-def test_v1_alone_is_not_accepted(field) -> None:
+def test_v1_alone_is_not_accepted(field: int) -> None:
     outer = fields(made())
     del outer[field]
     with pytest.raises(BadRecord, match="V1 alone is not accepted"):
@@ -73,7 +92,7 @@ def test_v1_alone_is_not_accepted(field) -> None:
     ("field", "value"),
     [(1, b"/ipfs/bafkqaaa"), (3, 1), (4, b"2100-01-01T00:00:00Z"), (5, 4), (6, 1), (4, b""), (5, 0)],
 )
-def test_v1_fields_must_say_what_is_signed(field, value) -> None:
+def test_v1_fields_must_say_what_is_signed(field: int, value: protobuf.Value) -> None:
     with pytest.raises(BadRecord, match="another in what is signed"):
         verify(NAME, message({**fields(made()), field: value}), NOW)
 
@@ -121,7 +140,7 @@ def test_nanoseconds_and_offsets_are_read() -> None:
         {"TTL": "60"},
     ],
 )
-def test_signed_nonsense_is_refused(document) -> None:
+def test_signed_nonsense_is_refused(document: dict[str, cbrrr.DagCborTypes]) -> None:
     with pytest.raises(BadRecord):
         verify(NAME, message(resigned(fields(made(v1=False)), **document)), NOW)
 
@@ -145,7 +164,7 @@ def test_a_record_has_at_most_ten_kibibytes() -> None:
 
 
 def test_the_greater_sequence_counts_and_then_the_later_end() -> None:
-    def order(**changes):
+    def order(**changes: Unpack[Changes]) -> tuple[int, float]:
         return verify(NAME, made(**changes), NOW).order
 
     assert order(sequence=4, expires=NOW + 1) > order(sequence=3, expires=NOW + 9)
@@ -158,35 +177,39 @@ def test_a_record_may_lead_to_another_name_but_not_anywhere() -> None:
         _ = verify(NAME, made(value="https://example.org"), NOW).target
 
 
-def der(key):
+def der(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def rsa_key():
+ForeignKey = tuple[int, bytes, Callable[[bytes], bytes]]
+"""The kind of a key, its public bytes, and what signs with it."""
+
+
+def rsa_key() -> ForeignKey:
     key = rsa.generate_private_key(65537, 2048)
     return 0, der(key), lambda data: key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
 
-def secp256k1_key():
+def secp256k1_key() -> ForeignKey:
     key = ec.generate_private_key(ec.SECP256K1())
     point = key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
     return 2, point, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
-def ecdsa_key():
+def ecdsa_key() -> ForeignKey:
     key = ec.generate_private_key(ec.SECP256R1())
     return 3, der(key), lambda data: key.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
 @pytest.mark.parametrize("make", [rsa_key, secp256k1_key, ecdsa_key])
-def test_keys_of_other_kinds_verify_too(make) -> None:
+def test_keys_of_other_kinds_verify_too(make: Callable[[], ForeignKey]) -> None:
     kind, data, sign = make()
     public = protobuf.field(1, kind) + protobuf.field(2, data)
     inline = len(public) <= 42
     multihash = bytes([0, len(public)]) + public if inline else b"\x12\x20" + hashlib.sha256(public).digest()
     name = IpnsName(multihash)
     outer = fields(made(v1=False))
-    outer[8] = sign(b"ipns-signature:" + outer[9])
+    outer[8] = sign(b"ipns-signature:" + signed_part(outer))
     if not inline:
         with pytest.raises(BadRecord, match="lacks the public key"):
             verify(name, message(outer), NOW)
@@ -207,13 +230,13 @@ def test_a_short_rsa_key_is_refused() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_a_record_or_refused(data) -> None:
+def test_any_bytes_are_a_record_or_refused(data: bytes) -> None:
     with pytest.raises(BadRecord):
         verify(NAME, data, NOW)
 
 
 @given(st.integers(0, 500), st.binary(max_size=12))
-def test_a_record_that_was_tampered_with_is_refused_or_says_the_same(position, patch) -> None:
+def test_a_record_that_was_tampered_with_is_refused_or_says_the_same(position: int, patch: bytes) -> None:
     good = made()
     data = good[:position] + patch + good[position + len(patch) :]
     try:
@@ -224,7 +247,7 @@ def test_a_record_that_was_tampered_with_is_refused_or_says_the_same(position, p
 
 
 @given(st.binary(max_size=60))
-def test_any_key_bytes_are_a_key_or_refused(data) -> None:
+def test_any_key_bytes_are_a_key_or_refused(data: bytes) -> None:
     name = IpnsName(b"\x12\x20" + hashlib.sha256(data).digest())
     with pytest.raises(BadRecord):
         verify(name, message({**fields(made()), 7: data}), NOW)
@@ -256,6 +279,6 @@ def test_a_name_is_read_in_every_form_and_written_in_one() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "Qm", "k51", "bafkqaaa", "example.org", "1" * 200, "12D3KooW0"])
-def test_what_names_no_key_is_refused(text) -> None:
+def test_what_names_no_key_is_refused(text: str) -> None:
     with pytest.raises(BadName):
         IpnsName.parse(text)

@@ -7,21 +7,20 @@ from blockstore.common.guard import Guard
 from cluster.common.methods import NAMES_GET
 from cluster.ports import PeerOffline
 from node.names.member_routing import MemberRouting
+from node.offline_network import NoNetwork
 
 
-class Calls:
+class Calls(NoNetwork):
     """Many members, none of which answers."""
 
     def __init__(self) -> None:
-        self.called = []
+        super().__init__()
+        self.called: list[tuple[str, str, bytes]] = []
 
-    def peers(self):
+    def peers(self) -> frozenset[str]:
         return frozenset(f"peer {number:03}" for number in range(100))
 
-    def serve(self, method, handler) -> None:
-        raise NotImplementedError
-
-    async def call(self, peer, method, request, *, timeout) -> None:
+    async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
         self.called.append((peer, method, request))
         raise PeerOffline(peer)
 

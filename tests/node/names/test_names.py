@@ -1,11 +1,12 @@
 """Names followed to content: static names, IPNS records, DNSLinks of a real DNS server, and times."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import TypedDict, Unpack
 
 import pytest
 from support.cluster_network import SimNetwork
@@ -17,10 +18,11 @@ from support.node import eventually
 from blockstore.cid import CID, RAW
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import open_tasks
-from blockstore.errors import StorageFull, StoreUnavailable
+from blockstore.errors import BlockstoreError, StorageFull, StoreUnavailable
 from blockstore.path import MAX_SEGMENTS
 from cluster.common.methods import NAMES_GET
 from cluster.interfaces import Member, Role
+from cluster.ports import PeerCalls
 from node.config.errors import BadConfig
 from node.config.sections import NamesConfig
 from node.names.dns import Texts
@@ -29,16 +31,17 @@ from node.names.errors import (
     BadRecord,
     DnsFailure,
     NameNotFound,
+    NamesError,
     NameTooDeep,
     OlderRecord,
     RecordsUnavailable,
 )
-from node.names.ipns_record import verify
+from node.names.ipns_record import IpnsRecord, verify
 from node.names.lookups import NoLookups
-from node.names.name import NamePath
+from node.names.name import IpnsName, NamePath
 from node.names.names import Names, open_names
-from node.names.record_routing import RecordRouting
-from node.names.record_store import open_record_store
+from node.names.record_routing import NameRouting, RecordRouting
+from node.names.record_store import Stored, open_record_store
 from node.offline_network import NoNetwork
 
 A = f"/ipfs/{CID.identity(RAW, b'a')}"
@@ -50,14 +53,30 @@ class Clock:
     def __init__(self) -> None:
         self.time = START
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.time
+
+
+class Settings(TypedDict, total=False):
+    """Those of NamesConfig that are varied here."""
+
+    resolver: str
+    timeout: float
+    stale: float
+    negative_ttl: float
 
 
 @asynccontextmanager
 async def names(
-    tmp_path: Path, calls=None, *, clock=None, static="", routing=(), offline=False, **settings
-) -> AsyncIterator[list[str]]:
+    tmp_path: Path,
+    calls: PeerCalls | None = None,
+    *,
+    clock: Clock | None = None,
+    static: str = "",
+    routing: Sequence[NameRouting] = (),
+    offline: bool = False,
+    **settings: Unpack[Settings],
+) -> AsyncIterator[Names]:
     config = replace(NamesConfig(timeout=5.0), **settings)
     async with open_names(
         config,
@@ -72,11 +91,11 @@ async def names(
         yield found
 
 
-async def resolved(names, text):
+async def resolved(names: Names, text: str) -> str:
     return str((await names.resolve(NamePath.parse(text))).path)
 
 
-async def ttl(names, text):
+async def ttl(names: Names, text: str) -> float | None:
     return (await names.resolve(NamePath.parse(text))).ttl
 
 
@@ -160,7 +179,7 @@ async def test_names_that_lead_in_a_circle_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("length", "reaches"), [(32, True), (33, False)])
-async def test_at_most_thirty_two_names_are_followed(tmp_path: Path, length, reaches) -> None:
+async def test_at_most_thirty_two_names_are_followed(tmp_path: Path, length: int, reaches: bool) -> None:
     chain = ",".join(f"n{i}.example.org:/ipns/n{i + 1}.example.org" for i in range(1, length))
     async with names(tmp_path, static=f"{chain},n{length}.example.org:{A}") as one:
         if reaches:
@@ -182,7 +201,7 @@ async def test_a_path_that_grows_too_long_on_the_way_is_an_error(tmp_path: Path)
 @pytest.mark.parametrize(
     "entry", ["n.example.org", "n.example.org:bafkqaaa", "one:/ipfs/bafkqaaa", "n.org:/ipfs/x"]
 )
-async def test_a_static_name_that_does_not_parse_is_told_at_the_start(tmp_path: Path, entry) -> None:
+async def test_a_static_name_that_does_not_parse_is_told_at_the_start(tmp_path: Path, entry: str) -> None:
     with pytest.raises(BadConfig, match="static name"):
         async with names(tmp_path, static=entry):
             pass
@@ -256,7 +275,7 @@ async def test_an_answer_too_long_for_udp_comes_over_tcp(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", [A, A.removeprefix("/ipfs/")])
-async def test_a_path_or_cid_without_dnslink_counts_as_it_once_did(tmp_path: Path, text) -> None:
+async def test_a_path_or_cid_without_dnslink_counts_as_it_once_did(tmp_path: Path, text: str) -> None:
     async with (
         dns_server(Zone(texts={"n.example.org": ["hello", text]})) as zone,
         names(tmp_path, resolver=zone.address) as one,
@@ -273,7 +292,9 @@ async def test_a_path_or_cid_without_dnslink_counts_as_it_once_did(tmp_path: Pat
         (["hello"], NameNotFound, "no DNSLink"),
     ],
 )
-async def test_texts_that_say_no_path_are_an_error(tmp_path: Path, texts, error, reason) -> None:
+async def test_texts_that_say_no_path_are_an_error(
+    tmp_path: Path, texts: list[str], error: type[NamesError], reason: str
+) -> None:
     async with (
         dns_server(Zone(texts={"_dnslink.n.example.org": texts})) as zone,
         names(tmp_path, resolver=zone.address) as one,
@@ -329,7 +350,7 @@ async def test_a_stale_answer_is_served_while_a_fresh_one_is_fetched(tmp_path: P
         found = await one.resolve(NamePath.parse("/ipns/n.example.org"))
         assert (str(found.path), found.ttl) == (A, 0)
 
-        async def fresh():
+        async def fresh() -> bool:
             return await resolved(one, "/ipns/n.example.org") == B
 
         await eventually(fresh)
@@ -349,7 +370,7 @@ async def test_a_stale_answer_outlives_a_dns_in_trouble_but_not_a_name_that_is_g
         clock.time += 100
         zone.failing |= {place, "n.example.org"}
 
-        async def asked_often():
+        async def asked_often() -> bool:
             assert await resolved(one, "/ipns/n.example.org") == A
             return zone.asked[place] > 3
 
@@ -357,7 +378,7 @@ async def test_a_stale_answer_outlives_a_dns_in_trouble_but_not_a_name_that_is_g
         zone.failing.clear()
         zone.texts.clear()
 
-        async def gone():
+        async def gone() -> bool:
             return not await one.has_dnslink("n.example.org")
 
         await eventually(gone)
@@ -377,7 +398,7 @@ async def test_offline_the_dns_is_not_asked_unless_a_resolver_is_named(tmp_path:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]", "::1", "localhost", "", "a..b", "-a.org", "x" * 64 + ".org"]
 )
-async def test_what_is_no_domain_name_is_never_looked_up(tmp_path: Path, host) -> None:
+async def test_what_is_no_domain_name_is_never_looked_up(tmp_path: Path, host: str) -> None:
     async with dns_server(Zone()) as zone, names(tmp_path, resolver=zone.address) as one:
         assert not await one.has_dnslink(host)
         assert not zone.asked
@@ -388,7 +409,7 @@ async def test_what_is_no_domain_name_is_never_looked_up(tmp_path: Path, host) -
 @pytest.mark.parametrize(
     "resolver", ["nonsense", "127.0.0.1:0", "127.0.0.1:x", "[::1]:99999", "dns.example.org:53"]
 )
-async def test_a_resolver_that_is_no_address_is_told_at_the_start(tmp_path: Path, resolver) -> None:
+async def test_a_resolver_that_is_no_address_is_told_at_the_start(tmp_path: Path, resolver: str) -> None:
     with pytest.raises(BadConfig, match=r"names\.resolver"):
         async with names(tmp_path, resolver=resolver):
             pass
@@ -419,11 +440,11 @@ async def test_members_give_each_other_records_and_the_newest_counts(tmp_path: P
 @pytest.mark.parametrize(
     "answer", [b"nonsense", b"", bytes(100_000), Key(2).record(B, START + 3600, sequence=9)]
 )
-async def test_a_member_that_answers_nonsense_changes_nothing(tmp_path: Path, answer) -> None:
+async def test_a_member_that_answers_nonsense_changes_nothing(tmp_path: Path, answer: bytes) -> None:
     network, key = SimNetwork(Random(1), delay=0), Key(1)
     here, liar = network.attach("one"), network.attach("liar")
 
-    async def lie(peer, request):
+    async def lie(_peer: str, _request: bytes) -> bytes:
         return answer
 
     async with names(tmp_path, here, clock=Clock()) as one:
@@ -439,7 +460,7 @@ async def test_other_routing_joins_through_its_seam(tmp_path: Path) -> None:
     class Routing:
         asked = 0
 
-        async def find(self, name):
+        async def find(self, name: IpnsName) -> list[IpnsRecord]:
             self.asked += 1
             return [verify(name, key.record(A, START + 3600), START)]
 
@@ -451,10 +472,10 @@ async def test_other_routing_joins_through_its_seam(tmp_path: Path) -> None:
 
 
 async def test_what_fetches_nothing_follows_the_records_that_are_here(tmp_path: Path) -> None:
-    key, asked = Key(1), []
+    key, asked = Key(1), list[IpnsName]()
 
     class Routing:
-        async def find(self, name):
+        async def find(self, name: IpnsName) -> list[IpnsRecord]:
             asked.append(name)
             return []
 
@@ -471,16 +492,16 @@ async def test_what_fetches_nothing_follows_the_records_that_are_here(tmp_path: 
 class Broken:
     """A store whose file fails in one way."""
 
-    def __init__(self, error, *, reads) -> None:
+    def __init__(self, error: BlockstoreError, *, reads: bool) -> None:
         self._error = error
         self._reads = reads
 
-    async def get(self, name) -> None:
+    async def get(self, name: IpnsName) -> Stored | None:
         if self._reads:
             raise self._error
-        return
+        return None
 
-    async def put(self, name, record, now) -> None:
+    async def put(self, name: IpnsName, record: IpnsRecord, now: float) -> IpnsRecord:
         raise self._error
 
 
@@ -488,7 +509,7 @@ async def test_a_full_disk_does_not_keep_names_from_resolving(caplog: pytest.Log
     key = Key(1)
 
     class Routing:
-        async def find(self, name):
+        async def find(self, name: IpnsName) -> list[IpnsRecord]:
             return [verify(name, key.record(A, START + 3600), START)]
 
     async with open_tasks() as tasks:

@@ -1,11 +1,15 @@
 """Several exchanges as one: the first that has it wins, slow ones get company, failures pass the turn on."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from support.clock import virtual_time
 
 from blockstore.block import Block
+from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, HashMismatch
 from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport, Outcome
@@ -17,15 +21,19 @@ BLOCK = Block.of(b"wanted")
 class Source:
     """An exchange that answers after a while, or fails, and knows who asked."""
 
-    def __init__(self, delay=0.0, error=None, connected=1) -> None:
+    def __init__(self, delay: float = 0.0, error: Exception | None = None, connected: int = 1) -> None:
         self.delay = delay
         self.connected = connected
         self.error = error
         self.asked = 0
         self.withdrawn = 0
         self.holders = 0
+        self.outcome = Outcome.WAITING
 
-    async def fetch(self, cid, hints=(), progress=None):
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
+        assert progress is not None
         self.asked += 1
         self.holders = len(hints)
         progress.follow(self.reports)
@@ -38,19 +46,19 @@ class Source:
             raise self.error
         return BLOCK
 
-    def reports(self):
-        waiting = (Outcome.WAITING,) * self.connected
-        return (FetchReport(connected=self.connected, holders=self.holders, outcomes=waiting),)
+    def reports(self) -> tuple[FetchReport, ...]:
+        outcomes = (self.outcome,) * self.connected
+        return (FetchReport(connected=self.connected, holders=self.holders, outcomes=outcomes),)
 
-    def session(self, root):
+    def session(self, root: CID) -> Source:
         return self
 
 
-def missing(reason="nobody has it"):
+def missing(reason: str = "nobody has it") -> BlockNotFound:
     return BlockNotFound(BLOCK.cid, reason)
 
 
-def staggered(*sources):
+def staggered(*sources: Source) -> HedgedExchange:
     return HedgedExchange([Route(f"way {number}", source) for number, source in enumerate(sources)])
 
 
@@ -179,11 +187,14 @@ async def test_who_may_still_answer_is_waited_for_when_the_others_have_failed() 
 class Line(Source):
     """A slow line: it brings one block after the other."""
 
-    def __init__(self, seconds) -> None:
+    def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self.turn = asyncio.Lock()
 
-    async def fetch(self, cid, hints=(), progress=None):
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
+        assert progress is not None
         progress.follow(self.reports)
         async with self.turn:
             return await super().fetch(cid, hints, progress)
@@ -204,7 +215,7 @@ async def test_a_way_that_sends_other_blocks_and_does_not_have_this_one_loses_it
     session = staggered(line, gateway).session(BLOCK.cid)
     others = asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(32)))
     await asyncio.sleep(1)
-    line.reports = lambda: (FetchReport(connected=1, outcomes=(Outcome.LACKING,)),)
+    line.outcome = Outcome.LACKING
     began = asyncio.get_running_loop().time()
     await session.fetch(BLOCK.cid)
     assert asyncio.get_running_loop().time() - began < 0.5
@@ -222,8 +233,8 @@ async def test_no_way_keeps_its_turn_for_ever() -> None:
 
 @virtual_time
 async def test_a_way_where_everybody_has_said_no_gives_up_its_head_start() -> None:
-    peers, gateway = Source(10, missing()), Source(0.01)
-    peers.reports = lambda: (FetchReport(connected=2, outcomes=(Outcome.LACKING,) * 2),)
+    peers, gateway = Source(10, missing(), connected=2), Source(0.01)
+    peers.outcome = Outcome.LACKING
     assert await staggered(peers, gateway).fetch(BLOCK.cid) == BLOCK
     assert asyncio.get_running_loop().time() < 0.2
 

@@ -7,9 +7,10 @@ from time import time
 
 import pytest
 from aiohttp import web
-from support.http_gateway import http_gateway, silence
+from support.http_gateway import Behaviour, http_gateway, silence
 
 from blockstore.block import MAX_BLOCK_BYTES, Block
+from blockstore.blocks import Exchange
 from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound
@@ -25,15 +26,15 @@ SEVERE = GatewayTimeouts(rest=10)
 HASTY = GatewayTimeouts(rest=0.01)
 
 
-async def refused(gateways, cid=BLOCK.cid):
+async def refused(gateways: Exchange, cid: CID = BLOCK.cid) -> str:
     """What a fetch that fails says."""
     with pytest.raises(BlockNotFound) as caught:
         await gateways.fetch(cid)
     return caught.value.reason
 
 
-def answers(status=200, body=b"", **headers):
-    async def behave(_request):
+def answers(status: int = 200, body: bytes = b"", **headers: str) -> Behaviour:
+    async def behave(_request: web.Request) -> web.Response:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return web.Response(status=status, body=body, headers=names)
 
@@ -49,7 +50,7 @@ async def test_a_block_is_asked_for_as_the_specification_says_and_comes_back_ver
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".invalid", "☃☃.invalid", "..", "[::1"])
-async def test_a_gateway_that_sends_us_where_no_name_leads_keeps_no_other_from_answering(host) -> None:
+async def test_a_gateway_that_sends_us_where_no_name_leads_keeps_no_other_from_answering(host: str) -> None:
     guard = Guard()
     async with http_gateway() as odd, http_gateway([BLOCK]) as honest:
         location = f"http://{host}/ipfs/{BLOCK.cid}"
@@ -82,7 +83,7 @@ async def test_an_identity_cid_is_never_sent_out() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 451])
-async def test_a_gateway_that_does_not_have_it_says_so_and_is_asked_for_others(status) -> None:
+async def test_a_gateway_that_does_not_have_it_says_so_and_is_asked_for_others(status: int) -> None:
     async with http_gateway([OTHER]) as gateway, open_gateways([gateway.url]) as gateways:
         gateway.behaviour = answers(status)
         assert await refused(gateways) == "1 gateway asked, none has it"
@@ -94,7 +95,7 @@ async def test_a_gateway_that_does_not_have_it_says_so_and_is_asked_for_others(s
     "body", [b"not what was asked for", b"", bytes(MAX_BLOCK_BYTES + 1)], ids=["other", "nothing", "too much"]
 )
 async def test_a_gateway_that_sends_wrong_bytes_is_told_and_left_alone(
-    body, caplog: pytest.LogCaptureFixture
+    body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with http_gateway([OTHER]) as liar, open_gateways([liar.url]) as gateways:
         liar.behaviour = answers(body=body)
@@ -106,7 +107,7 @@ async def test_a_gateway_that_sends_wrong_bytes_is_told_and_left_alone(
 
 
 async def test_a_stream_without_end_is_cut_at_the_largest_block() -> None:
-    async def endless(request) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         while True:
@@ -134,7 +135,7 @@ async def test_compressed_bytes_are_not_inflated() -> None:
 
 
 async def test_slow_headers_and_an_endless_trickle_end_in_time() -> None:
-    async def trickle(request) -> None:
+    async def trickle(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         while True:
@@ -149,13 +150,13 @@ async def test_slow_headers_and_an_endless_trickle_end_in_time() -> None:
 
 
 async def test_redirects_are_followed_a_few_times_and_to_http_only() -> None:
-    async def around(request) -> None:
+    async def around(request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"/ipfs/{request.match_info['cid']}?again")
 
-    async def elsewhere(request) -> None:
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
         raise web.HTTPMovedPermanently(f"/elsewhere/{request.match_info['cid']}?format=raw")
 
-    async def file(request) -> None:
+    async def file(request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound("file:///etc/hostname")
 
     async with http_gateway([BLOCK]) as gateway:
@@ -172,7 +173,7 @@ async def test_redirects_are_followed_a_few_times_and_to_http_only() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 406, 500, 502])
-async def test_a_gateway_that_fails_is_left_alone(status) -> None:
+async def test_a_gateway_that_fails_is_left_alone(status: int) -> None:
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url], SEVERE) as gateways:
         gateway.behaviour = answers(status)
         assert await refused(gateways) == "1 gateway asked: 1 failing"
@@ -182,10 +183,10 @@ async def test_a_gateway_that_fails_is_left_alone(status) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-async def test_a_moments_trouble_of_a_gateway_breaks_nothing(status) -> None:
+async def test_a_moments_trouble_of_a_gateway_breaks_nothing(status: int) -> None:
     async with http_gateway([BLOCK, OTHER]) as gateway, open_gateways([gateway.url], HASTY) as gateways:
 
-        async def hiccup(request):
+        async def hiccup(request: web.Request) -> web.StreamResponse:
             if len(gateway.requests) == 1:
                 return web.Response(status=status, headers={"Retry-After": "0"})
             return await gateway.honest(request)
@@ -204,7 +205,7 @@ async def test_504_says_that_it_looked_in_vain_which_is_no_failure() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("after", ["120", "a date", "9" * 400])
-async def test_a_busy_gateway_is_left_alone_as_long_as_it_asks(status, after) -> None:
+async def test_a_busy_gateway_is_left_alone_as_long_as_it_asks(status: int, after: str) -> None:
     if after == "a date":
         after = formatdate(time() + 120, usegmt=True)
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url]) as gateways:
@@ -215,7 +216,7 @@ async def test_a_busy_gateway_is_left_alone_as_long_as_it_asks(status, after) ->
 
 
 @pytest.mark.parametrize("after", ["", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "-5"])
-async def test_a_busy_gateway_that_does_not_say_for_how_long_is_asked_again_soon(after) -> None:
+async def test_a_busy_gateway_that_does_not_say_for_how_long_is_asked_again_soon(after: str) -> None:
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url], HASTY) as gateways:
         gateway.behaviour = answers(429, Retry_After=after)
         fetching = asyncio.ensure_future(gateways.fetch(BLOCK.cid))
@@ -236,7 +237,7 @@ async def test_requests_for_one_block_share_one_request_and_one_that_leaves_ends
 
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url]) as gateways:
 
-        async def held(request):
+        async def held(request: web.Request) -> web.StreamResponse:
             await release.wait()
             return await gateway.honest(request)
 
@@ -270,7 +271,7 @@ async def test_so_many_requests_are_out_at_once_and_no_more() -> None:
     patience = GatewayTimeouts(requests=4)
     async with http_gateway(blocks) as gateway, open_gateways([gateway.url], patience) as gateways:
 
-        async def held(request):
+        async def held(request: web.Request) -> web.StreamResponse:
             if gateway.running == patience.requests:
                 full.set()
             await release.wait()
@@ -290,7 +291,7 @@ async def test_what_a_gateway_looks_for_in_vain_keeps_nobody_else_waiting() -> N
     patience = GatewayTimeouts(headers=600, requests=4, hedge=0.05)  # those in vain do not end of themselves
     async with http_gateway([BLOCK]) as gateway, open_gateways([gateway.url], patience) as gateways:
 
-        async def searches(request):
+        async def searches(request: web.Request) -> web.StreamResponse:
             return await (gateway.honest if request.match_info["cid"] in gateway.blocks else silence)(request)
 
         gateway.behaviour = searches
@@ -307,7 +308,7 @@ async def test_so_many_requests_without_an_answer_are_out_and_no_more() -> None:
     async with http_gateway() as gateway, open_gateways([gateway.url], patience) as gateways:
         go_on = asyncio.Semaphore(0)
 
-        async def held(request):
+        async def held(request: web.Request) -> web.StreamResponse:
             await go_on.acquire()
             return await gateway.honest(request)
 
@@ -333,7 +334,7 @@ async def test_the_healthiest_gateway_is_asked_first() -> None:
             assert len(broken.requests) == 1
 
 
-def health():
+def health() -> GatewayHealth:
     return GatewayHealth(dice=random.Random(7))
 
 

@@ -64,16 +64,18 @@ async def content(client: ClientSession, node: Node, root: str) -> bytes | None:
 
 async def damaged_blocks(client: ClientSession, node: Node) -> int:
     async with client.get(f"{node.faces.api.url}/v1/health") as answer:
-        return (await answer.json())["damaged_blocks"]
+        return int((await answer.json())["damaged_blocks"])
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[int | None]:
+async def client() -> AsyncIterator[ClientSession]:
     async with ClientSession(timeout=ClientTimeout(30)) as session:
         yield session
 
 
-async def test_a_node_alone_says_that_a_pin_lost_a_block_and_takes_it_again(tmp_path: Path, client) -> None:
+async def test_a_node_alone_says_that_a_pin_lost_a_block_and_takes_it_again(
+    tmp_path: Path, client: ClientSession
+) -> None:
     async with running_node(tmp_path / "a") as node:
         root = await add(client, node, "x", DATA, "?chunker=size-100000&raw-leaves=true")
         await is_pinned(client, node, root)
@@ -81,7 +83,7 @@ async def test_a_node_alone_says_that_a_pin_lost_a_block_and_takes_it_again(tmp_
     async with running_node(tmp_path / "a") as node:
         assert await content(client, node, root) is None
 
-        async def failed():
+        async def failed() -> bool:
             state, error = await status(client, node, root)
             return state == "pin_error" and "does not hold it (block " in error
 
@@ -104,12 +106,12 @@ async def held_by_two(folder: Path, client: ClientSession, query: str = "") -> A
         yield root
 
 
-async def test_what_a_member_lost_comes_again_from_the_others(tmp_path: Path, client) -> None:
+async def test_what_a_member_lost_comes_again_from_the_others(tmp_path: Path, client: ClientSession) -> None:
     async with held_by_two(tmp_path, client, "?chunker=size-100000&raw-leaves=true") as root:
         spoil(tmp_path / "b", LEAF)
         async with running_node(tmp_path / "b", quick(), offline=False) as b:
 
-            async def whole():
+            async def whole() -> bool:
                 return await content(client, b, root) == DATA
 
             await eventually(whole)
@@ -118,7 +120,7 @@ async def test_what_a_member_lost_comes_again_from_the_others(tmp_path: Path, cl
 
 
 async def test_lost_blocks_come_again_from_the_others_without_a_word_of_anybody(
-    tmp_path: Path, client
+    tmp_path: Path, client: ClientSession
 ) -> None:
     async with held_by_two(tmp_path, client) as root:
         for file in (tmp_path / "b").glob("blocks.db*"):
@@ -135,7 +137,7 @@ async def test_lost_blocks_come_again_from_the_others_without_a_word_of_anybody(
     ids=["known", "bug"],
 )
 async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(
-    tmp_path: Path, error, failures
+    tmp_path: Path, error: Exception, failures: int
 ) -> None:
     tried: asyncio.Queue[CID] = asyncio.Queue()
     guard = Guard()

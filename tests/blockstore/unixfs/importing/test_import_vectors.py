@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict, Unpack
+
 import pytest
 from support.importing import file, keystream, keystream_names, pieces, root_of
 
@@ -13,8 +15,18 @@ from blockstore.unixfs.importing.options import ImportFlags, ImportOptions, reso
 V0, V1_2025 = "unixfs-v0-2015", "unixfs-v1-2025"
 
 
-def kubo(**flags: object) -> ImportOptions:
-    return resolve(V0, ImportFlags(**flags))  # type: ignore[arg-type]  # names and types are the dataclass's
+class Flags(TypedDict, total=False):
+    """Those fields of ImportFlags that are varied here."""
+
+    cid_version: int
+    raw_leaves: bool
+    hamt_threshold: int
+    mode: int
+    mtime: int
+
+
+def kubo(**flags: Unpack[Flags]) -> ImportOptions:
+    return resolve(V0, ImportFlags(**flags))
 
 
 @pytest.mark.parametrize(

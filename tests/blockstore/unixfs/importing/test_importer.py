@@ -64,7 +64,7 @@ def names(added: list[ImportedEntry]) -> list[str]:
 
 
 async def test_files_come_as_they_finish_then_folders_the_outermost_last() -> None:
-    entries = [
+    entries: list[Entry] = [
         SourceDirectory("top"),
         file("top/b/x", b"1"),
         file("top/a/y", b"2"),
@@ -214,8 +214,8 @@ async def test_paths_with_no_place_in_the_tree_are_refused(paths: list[str]) -> 
 
 
 async def test_a_folder_may_be_named_before_or_after_what_is_in_it() -> None:
-    before = [SourceDirectory("d", 0o700), file("d/f", b"1")]
-    after = [file("d/f", b"1"), SourceDirectory("d", 0o700)]
+    before: list[Entry] = [SourceDirectory("d", 0o700), file("d/f", b"1")]
+    after: list[Entry] = [file("d/f", b"1"), SourceDirectory("d", 0o700)]
     keeping = resolve(V0, ImportFlags(preserve_mode=True))
     assert await root_of(before, keeping) == await root_of(after, keeping) != await root_of(before, V0)
 
@@ -233,14 +233,14 @@ async def test_what_lies_too_deep_to_be_read_back_is_refused_before_it_is_stored
 
 async def test_empty_folders_can_be_left_out_but_the_outermost() -> None:
     without = resolve(V0, ImportFlags(empty_dirs=False))
-    entries = [SourceDirectory("t/empty"), SourceDirectory("t/d/empty"), file("t/f", b"1")]
+    entries: list[Entry] = [SourceDirectory("t/empty"), SourceDirectory("t/d/empty"), file("t/f", b"1")]
     assert names(await import_all(entries, without)) == ["t/f", "t/d", "t"]
     assert names(await import_all([SourceDirectory("t")], without)) == ["t"]
 
 
 async def test_modes_and_times_are_kept_only_when_asked_for() -> None:
     store = MemoryBlockstore()
-    entries = [
+    entries: list[Entry] = [
         SourceDirectory("d", 0o750, (7, 0)),
         file("d/f", b"1", mode=0o640, mtime=(-3, 9)),
         SourceSymlink("d/l", "f", (5, 0)),

@@ -8,12 +8,18 @@ import pytest
 
 from blockstore.errors import BadEntry, UnreadableFile
 from blockstore.unixfs.importing.entries import Entry, LocalFile, SourceDirectory, SourceFile, SourceSymlink
-from blockstore.unixfs.local.ignore import IgnoreRules
+from blockstore.unixfs.local.ignore import NO_RULES, IgnoreRules
 from blockstore.unixfs.local.walk import WalkRules, walk_local
 
 
-async def walked(*paths: Path | str, **rules: object) -> list[Entry]:
-    wanted = WalkRules(**{"recursive": True, **rules})  # type: ignore[arg-type]  # names are the dataclass's
+async def walked(
+    *paths: Path | str,
+    recursive: bool = True,
+    hidden: bool = False,
+    dereference: bool = False,
+    ignore: IgnoreRules = NO_RULES,
+) -> list[Entry]:
+    wanted = WalkRules(recursive=recursive, hidden=hidden, dereference=dereference, ignore=ignore)
     return [entry async for entry in walk_local([str(path) for path in paths], wanted)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from blockstore.errors import BadImportOption
 from node.cli.exit_code import exit_code
@@ -30,7 +30,7 @@ def words() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("command", words(), ids=" ".join)
-def test_every_command_has_help_that_says_what_it_does(command) -> None:
+def test_every_command_has_help_that_says_what_it_does(command: tuple[str, ...]) -> None:
     for option in ("--help", "-h"):
         done = CliRunner().invoke(cli, [*command, option])
         assert done.exit_code == 0, done.output
@@ -69,7 +69,7 @@ def spelled(*arguments: str) -> dict[str, object]:
         ("- x", {"paths": ("-", "x")}),
     ],
 )
-def test_switches_are_spelled_as_kubo_has_them(arguments, expected) -> None:
+def test_switches_are_spelled_as_kubo_has_them(arguments: str, expected: dict[str, object]) -> None:
     seen = spelled(*arguments.split())
     assert {name: seen[name] for name in expected} == expected
 
@@ -80,11 +80,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "node"
 
 
-def run(folder: Path, *arguments: str, **variables: str):  # type: ignore[no-untyped-def]  # click's Result
+def run(folder: Path, *arguments: str, **variables: str) -> Result:
     return CliRunner().invoke(cli, ["--path", str(folder), *arguments], env=variables)
 
 
-def test_init_makes_a_private_folder_and_keeps_any_name(folder) -> None:
+def test_init_makes_a_private_folder_and_keeps_any_name(folder: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
         "config.toml": 0o600, "cluster.json": 0o600, "identity.key": 0o600, "api.secret": 0o600,
@@ -92,7 +92,7 @@ def test_init_makes_a_private_folder_and_keeps_any_name(folder) -> None:
     assert run(folder, "config", "get", "cluster.peer_name").output == 'a "quoted" näme\n'
 
 
-def test_a_setting_is_written_and_comments_are_kept(folder) -> None:
+def test_a_setting_is_written_and_comments_are_kept(folder: Path) -> None:
     file = folder / "config.toml"
     file.write_text(file.read_text() + "\n# why this port\n[gateway]\nport = 81  # taken: 80\n")
     assert run(folder, "config", "set", "gateway.port", "82").exit_code == 0
@@ -107,7 +107,7 @@ def test_a_setting_is_written_and_comments_are_kept(folder) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_setting_may_be_minus_one(folder) -> None:
+def test_a_setting_may_be_minus_one(folder: Path) -> None:
     assert run(folder, "config", "set", "cluster.replication_min", "2").exit_code == 0
     assert run(folder, "config", "set", "cluster.replication_min", "-1").exit_code == 0
     assert run(folder, "config", "get", "cluster.replication_min").output == "-1\n"
@@ -130,7 +130,7 @@ def test_a_setting_may_be_minus_one(folder) -> None:
         ("gateway.client_rate", "inf", "a number"),
     ],
 )
-def test_a_setting_that_is_wrong_changes_nothing(folder, key, value, says) -> None:
+def test_a_setting_that_is_wrong_changes_nothing(folder: Path, key: str, value: str, says: str) -> None:
     before = (folder / "config.toml").read_bytes()
     done = run(folder, "config", "set", key, value)
     assert done.exit_code == 2
@@ -138,7 +138,7 @@ def test_a_setting_that_is_wrong_changes_nothing(folder, key, value, says) -> No
     assert (folder / "config.toml").read_bytes() == before
 
 
-def test_a_setting_that_is_wrong_in_the_file_is_told_with_the_file_and_can_be_set_right(folder) -> None:
+def test_a_setting_that_is_wrong_in_the_file_is_told_with_the_file_and_can_be_set_right(folder: Path) -> None:
     file = folder / "config.toml"
     file.write_text("[gateway]\nport = 'x'\nidle_timeout = 0\n")
     assert f'{file}: setting "gateway.port" takes' in str(run(folder, "config", "show").exception)
@@ -150,20 +150,20 @@ def test_a_setting_that_is_wrong_in_the_file_is_told_with_the_file_and_can_be_se
 
 
 @pytest.mark.parametrize("text", ["[gateway\n", "gateway = 1\n"])
-def test_a_file_that_cannot_be_read_is_told_and_left_as_it_is(folder, text) -> None:
+def test_a_file_that_cannot_be_read_is_told_and_left_as_it_is(folder: Path, text: str) -> None:
     file = folder / "config.toml"
     file.write_text(text)
     assert str(file) in str(run(folder, "config", "set", "gateway.port", "82").exception)
     assert file.read_text() == text
 
 
-def test_what_is_shown_is_what_is_in_force(folder) -> None:
+def test_what_is_shown_is_what_is_in_force(folder: Path) -> None:
     done = run(folder, "config", "get", "api.port", PINFOLD_API_PORT="1234")
     assert done.output == "1234\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_script_is_one_that_the_shell_accepts(shell, tmp_path: Path) -> None:
+def test_the_completion_script_is_one_that_the_shell_accepts(shell: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["completion", shell])
     assert done.exit_code == 0, done.output
     assert "_PINFOLD_COMPLETE" in done.output
@@ -188,7 +188,7 @@ def test_the_completion_script_is_one_that_the_shell_accepts(shell, tmp_path: Pa
         ("--max-file-links", "0"),
     ],
 )
-def test_a_number_that_cannot_be_meant_is_refused(option, value) -> None:
+def test_a_number_that_cannot_be_meant_is_refused(option: str, value: str) -> None:
     with pytest.raises((click.UsageError, BadImportOption)) as refused:
         cli.main(["add", "-nQ", option, value, __file__], standalone_mode=False)
     assert exit_code(refused.value) == 2
@@ -196,7 +196,7 @@ def test_a_number_that_cannot_be_meant_is_refused(option, value) -> None:
 
 
 @pytest.mark.parametrize("mode", ["600", "0600", "0o600"])
-def test_a_mode_is_octal_however_it_is_written(mode, tmp_path: Path) -> None:
+def test_a_mode_is_octal_however_it_is_written(mode: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
     said = CliRunner().invoke(cli, ["add", "-nQ", "--mode", mode, str(tmp_path / "a")])
     os.chmod(tmp_path / "a", 0o600)
@@ -208,7 +208,7 @@ NO_JSON = {("cat",), ("name", "get"), ("completion",), ("daemon",)}
 
 
 @pytest.mark.parametrize("command", words(), ids=" ".join)
-def test_json_stands_in_one_place_of_every_commands_help(command) -> None:
+def test_json_stands_in_one_place_of_every_commands_help(command: tuple[str, ...]) -> None:
     told = [line.split()[0] for line in help_of(command) if line.strip().startswith("-")]
     if command in NO_JSON:
         assert "--json" not in told
@@ -216,23 +216,23 @@ def test_json_stands_in_one_place_of_every_commands_help(command) -> None:
         assert told[-2:] == ["--json", "-h,"]
 
 
-def help_of(command):
+def help_of(command: tuple[str, ...]) -> list[str]:
     return CliRunner().invoke(cli, [*command, "--help"]).output.splitlines()
 
 
-def is_group(command):
+def is_group(command: tuple[str, ...]) -> bool:
     return isinstance(cli.get_command(click.Context(cli), command[0]), click.Group) and len(command) == 1
 
 
 @pytest.mark.parametrize("command", sorted(NO_JSON), ids=" ".join)
-def test_what_prints_no_text_refuses_json(command) -> None:
+def test_what_prints_no_text_refuses_json(command: tuple[str, ...]) -> None:
     arguments = {"completion": ["bash"], "daemon": []}.get(command[-1], ["x"])
     for line in (["--json", *command, *arguments], [*command, "--json", *arguments]):
         with pytest.raises(click.UsageError, match="has no --json"):
             cli.main(line, standalone_mode=False)
 
 
-def test_json_may_stand_before_the_command_and_behind_it(folder) -> None:
+def test_json_may_stand_before_the_command_and_behind_it(folder: Path) -> None:
     for words_before, words_behind in ((["--json"], []), ([], ["--json"])):
         command = [*words_before, "config", "get", "gateway.port", *words_behind]
         assert json.loads(run(folder, *command).output) == {"key": "gateway.port", "value": 8080}

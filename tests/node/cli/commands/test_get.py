@@ -55,13 +55,13 @@ def test_files_folders_and_links_are_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["f", "l"])
-def test_a_root_may_be_a_file_or_a_link(tmp_path: Path, kind) -> None:
+def test_a_root_may_be_a_file_or_a_link(tmp_path: Path, kind: str) -> None:
     save(pieces(tar(("cid", kind, b"x" if kind == "f" else "/etc/hosts"))), tmp_path / "out", unheard)
     assert (tmp_path / "out").is_symlink() == (kind == "l")
 
 
 @pytest.mark.parametrize("name", ["cid/../../evil", "/etc/evil", "cid/a/../../../evil"])
-def test_an_entry_outside_the_target_is_refused_and_nothing_is_left(tmp_path: Path, name) -> None:
+def test_an_entry_outside_the_target_is_refused_and_nothing_is_left(tmp_path: Path, name: str) -> None:
     stream = tar(("cid", "d", b""), ("cid/a", "f", b"x"), (name, "f", b"evil"))
     with pytest.raises(Failure, match="outside the target"):
         save(pieces(stream), tmp_path / "out", unheard)
@@ -79,7 +79,7 @@ def test_nothing_is_written_through_a_link_of_the_archive(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ConnectionError("gone")])
-def test_a_stream_that_breaks_off_leaves_nothing(tmp_path: Path, error) -> None:
+def test_a_stream_that_breaks_off_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
     def broken() -> Iterator[bytes]:
         yield tar(("cid", "d", b""), ("cid/a", "f", bytes(100_000)))[:20_000]
         raise error

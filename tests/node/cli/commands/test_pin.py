@@ -29,7 +29,9 @@ from node.cli.main import cli
         (("--name", "n" * 256), "name"),
     ],
 )
-def test_an_option_that_no_pin_can_have_is_a_wrong_call(tmp_path: Path, options, says) -> None:
+def test_an_option_that_no_pin_can_have_is_a_wrong_call(
+    tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
     (tmp_path / "x").write_bytes(b"not looked at")
     for verb in (
         ("add", str(tmp_path / "x")),

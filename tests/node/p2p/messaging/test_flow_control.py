@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -78,7 +79,7 @@ async def test_an_inbox_handles_one_at_a_time_in_order_and_survives_errors(
         log.append(f"{name} ends")
 
     for name in "abc":
-        inbox.put(lambda name=name: job(name))
+        inbox.put(partial(job, name))
     await asyncio.gather(*tasks)
     assert log == ["a begins", "a ends", "b begins", "c begins", "c ends"]
     assert "b is ill" in caplog.text

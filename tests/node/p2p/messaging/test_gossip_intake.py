@@ -11,8 +11,9 @@ from libp2p.pubsub.pb import rpc_pb2
 from support.p2p_pipes import Recorder
 
 from blockstore.common import varint
+from cluster.ports import MAX_GOSSIP
 from node.p2p.errors import NetworkError, ProtocolViolation
-from node.p2p.messaging.gossip_intake import MAX_GOSSIP, MAX_RPC, Intake, gossip_rate, thinned
+from node.p2p.messaging.gossip_intake import MAX_RPC, Intake, gossip_rate, thinned
 from node.p2p.transport.byte_stream import read_exactly
 from node.p2p.transport.connection import Stream
 
@@ -45,7 +46,7 @@ def taken(data: bytes) -> tuple[bytes, float]:
     """What gossipsub gets to read of these bytes, and the seconds that took."""
 
     async def run() -> tuple[bytes, float]:
-        stream = Stream("peer", "/meshsub/1.1.0", _Pipe(data), connection=None)  # type: ignore[arg-type]
+        stream = Stream("peer", "/meshsub/1.1.0", _Pipe(data), connection=None)  # type: ignore[arg-type]  # unread
         intake = Intake(stream, TOPICS, MEMBER.__eq__, gossip_rate())
         began, got = trio.current_time(), b""
         while piece := await intake.read(1000):

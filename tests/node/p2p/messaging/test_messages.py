@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import trio
@@ -129,7 +130,7 @@ class _Sending:
         self.results: list[str | NetworkError] = []
         self.outbox = Outbox(self._open, lambda: None)
 
-    async def _open(self, peer: str, protocols: object) -> Stream:
+    async def _open(self, peer: str, protocols: Sequence[str]) -> Stream:
         if self.opened == len(self.pipes):
             raise StreamLost("no more streams")
         self.opened += 1

@@ -71,7 +71,7 @@ def test_a_changed_message_is_noticed() -> None:
         await a.write(b"hello")
         encrypted = bytearray(await other.receive_some(1000))
         encrypted[-1] ^= 1
-        await one.send_all(encrypted)
+        await one.send_all(bytes(encrypted))
         with pytest.raises(ProtocolViolation, match="changed on its way"):
             await b.read()
 
