@@ -16,6 +16,7 @@ from node.p2p.messaging.gossip import Gossiper
 from node.p2p.settings import NetworkSettings
 from node.p2p.swarm.host import Host
 from node.p2p.swarm.host_config import HostConfig
+from node.p2p.swarm.stream_server import StreamHandler
 from node.p2p.transport.connection import Stream
 
 PEER = Identity.generate().peer_id
@@ -61,7 +62,7 @@ class OnePeer:
     def __init__(self, pipe: Greeted) -> None:
         self._pipe = pipe
 
-    def serve(self, protocols: Sequence[str], handler: object) -> None:
+    def serve(self, protocols: Sequence[str], handler: StreamHandler) -> None:
         """The peer opens no streams to us."""
 
     async def open_stream(self, peer: str, protocols: Sequence[str]) -> Stream:
