@@ -157,6 +157,69 @@ def _room(name: str) -> str:
     return name.removesuffix("/").removesuffix(".py")
 
 
+def _walks() -> Iterator[tuple[str, list[str]]]:
+    """Each walk of the tour: its title and its steps."""
+    for walk in _page("docs/tour.md").split("\n## Walk ")[1:]:
+        title, _, steps = walk.partition("\n")
+        yield title, re.split(r"^\d+\. ", steps, flags=re.MULTILINE)[1:]
+
+
+_FILE = re.compile(r"(back in )?`([\w/]+\.py)(?::[\w.]+)?`")
+
+
+def test_a_step_of_a_walk_is_at_most_five_files_and_none_comes_back_without_saying_so() -> None:
+    walks = dict(_walks())
+    assert len(walks) == 3
+    for title, steps in walks.items():
+        left: set[str] = set()
+        for number, step in enumerate(steps, 1):
+            mentioned = _FILE.findall(step)
+            files = {file for _, file in mentioned}
+            again = {file for marked, file in mentioned if not marked} & left
+            assert 0 < len(files) <= 5, f"{title}, step {number}: {sorted(files)}"
+            assert not again, f"{title}, step {number} comes back: say why behind `back in`"
+            left |= files
+
+
+_SEAMS = (
+    "bitswap/network.py", "blockstore/blocks.py", "blockstore/store.py", "cluster/interfaces.py",
+    "cluster/ports.py",
+)  # fmt: skip
+
+
+def _glossary() -> list[tuple[str, str, str]]:
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| `(.+?)` \|$", _page("docs/glossary.md"), re.MULTILINE)
+    assert len(rows) > 50
+    return [(term, meaning, file) for terms, meaning, file in rows for term in terms.split(", ")]
+
+
+def test_each_term_of_the_glossary_is_used_where_it_is_at_home() -> None:
+    wrong = [
+        f"{term}: {file}"
+        for term, _, file in _glossary()
+        if not (ROOT / file).is_file() or _letters(term) not in _letters(_page(file))
+    ]
+    assert wrong == []
+
+
+def _letters(text: str) -> str:
+    """However a term is spelt: in a sentence, as a class, as a name."""
+    return re.sub(r"[^a-z]", "", text.lower())
+
+
+def test_the_glossary_has_each_seam_between_packages_and_no_term_twice() -> None:
+    page, terms = _page("docs/glossary.md"), [term for term, _, _ in _glossary()]
+    seams = [name for file in _SEAMS for name in _protocols(ROOT / file)]
+    assert len(seams) > 15
+    assert [name for name in seams if f"`{name}`" not in page] == []
+    assert sorted(terms) == sorted(set(terms))
+
+
+def _protocols(file: Path) -> list[str]:
+    classes = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in classes if any("Protocol" in ast.unparse(base) for base in node.bases)]
+
+
 def _mentioned_code() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for text in re.findall(r"`([\w./-]+\.py(?::[\w.]+)?|test_\w+)`", page.read_text()):

@@ -1,7 +1,8 @@
-"""Who does a thing that one member is enough for: the one whose hash is closest to the CID's.
+"""Election without a vote: a thing that one member does for all is done by the one whose hash is closest.
 
-As in ipfs-cluster: XOR distance between BLAKE2b-256 of the CID's bytes and of the peer id. Members that see
-the same live peers agree without asking each other; when they do not, the thing is done twice, harmlessly.
+As in ipfs-cluster: closest is the XOR distance between BLAKE2b-256 of the CID's bytes and of the peer id.
+Members that see the same live peers agree without asking each other; when they do not, the thing is done
+twice, harmlessly.
 """
 
 from __future__ import annotations
