@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 
-class Outcome(Enum):
+class FetchOutcome(Enum):
     """What one source has said of a block; the text goes with a number: "2 without it"."""
 
     LACKING = "without it"
@@ -36,7 +36,7 @@ class FetchReport:
     connected: int = 0
     holders: int = 0
     holders_connected: int = 0
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[FetchOutcome, ...] = ()
     note: str = ""
 
     def __str__(self) -> str:
@@ -52,17 +52,17 @@ class FetchReport:
     @property
     def decided(self) -> bool:
         """Whether all who were asked have answered that they do not have it, or have shown that."""
-        return all(outcome in (Outcome.LACKING, Outcome.WRONG) for outcome in self.outcomes)
+        return all(outcome in (FetchOutcome.LACKING, FetchOutcome.WRONG) for outcome in self.outcomes)
 
     @property
     def idle(self) -> bool:
         """Whether no source is about to answer, so that others may as well be asked."""
-        return Outcome.WAITING not in self.outcomes and bool(self.outcomes or not self.hopeful)
+        return FetchOutcome.WAITING not in self.outcomes and bool(self.outcomes or not self.hopeful)
 
     @property
     def settled(self) -> bool:
         """Whether no source is left whose answer could change anything, unless a new one comes."""
-        return self.idle and Outcome.PAUSING not in self.outcomes
+        return self.idle and FetchOutcome.PAUSING not in self.outcomes
 
     def _promised(self) -> str:
         if not self.holders:
@@ -75,7 +75,7 @@ class FetchReport:
             connected = f"{_several(self.connected, self.source)} connected, none asked yet"
             return connected if self.connected else f"no {self.source} connected"
         asked = f"{_several(counts.total(), self.source)} asked"
-        told = [(outcome, counts[outcome]) for outcome in Outcome if counts[outcome]]
+        told = [(outcome, counts[outcome]) for outcome in FetchOutcome if counts[outcome]]
         if len(told) == 1 and told[0][0] in _NONE:
             return f"{asked}, none {_NONE[told[0][0]]}"
         return f"{asked}: " + ", ".join(f"{count} {outcome.value}" for outcome, count in told)
@@ -100,8 +100,8 @@ def _several(count: int, noun: str) -> str:
 
 
 _NONE = {
-    Outcome.LACKING: "has it",
-    Outcome.SILENT: "answered",
-    Outcome.UNREACHABLE: "could be reached",
-    Outcome.WAITING: "has answered yet",
+    FetchOutcome.LACKING: "has it",
+    FetchOutcome.SILENT: "answered",
+    FetchOutcome.UNREACHABLE: "could be reached",
+    FetchOutcome.WAITING: "has answered yet",
 }

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from blockstore.common.tasks import background
-from blockstore.sqlite.database import Database, open_database
+from blockstore.sqlite.database import SqliteDatabase, open_database
 from blockstore.sqlite.store import SqliteBlockstore
 from cluster.assembly import LocalNode, open_cluster
 from cluster.calls.node_info import IpfsInfo
@@ -66,7 +66,7 @@ async def open_own_cluster(
 
 
 @asynccontextmanager
-async def _open_database(opened: OpenedFolder) -> AsyncIterator[Database]:
+async def _open_database(opened: OpenedFolder) -> AsyncIterator[SqliteDatabase]:
     async with open_database(
         opened.folder.pinset,
         pragmas=pinset_schema.PRAGMAS,
@@ -79,7 +79,7 @@ async def _open_database(opened: OpenedFolder) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def _open_pinset(
-    opened: OpenedFolder, database: Database, networks: Networks
+    opened: OpenedFolder, database: SqliteDatabase, networks: Networks
 ) -> AsyncIterator[ReplicatedPinset]:
     config = opened.config.cluster
     async with open_pinset(
@@ -145,7 +145,7 @@ def _settings(config: ClusterConfig) -> ClusterSettings:
     )
 
 
-def _local_node(access: BlockAccess, database: Database, networks: Networks) -> LocalNode:
+def _local_node(access: BlockAccess, database: SqliteDatabase, networks: Networks) -> LocalNode:
     return LocalNode(
         version=CLUSTER_VERSION,
         ipfs=lambda: _on_open_network(networks),

@@ -379,6 +379,16 @@ def test_a_layer_of_the_gateway_imports_only_what_is_below_it(layer: str) -> Non
     assert not broken, f"a request goes down through {LAYERS[::-1]}, and nothing calls back up: {broken}"
 
 
+def test_one_name_is_one_thing() -> None:
+    """A search for a class finds one: in two files a name would mean two things, or one thing twice."""
+    found: dict[str, list[str]] = {}
+    for file in _sources():
+        for item in ast.parse(file.read_text()).body:
+            if isinstance(item, ast.ClassDef) and not item.name.startswith("_"):
+                found.setdefault(item.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}
+
+
 def test_packaging_never_becomes_a_python_package() -> None:
     assert not (ROOT / "packaging" / "__init__.py").exists(), "it would shadow the PyPI module `packaging`"
 

@@ -11,7 +11,7 @@ _MISSES_IN_A_ROW = 16  # DONT_HAVEs after which a peer is no longer asked first 
 
 
 @dataclass(slots=True)
-class Standing:
+class PeerStanding:
     """What one peer was worth to the session; `misses_in_a_row`: since its last hit."""
 
     hits: int = 0
@@ -31,7 +31,7 @@ class SessionPeers:
 
     def __init__(self, root: CID | None = None) -> None:
         self.root = root
-        self._standings: dict[str, Standing] = {}
+        self._standings: dict[str, PeerStanding] = {}
 
     def __repr__(self) -> str:
         return f"<SessionPeers {self.root or 'of every DAG'}: {', '.join(self.peers()) or 'no peer yet'}>"
@@ -41,7 +41,7 @@ class SessionPeers:
         standing = self._standings.get(peer)
         if standing is None:
             self._make_room()
-            standing = self._standings[peer] = Standing()
+            standing = self._standings[peer] = PeerStanding()
         standing.hits += 1
         standing.misses_in_a_row = 0
 

@@ -9,7 +9,7 @@ from enum import Enum
 from bitswap.fetching.session_peers import SessionPeers
 from bitswap.message import WantType
 from blockstore.cid import CID
-from blockstore.fetch_report import FetchReport, Outcome
+from blockstore.fetch_report import FetchOutcome, FetchReport
 
 _MAX_SESSIONS = 8  # that learn from one want
 
@@ -135,14 +135,14 @@ class Want:
         self.refused.pop(peer, None)
         self.broken.discard(peer)
 
-    def outcomes(self) -> tuple[Outcome, ...]:
+    def outcomes(self) -> tuple[FetchOutcome, ...]:
         """What each peer that was asked has said."""
         said = (_OUTCOMES[refusal] for refusal in self.refused.values())
-        return (*said, *(Outcome.WAITING for _ in self.asked))
+        return (*said, *(FetchOutcome.WAITING for _ in self.asked))
 
 
 _OUTCOMES = {
-    WantRefusal.DONT_HAVE: Outcome.LACKING,
-    WantRefusal.SILENT: Outcome.SILENT,
-    WantRefusal.UNREACHABLE: Outcome.UNREACHABLE,
+    WantRefusal.DONT_HAVE: FetchOutcome.LACKING,
+    WantRefusal.SILENT: FetchOutcome.SILENT,
+    WantRefusal.UNREACHABLE: FetchOutcome.UNREACHABLE,
 }

@@ -15,7 +15,7 @@ from blockstore.ipld.dag_walk import walk
 from blockstore.marks import Marks, Unmarked
 from blockstore.sqlite import pinned_roots
 from blockstore.sqlite.completion import Completing
-from blockstore.sqlite.database import Ballast, Database, open_database
+from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
 from blockstore.sqlite.pinned_roots import PinnedRoot as PinnedRoot
 
 Progress = Callable[[int, int, int], None]
@@ -58,7 +58,7 @@ async def _renew(completing: Completing, path: Path) -> None:
         _log.warning("that %s and the blocks belong together is noted at the next start: %s", path, error)
 
 
-async def _doubt_foreign(database: Database, marks: Marks) -> bool:
+async def _doubt_foreign(database: SqliteDatabase, marks: Marks) -> bool:
     """Whether the roots do not have the mark of these blocks; then none of them counts as complete."""
     beside = await database.read(pinned_roots.known_beside)
     if beside is None:
@@ -79,7 +79,7 @@ async def _doubt_foreign(database: Database, marks: Marks) -> bool:
 class LocalPinner:
     """Keeps roots. A complete one survives a power failure, and its blocks with it."""
 
-    def __init__(self, database: Database, blocks: Blocks, completing: Completing) -> None:
+    def __init__(self, database: SqliteDatabase, blocks: Blocks, completing: Completing) -> None:
         self._database = database
         self._completing = completing
         self._blocks = blocks

@@ -11,8 +11,8 @@ from blockstore.errors import StoreCorrupt, quota_reached
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import row_checks as checks
 from blockstore.sqlite import statements
-from blockstore.sqlite.capacity import Capacity
-from blockstore.sqlite.database import Database
+from blockstore.sqlite.capacity import StoreCapacity
+from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.row_numbers import RowNumbers
 from blockstore.sqlite.sound_rows import SoundRows
 from blockstore.sqlite.spare import Spare, keep
@@ -25,10 +25,10 @@ class BlockWriter:
 
     def __init__(
         self,
-        database: Database,
+        database: SqliteDatabase,
         spare: Spare,
         rows: SoundRows,
-        capacity: Capacity,
+        capacity: StoreCapacity,
         numbers: RowNumbers,
         used: UsedRows,
     ) -> None:

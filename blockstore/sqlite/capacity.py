@@ -32,7 +32,7 @@ class CapacityLimits:
     cache_share: float = CACHE_SHARE
 
 
-class Capacity:
+class StoreCapacity:
     """Of one file. What takes a connection runs on its thread, in a transaction if it changes."""
 
     def __init__(self, path: Path, limits: CapacityLimits, last_use: int) -> None:

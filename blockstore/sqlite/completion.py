@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from blockstore.errors import PinWithdrawn
 from blockstore.marks import Marks
 from blockstore.sqlite import pinned_roots
-from blockstore.sqlite.database import Database
+from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.pinned_roots import PinnedRoot
 from blockstore.store import Blockstore
 
@@ -37,7 +37,7 @@ class _Ended:
 class Completing:
     """What ends while one group is written is the next group."""
 
-    def __init__(self, database: Database, store: Blockstore, marks: Marks) -> None:
+    def __init__(self, database: SqliteDatabase, store: Blockstore, marks: Marks) -> None:
         self._database = database
         self._store = store
         self._marks = marks

@@ -14,7 +14,7 @@ import aiosqlite
 T = TypeVar("T")
 
 
-class Connection(aiosqlite.Connection):
+class SqliteConnection(aiosqlite.Connection):
     """`run` is what aiosqlite has no public call for: those are a trip for each statement.
 
     A read costs a third in one trip, a batch of small blocks half (docs/decisions/0002), and nothing comes
@@ -33,10 +33,10 @@ class Connection(aiosqlite.Connection):
 
 
 @asynccontextmanager
-async def open_connection(uri: str) -> AsyncIterator[Connection]:
+async def open_connection(uri: str) -> AsyncIterator[SqliteConnection]:
     """For the length of the block. Raises sqlite3.Error."""
     connect = partial(sqlite3.connect, uri, uri=True, isolation_level=None, cached_statements=64)
-    connection = Connection(connect, iter_chunk_size=64)
+    connection = SqliteConnection(connect, iter_chunk_size=64)
     try:
         await connection
     except BaseException:

@@ -16,7 +16,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
-from blockstore.sqlite.connection import Connection, open_connection
+from blockstore.sqlite.connection import SqliteConnection, open_connection
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -78,7 +78,7 @@ class Ballast(Protocol):
         ...
 
 
-class Database:
+class SqliteDatabase:
     """Runs functions on SQLite connections.
 
     Raises StorageFull, StoreCorrupt and StoreUnavailable in place of SQLite's own errors for those troubles,
@@ -90,7 +90,7 @@ class Database:
         self,
         path: Path,
         writer: Writer,
-        readers: Sequence[Connection],
+        readers: Sequence[SqliteConnection],
         remedy: str,
         ballast: Ballast | None = None,
     ) -> None:
@@ -160,7 +160,7 @@ class _Job:
 class Writer:
     """The one connection that writes. What waits for it goes together in the next transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SqliteConnection) -> None:
         self._connection = connection
         self._waiting: deque[_Job] = deque()
         self._draining: asyncio.Task[None] | None = None
@@ -214,7 +214,7 @@ async def open_database(
     check: bool = True,
     remedy: str = _RESTORE,
     ballast: Ballast | None = None,
-) -> AsyncIterator[Database]:
+) -> AsyncIterator[SqliteDatabase]:
     """Open or create the file: `pragmas` on every connection in order, then `schema` (idempotent) once.
 
     `layout` are pragmas for an empty file: set again, some of them write, and opening a file on a full disk
@@ -231,7 +231,7 @@ async def open_database(
             connections = await stack.enter_async_context(_connections(replace(opening, vfs=_IN_MEMORY)))
         writer = Writer(connections[0])
         stack.push_async_callback(writer.finish)
-        yield Database(path, writer, connections[1:], remedy, ballast)
+        yield SqliteDatabase(path, writer, connections[1:], remedy, ballast)
 
 
 # How connections find what is in the write-ahead log (sqlite.org/vfs.html). Usually by a file that other
@@ -254,9 +254,9 @@ class _Opening:
 
 
 @asynccontextmanager
-async def _connections(opening: _Opening) -> AsyncIterator[list[Connection]]:
+async def _connections(opening: _Opening) -> AsyncIterator[list[SqliteConnection]]:
     async with AsyncExitStack() as stack:
-        connections: list[Connection] = []
+        connections: list[SqliteConnection] = []
         with _translated(opening.path, opening.remedy):
             for _ in range(opening.connections):
                 connection = await stack.enter_async_context(_connect(opening))
@@ -269,7 +269,7 @@ async def _connections(opening: _Opening) -> AsyncIterator[list[Connection]]:
 
 
 @asynccontextmanager
-async def _connect(opening: _Opening) -> AsyncIterator[Connection]:
+async def _connect(opening: _Opening) -> AsyncIterator[SqliteConnection]:
     async with open_connection(f"file:{quote(os.fspath(opening.path))}?vfs={opening.vfs}") as connection:
         await connection.run(partial(_prepare, opening=opening))
         yield connection

@@ -10,8 +10,8 @@ from pathlib import Path
 from blockstore.errors import StoreCorrupt
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
-from blockstore.sqlite.capacity import CACHE_SHARE, Capacity, CapacityLimits
-from blockstore.sqlite.database import Ballast, Database, open_database
+from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
+from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
 from blockstore.sqlite.row_numbers import RowNumbers, last_number
 from blockstore.sqlite.spare import REMEDY, Spare
 from blockstore.sqlite.store import SqliteBlockstore
@@ -55,12 +55,12 @@ async def open_sqlite_blockstore(
         yield SqliteBlockstore(
             database,
             spare,
-            Capacity(path, CapacityLimits(quota, reserve, cache_share), await _last_use(database)),
+            StoreCapacity(path, CapacityLimits(quota, reserve, cache_share), await _last_use(database)),
             RowNumbers(last + 1),
         )
 
 
-async def _begin_totals(database: Database) -> None:
+async def _begin_totals(database: SqliteDatabase) -> None:
     try:
         await database.write(totals.begin)
         await database.write(cache.begin)
@@ -68,7 +68,7 @@ async def _begin_totals(database: Database) -> None:
         _log.error("%s; new blocks go into the spare file", error)
 
 
-async def _last_use(file: Database) -> int:
+async def _last_use(file: SqliteDatabase) -> int:
     try:
         return await file.read(cache.latest_use)
     except StoreCorrupt:

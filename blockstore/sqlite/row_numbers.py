@@ -7,7 +7,7 @@ import time
 
 from blockstore.errors import StoreCorrupt
 from blockstore.sqlite import statements
-from blockstore.sqlite.database import Database
+from blockstore.sqlite.database import SqliteDatabase
 
 
 class RowNumbers:
@@ -29,7 +29,7 @@ class RowNumbers:
             return first
 
 
-async def last_number(file: Database) -> int:
+async def last_number(file: SqliteDatabase) -> int:
     """A number that no row of that file is above."""
     try:
         return await file.read(statements.last_id)

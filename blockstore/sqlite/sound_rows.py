@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from blockstore.cid import CID, RAW
 from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
 from blockstore.sqlite import row_checks as checks
-from blockstore.sqlite.database import Database, Work
+from blockstore.sqlite.database import SqliteDatabase, Work
 from blockstore.sqlite.row_checks import Checked, RowReading
 from blockstore.sqlite.spare import Spare
 from blockstore.sqlite.statements import Row
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class SoundRows:
     """Looks in the spare first, which is no trip at all while there is none."""
 
-    def __init__(self, database: Database, spare: Spare) -> None:
+    def __init__(self, database: SqliteDatabase, spare: Spare) -> None:
         self._database = database
         self._spare = spare
         self.checked = Checked()
@@ -80,7 +80,7 @@ class SoundRows:
         kept, _ = await self._spare.file.read(checks.rows, names)
         return set(kept) | await self._spare.hidden(names)
 
-    def files(self) -> list[Database]:
+    def files(self) -> list[SqliteDatabase]:
         return [self._database, self._spare.file] if self._spare.file else [self._database]
 
     def tell_refusals(self, refused: Mapping[bytes, str]) -> None:
@@ -110,7 +110,7 @@ class SoundRows:
             _log.error("%d damaged blocks could not be noted: %s", len(reading.damaged), error)
 
     async def _run(
-        self, file: Database, on_writer: bool, work: Look, names: Sequence[bytes]
+        self, file: SqliteDatabase, on_writer: bool, work: Look, names: Sequence[bytes]
     ) -> dict[bytes, Row]:
         found, refused = await (file.write if on_writer else file.read)(work, names)
         self.tell_refusals(refused)

@@ -17,7 +17,7 @@ from pathlib import Path
 from blockstore.cid import CID, RAW
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite import row_checks as checks
-from blockstore.sqlite.database import Database, open_database
+from blockstore.sqlite.database import SqliteDatabase, open_database
 from blockstore.sqlite.row_checks import Checked
 
 SCHEMA = (
@@ -47,7 +47,7 @@ class Spare:
 
     def __init__(self, beside: Path, stack: AsyncExitStack) -> None:
         self.path = spare_path(beside)
-        self.file: Database | None = None
+        self.file: SqliteDatabase | None = None
         self.checked = Checked()
         self.found = asyncio.Event()
         """Set when more damage was found; the caller that looks into it clears it."""
@@ -58,7 +58,7 @@ class Spare:
     def __repr__(self) -> str:
         return f"<Spare {self.path}{'' if self.file else ', not made'}>"
 
-    async def open(self) -> Database:
+    async def open(self) -> SqliteDatabase:
         """The file, made where there is none. Raises StoreCorrupt, StoreUnavailable, StorageFull."""
         async with self._opening:
             if self.file is None:
@@ -93,7 +93,7 @@ class Spare:
         fresh = await (await self.open()).write(_drop, damaged)
         self._tell(fresh, damaged)
 
-    async def recheck(self, main: Database) -> None:
+    async def recheck(self, main: SqliteDatabase) -> None:
         """Take back what reads well now."""
         if self.file is None:
             return

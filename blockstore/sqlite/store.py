@@ -15,8 +15,8 @@ from blockstore.leaf import holds_only_data, is_leaf
 from blockstore.marks import Marks
 from blockstore.sqlite import file_pages, statements
 from blockstore.sqlite.block_writer import BlockWriter
-from blockstore.sqlite.capacity import Capacity
-from blockstore.sqlite.database import Database
+from blockstore.sqlite.capacity import StoreCapacity
+from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.file_marks import FileMarks
 from blockstore.sqlite.row_checks import Checked
 from blockstore.sqlite.row_numbers import RowNumbers
@@ -40,7 +40,9 @@ class SqliteBlockstore:
     that SQLite refuses to read, counts as missing; put again, it lies in the spare file (`spare.py`).
     """
 
-    def __init__(self, database: Database, spare: Spare, capacity: Capacity, numbers: RowNumbers) -> None:
+    def __init__(
+        self, database: SqliteDatabase, spare: Spare, capacity: StoreCapacity, numbers: RowNumbers
+    ) -> None:
         self._database = database
         self._spare = spare
         self._rows = SoundRows(database, spare)

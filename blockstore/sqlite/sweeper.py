@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from blockstore.cid import CID, RAW
 from blockstore.errors import CollectorBusy, StoreCorrupt
 from blockstore.sqlite import statements
-from blockstore.sqlite.database import DamagedRow, Database
+from blockstore.sqlite.database import DamagedRow, SqliteDatabase
 from blockstore.sqlite.row_bitmap import RowBitmap
 from blockstore.sqlite.sound_rows import SoundRows
 from blockstore.sqlite.spare import Spare
@@ -32,7 +32,7 @@ class Swept:
 class Sweeper:
     """`deletions`: how often blocks were removed."""
 
-    def __init__(self, database: Database, spare: Spare, rows: SoundRows, used: UsedRows) -> None:
+    def __init__(self, database: SqliteDatabase, spare: Spare, rows: SoundRows, used: UsedRows) -> None:
         self._database = database
         self._spare = spare
         self._rows = rows
@@ -82,7 +82,7 @@ class Sweeper:
                     self.deletions += 1
                     yield swept
 
-    async def _in_order(self, file: Database) -> bool:
+    async def _in_order(self, file: SqliteDatabase) -> bool:
         """Whether its rows are where they belong, as far as SQLite can read them."""
         last = 0
         try:
@@ -94,7 +94,7 @@ class Sweeper:
                 return False
         return True
 
-    async def _page(self, file: Database, last: int) -> list[tuple[int, bytes]]:
+    async def _page(self, file: SqliteDatabase, last: int) -> list[tuple[int, bytes]]:
         try:
             page = await file.read(statements.ids_between, last, self._used.protected_from)
         except StoreCorrupt as error:
@@ -102,7 +102,7 @@ class Sweeper:
             return []
         return page
 
-    async def _sweep_page(self, file: Database, garbage: dict[int, bytes]) -> Swept:
+    async def _sweep_page(self, file: SqliteDatabase, garbage: dict[int, bytes]) -> Swept:
         """Remove them together; where SQLite refuses, all of them stay."""
         hidden = await self._spare.hidden(list(garbage.values())) if file is self._database else ()
         garbage = {row: name for row, name in garbage.items() if name not in hidden}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from blockstore.errors import StoreCorrupt
 from blockstore.sqlite import cached_rows as cache
-from blockstore.sqlite.capacity import Capacity
-from blockstore.sqlite.database import Database
+from blockstore.sqlite.capacity import StoreCapacity
+from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.sound_rows import SoundRows
 from blockstore.sqlite.spare import Spare
 from blockstore.store import Usage
@@ -14,7 +14,9 @@ from blockstore.store import Usage
 class UsageMeter:
     """Sums that cannot be read count as nothing: with their page is gone what would take more."""
 
-    def __init__(self, database: Database, spare: Spare, rows: SoundRows, capacity: Capacity) -> None:
+    def __init__(
+        self, database: SqliteDatabase, spare: Spare, rows: SoundRows, capacity: StoreCapacity
+    ) -> None:
         self._database = database
         self._spare = spare
         self._rows = rows
@@ -36,7 +38,7 @@ class UsageMeter:
         except StoreCorrupt:
             return 0  # as with the other sums
 
-    async def _measured(self, file: Database) -> tuple[int, int, int]:
+    async def _measured(self, file: SqliteDatabase) -> tuple[int, int, int]:
         try:
             return await file.read(self._capacity.measure)
         except StoreCorrupt:

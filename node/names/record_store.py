@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from blockstore.sqlite.database import Database, open_database
+from blockstore.sqlite.database import SqliteDatabase, open_database
 from node.names.errors import BadRecord
 from node.names.ipns_record import IpnsRecord, read
 from node.names.name import IpnsName
@@ -32,7 +32,7 @@ class Stored:
 class RecordStore:
     """Every method is one trip to the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
     async def get(self, name: IpnsName) -> Stored | None:

@@ -17,7 +17,7 @@ from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound, BlockstoreError, HashMismatch
 from blockstore.fetch_progress import FetchProgress
-from blockstore.fetch_report import FetchReport, Outcome
+from blockstore.fetch_report import FetchOutcome, FetchReport
 from node.retrieval.circuit_breaker import GatewayHealth
 from node.retrieval.gateway_timeouts import GatewayTimeouts
 from node.retrieval.request_slots import RequestSlot, RequestSlots
@@ -28,13 +28,13 @@ _HEADERS = {"Accept": "application/vnd.ipld.raw", "Accept-Encoding": "identity"}
 _MAX_REDIRECTS = 4
 _INLINE_BYTES = 64 * 1024  # blocks up to this are hashed on the loop: a thread would cost more
 _SHORT_REST = 2.0  # seconds
-_MAY_PASS = (Outcome.UNREACHABLE, Outcome.FAILING, Outcome.BUSY)
+_MAY_PASS = (FetchOutcome.UNREACHABLE, FetchOutcome.FAILING, FetchOutcome.BUSY)
 
 
 class _Refused(Exception):
     """No block, and why."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: FetchOutcome) -> None:
         self.outcome = outcome
 
 
@@ -74,8 +74,8 @@ class TrustlessGateway:
     def _report(self, cid: CID) -> FetchReport:
         rest = self.health.rest(self._loop.time())
         if rest > _SHORT_REST:
-            return FetchReport(source="gateway", outcomes=(Outcome.RESTING,))
-        outcomes = (Outcome.PAUSING if rest else Outcome.WAITING,) if cid in self._calls else ()
+            return FetchReport(source="gateway", outcomes=(FetchOutcome.RESTING,))
+        outcomes = (FetchOutcome.PAUSING if rest else FetchOutcome.WAITING,) if cid in self._calls else ()
         return FetchReport(source="gateway", connected=1, outcomes=outcomes)
 
     async def _in_turn(self, cid: CID) -> Block:
@@ -95,12 +95,12 @@ class TrustlessGateway:
         """Short rests are waited for: a stream through a gateway outlives its hiccups. Raises _Refused."""
         while rest := self.health.rest(self._loop.time()):
             if rest > _SHORT_REST:
-                raise _Refused(Outcome.RESTING)
+                raise _Refused(FetchOutcome.RESTING)
             await asyncio.sleep(rest)
 
     async def _asked(self, cid: CID, turn: RequestSlot) -> Block:
         """The block, and what this taught about the gateway. Raises _Refused, BlockstoreError."""
-        bug = _Refused(Outcome.FAILING)
+        bug = _Refused(FetchOutcome.FAILING)
         found: Block | _Refused | BlockstoreError = bug
         with self._guard.around("a fetch from", str(self._url.origin())):
             try:
@@ -124,16 +124,16 @@ class TrustlessGateway:
             raise
         except TimeoutError:
             self.health.on_silence(asked_at, self._loop.time())
-            raise _Refused(Outcome.SILENT) from None
+            raise _Refused(FetchOutcome.SILENT) from None
         except HashMismatch as error:
             _log.warning("%s; the gateway is left alone for a while", error)
             self.health.on_bad_block(self._loop.time())
-            raise _Refused(Outcome.WRONG) from None
+            raise _Refused(FetchOutcome.WRONG) from None
         except (ClientError, UnicodeError) as error:  # it may send us to a host whose name cannot be encoded
             _log.info("%r: %r", self, error)
             self.health.on_failure(self._loop.time())
             unreachable = isinstance(error, ClientConnectionError)
-            raise _Refused(Outcome.UNREACHABLE if unreachable else Outcome.FAILING) from None
+            raise _Refused(FetchOutcome.UNREACHABLE if unreachable else FetchOutcome.FAILING) from None
 
     async def _get(self, cid: CID, asked_at: float, turn: RequestSlot) -> bytes:
         """Bytes as the gateway sends them. Raises _Refused, TimeoutError, ClientError."""
@@ -153,14 +153,14 @@ class TrustlessGateway:
         if response.status in (429, 503):
             asked = _seconds(response.headers.get("Retry-After", ""))
             self.health.postpone(now, max(asked, self._patience.rest))
-            raise _Refused(Outcome.BUSY)
+            raise _Refused(FetchOutcome.BUSY)
         if response.status in (401, 403, 406) or (response.status >= 500 and response.status != 504):
             _log.info("%r answered %d", self, response.status)
             self.health.on_failure(now)
-            raise _Refused(Outcome.FAILING)
+            raise _Refused(FetchOutcome.FAILING)
         self.health.on_answer(asked_at, now)
         if response.status != 200:  # 504: it looked for the block, and has not found it
-            raise _Refused(Outcome.SILENT if response.status == 504 else Outcome.LACKING)
+            raise _Refused(FetchOutcome.SILENT if response.status == 504 else FetchOutcome.LACKING)
 
     async def _body(self, cid: CID, response: ClientResponse) -> bytes:
         """Raises HashMismatch for more bytes than a block may have."""

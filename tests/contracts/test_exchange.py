@@ -24,7 +24,7 @@ from blockstore.cid import CID, DAG_PB
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchProgress
-from blockstore.fetch_report import Outcome
+from blockstore.fetch_report import FetchOutcome
 from blockstore.memory_store import MemoryBlockstore
 from node.denylist.blocks import GuardedExchange
 from node.denylist.denylist import Denylist
@@ -270,7 +270,7 @@ async def test_a_fetch_says_from_its_first_step_on_how_it_stands(world: World) -
     await asyncio.sleep(0)
     assert not progress.settled
     await world.elsewhere.asked()
-    assert any(Outcome.WAITING in report.outcomes for report in progress.reports())
+    assert any(FetchOutcome.WAITING in report.outcomes for report in progress.reports())
     assert not progress.idle
     await world.elsewhere.release()
     await asyncio.wait_for(fetching, 20)

@@ -9,7 +9,7 @@ from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchProgress
-from blockstore.fetch_report import FetchReport, Outcome
+from blockstore.fetch_report import FetchOutcome, FetchReport
 
 
 class RemoteBlocks:
@@ -38,7 +38,9 @@ class RemoteBlocks:
         self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
     ) -> Block:
         if progress is not None:
-            progress.follow(lambda: (FetchReport(source="store", connected=1, outcomes=(Outcome.WAITING,)),))
+            progress.follow(
+                lambda: (FetchReport(source="store", connected=1, outcomes=(FetchOutcome.WAITING,)),)
+            )
         self.asked.append(cid)
         self.hints.append(tuple(hints))
         self.running += 1

@@ -13,7 +13,7 @@ from blockstore.unixfs.importing.importer import DroppingSink, import_entries
 from blockstore.unixfs.importing.option_text import from_query
 from blockstore.unixfs.local.ignore import IgnoreRules
 from blockstore.unixfs.local.walk import WalkRules
-from node.cli.input.byte_stream import STDIN, ByteStream
+from node.cli.input.byte_stream import STDIN, PipedContent
 from node.cli.input.go_switches import Switch, SwitchCommand
 from node.cli.input.import_options import KUBO_PROFILE, PROFILE, import_options, import_query
 from node.cli.input.inputs import Inputs
@@ -110,7 +110,7 @@ def _walk_rules(given: dict[str, object]) -> WalkRules:
     """What is named on the command line decides before what stands in the file."""
     patterns = given["ignore"] if isinstance(given["ignore"], tuple) else ()
     file = str(given["ignore_rules_path"] or "")
-    rules = IgnoreRules.of_bytes(b"".join(ByteStream(file).pieces()), file) if file else IgnoreRules()
+    rules = IgnoreRules.of_bytes(b"".join(PipedContent(file).pieces()), file) if file else IgnoreRules()
     return WalkRules(
         recursive=bool(given["recursive"]),
         hidden=bool(given["hidden"]),

@@ -10,7 +10,7 @@ import click
 
 from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
-from node.cli.input.byte_stream import STDIN, ByteStream
+from node.cli.input.byte_stream import STDIN, PipedContent
 from node.cli.input.inputs import Inputs, content
 from node.cli.input.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
@@ -98,7 +98,7 @@ def _body(files: Iterable[str]) -> Iterator[bytes]:
     for file in files:
         with progress_bar(file, _size(file)) as advance:
             yield file_part(file, "application/vnd.ipld.car")
-            for piece in ByteStream(file).pieces():
+            for piece in PipedContent(file).pieces():
                 advance(len(piece))
                 yield piece
     yield last_part()

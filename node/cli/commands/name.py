@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from node.cli.errors import Failure
-from node.cli.input.byte_stream import ByteStream
+from node.cli.input.byte_stream import PipedContent
 from node.cli.input.multipart import CONTENT_TYPE, file_part, last_part
 from node.cli.output.printing import emit, say, write_out
 from node.cli.session import CommandSession, json_option, no_json, session
@@ -41,7 +41,7 @@ def put(context: CommandSession, name: str, record: str, as_json: bool) -> None:
 def _read(record: str) -> bytes:
     """Raises Failure for nothing, and for what is too long to be one; UnreadableFile."""
     data = b""
-    for piece in ByteStream(record).pieces():
+    for piece in PipedContent(record).pieces():
         data += piece
         if len(data) > _MOST:
             raise Failure(f"{record} is no IPNS record: it has more than {_MOST} bytes")

@@ -17,7 +17,7 @@ STDIN = "-"
 _PIECE = 1 << 20
 
 
-class ByteStream(AsyncIterator[bytes]):
+class PipedContent(AsyncIterator[bytes]):
     """Its bytes, once: `pieces` in a thread of its own, or awaited piece by piece. Raises UnreadableFile."""
 
     def __init__(self, path: str) -> None:
@@ -83,11 +83,11 @@ def is_stream(path: str) -> bool:
         return False
 
 
-def named_streams(paths: Sequence[str], first_name: str) -> Iterator[tuple[str, ByteStream]]:
+def named_streams(paths: Sequence[str], first_name: str) -> Iterator[tuple[str, PipedContent]]:
     """A pipe goes by its own name, other streams by `first_name`, where that is given, or by their CIDs."""
     for path in dict.fromkeys(paths):
         own = "" if path == STDIN or descriptor_of(path) is not None else os.path.basename(path)
-        yield first_name or own, ByteStream(path)
+        yield first_name or own, PipedContent(path)
         first_name = ""
 
 

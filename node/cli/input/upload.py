@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from blockstore.errors import BadEntry, BlockstoreError, UnreadableFile
 from blockstore.unixfs.importing.entries import Entry, LocalFile, SourceDirectory, SourceFile, SourceSymlink
 from blockstore.unixfs.local.walk import WalkRules, walk_local
-from node.cli.input.byte_stream import ByteStream, is_stream, named_streams
+from node.cli.input.byte_stream import PipedContent, is_stream, named_streams
 from node.cli.input.multipart import CONTENT_TYPE, DIRECTORY, FILE, SYMLINK, file_part, last_part
 from node.cli.output.progress import Advance
 
@@ -88,7 +88,7 @@ def _part(entry: Entry, stamps: bool, advance: Advance) -> Iterator[bytes]:
         yield file_part(entry.path, FILE, stamp)
         if isinstance(entry.body, LocalFile):
             yield from _read(entry.body.path, advance)
-        elif isinstance(entry.body, ByteStream):
+        elif isinstance(entry.body, PipedContent):
             yield from _streamed(entry.body, advance)
 
 
@@ -102,7 +102,7 @@ def _read(path: str, advance: Advance) -> Iterator[bytes]:
         raise UnreadableFile(path, error.strerror or str(error)) from None
 
 
-def _streamed(source: ByteStream, advance: Advance) -> Iterator[bytes]:
+def _streamed(source: PipedContent, advance: Advance) -> Iterator[bytes]:
     for piece in source.pieces():
         advance(len(piece))
         yield piece

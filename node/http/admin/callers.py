@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from node.datadir.api_secret import ApiSecret
 from node.errors import NodeError
 from node.http.limits.addresses import key_of, parse
-from node.http.limits.admission import Admission, RequestLimits, TooManyRequests
+from node.http.limits.admission import RequestAdmission, RequestLimits, TooManyRequests
 
 ALWAYS = "always"
 """The value of `api.auth` and `rpc.auth` that asks for the secret on every route."""
@@ -58,7 +58,9 @@ class Callers:
         self._host = host.lower()
         self._always = always
         self._local = local
-        self._wrong = Admission(RequestLimits(client_rate=_WRONG_A_SECOND, client_burst=_WRONG_AT_ONCE))
+        self._wrong = RequestAdmission(
+            RequestLimits(client_rate=_WRONG_A_SECOND, client_burst=_WRONG_AT_ONCE)
+        )
 
     def refusal(self, request: web.Request, *, power: bool = False) -> CallerRefused | None:
         """None for who may go on. `power`: what is asked for gives power over the cluster."""

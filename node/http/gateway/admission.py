@@ -13,10 +13,10 @@ from node.http.gateway.replies import messages
 from node.http.gateway.replies.pacing import CLIENT, paced
 from node.http.gateway.replies.response_cache import ReadyResponse
 from node.http.limits.addresses import Address, TrustedProxies, key_of
-from node.http.limits.admission import Admission, ClientUsage, RequestLimits, TooManyRequests
+from node.http.limits.admission import ClientUsage, RequestAdmission, RequestLimits, TooManyRequests
 from node.http.slow_clients import reset
 
-ADMISSION = web.AppKey("admission", Admission)
+ADMISSION = web.AppKey("admission", RequestAdmission)
 PROXIES = web.AppKey("proxies", TrustedProxies)
 
 _LARGE = 64 * 1024  # bytes of a body that a client may leave unread

@@ -18,7 +18,7 @@ from node.http.gateway.handler import CACHE, HOSTS, answer
 from node.http.gateway.hosts.hosts import Hosts
 from node.http.gateway.replies.response_cache import ResponseCache
 from node.http.limits.addresses import TrustedProxies
-from node.http.limits.admission import Admission
+from node.http.limits.admission import RequestAdmission
 from node.http.log.access_log import AccessLog
 from node.parts import Parts
 from node.retrieval.negative_cache import NegativeCache
@@ -31,7 +31,7 @@ def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
     settings = parts.config.gateway
     app = web.Application(middlewares=_on_request(settings, log))
     app[PARTS] = parts
-    app[ADMISSION] = Admission(limits_of(settings))
+    app[ADMISSION] = RequestAdmission(limits_of(settings))
     app[PROXIES] = TrustedProxies(settings.trusted_proxies)
     app[MISSES] = NegativeCache(settings.negative_ttl)
     app[CACHE] = ResponseCache(lambda: (parts.store.deletions, parts.denylist.version))

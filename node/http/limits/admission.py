@@ -57,7 +57,7 @@ class ClientUsage:
         self.inside = 0
 
 
-class Admission:
+class RequestAdmission:
     """Counts requests in and out. Clients that were not seen for longest are forgotten first."""
 
     def __init__(

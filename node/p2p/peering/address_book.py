@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Entry:
+class _KnownAddress:
     addresses: list[str]  # without /p2p/; the one that worked last comes first
     wanted: bool = False
     rejected: dict[str, float] = field(default_factory=dict)  # address -> until when; not saved
@@ -36,7 +36,7 @@ class AddressBook:
     def __init__(self, path: Path | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._now = now
-        self._peers: OrderedDict[str, _Entry] = OrderedDict(_read(path))
+        self._peers: OrderedDict[str, _KnownAddress] = OrderedDict(_read(path))
         self._changed = asyncio.Event()
         self._saved = ""
 
@@ -46,7 +46,7 @@ class AddressBook:
 
     def candidates(self, peer: str, others: Iterable[str]) -> tuple[str, ...]:
         """Where to dial that peer: what is known, then `others`, each once; none that was rejected."""
-        entry = self._peers.get(peer, _Entry([]))
+        entry = self._peers.get(peer, _KnownAddress([]))
         places = dict.fromkeys([*entry.addresses, *map(_without_peer, others)])
         return tuple(f"{place}/p2p/{peer}" for place in places if not self._is_rejected(entry, place))
 
@@ -106,11 +106,11 @@ class AddressBook:
             except OSError as error:
                 _log.warning("addresses of peers could not be kept: %s", error)
 
-    def _is_rejected(self, entry: _Entry, place: str) -> bool:
+    def _is_rejected(self, entry: _KnownAddress, place: str) -> bool:
         return entry.rejected.get(place, 0.0) > self._now()
 
-    def _entry(self, peer: str) -> _Entry:
-        entry = self._peers.setdefault(peer, _Entry([]))
+    def _entry(self, peer: str) -> _KnownAddress:
+        entry = self._peers.setdefault(peer, _KnownAddress([]))
         self._peers.move_to_end(peer)
         if len(self._peers) > _MAX_PEERS:
             oldest = next((one for one, entry in self._peers.items() if not entry.wanted), peer)
@@ -122,11 +122,11 @@ def _without_peer(address: str) -> str:
     return address.partition("/p2p/")[0]
 
 
-def _as_json(entry: _Entry) -> dict[str, object]:
+def _as_json(entry: _KnownAddress) -> dict[str, object]:
     return {"addresses": entry.addresses, "wanted": entry.wanted}
 
 
-def _read(path: Path | None) -> dict[str, _Entry]:
+def _read(path: Path | None) -> dict[str, _KnownAddress]:
     """What can be used of the file; what cannot is said and left out."""
     try:
         if path is None or not path.exists():
@@ -146,13 +146,13 @@ def _read(path: Path | None) -> dict[str, _Entry]:
     return {peer: entry for peer, entry in entries.items() if entry is not None}
 
 
-def _entry_of(peer: str, entry: object) -> _Entry | None:
+def _entry_of(peer: str, entry: object) -> _KnownAddress | None:
     """None for what is not an entry."""
     addresses = entry.get("addresses") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(addresses, list):
         return None
     checked = [place for address in addresses[:_MAX_ADDRESSES] if (place := _place(address, peer))]
-    return _Entry(checked, entry.get("wanted") is True) if checked or not addresses else None
+    return _KnownAddress(checked, entry.get("wanted") is True) if checked or not addresses else None
 
 
 def _place(address: object, peer: str) -> str:

@@ -25,7 +25,7 @@ from node.p2p.swarm.connection_table import ConnectionTable
 from node.p2p.swarm.host_config import HostConfig
 from node.p2p.swarm.identify import PeerDescription
 from node.p2p.swarm.identify_service import IdentifyService
-from node.p2p.swarm.listener import Listener
+from node.p2p.swarm.listener import StreamListener
 from node.p2p.swarm.multiaddress import Address, listening, parse
 from node.p2p.swarm.stream_server import StreamHandler, StreamServer
 from node.p2p.transport import connection as connections
@@ -69,7 +69,7 @@ class Host:
         self._identify = IdentifyService(
             config, lambda: self._server.protocols, self.open_stream_on, events.peer_described
         )
-        self._listener = Listener(settings.name, self.places, self._accepted, self.start)
+        self._listener = StreamListener(settings.name, self.places, self._accepted, self.start)
         self._nurseries: dict[Connection, trio.Nursery] = {}
         self._dials = trio.CapacityLimiter(_MAX_DIALS)
         self._serve_basics()

@@ -20,7 +20,7 @@ Start = Callable[[str, Callable[[], Awaitable[None]]], None]
 """(what it is, work): run it beside, guarded."""
 
 
-class Listener:
+class StreamListener:
     """Of one network; `name` is for the log."""
 
     def __init__(self, name: str, places: Places, hold: Hold, start: Start) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from blockstore.sqlite.connection import Connection, open_connection
+from blockstore.sqlite.connection import SqliteConnection, open_connection
 
 
 def uri(path: Path) -> str:
@@ -31,7 +31,7 @@ def test_aiosqlite_has_what_is_used_of_it() -> None:
     assert [str(one) for one in parameters] == ["self", "fn", "*args", "**kwargs"]
     assert inspect.iscoroutinefunction(execute)
     assert isinstance(vars(aiosqlite.Connection)["_conn"], property)  # white box: as above
-    thread = Connection(partial(sqlite3.connect, ":memory:"), 1)._thread  # white box: as above
+    thread = SqliteConnection(partial(sqlite3.connect, ":memory:"), 1)._thread  # white box: as above
     assert isinstance(thread, threading.Thread)
 
 

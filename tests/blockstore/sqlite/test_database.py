@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
-from blockstore.sqlite.database import Database, open_database
+from blockstore.sqlite.database import SqliteDatabase, open_database
 
 PRAGMAS = ("PRAGMA journal_mode=WAL",)
 SCHEMA = "CREATE TABLE IF NOT EXISTS numbers(number INTEGER PRIMARY KEY);"
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     async with open_database(tmp_path / "test.db", pragmas=PRAGMAS, schema=SCHEMA) as opened:
         yield opened
 
@@ -44,13 +44,13 @@ def no_thread_left() -> Generator[None]:
         assert not thread.is_alive(), thread
 
 
-async def test_a_write_is_seen_by_every_reader_once_it_returned(database: Database) -> None:
+async def test_a_write_is_seen_by_every_reader_once_it_returned(database: SqliteDatabase) -> None:
     assert await database.write(add, 1, 2) == 2
     for _ in range(3):
         assert await database.read(every) == {1, 2}
 
 
-async def test_a_write_that_raises_leaves_nothing_behind(database: Database) -> None:
+async def test_a_write_that_raises_leaves_nothing_behind(database: SqliteDatabase) -> None:
     def half(connection: sqlite3.Connection) -> None:
         add(connection, 1)
         raise LookupError("no more")
@@ -62,7 +62,7 @@ async def test_a_write_that_raises_leaves_nothing_behind(database: Database) -> 
 
 
 async def test_of_writes_that_share_a_transaction_only_the_one_that_raises_is_undone(
-    database: Database,
+    database: SqliteDatabase,
 ) -> None:
     await database.write(add, 5)
     results = await asyncio.gather(
@@ -73,7 +73,7 @@ async def test_of_writes_that_share_a_transaction_only_the_one_that_raises_is_un
     assert await database.read(every) == {*range(10), *range(100, 110)} - {105}
 
 
-async def test_writes_that_wait_for_each_other_share_transactions(database: Database) -> None:
+async def test_writes_that_wait_for_each_other_share_transactions(database: SqliteDatabase) -> None:
     def commits(connection: sqlite3.Connection) -> int:
         version: int = connection.execute("PRAGMA data_version").fetchone()[0]
         return version
@@ -88,7 +88,7 @@ async def test_writes_that_wait_for_each_other_share_transactions(database: Data
     assert len(await database.read(every)) == 128
 
 
-async def test_a_refusing_disk_undoes_every_write_of_the_transaction(database: Database) -> None:
+async def test_a_refusing_disk_undoes_every_write_of_the_transaction(database: SqliteDatabase) -> None:
     def fill(connection: sqlite3.Connection) -> None:
         connection.execute("CREATE TABLE filler(data BLOB)")
         connection.execute("INSERT INTO filler VALUES(zeroblob(1000000))")
@@ -108,7 +108,7 @@ async def test_a_refusing_disk_undoes_every_write_of_the_transaction(database: D
     assert await database.read(every) == kept | {2}
 
 
-async def test_a_cancelled_caller_does_not_stop_what_has_begun(database: Database) -> None:
+async def test_a_cancelled_caller_does_not_stop_what_has_begun(database: SqliteDatabase) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(connection: sqlite3.Connection) -> None:

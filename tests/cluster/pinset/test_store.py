@@ -16,7 +16,7 @@ from support.inline_database import TABLES
 from support.pinset_member import identity, some_cid, some_genesis, some_pin
 
 from blockstore.cid import CID
-from blockstore.sqlite.database import Database, open_database
+from blockstore.sqlite.database import SqliteDatabase, open_database
 from cluster.errors import BadUpdate
 from cluster.interfaces import EVERY_PIN, PinQuery
 from cluster.pin import Pin, PinOptions
@@ -27,13 +27,13 @@ from cluster.replication.replicated_pinset import ReplicatedPinset
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     async with open_database(tmp_path / "cluster.db", pragmas=PRAGMAS, schema=TABLES) as opened:
         yield opened
 
 
 @pytest.fixture
-async def pinset(database: Database) -> AsyncIterator[ReplicatedPinset]:
+async def pinset(database: SqliteDatabase) -> AsyncIterator[ReplicatedPinset]:
     peer = SimPeer(SimNetwork(Random(1)), identity(0).peer_id)
     settings = PinsetSettings(page_size=7)
     async with open_pinset(database, some_genesis(20), identity(0), peer, settings=settings) as opened:
@@ -125,7 +125,7 @@ def plan_of(db: sqlite3.Connection, statement: str) -> str:
     return " | ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}"))
 
 
-async def test_documents_are_compacted_and_read_back_whole(database: Database) -> None:
+async def test_documents_are_compacted_and_read_back_whole(database: SqliteDatabase) -> None:
     network, genesis = SimNetwork(Random(1)), some_genesis(0)
     peer = SimPeer(network, identity(0).peer_id)
     settings = PinsetSettings(batch_age=0.0)
@@ -161,7 +161,7 @@ async def test_a_cid_of_another_version_or_codec_is_another_pin(pinset: Replicat
 
 
 async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_listed_and_counts_as_no_removal(
-    database: Database, pinset: ReplicatedPinset
+    database: SqliteDatabase, pinset: ReplicatedPinset
 ) -> None:
     for number in range(3):
         await pinset.put(pin(number))

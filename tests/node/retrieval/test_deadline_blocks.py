@@ -12,7 +12,7 @@ from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchesInFlight
-from blockstore.fetch_report import FetchReport, Outcome, together, told
+from blockstore.fetch_report import FetchOutcome, FetchReport, together, told
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.read_budget import ReadBudget
 from node.retrieval.deadline import Deadline
@@ -49,7 +49,7 @@ class Far:
         return here
 
     def reports(self) -> tuple[FetchReport, ...]:
-        return (FetchReport("cluster", holders=2, holders_connected=1, outcomes=(Outcome.WAITING,)),)
+        return (FetchReport("cluster", holders=2, holders_connected=1, outcomes=(FetchOutcome.WAITING,)),)
 
 
 def patient(source: Far, seconds: float = 30.0, misses: NegativeCache | None = None) -> DeadlineBlocks:
@@ -204,15 +204,17 @@ async def test_nothing_is_remembered_without_a_time_or_where_nobody_was_asked() 
     [
         (FetchReport(), "no peer connected"),
         (FetchReport(connected=2), "2 peers connected, none asked yet"),
-        (FetchReport(connected=2, outcomes=(Outcome.LACKING,) * 2), "2 peers asked, none has it"),
+        (FetchReport(connected=2, outcomes=(FetchOutcome.LACKING,) * 2), "2 peers asked, none has it"),
         (
             FetchReport(
-                "open network", connected=5, outcomes=(Outcome.WAITING, Outcome.LACKING, Outcome.WAITING)
+                "open network",
+                connected=5,
+                outcomes=(FetchOutcome.WAITING, FetchOutcome.LACKING, FetchOutcome.WAITING),
             ),
             "open network: 3 peers asked: 1 without it, 2 yet to answer",
         ),
         (
-            FetchReport("cluster", holders=3, holders_connected=0, outcomes=(Outcome.UNREACHABLE,) * 3),
+            FetchReport("cluster", holders=3, holders_connected=0, outcomes=(FetchOutcome.UNREACHABLE,) * 3),
             "cluster: 3 to hold it, 0 of them connected; 3 peers asked, none could be reached",
         ),
         (
@@ -226,6 +228,6 @@ def test_what_was_tried_is_told_in_counts(report: FetchReport, text: str) -> Non
 
 
 def test_several_are_told_together() -> None:
-    gateways = [FetchReport(source="gateway", connected=1, outcomes=(outcome,)) for outcome in Outcome]
+    gateways = [FetchReport(source="gateway", connected=1, outcomes=(outcome,)) for outcome in FetchOutcome]
     assert str(together(gateways)).startswith("9 gateways asked: 1 without it, 1 silent, 1 out of reach")
     assert told([]) == "there is nobody to ask"

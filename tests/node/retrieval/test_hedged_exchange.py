@@ -12,7 +12,7 @@ from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, HashMismatch
 from blockstore.fetch_progress import FetchProgress
-from blockstore.fetch_report import FetchReport, Outcome
+from blockstore.fetch_report import FetchOutcome, FetchReport
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 
 BLOCK = Block.of(b"wanted")
@@ -28,7 +28,7 @@ class Source:
         self.asked = 0
         self.withdrawn = 0
         self.holders = 0
-        self.outcome = Outcome.WAITING
+        self.outcome = FetchOutcome.WAITING
 
     async def fetch(
         self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
@@ -215,7 +215,7 @@ async def test_a_way_that_sends_other_blocks_and_does_not_have_this_one_loses_it
     session = staggered(line, gateway).session(BLOCK.cid)
     others = asyncio.gather(*(session.fetch(Block.of(bytes([n])).cid) for n in range(32)))
     await asyncio.sleep(1)
-    line.outcome = Outcome.LACKING
+    line.outcome = FetchOutcome.LACKING
     began = asyncio.get_running_loop().time()
     await session.fetch(BLOCK.cid)
     assert asyncio.get_running_loop().time() - began < 0.5
@@ -234,7 +234,7 @@ async def test_no_way_keeps_its_turn_for_ever() -> None:
 @virtual_time
 async def test_a_way_where_everybody_has_said_no_gives_up_its_head_start() -> None:
     peers, gateway = Source(10, missing(), connected=2), Source(0.01)
-    peers.outcome = Outcome.LACKING
+    peers.outcome = FetchOutcome.LACKING
     assert await staggered(peers, gateway).fetch(BLOCK.cid) == BLOCK
     assert asyncio.get_running_loop().time() < 0.2
 

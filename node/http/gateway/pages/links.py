@@ -13,7 +13,7 @@ _INSPECTOR = "https://cid.ipfs.tech/#"  # where a host without other content lin
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class PageLinks:
     """Where the page's links lead.
 
     `base` is the directory's own escaped path with a slash at its end, `top` that of the root above it as
@@ -25,7 +25,7 @@ class Links:
     hashes: str
 
     @classmethod
-    def of(cls, path: RequestPath) -> Links:
+    def of(cls, path: RequestPath) -> PageLinks:
         """On an origin of its own, entries are below its root; other content is at the gateway above it.
 
         At a host that serves only pins, there is no other content: a block inside a pin is none itself.
@@ -34,7 +34,7 @@ class Links:
         return replace(links, hashes="") if path.mount.policy.only_pinned else links
 
     @classmethod
-    def _anywhere(cls, path: RequestPath) -> Links:
+    def _anywhere(cls, path: RequestPath) -> PageLinks:
         root = f"/{path.namespace}/{path.root}"
         own = "".join(f"{quote_name(segment)}/" for segment in path.segments)
         if not path.mount.isolated:

@@ -13,7 +13,7 @@ from blockstore.store import Blockstore
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import Kind, UnixFSStat
 from node.http.gateway.pages.file_kinds import kinds_here, sort_of
-from node.http.gateway.pages.links import Links
+from node.http.gateway.pages.links import PageLinks
 from node.http.gateway.pages.page import Page, page
 from node.http.gateway.pages.safe_text import visible
 from node.http.gateway.paths.request import RequestPath, quote_name
@@ -32,7 +32,7 @@ _UNITS = tuple((999.5 * 1000**i, 1000**i, unit) for i, unit in enumerate(("B", "
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch  # a name that is the same in text, in HTML and in a URL
 
 
-def row(entry: DirectoryEntry, links: Links, kinds: Mapping[CID, Kind]) -> str:
+def row(entry: DirectoryEntry, links: PageLinks, kinds: Mapping[CID, Kind]) -> str:
     """One entry as HTML: made by hand, for there may be a million of them.
 
     The cells' end tags are left out, which HTML allows.
@@ -86,7 +86,7 @@ async def listed(
 
     Raises what reading the directory raises.
     """
-    links = Links.of(path)
+    links = PageLinks.of(path)
     head, tail = _around(path, info, links)
     gathered, length, count = [head], len(head), 0
     async with aclosing(list_directory(blocks, info.cid)) as entries:
@@ -101,7 +101,7 @@ async def listed(
     yield _encoded([*gathered, tail.replace("<!-- count -->", _counted(count), 1)])
 
 
-def _around(path: RequestPath, info: UnixFSStat, links: Links) -> tuple[str, str]:
+def _around(path: RequestPath, info: UnixFSStat, links: PageLinks) -> tuple[str, str]:
     up = (
         f'<tr class=up><td><a href="{links.base}..">..</a><td>parent folder<td><td>\n'
         if path.segments

@@ -11,7 +11,7 @@ from blockstore.cid import CID, DAG_CBOR
 from blockstore.errors import DagTooLarge
 from blockstore.ipld import codecs
 from blockstore.ipld.codecs import Value
-from node.http.gateway.pages.links import Links
+from node.http.gateway.pages.links import PageLinks
 from node.http.gateway.pages.page import Page, page
 from node.http.gateway.paths.request import RequestPath
 from node.unicode_safety import spelled
@@ -32,7 +32,7 @@ def render(path: RequestPath, block: Block) -> str:
 
     A large node takes long: see `blockstore.ipld.decoding.beside`.
     """
-    links = Links.of(path)
+    links = PageLinks.of(path)
     codec = "dag-cbor" if block.cid.codec == DAG_CBOR else "dag-json"
     texts = {
         "path": path.text,
@@ -43,14 +43,14 @@ def render(path: RequestPath, block: Block) -> str:
     return template().fill(texts, {"crumbs": links.crumbs(path), "fields": _fields_of(block, links)})
 
 
-def _fields_of(block: Block, links: Links) -> str:
+def _fields_of(block: Block, links: PageLinks) -> str:
     try:
         return fields(codecs.decode(block), links)
     except DagTooLarge as error:
         return f"<i>not shown: {escape(str(error))}</i>"
 
 
-def fields(value: Value, links: Links) -> str:
+def fields(value: Value, links: PageLinks) -> str:
     """A value as HTML, escaped, links as links; too much of it is cut and says so."""
     shown: list[str] = []
     length = 0
@@ -63,7 +63,7 @@ def fields(value: Value, links: Links) -> str:
     return "".join(shown)
 
 
-def _pieces(value: Value, depth: int, links: Links) -> Iterator[str]:
+def _pieces(value: Value, depth: int, links: PageLinks) -> Iterator[str]:
     if isinstance(value, dict) and value:
         rows = ((f"{_text(key)}: ", item) for key, item in value.items())
         yield from _nested("{", rows, "}", depth, links)
@@ -74,7 +74,7 @@ def _pieces(value: Value, depth: int, links: Links) -> Iterator[str]:
 
 
 def _nested(
-    opening: str, rows: Iterator[tuple[str, Value]], closing: str, depth: int, links: Links
+    opening: str, rows: Iterator[tuple[str, Value]], closing: str, depth: int, links: PageLinks
 ) -> Iterator[str]:
     if depth == MAX_DEPTH:
         yield f"{opening} … {closing}"
@@ -86,7 +86,7 @@ def _nested(
     yield f"\n{'  ' * depth}{closing}"
 
 
-def _scalar(value: Value, links: Links) -> str:
+def _scalar(value: Value, links: PageLinks) -> str:
     if isinstance(value, CID):
         return f"<a {links.to(value)}>{value}</a>"
     if isinstance(value, bytes):

@@ -12,7 +12,7 @@ from support.sites import KEY, publish
 from blockstore.block import Block
 from blockstore.cid import CBOR, DAG_CBOR, DAG_JSON, JSON
 from node.http.gateway.pages import preview
-from node.http.gateway.pages.links import Links
+from node.http.gateway.pages.links import PageLinks
 from node.node import Node
 
 END = Block.of(b'{"end":true}', DAG_JSON)
@@ -205,7 +205,7 @@ async def test_a_page_of_a_node_nested_without_end_is_short(gateway: Gateway, de
 
 
 def test_a_page_of_many_fields_is_cut_and_says_so() -> None:
-    shown = preview.fields(["x" * 100] * 100_000, Links("/", "", "/ipfs/"))
+    shown = preview.fields(["x" * 100] * 100_000, PageLinks("/", "", "/ipfs/"))
     assert len(shown) < 2 * preview.MAX_SHOWN
     assert shown.endswith("cut here: this is a large node")
 

@@ -17,7 +17,7 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BlockNotFound
-from blockstore.fetch_report import FetchReport, Outcome
+from blockstore.fetch_report import FetchOutcome, FetchReport
 from node.http.gateway.app import gateway_app
 from node.http.listener import ListenerSettings, listen
 from node.retrieval.root_blocks import RootBlocks
@@ -46,7 +46,9 @@ class Peers:
             self.withdrawn.set()
 
     def reports(self):
-        return (FetchReport("open network", connected=3, outcomes=(Outcome.LACKING, Outcome.WAITING)),)
+        return (
+            FetchReport("open network", connected=3, outcomes=(FetchOutcome.LACKING, FetchOutcome.WAITING)),
+        )
 
     def session(self, root):
         return self
@@ -192,7 +194,9 @@ class Nobody(Peers):
     asked = 0
 
     def reports(self):
-        return (FetchReport("open network", connected=2, outcomes=(Outcome.LACKING, Outcome.LACKING)),)
+        return (
+            FetchReport("open network", connected=2, outcomes=(FetchOutcome.LACKING, FetchOutcome.LACKING)),
+        )
 
     async def fetch(self, cid, hints=(), progress=None) -> None:
         self.asked += 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.http.limits.admission import Admission, RequestLimits, TooManyRequests
+from node.http.limits.admission import RequestAdmission, RequestLimits, TooManyRequests
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 
 def test_a_full_gateway_tells_to_come_back_in_a_minute() -> None:
-    gate = Admission(RequestLimits(requests=2))
+    gate = RequestAdmission(RequestLimits(requests=2))
     one, _ = gate.enter(), gate.enter()
     with pytest.raises(TooManyRequests) as refused:
         gate.enter()
@@ -26,7 +26,7 @@ def test_a_full_gateway_tells_to_come_back_in_a_minute() -> None:
 
 
 def test_a_client_has_so_many_at_once_whatever_others_do() -> None:
-    gate = Admission(RequestLimits(client_requests=1))
+    gate = RequestAdmission(RequestLimits(client_requests=1))
     mine = gate.enter(b"me")
     gate.enter(b"other")
     with pytest.raises(TooManyRequests, match="1 at once"):
@@ -38,7 +38,7 @@ def test_a_client_has_so_many_at_once_whatever_others_do() -> None:
 
 def test_a_client_is_told_when_its_rate_has_room_again() -> None:
     clock = Clock()
-    gate = Admission(RequestLimits(client_rate=0.1, client_burst=2), clock)
+    gate = RequestAdmission(RequestLimits(client_rate=0.1, client_burst=2), clock)
     for _ in range(2):
         gate.leave(gate.enter(b"me"))
     with pytest.raises(TooManyRequests) as refused:
@@ -52,7 +52,7 @@ def test_a_client_is_told_when_its_rate_has_room_again() -> None:
 
 def test_a_client_with_too_much_still_to_come_is_to_wait() -> None:
     clock = Clock()
-    gate = Admission(RequestLimits(client_bytes=100), clock)
+    gate = RequestAdmission(RequestLimits(client_bytes=100), clock)
     client = gate.enter(b"me")
     client.pace.owe(3100, clock.time)  # the first 100 come at once
     gate.enter(b"me")
@@ -65,14 +65,14 @@ def test_a_client_with_too_much_still_to_come_is_to_wait() -> None:
 
 
 def test_without_limits_everybody_is_let_in_and_nobody_remembered() -> None:
-    gate = Admission(RequestLimits())
+    gate = RequestAdmission(RequestLimits())
     assert not gate.per_client
     assert gate.enter(b"a") is gate.enter(b"b")
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=200))
 def test_whatever_comes_and_goes_the_counts_are_right(events) -> None:
-    gate = Admission(RequestLimits(requests=5, client_requests=2))
+    gate = RequestAdmission(RequestLimits(requests=5, client_requests=2))
     inside = []
     for who, comes in events:
         if comes:
@@ -86,7 +86,7 @@ def test_whatever_comes_and_goes_the_counts_are_right(events) -> None:
 
 
 def test_only_so_many_clients_are_remembered() -> None:
-    gate = Admission(RequestLimits(client_rate=0.001, client_burst=1), Clock(), remembered=2)
+    gate = RequestAdmission(RequestLimits(client_rate=0.001, client_burst=1), Clock(), remembered=2)
     for who in (b"a", b"b", b"c"):
         gate.leave(gate.enter(who))
     gate.leave(gate.enter(b"a"))  # forgotten: it begins anew
