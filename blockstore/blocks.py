@@ -111,7 +111,7 @@ class Blocks:
         return [block or fetched[cid] for cid, block in zip(cids, found, strict=True)]
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
-        """Store, then tell who waits for them. Raises StorageFull."""
+        """Store, then give them to the fetches that wait for them. Raises StorageFull."""
         await self.store.put_many(blocks)
         await self._waiters.on_stored(blocks)
 

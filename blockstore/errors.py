@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blockstore.common.size_text import size_text
-from blockstore.fetch_report import FetchReport, told
+from blockstore.fetch_report import FetchReport, summary
 
 
 class BlockstoreError(Exception):
@@ -61,7 +61,7 @@ class UnknownCodec(BlockstoreError):
 class BlockNotFound(BlockstoreError):
     """The block is not here, and no source that was asked has it; `reason` says what was tried.
 
-    `reports` are what the reason is told from, where others were asked.
+    `reports` are what the reason is made of, where others were asked.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class BlockNotFound(BlockstoreError):
     def after(cls, cid: object, *reports: FetchReport) -> BlockNotFound:
         """The error when these were tried: BlockUnavailable unless all who were asked do not have it."""
         kind = cls if all(report.decided for report in reports) else BlockUnavailable
-        return kind(cid, told(reports), reports)
+        return kind(cid, summary(reports), reports)
 
 
 class BlockUnavailable(BlockNotFound):
@@ -136,7 +136,7 @@ class DagTooLarge(BlockstoreError):
 
 
 class LinksUnknown(BlockstoreError):
-    """Garbage cannot be told from what pins need: the links of a block on the way could not be followed."""
+    """Garbage is not known from what pins need: the links of a block on the way could not be followed."""
 
 
 class CollectorBusy(BlockstoreError):

@@ -75,13 +75,13 @@ class FetchReport:
             connected = f"{_several(self.connected, self.source)} connected, none asked yet"
             return connected if self.connected else f"no {self.source} connected"
         asked = f"{_several(counts.total(), self.source)} asked"
-        told = [(outcome, counts[outcome]) for outcome in FetchOutcome if counts[outcome]]
-        if len(told) == 1 and told[0][0] in _NONE:
-            return f"{asked}, none {_NONE[told[0][0]]}"
-        return f"{asked}: " + ", ".join(f"{count} {outcome.value}" for outcome, count in told)
+        answers = [(outcome, counts[outcome]) for outcome in FetchOutcome if counts[outcome]]
+        if len(answers) == 1 and answers[0][0] in _NONE:
+            return f"{asked}, none {_NONE[answers[0][0]]}"
+        return f"{asked}: " + ", ".join(f"{count} {outcome.value}" for outcome, count in answers)
 
 
-def told(reports: Sequence[FetchReport]) -> str:
+def summary(reports: Sequence[FetchReport]) -> str:
     """All that was tried, on one line."""
     return "; ".join(map(str, reports)) or "there is nobody to ask"
 

@@ -44,7 +44,7 @@ def _identity(data: bytes) -> bytes:
 
 
 class UnknownHashCode(UnknownHash):
-    """Told by its name in the table, which is looked up when the error is printed: most are only caught."""
+    """Its name in the table is looked up when the error is printed: most are only caught."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)

@@ -84,7 +84,7 @@ class PeerSelection:
     def _ask(self, want: Want, peer: PeerState, kind: WantType, now: float) -> None:
         self.forget_ask(want, peer.name)
         ask = want.asked[peer.name] = Ask(kind, now, doubted=peer.credit.owes(now))
-        want.told.add(peer.name)
+        want.informed.add(peer.name)
         peer.on_ask(want, ask)
         self._priority = self._priority - 1 or _TOP_PRIORITY  # earlier wants first, as boxo counts
-        peer.tell(want, WantlistEntry(want.cid, kind, self._priority, send_dont_have=True))
+        peer.queue(want, WantlistEntry(want.cid, kind, self._priority, send_dont_have=True))

@@ -1,4 +1,4 @@
-"""One peer as our wants see it: what it was asked, how it answers, and what it must be told next."""
+"""One peer as our wants see it: what it was asked, how it answers, and what it is sent next."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class PeerState:
         "connected_at",
         "credit",
         "heard_at",
+        "known_wants",
         "name",
         "newest",
         "number",
@@ -41,7 +42,6 @@ class PeerState:
         "stalled_at",
         "stalls",
         "tempo",
-        "told",
         "wired",
         "withdrawn",
     )
@@ -52,7 +52,7 @@ class PeerState:
         self.connected_at = float("-inf")
         self.credit = credit or Credit()
         self.tempo = Tempo()
-        self.told: dict[bytes, Want] = {}
+        self.known_wants: dict[bytes, Want] = {}
         """Wants that it knows of, or will when the outbox is sent; by multihash, as all here."""
         self.wired: set[bytes] = set()
         """Those of them that went out: they need a CANCEL in the end."""
@@ -117,7 +117,7 @@ class PeerState:
     def late(self, now: float) -> list[bytes]:
         """Blocks to ask others for too: those passed over; else, while it is silent, more and more of all.
 
-        A few at first: a peer on a slow line may be sending them right now. Each silence is told of once.
+        A few at first: a peer on a slow line may be sending them right now. Each silence is reported once.
         """
         patience = self.tempo.patience
         passed = takewhile(lambda pair: self._passed_over(pair[1], now - patience), self.awaited.items())
@@ -152,14 +152,14 @@ class PeerState:
             self.blocks_in_flight -= 1
             self.awaited.pop(want.key, None)
 
-    def tell(self, want: Want, entry: WantlistEntry) -> None:
-        self.told[want.key] = want
+    def queue(self, want: Want, entry: WantlistEntry) -> None:
+        self.known_wants[want.key] = want
         self.outbox[want.key] = entry
         self.withdrawn.pop(want.key, None)
 
     def withdraw(self, want: Want) -> None:
         """We want it no more: a CANCEL if the want went out, silence if it did not."""
-        self.told.pop(want.key, None)
+        self.known_wants.pop(want.key, None)
         if want.key not in self.wired:
             self.outbox.pop(want.key, None)
             return
@@ -170,7 +170,7 @@ class PeerState:
 
     def settle(self, want: Want) -> None:
         """It has sent the block, and with that has struck the want from its own list."""
-        self.told.pop(want.key, None)
+        self.known_wants.pop(want.key, None)
         self.wired.discard(want.key)
         self.outbox.pop(want.key, None)
 

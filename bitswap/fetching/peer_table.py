@@ -60,5 +60,5 @@ class PeerTable:
     def forget_unused(self) -> None:
         """Hints that were never connected and have no message left to get."""
         for peer in tuple(self._peers.values()):
-            if not (peer.connected or peer.told or peer.outbox):
+            if not (peer.connected or peer.known_wants or peer.outbox):
                 del self._peers[peer.name]

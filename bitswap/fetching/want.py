@@ -59,15 +59,15 @@ class GivenUp:
 class Want:
     """A block wanted by one or more sessions. The same bytes under another codec are the same want.
 
-    `told`: peers that know of it. `broken`: those that said HAVE and then did not send it. `broad`: the peers
-    known to be good have failed, so all are asked. `quiet_since`: since when no peer is left to ask.
+    `informed`: peers that know of it. `broken`: those that said HAVE and then did not send it. `broad`: the
+    peers known to be good have failed, so all are asked. `quiet_since`: since when no peer is left to ask.
     """
 
     cid: CID
     sessions: list[SessionPeers]
     hints: dict[str, None]
     asked: dict[str, Ask] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    informed: set[str] = field(default_factory=set)
     refused: dict[str, WantRefusal] = field(default_factory=dict)
     havers: dict[str, None] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -130,7 +130,7 @@ class Want:
     def leave_out(self, peer: str) -> None:
         """That peer is gone, and what it said with it."""
         self.asked.pop(peer, None)
-        self.told.discard(peer)
+        self.informed.discard(peer)
         self.havers.pop(peer, None)
         self.refused.pop(peer, None)
         self.broken.discard(peer)

@@ -1,4 +1,4 @@
-"""Tells peers what changed in our wantlist: once for all that changes in one turn of the event loop."""
+"""Sends peers what changed in our wantlist: once for all that changes in one turn of the event loop."""
 
 from __future__ import annotations
 

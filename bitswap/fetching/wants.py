@@ -100,7 +100,7 @@ class Wants:
     def expects(self, peer: str) -> bool:
         """Whether a block from that peer can be anything but unsolicited."""
         known = self._peers.get(peer)
-        return known is not None and bool(known.told or known.withdrawn)
+        return known is not None and bool(known.known_wants or known.withdrawn)
 
     # What to send.
 
@@ -159,7 +159,7 @@ class Wants:
             return 0
         answers = 0
         for presence in presences:
-            if (want := sender.told.get(presence.cid.multihash)) is not None:
+            if (want := sender.known_wants.get(presence.cid.multihash)) is not None:
                 self._on_presence(want, sender, presence.have, now)
                 self._advance(want, now)
             elif presence.cid.multihash not in sender.withdrawn:
@@ -174,10 +174,12 @@ class Wants:
             return SortedBlocks()
         wanted: list[ReceivedBlock] = []
         duplicates: list[ReceivedBlock] = []
-        if any(block.multihash in sender.told or block.multihash in sender.withdrawn for block in blocks):
+        if any(
+            block.multihash in sender.known_wants or block.multihash in sender.withdrawn for block in blocks
+        ):
             sender.on_blocks(now)
         for block in blocks:
-            if (want := sender.told.get(block.multihash)) is not None:
+            if (want := sender.known_wants.get(block.multihash)) is not None:
                 self._on_block(want, sender, len(block.data), now)
                 wanted.append(block)
             elif block.multihash in sender.withdrawn:
@@ -197,7 +199,7 @@ class Wants:
         if (late := self._peers.get(peer)) is None:
             return
         for key in late.late(now):
-            want = late.told[key]
+            want = late.known_wants[key]
             want.asked[peer].late = True
             late.on_late(want, now)
             for session in want.sessions:
@@ -277,11 +279,11 @@ class Wants:
 
     def _reassign(self, gone: PeerState, now: float, refusal: WantRefusal | None = None) -> None:
         """What a peer was asked is asked of others; with a `refusal` not of the same peer again."""
-        for want in gone.told.values():
+        for want in gone.known_wants.values():
             want.leave_out(gone.name)
             if refusal is not None:
                 want.refused[gone.name] = refusal
-        for want in gone.told.values():
+        for want in gone.known_wants.values():
             self._advance(want, now)
         self._use_room(now)
 
@@ -289,7 +291,7 @@ class Wants:
         """The want is over. All peers that know of it get a CANCEL, but for the one that sent the block."""
         del self._wants[want.key]
         self._queue.discard(want)
-        for name in want.told:
+        for name in want.informed:
             self._selection.forget_ask(want, name)
             if (peer := self._peers.get(name)) is not None:
                 (peer.settle if peer is sender else peer.withdraw)(want)

@@ -79,7 +79,7 @@ class PeerLedger:
         fresh = [entry.cid for entry in new[: self.max_entries] if self._note(entry)]
         for entry in new[self.max_entries :]:  # too many: these are not even looked up
             if entry.send_dont_have and entry.cid.multihash not in self._wants:
-                self._tell(entry.cid, have=False)
+                self._queue_presence(entry.cid, have=False)
         self._shed(len(self._wants) - self.max_entries)
         return [cid for cid in fresh if cid.multihash in self._wants]
 
@@ -145,7 +145,7 @@ class PeerLedger:
     def _answer(self, want: PeerWant, size: int | None) -> None:
         if size is None or size > MAX_BLOCK_BYTES:
             if want.send_dont_have:
-                self._tell(want.cid, have=False)
+                self._queue_presence(want.cid, have=False)
         elif want.type is WantType.BLOCK or size <= SMALL_BLOCK:
             want.stage, want.size = Stage.QUEUED, size
             self._queue[want.cid.multihash] = want
@@ -153,9 +153,9 @@ class PeerLedger:
             self._presences.pop(want.cid, None)
         else:
             del self._wants[want.cid.multihash]
-            self._tell(want.cid, have=True)
+            self._queue_presence(want.cid, have=True)
 
-    def _tell(self, cid: CID, *, have: bool) -> None:
+    def _queue_presence(self, cid: CID, *, have: bool) -> None:
         """Queue a presence. A peer that asks but does not read loses the ones above its bound."""
         if len(self._presences) < self.max_entries or cid in self._presences:
             self._presences[cid] = have
@@ -175,7 +175,7 @@ class PeerLedger:
         for want in sorted(newest, key=lambda want: want.priority)[:excess]:
             self._forget([want.cid.multihash])
             if want.send_dont_have:
-                self._tell(want.cid, have=False)
+                self._queue_presence(want.cid, have=False)
 
     def _unqueue(self, want: PeerWant, stage: Stage) -> None:
         del self._queue[want.cid.multihash]

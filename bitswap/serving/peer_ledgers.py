@@ -90,7 +90,7 @@ class PeerLedgers:
         ledger.on_sent(sent)
 
     def on_gone(self, ledger: PeerLedger, cids: Sequence[CID]) -> None:
-        """Blocks of a batch could not be read or sent: that is told, and they stay wanted."""
+        """Blocks of a batch could not be read or sent: its ledger notes that, and they stay wanted."""
         for cid in cids:
             ledger.on_gone(cid)
         if self._ledgers.get(ledger.peer) is ledger:

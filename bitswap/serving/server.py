@@ -74,7 +74,7 @@ class Server:
         self._serve_all()
 
     async def on_stored(self, cids: Sequence[CID]) -> None:
-        """These blocks are in the store now. One peer that breaks this keeps no other from being told."""
+        """These blocks are in the store now. One peer that breaks this keeps no other from being answered."""
         if not (awaited := self._ledgers.awaited(cids)):
             return
         new = list(dict.fromkeys(cid for wanted in awaited.values() for cid in wanted))

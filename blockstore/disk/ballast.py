@@ -95,14 +95,14 @@ async def open_ballast(path: Path) -> AsyncIterator[BallastFile]:
 
 
 async def _keep(ballast: BallastFile) -> None:
-    told = ""
+    logged = ""
     while True:
         trouble = ""
         try:
             await asyncio.to_thread(ballast.make)
         except OSError as error:  # the folder was moved, or is not ours any more: all else may still go well
             trouble = str(error)
-        if trouble and trouble != told:
+        if trouble and trouble != logged:
             _log.warning("no ballast can be kept for a full disk: %s", trouble)
-        told = trouble
+        logged = trouble
         await asyncio.sleep(_INTERVAL)

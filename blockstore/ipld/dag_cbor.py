@@ -2,7 +2,7 @@
 
 The codec's specification allows one form of each value. Chains and archives of twelve years hold others:
 keys in any order, text that is not UTF-8, short floats, `undefined`, unknown tags, lengths that are
-not shortest or not told at all. A reader that refuses those cannot follow the links of content that exists.
+not shortest or not given at all. A reader that refuses those cannot follow the links of content that exists.
 Nothing here recurses; what is written by this program is in the one form (cbrrr).
 """
 

@@ -30,7 +30,7 @@ async def open_local_pins(
 ) -> AsyncIterator[LocalPinner]:
     """Open or create the roots in that file, over those blocks. Raises StoreCorrupt, StoreUnavailable.
 
-    Where `marks` tell that these are not the blocks that the roots were written beside, no root counts as
+    Where `marks` show that these are not the blocks that the roots were written beside, no root counts as
     complete until it was walked again. On a full disk `ballast` is given up.
     """
     marks = marks or Unmarked()

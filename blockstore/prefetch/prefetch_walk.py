@@ -64,4 +64,4 @@ class PrefetchWalk:
                 try:
                     stack.append(iter(list(self._links(prefetched.arrived))))
                 except BlockstoreError:
-                    return  # which the walk will be told when it gets there
+                    return  # the walk meets the same error when it gets there

@@ -124,7 +124,7 @@ class PrefetchWindow:
     def _ended(self, task: asyncio.Task[list[Block]]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # told where the block is taken, if it still is
+            task.exception()  # raised where the block is taken, if it still is
 
     def _adapt(self, prefetched: Prefetched, waited: bool) -> None:
         """Adapts the window at most once per round trip: by blocks that were asked for since it last changed.

@@ -27,7 +27,7 @@ _MARK_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A root whose walk has ended; `counts` tells whether it was unpinned meanwhile."""
+    """A root whose walk has ended; `counts` says whether it was unpinned meanwhile."""
 
     root: PinnedRoot
     counts: Callable[[], bool]

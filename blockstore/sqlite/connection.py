@@ -27,7 +27,7 @@ class SqliteConnection(aiosqlite.Connection):
         return result
 
     async def ended(self) -> None:
-        """Wait until its thread, which was told to stop, has: it would answer a loop that is closed."""
+        """Wait until its thread, which was asked to stop, has: it would answer a loop that is closed."""
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
 

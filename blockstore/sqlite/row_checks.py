@@ -97,7 +97,7 @@ def rows(connection: sqlite3.Connection, names: Sequence[bytes]) -> tuple[dict[b
 
 
 def is_sound(multihash: bytes, body: object) -> bool:
-    """Whether those are the bytes of that name; False where that cannot be told."""
+    """Whether those are the bytes of that name; False where that cannot be known."""
     try:
         return isinstance(body, bytes) and hashing.matches(multihash, body)
     except UnknownHash:

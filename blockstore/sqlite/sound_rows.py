@@ -63,7 +63,7 @@ class SoundRows:
         return found | await self._run(self._database, on_writer, work, rest) if rest else found
 
     async def all_rows(self, names: Sequence[bytes]) -> dict[bytes, list[Row]]:
-        """Every row, sound or not. Raises StoreCorrupt where it cannot be told whether there is one."""
+        """Every row, sound or not. Raises StoreCorrupt where it cannot be known whether there is one."""
         found: dict[bytes, list[Row]] = {}
         for file in self.files():
             rows, refused = await file.read(checks.rows, names)

@@ -28,8 +28,8 @@ SCHEMA = (
 )
 REMEDY = "restore it from a backup, or remove it, and what other members hold is fetched again"
 
-TOLD = 100
-"""Damaged blocks that are told one by one in a run of the program; the rest is a number."""
+MOST_LOGGED = 100
+"""Damaged blocks that are logged one by one in a run of the program; the rest is a number."""
 
 RECHECKED = 1000
 """Damaged blocks that are read once more when the store is opened: perhaps it was the disk's bad day."""
@@ -53,7 +53,7 @@ class Spare:
         """Set when more damage was found; the caller that looks into it clears it."""
         self._stack = stack
         self._opening = asyncio.Lock()
-        self._told = 0
+        self._logged = 0
 
     def __repr__(self) -> str:
         return f"<Spare {self.path}{'' if self.file else ', not made'}>"
@@ -84,35 +84,35 @@ class Spare:
         return await self.file.read(_count) if self.file else 0
 
     async def note(self, damaged: Mapping[bytes, str]) -> None:
-        """Rows of the other file that are missing from now on, until they come again. Told once each."""
+        """Rows of the other file that are missing from now on, until they come again. Each is given once."""
         fresh = await (await self.open()).write(_note, damaged)
-        self._tell(fresh, damaged)
+        self._log_damage(fresh, damaged)
 
     async def drop(self, damaged: Mapping[bytes, str]) -> None:
         """The same for rows that were kept here."""
         fresh = await (await self.open()).write(_drop, damaged)
-        self._tell(fresh, damaged)
+        self._log_damage(fresh, damaged)
 
     async def recheck(self, main: SqliteDatabase) -> None:
         """Take back what reads well now."""
         if self.file is None:
             return
         if await self.damaged():
-            self.found.set()  # who needs them may not have been told before the last run ended
+            self.found.set()  # pins that need them may not have been repaired before the last run ended
         for name in await self.file.read(_noted, RECHECKED):
             if (await main.read(Checked().read, [name])).bodies:
                 await self.file.write(_forget, name)
 
-    def _tell(self, fresh: Sequence[bytes], reasons: Mapping[bytes, str]) -> None:
-        for name in fresh[: TOLD - self._told]:
+    def _log_damage(self, fresh: Sequence[bytes], reasons: Mapping[bytes, str]) -> None:
+        for name in fresh[: MOST_LOGGED - self._logged]:
             _log.error(
                 "block %s is damaged on this disk (%s): it counts as missing until it comes again",
                 CID.v1(RAW, name),
                 reasons[name],
             )
-        if self._told < TOLD <= self._told + len(fresh):
-            _log.error("%d blocks are damaged: look at the disk; further ones are only counted", TOLD)
-        self._told = min(TOLD, self._told + len(fresh))
+        if self._logged < MOST_LOGGED <= self._logged + len(fresh):
+            _log.error("%d blocks are damaged: look at the disk; further ones are only counted", MOST_LOGGED)
+        self._logged = min(MOST_LOGGED, self._logged + len(fresh))
         if fresh:
             self.found.set()
 

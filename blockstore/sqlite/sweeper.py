@@ -61,7 +61,7 @@ class Sweeper:
     async def rows(self, cids: Iterable[CID]) -> dict[bytes, list[Row]]:
         """Where those that are here lie, damaged ones too, by multihash; looking so does not count as use.
 
-        Raises StoreCorrupt where that cannot be told.
+        Raises StoreCorrupt where that cannot be read.
         """
         return await self._rows.all_rows([cid.multihash for cid in cids if not cid.is_identity])
 

@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), block
 """
 
 # The number of bytes of a blob stands in the head of its row: `data` is not read for it. The column `size` is
-# for older releases; like `only_data` it has nothing that would tell if it is damaged.
+# for older releases; like `only_data` it has nothing that would show damage.
 SIZE = "length(b.data)"
 
 

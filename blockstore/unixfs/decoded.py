@@ -71,7 +71,7 @@ def _decoded(data: bytes) -> tuple[PBNode, UnixFSData | BadBlock]:
 
 
 def message(data: bytes | None) -> UnixFSData | BadBlock:
-    """A node's Data read as UnixFS. What it is not is told as a value, to be remembered like a message."""
+    """A node's Data read as UnixFS. What it is not is returned as a value, to be kept as a message is."""
     try:
         return UnixFSData.decode(data or b"")
     except BadBlock as error:

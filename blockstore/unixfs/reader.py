@@ -178,7 +178,7 @@ class _Reader:
         try:
             self._open(last, UnixFSNode.of(block))
         except BlockstoreError:
-            return False  # which is told in its turn
+            return False  # its error is raised in its turn
         return True
 
     def _open(self, item: _Item, node: UnixFSNode) -> None:

@@ -164,7 +164,7 @@ class Document:
 
 
 class _Listener:
-    """An observer that tells its signature: pycrdt inspects each one, which costs more than a document."""
+    """An observer that states its signature: pycrdt inspects each one, which costs more than a document."""
 
     __signature__ = Signature([Parameter("event", Parameter.POSITIONAL_ONLY)])
 

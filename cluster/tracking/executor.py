@@ -40,7 +40,7 @@ Holds = Callable[[str, CID, bool], Awaitable[bool]]
 
 
 class Executor:
-    """Does what the pinset wishes of one CID *now*, whatever it was when the operation was queued."""
+    """Does what the pinset says of one CID *now*, whatever it was when the operation was queued."""
 
     def __init__(
         self,

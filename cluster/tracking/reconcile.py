@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Finds what no event told: a change that found no room, a file that was lost, an older copy."""
+    """Finds what no event reported: a change that found no room, a file that was lost, an older copy."""
 
     def __init__(
         self,

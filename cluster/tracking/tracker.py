@@ -1,4 +1,4 @@
-"""Desired against actual: what the pinset wishes of this member, done by a few workers.
+"""Desired against actual: what the pinset asks of this member, done by a few workers.
 
 Events make it fast: each change of the pinset queues one operation. Reconciliation makes it right: a periodic
 pass compares pinset and local pins, and queues what differs. So the queue may be small: what does not fit

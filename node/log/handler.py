@@ -32,8 +32,8 @@ def begin_log(level: str, form: str, *, debug: bool = False, stream: TextIO | No
     for package in _OURS:
         logging.getLogger(package).setLevel(_number(level))
     logging.captureWarnings(capture=True)
-    threading.excepthook = _tell_thread
-    sys.unraisablehook = _tell_unraisable
+    threading.excepthook = _log_thread
+    sys.unraisablehook = _log_unraisable
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -47,12 +47,12 @@ def _number(level: str) -> int:
     return logging.getLevelNamesMapping()[level.upper()]
 
 
-def _tell_thread(about: threading.ExceptHookArgs) -> None:
+def _log_thread(about: threading.ExceptHookArgs) -> None:
     name = about.thread.name if about.thread else "?"
     _log.error("the thread %s failed: %s", name, about.exc_value, exc_info=_info(about.exc_value))
 
 
-def _tell_unraisable(about: sys.UnraisableHookArgs) -> None:
+def _log_unraisable(about: sys.UnraisableHookArgs) -> None:
     what = about.err_msg or "ignored"
     _log.error("%s: %r: %s", what, about.object, about.exc_value, exc_info=_info(about.exc_value))
 

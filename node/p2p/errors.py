@@ -22,7 +22,7 @@ class ListenAddressInUse(NetworkError):
 
 
 class UndialableAddress(NetworkError, PeerOffline, cluster.errors.BadAddress):
-    """A multiaddress that this node cannot use, so nobody can be reached at it."""
+    """A multiaddress that this node cannot use, so no peer can be reached at it."""
 
 
 class DialFailed(NetworkError):

@@ -216,7 +216,7 @@ async def open_network(
     guard: Guard | None = None,
     gate: Gate | None = None,
 ) -> AsyncIterator[Libp2pNetwork]:
-    """A network that listens, and keeps what it was told to keep connected.
+    """A network that listens, and keeps connected the peers that it is to keep.
 
     Handlers run under `guard`: what a peer sent ends no more than the work on that. `gate`: who may speak.
     Raises ListenAddressInUse, UndialableAddress. Leaving closes every connection.

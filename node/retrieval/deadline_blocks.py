@@ -13,7 +13,7 @@ from blockstore.blocks import BlockSource
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchesInFlight
-from blockstore.fetch_report import FetchReport, told
+from blockstore.fetch_report import FetchReport, summary
 from blockstore.read_budget import ReadBudget
 from blockstore.store import Blockstore
 from node.retrieval.deadline import Alarm, Deadline
@@ -35,7 +35,7 @@ class RetrievalTimeout(TimeoutError):
     def __init__(
         self, seconds: float, phase: Phase, cid: CID | None = None, reports: tuple[FetchReport, ...] = ()
     ) -> None:
-        tried = told(reports) if reports else "it was not asked for yet"
+        tried = summary(reports) if reports else "it was not asked for yet"
         block = f" for block {cid}, needed {phase.value}; {tried}" if cid else f" {phase.value}"
         super().__init__(
             f"Unable to retrieve content within timeout period: no answer in {seconds:g} s{block}"

@@ -65,8 +65,8 @@ class TrustlessGateway:
         try:
             return await self._calls.get(cid, partial(self._in_turn, cid))
         except _Refused as refusal:
-            told = FetchReport(source="gateway", connected=1, outcomes=(refusal.outcome,))
-            raise BlockNotFound.after(cid, told) from None
+            report = FetchReport(source="gateway", connected=1, outcomes=(refusal.outcome,))
+            raise BlockNotFound.after(cid, report) from None
 
     def session(self, root: CID) -> TrustlessGateway:
         return self
@@ -109,7 +109,7 @@ class TrustlessGateway:
                 found = error
         if isinstance(found, Block):
             return found
-        if found is bug:  # it was told: what one gateway sends leaves the others to be asked
+        if found is bug:  # it was logged: what one gateway sends leaves the others to be asked
             self.health.on_failure(self._loop.time())
         raise found
 

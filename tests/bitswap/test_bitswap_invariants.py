@@ -42,7 +42,7 @@ class WantsWithOpenBooks(Wants):
         for remote in self._peers:
             self._check_remote(remote)
         for want in self._wants.values():
-            assert set(want.asked) <= want.told <= {peer.name for peer in self._peers}
+            assert set(want.asked) <= want.informed <= {peer.name for peer in self._peers}
             assert (want.quiet_since is not None) == (self.state(want.cid) is WantState.QUIET)
             assert (want.quiet_since is not None) == (not want.asked and want not in self._queue)
 
@@ -59,9 +59,9 @@ class WantsWithOpenBooks(Wants):
         assert remote.blocks_in_flight == sum(ask.type is WantType.BLOCK for ask in asks)
         timely = [a for a in asks if a.type is WantType.BLOCK and not a.late]
         assert sorted(map(id, remote.awaited.values())) == sorted(map(id, timely))
-        assert set(remote.told) == {want.key for want in pending if remote.name in want.told}
-        assert set(remote.told) <= remote.wired | set(remote.outbox)
-        assert remote.wired <= set(remote.told) | set(remote.outbox)
+        assert set(remote.known_wants) == {want.key for want in pending if remote.name in want.informed}
+        assert set(remote.known_wants) <= remote.wired | set(remote.outbox)
+        assert remote.wired <= set(remote.known_wants) | set(remote.outbox)
 
 
 def pass_time(wants: Wants, now: float) -> None:

@@ -93,7 +93,7 @@ class RollingChunker:
         return chunks
 
     def _next_end(self, start: int, *, final: bool) -> int:
-        """Offset where the chunk that begins at `start` ends; 0 when more bytes are needed to tell."""
+        """Offset where the chunk that begins at `start` ends; 0 when more bytes are needed to decide."""
         rule, size = self._rule, len(self._buffer)
         latest = min(start + rule.high, size)
         position = max(start + rule.low - 1, self._searched)

@@ -163,7 +163,7 @@ class Ingest:
         return True
 
     def _open(self, entry: SourceFile, local: LocalFile | None) -> OpenFile:
-        split_path(entry.path)  # a path that has no place is told before anything of its file is stored
+        split_path(entry.path)  # a path that has no place is refused before anything of its file is stored
         options = self._options
         nodes = FileNodes(
             self._namer,

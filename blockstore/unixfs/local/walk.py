@@ -101,7 +101,7 @@ async def _walk(name: str, path: str, rules: WalkRules) -> AsyncIterator[Entry]:
             stack.pop()
             continue
         found = stack[-1].left.pop()
-        split_path(found.name)  # what could not be read back is told before it is opened
+        split_path(found.name)  # what could not be read back is refused before it is opened
         yield _entry(found)
         if stat.S_ISDIR(found.status.st_mode):
             key = (found.status.st_dev, found.status.st_ino)

@@ -55,7 +55,7 @@ def invite(context: CommandSession, follower: bool, expires: str, qr: bool, as_j
 @json_option
 @session
 def connect(context: CommandSession, address: str, as_json: bool) -> None:
-    """Say where a member is now, after it has moved: it tells this node where the others are.
+    """Say where a member is now, after it has moved: it sends this node the addresses of the others.
 
     ADDRESS is one that `pinfold id` prints there under "cluster", such as
     /ip4/192.0.2.7/tcp/9096/p2p/12D3Koo…

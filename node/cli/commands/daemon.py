@@ -43,13 +43,13 @@ def _port_options(function: Command) -> Command:
 @click.command("daemon")
 @_port_options
 @click.option("--init", "create", is_flag=True, help="Run `pinfold init` first where that was not done yet.")
-@click.option("--offline", is_flag=True, help="Ask nobody for blocks and join no network.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is told.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="How it is told.")
+@click.option("--offline", is_flag=True, help="Ask no peer for blocks and join no network.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is logged.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="The form of a line.")
 @no_json("a log")
 @session
 def command(context: CommandSession, /, create: bool, offline: bool, **options: str | None) -> None:
-    """Run the node. Ctrl-C stops it cleanly; a second one at once. What happens is told on standard error."""
+    """Run the node. Ctrl-C stops it cleanly; a second one at once. The log goes to standard error."""
     os.umask(0o077)  # whatever it writes is for its owner alone
     config = _with_options(context.config(), options)
     settings.check(config)
@@ -91,15 +91,15 @@ async def _serve(context: CommandSession, config: Config, offline: bool) -> None
         try:
             async with open_node(config, context.folder, offline=offline) as node:
                 stop.may_wait()
-                _tell(_lines(ApiResponse(node.addresses)))
+                _print(_lines(ApiResponse(node.addresses)))
                 await stop.requested.wait()
-                _tell(["stopping"], err=True)
+                _print(["stopping"], err=True)
         except asyncio.CancelledError:
             if not stop.requested.is_set():
                 raise
 
 
-def _tell(lines: list[str], *, err: bool = False) -> None:
+def _print(lines: list[str], *, err: bool = False) -> None:
     """To who reads along; a terminal that was closed, or a pipe without a reader, ends nothing."""
     try:
         for line in lines:

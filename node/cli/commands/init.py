@@ -22,7 +22,7 @@ _MAX_TOKEN = 64 * 1024  # bytes read of a file or a pipe
     "token",
     metavar="TOKEN",
     help="The line that `pinfold cluster invite` printed; - reads it from standard input, out of the sight of"
-    " whoever lists processes.",
+    " users who list processes.",
 )
 @click.option(
     "--join-file",

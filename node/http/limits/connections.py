@@ -19,7 +19,7 @@ def connection_limit(most: int) -> int:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-        except (OSError, ValueError) as error:  # macOS has a lower ceiling than the one it tells
+        except (OSError, ValueError) as error:  # macOS has a lower ceiling than the one it reports
             _log.info("open files stay limited to %d: %s", soft, error)
     room = max(soft // 2, soft - _RESERVED)
     return min(most, room) if most else room

@@ -1,9 +1,9 @@
-"""Who holds the places for accepted connections, and who goes when they run out. Pure: told what happens.
+"""Who holds the places for accepted connections, and who goes when they run out. Pure: events in.
 
 A connection is *unproven* until it is authenticated. The two kinds have places of their own, so that silent
-connections keep nobody out: when those of a kind are all taken, one of them is ended for the new one. First
+connections keep no peer out: when those of a kind are all taken, one of them is ended for the new one. First
 to go are the many of one address; among them the oldest unproven one, or the proven one of least use. What
-is known (members, peers we want) stays; a peer that was of use a moment ago gives way to nobody but those.
+is known (members, peers we want) stays; a peer that was of use a moment ago gives way to those alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _V6_SITE = 64  # bits of an IPv6 address that one machine may choose below freel
 
 
 class Full(Exception):
-    """All places are taken, and nobody has to go for this one."""
+    """All places are taken, and no connection has to go for this one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +52,7 @@ def site_of(host: str) -> str:
 
 
 class Places:
-    """`most`: proven connections. `known`: whether a peer stays whoever else comes."""
+    """`most`: proven connections. `known`: whether a peer stays, whichever others come."""
 
     def __init__(self, most: int, known: Callable[[str], bool], most_unproven: int = MOST_UNPROVEN) -> None:
         self._most = most

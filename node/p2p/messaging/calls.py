@@ -98,7 +98,7 @@ class Calls:
             return bytes(await answer)
         finally:
             waiting.pop(number, None)
-            answer.cancel()  # sending failed, perhaps after the news that the peer is gone: nobody reads that
+            answer.cancel()  # sending failed, perhaps after the news that the peer is gone, unread then
             if answer.done() and not answer.cancelled():
                 answer.exception()
             if not waiting and self._waiting.get(peer) is waiting:

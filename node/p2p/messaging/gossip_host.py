@@ -56,7 +56,7 @@ class GossipHost:
         host.connections.watch(self._note)
 
     async def run(self) -> None:
-        """Tell gossipsub which peers come and go, in order."""
+        """Report to gossipsub which peers come and go, in order."""
         self.announce_peers()
         async for peer, connected in self._changed:
             connection = _Connection(_Peer(ID.from_base58(peer), not connected))
@@ -68,7 +68,7 @@ class GossipHost:
         self._host.connections.unwatch(self._note)
 
     def announce_peers(self) -> None:
-        """Tell gossipsub of all connected peers; one that it knows already changes nothing."""
+        """Report to gossipsub all connected peers; one that it knows already changes nothing."""
         for peer in self._host.connections.peers():
             self._note(peer, True)
 

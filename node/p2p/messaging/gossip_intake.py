@@ -1,7 +1,7 @@
 """What of a member's gossip reaches gossipsub: in time, bounded, by members, and not too much a second.
 
 gossipsub starts a task for every message of a frame, verifies a signature before it looks at anything else,
-and keeps what it is told of any topic. So frames are read and thinned out here. A peer that sends more
+and keeps what peers say of any topic. So frames are read and thinned out here. A peer that sends more
 than its rate is read more slowly; nothing of it is lost.
 """
 
@@ -21,7 +21,7 @@ from node.p2p.messaging.message_reader import Allowance, read_message
 from node.p2p.transport.connection import Stream
 
 MAX_RPC = 1024 * 1024  # bytes; py-libp2p silently loses a message that is larger
-_MOST_IDS = 64  # messages asked for, or told of, in one frame
+_MOST_IDS = 64  # messages asked for, or announced, in one frame
 _MOST_TOPICS = 32  # subscribed to, or left, in one frame
 _RATE = 1000.0  # messages a second of one peer; 8 KiB count as one more
 _BURST = 4000.0

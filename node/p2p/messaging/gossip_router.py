@@ -21,7 +21,7 @@ _PROTOCOLS = ("/meshsub/1.2.0", "/meshsub/1.1.0")
 
 
 class MembersRouter(GossipSub):
-    """Tells of each new message together with the peer that handed it on.
+    """Delivers each new message together with the peer that handed it on.
 
     The library's subscriptions give the message alone.
     """
@@ -61,12 +61,12 @@ class MembersPubsub(Pubsub):
         return not self._may_speak(peer_id)
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
-        """The library tells a peer our topics, then counts it; it tells nobody of one that comes between."""
-        told = frozenset(self.topic_ids)
+        """The library announces our topics to a peer, then counts it; a topic that comes between is lost."""
+        announced = frozenset(self.topic_ids)
         await super()._handle_new_peer(peer_id)
-        for topic in self.topic_ids - told:
+        for topic in self.topic_ids - announced:
             announcement = rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic)])
             await self.message_all_peers(announcement.SerializeToString(), announcement.subscriptions[0])
 
     def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
-        """No-op: the router tells, and its queues would only fill."""
+        """No-op: the router delivers, and its queues would only fill."""

@@ -41,7 +41,7 @@ class Allowance:
 
     def give(self, size: int) -> None:
         if self._run is not trio.lowlevel.current_trio_token():
-            return  # trio died since, and whoever waited here with it
+            return  # trio died since, and every task that waited here with it
         self._used -= size
         self._freed.set()
 

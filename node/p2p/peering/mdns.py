@@ -96,7 +96,7 @@ class Finder:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, name: str, work: Coroutine[object, object, None]) -> None:
-        """Look into an announcement; anybody on the wire can make any of any number."""
+        """Look into an announcement: any machine on the wire can make any, in any number."""
         if len(self._tasks) >= _MOST_LOOK_UPS:
             work.close()
             return

@@ -114,7 +114,7 @@ class Peering:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One peer that is kept: `news` tells its keeper that something changed for it, `stop` ends it."""
+    """One peer that is kept: `news` wakes its keeper when something changed for it, `stop` ends it."""
 
     news: asyncio.Event
     stop: Callable[[], object]

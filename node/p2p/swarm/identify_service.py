@@ -42,7 +42,7 @@ class IdentifyService:
             await stream.pipe.reset()
 
     async def push(self, connection: Connection) -> None:
-        """Tell the peer that we have changed. Raises NetworkError."""
+        """Send the peer our changed description. Raises NetworkError."""
         stream = await self._open_stream(connection, [identify.PUSH])
         try:
             await self.answer(stream)

@@ -64,7 +64,7 @@ class StockStream:
     unread = 1  # it does not say: never idle
 
     async def wait_for(self, n: int) -> None:
-        """It cannot; whoever reads next waits."""
+        """No-op: the library cannot wait without reading; the next read waits."""
 
     async def read_exactly(self, n: int) -> bytes:
         return await read_exactly(self, n)

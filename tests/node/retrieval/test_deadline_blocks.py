@@ -1,4 +1,4 @@
-"""Waiting for blocks: only so long, told what for; what could not be had is remembered for a while."""
+"""Waiting for blocks: only so long, with the reason; what could not be had is remembered for a while."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchesInFlight
-from blockstore.fetch_report import FetchOutcome, FetchReport, together, told
+from blockstore.fetch_report import FetchOutcome, FetchReport, summary, together
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.read_budget import ReadBudget
 from node.retrieval.deadline import Deadline
@@ -230,4 +230,4 @@ def test_what_was_tried_is_told_in_counts(report: FetchReport, text: str) -> Non
 def test_several_are_told_together() -> None:
     gateways = [FetchReport(source="gateway", connected=1, outcomes=(outcome,)) for outcome in FetchOutcome]
     assert str(together(gateways)).startswith("9 gateways asked: 1 without it, 1 silent, 1 out of reach")
-    assert told([]) == "there is nobody to ask"
+    assert summary([]) == "there is nobody to ask"

@@ -37,7 +37,7 @@ async def respond(request: web.Request, content: Content) -> web.Response:
 
 
 async def _shown(request: web.Request, content: Content, kind: Format) -> web.Response:
-    """The page for a browser, the node for a program; Vary tells caches that Accept decides."""
+    """The page for a browser, the node for a program; Vary says to caches that Accept decides."""
     response = await _page(request, content) if content.asked.html else _bytes(request, content, kind)
     response.headers["Vary"] = "Accept"
     return response

@@ -59,8 +59,8 @@ def set_path(request: web.Request, headers: Headers, text: str, uri: str) -> Non
 def set_content_location(headers: Headers, location: str) -> None:
     """Where what Accept chose is under an address of its own; empty: Accept chose nothing.
 
-    Vary is for caches that know nothing of Content-Location. It is on these answers only: everybody asks for
-    files, and with as many Accepts as there are browsers (RFC 9110 section 12.5.5; boxo has no Vary at all).
+    Vary is for caches that know nothing of Content-Location. It is on these answers only: files are asked
+    for with as many Accepts as there are browsers (RFC 9110 section 12.5.5; boxo has no Vary at all).
     """
     if location:
         headers["Content-Location"] = location

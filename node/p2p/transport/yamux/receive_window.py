@@ -18,7 +18,7 @@ WINDOW = 8 * 1024 * 1024  # bytes of a stream that is being read: what a long li
 
 
 class HeldStream(Protocol):
-    """What a stream tells of the bytes it holds."""
+    """What a stream says of the bytes it holds."""
 
     @property
     def unread(self) -> int: ...
@@ -43,7 +43,7 @@ class ReceiveWindow:
 
     @property
     def promised(self) -> int:
-        """Bytes that are held, or that the peer was told it may send."""
+        """Bytes that are held, or that the peer was allowed to send."""
         return self.unread + self._granted
 
     def join(self) -> None:

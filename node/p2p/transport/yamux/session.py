@@ -71,7 +71,7 @@ class Yamux:
 
     @property
     def promised(self) -> int:
-        """Bytes that are held, or that the peer was told it may send."""
+        """Bytes that are held, or that the peer was allowed to send."""
         return self._receiving.promised
 
     async def run(self) -> None:
