@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
@@ -74,7 +75,7 @@ def streams(folder: Path) -> Iterator[Figure]:
             yield _compare(
                 f"ranges of {name} in 1 GiB",
                 sides,
-                lambda side, size=size: _wrk(side, path, _ranges(size), connections=8),
+                partial(_wrk_ranges, path=path, size=size),
                 "requests/s",
             )
 
@@ -84,8 +85,8 @@ def memory(folder: Path) -> Iterator[Figure]:
     with both(folder) as sides:
         path = f"/ipfs/{_added(sides, random_file(folder / 'big', BIG))}"
         for name, limit in (("", ()), (" at 2 MB/s each", ("--limit-rate", "2M"))):
-            peaks = [_peak(side, path, limit) for side in sides]
-            yield Figure(f"RSS, {_READERS} streams{name}", *peaks, "MB", smaller_is_better=True)
+            ours, theirs = (_peak(side, path, limit) for side in sides)
+            yield Figure(f"RSS, {_READERS} streams{name}", ours, theirs, "MB", smaller_is_better=True)
 
 
 def first_bytes(folder: Path) -> Iterator[Figure]:
@@ -103,16 +104,16 @@ def first_bytes(folder: Path) -> Iterator[Figure]:
                 for side in sides:  # the programs themselves are not what is measured
                     _fetch(side, own[0])
                 figures = _in_pairs(sides, own[1:])
-                yield Figure(f"first byte, {name} {where}", *figures, "ms", smaller_is_better=True)
+                yield Figure(f"first byte, {name} {where}", *figures, "ms", True)
 
 
-def _in_pairs(sides: Sequence[Side], paths: Sequence[str]) -> list[float]:
+def _in_pairs(sides: Sequence[Side], paths: Sequence[str]) -> tuple[float, float]:
     """The median of milliseconds until the first byte of each path, the sides in turns."""
     times: list[list[float]] = [[], []]
     for index, path in enumerate(paths):
         for which in (0, 1) if index % 2 else (1, 0):
             times[which].append(_fetch(sides[which], path)[0] * 1000)
-    return [median(some) for some in times]
+    return median(times[0]), median(times[1])
 
 
 def listings(folder: Path) -> Iterator[Figure]:
@@ -130,7 +131,7 @@ def listings(folder: Path) -> Iterator[Figure]:
                 yield _compare(
                     f"directory of {name}, {what}",
                     sides,
-                    lambda side, path=path, part=part: _fetch(side, path)[part] * 1000,
+                    partial(_milliseconds, path=path, part=part),
                     "ms",
                     smaller_is_better=True,
                 )
@@ -145,7 +146,7 @@ def _compare(
     *,
     smaller_is_better: bool = False,
 ) -> Figure:
-    medians = alternate(runs, *(lambda side=side: work(side) for side in sides))
+    medians = alternate(runs, sides, work)
     return Figure(what, *medians, unit, smaller_is_better)
 
 
@@ -216,6 +217,10 @@ def _fetch(side: Side, path: str) -> tuple[float, float]:
         connection.close()
 
 
+def _milliseconds(side: Side, path: str, part: int) -> float:
+    return _fetch(side, path)[part] * 1000
+
+
 def _peak(side: Side, path: str, limit: Sequence[str]) -> float:
     """The most memory seen in ten seconds of that load."""
     command = ["curl", "-sf", "-m", "10", *limit, "-o", "/dev/null", side.gateway_url() + path]
@@ -238,6 +243,10 @@ def _wrk(side: Side, path: str, script: str = "", *, connections: int) -> float:
     if found is None or "Non-2xx" in output or "Socket errors" in output:
         raise RuntimeError(f"{side.name}: {output}")
     return float(found[1])
+
+
+def _wrk_ranges(side: Side, path: str, size: int) -> float:
+    return _wrk(side, path, _ranges(size), connections=8)
 
 
 @contextmanager

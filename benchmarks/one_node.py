@@ -20,7 +20,7 @@ def add_one_file(folder: Path) -> Iterator[Figure]:
             return BIG / 1e6 / seconds(lambda: side.run("add", "-Q", *CHUNKS, str(file)))
 
         yield Figure("idle RSS", idle[0], idle[1], "MB", smaller_is_better=True)
-        yield Figure("add 1 GiB", *alternate(3, *(lambda side=side: add(side) for side in sides)), "MB/s")
+        yield Figure("add 1 GiB", *alternate(3, sides, add), "MB/s")
         grown = [side.rss() - before for side, before in zip(sides, idle, strict=True)]
         yield Figure("RSS grown by adding 1 GiB", grown[0], grown[1], "MB", smaller_is_better=True)
 
@@ -39,6 +39,6 @@ def add_small_files(folder: Path) -> Iterator[Figure]:
 
         yield Figure(
             "add 20 000 files of 4 KiB",
-            *alternate(3, *(lambda side=side: add(side) for side in sides)),
+            *alternate(3, sides, add),
             "files/s",
         )

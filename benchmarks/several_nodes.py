@@ -12,7 +12,7 @@ from pathlib import Path
 from nodes import wait_until
 from support.ipfs_cluster import ClusterPeer
 
-from benchmarks.sides import CHUNKS, MIB, Figure, Pinfold, kubo, pinfold, random_file, seconds
+from benchmarks.sides import CHUNKS, MIB, Figure, Pinfold, Side, kubo, pinfold, random_file, seconds
 
 BIG = 1024 * MIB
 
@@ -25,13 +25,20 @@ def fetch(folder: Path) -> Iterator[Figure]:
         address = json.loads(ours[0].run("id", "--json"))["swarm"][0]
         _rpc(ours[1], "/api/v0/swarm/connect", address)
         theirs[1].run("swarm", "connect", theirs[0].kubo.address())
-        rates = []
-        for side in (ours, theirs):
-            cid = side[0].run("add", "-Q", *CHUNKS, str(random_file(folder / "big", BIG)))
-            url = f"{side[1].gateway_url()}/ipfs/{cid}"
-            command = ["curl", "-sf", "-o", "/dev/null", url]
-            rates.append(BIG / 1e6 / seconds(lambda command=command: subprocess.run(command, check=True)))
-        yield Figure("fetch 1 GiB between two nodes", *rates, "MB/s")
+        file = folder / "big"
+        yield Figure(
+            "fetch 1 GiB between two nodes",
+            _rate(ours[0], ours[1], file),
+            _rate(theirs[0], theirs[1], file),
+            "MB/s",
+        )
+
+
+def _rate(source: Side, sink: Side, file: Path) -> float:
+    """MB/s at which the sink's gateway gives what was just added at the source."""
+    cid = source.run("add", "-Q", *CHUNKS, str(random_file(file, BIG)))
+    command = ["curl", "-sf", "-o", "/dev/null", f"{sink.gateway_url()}/ipfs/{cid}"]
+    return BIG / 1e6 / seconds(lambda: subprocess.run(command, check=True))
 
 
 def cluster(folder: Path) -> Iterator[Figure]:

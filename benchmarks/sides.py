@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,8 @@ CHUNKS = ("--cid-version=1", "--raw-leaves", "--chunker=size-1048576")
 class Side(Protocol):
     """One running node."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def run(self, *arguments: str) -> str: ...
 
@@ -115,7 +116,7 @@ def kubo(folder: Path) -> Iterator[KuboSide]:
 
 
 @contextmanager
-def both(folder: Path) -> Iterator[tuple[Pinfold, KuboSide]]:
+def both(folder: Path) -> Iterator[tuple[Side, Side]]:
     with ExitStack() as stack:
         yield stack.enter_context(pinfold(folder / "p")), stack.enter_context(kubo(folder / "k"))
 
@@ -134,14 +135,13 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def alternate(runs: int, *works: Callable[[], float]) -> list[float]:
-    """The median of each work's figure; their order turns round after each run."""
-    figures: list[list[float]] = [[] for _ in works]
+def alternate(runs: int, sides: Sequence[Side], work: Callable[[Side], float]) -> tuple[float, float]:
+    """The median of the work's figure at ours and at theirs; their order turns round after each run."""
+    figures: tuple[list[float], list[float]] = ([], [])
     for run in range(runs):
-        order = range(len(works)) if run % 2 else reversed(range(len(works)))
-        for index in order:
-            figures[index].append(works[index]())
-    return [median(values) for values in figures]
+        for index in (0, 1) if run % 2 else (1, 0):
+            figures[index].append(work(sides[index]))
+    return median(figures[0]), median(figures[1])
 
 
 def random_file(path: Path, size: int) -> Path:

@@ -28,6 +28,7 @@ from cluster.ports import MAX_GOSSIP
 from cluster.replication import catchup_server, gossip_message, holdback
 from node.config import config
 from node.config.sections import Config
+from node.config.validation import Setting
 from node.http import connection, listener
 from node.http.errors import STATUSES
 from node.http.gateway.formats import archive
@@ -135,7 +136,7 @@ def _documented_defaults() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("key", "default"), list(config.keys()))
-def test_a_default_is_what_the_page_of_settings_says(key: str, default: config.Setting) -> None:
+def test_a_default_is_what_the_page_of_settings_says(key: str, default: Setting) -> None:
     told = _documented_defaults()[key]
     if key == "cluster.peer_name":
         assert (told, default) == ("the host's name", "")  # that of the machine that the node runs on

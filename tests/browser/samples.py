@@ -63,7 +63,7 @@ async def sharded(gateway: Gateway, entries: int) -> CID:
 async def node(gateway: Gateway) -> CID:
     """A dag-cbor node with every kind of value."""
     end = Block.of(b"the end of a link")
-    value = {
+    value: cbrrr.DagCborTypes = {
         "name": "Pinfold",
         "numbers": [1, -2, 3.5],
         "nothing": None,

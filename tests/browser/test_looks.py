@@ -81,7 +81,9 @@ async def test_nothing_has_to_be_scrolled_sideways_on_a_small_screen(
     """WCAG 2.2, 1.4.10: 320 CSS pixels, which is also a window of 1280 at 400 %."""
     await page.look(width=320, height=480)
     await page.open(gateway.node.faces.gateway.url + await path_of(gateway, kind))
-    assert await page.run("document.documentElement.scrollWidth") <= 320
+    width = await page.run("document.documentElement.scrollWidth")
+    assert isinstance(width, int)
+    assert width <= 320
     outside = """[...document.querySelectorAll("a, button, code, h1, p")]
       .filter(e => !e.closest("pre") && e.checkVisibility() && e.getBoundingClientRect().right > 320)
       .map(e => e.outerHTML)"""

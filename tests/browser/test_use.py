@@ -85,19 +85,28 @@ async def test_without_scripts_there_is_no_button_and_the_cid_is_one_click_to_se
     assert await page.run('getComputedStyle(document.getElementById("cid")).userSelect') == "all"
 
 
+async def _rows(page: Page) -> tuple[int, str]:
+    """How many rows the page has by now, and whether it is loading."""
+    found = await page.run("[document.querySelectorAll('tbody tr').length, document.readyState]")
+    match found:
+        case [int(rows), str(state)]:
+            return rows, state
+    raise AssertionError(found)
+
+
 async def test_rows_are_there_before_the_directory_ends(gateway: Gateway, page: Page) -> None:
     root = await sharded(gateway, SHARDED)
     began = time.perf_counter()
     await page.open(f"{gateway.node.faces.gateway.url}/ipfs/{root}/", until="Page.frameNavigated")
     seen, state = 0, ""
     while not seen:
-        seen, state = await page.run("[document.querySelectorAll('tbody tr').length, document.readyState]")
+        seen, state = await _rows(page)
     first = time.perf_counter() - began
     assert 0 < seen < SHARDED
     assert state == "loading"
     while state != "complete":
         await asyncio.sleep(0.05)
-        seen, state = await page.run("[document.querySelectorAll('tbody tr').length, document.readyState]")
+        seen, state = await _rows(page)
     print(f"first rows after {first:.2f} s, all {seen} after {time.perf_counter() - began:.2f} s")
     assert seen == SHARDED
     assert "20,000 entries" in str(await page.run("document.querySelector('footer').textContent"))
@@ -112,6 +121,7 @@ async def test_hostile_names_are_text(gateway: Gateway, page: Page) -> None:
     assert await page.run("document.querySelectorAll('img, td script').length") == 0
     assert "\u202e" not in str(await page.run("document.documentElement.outerHTML"))
     kinds = await page.run("[...document.querySelectorAll('td a')].map(a => new URL(a.href).origin)")
+    assert isinstance(kinds, list)
     assert set(kinds) == {gateway.node.faces.gateway.url}
     for number in range(len(HOSTILE)):
         await page.open(url)

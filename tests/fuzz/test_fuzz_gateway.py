@@ -138,7 +138,7 @@ def check(request: bytes, answer: bytes) -> None:
         request = request.partition(b"\r\n\r\n")[2]
     head, end, body = answer.partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
-    told = CIMultiDict(field.split(": ", 1) for field in fields)
+    told = CIMultiDict([(name, value) for name, _, value in (field.partition(": ") for field in fields)])
     status = int(line.split()[1])
     assert end
     assert status in EXPECTED, line

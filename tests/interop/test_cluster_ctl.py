@@ -26,13 +26,13 @@ class Ctl:
     def __init__(self, node: Node) -> None:
         self._host = f"/ip4/127.0.0.1/tcp/{node.faces.api.port}"
 
-    async def __call__(self, *arguments):
+    async def __call__(self, *arguments: str) -> str:
         """Standard output; raises where the command fails."""
         code, out, err = await self.run(*arguments)
         assert code == 0, f"{arguments}: {out}{err}"
         return out
 
-    async def run(self, *arguments):
+    async def run(self, *arguments: str) -> tuple[int | None, str, str]:
         process = await asyncio.create_subprocess_exec(
             peer_command("ipfs-cluster-ctl"),
             "--host",
@@ -46,8 +46,8 @@ class Ctl:
 
 
 @asynccontextmanager
-async def ctl(tmp_path: Path, **options) -> AsyncIterator[object]:
-    async with running_node(tmp_path / "node", **options) as node:
+async def ctl(tmp_path: Path, config: Config | None = None) -> AsyncIterator[tuple[Node, Ctl]]:
+    async with running_node(tmp_path / "node", config) as node:
         yield node, Ctl(node)
 
 
@@ -78,7 +78,7 @@ async def test_a_file_and_a_folder_are_added_with_the_cids_of_ipfs_cluster(tmp_p
 @pytest.mark.parametrize(
     "options", [["--no-stream"], ["-w"], ["--cid-version=1", "--raw-leaves"], ["--no-pin"]]
 )
-async def test_options_of_add(tmp_path: Path, options) -> None:
+async def test_options_of_add(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "file").write_bytes(b"data" * 100_000)
     async with ctl(tmp_path) as (_, run):
         assert "added" in await run("add", *options, str(tmp_path / "file"))
@@ -107,7 +107,7 @@ async def test_many_pins_stream_with_trailers(tmp_path: Path) -> None:
         await asyncio.gather(*(node.parts.add_service.pin_root(block.cid, Wish()) for block in blocks))
         assert len((await run("pin", "ls")).splitlines()) == 300
 
-        async def all_pinned():
+        async def all_pinned() -> bool:
             return (await run("status")).count("PINNED") == 300
 
         await eventually(all_pinned)

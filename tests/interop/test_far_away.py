@@ -71,6 +71,7 @@ def test_a_file_comes_as_fast_as_kubo_gets_it_and_faster_from_a_trustless_gatewa
         stack.callback(client.stop)
         wait_until("a peer", lambda: has_a_peer(peer), 60)
         gateways = (near.gateway, peer.addresses()["gateway"], client.addresses()["gateway"])
+        theirs = by_peer = by_http = 0.0
         for attempt in range(ATTEMPTS):
             file.write_bytes(data := random.Random(attempt).randbytes(24 * MIB))
             cid = far.run("add", "-Q", "--cid-version=1", "--chunker=size-262144", str(file))

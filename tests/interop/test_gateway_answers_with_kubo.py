@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,15 +121,15 @@ def _plain(name: str, text: str | None) -> str | None:
 async def archive(gateway: Gateway, *roots: CID) -> bytes:
     """All of the content in one CAR; what Kubo refuses to import is left out."""
 
-    async def blocks() -> AsyncIterator[Block]:
+    async def blocks() -> AsyncGenerator[Block]:
         for block in BLOCKS:
             if block not in BROKEN and block not in PLAIN[2:]:
                 yield block
         for root in roots:
             cids = (await car_of((await gateway.get(f"/ipfs/{root}?format=car")).body))[1]
-            for block in await gateway.node.parts.store.get_many(cids):
-                assert block is not None
-                yield block
+            for found in await gateway.node.parts.store.get_many(cids):
+                assert found is not None
+                yield found
 
     return b"".join([piece async for piece in car_stream([KNOWN.cid], blocks())])
 

@@ -127,10 +127,10 @@ async def proxied(program: str, folder: Path, gateway: Gateway) -> AsyncIterator
             assert process.returncode is None, f"{program} has ended"
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
                 break
             except ConnectionRefusedError:
                 await asyncio.sleep(0.05)
-        writer.close()
         yield Visitor(folder, port)
     finally:
         process.terminate()

@@ -142,6 +142,8 @@ async def test_a_full_gateway_says_what_kubos_says(tmp_path: Path) -> None:
 async def _while_full(base: str, path: str) -> tuple[int, str | None, str | None]:
     """Status, Retry-After and Cache-Control while one client has not read its answer."""
     url = URL(base)
+    assert url.host is not None
+    assert url.port is not None
     reader, writer = await narrow_connection(url.host, url.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")

@@ -17,7 +17,7 @@ TARGET = "/ipfs/bafkqaddwgevxmmraojswg33smq"
 
 
 @pytest.mark.parametrize("v1", [True, False])
-def test_kubo_verifies_our_records(tmp_path: Path, v1) -> None:
+def test_kubo_verifies_our_records(tmp_path: Path, v1: bool) -> None:
     kubo, key = Kubo(tmp_path / "kubo"), Key(1)
     record = tmp_path / "record"
     record.write_bytes(

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from aiohttp import ClientSession, FormData
@@ -21,12 +22,18 @@ pytestmark = pytest.mark.interop
 BIG = random.Random(5).randbytes(700_000)
 
 
+class Run(Protocol):
+    """`ipfs`: exit code, standard output, standard error."""
+
+    async def __call__(self, *arguments: str, data: bytes | None = None) -> tuple[int | None, bytes, str]: ...
+
+
 @asynccontextmanager
-async def ipfs(tmp_path: Path) -> AsyncIterator[object]:
+async def ipfs(tmp_path: Path) -> AsyncIterator[tuple[Node, str, Run]]:
     """A node that holds a tree, the tree's root, and `ipfs` against the node's RPC."""
     async with running_node(tmp_path / "node") as node:
 
-        async def run(*arguments, data=None):
+        async def run(*arguments: str, data: bytes | None = None) -> tuple[int | None, bytes, str]:
             process = await asyncio.create_subprocess_exec(
                 peer_command("ipfs"),
                 "--api",
@@ -43,7 +50,7 @@ async def ipfs(tmp_path: Path) -> AsyncIterator[object]:
         yield node, await _root(node), run
 
 
-async def _root(node: Node):
+async def _root(node: Node) -> str:
     form = FormData()
     form.add_field("file", b"hi\n", filename="d/a.txt")
     form.add_field("file", BIG, filename="d/sub/b.bin")
@@ -51,7 +58,7 @@ async def _root(node: Node):
         ClientSession() as client,
         client.post(f"{node.faces.api.url}/add", data=form) as answer,
     ):
-        return json.loads((await answer.text()).splitlines()[-1])["cid"]
+        return str(json.loads((await answer.text()).splitlines()[-1])["cid"])
 
 
 async def test_reading_commands(tmp_path: Path) -> None:

@@ -61,7 +61,9 @@ def test_commands_show_the_secret_by_themselves(tmp_path: Path) -> None:
         assert shown.strip() not in log(node)
 
 
-def test_the_secret_is_shown_to_nobody_who_sits_where_the_daemon_was(tmp_path: Path, stranger) -> None:
+def test_the_secret_is_shown_to_nobody_who_sits_where_the_daemon_was(
+    tmp_path: Path, stranger: Stranger
+) -> None:
     pinfold("init", path=tmp_path / "node")
     pinfold("id", path=tmp_path / "node", PINFOLD_API_PORT=str(stranger.port)).complains("no pinfold node")
     assert stranger.heard

@@ -49,7 +49,9 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def test_an_unreadable_file_is_named_and_nothing_of_the_folder_is_pinned(unpinned, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named_and_nothing_of_the_folder_is_pinned(
+    unpinned: Node, tmp_path: Path
+) -> None:
     folder = tree(tmp_path)
     said = pinfold("add", "-r", "--dereference-symlinks", str(folder), path=unpinned.folder)
     said.complains("cannot read", f"{folder}/b.jpg", "symbolic links")
@@ -58,13 +60,13 @@ def test_an_unreadable_file_is_named_and_nothing_of_the_folder_is_pinned(unpinne
     )
 
 
-def test_a_file_that_fails_while_it_is_read_is_named(unpinned) -> None:
+def test_a_file_that_fails_while_it_is_read_is_named(unpinned: Node) -> None:
     pinfold("add", "/proc/self/mem", path=unpinned.folder).complains(
         'cannot read "/proc/self/mem": Input/output error'
     )
 
 
-def test_a_file_that_vanishes_in_the_middle_of_an_add_breaks_it_off(unpinned, tmp_path: Path) -> None:
+def test_a_file_that_vanishes_in_the_middle_of_an_add_breaks_it_off(unpinned: Node, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     with (folder / "a.bin").open("wb") as large:
@@ -86,20 +88,22 @@ def test_a_file_that_vanishes_in_the_middle_of_an_add_breaks_it_off(unpinned, tm
      ("pin", "ls", BAD_CID), ("status", BAD_CID), ("car", "export", BAD_CID)],
     ids=" ".join,
 )  # fmt: skip
-def test_a_bad_cid_is_quoted(unpinned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments) -> None:
+def test_a_bad_cid_is_quoted(
+    unpinned: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
     monkeypatch.chdir(tmp_path)
     pinfold(*arguments, path=unpinned.folder).complains(f'invalid CID "{BAD_CID}"')
     assert list(tmp_path.iterdir()) == []
 
 
-def test_content_that_nobody_has_is_an_error_and_no_file(unpinned, tmp_path: Path) -> None:
+def test_content_that_nobody_has_is_an_error_and_no_file(unpinned: Node, tmp_path: Path) -> None:
     for arguments in (("get", ABSENT), ("car", "export", ABSENT)):
         said = pinfold(*arguments, "-o", str(tmp_path / "out"), path=unpinned.folder)
         said.complains(f"block {ABSENT} not found")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_pinned_cannot_be_unpinned_or_listed(unpinned) -> None:
+def test_what_is_not_pinned_cannot_be_unpinned_or_listed(unpinned: Node) -> None:
     for verb in ("rm", "ls"):
         said = pinfold("pin", verb, ABSENT, path=unpinned.folder)
         said.complains(f"{ABSENT}: pin is not part of the pinset")
@@ -119,7 +123,7 @@ def test_what_is_not_pinned_cannot_be_unpinned_or_listed(unpinned) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
-def test_a_wrong_call_is_exit_code_2(unpinned, arguments, says) -> None:
+def test_a_wrong_call_is_exit_code_2(unpinned: Node, arguments: tuple[str, ...], says: str) -> None:
     pinfold(*arguments, path=unpinned.folder).complains(says, code=2)
 
 
@@ -128,14 +132,14 @@ def test_without_a_daemon_the_message_says_how_to_start_one(tmp_path: Path) -> N
     said.complains("no daemon at http://127.0.0.1:1: start one with `pinfold daemon`", code=3)
 
 
-def test_a_file_that_is_no_car_stores_nothing(unpinned, tmp_path: Path) -> None:
+def test_a_file_that_is_no_car_stores_nothing(unpinned: Node, tmp_path: Path) -> None:
     stored = bytes_stored(unpinned)
     (tmp_path / "x.car").write_bytes(b"certainly not a CAR file, whatever its name says")
     pinfold("car", "import", str(tmp_path / "x.car"), path=unpinned.folder).complains("CAR")
     assert bytes_stored(unpinned) == stored
 
 
-def test_a_car_that_cannot_be_read_to_its_end_does_not_hang(unpinned) -> None:
+def test_a_car_that_cannot_be_read_to_its_end_does_not_hang(unpinned: Node) -> None:
     pinfold("car", "import", "/proc/self/mem", path=unpinned.folder).complains("Input/output error")
 
 
@@ -224,7 +228,7 @@ def test_what_is_printed_with_json_is_json(node: Node, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", "/", "/ipfs/", "ipfs://"])
-def test_a_content_that_is_not_named_is_never_told_as_done(unpinned, nothing) -> None:
+def test_a_content_that_is_not_named_is_never_told_as_done(unpinned: Node, nothing: str) -> None:
     for command in (("pin", "add"), ("pin", "rm"), ("cat",), ("get",), ("ls",), ("car", "export")):
         here(*command, nothing, path=unpinned.folder).complains("names nothing")
     for command in (("pin", "ls"), ("status",)):
@@ -245,7 +249,7 @@ def test_bytes_that_are_no_cid_are_refused_in_plain_words(node: Node) -> None:
 
 
 @pytest.mark.parametrize("number", ["-1", " 1", "1_0", "\u0661", "", "9" * 30, "1.0"])
-def test_numbers_are_plain_decimal_and_inside_their_bounds(node: Node, number) -> None:
+def test_numbers_are_plain_decimal_and_inside_their_bounds(node: Node, number: str) -> None:
     for command in (
         ("cat", ABSENT, "--offset"),
         ("cluster", "invite", "--expires"),

@@ -17,7 +17,7 @@ SECONDS = 60
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGINT])
-def test_every_signal_that_ends_a_process_is_an_orderly_end(tmp_path: Path, number) -> None:
+def test_every_signal_that_ends_a_process_is_an_orderly_end(tmp_path: Path, number: signal.Signals) -> None:
     with daemon(tmp_path / "node", "--offline") as node:
         assert node.process is not None
         node.process.send_signal(number)
@@ -69,7 +69,7 @@ def test_a_daemon_whose_readers_have_gone_serves_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT])
-def test_a_command_that_is_ended_leaves_nothing_half_done(tmp_path: Path, number) -> None:
+def test_a_command_that_is_ended_leaves_nothing_half_done(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "big").write_bytes(os.urandom(64 << 20))
     with daemon(tmp_path / "node", "--offline") as node:
         cid = node.run("add", "-Q", str(tmp_path / "big"))
@@ -109,6 +109,6 @@ def test_a_daemon_tells_its_life_as_json_where_that_is_asked_for(tmp_path: Path)
 @pytest.mark.parametrize(
     ("variable", "value"), [("PINFOLD_LOG_LEVEL", "loud"), ("PINFOLD_LOG_FORMAT", "xml")]
 )
-def test_a_log_that_does_not_exist_is_refused(tmp_path: Path, variable, value) -> None:
+def test_a_log_that_does_not_exist_is_refused(tmp_path: Path, variable: str, value: str) -> None:
     pinfold("init", path=tmp_path / "node")
-    pinfold("daemon", path=tmp_path / "node", **{variable: value}).complains("log.", value)
+    pinfold("daemon", path=tmp_path / "node", stdin=b"", **{variable: value}).complains("log.", value)

@@ -92,6 +92,7 @@ def test_without_any_ballast_a_full_disk_still_starts_and_reads(tmp_path: Path) 
         fill(disk)
         ports = [f"--{face}-port=0" for face in ("gateway", "rpc", "api")]
         with beginning("daemon", "--offline", *ports, path=folder) as process:
+            assert process.stdout is not None
             said = iter(process.stdout.readline, b"")
             gateway = next(line.split()[1].decode() for line in said if line.startswith(b"gateway"))
             with urlopen(f"{gateway}/ipfs/{cid}", timeout=SECONDS) as answer:

@@ -156,7 +156,7 @@ def test_members_and_addresses_that_are_none_are_told_in_one_line(tmp_path: Path
         assert not (tmp_path / "c").exists()
         assert node.stop() == 0
     for name, value in (("ANNOUNCE", f"/dns4/{'a' * 70}/tcp/9096"), ("PEER_NAME", "a\x1b[2Jb")):
-        said = pinfold("daemon", path=tmp_path / "a", **{f"PINFOLD_CLUSTER_{name}": value})
+        said = pinfold("daemon", path=tmp_path / "a", stdin=b"", **{f"PINFOLD_CLUSTER_{name}": value})
         said.complains(f"cluster.{name.lower()}")
 
 

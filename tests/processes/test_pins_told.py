@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -58,7 +58,7 @@ def test_a_wish_is_told_as_one(node: Node) -> None:
 
 def car_file(path: Path, roots: Sequence[CID], *blocks: Block) -> str:
     async def written() -> bytes:
-        async def each() -> AsyncIterator[object]:
+        async def each() -> AsyncGenerator[Block]:
             for block in blocks:
                 yield block
 

@@ -29,7 +29,7 @@ def open_to_others(folder: Path) -> list[str]:
     )
 
 
-def test_a_folder_that_was_open_is_closed_with_all_that_is_in_it(open_folder, tmp_path: Path) -> None:
+def test_a_folder_that_was_open_is_closed_with_all_that_is_in_it(open_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     old = os.umask(0o022)
     try:

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("face", ["gateway", "swarm", "cluster"])
-def test_a_port_in_use_is_named_with_the_setting_to_change(folder, face) -> None:
+def test_a_port_in_use_is_named_with_the_setting_to_change(folder: Path, face: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         said = pinfold("daemon", *ANY_PORTS, f"--{face}-port", port, path=folder)
@@ -37,7 +37,7 @@ def test_a_port_in_use_is_named_with_the_setting_to_change(folder, face) -> None
 @pytest.mark.parametrize(
     "name", ["blocks.db", "pins.db", "cluster.db", "identity.key", "cluster.json", "config.toml"]
 )
-def test_a_damaged_file_is_named_and_left_for_whoever_looks_at_it(folder, name) -> None:
+def test_a_damaged_file_is_named_and_left_for_whoever_looks_at_it(folder: Path, name: str) -> None:
     damaged = bytes(range(255, 0, -1)) * 100
     (folder / name).write_bytes(damaged)
     said = pinfold("daemon", "--offline", *ANY_PORTS, path=folder)
@@ -47,7 +47,7 @@ def test_a_damaged_file_is_named_and_left_for_whoever_looks_at_it(folder, name) 
 
 
 @pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory):
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a node that holds a few pins."""
     path = tmp_path_factory.mktemp("used") / "node"
     with daemon(path, "--offline") as node:
@@ -60,7 +60,9 @@ def used(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.parametrize(
     ("name", "how"), [("pins.db", "middle"), ("pins.db", "schema"), ("cluster.db", "cut")]
 )
-def test_a_file_damaged_in_its_middle_is_named_on_a_line(used, tmp_path: Path, name, how) -> None:
+def test_a_file_damaged_in_its_middle_is_named_on_a_line(
+    used: Path, tmp_path: Path, name: str, how: str
+) -> None:
     folder = Path(shutil.copytree(used, tmp_path / "node"))
     data = (folder / name).read_bytes()
     half = len(data) // 2
@@ -75,7 +77,7 @@ def test_a_file_damaged_in_its_middle_is_named_on_a_line(used, tmp_path: Path, n
     assert len(said.err.splitlines()) == 1
 
 
-def test_damage_that_is_met_while_the_node_runs_is_a_line_of_the_log(used, tmp_path: Path) -> None:
+def test_damage_that_is_met_while_the_node_runs_is_a_line_of_the_log(used: Path, tmp_path: Path) -> None:
     """In a file too large to be looked through at the start."""
     folder = Path(shutil.copytree(used, tmp_path / "node"))
     with sqlite3.connect(folder / "pins.db") as connection:
@@ -97,7 +99,7 @@ def test_damage_that_is_met_while_the_node_runs_is_a_line_of_the_log(used, tmp_p
     assert (said.code, "Traceback" in said.err, "bug" in said.err) == (0, False, False)
 
 
-def test_a_damaged_address_book_is_only_forgotten(folder) -> None:
+def test_a_damaged_address_book_is_only_forgotten(folder: Path) -> None:
     for name in ("peers.json", "peers.cluster.json"):
         (folder / name).write_bytes(b"\xff\x00 no JSON")
     process = beginning("daemon", *ANY_PORTS, path=folder)
@@ -111,7 +113,7 @@ def test_there_is_no_daemon_without_a_data_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_is_set_up_once(folder) -> None:
+def test_a_folder_is_set_up_once(folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     pinfold("init", path=folder).complains(f"{folder} is set up already", "pinfold --path DIR init")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -125,13 +127,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "token", ["", "hello", "pinfold1", "pinfold1AAAA", "pinfold9AAAA", "pinfold1\N{SNOWMAN}"]
 )
-def test_a_wrong_join_token_makes_no_folder(tmp_path: Path, token) -> None:
+def test_a_wrong_join_token_makes_no_folder(tmp_path: Path, token: str) -> None:
     said = pinfold("init", "--join", token, path=tmp_path / "node")
     said.complains("join token")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_join_token_that_lost_its_end_says_to_copy_it_again(tmp_path: Path, valid_token) -> None:
+def test_a_join_token_that_lost_its_end_says_to_copy_it_again(tmp_path: Path, valid_token: str) -> None:
     pinfold("init", "--join", valid_token[:-7], path=tmp_path / "node").complains("copy it again, whole")
     assert pinfold("init", "--join", valid_token, path=tmp_path / "node").code == 0
 
@@ -161,12 +163,12 @@ def valid_token() -> str:
         ("PINFOLD_CLUSTER_ANNOUNCE", "192.0.2.7:9096", "addresses such as /ip4/192.0.2.7/tcp/9096"),
     ],
 )
-def test_a_wrong_setting_is_named(folder, variable, value, says) -> None:
-    said = pinfold("daemon", *ANY_PORTS, path=folder, **{variable: value})
+def test_a_wrong_setting_is_named(folder: Path, variable: str, value: str, says: str) -> None:
+    said = pinfold("daemon", *ANY_PORTS, path=folder, stdin=b"", **{variable: value})
     said.complains(says)
 
 
-def test_a_daemon_that_was_killed_leaves_no_lock(folder) -> None:
+def test_a_daemon_that_was_killed_leaves_no_lock(folder: Path) -> None:
     for last in (False, True):
         process = beginning("daemon", "--offline", *ANY_PORTS, path=folder)
         assert process.stdout is not None
