@@ -321,6 +321,19 @@ def test_every_dependency_has_its_reason() -> None:
     assert [name for name in names if not re.search(rf"\b{name}\b", choices)] == []
 
 
+def test_every_benchmark_is_listed() -> None:
+    opening = _page("docs/benchmarks.md").partition("## Method")[0]
+    names = re.findall(r'^    "([a-z-]+)": ', _page("benchmarks/__main__.py"), re.MULTILINE)
+    assert len(names) > 5
+    assert [name for name in names if f"`{name}`" not in opening] == []
+
+
+def test_lines_of_the_log_that_pages_show_come_from_files_that_exist() -> None:
+    shown = [name for page in PAGES for name in re.findall(r"Z [A-Z]+ ([a-z_.]+): ", page.read_text("utf-8"))]
+    assert shown
+    assert [name for name in shown if not (ROOT / f"{name.replace('.', '/')}.py").is_file()] == []
+
+
 def test_decisions_are_numbered_one_by_one() -> None:
     pages = sorted((ROOT / "docs" / "decisions").iterdir())
     assert len(pages) >= 4
