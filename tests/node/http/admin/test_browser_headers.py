@@ -1,6 +1,6 @@
 """The listeners for admins and browsers: nothing from them runs, and pages of others change nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -8,8 +8,6 @@ from aiohttp import ClientSession
 from support.gateway import Gateway
 from support.node import running_node
 
-from blockstore.ipld.dag_pb import PBNode
-from cluster.calls.codec import NodeInfo
 from node.node import Node
 
 PAGE = b"<!DOCTYPE html><script>alert(1)</script>"
@@ -23,23 +21,23 @@ FOREIGN = [
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeInfo | PBNode]:
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
     async with running_node(tmp_path) as running:
         yield running
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[int | None]:
+async def client() -> AsyncIterator[ClientSession]:
     async with ClientSession() as session:
         yield session
 
 
-async def ask(client, method, url):
+async def ask(client: ClientSession, method: str, url: str) -> tuple[int, Mapping[str, str], bytes]:
     async with client.request(method, url, allow_redirects=False) as answer:
         return answer.status, answer.headers, await answer.read()
 
 
-def assert_nothing_runs(headers, body) -> None:
+def assert_nothing_runs(headers: Mapping[str, str], body: bytes) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in headers["Content-Security-Policy"]
     kind = headers.get("Content-Type", "application/octet-stream").partition(";")[0]
@@ -53,7 +51,7 @@ def assert_nothing_runs(headers, body) -> None:
     )
 
 
-async def test_nothing_of_the_rpc_runs_in_a_browser(node: Node, client) -> None:
+async def test_nothing_of_the_rpc_runs_in_a_browser(node: Node, client: ClientSession) -> None:
     root = await Gateway(node, client).add({"d/page.html": PAGE})
     for command, status in (
         (f"cat?arg={root}/page.html", 200),
@@ -75,7 +73,7 @@ async def test_nothing_of_the_rpc_runs_in_a_browser(node: Node, client) -> None:
         assert_nothing_runs(headers, body)
 
 
-async def test_nothing_of_the_cluster_api_runs_in_a_browser(node: Node, client) -> None:
+async def test_nothing_of_the_cluster_api_runs_in_a_browser(node: Node, client: ClientSession) -> None:
     root = await Gateway(node, client).add({"d/page.html": PAGE})
     for method, path in (
         ("POST", f"/pins/{root}?name=<script>alert(1)</script>"),
@@ -96,7 +94,9 @@ async def test_nothing_of_the_cluster_api_runs_in_a_browser(node: Node, client) 
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
-async def test_a_page_of_another_origin_changes_nothing_in_the_cluster(node: Node, client, headers) -> None:
+async def test_a_page_of_another_origin_changes_nothing_in_the_cluster(
+    node: Node, client: ClientSession, headers: dict[str, str]
+) -> None:
     root = await Gateway(node, client).add({"d/page.html": PAGE})
     api = node.faces.api.url
     for method, path in (("POST", f"/pins/{root}"), ("DELETE", f"/pins/{root}"), ("POST", "/v1/invite")):
@@ -106,7 +106,9 @@ async def test_a_page_of_another_origin_changes_nothing_in_the_cluster(node: Nod
         assert answer.status == 204  # looking is free, and nothing was pinned
 
 
-async def test_pages_of_the_api_s_own_origin_and_programs_may_change_things(node: Node, client) -> None:
+async def test_pages_of_the_api_s_own_origin_and_programs_may_change_things(
+    node: Node, client: ClientSession
+) -> None:
     root = await Gateway(node, client).add({"d/page.html": PAGE})
     api = node.faces.api.url
     own = {"Origin": api, "User-Agent": "Mozilla/5.0"}

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 from support.node import running_node
 
-from blockstore.ipld.dag_pb import PBNode
-from cluster.calls.codec import NodeInfo
 from node.config.sections import ApiConfig, Config, RpcConfig
 from node.datadir.folder import DataFolder
 from node.http.admin.callers import OpenToOthers
+from node.http.listener import Listener
 from node.node import Node
 
 ORDINARY = [
@@ -32,7 +31,7 @@ FOREIGN_NAMES = [
 ]  # fmt: skip
 
 
-async def exchange(listener, request):
+async def exchange(listener: Listener, request: bytes) -> tuple[int, list[str], bytes]:
     reader, writer = await asyncio.open_connection(listener.host, listener.port)
     writer.write(request)
     try:
@@ -43,7 +42,9 @@ async def exchange(listener, request):
     return int(lines[0].split()[1]), lines[1:], body
 
 
-async def ask(listener, what, host="127.0.0.1", shown=""):
+async def ask(
+    listener: Listener, what: str, host: str = "127.0.0.1", shown: str = ""
+) -> tuple[int, list[str], bytes]:
     authorization = f"Authorization: {shown}\r\n" if shown else ""
     lines = (
         f"{what} HTTP/1.1\r\nHost: {host}\r\n{authorization}Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -51,23 +52,23 @@ async def ask(listener, what, host="127.0.0.1", shown=""):
     return await exchange(listener, lines.encode("latin-1"))
 
 
-def bearer(folder):
+def bearer(folder: Path) -> str:
     return f"Bearer {DataFolder(folder).secret.read_text().strip()}"
 
 
-def basic(folder, user="pinfold"):
+def basic(folder: Path, user: str = "pinfold") -> str:
     text = f"{user}:{DataFolder(folder).secret.read_text().strip()}"
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeInfo | PBNode]:
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
     async with running_node(tmp_path) as running:
         yield running
 
 
-def closed(**more):
-    return Config(api=ApiConfig(auth="always", **more), rpc=RpcConfig(auth="always", **more))
+def closed(host: str = "127.0.0.1") -> Config:
+    return Config(api=ApiConfig(auth="always", host=host), rpc=RpcConfig(auth="always", host=host))
 
 
 async def test_names_of_this_machine_are_answered_and_others_are_not(node: Node) -> None:
@@ -132,7 +133,7 @@ async def test_wrong_credentials_are_limited_and_the_right_one_is_taken_all_the_
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
 @pytest.mark.parametrize("section", ["api", "rpc"])
 async def test_a_listener_for_everybody_is_refused_unless_it_asks_for_the_secret(
-    tmp_path: Path, section, host
+    tmp_path: Path, section: str, host: str
 ) -> None:
     config = replace(Config(), **{section: replace(getattr(Config(), section), host=host)})
     with pytest.raises(OpenToOthers, match=rf"pinfold config set {section}\.auth always.*127\.0\.0\.1"):

@@ -3,13 +3,14 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, FormData
+from support.json_value import Json, JsonObject
 from support.node import running_node
 from yarl import URL
 
@@ -18,6 +19,7 @@ from blockstore.car.writer import car_stream
 from blockstore.cid import CID
 from node.config.sections import Config, StorageConfig
 from node.datadir.api_secret import read_secret
+from node.node import Node
 
 ABSENT = Block.of(b"nowhere to be found").cid
 PIN_FIELDS = [
@@ -30,19 +32,24 @@ PIN_FIELDS = [
 class Api:
     """Requests to one REST listener; JSON answers are decoded, streams become lists."""
 
-    def __init__(self, url, client) -> None:
+    def __init__(self, url: str, client: ClientSession) -> None:
         self.url = url
         self.client = client
-        self.headers = {}
+        self.headers: Mapping[str, str] = {}
 
-    async def __call__(self, method, path, **options):
+    async def __call__(
+        self, method: str, path: str, *, data: FormData | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, list[Json]]:  # fmt: skip
         url = URL(self.url + path, encoded=True)
-        async with self.client.request(method, url, allow_redirects=False, **options) as answer:
+        async with self.client.request(
+            method, url, allow_redirects=False, data=data, headers=headers
+        ) as answer:
             self.headers = answer.headers
             text = await answer.text()
             return answer.status, [json.loads(line) for line in text.splitlines()]
 
-    async def add(self, files, query=""):
+    async def add(self, files: Mapping[str, bytes | io.BytesIO], query: str = "") -> tuple[int, list[Json]]:
         form = FormData(quote_fields=False)
         for name, data in files.items():
             form.add_field("file", data, filename=name, content_type="application/octet-stream")
@@ -50,13 +57,14 @@ class Api:
 
 
 @asynccontextmanager
-async def api(tmp_path: Path, config=None) -> AsyncIterator[object]:
+async def api(tmp_path: Path, config: Config | None = None) -> AsyncIterator[tuple[Node, Api]]:
     async with running_node(tmp_path, config) as node, ClientSession() as client:
         yield node, Api(node.faces.api.url, client)
 
 
-async def until_status(call, cid, status):
+async def until_status(call: Api, cid: CID | str, status: str) -> JsonObject:
     """Poll as ipfs-cluster-ctl does; the suite's timeout ends a wait that never succeeds."""
+    info: JsonObject
     while True:
         _, (info,) = await call("GET", f"/pins/{cid}")
         if all(peer["status"] == status for peer in info["peer_map"].values()):
@@ -91,8 +99,8 @@ async def test_what_is_added_is_stored_pinned_and_durable_when_it_answers(tmp_pa
         assert (pin["name"], pin["metadata"], pin["max_depth"]) == ("things", {"k": "v"}, -1)
         assert (pin["user_allocations"], pin["origins"], pin["pin_update"]) == (None, [], None)
         assert await node.parts.cluster.tracking.holds(CID.parse(cid), recursive=True)
-        _, (status,) = await call("GET", f"/pins/{cid}?local=true")
-        assert status["peer_map"][node.parts.peer]["status"] == "pinned"
+        _, (info,) = await call("GET", f"/pins/{cid}?local=true")
+        assert info["peer_map"][node.parts.peer]["status"] == "pinned"
     async with api(tmp_path) as (_, call):
         assert (await call("GET", f"/allocations/{cid}"))[0] == 200
         await until_status(call, cid, "pinned")
@@ -148,7 +156,7 @@ async def test_a_car_is_added_as_it_is_and_pinned(tmp_path: Path) -> None:
         assert (await call.add({"a.car": car, "b.car": car}, query))[0] == 400
 
 
-async def blocks_of(*blocks) -> AsyncIterator[object]:
+async def blocks_of(*blocks: Block) -> AsyncGenerator[Block]:
     for block in blocks:
         yield block
 
@@ -209,7 +217,7 @@ async def test_an_upload_that_breaks_off_inside_a_part_is_an_error_in_the_traile
     ["?layout=round", "?format=zip", "?chunker=size-0", "?cid-version=7", "?replication-min=x", "?hash=nope",
      "?raw-leaves=perhaps", "?expire-in=1", "?stream-channels=maybe", "?profile=none", "?shard=true"],
 )  # fmt: skip
-async def test_bad_options_of_an_add_are_400_and_nothing_is_pinned(tmp_path: Path, query) -> None:
+async def test_bad_options_of_an_add_are_400_and_nothing_is_pinned(tmp_path: Path, query: str) -> None:
     async with api(tmp_path) as (_, call):
         status, (error,) = await call.add({"a": b"1"}, query)
         assert (status, error["code"]) == (400, 400)
@@ -320,7 +328,9 @@ async def test_a_cid_that_is_not_pinned_has_a_status_and_no_allocation(tmp_path:
         ("POST", f"/pins/{ABSENT}?replication-min=x", "parameter replication-min invalid"),
     ],
 )
-async def test_bad_requests_are_400_with_one_document(tmp_path: Path, method, path, message) -> None:
+async def test_bad_requests_are_400_with_one_document(
+    tmp_path: Path, method: str, path: str, message: str
+) -> None:
     async with api(tmp_path) as (_, call):
         status, documents = await call(method, path)
         assert status == 400

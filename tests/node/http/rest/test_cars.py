@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import ClientSession, FormData
 from support.dags import leaves, node
+from support.json_value import JsonObject
 from support.node import running_node
 
 from blockstore.block import Block
@@ -16,14 +18,21 @@ from blockstore.car.writer import car_stream
 from blockstore.cid import CID
 from cluster.errors import NotPinned
 from cluster.pin import PinOptions
+from node.parts import Parts
 
 PARTS = leaves(2)
 ROOT = node([block.cid for block in PARTS])
 ABSENT = Block.of(b"in no file").cid
 
 
+class Send(Protocol):
+    """Sends CARs together; the lines of the answer."""
+
+    async def __call__(self, *files: bytes, query: str = "") -> list[JsonObject]: ...
+
+
 async def car(roots: Sequence[CID], *blocks: Block) -> bytes:
-    async def each() -> AsyncIterator[Block]:
+    async def each() -> AsyncGenerator[Block]:
         for block in blocks:
             yield block
 
@@ -31,11 +40,11 @@ async def car(roots: Sequence[CID], *blocks: Block) -> bytes:
 
 
 @asynccontextmanager
-async def importing(tmp_path: Path, route: str = "api/v1/cars") -> AsyncIterator[object]:
+async def importing(tmp_path: Path, route: str = "api/v1/cars") -> AsyncIterator[tuple[Parts, Send]]:
     """A node, and what it answers to CARs that are sent to it together."""
     face, _, path = route.partition("/")
 
-    async def send(*files: bytes, query: str = "") -> list[dict]:
+    async def send(*files: bytes, query: str = "") -> list[JsonObject]:
         form = FormData()
         for number, data in enumerate(files):
             form.add_field("file", data, filename=f"{number}.car", content_type="application/vnd.ipld.car")
@@ -47,7 +56,7 @@ async def importing(tmp_path: Path, route: str = "api/v1/cars") -> AsyncIterator
         yield running.parts, send
 
 
-async def is_pinned(parts, cid: CID) -> bool:
+async def is_pinned(parts: Parts, cid: CID) -> bool:
     try:
         await parts.cluster.get_pin(cid)
     except NotPinned:
@@ -60,7 +69,9 @@ async def test_one_dag_in_two_files_is_pinned(tmp_path: Path) -> None:
         lines = await send(await car([ROOT.cid], ROOT, PARTS[0]), await car([ROOT.cid], PARTS[1]))
         assert [line.get("file") for line in lines] == ["0.car", "1.car", None]
         assert (lines[-1]["root"], lines[-1]["pinned"]) == (str(ROOT.cid), True)
-        assert (await parts.garbage_collection.pins.get(ROOT.cid)).complete
+        pinned = await parts.garbage_collection.pins.get(ROOT.cid)
+        assert pinned is not None
+        assert pinned.complete
 
 
 async def test_a_part_alone_is_stored_and_leaves_no_pin(tmp_path: Path) -> None:

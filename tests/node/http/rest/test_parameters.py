@@ -17,19 +17,23 @@ from node.node import Node
 ABSENT = Block.of(b"nowhere to be found").cid
 
 
-async def refusal(node: Node, folder, method, target):
+async def refusal(node: Node, folder: DataFolder, method: str, target: str) -> str:
     """Of an owner's call, the message of the 400 that it has to end with."""
     headers = {"Authorization": f"Bearer {read_secret(folder.secret)}"}
     url = URL(node.faces.api.url + target, encoded=True)
     async with ClientSession() as client, client.request(method, url, headers=headers) as answer:
         assert answer.status == 400, (method, target, answer.status)
-        return "" if method == "HEAD" else json.loads(await answer.read())["message"]
+        if method == "HEAD":
+            return ""
+        message: str = json.loads(await answer.read())["message"]
+        return message
 
 
 async def test_every_route_refuses_a_parameter_that_it_does_not_have(tmp_path: Path) -> None:
     async with running_node(tmp_path) as node:
         names = {"cid": ABSENT, "path": ABSENT, "namespace": "ipfs", "peer": node.parts.peer}
         for route in cluster_app(node.parts).router.routes():
+            assert route.resource is not None
             path = route.resource.canonical.format(**names, member="x", name="ping")
             said = await refusal(node, DataFolder(tmp_path), route.method, f"{path}?nosuch=1")
             if route.method != "HEAD" and "multipart" not in said:  # uploads are looked at first
@@ -49,7 +53,7 @@ async def test_every_route_refuses_a_parameter_that_it_does_not_have(tmp_path: P
     ],
 )
 async def test_text_and_times_that_there_are_not_are_told_and_never_changed(
-    tmp_path: Path, query, says
+    tmp_path: Path, query: str, says: str
 ) -> None:
     async with running_node(tmp_path) as node:
         assert (await refusal(node, DataFolder(tmp_path), "POST", f"/pins/{ABSENT}?{query}")).endswith(says)

@@ -12,7 +12,7 @@ PEER = "12D3KooWNvSZnPi3RrhrTwEY4LuuBeB6K6facKUCJcyWG1aoDd2p"
 CID_TEXT = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 
 
-def options(**query):
+def options(**query: str) -> PinOptions:
     return pin_options({key.replace("_", "-"): value for key, value in query.items()}, now=lambda: 1000.0)
 
 
@@ -52,7 +52,7 @@ def test_what_clients_always_send_is_taken() -> None:
 def test_with_keep_only_what_the_query_has_is_named() -> None:
     query = {"keep": "true", "name": "", "expire-in": "never", "replication": "2", "meta-k": "v"}
     wish = pin_wish(query)
-    assert wish.named == {"name", "expire_at", "replication_min", "replication_max"}
+    assert wish.named == frozenset({"name", "expire_at", "replication_min", "replication_max"})
     assert (wish.options.expire_at, wish.shorten) == (None, False)
     assert pin_wish({}).named is None
 
@@ -114,6 +114,6 @@ def test_a_peer_id_may_be_the_cid_of_its_key() -> None:
         ({"meta_k": "v" * 20_000}, "metadata is above"),
     ],
 )
-def test_bad_options_are_named(query, text) -> None:
+def test_bad_options_are_named(query: dict[str, str], text: str) -> None:
     with pytest.raises((BadRequest, BadPinValue), match=text):
         pin_wish({key.replace("_", "-"): value for key, value in query.items()}, now=lambda: 1000.0)

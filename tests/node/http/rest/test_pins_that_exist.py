@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import ClientSession, FormData
+from support.json_value import Json, JsonObject
 from support.node import running_node
 
 from blockstore.block import Block
@@ -22,15 +23,15 @@ CID = str(Block.of(SAME).cid)
 class Api:
     """One node's REST API and RPC."""
 
-    def __init__(self, node: Node, client) -> None:
+    def __init__(self, node: Node, client: ClientSession) -> None:
         self._faces = node.faces
         self._client = client
 
-    async def add(self, query):
+    async def add(self, query: str) -> JsonObject:
         """The root's line."""
         return (await self.lines("/add?cid-version=1&" + query, SAME))[-1]
 
-    async def lines(self, path, *files):
+    async def lines(self, path: str, *files: bytes) -> list[JsonObject]:
         form = FormData()
         for number, data in enumerate(files):
             form.add_field("file", data, filename=str(number), content_type="application/octet-stream")
@@ -39,25 +40,25 @@ class Api:
             assert answer.status == 200, await answer.text()
             return [json.loads(line) for line in (await answer.text()).splitlines()]
 
-    async def refused(self, path):
+    async def refused(self, path: str) -> tuple[int, str]:
         """Status and message of an upload of one file there."""
         form = FormData()
         form.add_field("file", SAME, filename="x")
         async with self._client.post(self._faces.api.url + path, data=form) as answer:
             return answer.status, (await answer.json())["message"]
 
-    async def pin(self, query):
+    async def pin(self, query: str) -> JsonObject:
         (found,) = await self.lines(f"/pins/{CID}?{query}")
         return found
 
-    async def stored(self):
+    async def stored(self) -> tuple[str, dict[str, str] | None, int, str]:
         async with self._client.get(f"{self._faces.api.url}/allocations/{CID}") as answer:
-            found = await answer.json()
+            found: Json = await answer.json()
         return found["name"], found["metadata"], found["replication_factor_max"], found["expire_at"]
 
 
 @asynccontextmanager
-async def api(tmp_path: Path) -> AsyncIterator[object]:
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with running_node(tmp_path) as node, ClientSession() as client:
         yield Api(node, client)
 
