@@ -13,7 +13,6 @@ from blockstore.block import Block
 from blockstore.cid import CBOR, DAG_CBOR, DAG_JSON, JSON
 from node.http.gateway.pages import preview
 from node.http.gateway.pages.links import PageLinks
-from node.node import Node
 
 END = Block.of(b'{"end":true}', DAG_JSON)
 JSON_NODE = Block.of(
@@ -49,7 +48,7 @@ async def stored(gateway: Gateway) -> None:
     await gateway.put(END, *NAMES)
 
 
-def requests(node: Node) -> Iterator[object]:
+def requests(node: Block) -> Iterator[tuple[str, dict[str, str], str]]:
     """Every way to ask for it, with the format that is then given."""
     own, plain, _ = NAMES[node]
     path = f"/ipfs/{node.cid}"
@@ -62,7 +61,7 @@ def requests(node: Node) -> Iterator[object]:
 
 
 @nodes
-async def test_a_node_is_given_as_it_is(gateway: Gateway, node: Node) -> None:
+async def test_a_node_is_given_as_it_is(gateway: Gateway, node: Block) -> None:
     _, extension, place = NAMES[node]
     for path, headers, name in requests(node):
         for method in ("GET", "HEAD"):
@@ -81,7 +80,9 @@ async def test_a_node_is_given_as_it_is(gateway: Gateway, node: Node) -> None:
 @pytest.mark.parametrize(
     ("header", "start", "stop"), [("bytes=0-4", 0, 5), ("bytes=3-", 3, None), ("bytes=-2", -2, None)]
 )
-async def test_ranges_of_a_node(gateway: Gateway, node: Node, header, start, stop) -> None:
+async def test_ranges_of_a_node(
+    gateway: Gateway, node: Block, header: str, start: int, stop: int | None
+) -> None:
     for path, headers, name in requests(node):
         answer = await gateway.get(path, Range=header, **headers)
         size = len(node.data)
@@ -93,7 +94,7 @@ async def test_ranges_of_a_node(gateway: Gateway, node: Node, header, start, sto
 
 @nodes
 async def test_of_several_ranges_the_first_is_given_and_bad_ones_are_refused(
-    gateway: Gateway, node: Node
+    gateway: Gateway, node: Block
 ) -> None:
     answer = await gateway.get(f"/ipfs/{node.cid}", Range="bytes=1-2, 3-4")
     assert (answer.status, answer.body) == (206, node.data[1:3])
@@ -102,7 +103,7 @@ async def test_of_several_ranges_the_first_is_given_and_bad_ones_are_refused(
 
 
 @nodes
-async def test_codecs_are_not_converted(gateway: Gateway, node: Node) -> None:
+async def test_codecs_are_not_converted(gateway: Gateway, node: Block) -> None:
     own, plain, _ = NAMES[node]
     for name in TYPES.keys() - {own, plain}:
         assert (await gateway.get(f"/ipfs/{node.cid}?format={name}")).status == 406
@@ -127,14 +128,14 @@ async def test_files_are_no_dag_nodes(gateway: Gateway) -> None:
      (b"{not json}", "text/plain; charset=utf-8"),
      (b"[see below]", "text/plain; charset=utf-8")],
 )  # fmt: skip
-async def test_json_without_a_name_is_known_by_its_text(gateway: Gateway, body, kind) -> None:
+async def test_json_without_a_name_is_known_by_its_text(gateway: Gateway, body: bytes, kind: str) -> None:
     root = await gateway.add({"f": body})
     answer = await gateway.get(f"/ipfs/{root}", Accept="*/*")
     assert (answer.body, answer.headers["Content-Type"]) == (body, kind)
 
 
 @dags
-async def test_paths_go_through_fields_to_links_and_end_at_no_field(gateway: Gateway, node: Node) -> None:
+async def test_paths_go_through_fields_to_links_and_end_at_no_field(gateway: Gateway, node: Block) -> None:
     kind = NAMES[node][0]
     answer = await gateway.get(f"/ipfs/{node.cid}/a/b")
     assert (answer.status, answer.body) == (200, END.data)
@@ -145,7 +146,7 @@ async def test_paths_go_through_fields_to_links_and_end_at_no_field(gateway: Gat
 
 
 @nodes
-async def test_a_name_and_a_download_are_told_in_the_disposition(gateway: Gateway, node: Node) -> None:
+async def test_a_name_and_a_download_are_told_in_the_disposition(gateway: Gateway, node: Block) -> None:
     place = NAMES[node][2]
     path = f"/ipfs/{node.cid}?filename={quote('имя.x')}"
     names = "filename=\"___.x\"; filename*=UTF-8''%D0%B8%D0%BC%D1%8F.x"
@@ -155,7 +156,7 @@ async def test_a_name_and_a_download_are_told_in_the_disposition(gateway: Gatewa
 
 
 @dags
-async def test_browsers_get_a_page_with_links(gateway: Gateway, node: Node) -> None:
+async def test_browsers_get_a_page_with_links(gateway: Gateway, node: Block) -> None:
     browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     answer = await gateway.get(f"/ipfs/{node.cid}/", Accept=browser)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -173,7 +174,7 @@ async def test_browsers_get_a_page_with_links(gateway: Gateway, node: Node) -> N
 
 @dags
 async def test_caches_are_told_that_the_page_and_the_node_share_an_address(
-    gateway: Gateway, node: Node
+    gateway: Gateway, node: Block
 ) -> None:
     """Else one that kept the page for a browser gives it to a program, or the other way round."""
     path = f"/ipfs/{node.cid}"
@@ -195,7 +196,7 @@ async def test_what_a_node_says_cannot_become_markup(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(("depth", "shown"), [(100, "[ … ]"), (100_000, "nested deeper than 1024 levels")])
-async def test_a_page_of_a_node_nested_without_end_is_short(gateway: Gateway, depth, shown) -> None:
+async def test_a_page_of_a_node_nested_without_end_is_short(gateway: Gateway, depth: int, shown: str) -> None:
     nested = Block.of(b"\x81" * depth + b"\x01", DAG_CBOR)
     await gateway.put(nested)
     answer = await gateway.get(f"/ipfs/{nested.cid}", Accept="text/html")
@@ -228,18 +229,20 @@ async def test_a_codec_that_nobody_knows_is_bytes(gateway: Gateway) -> None:
 
 @dags
 async def test_below_a_name_a_node_is_the_same_and_is_cached_as_long_as_the_name_says(
-    gateway: Gateway, node: Node
+    gateway: Gateway, node: Block
 ) -> None:
     kind = NAMES[node][0]
     await publish(gateway, node.cid)
+    answers = []
     for suffix, headers in (("", {}), (f"?format={kind}", {}), ("", {"Accept": TYPES[kind]})):
         fixed = await gateway.get(f"/ipfs/{node.cid}{suffix}", **headers)
         named = await gateway.get(f"/ipns/{KEY.name}{suffix}", **headers)
         assert named.body == fixed.body == node.data
         for name in ("Etag", "Content-Type", "Content-Disposition", "X-Ipfs-Roots"):
             assert named.headers[name] == fixed.headers[name]
+        answers.append(named)
     page = await gateway.get(f"/ipns/{KEY.name}/", Accept="text/html")
     assert page.headers["Etag"].startswith('"DagIndex-')
-    for answer in (named, page):
+    for answer in (*answers, page):
         assert answer.headers["Cache-Control"].startswith("public, max-age=")
         assert "immutable" not in answer.headers["Cache-Control"]

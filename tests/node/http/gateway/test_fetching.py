@@ -1,7 +1,9 @@
 """Content that is not here: fetched, waited for with patience, withdrawn when the client leaves."""
 
+from __future__ import annotations
+
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,6 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 from support.gateway import Answer, directory
-from support.http_gateway import HttpGateway
 from support.ipns import Key
 from support.node import running_node
 
@@ -17,9 +18,11 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.cid import CID, DAG_PB
 from blockstore.errors import BlockNotFound
+from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchOutcome, FetchReport
 from node.http.gateway.app import gateway_app
-from node.http.listener import ListenerSettings, listen
+from node.http.listener import Listener, ListenerSettings, listen
+from node.node import Node
 from node.retrieval.root_blocks import RootBlocks
 
 BLOCK = Block.of(b"from far away")
@@ -28,14 +31,17 @@ BLOCK = Block.of(b"from far away")
 class Peers:
     """An exchange whose peers have `blocks`; everything else is wanted until the want is withdrawn."""
 
-    def __init__(self, *blocks) -> None:
+    def __init__(self, *blocks: Block) -> None:
         self.blocks = {block.cid: block for block in blocks}
-        self.hints = []
+        self.hints: list[tuple[str, ...]] = []
         self.wanted = asyncio.Event()
         self.withdrawn = asyncio.Event()
 
-    async def fetch(self, cid, hints=(), progress=None):
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
         self.hints.append(tuple(hints))
+        assert progress is not None
         progress.follow(self.reports)
         if cid in self.blocks:
             return self.blocks[cid]
@@ -44,23 +50,28 @@ class Peers:
             await asyncio.Event().wait()
         finally:
             self.withdrawn.set()
+        raise AssertionError
 
-    def reports(self):
+    def reports(self) -> tuple[FetchReport, ...]:
         return (
             FetchReport("open network", connected=3, outcomes=(FetchOutcome.LACKING, FetchOutcome.WAITING)),
         )
 
-    def session(self, root):
+    def session(self, root: CID) -> Peers:
         return self
 
 
 @asynccontextmanager
 async def gateway(
-    tmp_path: Path, peers, holders=(), patience=30.0, negative_ttl=10.0
-) -> AsyncIterator[HttpGateway]:
+    tmp_path: Path,
+    peers: Peers,
+    holders: Sequence[str] = (),
+    patience: float = 30.0,
+    negative_ttl: float = 10.0,
+) -> AsyncIterator[tuple[Node, Listener]]:
     """The gateway of a node whose only way out are these peers."""
 
-    async def look_up(root):
+    async def look_up(root: CID) -> Sequence[str]:
         return holders
 
     async with running_node(tmp_path) as node:
@@ -78,12 +89,12 @@ async def gateway(
             yield node, listener
 
 
-async def get(url):
+async def get(url: str) -> tuple[int, bytes]:
     answer = await asked(url)
     return answer.status, answer.body
 
 
-async def asked(url):
+async def asked(url: str) -> Answer:
     async with ClientSession() as client, client.get(url) as answer:
         return Answer(answer.status, answer.headers, await answer.read())
 
@@ -193,11 +204,13 @@ class Nobody(Peers):
 
     asked = 0
 
-    def reports(self):
+    def reports(self) -> tuple[FetchReport, ...]:
         return (
             FetchReport("open network", connected=2, outcomes=(FetchOutcome.LACKING, FetchOutcome.LACKING)),
         )
 
-    async def fetch(self, cid, hints=(), progress=None) -> None:
+    async def fetch(
+        self, cid: CID, hints: Sequence[str] = (), progress: FetchProgress | None = None
+    ) -> Block:
         self.asked += 1
         raise BlockNotFound.after(cid, *self.reports())

@@ -29,7 +29,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPFS_NS_MAP", STATIC)
 
 
-async def pin(gateway: Gateway, cid, mode=PinMode.RECURSIVE) -> None:
+async def pin(gateway: Gateway, cid: CID, mode: PinMode = PinMode.RECURSIVE) -> None:
     await gateway.node.parts.cluster.pin(cid, PinOptions(mode=mode))
 
 
@@ -53,7 +53,7 @@ async def pin(gateway: Gateway, cid, mode=PinMode.RECURSIVE) -> None:
     ],
 )
 async def test_a_trustless_host_gives_only_what_can_be_verified(
-    tmp_path: Path, query, accept, status
+    tmp_path: Path, query: str, accept: str, status: int
 ) -> None:
     async with open_gateway(tmp_path, GatewayConfig(trustless=True)) as gateway:
         root = await gateway.add(FILES)

@@ -8,8 +8,9 @@ import logging
 import resource
 import tarfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import cbrrr
 import pytest
@@ -40,14 +41,14 @@ async def lives_on(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> AsyncI
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
-async def status(gateway: Gateway, path, **headers):
+async def status(gateway: Gateway, path: str, **headers: str) -> int:
     begun = time.process_time()  # the node's and ours: what other programs take of the machine is not counted
     answer = await asyncio.wait_for(gateway.get(path, **headers), 6 * SECONDS)
     assert time.process_time() - begun < SECONDS
     return answer.status
 
 
-def nested(wrap, inside):
+def nested(wrap: Callable[[Block], Block], inside: Block) -> list[Block]:
     """DEEP blocks around the innermost, outermost first."""
     blocks = [inside]
     for _ in range(DEEP):
@@ -55,7 +56,17 @@ def nested(wrap, inside):
     return blocks[::-1]
 
 
-def unixfs(kind, links=(), **fields):
+class Fields(TypedDict, total=False):
+    """Those of a node's data that a test may say."""
+
+    data: bytes
+    filesize: int | None
+    blocksizes: tuple[int, ...]
+    hash_type: int
+    fanout: int
+
+
+def unixfs(kind: NodeType, links: Sequence[tuple[str, Block]] = (), **fields: Unpack[Fields]) -> Block:
     """A node that says whatever is given, true or not."""
     data = UnixFSData(kind, **fields).encode()
     return Block.of(
@@ -82,7 +93,7 @@ async def test_directories_ten_thousand_deep(gateway: Gateway) -> None:
 
 
 async def test_a_file_ten_thousand_deep(gateway: Gateway) -> None:
-    def around(inner):
+    def around(inner: Block) -> Block:
         return unixfs(NodeType.FILE, [("", inner)], filesize=8, blocksizes=(8,))
 
     blocks = nested(around, Block.of(b"8 bytes!"))
@@ -132,7 +143,7 @@ async def test_shards_ten_thousand_deep(gateway: Gateway) -> None:
 
 async def test_a_sharded_directory_of_more_names_than_there_are(gateway: Gateway) -> None:
     """256^8 entries in nine blocks: each shard has the next one below it in every place."""
-    full = {"data": b"\xff" * 32, "hash_type": 0x22, "fanout": 256}
+    full: Fields = {"data": b"\xff" * 32, "hash_type": 0x22, "fanout": 256}
     inner = leaf(3)
     shard = unixfs(NodeType.HAMT, [(f"{place:02X}name", inner) for place in range(256)], **full)
     blocks = [inner, shard]
@@ -204,7 +215,7 @@ async def test_an_archive_with_names_that_fight(gateway: Gateway) -> None:
         assert await status(gateway, f"/ipfs/{root.cid}/") == 200
 
 
-HUGE = {
+HUGE: dict[str, cbrrr.DagCborTypes] = {
     "many numbers": list(range(300_000)),
     "many keys": {f"{number}": None for number in range(100_000)},
     "many links": [cbrrr.CID(bytes(KNOWN.cid))] * 45_000,
@@ -294,7 +305,7 @@ async def test_one_small_block_many_times_over(gateway: Gateway) -> None:
         await begins_and_is_left(gateway, f"/ipfs/{level.cid}{suffix}")
 
 
-async def begins_and_is_left(gateway: Gateway, path) -> None:
+async def begins_and_is_left(gateway: Gateway, path: str) -> None:
     """An answer without end: some of it comes, and the client has enough."""
     listener = gateway.node.faces.gateway
     reader, writer = await asyncio.open_connection(listener.host, listener.port)

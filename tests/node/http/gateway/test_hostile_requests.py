@@ -27,7 +27,7 @@ async def lives_on(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> AsyncI
     assert caplog.records == []
 
 
-async def status(gateway: Gateway, request):
+async def status(gateway: Gateway, request: bytes) -> int:
     begun = time.process_time()  # not the clock: other programs may have the machine meanwhile
     answer = await gateway.raw(request)
     assert time.process_time() - begun < 5

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aiohttp import web
 from support.http_gateway import HttpGateway, http_gateway, silence
 from support.node import eventually, running_node
 from support.p2p_networks import networks, until_peer
@@ -72,13 +73,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder, **gateway) -> AsyncIterator[Scene]:
+async def scene(folder: Path, settings: GatewayConfig | None = None) -> AsyncIterator[Scene]:
     async with networks(1) as (_, [network]), http_gateway([BLOCK]) as source:
         peer = Asked(network)
         network.on_message(PROTOCOLS, peer.on_message)
         source.behaviour = silence
         config = Config(
-            gateway=GatewayConfig(**gateway),
+            gateway=settings or GatewayConfig(),
             swarm=SwarmConfig(peers=(network.addresses()[0],)),
             retrieval=RetrievalConfig((source.url,)),
         )
@@ -92,7 +93,7 @@ async def test_a_client_that_leaves_withdraws_the_want_and_aborts_the_request_wi
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as world:
-        took = []
+        took: list[float] = []
         while not took or (min(took) >= PROMPT and len(took) < ATTEMPTS):
             world.forget()
             _, client = await world.visit()
@@ -111,7 +112,7 @@ async def test_one_of_several_clients_leaves_and_the_others_get_their_block_by_o
         release = asyncio.Event()
         everybody_asks = asyncio.Event()
 
-        async def held(request):
+        async def held(request: web.Request) -> web.StreamResponse:
             if {str(BLOCK.cid), str(MARK.cid)} <= set(world.source.asked_for):
                 everybody_asks.set()
             await release.wait()
@@ -141,7 +142,7 @@ async def test_who_did_not_answer_in_time_is_told_in_counts_and_not_by_name(tmp_
         "open network: 1 peer asked, none has answered yet; "
         "trustless gateways: 1 gateway asked, none has answered yet\n"
     )
-    async with scene(tmp_path, first_byte_timeout=1.0) as world:
+    async with scene(tmp_path, GatewayConfig(first_byte_timeout=1.0)) as world:
 
         async def is_told() -> bool:
             """Once both were asked within the time that a request waits."""

@@ -3,20 +3,21 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from aiohttp import web
 from support.gateway import directory, file_of
-from support.http_gateway import http_gateway, silence
+from support.http_gateway import HttpGateway, http_gateway, silence
 from support.node import running_node
 from support.p2p_networks import SETTINGS, networks, until_peer
 
 from bitswap.message import PROTOCOLS
 from bitswap.message_codec import decode
 from blockstore.block import Block
-from blockstore.cid import DAG_JSON, DAG_PB
+from blockstore.cid import CID, DAG_JSON, DAG_PB
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.unixfs.data import MURMUR3_X64_64, NodeType, UnixFSData
@@ -34,6 +35,8 @@ MARK = Block.of(b"asked for last")
 PROMPT = 0.1  # seconds
 ATTEMPTS = 20  # until one is prompt: other processes may have the machine for a while
 
+Key = bytes | str  # of a block, as its source is asked for it: a multihash or a CID
+
 
 @dataclass(frozen=True)
 class Form:
@@ -46,13 +49,13 @@ class Form:
     method: str = "GET"
 
 
-def forms(mark) -> Iterator[object]:
+def forms(mark: int) -> Iterator[tuple[str, Form]]:
     """Each with content of its own."""
 
-    def parts(name):
+    def parts(name: str) -> list[Block]:
         return [Block.of(f"{mark} {name} {n}".encode() * 5000) for n in range(4)]
 
-    def file(name):
+    def file(name: str) -> tuple[Block, tuple[Block, ...], Block]:
         *here, missing = parts(name)
         root = file_of([*here, missing])
         return root, (root, *here), missing
@@ -82,14 +85,14 @@ def forms(mark) -> Iterator[object]:
     yield "dag-json", Form(f"/ipfs/{node.cid}?format=dag-json", (), node)
 
 
-def sharded(mark):
+def sharded(mark: int) -> tuple[Block, Block]:
     """A sharded directory of one entry, two shards deep."""
     name = f"entry {mark}"
     entry = Block.of(name.encode())
     value = hash_value(name)
     first, second = f"{value >> 56:02X}", f"{value >> 48 & 255:02X}"
 
-    def shard(label, cid, bucket):
+    def shard(label: str, cid: CID, bucket: str) -> Block:
         bits = bytes([1 << int(bucket, 16) % 8]) + bytes(int(bucket, 16) // 8)
         data = UnixFSData(NodeType.HAMT, bits, hash_type=MURMUR3_X64_64, fanout=256)
         return Block.of(dag_pb.encode(PBNode((PBLink(cid, label, 10),), data.encode())), DAG_PB)
@@ -102,11 +105,11 @@ class Silent:
     """A peer that says nothing, and knows when it was asked for what, and when that was withdrawn."""
 
     def __init__(self) -> None:
-        self.asked = defaultdict(asyncio.Event)
-        self.withdrawn = defaultdict(asyncio.Event)
-        self.at = {}
+        self.asked: defaultdict[Key, asyncio.Event] = defaultdict(asyncio.Event)
+        self.withdrawn: defaultdict[Key, asyncio.Event] = defaultdict(asyncio.Event)
+        self.at: dict[Key, float] = {}
 
-    async def on_message(self, _peer, _protocol, data) -> None:
+    async def on_message(self, _peer: str, _protocol: str, data: bytes) -> None:
         for entry in decode(data).entries:
             key = entry.cid.multihash
             self.at[key] = asyncio.get_running_loop().time()
@@ -116,12 +119,12 @@ class Silent:
 class Gateway(Silent):
     """The same as a trustless gateway."""
 
-    def __init__(self, source) -> None:
+    def __init__(self, source: HttpGateway) -> None:
         super().__init__()
         self.source = source
         source.behaviour = self.answer
 
-    async def answer(self, request):
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         key = request.match_info["cid"]
         self.asked[key].set()
         try:
@@ -132,7 +135,7 @@ class Gateway(Silent):
 
 
 @asynccontextmanager
-async def scene(path) -> AsyncIterator[object]:
+async def scene(path: Path) -> AsyncIterator[tuple[Node, Sequence[Silent]]]:
     """A node's gateway, and whom it asks: a member, a peer of the open network, a trustless gateway."""
     folder = DataFolder(path)
     create_node(folder, None, "tester")
@@ -155,7 +158,7 @@ async def scene(path) -> AsyncIterator[object]:
             yield node, (*asked, Gateway(source))
 
 
-async def visit(node: Node, form):
+async def visit(node: Node, form: Form) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     at = node.faces.gateway
     reader, writer = await asyncio.open_connection(at.host, at.port)
     writer.write(f"{form.method} {form.request} HTTP/1.1\r\nHost: x\r\n{form.headers}".encode())
@@ -163,17 +166,17 @@ async def visit(node: Node, form):
     return reader, writer
 
 
-def key_of(source, form):
+def key_of(source: Silent, form: Form) -> Key:
     return str(form.missing.cid.as_v1()) if isinstance(source, Gateway) else form.missing.cid.multihash
 
 
-async def until_asked(sources, wanted) -> None:
+async def until_asked(sources: Iterable[Silent], wanted: Iterable[Form]) -> None:
     for form in wanted:
         for source in sources:
             await source.asked[key_of(source, form)].wait()
 
 
-async def withdrawal_of(sources, form):
+async def withdrawal_of(sources: Sequence[Silent], form: Form) -> float:
     """When the last of them has heard."""
     for source in sources:
         await source.withdrawn[key_of(source, form)].wait()
@@ -184,7 +187,7 @@ async def test_whatever_was_asked_for_everybody_hears_within_100_ms_that_the_cli
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as (node, sources):
-        took = defaultdict(list)
+        took: defaultdict[str, list[float]] = defaultdict(list)
         for attempt in range(ATTEMPTS):
             wanted = dict(forms(attempt))
             await node.parts.store.put_many([block for form in wanted.values() for block in form.here])
@@ -223,7 +226,7 @@ async def test_who_waits_for_the_same_block_gets_it_though_another_one_has_left(
         last.close()
 
 
-def is_whole(answer, method):
+def is_whole(answer: bytes, method: str) -> bool:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split()[1] in (b"200", b"206")
     if b"Transfer-Encoding: chunked" in head:

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 from support.gateway import Gateway, directory, file_of, narrow_connection, open_gateway
@@ -18,6 +19,8 @@ SMALL = Block.of(b"hello\n")
 PIECE = Block.of(b"p" * 1024 * 1024)
 LARGE = file_of([PIECE] * 48)  # more than the buffers of a connection hold
 
+OpenWith = Callable[[GatewayConfig], Awaitable[Gateway]]
+
 
 class Greedy:
     """A client that asks, and reads when it is told to."""
@@ -26,17 +29,17 @@ class Greedy:
         self._listener = gateway.node.faces.gateway
         self.length = 0
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         self.reader, self.writer = await narrow_connection(self._listener.host, self._listener.port)
         return self
 
-    async def __aexit__(self, *_) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.writer.transport.abort()
 
-    def send(self, path, times=1) -> None:
+    def send(self, path: str, times: int = 1) -> None:
         self.writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * times)
 
-    async def ask(self, path, times=1) -> None:
+    async def ask(self, path: str, times: int = 1) -> None:
         self.send(path, times)
         assert (await self.reader.readline()).startswith(b"HTTP/1.1 200")
 
@@ -45,7 +48,7 @@ class Greedy:
         while piece := await self.reader.read(1 << 20):
             self.length += len(piece)
 
-    async def read_all(self):
+    async def read_all(self) -> int:
         """Bytes until the end, clean or not."""
         with suppress(ConnectionError):
             await self.read_to_end()
@@ -53,14 +56,14 @@ class Greedy:
 
 
 async def until_there_is_room(gateway: Gateway) -> None:
-    async def answered():
+    async def answered() -> bool:
         return (await gateway.get(f"/ipfs/{SMALL.cid}")).status == 200
 
     await eventually(answered)
 
 
 @pytest.fixture
-async def open_with(tmp_path: Path) -> AsyncIterator[object]:
+async def open_with(tmp_path: Path) -> AsyncIterator[OpenWith]:
     opened = []
 
     async def opener(settings: GatewayConfig) -> Gateway:
@@ -74,7 +77,7 @@ async def open_with(tmp_path: Path) -> AsyncIterator[object]:
         await one.__aexit__(None, None, None)
 
 
-async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with) -> None:
+async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_requests=1))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
@@ -89,11 +92,11 @@ async def test_a_full_gateway_answers_429_until_somebody_has_left(open_with) -> 
     await until_there_is_room(gateway)
 
 
-async def test_a_large_block_counts_until_it_is_sent(open_with) -> None:
+async def test_a_large_block_counts_until_it_is_sent(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_requests=1))
     async with Greedy(gateway) as greedy:
 
-        async def stays_full():
+        async def stays_full() -> bool:
             # Once more each time: a request that comes while SMALL is served is refused, and fills no buffer.
             greedy.send(f"/ipfs/{PIECE.cid}?format=raw")
             statuses = [(await gateway.get(f"/ipfs/{SMALL.cid}")).status for _ in range(100)]
@@ -102,7 +105,7 @@ async def test_a_large_block_counts_until_it_is_sent(open_with) -> None:
         await eventually(stays_full)
 
 
-async def test_whoever_asks_too_often_is_told_when_to_come_back(open_with) -> None:
+async def test_whoever_asks_too_often_is_told_when_to_come_back(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(client_rate=0.02, client_burst=2))
     statuses = [(await gateway.get(f"/ipfs/{SMALL.cid}")).status for _ in range(2)]
     assert statuses == [200, 200]
@@ -112,10 +115,10 @@ async def test_whoever_asks_too_often_is_told_when_to_come_back(open_with) -> No
     assert "0.02 a second" in refused.text
 
 
-async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(open_with) -> None:
+async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(client_rate=0.01, client_burst=1))
 
-    async def status(forwarded):
+    async def status(forwarded: str) -> int:
         return (await gateway.get(f"/ipfs/{SMALL.cid}", X_Forwarded_For=forwarded)).status
 
     assert await status("192.0.2.1") == 200
@@ -125,7 +128,7 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(open_with) ->
     assert await status("2001:db8::2") == 429
 
 
-async def test_nobody_else_chooses_its_own_address(open_with) -> None:
+async def test_nobody_else_chooses_its_own_address(open_with: OpenWith) -> None:
     gateway = await open_with(
         GatewayConfig(client_rate=0.01, client_burst=1, trusted_proxies=("203.0.113.1",))
     )
@@ -133,7 +136,7 @@ async def test_nobody_else_chooses_its_own_address(open_with) -> None:
         assert (await gateway.get(f"/ipfs/{SMALL.cid}", X_Forwarded_For=address)).status == status
 
 
-async def test_a_client_may_have_so_many_requests_at_once(open_with) -> None:
+async def test_a_client_may_have_so_many_requests_at_once(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(client_requests=1))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
@@ -144,7 +147,7 @@ async def test_a_client_may_have_so_many_requests_at_once(open_with) -> None:
 
 
 @pytest.mark.parametrize("path", ["/ipfs/{}", "/ipfs/{}?format=car", "/ipfs/{}?format=raw"])
-async def test_bytes_come_at_the_clients_pace_and_all_of_them(open_with, path) -> None:
+async def test_bytes_come_at_the_clients_pace_and_all_of_them(open_with: OpenWith, path: str) -> None:
     gateway = await open_with(GatewayConfig(client_bytes=500_000))
     file = Block.of(b"f" * 700_000) if path.endswith("raw") else file_of([Block.of(b"f" * 175_000)] * 4)
     await gateway.put(file, Block.of(b"f" * 175_000))
@@ -156,7 +159,7 @@ async def test_bytes_come_at_the_clients_pace_and_all_of_them(open_with, path) -
     assert (await gateway.get(f"/ipfs/{SMALL.cid}", X_Forwarded_For="192.0.2.1")).body == SMALL.data
 
 
-async def test_files_above_the_cap_are_gone_for_a_week(open_with) -> None:
+async def test_files_above_the_cap_are_gone_for_a_week(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_response=1_000_000))
     tree = directory({"large": LARGE.cid, "small": SMALL.cid})
     await gateway.put(tree)
@@ -178,7 +181,7 @@ async def test_files_above_the_cap_are_gone_for_a_week(open_with) -> None:
     assert (await gateway.get(f"/ipfs/{tree.cid}/small")).body == SMALL.data
 
 
-async def test_a_car_above_the_cap_is_cut_and_says_so(open_with) -> None:
+async def test_a_car_above_the_cap_is_cut_and_says_so(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_response=3_000_000))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}?format=car&car-dups=y")
@@ -189,7 +192,7 @@ async def test_a_car_above_the_cap_is_cut_and_says_so(open_with) -> None:
     assert BROKEN_OFF in body[-1000:]
 
 
-async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with) -> None:
+async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_response=3_000_000))
     tree = directory({"large": LARGE.cid})  # its links claim ten bytes each
     await gateway.put(tree)
@@ -198,7 +201,7 @@ async def test_a_tree_whose_tar_proves_too_large_is_broken_off(open_with) -> Non
         assert await greedy.read_all() < 3_001_000
 
 
-async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with) -> None:
+async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_response=300_000))
     tree = directory({f"{number:0200}": SMALL.cid for number in range(4000)})
     await gateway.put(tree)
@@ -211,7 +214,7 @@ async def test_a_listing_above_the_cap_says_that_it_breaks_off(open_with) -> Non
     assert b"The listing breaks off here" in body[-1000:]
 
 
-async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with) -> None:
+async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_range_file=len(PIECE.data)))
     refused = await gateway.get(f"/ipfs/{LARGE.cid}", Range="bytes=0-9")
     assert refused.status == 501
@@ -222,7 +225,7 @@ async def test_ranges_of_files_above_the_cap_are_not_implemented(open_with) -> N
     assert (await gateway.get(f"/ipfs/{small.cid}", Range="bytes=0-9")).body == b"p" * 10
 
 
-async def test_a_client_that_does_not_read_is_left(open_with) -> None:
+async def test_a_client_that_does_not_read_is_left(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(send_timeout=0.3, max_requests=1))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
@@ -231,7 +234,7 @@ async def test_a_client_that_does_not_read_is_left(open_with) -> None:
         assert await greedy.read_all() < 48 * len(PIECE.data)
 
 
-async def test_nothing_is_kept_for_a_client_that_was_left(open_with) -> None:
+async def test_nothing_is_kept_for_a_client_that_was_left(open_with: OpenWith) -> None:
     """Not by the kernel either, which would offer it some MiB for minutes."""
     gateway = await open_with(GatewayConfig(send_timeout=0.3, max_requests=1))
     async with Greedy(gateway) as greedy:
@@ -242,21 +245,21 @@ async def test_nothing_is_kept_for_a_client_that_was_left(open_with) -> None:
             await greedy.read_to_end()
 
 
-async def test_a_client_that_does_not_read_its_many_small_answers_is_left(open_with) -> None:
+async def test_a_client_that_does_not_read_its_many_small_answers_is_left(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(send_timeout=0.3))
     small = Block.of(b"s" * 60_000)
     await gateway.put(small)
     async with Greedy(gateway) as greedy:
         greedy.send(f"/ipfs/{small.cid}", times=1000)
 
-        async def left():
+        async def left() -> bool:
             greedy.writer.write(b" ")
             return greedy.writer.transport.is_closing()
 
         await eventually(left)
 
 
-async def test_a_client_that_reads_slowly_gets_everything(open_with) -> None:
+async def test_a_client_that_reads_slowly_gets_everything(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(send_timeout=1.0))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{LARGE.cid}")
@@ -272,19 +275,19 @@ async def test_a_client_that_reads_slowly_gets_everything(open_with) -> None:
             length += len(piece)
 
 
-async def test_a_block_is_sent_for_the_longest_time_too(open_with) -> None:
+async def test_a_block_is_sent_for_the_longest_time_too(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_seconds=0.3))
     async with Greedy(gateway) as greedy:
         await greedy.ask(f"/ipfs/{PIECE.cid}?format=raw", times=20)  # kernels hold some 5 MiB
 
-        async def left():
+        async def left() -> bool:
             greedy.writer.write(b" ")
             return greedy.writer.transport.is_closing()
 
         await eventually(left)
 
 
-async def test_an_answer_ends_after_the_longest_time(open_with) -> None:
+async def test_an_answer_ends_after_the_longest_time(open_with: OpenWith) -> None:
     gateway = await open_with(GatewayConfig(max_seconds=0.3, client_bytes=200_000))
     async with Greedy(gateway) as greedy:
         began = time.monotonic()

@@ -20,7 +20,7 @@ FILES = {
 ABOVE = ["", "/sub", "/sub/deep"]
 
 
-def links_of(page):
+def links_of(page: str) -> list[str]:
     """As programs read it to which a comment ends at the next `-->`, wherever it begins."""
     return re.findall(r'href="([^"]*)"', re.sub(r"<!--.*?-->", "", page, flags=re.DOTALL))
 
@@ -42,7 +42,7 @@ async def test_a_listing_links_to_its_entries_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options", [[], ["--no-parent"], ["--mirror", "--page-requisites", "--convert-links"]]
 )
-async def test_wget_fetches_each_file_once(tmp_path: Path, options) -> None:
+async def test_wget_fetches_each_file_once(tmp_path: Path, options: list[str]) -> None:
     asked = tmp_path / "access.log"
     async with open_gateway(tmp_path / "node", GatewayConfig(access_log=str(asked))) as gateway:
         root = await gateway.add(FILES)

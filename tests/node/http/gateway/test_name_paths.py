@@ -66,7 +66,7 @@ async def test_a_name_that_leads_nowhere_is_the_gateways_failure_and_a_bad_one_t
         ("/ipns///example.org", "/ipns/example.org"),
     ],
 )
-async def test_other_ways_to_write_a_path_lead_to_it(gateway: Gateway, path, location) -> None:
+async def test_other_ways_to_write_a_path_lead_to_it(gateway: Gateway, path: str, location: str) -> None:
     moved = await gateway.get(path)
     assert (moved.status, moved.headers["Location"]) == (301, location)
 
@@ -81,7 +81,7 @@ async def test_other_ways_to_write_a_path_lead_to_it(gateway: Gateway, path, loc
         "/ipfs//",
     ],
 )
-async def test_what_is_no_path_is_told(gateway: Gateway, path) -> None:
+async def test_what_is_no_path_is_told(gateway: Gateway, path: str) -> None:
     assert (await gateway.get(path)).status == 400
 
 

@@ -11,7 +11,7 @@ from node.http.gateway.paths.redirects import MAX_BYTES, MOVED, PAGES, BadRedire
 
 def answer(rules: str, path: str) -> tuple[str, int] | None:
     found = match(parse(rules.encode()), tuple(filter(None, path.split("/"))))
-    return found and (found.to, found.status)
+    return None if found is None else (found.to, found.status)
 
 
 @pytest.mark.parametrize(

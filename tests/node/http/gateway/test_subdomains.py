@@ -70,7 +70,7 @@ async def test_a_subdomain_serves_its_dag_and_namespaces_are_directories_of_it(g
 
 
 @pytest.mark.parametrize("path", ["//evil.example/..", "http://{}//evil.example/..", "/\\evil.example/.."])
-async def test_the_way_to_a_directory_never_leads_to_another_host(gateway: Gateway, path) -> None:
+async def test_the_way_to_a_directory_never_leads_to_another_host(gateway: Gateway, path: str) -> None:
     host = f"{await gateway.add({'d/a': b'x'})}.ipfs.localhost"
     request = f"GET {path.format(host)} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     head = (await gateway.raw(request.encode())).decode()
