@@ -1,25 +1,30 @@
 """Listeners, and streamed answers with trailers as a client on the wire sees them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 from aiohttp import web
+from support.http_gateway import Behaviour, silence
 from support.node import eventually
 
 from blockstore.errors import BlockNotFound
+from node.http.go import gojson
 from node.http.listener import Listener, ListenerSettings, PortInUse, listen
 from node.http.rest.json_stream import stream_json
 from node.http.trailers import TrailerResponse
 
 
-def app_of(handler):
+def app_of(handler: Behaviour) -> web.Application:
     app = web.Application()
     app.router.add_route("*", "/", handler)
     return app
 
 
-async def ask(listener, request=b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"):
+ASK = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+async def ask(listener: Listener, request: bytes = ASK) -> bytes:
     """The whole answer, byte for byte."""
     reader, writer = await asyncio.open_connection(listener.host, listener.port)
     writer.write(request)
@@ -29,14 +34,14 @@ async def ask(listener, request=b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close
     return answer
 
 
-def stream_of(*items, error=None):
-    async def numbers() -> AsyncIterator[list[int] | list[list[int]] | set[int]]:
+def stream_of(*items: gojson.Json, error: Exception | None = None) -> web.Application:
+    async def numbers() -> AsyncGenerator[gojson.Json]:
         for item in items:
             yield item
         if error is not None:
             raise error
 
-    async def handler(request):
+    async def handler(request: web.Request) -> web.StreamResponse:
         return await stream_json(request, numbers())
 
     return app_of(handler)
@@ -97,7 +102,7 @@ async def test_the_end_of_the_connection_is_the_end_where_http_1_0_has_no_other(
 
 
 async def test_a_connection_of_http_1_0_goes_on_behind_an_answer_whose_length_is_told() -> None:
-    async def handler(_request):
+    async def handler(_request: web.Request) -> web.StreamResponse:
         return web.Response(text="told")
 
     kept = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
@@ -116,12 +121,12 @@ async def test_a_connection_of_http_1_0_goes_on_behind_an_answer_whose_length_is
         ("gw.example.org", "http://gw.example.org:80"),
     ],
 )
-def test_the_url_of_a_listener_is_one_that_clients_can_use(host, url) -> None:
+def test_the_url_of_a_listener_is_one_that_clients_can_use(host: str, url: str) -> None:
     assert Listener(host, 80).url == url
 
 
 async def test_a_head_is_bounded_by_the_length_of_its_lines_and_by_their_number() -> None:
-    async def handler(_request):
+    async def handler(_request: web.Request) -> web.StreamResponse:
         return web.Response(text="taken")
 
     async with listen(app_of(handler), ListenerSettings("api", "127.0.0.1", 0)) as listener:
@@ -135,11 +140,12 @@ async def test_a_head_is_bounded_by_the_length_of_its_lines_and_by_their_number(
 
 
 @pytest.mark.parametrize("most", [64 * 1024, 1024 * 1024])
-async def test_so_much_of_a_body_that_nobody_reads_is_held(most) -> None:
+async def test_so_much_of_a_body_that_nobody_reads_is_held(most: int) -> None:
     held = asyncio.get_running_loop().create_future()
 
-    async def handler(request):
-        async def paused():
+    async def handler(request: web.Request) -> web.StreamResponse:
+        async def paused() -> bool:
+            assert request.transport is not None
             return not request.transport.is_reading()
 
         await eventually(paused)
@@ -154,7 +160,7 @@ async def test_so_much_of_a_body_that_nobody_reads_is_held(most) -> None:
 
 
 async def test_an_announced_trailer_without_value_is_not_sent() -> None:
-    async def handler(request):
+    async def handler(request: web.Request) -> web.StreamResponse:
         response = TrailerResponse()
         await response.prepare(request)
         await response.write_eof(b"done")
@@ -167,10 +173,10 @@ async def test_an_announced_trailer_without_value_is_not_sent() -> None:
 async def test_a_handler_is_cancelled_when_its_client_leaves() -> None:
     entered, cancelled = asyncio.Event(), asyncio.Event()
 
-    async def handler(request) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
         entered.set()
         try:
-            await asyncio.Event().wait()
+            return await silence(request)
         finally:
             cancelled.set()
 
@@ -183,7 +189,7 @@ async def test_a_handler_is_cancelled_when_its_client_leaves() -> None:
 
 
 async def test_an_answer_flows_while_the_body_is_read() -> None:
-    async def handler(request):
+    async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         response.force_close()
         await response.prepare(request)

@@ -16,8 +16,8 @@ def test_time_counts_from_when_nothing_went_any_more() -> None:
 
 
 @given(st.lists(SIZES, max_size=20))
-def test_only_what_is_there_is_remembered_and_only_unchanged_sizes_age(looks) -> None:
-    seen = {}
+def test_only_what_is_there_is_remembered_and_only_unchanged_sizes_age(looks: list[dict[str, int]]) -> None:
+    seen: dict[str, Waiting] = {}
     for now, sizes in enumerate(looks):
         before, seen = seen, waiting(sizes, seen, float(now))
         assert set(seen) == {key for key, size in sizes.items() if size}

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from support.node import running_node
 
-from blockstore.ipld.dag_pb import PBNode
-from cluster.calls.codec import NodeInfo
+from node.http.listener import Listener
 from node.node import Node
 
 END = b"\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -31,12 +30,12 @@ UNREADABLE = [
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeInfo | PBNode]:
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
     async with running_node(tmp_path) as running:
         yield running
 
 
-async def ask(listener, *pieces):
+async def ask(listener: Listener, *pieces: bytes) -> tuple[int, bytes, bytes]:
     reader, writer = await asyncio.open_connection(listener.host, listener.port)
     for piece in pieces:
         writer.write(piece)

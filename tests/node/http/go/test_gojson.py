@@ -31,7 +31,7 @@ def test_bytes_that_were_no_utf8_become_the_replacement_character() -> None:
         lambda x: st.lists(x) | st.dictionaries(st.text(), x),
     )
 )
-def test_every_value_reads_back(value) -> None:
+def test_every_value_reads_back(value: gojson.Json) -> None:
     assert json.loads(gojson.encode(value)) == value
 
 
@@ -46,7 +46,7 @@ def test_every_value_reads_back(value) -> None:
         (1e300, "0001-01-01T00:00:00Z"),
     ],
 )
-def test_times_are_rfc3339_without_trailing_zeros(seconds, text) -> None:
+def test_times_are_rfc3339_without_trailing_zeros(seconds: float | None, text: str) -> None:
     assert gojson.time(seconds) == text
 
 
@@ -66,18 +66,18 @@ def test_whole_times_drop_the_fraction() -> None:
         ("2h45m30.5s", 9930.5),
     ],
 )
-def test_durations_follow_go(text, seconds) -> None:
+def test_durations_follow_go(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1d", "h", "1h ", "--1s", "1h2", ".s", "9" * 100 + "s"])
-def test_bad_durations_are_refused(text) -> None:
+def test_bad_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_duration(text)
 
 
 @given(st.text(max_size=20))
-def test_any_text_is_a_duration_and_a_time_or_a_value_error(text) -> None:
+def test_any_text_is_a_duration_and_a_time_or_a_value_error(text: str) -> None:
     for parse in (parse_duration, parse_time):
         with contextlib.suppress(ValueError):
             parse(text)
@@ -91,6 +91,6 @@ def test_times_are_read_in_any_zone() -> None:
 @pytest.mark.parametrize(
     "text", ["", "2020-09-13", "2020-13-13T12:26:40Z", "2020-09-13 12:26:40Z", "2020-09-13T12:26:40"]
 )
-def test_other_times_are_refused(text) -> None:
+def test_other_times_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_time(text)

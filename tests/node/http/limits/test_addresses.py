@@ -28,7 +28,9 @@ PROXIES = TrustedProxies(("127.0.0.0/8", "::1", "10.0.0.0/8"))
         ("::ffff:127.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
     ],
 )
-def test_the_client_is_the_last_address_that_is_no_trusted_proxy(remote, forwarded, client) -> None:
+def test_the_client_is_the_last_address_that_is_no_trusted_proxy(
+    remote: str, forwarded: str, client: str
+) -> None:
     assert str(PROXIES.client(remote, forwarded)) == client
 
 
@@ -44,5 +46,5 @@ def test_a_client_is_an_ipv4_address_or_a_network_of_ipv6() -> None:
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-def test_any_text_is_some_client_or_none(remote, forwarded) -> None:
+def test_any_text_is_some_client_or_none(remote: str, forwarded: str) -> None:
     assert len(key_of(PROXIES.client(remote, forwarded))) in (0, 4, 8)

@@ -10,7 +10,7 @@ from node.http.limits.admission import RequestAdmission, RequestLimits, TooManyR
 class Clock:
     time = 1000.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.time
 
 
@@ -54,6 +54,7 @@ def test_a_client_with_too_much_still_to_come_is_to_wait() -> None:
     clock = Clock()
     gate = RequestAdmission(RequestLimits(client_bytes=100), clock)
     client = gate.enter(b"me")
+    assert client.pace is not None
     client.pace.owe(3100, clock.time)  # the first 100 come at once
     gate.enter(b"me")
     client.pace.owe(100, clock.time)
@@ -71,7 +72,7 @@ def test_without_limits_everybody_is_let_in_and_nobody_remembered() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=200))
-def test_whatever_comes_and_goes_the_counts_are_right(events) -> None:
+def test_whatever_comes_and_goes_the_counts_are_right(events: list[tuple[int, bool]]) -> None:
     gate = RequestAdmission(RequestLimits(requests=5, client_requests=2))
     inside = []
     for who, comes in events:

@@ -33,7 +33,7 @@ EBML = b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\
         ("page.xhtml", "application/xhtml+xml"),
     ],
 )
-def test_content_type_by_name(name, kind) -> None:
+def test_content_type_by_name(name: str, kind: str | None) -> None:
     assert sniff.by_name(name) == kind
 
 
@@ -85,7 +85,7 @@ def test_a_file_has_the_same_type_on_every_machine(tmp_path: Path) -> None:
         (b"G".ljust(189, b"g"), "text/plain; charset=utf-8"),
     ],
 )
-def test_content_type_by_first_bytes(data, kind) -> None:
+def test_content_type_by_first_bytes(data: bytes, kind: str) -> None:
     assert sniff.sniff(data) == kind
 
 
@@ -110,11 +110,11 @@ def test_content_type_by_first_bytes(data, kind) -> None:
         (b"a <svg> is a picture", "text/plain; charset=utf-8"),
     ],
 )
-def test_a_drawing_without_a_name_is_an_image(data, kind) -> None:
+def test_a_drawing_without_a_name_is_an_image(data: bytes, kind: str) -> None:
     """Browsers show SVG as an image under its own type only."""
     assert sniff.sniff(data) == kind
 
 
 @given(st.binary(max_size=600))
-def test_any_bytes_have_a_content_type(data) -> None:
+def test_any_bytes_have_a_content_type(data: bytes) -> None:
     assert "/" in sniff.sniff(data)

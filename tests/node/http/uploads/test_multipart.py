@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.http.errors import BadMultipart
 from node.http.uploads.multipart import (
     MAX_HEADER_BYTES,
-    PART_END,
-    BadMultipart,
     MultipartParser,
+    PartEnd,
     PartStart,
     boundary_of,
     parameters,
@@ -19,14 +19,17 @@ from node.http.uploads.multipart import (
 BOUNDARY = b"xYzZy"
 
 
-def parse(pieces, boundary=BOUNDARY):
+def parse(pieces: list[bytes], boundary: bytes = BOUNDARY) -> list[tuple[dict[str, str], bytes]]:
     """Parts as (headers, body) pairs."""
-    parser, parts, body = MultipartParser(boundary), [], []
+    parser = MultipartParser(boundary)
+    parts: list[tuple[dict[str, str], bytes]] = []
+    headers: dict[str, str] = {}
+    body: list[bytes] = []
     for piece in pieces:
         for event in parser.feed(piece):
             if isinstance(event, PartStart):
                 headers, body = event.headers, []
-            elif event is PART_END:
+            elif isinstance(event, PartEnd):
                 parts.append((headers, b"".join(body)))
             else:
                 body.append(event)
@@ -34,7 +37,7 @@ def parse(pieces, boundary=BOUNDARY):
     return parts
 
 
-def encode(bodies, boundary=BOUNDARY):
+def encode(bodies: list[bytes], boundary: bytes = BOUNDARY) -> bytes:
     written = b"".join(
         b'--%b\r\nContent-Disposition: form-data; name="file"; filename="%d"\r\n\r\n%b\r\n'
         % (boundary, i, body)
@@ -50,7 +53,7 @@ tricky = st.lists(
 
 
 @given(st.lists(tricky, max_size=5), st.lists(st.integers(0, 2000), max_size=12))
-def test_any_cut_of_the_bytes_gives_the_same_parts(bodies, cuts) -> None:
+def test_any_cut_of_the_bytes_gives_the_same_parts(bodies: list[bytes], cuts: list[int]) -> None:
     whole = encode(bodies)
     edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
     pieces = [whole[a:b] for a, b in itertools.pairwise(edges)]
@@ -58,7 +61,7 @@ def test_any_cut_of_the_bytes_gives_the_same_parts(bodies, cuts) -> None:
 
 
 @given(st.lists(tricky, max_size=3))
-def test_one_byte_at_a_time_gives_the_same_parts(bodies) -> None:
+def test_one_byte_at_a_time_gives_the_same_parts(bodies: list[bytes]) -> None:
     whole = encode(bodies)
     assert parse([whole[i : i + 1] for i in range(len(whole))]) == parse([whole])
 
@@ -76,7 +79,7 @@ STRUCTURE = [
 
 
 @given(st.lists(st.one_of(tricky, st.binary(max_size=50), st.sampled_from(STRUCTURE))))
-def test_any_bytes_parse_or_raise_bad_multipart(pieces) -> None:
+def test_any_bytes_parse_or_raise_bad_multipart(pieces: list[bytes]) -> None:
     try:
         parse(pieces)
     except BadMultipart:
@@ -111,19 +114,19 @@ def test_bytes_of_a_header_that_are_not_utf8_are_kept() -> None:
      (b"A: " + b"b" * 1000 + b"\r\n") * 17 + b"\r\n", b"A: b\r\n" * 33 + b"\r\n"],
     ids=["without an end", "one line", "many lines", "many short lines"],
 )  # fmt: skip
-def test_headers_are_bounded(headers) -> None:
+def test_headers_are_bounded(headers: bytes) -> None:
     with pytest.raises(BadMultipart, match=r"above|exceeded"):
         parse([b"--xYzZy\r\n" + headers])
 
 
 @pytest.mark.parametrize("behind", [b"oops", b" \t", b"\n"])
-def test_bytes_behind_a_boundary_are_refused(behind) -> None:
+def test_bytes_behind_a_boundary_are_refused(behind: bytes) -> None:
     with pytest.raises(BadMultipart):
         parse([b"--xYzZy" + behind + b"\r\nA: b\r\n\r\n\r\n--xYzZy--"])
 
 
 @pytest.mark.parametrize("length", [b"1", b"3", b"x", b"-1", b"9" * 5000])
-def test_a_part_whose_length_is_not_what_it_says_is_refused(length) -> None:
+def test_a_part_whose_length_is_not_what_it_says_is_refused(length: bytes) -> None:
     with pytest.raises(BadMultipart):
         parse([b"--xYzZy\r\nContent-Length: " + length + b"\r\n\r\nab\r\n--xYzZy--"])
 
@@ -135,14 +138,14 @@ def test_a_part_whose_length_is_not_what_it_says_is_refused(length) -> None:
         ("Multipart/Form-Data; charset=utf-8; boundary=abc", b"abc"),
     ],
 )
-def test_the_boundary_is_read_from_the_content_type(text, expected) -> None:
+def test_the_boundary_is_read_from_the_content_type(text: str, expected: bytes) -> None:
     assert boundary_of(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=" + "x" * 71]
 )
-def test_a_content_type_without_boundary_is_refused(text) -> None:
+def test_a_content_type_without_boundary_is_refused(text: str) -> None:
     with pytest.raises(BadMultipart):
         boundary_of(text)
 

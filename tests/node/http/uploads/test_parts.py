@@ -1,25 +1,30 @@
 """Uploads as Kubo's clients and as browsers lay them out; who may call the RPC."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from aiohttp import ClientSession, FormData, MultipartWriter, web
 
-from blockstore.unixfs.importing.entries import SourceDirectory, SourceFile, SourceSymlink
+from blockstore.unixfs.importing.entries import Entry, LocalFile, SourceDirectory, SourceFile, SourceSymlink
 from node.http.admin import origins
-from node.http.errors import BadRequest
+from node.http.errors import BadMultipart, BadRequest
 from node.http.listener import ListenerSettings, listen
 from node.http.uploads.entries import entries
-from node.http.uploads.multipart import BadMultipart
 from node.http.uploads.parts import file_name
 
+Seen = tuple[Entry, bytes] | BadMultipart | BadRequest
 
-async def upload(body, **options):
+
+async def upload(
+    body: bytes | FormData | MultipartWriter, headers: dict[str, str] | None = None
+) -> list[Seen]:
     """What the server's side makes of that upload: entries with their bodies read, or the error."""
-    seen = []
+    seen: list[Seen] = []
 
-    async def handler(request):
+    async def handler(request: web.Request) -> web.Response:
         try:
             async for entry in entries(request):
-                read = [piece async for piece in entry.body] if isinstance(entry, SourceFile) else []
+                read = [piece async for piece in _pieces(entry)]
                 seen.append((entry, b"".join(read)))
         except (BadMultipart, BadRequest) as error:
             seen.append(error)
@@ -28,16 +33,30 @@ async def upload(body, **options):
     app = web.Application()
     app.router.add_post("/", handler)
     async with listen(app, ListenerSettings("api", "127.0.0.1", 0)) as listener, ClientSession() as client:
-        await client.post(listener.url, data=body, **options)
+        await client.post(listener.url, data=body, headers=headers)
     return seen
 
 
-def part(filename, kind, body=b"", name="file"):
+async def _pieces(entry: Entry) -> AsyncIterator[bytes]:
+    if isinstance(entry, SourceFile):
+        assert not isinstance(entry.body, LocalFile)
+        async for piece in entry.body:
+            yield piece
+
+
+def part(filename: str, kind: str, body: bytes = b"", name: str = "file") -> bytes:
     head = f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
     return head.encode() + f"Content-Type: {kind}\r\n\r\n".encode() + body + b"\r\n"
 
 
-async def post_parts(*given):
+def accepted(seen: list[Seen]) -> list[tuple[Entry, bytes]]:
+    """Entries with their bodies; nothing was refused."""
+    given = [one for one in seen if isinstance(one, tuple)]
+    assert len(given) == len(seen), seen
+    return given
+
+
+async def post_parts(*given: bytes) -> list[Seen]:
     body = b"".join(given) + b"--b--\r\n"
     return await upload(body, headers={"Content-Type": "multipart/form-data; boundary=b"})
 
@@ -50,7 +69,8 @@ async def test_kubos_layout_of_folders_symlinks_and_files() -> None:
     )
     assert found[0] == (SourceDirectory("d", mode=0o755, mtime=(5, 6)), b"")
     assert found[1] == (SourceSymlink("d/link", "../target"), b"")
-    file, body = found[2]
+    file, body = accepted(found)[2]
+    assert isinstance(file, SourceFile)
     assert (file.path, file.mode, body) == ("d/a b+txt", 0o644, b"x" * 1_000_000)
 
 
@@ -58,13 +78,16 @@ async def test_kubos_layout_of_folders_symlinks_and_files() -> None:
     "stamp", ["mode=9", "mode=777777777777", "mode=0o644", "mode=6_4_4", "mode=-1", "mode=%20644", "mtime=x",
               "mtime=99999999999999999999", "mtime=1&mtime-nsecs=1e9"],
 )  # fmt: skip
-async def test_a_stamp_that_no_file_can_have_is_refused(stamp) -> None:
+async def test_a_stamp_that_no_file_can_have_is_refused(stamp: str) -> None:
     (error,) = await post_parts(part("a", "application/octet-stream", b"x", name=f"file?{stamp}"))
     assert "of a part is no number that it can be" in str(error)
 
 
 async def test_the_mode_of_a_folder_is_read_as_go_prints_it() -> None:
-    ((folder, _),) = await post_parts(part("d", "application/x-directory", name="file?mode=020000000755"))
+    found = await post_parts(part("d", "application/x-directory", name="file?mode=020000000755"))
+    ((folder, _),) = accepted(found)
+    assert isinstance(folder, SourceDirectory)
+    assert folder.mode is not None
     assert folder.mode & 0o7777 == 0o755
 
 
@@ -73,7 +96,7 @@ async def test_form_data_of_a_browser() -> None:
     form.add_field("file", b"one", filename="dir/sub/über+1.txt", content_type="text/plain")
     form.add_field("file", b"", filename="dir/empty", content_type="image/png")
     found = await upload(form)
-    assert [(entry.path, body) for entry, body in found] == [
+    assert [(entry.path, body) for entry, body in accepted(found)] == [
         ("dir/sub/über+1.txt", b"one"),
         ("dir/empty", b""),
     ]
@@ -82,7 +105,7 @@ async def test_form_data_of_a_browser() -> None:
 async def test_a_body_that_is_left_unread_is_passed_over() -> None:
     paths = []
 
-    async def handler(request):
+    async def handler(request: web.Request) -> web.Response:
         async for entry in entries(request):
             paths.append(entry.path)
         return web.Response()
@@ -129,7 +152,7 @@ async def test_a_symlink_target_is_bounded() -> None:
         ("a%20(1).txt", "a (1).txt"),
     ],
 )
-def test_file_names_are_unescaped_as_their_client_escaped_them(text, name) -> None:
+def test_file_names_are_unescaped_as_their_client_escaped_them(text: str, name: str) -> None:
     assert file_name(text) == name
 
 
@@ -153,5 +176,5 @@ def test_file_names_are_unescaped_as_their_client_escaped_them(text, name) -> No
         ({"Origin": "http://127.0.0.1:5001", "Referer": "http://evil.example/"}, False),
     ],
 )
-def test_only_this_machines_pages_may_call_the_rpc(headers, expected) -> None:
+def test_only_this_machines_pages_may_call_the_rpc(headers: dict[str, str], expected: bool) -> None:
     assert origins.allowed(headers, 5001) is expected
