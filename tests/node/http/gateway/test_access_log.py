@@ -126,7 +126,7 @@ async def test_streams_refusals_and_clients_that_leave_are_logged_too(tmp_path: 
 
 
 @given(st.text() | st.binary().map(lambda data: data.decode(errors="surrogateescape")))
-def test_any_text_stays_inside_its_quotes_and_on_its_line(text) -> None:
+def test_any_text_stays_inside_its_quotes_and_on_its_line(text: str) -> None:
     line = access(client="c", request=text, referer=text, agent=text, host=text).line()
     assert line.count(b"\n") == 1
     assert LINE.fullmatch(line[:-1].decode("ascii"))
@@ -140,6 +140,7 @@ def test_what_a_client_injects_can_be_read_as_what_it_is() -> None:
 async def test_a_log_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "log"
     async with open_access_log(str(path)) as log:
+        assert log is not None
         log.write(access(agent="before"))
         await eventually(has(path, "before"))
         path.rename(tmp_path / "log.1")
@@ -152,6 +153,7 @@ async def test_a_log_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
 async def test_lines_are_appended_to_those_of_yesterday(tmp_path: Path) -> None:
     for agent in ("yesterday", "today"):
         async with open_access_log(str(tmp_path / "log")) as log:
+            assert log is not None
             log.write(access(agent=agent))
     assert [line[5] for line in lines(tmp_path / "log")] == ["yesterday", "today"]
 
@@ -168,9 +170,10 @@ async def test_a_full_disk_costs_lines_is_told_once_and_breaks_nothing(
             assert (await gateway.get(f"/ipfs/{SMALL.cid}")).body == SMALL.data
     assert "the access log cannot be written, lines are missing: [Errno 28]" in caplog.text
     async with open_access_log(str(path)) as log:
+        assert log is not None
         log.write(access(agent="lost"))
 
-        async def told():
+        async def told() -> bool:
             return caplog.text.count("the access log cannot be written") == 2
 
         await eventually(told)
@@ -183,7 +186,7 @@ async def test_trouble_is_told_once_and_not_a_line(caplog: pytest.LogCaptureFixt
     class Full:
         attempts = 0
 
-        def append(self, data) -> None:
+        def append(self, data: bytes) -> None:
             self.attempts += 1
             raise OSError(28, "No space left on device")
 
@@ -197,7 +200,7 @@ async def test_trouble_is_told_once_and_not_a_line(caplog: pytest.LogCaptureFixt
     for number in range(1, 4):
         log.write(access())
 
-        async def tried(number=number):
+        async def tried(number: int = number) -> bool:
             return disk.attempts == number
 
         await eventually(tried)
@@ -212,7 +215,7 @@ def test_a_line_that_was_torn_does_not_spoil_the_next_one(
     file = LogFile(tmp_path / "log")
     real = os.write
 
-    def full(descriptor, data):
+    def full(descriptor: int, data: bytes) -> int:
         if len(data) < 10:
             raise OSError(28, "No space left on device")
         return real(descriptor, data[:10])
@@ -233,7 +236,7 @@ class Stuck:
         self.released = threading.Event()
         self.data = b""
 
-    def append(self, data) -> None:
+    def append(self, data: bytes) -> None:
         self.released.wait()
         self.data += data
 
@@ -271,5 +274,6 @@ async def test_a_file_that_cannot_be_opened_is_told_at_the_start(tmp_path: Path)
 
 async def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     async with open_access_log("-") as log:
+        assert log is not None
         log.write(access(agent="told"))
     assert '"told"' in capfd.readouterr().out

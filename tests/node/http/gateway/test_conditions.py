@@ -17,11 +17,11 @@ PATHS = ("/f.bin", "/site/", "/list/", "/list/a.txt")
 
 
 @pytest.fixture
-async def dated(gateway: Gateway):
+async def dated(gateway: Gateway) -> str:
     return f"/ipfs/{await gateway.add(FILES, ImportFlags(mtime=RECORDED, mtime_nsecs=5))}"
 
 
-async def test_recorded_times_are_told_and_honoured(gateway: Gateway, dated) -> None:
+async def test_recorded_times_are_told_and_honoured(gateway: Gateway, dated: str) -> None:
     for path in PATHS:
         answer = await gateway.get(dated + path)
         assert (answer.status, answer.headers["Last-Modified"]) == (200, THEN), path
@@ -34,7 +34,7 @@ async def test_recorded_times_are_told_and_honoured(gateway: Gateway, dated) -> 
         assert (await gateway.get(dated + path, If_Modified_Since=EARLIER)).status == 200
 
 
-async def test_an_etag_decides_where_both_are_given(gateway: Gateway, dated) -> None:
+async def test_an_etag_decides_where_both_are_given(gateway: Gateway, dated: str) -> None:
     for path in PATHS:
         etag = (await gateway.get(dated + path)).headers["Etag"]
         other = await gateway.get(dated + path, If_None_Match='"other"', If_Modified_Since=LATER)
@@ -53,7 +53,7 @@ async def test_no_time_is_made_up_for_content_without_one(gateway: Gateway) -> N
 
 
 @pytest.mark.parametrize("recorded", [4_102_444_800, 2**62, -(2**62), -1, 0])
-async def test_a_time_that_cannot_be_or_stands_for_none_is_not_told(gateway: Gateway, recorded) -> None:
+async def test_a_time_that_cannot_be_or_stands_for_none_is_not_told(gateway: Gateway, recorded: int) -> None:
     root = await gateway.add(FILES, ImportFlags(mtime=recorded))
     answer = await gateway.get(f"/ipfs/{root}/f.bin", If_Modified_Since=formatdate(usegmt=True))
     assert (answer.status, answer.body) == (200, DATA)
@@ -63,12 +63,14 @@ async def test_a_time_that_cannot_be_or_stands_for_none_is_not_told(gateway: Gat
 @pytest.mark.parametrize(
     "date", ["", "yesterday", "0", "6 Nov 1994 99:99:99 GMT", "1 Jan 999999999 00:00:00 GMT", "9" * 8000]
 )
-async def test_dates_that_are_none_are_passed_over(gateway: Gateway, dated, date) -> None:
+async def test_dates_that_are_none_are_passed_over(gateway: Gateway, dated: str, date: str) -> None:
     for name in ("If_Modified_Since", "If_Unmodified_Since"):
         assert (await gateway.get(dated + "/f.bin", **{name: date})).status == 200
 
 
-async def test_a_range_is_given_only_where_it_continues_what_the_client_has(gateway: Gateway, dated) -> None:
+async def test_a_range_is_given_only_where_it_continues_what_the_client_has(
+    gateway: Gateway, dated: str
+) -> None:
     etag = (await gateway.head(dated + "/f.bin")).headers["Etag"]
     for condition in (etag, f" {etag}", THEN):
         part = await gateway.get(dated + "/f.bin", Range="bytes=1000-", If_Range=condition)
@@ -97,7 +99,7 @@ async def test_a_whole_file_instead_of_a_range_has_its_type(gateway: Gateway) ->
 
 
 async def test_who_wants_only_the_content_it_knows_is_told_when_it_is_another(
-    gateway: Gateway, dated
+    gateway: Gateway, dated: str
 ) -> None:
     for path in PATHS:
         etag = (await gateway.get(dated + path)).headers["Etag"]
@@ -113,7 +115,9 @@ async def test_who_wants_only_the_content_it_knows_is_told_when_it_is_another(
         assert both.status == 200
 
 
-async def test_a_weak_etag_revalidates_and_is_like_no_other_for_if_match(gateway: Gateway, dated) -> None:
+async def test_a_weak_etag_revalidates_and_is_like_no_other_for_if_match(
+    gateway: Gateway, dated: str
+) -> None:
     for path in ("?format=car", "?format=tar"):
         etag = (await gateway.head(dated + path)).headers["Etag"]
         assert etag.startswith("W/")
@@ -122,14 +126,14 @@ async def test_a_weak_etag_revalidates_and_is_like_no_other_for_if_match(gateway
         assert (await gateway.get(dated + path, If_Match=etag)).status == 412
 
 
-async def test_names_are_revalidated_by_time_as_well(gateway: Gateway, dated) -> None:
+async def test_names_are_revalidated_by_time_as_well(gateway: Gateway, dated: str) -> None:
     await publish(gateway, await gateway.add(FILES, ImportFlags(mtime=RECORDED)))
     answer = await gateway.get(f"/ipns/{KEY.name}/f.bin", If_Modified_Since=THEN)
     assert (answer.status, answer.headers["Last-Modified"]) == (304, THEN)
     assert answer.headers["Cache-Control"].startswith("public, max-age=")
 
 
-async def test_of_several_ranges_the_first_that_can_be_is_given(gateway: Gateway, dated) -> None:
+async def test_of_several_ranges_the_first_that_can_be_is_given(gateway: Gateway, dated: str) -> None:
     for asked, start, stop in (
         ("bytes=0-4,8-9", 0, 5),
         ("bytes=99999-,8-9", 8, 10),

@@ -4,6 +4,7 @@ import asyncio
 import resource
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Self
 
 import pytest
 from support.gateway import Gateway, file_of, narrow_connection, open_gateway
@@ -19,32 +20,32 @@ REQUEST = f"GET /ipfs/{FILE.cid} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 class Caller:
     """One connection."""
 
-    def __init__(self, gateway: Gateway, own="127.0.0.1") -> None:
+    def __init__(self, gateway: Gateway, own: str = "127.0.0.1") -> None:
         self._listener = gateway.node.faces.gateway
         self._own = own
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         listener = self._listener
         self.reader, self.writer = await asyncio.open_connection(
             listener.host, listener.port, local_addr=(self._own, 0)
         )
         return self
 
-    async def __aexit__(self, *_) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.writer.transport.abort()
 
-    async def answer(self):
+    async def answer(self) -> bytes:
         """All of it: with whatever is behind its head."""
         self.writer.write(REQUEST)
         return await self.reader.readuntil(FILE.data)
 
-    async def status(self, request=REQUEST):
+    async def status(self, request: bytes = REQUEST) -> bytes:
         """The first line of the answer; empty when the connection was ended without one."""
         self.writer.write(request)
         return await self.reader.readline()
 
 
-async def _served_beside(gateway: Gateway, count) -> None:
+async def _served_beside(gateway: Gateway, count: int) -> None:
     """One request is answered while so many connections are open and silent."""
     async with AsyncExitStack() as stack:
         for start in range(0, count, 200):  # the backlog is not what is tested
@@ -118,7 +119,7 @@ async def test_a_trusted_proxy_has_all_there_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "beginning", [b"", b"G", b"GET /ipfs/", b"GET / HTTP/1.1\r\nX-Slow: ", b"CONNECT x HTTP/1.1\r\n", REQUEST]
 )
-async def test_who_never_finishes_a_request_is_left(tmp_path: Path, beginning) -> None:
+async def test_who_never_finishes_a_request_is_left(tmp_path: Path, beginning: bytes) -> None:
     async with open_gateway(tmp_path, GatewayConfig(idle_timeout=0.3)) as gateway, Caller(gateway) as caller:
         await gateway.put(FILE)
         caller.writer.write(beginning)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientPayloadError
-from support.gateway import Gateway, open_gateway
+from support.gateway import Answer, Gateway, open_gateway
 from support.gateway_content import PLACES, STATIC_NAMES, fill
 
 SUFFIXES = (
@@ -32,8 +32,11 @@ SAME = (
 KEPT = ("Access-Control-Allow-Origin", "Etag", "Ipfs-Uri", "X-Ipfs-Roots")
 
 
+Answers = tuple[Gateway, dict[tuple[str, str], Answer]]
+
+
 @pytest.fixture
-async def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[object]:
+async def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Answers]:
     """A gateway, and what it gives for each host, path and suffix."""
     monkeypatch.setenv("IPFS_NS_MAP", STATIC_NAMES)
     async with open_gateway(tmp_path) as gateway:
@@ -46,7 +49,7 @@ async def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         yield gateway, found
 
 
-async def test_every_kind_of_content_keeps_to_the_rules(answers) -> None:
+async def test_every_kind_of_content_keeps_to_the_rules(answers: Answers) -> None:
     gateway, found = answers
     assert {answer.status for answer in found.values()} >= {200, 301, 400, 404, 406, 500, 501}
     for (host, path), answer in found.items():
@@ -56,7 +59,7 @@ async def test_every_kind_of_content_keeps_to_the_rules(answers) -> None:
             await its_parts_are_parts_of_it(gateway, host, path, answer)
 
 
-async def head_is_the_same_without_a_body(gateway: Gateway, host, path, answer) -> None:
+async def head_is_the_same_without_a_body(gateway: Gateway, host: str, path: str, answer: Answer) -> None:
     head = await gateway.head(path, Host=host)
     if answer.status >= 400:  # what a GET finds while it reads, a HEAD need not find
         assert head.status in (200, answer.status), (host, path)
@@ -68,7 +71,7 @@ async def head_is_the_same_without_a_body(gateway: Gateway, host, path, answer) 
         assert int(head.headers["Content-Length"]) == len(answer.body), (host, path)
 
 
-async def it_is_known_by_its_etag(gateway: Gateway, host, path, answer) -> None:
+async def it_is_known_by_its_etag(gateway: Gateway, host: str, path: str, answer: Answer) -> None:
     etag = answer.headers["Etag"]
     known = await gateway.get(path, Host=host, If_None_Match=f'"x", {etag}')
     assert (known.status, known.body) == (304, b""), (host, path)
@@ -79,7 +82,7 @@ async def it_is_known_by_its_etag(gateway: Gateway, host, path, answer) -> None:
     assert (refused.status, refused.headers["Etag"]) == (412, etag), (host, path)
 
 
-async def its_parts_are_parts_of_it(gateway: Gateway, host, path, answer) -> None:
+async def its_parts_are_parts_of_it(gateway: Gateway, host: str, path: str, answer: Answer) -> None:
     size = len(answer.body)
     if answer.headers.get("Accept-Ranges") != "bytes":
         assert (await gateway.get(path, Host=host, Range="bytes=0-0")).status == 200, (host, path)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from support.gateway import Gateway, directory, open_gateway
-from support.http_gateway import HttpGateway
 from support.ipns import Key
 from support.sites import KEY, NAME, STATIC, publish
 
@@ -39,7 +38,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def gateway(names, tmp_path: Path) -> AsyncIterator[HttpGateway]:
+async def gateway(names: None, tmp_path: Path) -> AsyncIterator[Gateway]:
     async with open_gateway(tmp_path) as opened:
         yield opened
 
@@ -79,7 +78,9 @@ async def test_roots_are_told_in_their_canonical_form(gateway: Gateway) -> None:
         (301, "/d", {"Host": f"{ROOT.cid}.ipfs.localhost"}, f"ipfs://{ROOT.cid}/d"),
     ],
 )
-async def test_errors_and_redirects_tell_it_too(gateway: Gateway, status, path, headers, uri) -> None:
+async def test_errors_and_redirects_tell_it_too(
+    gateway: Gateway, status: int, path: str, headers: dict[str, str], uri: str
+) -> None:
     answer = await gateway.get(path, **headers)
     assert (answer.status, answer.headers["Ipfs-Uri"]) == (status, uri)
     assert "Ipfs-Uri" in answer.headers["Access-Control-Expose-Headers"]
@@ -90,7 +91,7 @@ async def test_errors_and_redirects_tell_it_too(gateway: Gateway, status, path, 
 @pytest.mark.parametrize(
     "path", ["/ipfs/nonsense", "/ipfs/", "/ipns/nonsense", "/other", "/", f"/ipfs/{ROOT.cid}/../x"]
 )
-async def test_what_names_no_content_has_none(gateway: Gateway, path) -> None:
+async def test_what_names_no_content_has_none(gateway: Gateway, path: str) -> None:
     answer = await gateway.get(path)
     assert answer.status in (200, 400, 404)
     assert "Ipfs-Uri" not in answer.headers
@@ -105,7 +106,7 @@ async def test_a_uri_that_is_too_long_for_a_header_is_left_out(gateway: Gateway)
 
 
 async def test_the_old_header_is_on_errors_too_and_never_holds_other_than_ascii(
-    names, tmp_path: Path
+    names: None, tmp_path: Path
 ) -> None:
     async with open_gateway(tmp_path / "other", GatewayConfig(x_ipfs_path=True)) as gateway:
         await gateway.put(ROOT)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from sqlite3 import Connection
 
 from support.gateway import Gateway
 
@@ -12,8 +11,11 @@ from blockstore.cid import CID, RAW
 FILE = {"d/a.txt": b"inside"}
 
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 @asynccontextmanager
-async def connection(gateway: Gateway) -> AsyncIterator[Connection]:
+async def connection(gateway: Gateway) -> AsyncIterator[Streams]:
     listener = gateway.node.faces.gateway
     reader, writer = await asyncio.open_connection(listener.host, listener.port)
     yield reader, writer
@@ -21,7 +23,7 @@ async def connection(gateway: Gateway) -> AsyncIterator[Connection]:
     await writer.wait_closed()
 
 
-async def exchange(streams, request):
+async def exchange(streams: Streams, request: str) -> tuple[str, str, bytes]:
     """One request, its answer's head and body."""
     reader, writer = streams
     writer.write(request.encode())

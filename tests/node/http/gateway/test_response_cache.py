@@ -22,7 +22,7 @@ from node.http.listener import ListenerSettings, listen
 PAGE = b"<!DOCTYPE html><p>hello"
 
 
-async def twice(gateway: Gateway, path, **headers):
+async def twice(gateway: Gateway, path: str, **headers: str) -> list[tuple[int, dict[str, str], bytes]]:
     """The answer that is made, and the one that is kept, in what a client can tell apart."""
     answers = [await gateway.get(path, **headers) for _ in range(2)]
     return [(a.status, {k: v for k, v in a.headers.items() if k != "Date"}, a.body) for a in answers]
@@ -41,7 +41,7 @@ async def test_the_answer_from_memory_is_the_one_that_was_made(gateway: Gateway)
     assert (await gateway.get(f"/ipfs/{root}/a.txt")).headers["Date"].endswith("GMT")
 
 
-async def from_memory(gateway: Gateway, block):
+async def from_memory(gateway: Gateway, block: Block) -> bool:
     """Only an answer that is made tells where its time went."""
     answer = await gateway.get(f"/ipfs/{block.cid}")
     assert answer.body == block.data
@@ -60,9 +60,10 @@ async def test_it_does_come_from_memory(tmp_path: Path) -> None:
 
 
 async def test_an_answer_is_not_kept_where_something_changed_while_it_was_made() -> None:
-    version, made = 0, []
+    version = 0
+    made: list[web.Request] = []
 
-    async def answer(request):
+    async def answer(request: web.Request) -> web.StreamResponse:
         nonlocal version
         key = response_cache.cache_key(request)
         assert key is not None
@@ -107,7 +108,7 @@ async def test_what_is_denied_later_is_not_given_from_memory(tmp_path: Path) -> 
         folder.mkdir(exist_ok=True)
         (folder / "new.deny").write_text(f"{path}\n")
 
-        async def denied():
+        async def denied() -> bool:
             return (await gateway.get(path)).status == 410
 
         await eventually(denied)
@@ -160,7 +161,7 @@ async def test_only_what_is_pinned_now_is_given_where_that_is_the_policy(tmp_pat
 
 
 async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first() -> None:
-    async def answer(request):
+    async def answer(request: web.Request) -> web.StreamResponse:
         key = response_cache.cache_key(request)
         assert key is not None
         if ready := cache.get(key):
@@ -170,7 +171,8 @@ async def test_memory_is_bounded_and_who_was_asked_for_longest_ago_goes_first() 
         cache.put(key, response, cache.version())
         return response
 
-    made, cache = [], response_cache.ResponseCache(lambda: 0, max_bytes=9_500)
+    made: list[str] = []
+    cache = response_cache.ResponseCache(lambda: 0, max_bytes=9_500)
     app = web.Application()
     app.router.add_get("/{name}", answer)
     async with (
@@ -206,7 +208,7 @@ async def test_large_files_and_pages_are_not_kept(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb"])
-async def test_no_header_can_be_slipped_in_by_a_file_name(gateway: Gateway, value) -> None:
+async def test_no_header_can_be_slipped_in_by_a_file_name(gateway: Gateway, value: str) -> None:
     block = Block.of(b"plain")
     await gateway.put(block)
     name = value.encode().hex("%", 1)

@@ -71,7 +71,9 @@ async def test_paths_of_a_shared_origin_and_other_formats_have_no_rules(gateway:
         (b"/* /../../x 200\n", "could not parse _redirects:"),
     ],
 )
-async def test_a_file_of_bad_rules_is_told_only_where_it_would_be_used(gateway: Gateway, rules, text) -> None:
+async def test_a_file_of_bad_rules_is_told_only_where_it_would_be_used(
+    gateway: Gateway, rules: bytes, text: str
+) -> None:
     host = f"{await gateway.add({'d/_redirects': rules, 'd/here.txt': b'here'})}.ipfs.localhost"
     answer = await gateway.get("/nowhere", Host=host)
     assert answer.status == 500
@@ -110,7 +112,7 @@ IMMUTABLE = "public, max-age=29030400, immutable"
 
 
 @pytest.fixture
-async def hosts(gateway: Gateway):
+async def hosts(gateway: Gateway) -> dict[str, str]:
     """The same site at each kind of host with an origin of its own."""
     root = await gateway.add(SITE)
     await publish(gateway, root)
@@ -122,7 +124,7 @@ async def hosts(gateway: Gateway):
     }
 
 
-async def test_every_kind_of_rule_on_every_kind_of_host(gateway: Gateway, hosts) -> None:
+async def test_every_kind_of_rule_on_every_kind_of_host(gateway: Gateway, hosts: dict[str, str]) -> None:
     for host in hosts.values():
         for path, status, location in (
             ("/one", 301, "/one.html"), ("/three", 301, "/three.html"), ("/two", 302, "/two.html"),
@@ -140,7 +142,9 @@ async def test_every_kind_of_rule_on_every_kind_of_host(gateway: Gateway, hosts)
         assert (await gateway.get("/dir/x", Host=host)).body == b"<p>in"
 
 
-async def test_the_pages_of_errors_are_cached_as_what_they_are_a_part_of(gateway: Gateway, hosts) -> None:
+async def test_the_pages_of_errors_are_cached_as_what_they_are_a_part_of(
+    gateway: Gateway, hosts: dict[str, str]
+) -> None:
     for kind, host in hosts.items():
         for path, status in (("/not-found/x", 404), ("/gone/x", 410), ("/unavailable/x", 451)):
             answer = await gateway.get(path, Host=host)
@@ -154,7 +158,7 @@ async def test_the_pages_of_errors_are_cached_as_what_they_are_a_part_of(gateway
             assert "Date" in answer.headers
 
 
-async def test_what_a_rule_gave_instead_is_revalidated(gateway: Gateway, hosts) -> None:
+async def test_what_a_rule_gave_instead_is_revalidated(gateway: Gateway, hosts: dict[str, str]) -> None:
     for host in hosts.values():
         first = await gateway.get("/missing", Host=host, Accept="text/html")
         assert first.headers["Etag"] == f'"{Block.of(b"<p>my index").cid}"'
