@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from support.dags import leaves
 from support.gateway import Gateway, car_of, directory, file_of, open_gateway
-from support.http_gateway import HttpGateway
 
 from blockstore.block import Block
+from blockstore.cid import CID
 
 PARTS = leaves(4, size=100)
 FILE, NOTE, BAD = file_of(PARTS), Block.of(b"note"), Block.of(b"bad")
@@ -21,7 +21,7 @@ ROOT = directory({"bad": BAD.cid, "d": INNER.cid, "late": LATE.cid})
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[HttpGateway]:
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     lists = tmp_path / "denylists"
     lists.mkdir()
     rules = (BAD.cid, PARTS[1].cid, LATE.cid)
@@ -32,7 +32,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[HttpGateway]:
         yield opened
 
 
-async def car(gateway: Gateway, path):
+async def car(gateway: Gateway, path: str) -> list[CID]:
     answer = await gateway.get(path)
     assert answer.status == 200, answer.text
     return (await car_of(answer.body))[1]
@@ -52,7 +52,7 @@ async def test_a_car_leaves_out_blocked_blocks_and_what_only_they_lead_to(gatewa
 @pytest.mark.parametrize(
     "suffix", ["", "?format=raw", "?format=car", "?format=car&dag-scope=block", "?format=tar"]
 )
-async def test_a_blocked_root_or_end_of_a_path_is_gone(gateway: Gateway, suffix) -> None:
+async def test_a_blocked_root_or_end_of_a_path_is_gone(gateway: Gateway, suffix: str) -> None:
     paths = (
         f"{BAD.cid}",
         f"{ROOT.cid}/bad",

@@ -16,7 +16,9 @@ TYPE = "application/vnd.ipld.raw"
 
 
 @pytest.mark.parametrize(("suffix", "headers"), [("?format=raw", {}), ("", {"Accept": TYPE})])
-async def test_any_block_is_given_under_its_path(gateway: Gateway, suffix, headers) -> None:
+async def test_any_block_is_given_under_its_path(
+    gateway: Gateway, suffix: str, headers: dict[str, str]
+) -> None:
     leaf = Block.of(b"leaf " * 20)
     root = directory({"leaf": leaf.cid})
     await gateway.put(leaf, root)
@@ -60,14 +62,16 @@ async def test_what_is_not_here_is_told_without_going_out(gateway: Gateway) -> N
 @pytest.mark.parametrize(
     "accept", ["application/vnd.ipld.unheard-of", "application/vnd.ipfs.x", f"{TYPE}; =", f"{TYPE}; a b"]
 )
-async def test_formats_that_nobody_knows_and_bad_parameters_are_refused(gateway: Gateway, accept) -> None:
+async def test_formats_that_nobody_knows_and_bad_parameters_are_refused(
+    gateway: Gateway, accept: str
+) -> None:
     assert (await gateway.get("/ipfs/bafkqaaa", Accept=accept)).status == 400
 
 
 @pytest.mark.parametrize(
     "accept", ["", "*/*", "text/html;q=0.9,image/*", ";;,,=", "application/xml", "x" * 4000]
 )
-async def test_what_accept_says_of_other_things_does_not_matter(gateway: Gateway, accept) -> None:
+async def test_what_accept_says_of_other_things_does_not_matter(gateway: Gateway, accept: str) -> None:
     leaf = Block.of(b"plain text")
     await gateway.put(leaf)
     answer = await gateway.get(f"/ipfs/{leaf.cid}", Accept=accept)
@@ -101,7 +105,7 @@ async def test_a_file_with_a_gap_gives_the_ranges_that_it_has(gateway: Gateway) 
 @pytest.mark.parametrize(
     "header", ["bytes=", "bytes=-", "bytes=x-y", "bytes=5-2", "bytes=1-2-3", "bytes=--1"]
 )
-async def test_ranges_that_do_not_parse_are_refused(gateway: Gateway, header) -> None:
+async def test_ranges_that_do_not_parse_are_refused(gateway: Gateway, header: str) -> None:
     parts = leaves(2)
     file = file_of(parts)
     await gateway.put(file, *parts)

@@ -19,14 +19,18 @@ CAR = "application/vnd.ipld.car"
 IMMUTABLE = "public, max-age=29030400, immutable"
 
 
-async def car(gateway: Gateway, path, **headers):
+Tree = tuple[Block, Block, Block, list[Block], Block]
+Broken = tuple[Block, list[Block]]
+
+
+async def car(gateway: Gateway, path: str, **headers: str) -> list[CID]:
     answer = await gateway.get(path, **headers)
     assert answer.status == 200, answer.body
     return (await car_of(answer.body))[1]
 
 
 @pytest.fixture
-async def tree(gateway: Gateway) -> Path:
+async def tree(gateway: Gateway) -> Tree:
     """d/{file: five leaves, twin: the same, note}; a leaf comes twice in the file."""
     parts = [*leaves(4, size=100), leaves(1, size=100)[0]]
     file, note = file_of(parts), Block.of(b"note")
@@ -36,7 +40,7 @@ async def tree(gateway: Gateway) -> Path:
     return root, inner, file, parts, note
 
 
-async def test_a_whole_dag_is_given_once_and_depth_first(gateway: Gateway, tree) -> None:
+async def test_a_whole_dag_is_given_once_and_depth_first(gateway: Gateway, tree: Tree) -> None:
     root, inner, file, parts, note = tree
     answer = await gateway.get(f"/ipfs/{root.cid}?format=car")
     roots, given = await car_of(answer.body)
@@ -50,7 +54,7 @@ async def test_a_whole_dag_is_given_once_and_depth_first(gateway: Gateway, tree)
     assert answer.headers["Cache-Control"] == IMMUTABLE
 
 
-async def test_the_root_of_an_archive_is_what_the_path_leads_to(gateway: Gateway, tree) -> None:
+async def test_the_root_of_an_archive_is_what_the_path_leads_to(gateway: Gateway, tree: Tree) -> None:
     """Importing it pins that, and all of it is there."""
     root, inner, file, *_ = tree
     for path, end in (("", root), ("/d", inner), ("/d/file", file)):
@@ -58,7 +62,7 @@ async def test_the_root_of_an_archive_is_what_the_path_leads_to(gateway: Gateway
         assert (await car_of(answer.body))[0] == (end.cid,)
 
 
-async def test_duplicates_are_given_where_they_are_asked_for(gateway: Gateway, tree) -> None:
+async def test_duplicates_are_given_where_they_are_asked_for(gateway: Gateway, tree: Tree) -> None:
     root, inner, file, parts, note = tree
     answer = await gateway.get(f"/ipfs/{root.cid}", Accept=f"{CAR}; version=1; order=dfs; dups=y")
     _, given = await car_of(answer.body)
@@ -68,14 +72,16 @@ async def test_duplicates_are_given_where_they_are_asked_for(gateway: Gateway, t
 
 
 @pytest.mark.parametrize("scope", ["block", "entity", "all"])
-async def test_the_blocks_of_the_path_come_first_whatever_the_scope(gateway: Gateway, tree, scope) -> None:
+async def test_the_blocks_of_the_path_come_first_whatever_the_scope(
+    gateway: Gateway, tree: Tree, scope: str
+) -> None:
     root, inner, file, parts, _ = tree
     given = await car(gateway, f"/ipfs/{root.cid}/d/file?format=car&dag-scope={scope}")
     below = [] if scope == "block" else [part.cid for part in parts[:4]]
     assert given == [root.cid, inner.cid, file.cid, *below]
 
 
-async def test_the_entity_of_a_directory_is_its_own_block(gateway: Gateway, tree) -> None:
+async def test_the_entity_of_a_directory_is_its_own_block(gateway: Gateway, tree: Tree) -> None:
     root, inner, *_ = tree
     assert await car(gateway, f"/ipfs/{root.cid}/d?format=car&dag-scope=entity") == [root.cid, inner.cid]
 
@@ -114,7 +120,9 @@ async def test_a_path_through_dag_cbor_gives_the_nodes_on_the_way(gateway: Gatew
      ("-101:-101", (3,)), ("150:-101", (1, 2, 3)), ("-1000000:99", (0,)), ("350:1000000", (3, 0)),
      ("-1000:-401", (0,)), ("500:*", ()), ("1000:2000", ()), ("-10:5", ())],
 )  # fmt: skip
-async def test_bytes_of_an_entity_bring_only_their_blocks(gateway: Gateway, tree, span, wanted) -> None:
+async def test_bytes_of_an_entity_bring_only_their_blocks(
+    gateway: Gateway, tree: Tree, span: str, wanted: tuple[int, ...]
+) -> None:
     root, inner, file, parts, _ = tree
     kept = {parts[number].cid for number in wanted}
     await gateway.forget(*(part.cid for part in parts if part.cid not in kept))  # they must not be needed
@@ -122,7 +130,7 @@ async def test_bytes_of_an_entity_bring_only_their_blocks(gateway: Gateway, tree
     assert given == [root.cid, inner.cid, file.cid, *(parts[number].cid for number in wanted)]
 
 
-async def test_bytes_say_nothing_of_a_directory(gateway: Gateway, tree) -> None:
+async def test_bytes_say_nothing_of_a_directory(gateway: Gateway, tree: Tree) -> None:
     root, inner, *_ = tree
     given = await car(gateway, f"/ipfs/{root.cid}/d?format=car&dag-scope=entity&entity-bytes=0:5")
     assert given == [root.cid, inner.cid]
@@ -154,18 +162,18 @@ async def test_identity_blocks_are_never_given_and_can_be_roots(gateway: Gateway
     ["dag-scope=most", "car-version=2", "car-order=bfs", "car-dups=maybe", "entity-bytes=1",
      "entity-bytes=a:b", "entity-bytes=*:5", "entity-bytes=5:4", "entity-bytes=-4:-5", "entity-bytes=1:2:3"],
 )  # fmt: skip
-async def test_parameters_that_nobody_knows_are_refused(gateway: Gateway, tree, query) -> None:
+async def test_parameters_that_nobody_knows_are_refused(gateway: Gateway, tree: Tree, query: str) -> None:
     answer = await gateway.get(f"/ipfs/{tree[0].cid}?format=car&{query}")
     assert answer.status == 400
     assert query.split("=")[1] in answer.text
 
 
 @pytest.mark.parametrize("parameters", ["version=2", "order=bfs", "dups=2", "dups", "=y", 'dups="y'])
-async def test_parameters_of_accept_are_checked_too(gateway: Gateway, tree, parameters) -> None:
+async def test_parameters_of_accept_are_checked_too(gateway: Gateway, tree: Tree, parameters: str) -> None:
     assert (await gateway.get(f"/ipfs/{tree[0].cid}", Accept=f"{CAR}; {parameters}")).status == 400
 
 
-async def test_the_url_wins_over_accept(gateway: Gateway, tree) -> None:
+async def test_the_url_wins_over_accept(gateway: Gateway, tree: Tree) -> None:
     path = f"/ipfs/{tree[0].cid}?format=car&car-dups=n&car-order=dfs"
     answer = await gateway.get(path, Accept=f"{CAR}; order=unk; dups=y")
     assert answer.headers["Content-Type"].endswith("order=dfs; dups=n")
@@ -182,7 +190,7 @@ async def test_the_url_wins_over_accept(gateway: Gateway, tree) -> None:
     assert packed.headers["Content-Type"].startswith(CAR)
 
 
-async def test_what_accept_chose_has_an_address_of_its_own(gateway: Gateway, tree) -> None:
+async def test_what_accept_chose_has_an_address_of_its_own(gateway: Gateway, tree: Tree) -> None:
     answer = await gateway.get(f"/ipfs/{tree[0].cid}?dag-scope=block", Accept=f"{CAR}; dups=y; q=0.5")
     assert answer.headers["Content-Location"] == (
         f"/ipfs/{tree[0].cid}?dag-scope=block&car-dups=y&format=car"
@@ -200,7 +208,7 @@ async def test_what_accept_chose_has_an_address_of_its_own(gateway: Gateway, tre
     ],
 )
 async def test_the_address_of_what_accept_chose_gives_the_same(
-    gateway: Gateway, tree, query, dups, told
+    gateway: Gateway, tree: Tree, query: str, dups: str, told: str
 ) -> None:
     """Where the URL has its own word for a parameter of Accept, that counts."""
     answer = await gateway.get(f"/ipfs/{tree[0].cid}{query}", Accept=f"{CAR}; dups=n; version=1")
@@ -210,7 +218,9 @@ async def test_the_address_of_what_accept_chose_gives_the_same(
     assert (same.body, same.headers["Etag"]) == (answer.body, answer.headers["Etag"])
 
 
-async def test_other_selections_have_other_etags_and_each_is_revalidated(gateway: Gateway, tree) -> None:
+async def test_other_selections_have_other_etags_and_each_is_revalidated(
+    gateway: Gateway, tree: Tree
+) -> None:
     root = tree[0].cid
     paths = [f"/ipfs/{root}{rest}" for rest in (
         "?format=car", "?format=car&car-dups=y", "?format=car&dag-scope=entity", "/d?format=car",
@@ -223,7 +233,7 @@ async def test_other_selections_have_other_etags_and_each_is_revalidated(gateway
         assert answer.headers["Cache-Control"] == IMMUTABLE
 
 
-async def test_a_missing_root_or_name_is_told_before_anything_is_sent(gateway: Gateway, tree) -> None:
+async def test_a_missing_root_or_name_is_told_before_anything_is_sent(gateway: Gateway, tree: Tree) -> None:
     root = tree[0]
     gone = Block.of(b"never stored").cid
     for method in ("GET", "HEAD"):
@@ -231,7 +241,7 @@ async def test_a_missing_root_or_name_is_told_before_anything_is_sent(gateway: G
         assert (await gateway.get(f"/ipfs/{root.cid}/none?format=car", method)).status == 404
 
 
-async def cut_off(gateway: Gateway, request):
+async def cut_off(gateway: Gateway, request: str) -> tuple[str, bytes]:
     """Head and body of an answer that breaks off."""
     answer = await gateway.raw(f"{request}\r\nHost: 127.0.0.1\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -239,7 +249,7 @@ async def cut_off(gateway: Gateway, request):
 
 
 @pytest.fixture
-async def broken(gateway: Gateway):
+async def broken(gateway: Gateway) -> Broken:
     """A file without its last block, which is behind the first 64 KiB of a CAR."""
     parts = leaves(8, size=40_000)
     root = file_of(parts)
@@ -247,7 +257,7 @@ async def broken(gateway: Gateway):
     return root, parts
 
 
-async def test_a_car_that_breaks_off_says_so(gateway: Gateway, broken) -> None:
+async def test_a_car_that_breaks_off_says_so(gateway: Gateway, broken: Broken) -> None:
     root, parts = broken
     head, body = await cut_off(gateway, f"GET /ipfs/{root.cid}?format=car HTTP/1.1")
     assert head.startswith("HTTP/1.1 200")
@@ -260,14 +270,14 @@ async def test_a_car_that_breaks_off_says_so(gateway: Gateway, broken) -> None:
     assert not trailer.endswith(b"\r\n\r\n")  # without its end no client and no cache takes it for whole
 
 
-async def test_clients_notice_that_a_car_broke_off(gateway: Gateway, broken) -> None:
+async def test_clients_notice_that_a_car_broke_off(gateway: Gateway, broken: Broken) -> None:
     with pytest.raises(ClientPayloadError):
         await gateway.get(f"/ipfs/{broken[0].cid}?format=car")
     again = await gateway.head(f"/ipfs/{broken[0].cid}?format=car")
     assert (again.status, again.headers["Trailer"]) == (200, "X-Stream-Error")
 
 
-async def test_a_client_of_http_1_0_gets_the_text_and_a_reset(gateway: Gateway, broken) -> None:
+async def test_a_client_of_http_1_0_gets_the_text_and_a_reset(gateway: Gateway, broken: Broken) -> None:
     """For it, as nginx is without further settings, a clean end would be that of a whole archive."""
     listener = gateway.node.faces.gateway
     reader, writer = await asyncio.open_connection(listener.host, listener.port, limit=1 << 20)
@@ -279,7 +289,7 @@ async def test_a_client_of_http_1_0_gets_the_text_and_a_reset(gateway: Gateway, 
     writer.close()
 
 
-async def test_a_whole_car_ends_as_it_should_and_the_connection_goes_on(gateway: Gateway, tree) -> None:
+async def test_a_whole_car_ends_as_it_should_and_the_connection_goes_on(gateway: Gateway, tree: Tree) -> None:
     request = f"GET /ipfs/{tree[0].cid}?format=car HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     _, bodies = await cut_off(gateway, f"{request}GET / HTTP/1.1\r\nConnection: close")
     assert b"\r\n0\r\n\r\nHTTP/1.1 200 OK" in bodies

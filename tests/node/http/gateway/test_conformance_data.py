@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.conformance_data import FOLDER, needed, old, provisioned, static_names
+from support.conformance_data import FOLDER, Provisioned, needed, old, provisioned, static_names
 from support.gateway import car_of
 
 from blockstore.cid import CID, DAG_PB
@@ -40,13 +40,13 @@ GENERATED = "public, max-age=604800, stale-while-revalidate=2678400"
 
 
 @pytest.fixture
-async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[object]:
+async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Provisioned]:
     monkeypatch.setenv("IPFS_NS_MAP", static_names())
     async with provisioned(tmp_path) as found:
         yield found
 
 
-async def test_listings_on_every_kind_of_host(data) -> None:
+async def test_listings_on_every_kind_of_host(data: Provisioned) -> None:
     file = await data.cid(LISTING, UTF8)
     site, name = "dnslink-dir-listing.example.org", "?filename=file-%25C5%25BA%25C5%2582.txt"
     outside = f'https://cid.ipfs.tech/#{file}" target="_blank" rel="noreferrer noopener"'
@@ -74,7 +74,7 @@ async def test_listings_on_every_kind_of_host(data) -> None:
         assert (await data.gateway.get(f"{here}/i-do-not-exist", Host=host)).status == 404
 
 
-async def test_what_caches_are_told(data) -> None:
+async def test_what_caches_are_told(data: Provisioned) -> None:
     roots = [CACHE]
     for segment in ("/root2", "/root3", "/root4", "/index.html"):
         roots.append(await data.cid(roots[-1], segment))
@@ -111,7 +111,7 @@ async def test_what_caches_are_told(data) -> None:
         assert (here.status, gone.status) == (200, 412)
 
 
-async def test_symlinks_and_names_with_escapes_in_them(data) -> None:
+async def test_symlinks_and_names_with_escapes_in_them(data: Provisioned) -> None:
     page = await data.gateway.get(f"/ipfs/{SYMLINK}/")
     assert ">foo<" in page.text
     assert ">bar<" in page.text
@@ -122,7 +122,7 @@ async def test_symlinks_and_names_with_escapes_in_them(data) -> None:
     assert moved.headers["Location"] == f"http://{PERCENT}.ipfs.localhost:80/{path}"
 
 
-async def test_ranges_of_files_and_blocks(data) -> None:
+async def test_ranges_of_files_and_blocks(data: Provisioned) -> None:
     file = f"/ipfs/{FILES}/ascii.txt"
     whole = (await data.gateway.get(file)).body
     assert len(whole) == 31
@@ -139,7 +139,7 @@ async def test_ranges_of_files_and_blocks(data) -> None:
     assert (part.status, part.headers["Content-Range"]) == (206, "bytes 6-16/57")
 
 
-async def test_nodes_and_ranges_of_them(data) -> None:
+async def test_nodes_and_ranges_of_them(data: Provisioned) -> None:
     """The suite builds twelve cases of ranges of dag-json and dag-cbor, and never runs them."""
     for root, name, place in ((JSON, "json", "inline"), (CBOR, "cbor", "attachment")):
         block = await data.block(root)
@@ -185,7 +185,7 @@ async def test_nodes_and_ranges_of_them(data) -> None:
         assert json.loads(answer.body)
 
 
-async def test_nodes_below_names_are_the_same(data) -> None:
+async def test_nodes_below_names_are_the_same(data: Provisioned) -> None:
     for key, root, name in (
         ("k51qzi5uqu5dhjghbwdvbo6mi40htrq6e2z4pwgp15pgv3ho1azvidttzh8yy2", JSON, "json"),
         ("k51qzi5uqu5dghjous0agrwavl8vzl64xckoqzwqeqwudfr74kfd11zcyk3b7l", CBOR, "cbor"),
@@ -199,7 +199,7 @@ async def test_nodes_below_names_are_the_same(data) -> None:
         assert "immutable" not in page.headers["Cache-Control"]
 
 
-async def test_records_good_and_bad(data) -> None:
+async def test_records_good_and_bad(data: Provisioned) -> None:
     """That a bad one is a 5xx is among the checks of the suite that cannot fail."""
     names = {
         file.stem.partition("_")[2]: file.stem.partition("_")[0]
@@ -236,13 +236,15 @@ async def test_records_good_and_bad(data) -> None:
         assert (moved.status, moved.headers["Location"]) == (302, f"/ipns/{canonical}/root2/")
 
 
-async def test_archives(data) -> None:
+async def test_archives(data: Provisioned) -> None:
     """That one which escapes its root is an error is among the checks of the suite that cannot fail."""
     file = await data.cid(LISTING, UTF8)
     for root, member in ((file, file), (LISTING, f"{LISTING}/ą/ę/file-źł.txt")):
         answer = await data.gateway.get(f"/ipfs/{root}?format=tar")
         with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
-            assert archive.extractfile(member).read() == b"I am a txt file on path with utf8\n"
+            packed = archive.extractfile(member)
+            assert packed is not None
+            assert packed.read() == b"I am a txt file on path with utf8\n"
     roots = {
         name: (await car_of((FOLDER / "path_gateway_tar" / f"{name}.car").read_bytes()))[0][0]
         for name in ("inside-root", "outside-root")
@@ -253,7 +255,7 @@ async def test_archives(data) -> None:
     assert 400 <= (await data.gateway.get(f"/ipfs/{roots['outside-root']}?format=tar")).status <= 599
 
 
-async def test_cars_of_a_hamt(data) -> None:
+async def test_cars_of_a_hamt(data: Provisioned) -> None:
     blocks = list(
         (
             await car_of(
@@ -276,7 +278,7 @@ async def test_cars_of_a_hamt(data) -> None:
         assert (len(given) > len(way) + 1) == many
 
 
-async def test_cars_of_a_file_with_a_gap(data) -> None:
+async def test_cars_of_a_file_with_a_gap(data: Provisioned) -> None:
     for span, leaf in (
         ("0:1000", "QmPKt7ptM2ZYSGPUc8PmPT2VBkLDK3iqpG9TBJY7PCE9rF"),
         ("2200:*", "QmWXY482zQdwecnfBsj78poUUuPXvyw2JAFAEMw4tzTavV"),
@@ -285,7 +287,7 @@ async def test_cars_of_a_file_with_a_gap(data) -> None:
         assert list(map(str, (await car_of(answer.body))[1])) == [GAP, leaf]
 
 
-async def test_subdomains(data) -> None:
+async def test_subdomains(data: Provisioned) -> None:
     names = ("testdirlisting", "hello-CIDv1", "hello-CIDv0", "hello-CIDv0to1", "hello-CIDv1_TOO_LONG")
     cids = {name: await data.cid(SUBDOMAINS, f"/{name}") for name in names}
     hello, folder, long = cids["hello-CIDv1"], old(cids["testdirlisting"]), cids["hello-CIDv1_TOO_LONG"]
@@ -321,16 +323,16 @@ async def test_subdomains(data) -> None:
     assert moved.headers["Location"] == f"http://{hello}.ipfs.localhost:80/"
 
 
-async def test_keys_and_domains_on_subdomains(data) -> None:
+async def test_keys_and_domains_on_subdomains(data: Provisioned) -> None:
     for file in sorted((FOLDER / "subdomain_gateway").glob("*.ipns-record")):
-        name = IpnsName.parse(file.stem)
-        for asked in (file.stem, str(name), name.cid.in_base("b")):
+        key = IpnsName.parse(file.stem)
+        for asked in (file.stem, str(key), key.cid.in_base("b")):
             moved = await data.gateway.get(f"/ipns/{asked}", Host="localhost")
-            assert (moved.status, moved.headers["Location"]) == (301, f"http://{name}.ipns.localhost/")
-        assert (await data.gateway.get("/", Host=f"{name}.ipns.localhost")).body == b"hello\n"
-        other = CID.v1(DAG_PB, name.multihash).in_base("k")
+            assert (moved.status, moved.headers["Location"]) == (301, f"http://{key}.ipns.localhost/")
+        assert (await data.gateway.get("/", Host=f"{key}.ipns.localhost")).body == b"hello\n"
+        other = CID.v1(DAG_PB, key.multihash).in_base("k")
         moved = await data.gateway.get("/", Host=f"{other}.ipns.localhost")
-        assert (moved.status, moved.headers["Location"]) == (301, f"http://{name}.ipns.localhost/")
+        assert (moved.status, moved.headers["Location"]) == (301, f"http://{key}.ipns.localhost/")
     for proto in ("http", "https"):
         moved = await data.gateway.get(
             "/ipns/en.wikipedia-on-ipfs.example.org/wiki/", Host="localhost", X_Forwarded_Proto=proto
@@ -351,7 +353,7 @@ async def test_keys_and_domains_on_subdomains(data) -> None:
     assert answer.body == b"hello\n"
 
 
-async def test_site_rules(data) -> None:
+async def test_site_rules(data: Provisioned) -> None:
     folders = {name: old(await data.cid(REDIRECTS, f"/{name}")) for name in (
         "examples", "forced", "too-large", "newlines", "good-codes", "bad-codes")}  # fmt: skip
     for folder, path, status, location in (
@@ -388,7 +390,7 @@ async def test_site_rules(data) -> None:
     assert "Date" in none.headers
 
 
-async def test_a_rewritten_page_is_revalidated_on_every_kind_of_host(data) -> None:
+async def test_a_rewritten_page_is_revalidated_on_every_kind_of_host(data: Provisioned) -> None:
     name = "dnslink-enabled-with-spa.example.org"
     inlined = name.replace("-", "--").replace(".", "-")
     for host in (f"{SPA}.ipfs.localhost", f"{inlined}.ipns.localhost", name):

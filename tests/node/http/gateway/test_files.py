@@ -30,7 +30,7 @@ async def root(gateway: Gateway) -> Block | CID | Path | str:
     return await gateway.add(FILES, ImportFlags(chunker=f"size-{CHUNK}"))
 
 
-async def test_a_file_carries_what_caches_and_browsers_need(gateway: Gateway, root) -> None:
+async def test_a_file_carries_what_caches_and_browsers_need(gateway: Gateway, root: CID) -> None:
     answer = await gateway.get(f"/ipfs/{root}/hello.txt")
     cid = Block.of(b"hello\n").cid
     assert (answer.status, answer.body) == (200, b"hello\n")
@@ -44,7 +44,7 @@ async def test_a_file_carries_what_caches_and_browsers_need(gateway: Gateway, ro
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
-async def test_a_large_file_is_whole_and_its_head_has_the_length(gateway: Gateway, root) -> None:
+async def test_a_large_file_is_whole_and_its_head_has_the_length(gateway: Gateway, root: CID) -> None:
     answer = await gateway.get(f"/ipfs/{root}/big")
     assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, BIG, str(len(BIG)))
     assert answer.headers["Content-Type"] == "application/octet-stream"
@@ -52,7 +52,7 @@ async def test_a_large_file_is_whole_and_its_head_has_the_length(gateway: Gatewa
     assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(BIG)))
 
 
-async def test_ranges_of_a_file(gateway: Gateway, root) -> None:
+async def test_ranges_of_a_file(gateway: Gateway, root: CID) -> None:
     for header, start, stop in (
         ("bytes=0-0", 0, 1),
         (f"bytes={CHUNK - 1}-{CHUNK}", CHUNK - 1, CHUNK + 1),
@@ -67,7 +67,7 @@ async def test_ranges_of_a_file(gateway: Gateway, root) -> None:
     assert (await gateway.get(f"/ipfs/{root}/hello.txt", Range="bytes=b-a")).status == 400
 
 
-async def test_a_client_that_has_it_gets_304(gateway: Gateway, root) -> None:
+async def test_a_client_that_has_it_gets_304(gateway: Gateway, root: CID) -> None:
     for path in ("/hello.txt", "/big", "/", "/site/", "?format=raw", "?format=car"):
         answer = await gateway.get(f"/ipfs/{root}{path}")
         etag = answer.headers["Etag"]
@@ -76,7 +76,7 @@ async def test_a_client_that_has_it_gets_304(gateway: Gateway, root) -> None:
         assert again.headers["Cache-Control"] == answer.headers["Cache-Control"]
 
 
-async def test_a_directory_redirects_to_its_slash_and_lists_its_entries(gateway: Gateway, root) -> None:
+async def test_a_directory_redirects_to_its_slash_and_lists_its_entries(gateway: Gateway, root: CID) -> None:
     moved = await gateway.get(f"/ipfs/{root}?a=b")
     assert (moved.status, moved.headers["Location"]) == (301, f"/ipfs/{root}/?a=b")
     page = await gateway.get(f"/ipfs/{root}/")
@@ -90,7 +90,7 @@ async def test_a_directory_redirects_to_its_slash_and_lists_its_entries(gateway:
     assert (head.status, head.body) == (200, b"")
 
 
-async def test_index_html_stands_for_its_directory(gateway: Gateway, root) -> None:
+async def test_index_html_stands_for_its_directory(gateway: Gateway, root: CID) -> None:
     answer = await gateway.get(f"/ipfs/{root}/site/")
     assert (answer.status, answer.body) == (200, b"<h1>site</h1>")
     assert answer.headers["Content-Type"] == "text/html"
@@ -111,7 +111,7 @@ async def test_a_symlink_is_shown_not_followed(gateway: Gateway) -> None:
     assert saved.headers["Content-Disposition"] == 'attachment; filename="to.txt"'
 
 
-async def test_a_file_name_and_download_set_the_disposition(gateway: Gateway, root) -> None:
+async def test_a_file_name_and_download_set_the_disposition(gateway: Gateway, root: CID) -> None:
     named = await gateway.get(f"/ipfs/{root}/big?filename=a.png")
     assert named.headers["Content-Disposition"] == 'inline; filename="a.png"'
     assert named.headers["Content-Type"] == "image/png"
@@ -124,7 +124,7 @@ async def test_a_file_name_and_download_set_the_disposition(gateway: Gateway, ro
         assert answer.headers["Content-Disposition"] == disposition
 
 
-async def test_what_is_not_there_says_so(gateway: Gateway, root) -> None:
+async def test_what_is_not_there_says_so(gateway: Gateway, root: CID) -> None:
     answer = await gateway.get(f"/ipfs/{root}/nothing")
     assert (answer.status, answer.text) == (404, f'no link named "nothing" under {root}\n')
     answer = await gateway.get(f"/ipfs/{MISSING}")
@@ -141,7 +141,7 @@ async def test_what_is_not_there_says_so(gateway: Gateway, root) -> None:
 
 
 async def test_a_file_with_a_missing_block_breaks_the_connection_instead_of_ending_short(
-    gateway: Gateway, root
+    gateway: Gateway, root: CID
 ) -> None:
     await gateway.forget(Block.of(BIG[-CHUNK:]).cid)
     answer = await gateway.raw(f"GET /ipfs/{root}/big HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -151,7 +151,7 @@ async def test_a_file_with_a_missing_block_breaks_the_connection_instead_of_endi
 
 
 @pytest.mark.parametrize("size", [3_000, 200_000])
-async def test_the_type_is_told_by_the_first_bytes_however_they_are_cut(gateway: Gateway, size) -> None:
+async def test_the_type_is_told_by_the_first_bytes_however_they_are_cut(gateway: Gateway, size: int) -> None:
     page = b" " * 150 + b"<html>" + b"x" * size
     root = await gateway.add({"page": page}, ImportFlags(chunker="size-100"))
     for asked in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=0-"}):

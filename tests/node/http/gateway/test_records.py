@@ -1,6 +1,7 @@
 """Signed IPNS records over HTTP (spec: trustless gateway, IPIP-351): the client can verify them."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -13,12 +14,15 @@ from blockstore.common import protobuf
 from node.http.gateway.formats.ipns_record import cache_control
 from node.names.errors import BadRecord
 from node.names.ipns_record import IpnsRecord
+from node.names.name import IpnsName
 
 RECORD = "application/vnd.ipfs.ipns-record"
 VALUE = "/ipfs/bafkqaaa"
 
 
-async def stored(gateway: Gateway, number=1, ttl=1800.0, lifetime=10_000_000.0):
+async def stored(
+    gateway: Gateway, number: int = 1, ttl: float = 1800.0, lifetime: float = 10_000_000.0
+) -> tuple[IpnsName, bytes]:
     key = Key(number)
     data = key.record(VALUE, time.time() + lifetime, ttl=ttl)
     await gateway.node.parts.names.put(key.name, data)
@@ -26,7 +30,9 @@ async def stored(gateway: Gateway, number=1, ttl=1800.0, lifetime=10_000_000.0):
 
 
 @pytest.mark.parametrize(("suffix", "headers"), [("?format=ipns-record", {}), ("", {"Accept": RECORD})])
-async def test_a_record_is_given_as_it_was_signed(gateway: Gateway, suffix, headers) -> None:
+async def test_a_record_is_given_as_it_was_signed(
+    gateway: Gateway, suffix: str, headers: dict[str, str]
+) -> None:
     name, data = await stored(gateway)
     answer = await gateway.get(f"/ipns/{name}{suffix}", **headers)
     assert (answer.status, answer.body) == (200, data)
@@ -62,16 +68,17 @@ async def test_records_are_of_keys_and_of_nothing_else(gateway: Gateway) -> None
     assert (moved.status, moved.headers["Location"]) == (302, f"/ipns/{name}?format=ipns-record")
 
 
-def damaged(data, **fields):
+def damaged(data: bytes, fields: Mapping[str, protobuf.Value | None]) -> bytes:
     """A record with some of its outer fields replaced, or left out where the value is None."""
     numbers = {"value": 1, "signature_1": 2, "validity": 4, "signature_2": 8, "document": 9}
-    outer = dict(protobuf.values(data)) | {numbers[name]: value for name, value in fields.items()}
+    outer: dict[int, protobuf.Value | None] = dict(protobuf.values(data))
+    outer.update((numbers[name], value) for name, value in fields.items())
     return b"".join(
         protobuf.field(number, value) for number, value in sorted(outer.items()) if value is not None
     )
 
 
-BAD = {
+BAD: Mapping[str, Mapping[str, protobuf.Value | None] | None] = {
     "signed in the old way only": {"signature_2": None, "document": None},
     "another value in its old fields": {"value": b"/ipfs/bafkqabtimvwgy3yk"},
     "another signature": {"signature_2": bytes(64)},
@@ -80,12 +87,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(gateway: Gateway, what) -> None:
+async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(
+    gateway: Gateway, what: str
+) -> None:
     """The suite has these cases too, but its check of them cannot fail."""
     key = Key(5)
     good = key.record(VALUE, time.time() + 1e6)
     changes = BAD[what]
-    bad = b"nonsense" if changes is None else damaged(good, **changes)
+    bad = b"nonsense" if changes is None else damaged(good, changes)
     with pytest.raises(BadRecord):
         await gateway.node.parts.names.put(key.name, bad)
     for suffix in ("", "/", "/a", "?format=ipns-record", "?format=raw"):
@@ -98,14 +107,14 @@ async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway
     for number, changes in ((6, {"signature_1": bytes(64)}), (7, {"signature_1": None, "value": None})):
         key = Key(number)
         record = signed_record(key.identity, RecordFields(VALUE, time.time() + 1e6, v1=number == 6))
-        await gateway.node.parts.names.put(key.name, damaged(record, **changes) if number == 6 else record)
+        await gateway.node.parts.names.put(key.name, damaged(record, changes) if number == 6 else record)
         assert (await gateway.get(f"/ipns/{key.name}")).status == 200
 
 
 async def test_a_record_that_says_nothing_of_time_is_told_as_of_now(gateway: Gateway) -> None:
     key = Key(8)
     end = datetime.fromtimestamp(time.time() + 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-    fields = {"Value": VALUE.encode(), "ValidityType": 0, "Validity": end, "Sequence": 1}
+    fields: cbrrr.DagCborTypes = {"Value": VALUE.encode(), "ValidityType": 0, "Validity": end, "Sequence": 1}
     document = bytes(cbrrr.encode_dag_cbor(fields))
     signature = key.identity.sign(b"ipns-signature:" + document)
     record = protobuf.field(8, signature) + protobuf.field(9, document)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,11 +14,10 @@ from support.node import eventually, running_node
 from support.sources import joined
 
 from blockstore.block import Block
-from blockstore.blocks import Blocks
 from blockstore.car.writer import car_stream
 from blockstore.cid import CID, RAW
 from blockstore.common import varint
-from node.config.sections import Config, GatewayConfig, RetrievalConfig, SwarmConfig
+from node.config.sections import Config, RetrievalConfig, SwarmConfig
 from node.datadir.folder import DataFolder
 from node.datadir.init import create_node
 from node.retrieval.gateway_timeouts import GatewayTimeouts
@@ -27,13 +26,9 @@ BLOCK = Block.of(b"from far away")
 
 
 @asynccontextmanager
-async def node_behind(folder, *urls, offline=False, **settings) -> AsyncIterator[object]:
+async def node_behind(folder: Path, *urls: str, offline: bool = False) -> AsyncIterator[Gateway]:
     """A node without the open network; its gateway."""
-    config = Config(
-        swarm=SwarmConfig(enabled=False),
-        retrieval=RetrievalConfig(tuple(urls)),
-        gateway=GatewayConfig(**settings),
-    )
+    config = Config(swarm=SwarmConfig(enabled=False), retrieval=RetrievalConfig(tuple(urls)))
     async with running_node(folder, config, offline=offline) as node, ClientSession() as client:
         yield Gateway(node, client)
 
@@ -44,7 +39,7 @@ async def test_a_node_without_the_open_network_serves_what_a_gateway_has_and_kee
     crowd = asyncio.Event()
     async with http_gateway([root, *leaves]) as source, node_behind(tmp_path, source.url) as gateway:
 
-        async def once_many_are_asked_for(request):
+        async def once_many_are_asked_for(request: web.Request) -> web.StreamResponse:
             if source.running == 12:
                 crowd.set()
             if len(source.requests) > 2:  # behind the root, and the first leaf that the type is told by
@@ -68,7 +63,7 @@ async def test_a_block_that_no_gateway_has_is_404_at_once_with_what_was_tried(tm
     ):
         tried = "trustless gateways: 2 gateways asked, none has it; cluster: no peer connected"
 
-        async def told_before_any_gateway_is_late():
+        async def told_before_any_gateway_is_late() -> bool:
             began = asyncio.get_running_loop().time()
             answer = await gateway.get(f"/ipfs/{BLOCK.cid}")
             assert (answer.status, answer.text) == (404, f"block {BLOCK.cid} not found: {tried}\n")
@@ -78,7 +73,7 @@ async def test_a_block_that_no_gateway_has_is_404_at_once_with_what_was_tried(tm
 
 
 async def test_who_could_not_answer_makes_it_504_and_later_is_another_time(tmp_path: Path) -> None:
-    async def broken(_request):
+    async def broken(_request: web.Request) -> web.StreamResponse:
         return web.Response(status=500)
 
     async with (
@@ -130,7 +125,7 @@ async def test_a_client_that_leaves_in_the_middle_of_a_file_ends_what_is_fetched
     async with http_gateway([root, *leaves]) as source, node_behind(tmp_path, source.url) as gateway:
         held = asyncio.Event()
 
-        async def behave(request):
+        async def behave(request: web.Request) -> web.StreamResponse:
             if request.match_info["cid"] in stuck:
                 held.set()
                 await silence(request)
@@ -155,8 +150,10 @@ async def test_a_client_that_leaves_in_the_middle_of_a_file_ends_what_is_fetched
     "way", ["rpc/api/v0/dag/import?pin-roots=false", "rpc/api/v0/block/put", "api/add?format=car",
             "api/add?cid-version=1"],
 )  # fmt: skip
-async def test_who_waits_for_a_block_gets_it_when_it_comes_here_on_another_way(tmp_path: Path, way) -> None:
-    async def blocks() -> AsyncIterator[Blocks | int | list[Block] | list[CID]]:
+async def test_who_waits_for_a_block_gets_it_when_it_comes_here_on_another_way(
+    tmp_path: Path, way: str
+) -> None:
+    async def blocks() -> AsyncGenerator[Block]:
         yield BLOCK
 
     content = (

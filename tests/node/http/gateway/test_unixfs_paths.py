@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.gateway import Gateway, directory
+from support.gateway import Answer, Gateway, directory
 from support.ipns import RecordFields, signed_record
 from support.sites import KEY, publish
 
@@ -33,11 +33,11 @@ async def root(gateway: Gateway) -> Block | CID | Path | str:
     return added
 
 
-def listed(answer, name):
+def listed(answer: Answer, name: str) -> set[str]:
     return set(answer.headers[f"Access-Control-{name}"].split(", "))
 
 
-async def test_pages_of_any_origin_may_read_every_answer(gateway: Gateway, root) -> None:
+async def test_pages_of_any_origin_may_read_every_answer(gateway: Gateway, root: CID) -> None:
     for path, status in (
         (f"/ipfs/{root}/", 200), (f"/ipfs/{root}", 301), (f"/ipfs/{root}/none", 404), ("/ipfs/x", 400),
         ("/x", 404), ("/", 200), (f"/ipfs/{root}?format=car", 200), (f"/ipfs/{root}?format=raw", 200),
@@ -56,7 +56,9 @@ async def test_pages_of_any_origin_may_read_every_answer(gateway: Gateway, root)
     assert (known.status, known.headers["Access-Control-Allow-Origin"]) == (304, "*")
 
 
-async def test_a_directory_without_its_slash_moves_to_the_same_path_with_it(gateway: Gateway, root) -> None:
+async def test_a_directory_without_its_slash_moves_to_the_same_path_with_it(
+    gateway: Gateway, root: CID
+) -> None:
     for path, query in (
         ("/%C4%85", ""),
         ("/%C4%85/%C4%99", "?x=%20&y=a+b"),
@@ -69,7 +71,7 @@ async def test_a_directory_without_its_slash_moves_to_the_same_path_with_it(gate
     assert (await gateway.get(f"/ipfs/{root}/%C4%85/%C4%99/%C5%BA%C5%82.txt")).body == b"deep"
 
 
-async def test_roots_etags_and_caches_of_each_step_of_a_path(gateway: Gateway, root) -> None:
+async def test_roots_etags_and_caches_of_each_step_of_a_path(gateway: Gateway, root: CID) -> None:
     step = {}
     for path in ("/%C4%85", "/%C4%85/%C4%99", "/%C4%85/site", "/%C4%85/%C4%99/%C5%BA%C5%82.txt"):
         answer = await gateway.head(f"/ipfs/{root}{path}?format=raw")
@@ -96,7 +98,7 @@ async def test_roots_etags_and_caches_of_each_step_of_a_path(gateway: Gateway, r
                 assert "immutable" not in answer.headers["Cache-Control"]
 
 
-async def test_names_are_decoded_once_and_signs_stay_what_they_are(gateway: Gateway, root) -> None:
+async def test_names_are_decoded_once_and_signs_stay_what_they_are(gateway: Gateway, root: CID) -> None:
     answer = await gateway.get(f"/ipfs/{root}/x%252C+y=z%20%C3%A9.txt")
     assert (answer.status, answer.body) == (200, b"odd")
     moved = await gateway.get(f"/ipfs/{root}/x%252C+y=z%20%C3%A9.txt", Host="localhost")
@@ -105,7 +107,7 @@ async def test_names_are_decoded_once_and_signs_stay_what_they_are(gateway: Gate
 
 
 @pytest.mark.parametrize("inner", [directory({}), Block.of(b"\xa0", DAG_CBOR), Block.of(b"", DAG_PB)])
-async def test_an_index_that_is_no_file_is_an_entry_like_others(gateway: Gateway, inner) -> None:
+async def test_an_index_that_is_no_file_is_an_entry_like_others(gateway: Gateway, inner: Block) -> None:
     root = directory({"index.html": inner.cid})
     await gateway.put(inner, root)
     answer = await gateway.get(f"/ipfs/{root.cid}/")
@@ -154,7 +156,9 @@ async def test_a_name_in_any_form_leads_to_the_same(
         )
 
 
-async def test_a_name_may_be_cached_as_long_as_its_record_lasts_and_no_longer(gateway: Gateway, root) -> None:
+async def test_a_name_may_be_cached_as_long_as_its_record_lasts_and_no_longer(
+    gateway: Gateway, root: CID
+) -> None:
     for ttl, end, least, most in (
         (600.0, 1e6, 598, 600),
         (1e6, 100.0, 97, 100),
