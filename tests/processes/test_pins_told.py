@@ -89,13 +89,22 @@ def test_gc_names_what_it_keeps_for_a_member_that_does_not_answer(tmp_path: Path
         assert pinfold("init", "--name", "b", "--join", token, path=tmp_path / "b").code == 0
         with daemon(tmp_path / "b") as b:
             until("both are there", lambda: a.run("peers").count("online") == 2)
-            cid = added_for(a, json.loads(b.run("id", "--json"))["id"])
+            peer = json.loads(b.run("id", "--json"))["id"]
+            until("b can be chosen", lambda: peer in told_their_room(a))
+            cid = added_for(a, peer)
             until("b holds it", lambda: sorted(a.statuses(cid)) == ["pinned", "remote"])
             assert b.stop() == 0
         said = pinfold("gc", path=a.folder)
         assert f"kept {cid} for b: 0 of the 1 members" in said.err
         assert said.out == "removed 0 blocks; kept those of 1 pins that other members do not have yet\n"
         assert a.run("cat", cid) == "for b alone"
+
+
+def told_their_room(node: Node) -> set[str]:
+    """The members that the allocator may choose: it has heard how much room they have."""
+    url = f"{node.addresses()['api']}/monitor/metrics/freespace"
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return {metric["peer"] for metric in json.load(answer)}
 
 
 def added_for(node: Node, peer: str) -> str:
