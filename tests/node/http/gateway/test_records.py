@@ -104,10 +104,12 @@ async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(
 
 
 async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway: Gateway) -> None:
-    for number, changes in ((6, {"signature_1": bytes(64)}), (7, {"signature_1": None, "value": None})):
-        key = Key(number)
-        record = signed_record(key.identity, RecordFields(VALUE, time.time() + 1e6, v1=number == 6))
-        await gateway.node.parts.names.put(key.name, damaged(record, changes) if number == 6 else record)
+    wrong, absent = Key(6), Key(7)
+    end = time.time() + 1e6
+    old = signed_record(wrong.identity, RecordFields(VALUE, end, v1=True))
+    new = signed_record(absent.identity, RecordFields(VALUE, end, v1=False))
+    for key, record in ((wrong, damaged(old, {"signature_1": bytes(64)})), (absent, new)):
+        await gateway.node.parts.names.put(key.name, record)
         assert (await gateway.get(f"/ipns/{key.name}")).status == 200
 
 
