@@ -8,7 +8,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def ours(folder: Path, key: str, value: str) -> Node:
     return node
 
 
+@contextmanager
+def one_of_ours(folder: Path, key: str, value: str) -> Iterator[Node]:
+    node = ours(folder, key, value)
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
 def has_a_peer(node: Node) -> bool:
     request = urllib.request.Request(node.addresses()["rpc"] + "/api/v0/swarm/peers", method="POST")
     with urllib.request.urlopen(request, timeout=10) as response:
@@ -65,17 +75,20 @@ def test_a_file_comes_as_fast_as_kubo_gets_it_and_faster_from_a_trustless_gatewa
         http = stack.enter_context(slow_link(far.ports["Gateway"], DELAY))
         stack.enter_context(near.running())
         near.run("swarm", "connect", through(swarm, far))
-        peer = ours(tmp_path / "peer", "swarm.peers", through(swarm, far))
-        stack.callback(peer.stop)
-        client = ours(tmp_path / "client", "retrieval.gateways", f"http://127.0.0.1:{http}")
-        stack.callback(client.stop)
-        wait_until("a peer", lambda: has_a_peer(peer), 60)
-        gateways = (near.gateway, peer.addresses()["gateway"], client.addresses()["gateway"])
-        theirs = by_peer = by_http = 0.0
+        figures: list[str] = []
         for attempt in range(ATTEMPTS):
             file.write_bytes(data := random.Random(attempt).randbytes(24 * MIB))
             cid = far.run("add", "-Q", "--cid-version=1", "--chunker=size-262144", str(file))
-            theirs, by_peer, by_http = (seconds_for(f"{url}/ipfs/{cid}", data) for url in gateways)
+            theirs = seconds_for(f"{near.gateway}/ipfs/{cid}", data)
+            with one_of_ours(tmp_path / f"peer{attempt}", "swarm.peers", through(swarm, far)) as peer:
+                wait_until("a peer", partial(has_a_peer, peer), 60)
+                by_peer = seconds_for(f"{peer.addresses()['gateway']}/ipfs/{cid}", data)
+            url = f"http://127.0.0.1:{http}"
+            with one_of_ours(tmp_path / f"client{attempt}", "retrieval.gateways", url) as client:
+                by_http = seconds_for(f"{client.addresses()['gateway']}/ipfs/{cid}", data)
             if by_peer < theirs and by_http < theirs / 2:
                 return
-        pytest.fail(f"Kubo took {theirs:.2f} s, we {by_peer:.2f} s from a peer, {by_http:.2f} s by HTTP")
+            figures.append(
+                f"Kubo took {theirs:.2f} s, we {by_peer:.2f} s from a peer, {by_http:.2f} s by HTTP"
+            )
+        pytest.fail("; ".join(figures))
