@@ -132,7 +132,7 @@ class NamePath:
 
     def uri(self) -> str:
         """`ipns://` with the canonical name, each segment percent-encoded (IPIP-548)."""
-        return "/".join((f"ipns://{self.name}", *(_quoted(segment) for segment in self.segments)))
+        return "/".join((f"ipns://{self.name}", *(quote_segment(segment) for segment in self.segments)))
 
 
 Target = ContentPath | NamePath
@@ -162,7 +162,8 @@ def below(target: Target, segments: tuple[str, ...]) -> Target:
     return NamePath(target.name, target.segments + segments)
 
 
-def _quoted(segment: str) -> str:
+def quote_segment(segment: str) -> str:
+    """A path segment in a URL: only unreserved characters stay, escapes in upper case."""
     return quote(segment.encode(errors="surrogateescape"), safe="-_.~")
 
 

@@ -8,7 +8,6 @@ for.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
 import socket
@@ -17,6 +16,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from blockstore.common.guard import Guard
+from blockstore.common.tasks import GuardedTasks
 from cluster.ports import PeerOffline
 from node.p2p.errors import UndialableAddress
 from node.p2p.settings import NetworkSettings
@@ -93,16 +93,14 @@ class Finder:
         self._network = network
         self._guard = guard
         self._known: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = GuardedTasks(guard, "mDNS")
 
     def start(self, name: str, work: Coroutine[object, object, None]) -> None:
         """Look into an announcement: any machine on the wire can make any, in any number."""
         if len(self._tasks) >= _MOST_LOOK_UPS:
             work.close()
             return
-        task = asyncio.get_running_loop().create_task(self._guarded(name, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._guarded(name, work))
 
     async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
         with self._guard.around("an mDNS announcement", name):
@@ -118,10 +116,7 @@ class Finder:
                 self._known.add(peer)
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.close()
 
 
 def text_of(addresses: Sequence[str]) -> bytes:

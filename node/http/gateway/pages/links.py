@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from blockstore.cid import CID
 from node.http.gateway.pages.safe_text import visible
-from node.http.gateway.paths.request import RequestPath, quote_name
+from node.http.gateway.paths.request import RequestPath
+from node.names.name import quote_segment
 
 _INSPECTOR = "https://cid.ipfs.tech/#"  # where a host without other content links to
 
@@ -36,7 +37,7 @@ class PageLinks:
     @classmethod
     def _anywhere(cls, path: RequestPath) -> PageLinks:
         root = f"/{path.namespace}/{path.root}"
-        own = "".join(f"{quote_name(segment)}/" for segment in path.segments)
+        own = "".join(f"{quote_segment(segment)}/" for segment in path.segments)
         if not path.mount.isolated:
             return cls(f"{root}/{own}", root, "/ipfs/")
         if path.mount.gateway:
@@ -50,7 +51,7 @@ class PageLinks:
         parts = [f'/{path.namespace}/<a href="{visible(href)}">{visible(path.root)}</a>']
         href = self.top
         for segment in path.segments:
-            href = f"{href}/{quote_name(segment)}"
+            href = f"{href}/{quote_segment(segment)}"
             parts.append(f'<a href="{visible(href)}">{visible(segment)}</a>')
         return "/".join(parts)
 

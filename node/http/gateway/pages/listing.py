@@ -16,7 +16,8 @@ from node.http.gateway.pages.file_kinds import kinds_here, sort_of
 from node.http.gateway.pages.links import PageLinks
 from node.http.gateway.pages.page import Page, page
 from node.http.gateway.pages.safe_text import visible
-from node.http.gateway.paths.request import RequestPath, quote_name
+from node.http.gateway.paths.request import RequestPath
+from node.names.name import quote_segment
 
 BROKEN_OFF = b'<tr><td role="alert">The listing breaks off here: this is not all.'
 
@@ -39,7 +40,7 @@ def row(entry: DirectoryEntry, links: PageLinks, kinds: Mapping[CID, Kind]) -> s
     """
     shown = href = twice = entry.name
     if not _PLAIN(shown):
-        shown, href = visible(shown), quote_name(shown)
+        shown, href = visible(shown), quote_segment(shown)
         twice = href.replace("%", "%25")  # boxo escapes the name twice here, and its tests ask for that
     cid = str(entry.cid)
     mark, kind = sort_of(entry, kinds)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from node.http.gateway.hosts.target import URL_CHARACTERS
+from node.names.name import quote_segment
 
 NAME = "_redirects"
 MAX_BYTES = 64 * 1024
@@ -45,11 +46,11 @@ class Rule:
             return None
         for wanted, segment in zip(fixed, path, strict=False):
             if wanted.startswith(":"):
-                found[wanted[1:]] = _escaped(segment)
+                found[wanted[1:]] = quote_segment(segment)
             elif wanted != segment:
                 return None
         if fixed is not self.source:
-            found[_SPLAT] = "/".join(map(_escaped, path[len(fixed) :]))
+            found[_SPLAT] = "/".join(map(quote_segment, path[len(fixed) :]))
         return _PLACEHOLDER.sub(lambda match: found.get(match[1], match[0]), self.to)
 
 
@@ -134,7 +135,3 @@ def _check_to(number: int, text: str, status: int) -> None:
         raise BadRedirects(f'line {number}: "{text[:100]}" is no URL') from None
     if not text.startswith("/") and not (absolute and status in MOVED):
         raise BadRedirects(f'line {number}: "{text[:100]}" is neither a path nor, for a redirect, a URL')
-
-
-def _escaped(segment: str) -> str:
-    return quote(segment.encode(errors="surrogateescape"), safe="-_.~")

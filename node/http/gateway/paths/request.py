@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from blockstore.errors import BadPath
 from blockstore.path import ContentPath
 from node.http.gateway.hosts.mount import PATHS, Mount
 from node.names.errors import BadName
-from node.names.name import NamePath
+from node.names.name import NamePath, quote_segment
 
 _MAX_URI = 8192  # IPIP-548
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -52,7 +52,7 @@ class RequestPath:
         """The `Ipfs-Uri` header: the root in canonical text and the path below; empty when too long."""
         if self.asked_uri is not None:
             return self.asked_uri
-        rest = "".join("/" + quote_name(segment) for segment in self.segments)
+        rest = "".join("/" + quote_segment(segment) for segment in self.segments)
         old = self.namespace == "ipfs" and not self.content.root.version
         root = str(self.content.root.as_v1()) if old else self.root
         uri = f"{self.namespace}://{root}{rest}{'/' if self.slash else ''}"
@@ -85,8 +85,3 @@ def content_names(escaped: str, mount: Mount = PATHS) -> tuple[str, str]:
     except (BadPath, BadName):
         return "", ""
     return text, uri if len(uri) <= _MAX_URI else ""
-
-
-def quote_name(name: str) -> str:
-    """A path segment in a URL: only unreserved characters stay, escapes in upper case."""
-    return quote(name.encode(errors="surrogateescape"), safe="-_.~")
