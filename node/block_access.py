@@ -83,7 +83,7 @@ async def open_blocks(
             denylist=denylist,
             blocks=blocks,
             cached=Blocks(caching, exchange, waiters=waiters, read_budget=budget),
-            here=Blocks(claiming, OfflineExchange()),
+            here=Blocks(claiming, OfflineExchange(), read_budget=budget),
             kept=Blocks(store, nothing_fetched, read_budget=budget),
             reads=reads,
             pins=pins,

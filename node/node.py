@@ -76,7 +76,9 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
 async def _open_services(own: OwnCluster, access: BlockAccess) -> AsyncIterator[None]:
     """What goes on without being asked for, beside the cluster's own loops."""
     cluster = own.cluster
-    repair = DamageRepair(access.store, access.pins, cluster.tracking.recover, cluster.context.guard)
+    repair = DamageRepair(
+        access.store, access.kept, access.pins, cluster.tracking.recover, cluster.context.guard
+    )
     async with (
         open_watch(cluster.context, cluster.metrics.live, access.store),
         background(repair.run()),

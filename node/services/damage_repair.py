@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
-from blockstore.blocks import Blocks, OfflineExchange
+from blockstore.blocks import Blocks
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound, BlockstoreError
@@ -29,9 +29,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DamageRepair:
-    """`recover` has a pin that is not held tried again now. Raises QueueFull."""
+    """`here` reads the store and fetches nothing. `recover` has a pin that is not held tried again now.
+
+    `recover` raises QueueFull.
+    """
 
     store: SqliteBlockstore
+    here: Blocks
     pins: LocalPinner
     recover: Callable[[CID], Awaitable[object]]
     guard: Guard
@@ -72,9 +76,8 @@ class DamageRepair:
 
     async def _lost(self, root: PinnedRoot) -> object | None:
         """The first block of that root that is not here. Reads what links to others, and fetches nothing."""
-        local = Blocks(self.store, OfflineExchange())
         try:
-            async with aclosing(walk(local, root.cid, depth=None if root.recursive else 0)) as visits:
+            async with aclosing(walk(self.here, root.cid, depth=None if root.recursive else 0)) as visits:
                 async for _ in visits:
                     pass
         except BlockNotFound as error:

@@ -157,8 +157,8 @@ async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(
     async with (
         asyncio.timeout(60),
         open_sqlite_blockstore(folder.blocks) as store,
-        open_local_pins(folder.pins, Blocks(store, OfflineExchange()), store.marks) as pins,
-        background(DamageRepair(store, pins, recover, guard, spacing=0.0).run()),
+        open_local_pins(folder.pins, here := Blocks(store, OfflineExchange()), store.marks) as pins,
+        background(DamageRepair(store, here, pins, recover, guard, spacing=0.0).run()),
     ):
         leaves = [Block.of(one[100_000:], RAW).cid for one in data]
         assert await store.get_many(leaves) == [None, None]
