@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from math import inf
 
-from bitswap.exchange import BitswapSettings, open_bitswap
+from bitswap.exchange import open_bitswap
 from bitswap.network import ServedBlockSource
-from bitswap.serving.work_limits import WorkRates
 from blockstore.block_waiters import StoredListener
 from blockstore.blocks import Exchange, OfflineExchange
 from cluster.common.methods import METHODS, Access
@@ -23,9 +21,6 @@ from node.retrieval.hedged_exchange import HedgedExchange, Route
 
 OPEN_CALLS = tuple(method.name for method in METHODS if method.access is Access.ANYONE)
 """What a peer may call that is no member, as far as is known here: to show an invitation, or its grant."""
-
-
-_MEMBERS = BitswapSettings(rates=WorkRates(abuse=inf))  # a member is held back, and never hung up on for that
 
 
 @dataclass(frozen=True, slots=True)

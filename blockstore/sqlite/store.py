@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractContextManager
 
@@ -29,8 +28,6 @@ from blockstore.sqlite.used_rows import UsedRows
 from blockstore.store import StoreStat, Usage
 
 _BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
-
-_log = logging.getLogger(__name__)
 
 
 class SqliteBlockstore:

@@ -12,7 +12,6 @@ from cluster.errors import BadPinValue, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
 
 _MAX_CID = 512  # bytes
-_MAP = 0xA0  # head of a map, to which the number of its keys is added: of fewer than 24
 _STAMP = encode({"s": 0})[1:-1]  # the key, which is the shortest, so that it stands first
 
 

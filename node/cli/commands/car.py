@@ -112,19 +112,6 @@ def _size(file: str) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _show(file: str, lines: list[ApiResponse], pin: bool) -> None:
-    roots = [root for line in lines if (root := line.answer("Root")).raw]
-    for root in roots:
-        cid, error = root.answer("Cid").text("/"), root.text("PinErrorMsg")
-        if error:
-            raise Failure(f"{cid} is stored but not pinned: {error}")
-        say(f"{'pinned' if pin else 'stored'} {cid}")
-    if not roots:
-        blocks = sum(line.answer("Stats").number("BlockCount") for line in lines)
-        unpinned = ", so nothing is pinned" if pin else ""
-        say(f"stored {blocks} blocks of {file}, which names no roots{unpinned}")
-
-
 @command.command("export")
 @click.argument("cid", metavar="CID|PATH")
 @click.option("-o", "--output", metavar="FILE", help="File to write (default, and -: standard output).")

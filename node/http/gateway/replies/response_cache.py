@@ -26,7 +26,7 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_BODY = 64 * 1024
 
 _OVERHEAD = 1024  # bytes that an entry takes besides its answer
-_MAX_KEY = 1024  # characters; a client can make a key as long as a request
+_MAX_KEY = 1024  # characters
 _KEY = (hdrs.HOST, hdrs.X_FORWARDED_HOST, hdrs.X_FORWARDED_PROTO, hdrs.ACCEPT)
 _CONDITIONS = (
     hdrs.RANGE,
@@ -95,19 +95,25 @@ class ResponseCache:
         return None if ready is None else ReadyResponse(ready)
 
     def put(self, key: Key, response: web.Response, version: Hashable) -> None:
-        """Keep a cacheable answer, unless `version`, which is from before it was made, is past."""
-        if version == self.version() and key not in self._entries:
+        """Keep a cacheable answer, unless `version`, which is from before it was made, is past.
+
+        Nor is one kept under a long key: a client can make that as long as a request.
+        """
+        if version == self.version() and key not in self._entries and _is_short(key):
             self._entries[key] = _ready(response)
 
 
 def cache_key(request: web.Request) -> Key | None:
-    """None for a request whose answer is not cached: it depends on more than the key, or the key is long."""
+    """None for a request whose answer is not cached: it depends on more than the key."""
     headers = request.headers
     plain = request.method == hdrs.METH_GET and request.version == HttpVersion11 and request.keep_alive
     if not plain or any(name in headers for name in _CONDITIONS):
         return None
-    key = (request.raw_path, *map(headers.get, _KEY))
-    return key if sum(map(len, filter(None, key))) <= _MAX_KEY else None
+    return request.raw_path, *map(headers.get, _KEY)
+
+
+def _is_short(key: Key) -> bool:
+    return sum(map(len, filter(None, key))) <= _MAX_KEY
 
 
 def is_cacheable(response: web.StreamResponse) -> TypeGuard[web.Response]:
