@@ -16,7 +16,7 @@ from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
 from cluster.errors import BadUpdate
 from cluster.pin import Pin
-from cluster.ports import AttemptStore, PinFailed
+from cluster.ports import PinFailed
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.operation_queue import Lane
 from cluster.tracking.pin_view import PinViews
@@ -33,14 +33,12 @@ class Reconciler:
     def __init__(
         self,
         context: ClusterContext,
-        attempts: AttemptStore,
         views: PinViews,
         backlog: Backlog,
         lane: Callable[[Pin], Lane],
     ) -> None:
         """`lane` is where a pin that is to be held here waits."""
         self._context = context
-        self._attempts = attempts
         self._views = views
         self._backlog = backlog
         self._lane = lane
@@ -71,14 +69,17 @@ class Reconciler:
                 if view.pin is None and await self.is_unlisted(cid):
                     unlisted.append(cid)
                 else:
-                    await self._queue(cid, view.pin)
+                    await self._queue(cid)
         self._report(unlisted)
 
-    async def _queue(self, cid: CID, pin: Pin | None) -> None:
-        """Unless an attempt at it has failed: then its time comes by itself."""
-        (attempt,) = await self._attempts.get_many([cid])
+    async def _queue(self, cid: CID) -> None:
+        """Unless it is worked on, or was done since the pass saw it; a failed attempt has its own time."""
+        view = await self._views.one(cid)
+        pin = view.pin if view.pin is not None and view.pin.held_by(self._context.peer) else None
+        if view.operation is not None or (view.holds if pin is not None else view.local is None):
+            return
         lane = Lane.UNPIN if pin is None else self._lane(pin)
-        if attempt is None or attempt.kind is not lane.kind:
+        if view.attempt is None or view.attempt.kind is not lane.kind:
             await self._backlog.put_when_room(cid, lane)
 
     async def is_unlisted(self, cid: CID) -> bool:

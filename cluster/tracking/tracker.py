@@ -46,7 +46,7 @@ class Tracker:
         self._views = PinViews(context.pinset, pins, attempts, queue)
         self._workers = Workers(self._backlog, executor, workers, context.guard)
         self._retries = Retries(context, attempts, self._backlog)
-        self._reconciler = Reconciler(context, attempts, self._views, self._backlog, self._lane)
+        self._reconciler = Reconciler(context, self._views, self._backlog, self._lane)
         context.pinset.on_change(self.notice)
 
     def notice(self, change: PinChange) -> None:
