@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Protocol
 
-from nodes import Node
+from nodes import NodeProcess
 from support.kubo import Kubo
 
 MIB = 1 << 20
@@ -37,7 +37,7 @@ class Side(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pinfold:
-    node: Node
+    node: NodeProcess
     name: str = "pinfold"
 
     def run(self, *arguments: str) -> str:
@@ -97,7 +97,7 @@ class Figure:
 @contextmanager
 def pinfold(folder: Path, join: str = "") -> Iterator[Pinfold]:
     """A running Pinfold node in that folder, set up first where it is not."""
-    node = Node(str(Path(sys.executable).with_name("pinfold")), folder)
+    node = NodeProcess(str(Path(sys.executable).with_name("pinfold")), folder)
     if not folder.exists():
         node.run("init", *(["--join", join] if join else []))
     node.start()

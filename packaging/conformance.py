@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from nodes import Node
+from nodes import NodeProcess
 
 RUNNER = "gateway-conformance"
 # The suite at 0.13.2 still asks for the header that Ipfs-Uri replaced.
@@ -29,7 +29,7 @@ def main() -> int:
         fixtures, report = Path(scratch) / "fixtures", Path(scratch) / "report.json"
         subprocess.run([RUNNER, "extract-fixtures", "--dir", str(fixtures)], check=True, capture_output=True)
         names = {"IPFS_NS_MAP": (fixtures / "dnslinks.IPFS_NS_MAP").read_text().strip()}
-        node = Node(
+        node = NodeProcess(
             str(Path(sys.executable).with_name("pinfold")), Path(scratch) / "node", {**os.environ, **names}
         )
         node.run("init")
@@ -44,7 +44,7 @@ def main() -> int:
         return show(list(results(report)))
 
 
-def provision(node: Node, fixtures: Path) -> None:
+def provision(node: NodeProcess, fixtures: Path) -> None:
     """Load every CAR without pinning it, and every record that is valid: three are made to be refused."""
     node.run("car", "import", "--no-pin", *(str(car) for car in sorted(fixtures.glob("*.car"))))
     for record in sorted(fixtures.glob("*.ipns-record")):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from nodes import Node, wait_until
+from nodes import NodeProcess, wait_until
 
 T = TypeVar("T")
 MB = 1_000_000
@@ -24,7 +24,10 @@ BIG = int(os.environ.get("DEMO_BYTES", 1 << 30))
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pinfold-demo-") as scratch:
-        nodes = [Node(str(Path(sys.executable).with_name("pinfold")), Path(scratch) / name) for name in "abc"]
+        nodes = [
+            NodeProcess(str(Path(sys.executable).with_name("pinfold")), Path(scratch) / name)
+            for name in "abc"
+        ]
         try:
             run(nodes, Path(scratch))
         finally:
@@ -33,7 +36,7 @@ def main() -> None:
                     node.stop()
 
 
-def run(nodes: list[Node], scratch: Path) -> None:
+def run(nodes: list[NodeProcess], scratch: Path) -> None:
     a, b, c = nodes
     say("three nodes: one starts a cluster, two join by token")
     a.run("init", "--name", "a")
@@ -83,7 +86,7 @@ def run(nodes: list[Node], scratch: Path) -> None:
     )
 
 
-def whole(node: Node, cid: str) -> bool:
+def whole(node: NodeProcess, cid: str) -> bool:
     """Whether every member says that it holds the pin."""
     statuses = node.statuses(cid)
     return len(statuses) == 3 and set(statuses) == {"pinned"}
@@ -116,7 +119,7 @@ def size(tree: Path) -> int:
     return sum(file.stat().st_size for file in files(tree))
 
 
-def compare(node: Node, path: str, file: Path) -> None:
+def compare(node: NodeProcess, path: str, file: Path) -> None:
     """Read through the gateway and compare byte for byte."""
     with urllib.request.urlopen(node.gateway(path)) as response, file.open("rb") as original:
         while expected := original.read(1 << 20):

@@ -15,7 +15,7 @@ T = TypeVar("T")
 FACES = ("gateway", "rpc", "api", "swarm", "cluster")
 
 
-class Node:
+class NodeProcess:
     """One data folder and, while it runs, its daemon. Every port is any free one."""
 
     def __init__(self, command: str, folder: Path, environment: dict[str, str] | None = None) -> None:

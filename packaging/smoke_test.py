@@ -9,7 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from nodes import Node, wait_until
+from nodes import NodeProcess, wait_until
 
 from node.version import VERSION
 
@@ -19,8 +19,8 @@ SECONDS_TO_READY = 10.0  # a shared machine; the figure itself is in docs/benchm
 def main(binary: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         environment = {"HOME": scratch, "TMPDIR": scratch}
-        first = Node(str(Path(binary).resolve()), Path(scratch) / "first", environment)
-        second = Node(first.command, Path(scratch) / "second", environment)
+        first = NodeProcess(str(Path(binary).resolve()), Path(scratch) / "first", environment)
+        second = NodeProcess(first.command, Path(scratch) / "second", environment)
         assert first.run("version") == f"pinfold {VERSION}"
         first.run("init")
         ready = first.start()
@@ -34,7 +34,7 @@ def main(binary: str) -> None:
         print("the binary adds, serves, joins, replicates and stops: 1 passed, 0 failed")
 
 
-def _replicate(first: Node, second: Node) -> None:
+def _replicate(first: NodeProcess, second: NodeProcess) -> None:
     folder = Path(sysconfig.get_path("stdlib")) / "json"
     cid = first.run("add", "-r", "-Q", str(folder)).splitlines()[-1]
     began = time.monotonic()

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from browser import samples
-from nodes import Node, wait_until
+from nodes import NodeProcess, wait_until
 from support.browser import Page
 from support.command import daemon
 
@@ -39,19 +39,19 @@ async def cluster_picture(page: Page, scratch: Path) -> bytes:
 
 
 @contextmanager
-def _cluster(scratch: Path) -> Iterator[list[Node]]:
+def _cluster(scratch: Path) -> Iterator[list[NodeProcess]]:
     """One that founds a cluster, and two that join it."""
     with ExitStack() as running:
         nodes = [running.enter_context(daemon(scratch / NAMES[0]))]
         for name in NAMES[1:]:
             token = nodes[0].run("cluster", "invite")
-            Node(nodes[0].command, scratch / name).run("init", "--name", name, "--join", token)
+            NodeProcess(nodes[0].command, scratch / name).run("init", "--name", name, "--join", token)
             nodes.append(running.enter_context(daemon(scratch / name)))
         wait_until("three members", lambda: nodes[0].run("peers").count("online") == len(NAMES), 60)
         yield nodes
 
 
-def _transcript(nodes: list[Node], folder: Path) -> tuple[str, str]:
+def _transcript(nodes: list[NodeProcess], folder: Path) -> tuple[str, str]:
     """The CID of what the first member adds, and what was typed and told, as HTML."""
     added = nodes[0].run("add", "-r", str(folder)).splitlines()
     cid = added[-1].split()[1]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nodes import Node
+from nodes import NodeProcess
 from support.helia import Helia
 from support.kubo import Kubo
 
@@ -24,8 +24,8 @@ SIZES = {"small": 100, "50 MiB": 50 << 20}
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    ours = Node(str(Path(sys.executable).with_name("pinfold")), tmp_path_factory.mktemp("node") / "p")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    ours = NodeProcess(str(Path(sys.executable).with_name("pinfold")), tmp_path_factory.mktemp("node") / "p")
     ours.run("init")
     ours.start()
     yield ours
@@ -33,7 +33,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module")
-def kubo(tmp_path_factory: pytest.TempPathFactory, node: Node) -> Iterator[Kubo]:
+def kubo(tmp_path_factory: pytest.TempPathFactory, node: NodeProcess) -> Iterator[Kubo]:
     theirs = Kubo(tmp_path_factory.mktemp("kubo") / "k")
     with theirs.running():
         theirs.run("swarm", "connect", address(node))
@@ -41,13 +41,13 @@ def kubo(tmp_path_factory: pytest.TempPathFactory, node: Node) -> Iterator[Kubo]
 
 
 @pytest.fixture(scope="module")
-def helia(node: Node) -> Iterator[Helia]:
+def helia(node: NodeProcess) -> Iterator[Helia]:
     with Helia.running() as theirs:
         theirs.ask(do="connect", addr=address(node))
         yield theirs
 
 
-def address(node: Node) -> str:
+def address(node: NodeProcess) -> str:
     return str(json.loads(node.run("id", "--json"))["swarm"][0])
 
 
@@ -74,7 +74,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 @pytest.mark.parametrize("what", [*SIZES, "folder"])
-def test_kubo_fetches_from_us(node: Node, kubo: Kubo, tmp_path: Path, what: str) -> None:
+def test_kubo_fetches_from_us(node: NodeProcess, kubo: Kubo, tmp_path: Path, what: str) -> None:
     ours = content(tmp_path, what, f"kubo from us {what}")
     cid = node.run("add", "-Q", "-r", str(ours))
     kubo.run("get", "-o", str(tmp_path / "out"), f"/ipfs/{cid}", timeout=120)
@@ -83,14 +83,16 @@ def test_kubo_fetches_from_us(node: Node, kubo: Kubo, tmp_path: Path, what: str)
 
 @pytest.mark.parametrize("what", [*SIZES, "folder"])
 @pytest.mark.parametrize("version", ["0", "1"])
-def test_we_fetch_from_kubo(node: Node, kubo: Kubo, tmp_path: Path, what: str, version: str) -> None:
+def test_we_fetch_from_kubo(node: NodeProcess, kubo: Kubo, tmp_path: Path, what: str, version: str) -> None:
     theirs = content(tmp_path, what, f"we from kubo {what} {version}")
     cid = kubo.run("add", "-Q", "-r", f"--cid-version={version}", str(theirs))
     node.run("get", cid, "-o", str(tmp_path / "out"), timeout=120)
     assert same(theirs, tmp_path / "out")
 
 
-def test_we_pin_what_kubo_sends_on_a_hundred_streams_at_once(node: Node, kubo: Kubo, tmp_path: Path) -> None:
+def test_we_pin_what_kubo_sends_on_a_hundred_streams_at_once(
+    node: NodeProcess, kubo: Kubo, tmp_path: Path
+) -> None:
     """It opens a stream a message while others are busy, and they share what they may have in our memory."""
     theirs = tmp_path / "many blocks"
     theirs.write_bytes(random.Random(9).randbytes(160 << 20))
@@ -100,7 +102,7 @@ def test_we_pin_what_kubo_sends_on_a_hundred_streams_at_once(node: Node, kubo: K
 
 
 @pytest.mark.parametrize("what", [*SIZES, "folder"])
-def test_helia_fetches_from_us(node: Node, helia: Helia, tmp_path: Path, what: str) -> None:
+def test_helia_fetches_from_us(node: NodeProcess, helia: Helia, tmp_path: Path, what: str) -> None:
     ours = content(tmp_path, what, f"helia from us {what}")
     cid = node.run("add", "-Q", "-r", str(ours))
     if what == "folder":
@@ -112,14 +114,16 @@ def test_helia_fetches_from_us(node: Node, helia: Helia, tmp_path: Path, what: s
 
 
 @pytest.mark.parametrize("what", [*SIZES, "folder"])
-def test_we_fetch_from_helia(node: Node, helia: Helia, tmp_path: Path, what: str) -> None:
+def test_we_fetch_from_helia(node: NodeProcess, helia: Helia, tmp_path: Path, what: str) -> None:
     theirs = content(tmp_path, what, f"we from helia {what}")
     cid = str(helia.ask(do="addAll" if what == "folder" else "add", path=str(theirs))["cid"])
     node.run("get", cid, "-o", str(tmp_path / "out"), timeout=120)
     assert same(theirs, tmp_path / "out")
 
 
-def test_a_file_that_only_kubo_has_opens_in_our_gateway(node: Node, kubo: Kubo, tmp_path: Path) -> None:
+def test_a_file_that_only_kubo_has_opens_in_our_gateway(
+    node: NodeProcess, kubo: Kubo, tmp_path: Path
+) -> None:
     theirs = content(tmp_path, "small", "through the gateway")
     cid = kubo.run("add", "-Q", str(theirs))
     url = f"{node.addresses()['gateway']}/ipfs/{urllib.parse.quote(cid)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from nodes import Node
+from nodes import NodeProcess
 from support.helia import Helia
 from support.kubo import Kubo
 
@@ -29,8 +29,8 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    ours = Node(str(Path(sys.executable).with_name("pinfold")), tmp_path_factory.mktemp("node") / "p")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    ours = NodeProcess(str(Path(sys.executable).with_name("pinfold")), tmp_path_factory.mktemp("node") / "p")
     ours.run("init")
     ours.start("--offline")
     yield ours
@@ -38,7 +38,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module", params=["unixfs-v0-2015", "unixfs-v1-2025"])
-def root(node: Node, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
+def root(node: NodeProcess, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
     """Of all files; the directory `many` is sharded."""
     folder = tmp_path_factory.mktemp("files")
     for name, data in FILES.items():
@@ -47,12 +47,12 @@ def root(node: Node, tmp_path_factory: pytest.TempPathFactory, request: pytest.F
     return node.run("add", "-r", "-Q", f"--profile={request.param}", "--max-directory-links=10", str(folder))
 
 
-def gateway(node: Node) -> str:
+def gateway(node: NodeProcess) -> str:
     """Its multiaddress."""
     return f"/ip4/127.0.0.1/tcp/{urlsplit(node.addresses()['gateway']).port}/http"
 
 
-def test_helia_reads_a_tree_block_by_block(node: Node, root: str, tmp_path: Path) -> None:
+def test_helia_reads_a_tree_block_by_block(node: NodeProcess, root: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with Helia.running(gateway(node)) as helia:
         for name in ("big", "empty", "deep/er/100% naïve?#.txt", "many/7"):
@@ -84,7 +84,7 @@ def routing(provider: dict[str, object]) -> Iterator[str]:
         server.shutdown()
 
 
-def test_kubo_fetches_a_tree_over_http(node: Node, root: str, tmp_path: Path) -> None:
+def test_kubo_fetches_a_tree_over_http(node: NodeProcess, root: str, tmp_path: Path) -> None:
     provider = {
         "Schema": "peer",
         "ID": node.api("/id")["id"],

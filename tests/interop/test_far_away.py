@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from nodes import Node, wait_until
+from nodes import NodeProcess, wait_until
 from support.kubo import Kubo
 from support.slow_link import slow_link
 
@@ -43,8 +43,8 @@ def seconds_for(url: str, data: bytes) -> float:
     return time.monotonic() - began
 
 
-def ours(folder: Path, key: str, value: str) -> Node:
-    node = Node(str(Path(sys.executable).with_name("pinfold")), folder)
+def ours(folder: Path, key: str, value: str) -> NodeProcess:
+    node = NodeProcess(str(Path(sys.executable).with_name("pinfold")), folder)
     node.run("init")
     node.run("config", "set", key, value)
     node.start()
@@ -52,7 +52,7 @@ def ours(folder: Path, key: str, value: str) -> Node:
 
 
 @contextmanager
-def one_of_ours(folder: Path, key: str, value: str) -> Iterator[Node]:
+def one_of_ours(folder: Path, key: str, value: str) -> Iterator[NodeProcess]:
     node = ours(folder, key, value)
     try:
         yield node
@@ -60,7 +60,7 @@ def one_of_ours(folder: Path, key: str, value: str) -> Iterator[Node]:
         node.stop()
 
 
-def has_a_peer(node: Node) -> bool:
+def has_a_peer(node: NodeProcess) -> bool:
     request = urllib.request.Request(node.addresses()["rpc"] + "/api/v0/swarm/peers", method="POST")
     with urllib.request.urlopen(request, timeout=10) as response:
         return bool(json.load(response)["Peers"])

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nodes import Node, wait_until
+from nodes import NodeProcess, wait_until
 from support.kubo import Kubo
 
 from blockstore.block import Block
@@ -31,15 +31,15 @@ def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
 
 
 @pytest.fixture
-def node(tmp_path: Path, kubo: Kubo) -> Iterator[Node]:
+def node(tmp_path: Path, kubo: Kubo) -> Iterator[NodeProcess]:
     """Knows nobody but that gateway."""
     ours = behind(tmp_path, kubo)
     yield ours
     ours.stop()
 
 
-def behind(folder: Path, kubo: Kubo, **settings: str) -> Node:
-    ours = Node(str(Path(sys.executable).with_name("pinfold")), folder / "p")
+def behind(folder: Path, kubo: Kubo, **settings: str) -> NodeProcess:
+    ours = NodeProcess(str(Path(sys.executable).with_name("pinfold")), folder / "p")
     ours.run("init")
     ours.run("config", "set", "swarm.enabled", "false")
     ours.run("config", "set", "retrieval.gateways", kubo.gateway)
@@ -49,12 +49,12 @@ def behind(folder: Path, kubo: Kubo, **settings: str) -> Node:
     return ours
 
 
-def get(node: Node, path: str) -> bytes:
+def get(node: NodeProcess, path: str) -> bytes:
     with urllib.request.urlopen(node.gateway(path), timeout=60) as response:
         return bytes(response.read())
 
 
-def get_if_whole(node: Node, path: str) -> bytes:
+def get_if_whole(node: NodeProcess, path: str) -> bytes:
     """Empty where the answer breaks off."""
     try:
         return get(node, path)
@@ -62,7 +62,7 @@ def get_if_whole(node: Node, path: str) -> bytes:
         return b""
 
 
-def refused(node: Node, path: str) -> tuple[int, str]:
+def refused(node: NodeProcess, path: str) -> tuple[int, str]:
     with pytest.raises(urllib.error.HTTPError) as caught:
         get(node, path)
     return caught.value.code, caught.value.read().decode()
@@ -75,7 +75,7 @@ def random_file(folder: Path, size: int, seed: int) -> Path:
 
 
 @pytest.mark.parametrize("version", ["0", "1"])
-def test_a_file(node: Node, kubo: Kubo, tmp_path: Path, version: str) -> None:
+def test_a_file(node: NodeProcess, kubo: Kubo, tmp_path: Path, version: str) -> None:
     file = random_file(tmp_path, 9 * MIB, int(version))
     cid = kubo.run("add", "-Q", f"--cid-version={version}", str(file))
     assert get(node, f"/ipfs/{cid}") == file.read_bytes()
@@ -84,7 +84,7 @@ def test_a_file(node: Node, kubo: Kubo, tmp_path: Path, version: str) -> None:
     assert kept >= 9 * MIB
 
 
-def test_a_folder(node: Node, kubo: Kubo, tmp_path: Path) -> None:
+def test_a_folder(node: NodeProcess, kubo: Kubo, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for name in ("a.txt", "deep/er/b.txt", "deep/c c.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,9 @@ def test_a_folder(node: Node, kubo: Kubo, tmp_path: Path) -> None:
     assert b"c%20c.txt" in get(node, f"/ipfs/{cid}/deep/")
 
 
-def test_a_car_of_a_sharded_folder_is_the_same_as_theirs(node: Node, kubo: Kubo, tmp_path: Path) -> None:
+def test_a_car_of_a_sharded_folder_is_the_same_as_theirs(
+    node: NodeProcess, kubo: Kubo, tmp_path: Path
+) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
     for n in range(1500):
@@ -108,13 +110,13 @@ def test_a_car_of_a_sharded_folder_is_the_same_as_theirs(node: Node, kubo: Kubo,
         assert ours == theirs.read()
 
 
-def test_a_pin_comes_from_the_gateway_too(node: Node, kubo: Kubo, tmp_path: Path) -> None:
+def test_a_pin_comes_from_the_gateway_too(node: NodeProcess, kubo: Kubo, tmp_path: Path) -> None:
     cid = kubo.run("add", "-Q", "--cid-version=1", str(random_file(tmp_path, 2 * MIB, 7)))
     node.run("pin", "add", cid, "--wait", timeout=60)
     assert node.statuses(cid) == ["pinned"]
 
 
-def test_a_block_that_they_do_not_have_fails_fast_and_says_who_was_asked(node: Node) -> None:
+def test_a_block_that_they_do_not_have_fails_fast_and_says_who_was_asked(node: NodeProcess) -> None:
     missing = Block.of(b"nobody has this").cid
     began = time.monotonic()
     status, text = refused(node, f"/ipfs/{missing}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nodes import Node
+from nodes import NodeProcess
 from support.command import PINFOLD, beginning, daemon, ended, here, pinfold
 
 GET, EXPORT = ("get",), ("car", "export")
@@ -17,24 +17,24 @@ BOTH = pytest.mark.parametrize("verb", [GET, EXPORT], ids=" ".join)
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     with daemon(tmp_path_factory.mktemp("written") / "alone", "--offline") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def cid(node: Node, tmp_path_factory: pytest.TempPathFactory) -> str:
+def cid(node: NodeProcess, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("content")
     (folder / "a").write_text("content")
     return node.run("add", "-Q", str(folder / "a"))
 
 
-def of(node: Node) -> dict[str, str]:
+def of(node: NodeProcess) -> dict[str, str]:
     return {**os.environ, "PINFOLD_PATH": str(node.folder)}
 
 
 @BOTH
-def test_a_device_stays_one(node: Node, cid: str, tmp_path: Path, verb: tuple[str, ...]) -> None:
+def test_a_device_stays_one(node: NodeProcess, cid: str, tmp_path: Path, verb: tuple[str, ...]) -> None:
     (tmp_path / "null").symlink_to("/dev/null")
     for target in ("/dev/null", str(tmp_path / "null")):
         said = here(*verb, cid, "-o", target, path=node.folder)
@@ -46,7 +46,7 @@ def test_a_device_stays_one(node: Node, cid: str, tmp_path: Path, verb: tuple[st
 
 @BOTH
 def test_standard_output_gets_the_bytes_alone(
-    node: Node, cid: str, tmp_path: Path, verb: tuple[str, ...]
+    node: NodeProcess, cid: str, tmp_path: Path, verb: tuple[str, ...]
 ) -> None:
     environment = of(node)
     for target in ("/dev/stdout", "-", "/proc/self/fd/1"):
@@ -65,7 +65,7 @@ def test_standard_output_gets_the_bytes_alone(
 
 
 @BOTH
-def test_a_pipe_gets_the_bytes(node: Node, cid: str, tmp_path: Path, verb: tuple[str, ...]) -> None:
+def test_a_pipe_gets_the_bytes(node: NodeProcess, cid: str, tmp_path: Path, verb: tuple[str, ...]) -> None:
     os.mkfifo(tmp_path / "pipe")
     process = beginning(*verb, cid, "-o", str(tmp_path / "pipe"), path=node.folder)
     assert (tmp_path / "pipe").read_bytes().endswith(b"content")
@@ -75,7 +75,7 @@ def test_a_pipe_gets_the_bytes(node: Node, cid: str, tmp_path: Path, verb: tuple
 
 @BOTH
 def test_a_file_is_replaced_when_asked_for_and_keeps_its_mode(
-    node: Node, cid: str, tmp_path: Path, verb: tuple[str, ...]
+    node: NodeProcess, cid: str, tmp_path: Path, verb: tuple[str, ...]
 ) -> None:
     (tmp_path / "there").write_text("older, and longer than what is to come " * 10)
     (tmp_path / "there").chmod(0o640)
@@ -94,7 +94,7 @@ def test_a_file_is_replaced_when_asked_for_and_keeps_its_mode(
 
 @BOTH
 def test_a_symlink_that_leads_nowhere_yet_is_followed(
-    node: Node, cid: str, tmp_path: Path, verb: tuple[str, ...]
+    node: NodeProcess, cid: str, tmp_path: Path, verb: tuple[str, ...]
 ) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     assert here(*verb, cid, "-o", str(tmp_path / "link"), path=node.folder).code == 0
@@ -103,7 +103,7 @@ def test_a_symlink_that_leads_nowhere_yet_is_followed(
 
 
 @BOTH
-def test_what_fails_leaves_the_older_file(node: Node, tmp_path: Path, verb: tuple[str, ...]) -> None:
+def test_what_fails_leaves_the_older_file(node: NodeProcess, tmp_path: Path, verb: tuple[str, ...]) -> None:
     (tmp_path / "big").write_bytes(bytes(300_000))
     big = node.run("add", "-Q", str(tmp_path / "big"))
     out = tmp_path / "out"
@@ -114,7 +114,7 @@ def test_what_fails_leaves_the_older_file(node: Node, tmp_path: Path, verb: tupl
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("x", "older")]
 
 
-def test_a_folder_is_not_written_into_a_device_nor_over_a_file(node: Node, tmp_path: Path) -> None:
+def test_a_folder_is_not_written_into_a_device_nor_over_a_file(node: NodeProcess, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a").write_text("a")
     (tmp_path / "x").write_text("older")
@@ -125,7 +125,7 @@ def test_a_folder_is_not_written_into_a_device_nor_over_a_file(node: Node, tmp_p
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
-def test_several_are_saved_into_one_folder(node: Node, cid: str, tmp_path: Path) -> None:
+def test_several_are_saved_into_one_folder(node: NodeProcess, cid: str, tmp_path: Path) -> None:
     (tmp_path / "b").write_text("second")
     other = node.run("add", "-Q", str(tmp_path / "b"))
     out = tmp_path / "out"
@@ -154,7 +154,7 @@ def test_a_setting_is_written_through_a_symlink_with_line_ends_and_mark_kept(tmp
     here("config", "set", "gateway.port", "2", path=tmp_path / "node").complains("line 2", "0xE9")
 
 
-def test_pipes_that_are_named_are_added(node: Node, tmp_path: Path) -> None:
+def test_pipes_that_are_named_are_added(node: NodeProcess, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/stdin")
     ways = (
@@ -177,7 +177,7 @@ def test_pipes_that_are_named_are_added(node: Node, tmp_path: Path) -> None:
     assert node.run("cat", cid) == "through"
 
 
-def test_devices_sockets_and_pipes_inside_folders_are_refused(node: Node, tmp_path: Path) -> None:
+def test_devices_sockets_and_pipes_inside_folders_are_refused(node: NodeProcess, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     os.mkfifo(tmp_path / "d" / "pipe")
     here("add", "-r", str(tmp_path / "d"), path=node.folder).complains("d/pipe", "neither a file")
@@ -185,13 +185,13 @@ def test_devices_sockets_and_pipes_inside_folders_are_refused(node: Node, tmp_pa
 
 
 @pytest.mark.parametrize(("mode", "want"), [("600", 0o600), ("0600", 0o600), ("4755", 0o755)])
-def test_a_mode_is_octal(node: Node, tmp_path: Path, mode: str, want: int) -> None:
+def test_a_mode_is_octal(node: NodeProcess, tmp_path: Path, mode: str, want: int) -> None:
     said = pinfold("add", "-Q", "--mode", mode, path=node.folder, stdin=b"mode")
     assert here("get", said.out.strip(), "-o", str(tmp_path / "x"), path=node.folder).code == 0
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == want
 
 
-def test_archives_without_roots_and_empty_files_say_so(node: Node, cid: str, tmp_path: Path) -> None:
+def test_archives_without_roots_and_empty_files_say_so(node: NodeProcess, cid: str, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
     here("car", "import", str(empty), path=node.folder).complains(str(empty), "CAR is empty")

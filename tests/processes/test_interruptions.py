@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nodes import Node
+from nodes import NodeProcess
 from support.command import beginning, bytes_stored, daemon, ended, pins, seconds_to_end, until
 
 MIB = 1 << 20
@@ -17,20 +17,20 @@ SOON = 30.0  # seconds; a busy machine's idea of at once
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     with daemon(tmp_path_factory.mktemp("interruptions") / "node", "--offline") as node:
         yield node
 
 
 @pytest.fixture
-def node(running: Node) -> Node:
+def node(running: NodeProcess) -> NodeProcess:
     """With no pins."""
     for cid in pins(running):
         running.run("pin", "rm", cid)
     return running
 
 
-def half_an_add(node: Node) -> subprocess.Popen[bytes]:
+def half_an_add(node: NodeProcess) -> subprocess.Popen[bytes]:
     """An add of which the node has stored some blocks, and whose end it waits for."""
     before = bytes_stored(node)
     adding = beginning("add", "-", path=node.folder)
@@ -41,7 +41,9 @@ def half_an_add(node: Node) -> subprocess.Popen[bytes]:
     return adding
 
 
-def test_ctrl_c_in_the_middle_of_an_add_leaves_no_pin_and_a_living_node(node: Node, tmp_path: Path) -> None:
+def test_ctrl_c_in_the_middle_of_an_add_leaves_no_pin_and_a_living_node(
+    node: NodeProcess, tmp_path: Path
+) -> None:
     adding = half_an_add(node)
     said = ended(adding, interrupt=True)
     said.complains("interrupted", code=130)
@@ -60,7 +62,7 @@ def test_ctrl_c_while_only_hashing_ends_at_once(tmp_path: Path) -> None:
     ended(hashing, interrupt=True).complains("interrupted", code=130)
 
 
-def test_ctrl_c_in_the_middle_of_a_get_leaves_no_file(node: Node, tmp_path: Path) -> None:
+def test_ctrl_c_in_the_middle_of_a_get_leaves_no_file(node: NodeProcess, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(os.urandom(64 * MIB))
     cid = node.run("add", "-Q", str(tmp_path / "big"))
     (tmp_path / "out").mkdir()
@@ -75,7 +77,7 @@ def test_ctrl_c_in_the_middle_of_a_get_leaves_no_file(node: Node, tmp_path: Path
         assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_daemon_that_is_told_to_stop_does_so_cleanly_though_an_add_goes_on(node: Node) -> None:
+def test_a_daemon_that_is_told_to_stop_does_so_cleanly_though_an_add_goes_on(node: NodeProcess) -> None:
     adding = half_an_add(node)
     assert node.process is not None
     code, seconds = seconds_to_end(node.process, signal.SIGTERM)
@@ -90,7 +92,7 @@ def test_a_daemon_that_is_told_to_stop_does_so_cleanly_though_an_add_goes_on(nod
 
 
 def test_after_kill_9_in_the_middle_of_an_add_what_was_acknowledged_is_there(
-    node: Node, tmp_path: Path
+    node: NodeProcess, tmp_path: Path
 ) -> None:
     (tmp_path / "kept").write_text("acknowledged")
     cid = node.run("add", "-Q", str(tmp_path / "kept"))
@@ -105,7 +107,7 @@ def test_after_kill_9_in_the_middle_of_an_add_what_was_acknowledged_is_there(
     assert node.run("cat", cid) == "acknowledged"
 
 
-def test_a_reader_that_goes_away_is_no_error_to_talk_about(node: Node, tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_is_no_error_to_talk_about(node: NodeProcess, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(8 * MIB))
     cid = node.run("add", "-Q", str(tmp_path / "big"))
     printing = beginning("cat", cid, path=node.folder)

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nodes import Node
+from nodes import NodeProcess
 from support.command import daemon, here, log, pins, until
 
 
-def added(node: Node, tmp_path: Path, names: str) -> list[str]:
+def added(node: NodeProcess, tmp_path: Path, names: str) -> list[str]:
     for name in names:
         (tmp_path / name).write_bytes(os.urandom(600_000))
     return [done(node, "add", "-Q", str(tmp_path / name)).strip() for name in names]
 
 
-def done(node: Node, *arguments: str) -> str:
+def done(node: NodeProcess, *arguments: str) -> str:
     said = here(*arguments, path=node.folder)
     assert said.code == 0, said
     return said.out

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from nodes import Node
+from nodes import NodeProcess
 from support.command import daemon, log, pinfold, pins, put_by_one_day, until
 
 
-def pinned_by(node: Node, cid: str, members: int) -> bool:
+def pinned_by(node: NodeProcess, cid: str, members: int) -> bool:
     return node.statuses(cid) == ["pinned"] * members
 
 
@@ -22,7 +22,7 @@ def join(folder: Path, token: str) -> None:
     assert pinfold("init", "--name", folder.name, "--join", token, path=folder).code == 0
 
 
-def content(node: Node, path: str) -> bytes:
+def content(node: NodeProcess, path: str) -> bytes:
     with urllib.request.urlopen(node.gateway(path), timeout=60) as answer:
         data = answer.read()
     assert isinstance(data, bytes)
@@ -70,7 +70,7 @@ def test_a_used_token_a_wrong_secret_and_a_clock_a_day_off_are_told_and_lose_not
         assert a.run("cat", cid) == "from a day ahead"
 
 
-def in_a_cluster_with_a_clock_a_day_off(a: Node, tmp_path: Path) -> str:
+def in_a_cluster_with_a_clock_a_day_off(a: NodeProcess, tmp_path: Path) -> str:
     with daemon(tmp_path / "b", command=put_by_one_day(tmp_path)) as b:
         until("b is in", lambda: b.run("peers").count("online") == 2)
         cid = b.run("add", "-Q", str(tmp_path / "file"))
@@ -105,7 +105,7 @@ def not_heard_with_another_secret(folder: Path, cid: str) -> None:
         assert b.stop() == 0
 
 
-def both_online(node: Node) -> bool:
+def both_online(node: NodeProcess) -> bool:
     return node.run("peers").count("online") == 2
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from nodes import Node
+from nodes import NodeProcess
 from support.command import Said, daemon, pinfold, until
 from support.dags import leaves
 from support.dags import node as dag_node
@@ -22,18 +22,18 @@ ABSENT = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     with daemon(tmp_path_factory.mktemp("pins-told") / "alone", "--offline") as running:
         yield running
 
 
-def added(node: Node, data: bytes, *options: str) -> tuple[str, Said]:
+def added(node: NodeProcess, data: bytes, *options: str) -> tuple[str, Said]:
     said = pinfold("add", "-Q", *options, path=node.folder, stdin=data)
     assert said.code == 0, said
     return said.out.strip(), said
 
 
-def test_what_is_added_again_with_an_end_stays_for_ever_and_that_is_told(node: Node) -> None:
+def test_what_is_added_again_with_an_end_stays_for_ever_and_that_is_told(node: NodeProcess) -> None:
     cid, said = added(node, b"precious", "--name", "precious", "--metadata", "owner=alice")
     assert said.err == ""
     assert f"{cid} stays pinned for ever, as before" in added(node, b"precious", "--expire-in", "1h")[1].err
@@ -50,7 +50,7 @@ def test_what_is_added_again_with_an_end_stays_for_ever_and_that_is_told(node: N
     assert "ends: 2090-01-01T00:00:00Z -> never" in changed
 
 
-def test_a_wish_is_told_as_one(node: Node) -> None:
+def test_a_wish_is_told_as_one(node: NodeProcess) -> None:
     assert "to be pinned by every member" in node.run("pin", "add", ABSENT)
     cid, _ = added(node, b"here", "--pin=false")
     assert "is pinned by every member" in node.run("pin", "add", "--wait", cid)
@@ -68,7 +68,7 @@ def car_file(path: Path, roots: Sequence[CID], *blocks: Block) -> str:
     return str(path)
 
 
-def test_cars_are_told_as_they_are(node: Node, tmp_path: Path) -> None:
+def test_cars_are_told_as_they_are(node: NodeProcess, tmp_path: Path) -> None:
     parts = leaves(3, start=100)
     root = dag_node([block.cid for block in parts])
     first = car_file(tmp_path / "1.car", [root.cid], root, parts[0])
@@ -100,14 +100,14 @@ def test_gc_names_what_it_keeps_for_a_member_that_does_not_answer(tmp_path: Path
         assert a.run("cat", cid) == "for b alone"
 
 
-def told_their_room(node: Node) -> set[str]:
+def told_their_room(node: NodeProcess) -> set[str]:
     """The members that the allocator may choose: it has heard how much room they have."""
     url = f"{node.addresses()['api']}/monitor/metrics/freespace"
     with urllib.request.urlopen(url, timeout=60) as answer:
         return {metric["peer"] for metric in json.load(answer)}
 
 
-def added_for(node: Node, peer: str) -> str:
+def added_for(node: NodeProcess, peer: str) -> str:
     body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nfor b alone\r\n--x--\r\n'
     url = f"{node.addresses()['api']}/add?cid-version=1&name=for%20b&replication=1&user-allocations={peer}"
     kind = {"Content-Type": "multipart/form-data; boundary=x"}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nodes import Node
+from nodes import NodeProcess
 from support.command import PINFOLD, Said, daemon, here, pins
 
 HIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\udc80-\udcff]")
@@ -27,13 +27,13 @@ NOT_UTF8 = os.fsdecode(b"caf\xe9.txt")
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     with daemon(tmp_path_factory.mktemp("printed") / "alone", "--offline") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def odd(node: Node, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def odd(node: NodeProcess, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder of odd names, and its CID."""
     folder = tmp_path_factory.mktemp("odd") / "names"
     folder.mkdir()
@@ -42,11 +42,11 @@ def odd(node: Node, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
     return folder, node.run("add", "-rQ", str(folder))
 
 
-def run(node: Node, *arguments: str, **variables: str) -> Said:
+def run(node: NodeProcess, *arguments: str, **variables: str) -> Said:
     return here(*arguments, path=node.folder, **variables)
 
 
-def test_names_of_strangers_are_spelled_out_one_row_each(node: Node, odd: tuple[Path, str]) -> None:
+def test_names_of_strangers_are_spelled_out_one_row_each(node: NodeProcess, odd: tuple[Path, str]) -> None:
     folder, cid = odd
     for arguments, rows in (
         (("ls", cid), 8),
@@ -60,7 +60,7 @@ def test_names_of_strangers_are_spelled_out_one_row_each(node: Node, odd: tuple[
             assert shown in said.out
 
 
-def test_a_pins_name_is_spelled_out_wherever_it_is_shown(node: Node, odd: tuple[Path, str]) -> None:
+def test_a_pins_name_is_spelled_out_wherever_it_is_shown(node: NodeProcess, odd: tuple[Path, str]) -> None:
     said = run(node, "pin", "add", "--name", "nice\x1b[2J\u202e", odd[1])
     assert said.code == 0, said
     for arguments in (("pin", "ls", odd[1]), ("status", odd[1]), ("pin", "ls")):
@@ -69,7 +69,7 @@ def test_a_pins_name_is_spelled_out_wherever_it_is_shown(node: Node, odd: tuple[
         assert not HIDDEN.search(out)
 
 
-def test_json_is_exact_and_hides_nothing_either(node: Node, odd: tuple[Path, str]) -> None:
+def test_json_is_exact_and_hides_nothing_either(node: NodeProcess, odd: tuple[Path, str]) -> None:
     said = run(node, "ls", "--json", odd[1])
     assert not HIDDEN.search(said.out)
     assert {json.loads(line)["name"] for line in said.out.splitlines()} == {*ODD, NOT_UTF8, "plain"}
@@ -77,7 +77,7 @@ def test_json_is_exact_and_hides_nothing_either(node: Node, odd: tuple[Path, str
     assert f"names/{NOT_UTF8}" in [json.loads(line)["name"] for line in added]
 
 
-def test_errors_hide_nothing_and_are_one_line(node: Node, tmp_path: Path) -> None:
+def test_errors_hide_nothing_and_are_one_line(node: NodeProcess, tmp_path: Path) -> None:
     bad = "no\x1b[31m\nsuch"
     for arguments in (
         ("add", bad), ("cat", bad), ("get", bad), ("car", "import", bad), ("name", "put", bad, bad),
@@ -94,7 +94,7 @@ def test_errors_hide_nothing_and_are_one_line(node: Node, tmp_path: Path) -> Non
 
 
 def test_paths_are_bytes_and_everything_else_is_text(
-    node: Node, odd: tuple[Path, str], tmp_path: Path
+    node: NodeProcess, odd: tuple[Path, str], tmp_path: Path
 ) -> None:
     path = f"{odd[1]}/{NOT_UTF8}"
     assert run(node, "cat", path).out == "menu"
@@ -121,7 +121,7 @@ def test_paths_are_bytes_and_everything_else_is_text(
     run(node, "config", "show", PINFOLD_CLUSTER_PEER_NAME=NOT_UTF8).complains("the environment", "UTF-8")
 
 
-def shell(node: Node, line: str) -> Said:
+def shell(node: NodeProcess, line: str) -> Said:
     """A line of shell; `$0` is the command."""
     done = subprocess.run(
         ["sh", "-c", line, PINFOLD], env={**os.environ, "PINFOLD_PATH": str(node.folder)},
@@ -131,7 +131,7 @@ def shell(node: Node, line: str) -> Said:
 
 
 def test_closed_standard_streams_are_one_line_or_silence(
-    node: Node, odd: tuple[Path, str], tmp_path: Path
+    node: NodeProcess, odd: tuple[Path, str], tmp_path: Path
 ) -> None:
     file = f"{odd[1]}/plain"
     for line in ('"$0" add -Q <&-', '"$0" add - <&-', '"$0" add <&-'):
@@ -153,7 +153,7 @@ def test_closed_standard_streams_are_one_line_or_silence(
         assert (said.code, said.err) == (1, f"Error: standard output: {full}\n"), said
 
 
-def test_a_reader_that_has_enough_is_no_error(node: Node, odd: tuple[Path, str]) -> None:
+def test_a_reader_that_has_enough_is_no_error(node: NodeProcess, odd: tuple[Path, str]) -> None:
     said = shell(node, f'"$0" ls {odd[1]} | head -n 1')
     assert (said.code, said.err) == (0, ""), said
 
@@ -196,7 +196,7 @@ def test_a_bug_is_one_line_that_says_where_its_stack_is(tmp_path: Path) -> None:
     assert len(no_folder.stderr.splitlines()) == 1
 
 
-def test_errors_that_were_foreseen_show_their_stack_with_debug_only(node: Node) -> None:
+def test_errors_that_were_foreseen_show_their_stack_with_debug_only(node: NodeProcess) -> None:
     assert "Traceback" not in run(node, "cat", "nothing").err
     assert "Traceback" in run(node, "--debug", "cat", "nothing").err
 
@@ -204,7 +204,9 @@ def test_errors_that_were_foreseen_show_their_stack_with_debug_only(node: Node) 
 @pytest.mark.parametrize(
     "command", ["pin add", "pin rm", "pin ls", "status", "ls", "cat", "get -o {}", "car import"]
 )
-def test_of_several_inputs_the_good_ones_are_worked_on(node: Node, tmp_path: Path, command: str) -> None:
+def test_of_several_inputs_the_good_ones_are_worked_on(
+    node: NodeProcess, tmp_path: Path, command: str
+) -> None:
     (tmp_path / "a").write_text(command)
     good = node.run("add", "-Q", str(tmp_path / "a"))
     (tmp_path / "out").mkdir()
@@ -218,7 +220,7 @@ def test_of_several_inputs_the_good_ones_are_worked_on(node: Node, tmp_path: Pat
     assert said.out != ""
 
 
-def test_of_several_files_to_add_the_readable_ones_are_added(node: Node, tmp_path: Path) -> None:
+def test_of_several_files_to_add_the_readable_ones_are_added(node: NodeProcess, tmp_path: Path) -> None:
     for name in ("a", "z"):
         (tmp_path / name).write_text(f"several {name}")
     os.mkfifo(tmp_path / "a-folder-with")

@@ -15,7 +15,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes import Node, wait_until
+from nodes import NodeProcess, wait_until
 
 from node.cli.exit_code import exit_code
 from node.cli.main import cli
@@ -94,9 +94,9 @@ def _environment(path: Path, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def daemon(folder: Path, *options: str, command: str = PINFOLD, **variables: str) -> Iterator[Node]:
+def daemon(folder: Path, *options: str, command: str = PINFOLD, **variables: str) -> Iterator[NodeProcess]:
     """A node process on any free ports for the length of the block; set up first where it is not."""
-    node = Node(command, folder, _environment(folder, variables))
+    node = NodeProcess(command, folder, _environment(folder, variables))
     if not (folder / "identity.key").exists():
         node.run("init", "--name", folder.name)
     node.start(*options)
@@ -108,7 +108,7 @@ def daemon(folder: Path, *options: str, command: str = PINFOLD, **variables: str
             node.process.wait()
 
 
-def pins(node: Node) -> set[str]:
+def pins(node: NodeProcess) -> set[str]:
     """Every CID that the node says is pinned."""
     with urllib.request.urlopen(
         node.addresses()["api"] + "/allocations?filter=all", timeout=SECONDS
@@ -116,12 +116,12 @@ def pins(node: Node) -> set[str]:
         return {json.loads(line)["cid"] for line in answer}
 
 
-def log(node: Node) -> str:
+def log(node: NodeProcess) -> str:
     """What its daemon wrote."""
     return Path(f"{node.folder}.log").read_text()
 
 
-def bytes_stored(node: Node) -> int:
+def bytes_stored(node: NodeProcess) -> int:
     stored = node.api("/v1/usage")["bytes"]
     assert isinstance(stored, int)
     return stored

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from nodes import Node
+from nodes import NodeProcess
 from support.command import daemon, pins
 from support.ipns import Key
 
@@ -17,20 +17,20 @@ from node.cli.main import cli
 KEY = Key(3)
 
 
-def run(node: Node, *arguments: str) -> str:
+def run(node: NodeProcess, *arguments: str) -> str:
     done = CliRunner().invoke(cli, ["--path", str(node.folder), *arguments])
     assert done.exit_code == 0, done.output
     return done.output
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     with daemon(tmp_path_factory.mktemp("uris") / "alone", "--offline") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def uris(node: Node, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def uris(node: NodeProcess, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A folder with a file `a b`, as every kind of URI."""
     folder = tmp_path_factory.mktemp("content") / "d"
     folder.mkdir()
@@ -48,7 +48,7 @@ def uris(node: Node, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ]
 
 
-def test_uris_are_read_like_the_paths_they_mean(node: Node, uris: list[str]) -> None:
+def test_uris_are_read_like_the_paths_they_mean(node: NodeProcess, uris: list[str]) -> None:
     root = uris[0].removeprefix("ipfs://")
     for uri in uris:
         assert run(node, "cat", f"{uri}/a%20b?x=1#y") == "text"
@@ -58,7 +58,7 @@ def test_uris_are_read_like_the_paths_they_mean(node: Node, uris: list[str]) -> 
 
 
 def test_what_is_saved_is_called_by_the_last_name_of_the_uri(
-    node: Node, uris: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    node: NodeProcess, uris: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, uri in enumerate(uris):
         (place := tmp_path / str(number)).mkdir()
@@ -70,7 +70,7 @@ def test_what_is_saved_is_called_by_the_last_name_of_the_uri(
         assert (place / name / "a b").read_bytes() == b"text"
 
 
-def test_uris_are_pinned_and_unpinned(node: Node, uris: list[str]) -> None:
+def test_uris_are_pinned_and_unpinned(node: NodeProcess, uris: list[str]) -> None:
     root = uris[0].removeprefix("ipfs://")
     for uri in uris:
         run(node, "pin", "rm", uri)
@@ -79,7 +79,7 @@ def test_uris_are_pinned_and_unpinned(node: Node, uris: list[str]) -> None:
         assert root in pins(node)
 
 
-def test_a_car_is_exported_by_uri(node: Node, uris: list[str], tmp_path: Path) -> None:
+def test_a_car_is_exported_by_uri(node: NodeProcess, uris: list[str], tmp_path: Path) -> None:
     for uri in uris:
         run(node, "car", "export", uri, "-o", str(tmp_path / "out.car"))
         assert b"text" in (tmp_path / "out.car").read_bytes()
