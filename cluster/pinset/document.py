@@ -17,6 +17,7 @@ from blockstore.cid import CID
 from cluster.common import wire
 from cluster.errors import BadUpdate
 from cluster.pinset.lib0 import Reader
+from cluster.pinset.yjs_state import StatePart
 from cluster.pinset.yjs_update import ROOT, Update, entry_key
 
 Entries = Mapping[int, bytes]
@@ -81,15 +82,24 @@ class Document:
         Raises BadUpdate when yrs refuses it; the document must not be used any more then.
         """
         self._begin()
-        try:
-            self._doc.apply_update(data)
-        except BaseException as error:
-            # yrs's PanicException is no Exception; everything else of that kind is not ours to keep.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise BadUpdate(f"the CRDT refused an update: {error}") from None
+        self._apply(data)
         if update.entries:
             self._clocks[update.client] = update.end
+        return self._changed()
+
+    def merge(self, parts: Iterable[tuple[bytes, StatePart]]) -> Mapping[CID, Entries]:
+        """Join with another member's document, given in parts; each changed CID's entries as they were.
+
+        Raises BadUpdate where a part does not build on those before it, or yrs refuses it; the document must
+        not be used any more then.
+        """
+        self._begin()
+        for data, part in parts:
+            if not part.fits(self._clocks):
+                raise BadUpdate("a part of a document that builds on what is not in it")
+            self._apply(data)
+            for client, (_, end) in part.clocks.items():
+                self._clocks[client] = max(end, self.clock(client))
         return self._changed()
 
     def missing(self, update: Update) -> bool:
@@ -126,6 +136,15 @@ class Document:
         """Lets go of what yrs holds; observers keep a document alive otherwise."""
         for subscription in self._subscriptions:
             subscription.drop()
+
+    def _apply(self, data: bytes) -> None:
+        try:
+            self._doc.apply_update(data)
+        except BaseException as error:
+            # yrs's PanicException is no Exception; everything else of that kind is not ours to keep.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise BadUpdate(f"the CRDT refused an update: {error}") from None
 
     def _begin(self) -> None:
         self._before = {}

@@ -75,7 +75,7 @@ def parse(data: bytes, client: int, max_value: int) -> Update:
     """Read an update that must be `client`'s. Raises BadUpdate for anything our writer would not make."""
     reader = Reader(data)
     start, entries = _entries(reader, client, max_value)
-    deletions = _deletions(reader)
+    deletions = read_deletions(reader)
     if not reader.ended:
         raise BadUpdate("bytes behind the update")
     return Update(client, start, entries, deletions)
@@ -97,20 +97,27 @@ def _entry(reader: Reader, client: int, clock: int, max_value: int) -> MapEntry:
     info = reader.byte()
     if info & _TYPE != _ANY or info & _HAS_RIGHT or not info & _HAS_KEY:
         raise BadUpdate(f"content of kind {info:#04x}, which no pin is made of")
-    cid = None if info & _HAS_LEFT else _cid(reader, client)
+    cid = None if info & _HAS_LEFT else read_cid(reader, client)
     if info & _HAS_LEFT:
-        _check_replaced(reader, client, clock)
+        check_replaced(reader, client, clock)
+    return MapEntry(cid, read_value(reader, max_value))
+
+
+def read_value(reader: Reader, max_value: int) -> bytes:
+    """An entry's content. Raises BadUpdate unless it is one binary value."""
     if reader.integer() != 1 or reader.byte() != _BINARY:
         raise BadUpdate("an entry that is not one binary value")
-    return MapEntry(cid, reader.block(max_value))
+    return reader.block(max_value)
 
 
-def _check_replaced(reader: Reader, client: int, clock: int) -> None:
+def check_replaced(reader: Reader, client: int, clock: int) -> None:
+    """Raises BadUpdate unless the item replaced is an earlier one of the same client."""
     if reader.integer() != client or reader.integer() >= clock:
         raise BadUpdate("an entry that replaces one of another author")
 
 
-def _cid(reader: Reader, client: int) -> CID:
+def read_cid(reader: Reader, client: int) -> CID:
+    """The pin of an entry that names its key. Raises BadUpdate unless that key is that client's."""
     if reader.integer() != 1 or reader.block(len(_ROOT_BYTES)) != _ROOT_BYTES:
         raise BadUpdate("an entry outside the pinset's map")
     try:
@@ -122,7 +129,8 @@ def _cid(reader: Reader, client: int) -> CID:
     return cid
 
 
-def _deletions(reader: Reader) -> tuple[Deletion, ...]:
+def read_deletions(reader: Reader) -> tuple[Deletion, ...]:
+    """The delete set at the end of an update."""
     found = []
     for _ in range(reader.integer()):
         client = reader.integer()
