@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from blockstore.common.tasks import background
 from cluster.allocation.expiry import ExpirySweeper
+from cluster.allocation.granting import Granting
 from cluster.allocation.placement import Placement
 from cluster.allocation.repin import Repinner
 from cluster.calls.client import MemberClient
@@ -19,6 +20,7 @@ from cluster.calls.node_info import IpfsInfo
 from cluster.calls.peers import Peers
 from cluster.calls.server import serve_calls
 from cluster.cluster import Cluster
+from cluster.common.group_commit import GroupCommit
 from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
 from cluster.context import ClusterContext
@@ -55,6 +57,8 @@ async def open_cluster(
     executor = Executor(context, node.pins, node.attempts, remote.holds)
     tracking = Tracker(context, node.pins, node.attempts, executor)
     metrics = MetricStore(context.members, context.now)
+    locks, placement = KeyedLock(), Placement(context, metrics)
+    granting = Granting(context, placement, locks)
     cluster = Cluster(
         context=context,
         statuses=GlobalStatus(context, tracking, remote),
@@ -62,18 +66,23 @@ async def open_cluster(
         peers=Peers(context, remote, node.version, node.ipfs),
         metrics=metrics,
         holders=Holders(context, remote.holds),
-        placement=Placement(context, metrics),
-        locks=KeyedLock(),
+        locks=locks,
+        granting=granting,
+        grants=GroupCommit(granting.grant_many, lambda ask: ask.cid),
+        removals=GroupCommit(granting.remove_many, lambda cid: cid),
     )
     metric_gossip = MetricGossip(context, gossip, signer, metrics, _informers(context, node))
-    expiry = ExpirySweeper(context, metrics, cluster.locks, metric_gossip.clock_ahead)
-    repinner = Repinner(context, metrics, cluster.placement, cluster.locks)
+    expiry = ExpirySweeper(context, metrics, locks, metric_gossip.clock_ahead)
+    repinner = Repinner(context, metrics, placement, locks)
     serve_calls(context, tracking, cluster.peers.us)
     context.calls.on_peer_change(lambda _, connected: metric_gossip.publish_soon() if connected else None)
     await metric_gossip.publish()
     loops = tracking.run(), metric_gossip.run(), expiry.run(), repinner.run()
     async with background(*loops, _watch(context, metrics)):
-        yield cluster
+        try:
+            yield cluster
+        finally:
+            await cluster.finish()
 
 
 def _informers(context: ClusterContext, node: LocalNode) -> Sequence[Informer]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from blockstore.cid import CID
-from cluster.allocation.pin_options import check_texts, merged, options_for_update, resolve_options
-from cluster.allocation.placement import Placement
+from cluster.allocation.granting import Granting
+from cluster.allocation.pin_options import check_texts, resolve_options
 from cluster.calls.global_status import GlobalStatus
 from cluster.calls.holders import Holders
 from cluster.calls.peers import Peers
+from cluster.common.group_commit import GroupCommit
 from cluster.common.keyed_lock import KeyedLock
 from cluster.context import ClusterContext
-from cluster.errors import NotPinned, QueueFull
+from cluster.errors import ClusterError, NotPinned, QueueFull
 from cluster.interfaces import Membership, PinsetReader
 from cluster.metrics.metric_store import MetricStore
-from cluster.pin import GrantResult, Pin, PinMode, PinOptions, Wish
+from cluster.pin import GrantAsk, GrantResult, Pin, PinMode, PinOptions, Wish
 from cluster.tracking.tracker import Tracker
 
 
@@ -27,6 +28,7 @@ class Cluster:
 
     `statuses` are those of all members, `tracking` is this one's; `peers` are members as they answer,
     `members` those on the list. `locks` are held by whatever here reads a pin and writes what follows.
+    Single requests go together in `grants` and `removals`.
     """
 
     context: ClusterContext
@@ -35,8 +37,10 @@ class Cluster:
     peers: Peers
     metrics: MetricStore
     holders: Holders
-    placement: Placement
     locks: KeyedLock
+    granting: Granting
+    grants: GroupCommit[GrantAsk, GrantResult]
+    removals: GroupCommit[CID, Pin]
 
     @property
     def pinset(self) -> PinsetReader:
@@ -71,49 +75,68 @@ class Cluster:
     ) -> GrantResult:
         """Add the pin, or change the options that the wish names; it is fetched in the background.
 
-        `priority_peers` hold the data already; `size` is the DAG's bytes, 0 = unknown. An identical pin is
+        What is asked for while others are written goes together with what else waits. An identical pin is
         not written again, but retried here. Raises BadPinOptions, NotEnoughPeers, ReadOnlyMember, and
         NotPinned when `pin_update` names no pin.
         """
         self.context.pinset.check_writable()
-        async with self.locks.of(cid):
-            existing = await self.context.pinset.get(cid)
-            pin = await self._planned(cid, wish, existing, priority_peers, size)
-            if existing is None or replace(pin, created=existing.created) != existing:
-                await self.context.pinset.put(pin)
-                return GrantResult(pin, existing)
-        with suppress(QueueFull):  # the pin is as durable as before, and its retry comes by itself
-            await self.tracking.recover(cid)
-        return GrantResult(existing, existing)
+        result = await self.grants.ask(GrantAsk(cid, wish, tuple(priority_peers), size))
+        await self._retry([result])
+        return result
+
+    async def grant_many(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
+        """`grant` of each, in order, durable together; what it would raise in place of a result.
+
+        Asks for one CID are granted as if one came after the other. Raises ReadOnlyMember for all of them,
+        and what the disk raises: then it is not known which of them are pinned.
+        """
+        results = await self.granting.grant_many(asks)
+        await self._retry(results)
+        return results
 
     async def unpin(self, cid: CID) -> Pin:
         """The pin as it was. Raises NotPinned, ReadOnlyMember."""
         self.context.pinset.check_writable()
-        async with self.locks.of(cid):
-            try:
-                return await self.context.pinset.remove(cid)
-            except NotPinned:
-                return await self._forget_unlisted(cid)
+        try:
+            return await self.removals.ask(cid)
+        except NotPinned:
+            return await self._forget_unlisted(cid)
+
+    async def unpin_many(self, cids: Sequence[CID]) -> list[Pin | ClusterError]:
+        """`unpin` of each, in order, durable together; what it would raise in place of a pin.
+
+        Raises ReadOnlyMember for all of them, and what the disk raises.
+        """
+        found = await self.granting.remove_many(cids)
+        return [
+            await self._unlisted_or(pin, cid) if isinstance(pin, NotPinned) else pin
+            for cid, pin in zip(cids, found, strict=True)
+        ]
+
+    async def finish(self) -> None:
+        """Wait for writes whose callers have gone away."""
+        await self.grants.finish()
+        await self.removals.finish()
+
+    async def _retry(self, results: Sequence[GrantResult | ClusterError]) -> None:
+        """Those that are pinned as they were: each is as durable as before, and retried if it failed."""
+        for result in results:
+            if isinstance(result, GrantResult) and result.pin is result.before:
+                with suppress(QueueFull):  # its retry comes by itself
+                    await self.tracking.recover(result.pin.cid)
+
+    async def _unlisted_or(self, error: NotPinned, cid: CID) -> Pin | ClusterError:
+        try:
+            return await self._forget_unlisted(cid)
+        except NotPinned:
+            return error
 
     async def _forget_unlisted(self, cid: CID) -> Pin:
         """A pin that only this node's own list has, after a loss. Raises NotPinned where that is not so."""
-        local = await self.tracking.unlisted(cid)
-        if local is None:
-            raise NotPinned
-        await self.tracking.forget(cid)
+        async with self.locks.of(cid):
+            local = await self.tracking.unlisted(cid)
+            if local is None:
+                raise NotPinned
+            await self.tracking.forget(cid)
         mode = PinMode.RECURSIVE if local.recursive else PinMode.DIRECT
         return Pin(cid, PinOptions(mode=mode), (self.context.peer,), self.context.now(), local.bytes)
-
-    async def _planned(
-        self, cid: CID, wish: Wish, existing: Pin | None, priority: Sequence[str], size: int
-    ) -> Pin:
-        now, settings = self.context.now(), self.context.settings
-        if wish.options.pin_update is not None:
-            source = await self.get_pin(wish.options.pin_update)
-            options = resolve_options(options_for_update(wish.options, source), existing, settings, now)
-            return Pin(cid, options, source.allocations, now, size)
-        options = resolve_options(merged(wish, existing, now), existing, settings, now)
-        size = max(size, existing.size if existing else 0)
-        current = existing.allocations if existing else ()
-        holders = self.placement.place(options, current=current, priority=priority, size=size)
-        return Pin(cid, options, holders, now, size)

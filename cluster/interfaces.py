@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from blockstore.cid import CID
+from cluster.errors import ClusterError
 from cluster.pin import Pin
 
 
@@ -76,8 +77,22 @@ class PinsetWriter(Protocol):
         """Add or replace; returns when it is durable here. Raises ReadOnlyMember."""
         ...
 
+    async def put_many(self, pins: Sequence[Pin]) -> list[ClusterError | None]:
+        """`put`, in order and durable together, in one batch where they fit. What kept one from being put.
+
+        Raises ReadOnlyMember for all of them.
+        """
+        ...
+
     async def remove(self, cid: CID) -> Pin:
         """The pin as it was; returns when its removal is durable here. Raises NotPinned, ReadOnlyMember."""
+        ...
+
+    async def remove_many(self, cids: Sequence[CID]) -> list[Pin | ClusterError]:
+        """`remove`, in order and durable together; NotPinned in place of a pin where there was none.
+
+        Raises ReadOnlyMember for all of them.
+        """
         ...
 
 

@@ -85,6 +85,16 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantAsk:
+    """A wish for one CID. `priority_peers` hold the data already; `size` is the DAG's bytes, 0 = unknown."""
+
+    cid: CID
+    wish: Wish = field(default_factory=Wish)
+    priority_peers: tuple[str, ...] = ()
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class GrantResult:
     """What came of a wish: the pin as it is now, and as it was before (None: there was none)."""
 

@@ -88,7 +88,7 @@ async def _open_pinset(
         opened.identity,
         networks.calls,
         invite=opened.cluster_file.invite,
-        settings=PinsetSettings(opened.name, config.batch_size, config.batch_age),
+        settings=PinsetSettings(opened.name, config.batch_size),
         surroundings=Surroundings(guard=opened.guard),
     ) as pinset:
         _keep_admitted(pinset, networks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cluster.common.election import elected
 from cluster.common.hybrid_clock import TOLERANCE
@@ -12,10 +12,12 @@ from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
 from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
-from cluster.errors import NotPinned, ReadOnlyMember
+from cluster.errors import ReadOnlyMember
 from cluster.interfaces import PinQuery
 from cluster.metrics.metric_store import MetricStore
 from cluster.pin import Pin
+
+_GROUP = 500  # pins removed together
 
 _log = logging.getLogger(__name__)
 
@@ -58,28 +60,45 @@ class ExpirySweeper:
         live = self._metrics.live() | {us}
         voters = {peer for peer in live if self._context.members.is_trusted(peer)}
         removed = 0
+        ours: list[Pin] = []
         expired = self._pinset.pins(PinQuery(expires_before=self._context.now()))
         async with closed_after(expired) as pins:
             async for pin in pins:
                 if elected(pin.cid, voters) == us:
-                    with self._context.guard.around("removing the expired pin", str(pin.cid)):
-                        removed += await self._remove_or_wait(pin)
+                    ours.append(pin)
+                if len(ours) == _GROUP:
+                    removed += await self._remove_all(ours)
+                    ours = []
+        return removed + await self._remove_all(ours)
+
+    async def _remove_all(self, pins: Sequence[Pin]) -> int:
+        """Together; one by one where that fails, so that trouble with one keeps no other."""
+        try:
+            return await self._remove(pins)
+        except Exception as error:  # noqa: BLE001 - it comes again for the pin that it is of
+            _log.warning("expired pins cannot be removed together now: %s", error)
+        removed = 0
+        for pin in pins:
+            with self._context.guard.around("removing the expired pin", str(pin.cid)):
+                removed += await self._remove_or_wait(pin)
         return removed
 
-    async def _remove_or_wait(self, pin: Pin) -> bool:
+    async def _remove_or_wait(self, pin: Pin) -> int:
         try:
-            return await self._remove(pin)
+            return await self._remove([pin])
         except OSError as error:
             _log.warning("the expired pin of %s cannot be removed now: %s", pin.cid, error)
-            return False
+            return 0
 
-    async def _remove(self, pin: Pin) -> bool:
-        """Unless it was renewed or removed since we read it."""
-        async with self._locks.of(pin.cid):
-            if await self._pinset.get(pin.cid) != pin:
-                return False
+    async def _remove(self, pins: Sequence[Pin]) -> int:
+        """Unless they were renewed or removed since we read them; how many."""
+        cids = [pin.cid for pin in pins]
+        async with self._locks.of(*cids):
+            now = await self._pinset.get_many(cids)
             try:
-                await self._pinset.remove(pin.cid)
-            except (NotPinned, ReadOnlyMember):
-                return False
-        return True
+                gone = await self._pinset.remove_many(
+                    [pin.cid for pin, found in zip(pins, now, strict=True) if pin == found]
+                )
+            except ReadOnlyMember:
+                return 0
+        return sum(isinstance(pin, Pin) for pin in gone)

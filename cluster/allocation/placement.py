@@ -6,8 +6,47 @@ from collections.abc import Sequence
 
 from cluster.allocation.allocator import allocate
 from cluster.context import ClusterContext
-from cluster.metrics.metric_store import MetricStore
-from cluster.pin import Pin, PinOptions
+from cluster.metrics.metric_store import Metric, MetricStore
+from cluster.pin import EVERYWHERE, Pin, PinOptions
+
+
+class Situation:
+    """Members and metrics of one moment; equal questions are worked out once."""
+
+    def __init__(
+        self, members: Sequence[str], metrics: Sequence[Metric], now: float, allocate_by: Sequence[str]
+    ) -> None:
+        self._members = members
+        self._metrics = metrics
+        self._now = now
+        self._allocate_by = allocate_by
+        self._placed: dict[object, tuple[str, ...]] = {}
+
+    def place(
+        self, options: PinOptions, *, current: Sequence[str] = (), priority: Sequence[str] = (), size: int = 0
+    ) -> tuple[str, ...]:
+        """Members for a pin of `size` bytes with these resolved options. Raises NotEnoughPeers."""
+        if options.replication_max == EVERYWHERE:
+            return ()
+        factors = options.replication_min, options.replication_max
+        question = factors, options.user_allocations, tuple(current), tuple(priority), size
+        if question not in self._placed:
+            self._placed[question] = self._place(options, current, priority, size)
+        return self._placed[question]
+
+    def _place(
+        self, options: PinOptions, current: Sequence[str], priority: Sequence[str], size: int
+    ) -> tuple[str, ...]:
+        return allocate(
+            options,
+            members=self._members,
+            metrics=self._metrics,
+            now=self._now,
+            allocate_by=self._allocate_by,
+            size=size,
+            current=current,
+            priority=priority,
+        )
 
 
 class Placement:
@@ -17,21 +56,12 @@ class Placement:
         self._context = context
         self._metrics = metrics
 
-    def place(
-        self, options: PinOptions, *, current: Sequence[str] = (), priority: Sequence[str] = (), size: int = 0
-    ) -> tuple[str, ...]:
-        """Members for a pin of `size` bytes with these resolved options. Raises NotEnoughPeers."""
-        return allocate(
-            options,
-            members=sorted(self._context.members.peers()),
-            metrics=self._metrics.valid(),
-            now=self._context.now(),
-            allocate_by=self._context.settings.allocate_by,
-            size=size,
-            current=current,
-            priority=priority,
-        )
+    def situation(self) -> Situation:
+        """What is known now."""
+        members = sorted(self._context.members.peers())
+        allocate_by = self._context.settings.allocate_by
+        return Situation(members, self._metrics.valid(), self._context.now(), allocate_by)
 
     def replace(self, pin: Pin) -> tuple[str, ...]:
         """Members for a pin some of whose holders are gone; live ones stay. Raises NotEnoughPeers."""
-        return self.place(pin.options, current=pin.allocations, size=pin.size)
+        return self.situation().place(pin.options, current=pin.allocations, size=pin.size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -17,8 +17,18 @@ class KeyedLock:
         self._locks: WeakValueDictionary[CID, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, cid: CID) -> AsyncIterator[None]:
-        """Wait until no other caller of this node decides about that pin."""
-        lock = self._locks.setdefault(cid, asyncio.Lock())
-        async with lock:
+    async def of(self, *cids: CID) -> AsyncIterator[None]:
+        """Wait until no other caller of this node decides about those pins."""
+        held: list[asyncio.Lock] = []
+        try:
+            for lock in self._in_order(cids):
+                await lock.acquire()
+                held.append(lock)
             yield
+        finally:
+            for lock in held:
+                lock.release()
+
+    def _in_order(self, cids: Iterable[CID]) -> list[asyncio.Lock]:
+        """Everyone locks in the same order, so no two wait for each other."""
+        return [self._locks.setdefault(cid, asyncio.Lock()) for cid in sorted({*cids}, key=bytes)]

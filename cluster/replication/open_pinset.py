@@ -43,11 +43,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PinsetSettings:
-    """How the pinset works: `name` is what this node calls itself; ages in seconds, sizes in pins."""
+    """How the pinset works: `name` is what this node calls itself; sizes in pins."""
 
     name: str = ""
     batch_size: int = 1000
-    batch_age: float = 0.02
     page_size: int = PAGE_SIZE
 
 
@@ -98,7 +97,7 @@ async def open_pinset(
     CatchUpServer(context)
     sync_loop = SyncLoop(context, CatchUp(context, admission), AntiEntropy(context))
     outgoing = PinsetGossip(context, network, admission, sync_loop)
-    batcher = WriteBatcher(outgoing.write, settings.batch_size, settings.batch_age, around.slices)
+    batcher = WriteBatcher(outgoing.write, settings.batch_size, around.slices)
     standing = Standing(local, members, network, around.guard)
     gate.serve(JOIN, JoinHandler(local, members, around.now).answer)
 

@@ -8,7 +8,7 @@ from blockstore.cid import CID
 from cluster.common import wire
 from cluster.common.genesis import Genesis
 from cluster.common.pin_codec import decode_pin, encode_pin
-from cluster.errors import BadUpdate, NotPinned, ReadOnlyMember
+from cluster.errors import BadPinOptions, BadUpdate, ClusterError, NotPinned, ReadOnlyMember
 from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, Role
 from cluster.members.invite import LIFETIME, Invite, make_invite
 from cluster.members.member_list import MemberList
@@ -96,15 +96,35 @@ class ReplicatedPinset:
 
     async def put(self, pin: Pin) -> None:
         """Also raises BadPinOptions for a pin that is too large to replicate, and what the disk raises."""
+        (error,) = await self.put_many([pin])
+        if error is not None:
+            raise error
+
+    async def put_many(self, pins: Sequence[Pin]) -> list[ClusterError | None]:
+        """As `put`, with BadPinOptions in the place of each pin that is too large."""
         self.check_writable()
-        await self._batcher.submit(PinWrite(pin.cid, encode_pin(pin)))
+        time_slice = self._context.local.slices()
+        writes: list[PinWrite] = []
+        errors: list[ClusterError | None] = []
+        for pin in pins:
+            write = _encoded(pin)
+            errors.append(write if isinstance(write, ClusterError) else None)
+            if isinstance(write, PinWrite):
+                writes.append(write)
+            await time_slice.yield_if_due()
+        await self._batcher.submit(writes)
+        return errors
 
     async def remove(self, cid: CID) -> Pin:
+        (pin,) = await self.remove_many([cid])
+        if isinstance(pin, ClusterError):
+            raise pin
+        return pin
+
+    async def remove_many(self, cids: Sequence[CID]) -> list[Pin | ClusterError]:
         self.check_writable()
-        before = await self._batcher.submit(PinWrite(cid, None))
-        if before is None:
-            raise NotPinned
-        return decode_pin(before).pin(cid)
+        values = await self._batcher.submit([PinWrite(cid, None) for cid in cids])
+        return [_removed(cid, value) for cid, value in zip(cids, values, strict=True)]
 
     async def invite(
         self,
@@ -154,3 +174,17 @@ def _read(cid: bytes, value: bytes) -> Pin | BadUpdate:
         return decode_pin(value).pin(CID.decode(cid))
     except (BadUpdate, ValueError) as error:
         return BadUpdate(f"the pin of {cid.hex()} cannot be read here: {error}")
+
+
+def _encoded(pin: Pin) -> PinWrite | BadPinOptions:
+    try:
+        return PinWrite(pin.cid, encode_pin(pin))
+    except BadPinOptions as error:
+        return error
+
+
+def _removed(cid: CID, before: bytes | None) -> Pin | ClusterError:
+    try:
+        return NotPinned() if before is None else decode_pin(before).pin(cid)
+    except BadUpdate as error:
+        return error

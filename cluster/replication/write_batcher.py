@@ -1,26 +1,27 @@
-"""Group commit: writes of many callers become one batch, by number, size or age, whichever is first."""
+"""Group commit: what is written while one batch goes to disk goes together into the next one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from cluster.common.cooperative import Slices, TimeSlice
 from cluster.pinset.batch import MAX_BATCH_DOCUMENTS
 from cluster.pinset.changes import PinWrite, Written
 
-_MAX_WAITING = 16_384  # writes; further callers wait for room
+_MAX_WAITING = 1024  # parts; further callers wait for room
 _MAX_BYTES = 512 * 1024  # of values in one batch: with keys and frames well under MAX_BATCH_BYTES
 _OVERHEAD = 300  # bytes of a write beside its value
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    write: PinWrite
+class _Part:
+    """Writes of one caller that fit into one batch."""
+
+    writes: Sequence[PinWrite]
     size: int
-    answer: asyncio.Future[bytes | None]
+    answer: asyncio.Future[Sequence[bytes | None]]
 
 
 class WriteBatcher:
@@ -30,25 +31,25 @@ class WriteBatcher:
         self,
         write: Callable[[Sequence[PinWrite]], Awaitable[Written]],
         batch_size: int,
-        batch_age: float,
         slices: Slices = TimeSlice,
     ) -> None:
         self._slices = slices
         self._write = write
         self._size = min(batch_size, MAX_BATCH_DOCUMENTS)
-        self._age = batch_age
-        self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue(_MAX_WAITING)
+        self._queue: asyncio.Queue[_Part | None] = asyncio.Queue(_MAX_WAITING)
+        self._first: _Part | None = None  # of the next batch: it did not fit into the one before
         self._ended = asyncio.Event()
 
-    async def submit(self, write: PinWrite) -> bytes | None:
-        """Returns when the write is durable: the entry's value just before. Raises what writing raised.
+    async def submit(self, writes: Sequence[PinWrite]) -> list[bytes | None]:
+        """Returns when they are durable: each entry's value just before. Raises what writing raised.
 
-        Cancelling does not take it back.
+        They are one batch where they fit into one. Cancelling does not take them back.
         """
-        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        size = (write.pin.size if write.pin else 0) + _OVERHEAD
-        await self._queue.put(_Waiting(write, size, answer))
-        return await answer
+        parts = list(self._parts(writes))
+        for part in parts:
+            await self._queue.put(part)
+        answers = await asyncio.gather(*(part.answer for part in parts))
+        return [before for answer in answers for before in answer]
 
     async def close(self) -> None:
         """Returns when all that was submitted is written; nothing may be submitted after it."""
@@ -66,32 +67,56 @@ class WriteBatcher:
         finally:
             self._ended.set()
 
-    async def _collect(self) -> tuple[list[_Waiting], bool]:
-        """The next batch, and whether it is the last one."""
-        batch: list[_Waiting] = []
+    def _parts(self, writes: Sequence[PinWrite]) -> Generator[_Part]:
+        part: list[PinWrite] = []
         total = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None) as deadline:
-                while len(batch) < self._size and total < _MAX_BYTES:
-                    waiting = await self._queue.get()
-                    if waiting is None:
-                        return batch, True
-                    if not batch:
-                        deadline.reschedule(asyncio.get_running_loop().time() + self._age)
-                    batch.append(waiting)
-                    total += waiting.size
+        for write in writes:
+            size = (write.pin.size if write.pin else 0) + _OVERHEAD
+            if part and not self._has_room(len(part) + 1, total + size):
+                yield _part(part, total)
+                part, total = [], 0
+            part.append(write)
+            total += size
+        if part:
+            yield _part(part, total)
+
+    def _has_room(self, writes: int, size: int) -> bool:
+        return writes <= self._size and size <= _MAX_BYTES
+
+    async def _collect(self) -> tuple[list[_Part], bool]:
+        """The next batch: all that waits, as far as it fits; and whether it is the last one."""
+        batch: list[_Part] = []
+        writes = size = 0
+        while self._first is not None or not (batch and self._queue.empty()):
+            part, self._first = self._first or await self._queue.get(), None
+            if part is None:
+                return batch, True
+            writes, size = writes + len(part.writes), size + part.size
+            if batch and not self._has_room(writes, size):
+                self._first = part
+                break
+            batch.append(part)
         return batch, False
 
-    async def _flush(self, batch: Sequence[_Waiting]) -> None:
+    async def _flush(self, batch: Sequence[_Part]) -> None:
         try:
-            written = await self._write([waiting.write for waiting in batch])
+            written = await self._write([write for part in batch for write in part.writes])
         except Exception as error:  # noqa: BLE001 - the callers raise it; the next batch may fare better
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+            for part in batch:
+                if not part.answer.done():
+                    part.answer.set_exception(error)
         else:
-            time_slice = self._slices()
-            for waiting, before in zip(batch, written.before, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(before)
-                await time_slice.yield_if_due()
+            await self._answer(batch, written.before)
+
+    async def _answer(self, batch: Sequence[_Part], before: Sequence[bytes | None]) -> None:
+        time_slice = self._slices()
+        start = 0
+        for part in batch:
+            if not part.answer.done():
+                part.answer.set_result(before[start : start + len(part.writes)])
+            start += len(part.writes)
+            await time_slice.yield_if_due()
+
+
+def _part(writes: Sequence[PinWrite], size: int) -> _Part:
+    return _Part(writes, size, asyncio.get_running_loop().create_future())

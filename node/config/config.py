@@ -20,13 +20,17 @@ from node.config.validation import Setting
 
 ENVIRONMENT_PREFIX = "PINFOLD_"
 
+RETIRED = frozenset({"cluster.batch_age"})
+"""Settings of earlier releases that say nothing any more: passed over in a file and in the environment."""
+
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Defaults, then the file if it exists, then PINFOLD_<SECTION>_<KEY>. Raises BadConfig, OSError."""
     config = Config()
     for section, table in tables(path).items():
         for name, value in table.items():
-            config = _with(config, f"{section}.{name}", value, str(path))
+            if f"{section}.{name}" not in RETIRED:
+                config = _with(config, f"{section}.{name}", value, str(path))
     for key, text in _from_environment(environment):
         config = _with(config, key, text, "the environment")
     return config
@@ -86,14 +90,19 @@ def with_setting(config: Config, key: str, value: object) -> Config:
     return replace(config, **{section_name: converted})  # type: ignore[arg-type]  # the name is data
 
 
+def _variable(key: str) -> str:
+    return ENVIRONMENT_PREFIX + key.replace(".", "_").upper()
+
+
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    known = {ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key, _ in keys()}
+    known = {_variable(key): key for key, _ in keys()}
+    retired = frozenset(map(_variable, RETIRED))
     # Other programs may keep variables of their own beside ours; a section's name in front makes it ours.
     sections = tuple(f"{ENVIRONMENT_PREFIX}{section.name.upper()}_" for section in fields(Config))
     for name, value in environment.items():
         if name in known:
             yield known[name], value
-        elif name.startswith(sections):
+        elif name.startswith(sections) and name not in retired:
             raise BadConfig(
                 f"the environment's {name} names no setting: it is PINFOLD_SECTION_KEY, such as"
                 " PINFOLD_GATEWAY_PORT; `pinfold config show` lists them all"

@@ -87,7 +87,6 @@ class ClusterConfig:
     concurrent_pins: int = 10
     pin_timeout: float = 120.0  # seconds without progress before a pin attempt fails
     batch_size: int = 1000  # pins gathered into one batch at most
-    batch_age: float = 0.02  # seconds a pin waits for others to share its batch
     reconcile_interval: float = 300.0
     metric_interval: float = 15.0
     repin_grace: float = 300.0  # seconds a member may be gone before its pins are placed elsewhere

@@ -39,7 +39,7 @@ Opener = Callable[[Path], AbstractAsyncContextManager[Pinset]]
 async def replicated(database: SqlDatabase) -> AsyncIterator[Pinset]:
     """The real thing; pages of three."""
     peer = SimNetwork(Random(1)).attach(identity(0).peer_id)
-    settings = PinsetSettings(batch_age=0.0, page_size=3)
+    settings = PinsetSettings(page_size=3)
     async with open_pinset(database, some_genesis(), identity(0), peer, settings=settings) as opened:
         yield opened
 
@@ -105,6 +105,16 @@ async def test_what_was_put_is_got_with_all_that_was_asked_of_it(pinset: Pinset)
     await pinset.put(whole)
     assert await pinset.get(cid(1)) == whole
     assert await listed(pinset) == [whole]
+
+
+async def test_many_are_put_and_removed_in_order(pinset: Pinset) -> None:
+    assert await pinset.put_many([pin(1, "old"), pin(2), pin(1, "new")]) == [None, None, None]
+    assert await listed(pinset) == [pin(1, "new"), pin(2)]
+    gone = await pinset.remove_many([cid(2), cid(3), cid(2)])
+    assert gone[0] == pin(2)
+    assert [isinstance(one, NotPinned) for one in gone] == [False, True, True]
+    assert await pinset.put_many([]) == await pinset.remove_many([]) == []
+    assert await listed(pinset) == [pin(1, "new")]
 
 
 async def test_many_answers_stand_in_the_order_of_the_questions(pinset: Pinset) -> None:
@@ -262,7 +272,8 @@ async def follower_in_memory() -> AsyncIterator[Pinset]:
 @pytest.mark.parametrize("follower", [follower_of_a_cluster, follower_in_memory])
 async def test_a_follower_reads_and_does_not_write(follower: Callable[[], AsyncIterator[Pinset]]) -> None:
     async for pinset in follower():
-        for write in (pinset.put(pin(1)), pinset.remove(cid(1))):
+        many = pinset.put_many([pin(1)]), pinset.remove_many([cid(1)])
+        for write in (pinset.put(pin(1)), pinset.remove(cid(1)), *many):
             with pytest.raises(ReadOnlyMember):
                 await write
         assert await listed(pinset) == []

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from blockstore.cid import CID
-from cluster.errors import NotPinned, ReadOnlyMember
+from cluster.errors import ClusterError, NotPinned, ReadOnlyMember
 from cluster.interfaces import EVERY_PIN, PinChange, PinQuery
 from cluster.pin import Pin
 
@@ -74,6 +74,24 @@ class PinsetView:
         self._check(pin.cid)
         self._shared.pins[pin.cid] = pin
         self._shared.changed(pin.cid)
+
+    async def put_many(self, pins: Sequence[Pin]) -> list[ClusterError | None]:
+        for pin in pins:
+            self._check(pin.cid)
+        for pin in pins:
+            await self.put(pin)
+        return [None] * len(pins)
+
+    async def remove_many(self, cids: Sequence[CID]) -> list[Pin | ClusterError]:
+        for cid in cids:
+            self._check(cid)
+        return [await self._removed(cid) for cid in cids]
+
+    async def _removed(self, cid: CID) -> Pin | ClusterError:
+        try:
+            return await self.remove(cid)
+        except NotPinned as error:
+            return error
 
     async def remove(self, cid: CID) -> Pin:
         self._check(cid)

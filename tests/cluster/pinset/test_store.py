@@ -128,8 +128,7 @@ def plan_of(db: sqlite3.Connection, statement: str) -> str:
 async def test_documents_are_compacted_and_read_back_whole(database: SqliteDatabase) -> None:
     network, genesis = SimNetwork(Random(1)), some_genesis(0)
     peer = SimPeer(network, identity(0).peer_id)
-    settings = PinsetSettings(batch_age=0.0)
-    async with open_pinset(database, genesis, identity(0), peer, settings=settings) as pinset:
+    async with open_pinset(database, genesis, identity(0), peer) as pinset:
         for number in range(40):
             await pinset.put(some_pin(number % 5, str(number)))
         before = await pinset.digest(), [one async for one in pinset.pins()]
@@ -145,7 +144,7 @@ async def test_documents_are_compacted_and_read_back_whole(database: SqliteDatab
 async def test_a_thousand_pins_are_one_batch_and_quick(pinset: ReplicatedPinset) -> None:
     """The aim is 0.5 s of a processor; the bound leaves room for a slow one."""
     started = time.process_time()
-    await asyncio.gather(*(pinset.put(some_pin(number)) for number in range(1000)))
+    await pinset.put_many([some_pin(number) for number in range(1000)])
     assert time.process_time() - started < 5.0
     assert pinset.counts.written == 1
     assert await pinset.count() == 1000

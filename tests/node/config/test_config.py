@@ -23,6 +23,14 @@ def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path: 
     assert config.cluster.tags == ("group=b", "disk=ssd")
 
 
+def test_a_setting_of_an_earlier_release_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[cluster]\nbatch_age = 0.02\nbatch_size = 7\n")
+    assert load(path, {"PINFOLD_CLUSTER_BATCH_AGE": "1"}).cluster.batch_size == 7
+    with pytest.raises(BadConfig, match="batch_age"):
+        with_setting(Config(), "cluster.batch_age", "1")
+
+
 def test_without_a_file_there_are_defaults_and_they_are_within_their_own_bounds(tmp_path: Path) -> None:
     assert load(tmp_path / "none", {}) == Config()
     check(Config())
@@ -95,7 +103,7 @@ def load_environment(**variables: str) -> Config:
         ("gateway.access_log", "/var/log/a\0b"),
         ("cluster.port", 65536),
         ("storage.quota", -1),
-        ("cluster.batch_age", math.nan),
+        ("cluster.reconcile_interval", math.nan),
         ("cluster.replication_min", 0),
         ("cluster.replication_max", -2),
         ("cluster.concurrent_pins", 0),

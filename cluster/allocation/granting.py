@@ -1,0 +1,128 @@
+"""Wishes become pins, a group at a time: one look at what is pinned and at the metrics, one durable write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from blockstore.cid import CID
+from cluster.allocation.pin_options import merged, options_for_update, resolve_options
+from cluster.allocation.placement import Placement, Situation
+from cluster.common.cooperative import TimeSlice
+from cluster.common.keyed_lock import KeyedLock
+from cluster.context import ClusterContext
+from cluster.errors import BadUpdate, ClusterError, NotPinned
+from cluster.pin import GrantAsk, GrantResult, Pin
+
+_Known = Mapping[CID, Pin | ClusterError | None]
+
+
+class Granting:
+    """Decides what becomes of wishes. `locks` are held by whatever reads a pin and writes what follows."""
+
+    def __init__(self, context: ClusterContext, placement: Placement, locks: KeyedLock) -> None:
+        self._context = context
+        self._pinset = context.pinset
+        self._placement = placement
+        self._locks = locks
+
+    async def grant_many(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
+        """What came of each, in order: asks for one CID as if they came one after the other.
+
+        An identical pin is not written again. Raises ReadOnlyMember, and what the disk raises.
+        """
+        self._pinset.check_writable()
+        answers: dict[int, GrantResult | ClusterError] = {}
+        for turn in _turns(asks):
+            answers.update(zip(turn, await self._grant([asks[index] for index in turn]), strict=True))
+        return [answers[index] for index in range(len(asks))]
+
+    async def remove_many(self, cids: Sequence[CID]) -> list[Pin | ClusterError]:
+        """The pins as they were; NotPinned where there was none. Raises ReadOnlyMember."""
+        self._pinset.check_writable()
+        async with self._locks.of(*cids):
+            return await self._pinset.remove_many(cids)
+
+    async def _grant(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
+        """Of different CIDs."""
+        async with self._locks.of(*(ask.cid for ask in asks)):
+            known = await self._known({ask.cid for ask in asks} | _sources(asks))
+            plans = await self._planned(asks, known)
+            new = [
+                plan.pin for plan in plans if isinstance(plan, GrantResult) and plan.pin is not plan.before
+            ]
+            errors = await self._pinset.put_many(new) if new else []
+        refused = {pin.cid: error for pin, error in zip(new, errors, strict=True) if error is not None}
+        return [refused.get(ask.cid, plan) for ask, plan in zip(asks, plans, strict=True)]
+
+    async def _known(self, cids: Iterable[CID]) -> _Known:
+        """The pins as they are; one that cannot be read is no trouble of the others."""
+        wanted = list(cids)
+        try:
+            return dict(zip(wanted, await self._pinset.get_many(wanted), strict=True))
+        except BadUpdate:
+            return {cid: await self._one(cid) for cid in wanted}
+
+    async def _one(self, cid: CID) -> Pin | ClusterError | None:
+        try:
+            return await self._pinset.get(cid)
+        except BadUpdate as error:
+            return error
+
+    async def _planned(self, asks: Sequence[GrantAsk], known: _Known) -> list[GrantResult | ClusterError]:
+        situation, now, time_slice = self._placement.situation(), self._context.now(), TimeSlice()
+        plans: list[GrantResult | ClusterError] = []
+        for ask in asks:
+            try:
+                plans.append(self._plan(ask, known, situation, now))
+            except ClusterError as error:
+                plans.append(error)
+            await time_slice.yield_if_due()
+        return plans
+
+    def _plan(self, ask: GrantAsk, known: _Known, situation: Situation, now: float) -> GrantResult:
+        existing = _sound(known[ask.cid])
+        pin = self._wished(ask, existing, known, situation, now)
+        unchanged = existing is not None and replace(pin, created=existing.created) == existing
+        return GrantResult(existing if unchanged and existing else pin, existing)
+
+    def _wished(
+        self, ask: GrantAsk, existing: Pin | None, known: _Known, situation: Situation, now: float
+    ) -> Pin:
+        wish, settings = ask.wish, self._context.settings
+        if wish.options.pin_update is not None:
+            source = _sound(known[wish.options.pin_update])
+            if source is None:
+                raise NotPinned
+            options = resolve_options(options_for_update(wish.options, source), existing, settings, now)
+            return Pin(ask.cid, options, source.allocations, now, ask.size)
+        options = resolve_options(merged(wish, existing, now), existing, settings, now)
+        size = max(ask.size, existing.size if existing else 0)
+        current = existing.allocations if existing else ()
+        holders = situation.place(options, current=current, priority=ask.priority_peers, size=size)
+        return Pin(ask.cid, options, holders, now, size)
+
+
+def _turns(asks: Sequence[GrantAsk]) -> list[list[int]]:
+    """Which asks go together: one that needs what an earlier one makes of a CID goes in a later turn."""
+    turns: list[list[int]] = []
+    last: dict[CID, int] = {}
+    for index, ask in enumerate(asks):
+        turn = 1 + max(last.get(cid, -1) for cid in (ask.cid, *_sources([ask])))
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(index)
+        last[ask.cid] = turn
+    return turns
+
+
+def _sources(asks: Sequence[GrantAsk]) -> set[CID]:
+    """The pins whose place others are to take."""
+    return {source for ask in asks if (source := ask.wish.options.pin_update) is not None}
+
+
+def _sound(pin: Pin | ClusterError | None) -> Pin | None:
+    """Raises what it met who read it."""
+    if isinstance(pin, ClusterError):
+        raise pin
+    return pin
