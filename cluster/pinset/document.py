@@ -2,16 +2,18 @@
 
 Each entry's key is `<cid>/<client id of the writing log, in hex>`, so a key has one writer. Pinning replaces
 the entries of that CID that the writer has seen; unpinning deletes them; concurrent pins survive both.
+
+It is pycrdt's core that is used, not its Python classes: they cost ten times what the CRDT does.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from inspect import Parameter, Signature
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Protocol, cast
 
-from pycrdt import Doc, Map, MapEvent, Snapshot, TransactionEvent
+from pycrdt import _pycrdt as yrs
 
 from blockstore.cid import CID
 from cluster.common import wire
@@ -24,37 +26,54 @@ Entries = Mapping[int, bytes]
 """Client id -> value: every entry of one CID that is there now."""
 
 NO_ENTRIES: Entries = MappingProxyType({})
+_NOTHING = b"\0"  # a state vector without clients
+
+
+class _EntryMap(Protocol):
+    """yrs's Map of binary values; the stub that comes with pycrdt lacks `keys`."""
+
+    def insert(self, txn: yrs.Transaction, key: str, value: bytes) -> None: ...
+    def remove(self, txn: yrs.Transaction, key: str) -> None: ...
+    def get(self, txn: yrs.Transaction, key: str) -> bytes: ...
+    def has(self, txn: yrs.Transaction, key: str) -> bool: ...
+    def keys(self, txn: yrs.Transaction) -> list[str]: ...
+    def observe(self, callback: Callable[[_MapEvent], None]) -> yrs.Subscription: ...
+
+
+class _MapEvent(Protocol):
+    """What yrs tells of a map that changed, while the observer runs; the stub knows nothing of it."""
+
+    @property
+    def keys(self) -> Mapping[str, Mapping[str, object]]: ...
 
 
 class Document:
-    """A Yjs document and an index of its entries by CID. Writes as one client, fixed for its life.
+    """A Yjs document. Writes as one client, fixed for its life.
 
-    pycrdt holds the GIL throughout, so documents are to stay small (100 entries load in 0.13 ms).
+    pycrdt holds the GIL throughout, so documents are to stay small (100 entries load in 0.1 ms).
     """
+
+    __slots__ = ("_client", "_clocks", "_doc", "_map")
 
     def __init__(self, client: int, states: Iterable[bytes] = ()) -> None:
         """From its own stored snapshot and updates, in order; foreign bytes go through `apply`."""
         self._client = client
-        self._doc: Doc[Map[bytes]] = Doc(client_id=client)
-        self._map = self._doc.get(ROOT, type=Map)
-        for state in states:
-            self._doc.apply_update(state)
-        self._entries: dict[str, dict[int, bytes]] = {}
-        for key, value in (self._map.to_py() or {}).items():
-            self._set(key, bytes(value))
-        self._clocks = self._snapshot()[1]
-        self._before: dict[str, Entries] = {}
-        self._updates: list[bytes] = []
-        self._subscriptions = (
-            self._doc.observe(self._on_update),
-            self._map.observe(_Listener(self._on_entries)),
-        )
+        self._doc = yrs.Doc(client, None, None)
+        with _Transaction(self._doc) as txn:
+            self._map = cast("_EntryMap", self._doc.get_or_insert_map(txn, ROOT))
+            for state in states:
+                self._doc.apply_update(txn, state)
+            self._clocks = _state_vector(Reader(self._doc.get_state(txn)))
 
     def entries(self, cid: CID) -> Entries:
-        return self._entries.get(str(cid), NO_ENTRIES)
+        if not self._clocks:
+            return NO_ENTRIES
+        with _Transaction(self._doc) as txn:
+            return self._entries(txn, str(cid))
 
     def cids(self) -> list[CID]:
-        return [CID.parse(text) for text in self._entries]
+        with _Transaction(self._doc) as txn:
+            return [CID.parse(text) for text in {key.partition("/")[0] for key in self._map.keys(txn)}]
 
     def clock(self, client: int) -> int:
         """How many items of that client are in this document."""
@@ -65,27 +84,28 @@ class Document:
 
         Returns the update, empty when nothing changed, and each changed CID's entries as they were.
         """
-        self._begin()
-        with self._doc.transaction():
+        updates: list[bytes] = []
+        before: dict[CID, Entries] = {}
+        subscription = self._doc.observe(lambda event: updates.append(event.update))
+        with _Transaction(self._doc) as txn:
             for cid, value in changes.items():
-                for client in self._entries.get(str(cid), ()):
-                    if client != self._client or value is None:
-                        del self._map[entry_key(cid, client)]
-                if value is not None:
-                    self._map[entry_key(cid, self._client)] = value
-                    self._clocks[self._client] = self.clock(self._client) + 1
-        return b"".join(self._updates), self._changed()
+                entries = self._entries(txn, text := str(cid))
+                if entries or value is not None:
+                    before[cid] = entries
+                    self._replace(txn, text, entries, value)
+        subscription.drop()
+        return b"".join(updates), before
 
     def apply(self, data: bytes, update: Update) -> Mapping[CID, Entries]:
         """Apply `data`, read as `update` and allowed by `missing`; each changed CID's entries as they were.
 
         Raises BadUpdate when yrs refuses it; the document must not be used any more then.
         """
-        self._begin()
-        self._apply(data)
+        before = {entry.cid: self.entries(entry.cid) for entry in update.entries if entry.cid is not None}
+        replaced = self._apply(data, listen=update.replaces)
         if update.entries:
             self._clocks[update.client] = update.end
-        return self._changed()
+        return before | self._undone(replaced)
 
     def merge(self, parts: Iterable[tuple[bytes, StatePart]]) -> Mapping[CID, Entries]:
         """Join with another member's document, given in parts; each changed CID's entries as they were.
@@ -93,14 +113,14 @@ class Document:
         Raises BadUpdate where a part does not build on those before it, or yrs refuses it; the document must
         not be used any more then.
         """
-        self._begin()
+        changed: dict[str, Mapping[str, object]] = {}
         for data, part in parts:
             if not part.fits(self._clocks):
                 raise BadUpdate("a part of a document that builds on what is not in it")
-            self._apply(data)
+            changed = {**self._apply(data), **changed}  # what was there before the first change
             for client, (_, end) in part.clocks.items():
                 self._clocks[client] = max(end, self.clock(client))
-        return self._changed()
+        return self._undone(changed)
 
     def missing(self, update: Update) -> bool:
         """The causal gate: whether the update deletes items that are not here yet, so has to wait.
@@ -117,81 +137,87 @@ class Document:
 
     def state(self) -> bytes:
         """The whole document as one update."""
-        return self._doc.get_update()
+        with _Transaction(self._doc) as txn:
+            return self._doc.get_update(txn, _NOTHING)
 
     def digest(self) -> bytes:
         """16 bytes, equal on two members exactly when state vector, deletions and entries are equal."""
-        deleted, clocks = self._snapshot()
-        entries = sorted(
-            (cid, client, value) for cid, values in self._entries.items() for client, value in values.items()
-        )
+        with _Transaction(self._doc) as txn:
+            # Without structs an update is its deletions: all of the document's, wherever it begins.
+            deleted = Reader(self._doc.get_update(txn, self._doc.get_state(txn))[1:])
+            entries = sorted(self._all(txn))
         content: list[wire.Wire] = [
-            [[client, [[*part] for part in ranges]] for client, ranges in sorted(deleted.items())],
-            [[client, clock] for client, clock in sorted(clocks.items())],
+            [
+                [client, [[*part] for part in ranges]]
+                for client, ranges in sorted(_delete_set(deleted).items())
+            ],
+            [[client, clock] for client, clock in sorted(self._clocks.items())],
             [[*entry] for entry in entries],
         ]
         return hashlib.sha256(wire.encode(content)).digest()[:16]
 
-    def close(self) -> None:
-        """Lets go of what yrs holds; observers keep a document alive otherwise."""
-        for subscription in self._subscriptions:
-            subscription.drop()
+    def _all(self, txn: yrs.Transaction) -> Iterator[tuple[str, int, bytes]]:
+        for key in self._map.keys(txn):
+            text, _, client = key.partition("/")
+            yield text, int(client, 16), bytes(self._map.get(txn, key))
 
-    def _apply(self, data: bytes) -> None:
+    def _entries(self, txn: yrs.Transaction, text: str) -> dict[int, bytes]:
+        found = {}
+        for client in self._clocks:
+            if self._map.has(txn, key := entry_key(text, client)):
+                found[client] = bytes(self._map.get(txn, key))
+        return found
+
+    def _replace(self, txn: yrs.Transaction, text: str, entries: Entries, value: bytes | None) -> None:
+        for client in entries:
+            if client != self._client or value is None:
+                self._map.remove(txn, entry_key(text, client))
+        if value is not None:
+            self._map.insert(txn, entry_key(text, self._client), value)
+            self._clocks[self._client] = self.clock(self._client) + 1
+
+    def _apply(self, data: bytes, *, listen: bool = True) -> Mapping[str, Mapping[str, object]]:
+        """The keys that changed, with their old values, if these are to be listened for. Raises BadUpdate."""
+        heard: dict[str, Mapping[str, object]] = {}
+        subscription = self._map.observe(lambda event: heard.update(event.keys)) if listen else None
         try:
-            self._doc.apply_update(data)
+            with _Transaction(self._doc) as txn:
+                self._doc.apply_update(txn, data)
         except BaseException as error:
             # yrs's PanicException is no Exception; everything else of that kind is not ours to keep.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise BadUpdate(f"the CRDT refused an update: {error}") from None
+        if subscription is not None:
+            subscription.drop()
+        return heard
 
-    def _begin(self) -> None:
-        self._before = {}
-        self._updates.clear()
-
-    def _changed(self) -> Mapping[CID, Entries]:
-        return {CID.parse(text): entries for text, entries in self._before.items()}
-
-    def _on_update(self, event: TransactionEvent) -> None:
-        self._updates.append(bytes(event.update))
-
-    def _on_entries(self, event: MapEvent) -> None:
-        # An exception here would surface only after the commit: keys are checked before anything is applied.
-        for key, change in event.keys.items():  # type: ignore[attr-defined]  # a slot without annotation
-            text = key.partition("/")[0]
-            self._before.setdefault(text, dict(self._entries.get(text, {})))
-            if change["action"] == "delete":
-                self._unset(key)
-            else:
-                self._set(key, bytes(change["newValue"]))
-
-    def _set(self, key: str, value: bytes) -> None:
-        text, _, client = key.partition("/")
-        self._entries.setdefault(text, {})[int(client, 16)] = value
-
-    def _unset(self, key: str) -> None:
-        text, _, client = key.partition("/")
-        entries = self._entries.get(text, {})
-        entries.pop(int(client, 16), None)
-        if not entries:
-            self._entries.pop(text, None)
-
-    def _snapshot(self) -> tuple[dict[int, tuple[tuple[int, int], ...]], dict[int, int]]:
-        reader = Reader(Snapshot.from_doc(self._doc).encode())
-        return _delete_set(reader), _state_vector(reader)
+    def _undone(self, changed: Mapping[str, Mapping[str, object]]) -> dict[CID, Entries]:
+        """The entries of each CID among those keys as they were before."""
+        before: dict[str, dict[int, bytes]] = {}
+        for key, change in changed.items():
+            text, _, client = key.partition("/")
+            if text not in before:
+                before[text] = dict(self.entries(CID.parse(text)))
+            before[text].pop(int(client, 16), None)
+            if isinstance(old := change.get("oldValue"), bytes | bytearray):
+                before[text][int(client, 16)] = bytes(old)
+        return {CID.parse(text): entries for text, entries in before.items()}
 
 
-class _Listener:
-    """An observer that states its signature: pycrdt inspects each one, which costs more than a document."""
+class _Transaction:
+    """A transaction of yrs, committed at its end. contextlib would cost more than the work inside."""
 
-    __signature__ = Signature([Parameter("event", Parameter.POSITIONAL_ONLY)])
+    __slots__ = ("_txn",)
 
-    def __init__(self, handle: Callable[[MapEvent], None]) -> None:
-        self._handle = handle
+    def __init__(self, doc: yrs.Doc) -> None:
+        self._txn = doc.create_transaction()
 
-    def __call__(self, event: MapEvent) -> None:
-        self._handle(event)
+    def __enter__(self) -> yrs.Transaction:
+        return self._txn
+
+    def __exit__(self, *_: object) -> None:
+        self._txn.drop()
 
 
 def _delete_set(reader: Reader) -> dict[int, tuple[tuple[int, int], ...]]:

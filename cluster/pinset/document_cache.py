@@ -75,15 +75,12 @@ class DocumentCache:
     def forget(self, numbers: Iterable[int]) -> None:
         """Drop documents whose change did not reach the disk; the next use reads them from there."""
         for number in numbers:
-            dropped = self._open.pop(number, None)
-            if dropped is not None:
-                dropped.content.close()
+            self._open.pop(number, None)
 
     def forget_all(self) -> None:
         self.forget(list(self._open))
 
     async def _trim(self, keep: int, time_slice: TimeSlice) -> None:
         while len(self._open) > max(self._limit, keep):
-            _, oldest = self._open.popitem(last=False)
-            oldest.content.close()
+            self._open.popitem(last=False)
             await time_slice.yield_if_due()

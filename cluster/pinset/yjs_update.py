@@ -23,7 +23,7 @@ _ANY = 8  # content type: a list of plain values
 _BINARY = 116  # tag of a binary value inside it
 
 
-def entry_key(cid: CID, client: int) -> str:
+def entry_key(cid: CID | str, client: int) -> str:
     """The key of that client's entry of a pin. One writer a key makes the map an observed-remove set."""
     return f"{cid}/{client:x}"
 
@@ -69,6 +69,11 @@ class Update:
     @property
     def end(self) -> int:
         return self.start + len(self.entries)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it touches entries that are there already; else it only adds."""
+        return bool(self.deletions) or any(entry.cid is None for entry in self.entries)
 
 
 def parse(data: bytes, client: int, max_value: int) -> Update:

@@ -10,13 +10,16 @@ import pytest
 from dag_cbor import IPLDKind
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycrdt import Doc, Map
 from support.pinset_member import some_cid, some_pin
 
+from blockstore.cid import CID
 from cluster.common.pin_codec import encode_pin
 from cluster.errors import BadUpdate
 from cluster.pinset.document import Document
+from cluster.pinset.lib0 import Reader
 from cluster.pinset.transaction import newest
-from cluster.pinset.yjs_update import parse
+from cluster.pinset.yjs_update import parse, read_key
 
 ONE, TWO = some_cid(1), some_cid(2)
 
@@ -165,3 +168,51 @@ def test_the_digest_is_that_of_another_codec() -> None:
     document.write({ONE: b"z", TWO: None})
     content: IPLDKind = [[[1, [[0, 2]]]], [[1, 3]], [[str(ONE), 1, b"z"]]]
     assert document.digest() == sha256(dag_cbor.encode(content)).digest()[:16]
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.integers(0, 2), st.dictionaries(st.integers(0, 3), st.none() | st.binary(max_size=5), min_size=1)
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60)
+@given(CHANGES)
+def test_pycrdts_own_classes_see_the_same_document(
+    history: list[tuple[int, dict[int, bytes | None]]],
+) -> None:
+    """The oracle has every update by its public interface: entries, clocks, what each change reports."""
+    documents = [Document(client) for client in (1, 2, 3)]
+    oracle: Doc[Map[bytes]] = Doc()
+    pins = oracle.get("pins", type=Map)
+    for writer, wanted in history:
+        changes = {some_cid(number): value for number, value in wanted.items()}
+        held = grouped(pins)
+        data, before = documents[writer].write(changes)
+        assert before == {
+            cid: held.get(cid, {}) for cid, value in changes.items() if value is not None or cid in held
+        }
+        if data:
+            oracle.apply_update(data)
+        for reader in documents:
+            if data and reader is not documents[writer]:
+                update = parse(data, writer + 1, 1000)
+                assert not reader.missing(update)
+                assert reader.apply(data, update) == before
+            assert {cid: reader.entries(cid) for cid in reader.cids()} == grouped(pins)
+    clocks = Reader(oracle.get_state())
+    assert {clocks.integer(): clocks.integer() for _ in range(clocks.integer())} == {
+        client: documents[0].clock(client) for client in (1, 2, 3) if documents[0].clock(client)
+    }
+    again = Document(9, [oracle.get_update()])
+    assert again.digest() == documents[0].digest()
+
+
+def grouped(pins: Map[bytes]) -> dict[CID, dict[int, bytes]]:
+    found: dict[CID, dict[int, bytes]] = {}
+    for key, value in (pins.to_py() or {}).items():
+        cid, client = read_key(key)
+        found.setdefault(cid, {})[client] = bytes(value)
+    return found
