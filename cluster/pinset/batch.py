@@ -19,6 +19,7 @@ from cluster.ports import Signer
 
 MAX_BATCH_BYTES = 1024 * 1024
 MAX_BATCH_DOCUMENTS = 8192
+HASH_BYTES = 32
 _DOMAIN = b"pinfold batch 1\0"
 
 
@@ -45,20 +46,29 @@ def new_epoch(chance: Random) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Number `sequence` (from 1, without gaps) of a log: (document number, Yjs update) in order of number."""
+    """Number `sequence` (from 1, without gaps) of a log: (document number, Yjs update) in order of number.
+
+    `prev` is the hash of the batch before it in its log: 32 bytes; empty of the first one, and where the
+    author's version did not write it yet.
+    """
 
     log: AuthorLog
     sequence: int
     stamp: int  # of the author's hybrid clock
     updates: tuple[tuple[int, bytes], ...]
+    prev: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedBatch:
-    """A batch that its author signed, with the bytes that prove it; any member can pass them on."""
+    """A batch that its author signed, with the bytes that prove it; any member can pass them on.
+
+    `hash` names it: 32 bytes, of what was signed, so that no second signature makes another one of it.
+    """
 
     batch: Batch
     envelope: bytes
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,11 @@ class OpenedBatch:
     def verified(self, cluster_id: bytes, signer: Signer) -> SignedBatch:
         """Raises BadUpdate unless its author signed it for this cluster."""
         self.sealed.verify(self.batch.log.author, _DOMAIN, cluster_id, signer)
-        return SignedBatch(self.batch, self.envelope)
+        return SignedBatch(self.batch, self.envelope, self.hash)
+
+    @property
+    def hash(self) -> bytes:
+        return _hash(self.sealed.payload)
 
 
 def sign(batch: Batch, cluster_id: bytes, signer: Signer) -> SignedBatch:
@@ -90,14 +104,27 @@ def sign(batch: Batch, cluster_id: bytes, signer: Signer) -> SignedBatch:
             "stamp": batch.stamp,
             "docs": [number for number, _ in batch.updates],
             "updates": [update for _, update in batch.updates],
+            **({"prev": batch.prev} if batch.prev else {}),
         }
     )
-    return SignedBatch(batch, seal(payload, _DOMAIN, cluster_id, signer))
+    return SignedBatch(batch, seal(payload, _DOMAIN, cluster_id, signer), _hash(payload))
+
+
+def _hash(payload: bytes) -> bytes:
+    return hashlib.sha256(b"pinfold batch hash 1\0" + payload).digest()
 
 
 def _batch(fields: wire.Fields) -> Batch:
     log = AuthorLog(fields.text("author", limit=128), fields.integer("epoch"))
-    return Batch(log, fields.integer("seq", low=1), fields.integer("stamp"), _updates(fields))
+    sequence, stamp = fields.integer("seq", low=1), fields.integer("stamp")
+    return Batch(log, sequence, stamp, _updates(fields), _prev(fields))
+
+
+def _prev(fields: wire.Fields) -> bytes:
+    prev = fields.data("prev", HASH_BYTES, b"")
+    if len(prev) not in (0, HASH_BYTES):
+        raise BadUpdate("a batch names the one before it by a hash of another length")
+    return prev
 
 
 def _updates(fields: wire.Fields) -> tuple[tuple[int, bytes], ...]:

@@ -14,26 +14,37 @@ from cluster.common import wire
 from cluster.pinset.batch import AuthorLog
 
 NO_HEADS: Mapping[AuthorLog, int] = MappingProxyType({})
+NO_HASHES: Mapping[AuthorLog, bytes] = MappingProxyType({})
 _MODULUS = 1 << 256
 
 
 class LogHeads:
     """The last applied batch of every log."""
 
-    def __init__(self, heads: Mapping[AuthorLog, int]) -> None:
+    def __init__(self, heads: Mapping[AuthorLog, int], hashes: Mapping[AuthorLog, bytes] = NO_HASHES) -> None:
         self._heads: dict[AuthorLog, int] = {}
+        self._hashes: dict[AuthorLog, bytes] = {}
         self._sum = 0
-        self.advance(heads)
+        self.advance(heads, hashes)
 
     def of(self, log: AuthorLog) -> int:
         """0 before the first."""
         return self._heads.get(log, 0)
 
-    def advance(self, heads: Mapping[AuthorLog, int]) -> None:
-        """These logs are applied so far now."""
+    def hash_of(self, log: AuthorLog) -> bytes:
+        """Of the batch at its head; empty before the first, and where no version kept it."""
+        return self._hashes.get(log, b"")
+
+    def all(self) -> Mapping[AuthorLog, int]:
+        """Every log that is known here."""
+        return MappingProxyType(self._heads)
+
+    def advance(self, heads: Mapping[AuthorLog, int], hashes: Mapping[AuthorLog, bytes] = NO_HASHES) -> None:
+        """These logs are applied so far now, up to the batches of these hashes."""
         for log, sequence in heads.items():
             self._sum += _hash(log, sequence) - _hash(log, self.of(log))
             self._heads[log] = sequence
+            self._hashes[log] = hashes.get(log, b"")
         self._sum %= _MODULUS
 
     def digest(self) -> bytes:

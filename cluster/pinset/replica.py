@@ -19,7 +19,7 @@ from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
 from cluster.pinset.document_cache import DocumentCache
 from cluster.pinset.foreign_batch import UnusableBatch, read_foreign
-from cluster.pinset.log_heads import NO_HEADS, LogHeads
+from cluster.pinset.log_heads import NO_HASHES, NO_HEADS, LogHeads
 from cluster.pinset.replay import replayed
 from cluster.pinset.rows import DigestSums, Head
 from cluster.pinset.store import STAMP_FACT, PinsetStore
@@ -55,6 +55,10 @@ class Replica:
         """The last batch of that log that is applied here; 0 before the first."""
         return self._heads.of(log)
 
+    def heads(self) -> Mapping[AuthorLog, int]:
+        """Every log that is known here, and the last of its batches that is applied."""
+        return self._heads.all()
+
     def heads_digest(self) -> bytes:
         """Equal on two members exactly when they have the same batches."""
         return self._heads.digest()
@@ -79,9 +83,12 @@ class Replica:
 
         return await self._serial.run(sums)
 
-    async def rebuild(self, numbers: frozenset[int]) -> None:
-        """Make these documents and their rows again from the signed log."""
-        await self._serial.run(lambda: self._rebuild(numbers))
+    async def rebuild(self, numbers: frozenset[int]) -> bool:
+        """Make these documents and their rows again from the signed log.
+
+        False, with nothing done, where the log is cut: what is left of it does not make a document.
+        """
+        return await self._serial.run(lambda: self._rebuild(numbers))
 
     async def idle(self) -> None:
         """Wait for work whose callers have gone away."""
@@ -111,7 +118,8 @@ class Replica:
 
     def _sign(self, transaction: Transaction, stamp: int) -> SignedBatch:
         updates = tuple((number, parts[0]) for number, parts in sorted(transaction.updates.items()))
-        batch = Batch(self._log, self.head(self._log) + 1, stamp, updates)
+        prev = self._heads.hash_of(self._log)
+        batch = Batch(self._log, self.head(self._log) + 1, stamp, updates, prev)
         signed = sign(batch, self._local.cluster_id, self._local.signer)
         transaction.add_batch(signed)
         return signed
@@ -171,23 +179,31 @@ class Replica:
         self._local.clock.observe(batch.stamp)
         return Verdict.APPLIED
 
-    async def _rebuild(self, numbers: frozenset[int]) -> None:
+    async def _rebuild(self, numbers: frozenset[int]) -> bool:
+        if await self._store.is_cut():
+            return False
         time_slice = self._local.slices()
         old = await self._documents.load(numbers, self._log.client, time_slice)
         lost = {cid for document in old.values() for cid in document.content.cids()}
         self._documents.forget(numbers)
         transaction = await replayed(self._store, numbers, self._log.client, time_slice)
         await self._finish(await transaction.outcome_of_replay(lost, self._genesis, time_slice))
+        return True
 
     async def _commit(self, transaction: Transaction, time_slice: TimeSlice) -> None:
         if transaction.batches:
             facts = {STAMP_FACT: self._local.clock.last.to_bytes(8)}
             outcome = await transaction.outcome(self._genesis, facts, time_slice)
-            await self._finish(outcome, transaction.heads)
+            await self._finish(outcome, transaction.heads, transaction.hashes)
 
-    async def _finish(self, outcome: Outcome, heads: Mapping[AuthorLog, int] = NO_HEADS) -> None:
+    async def _finish(
+        self,
+        outcome: Outcome,
+        heads: Mapping[AuthorLog, int] = NO_HEADS,
+        hashes: Mapping[AuthorLog, bytes] = NO_HASHES,
+    ) -> None:
         await self._store.commit(outcome.commit)
-        self._heads.advance(heads)
+        self._heads.advance(heads, hashes)
         self._on_changes(outcome.changes)
 
 
@@ -196,4 +212,5 @@ async def open_replica(store: PinsetStore, local: LocalMember, on_changes: OnCha
     heads: list[Head] = []
     while page := await store.heads(heads[-1].arrival if heads else 0, _PAGE):
         heads += page
-    return Replica(local, store, LogHeads({head.log: head.sequence for head in heads}), on_changes)
+    sequences = {head.log: head.sequence for head in heads}
+    return Replica(local, store, LogHeads(sequences, {head.log: head.hash for head in heads}), on_changes)

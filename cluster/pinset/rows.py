@@ -65,6 +65,7 @@ class BatchRow:
     log: AuthorLog
     sequence: int
     envelope: bytes
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,17 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How far a log has come here; `arrival` orders heads by when they changed in this store."""
+    """How far a log has come here; `arrival` orders heads by when they changed in this store.
+
+    `begin` is the first batch that is still here, sequence + 1 when none is: the log is cut before it.
+    `hash` is that of the batch at the head; empty where it was not kept.
+    """
 
     log: AuthorLog
     sequence: int
     arrival: int
+    begin: int
+    hash: bytes
 
 
 def pin_row(cid: bytes, value: bytes, pin: PinValue) -> PinRow:
@@ -101,4 +108,4 @@ def pin_row(cid: bytes, value: bytes, pin: PinValue) -> PinRow:
 
 
 def batch_row(signed: SignedBatch) -> BatchRow:
-    return BatchRow(signed.batch.log, signed.batch.sequence, signed.envelope)
+    return BatchRow(signed.batch.log, signed.batch.sequence, signed.envelope, signed.hash)

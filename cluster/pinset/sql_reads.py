@@ -27,10 +27,15 @@ def _document(db: sqlite3.Connection, number: int) -> StoredDocument:
 
 def read_heads(db: sqlite3.Connection, after: int, limit: int) -> list[Head]:
     rows = db.execute(
-        "SELECT author, epoch, sequence, arrival FROM logs WHERE arrival > ? ORDER BY arrival LIMIT ?",
+        "SELECT author, epoch, sequence, arrival, hash, "
+        " coalesce((SELECT min(b.sequence) FROM batches b WHERE b.log = logs.id), sequence + 1)"
+        " FROM logs WHERE arrival > ? ORDER BY arrival LIMIT ?",
         (after, limit),
     ).fetchall()
-    return [Head(AuthorLog(author, epoch), sequence, arrival) for author, epoch, sequence, arrival in rows]
+    return [
+        Head(AuthorLog(author, epoch), sequence, arrival, begin, bytes(hash_ or b""))
+        for author, epoch, sequence, arrival, hash_, begin in rows
+    ]
 
 
 def read_batches(
@@ -139,3 +144,13 @@ def read_facts(db: sqlite3.Connection) -> Mapping[str, bytes]:
 
 def is_removed(db: sqlite3.Connection, cid: bytes) -> bool:
     return db.execute("SELECT 1 FROM removed WHERE cid = ?", (cid,)).fetchone() is not None
+
+
+def is_cut(db: sqlite3.Connection) -> bool:
+    return (
+        db.execute(
+            "SELECT 1 FROM logs"
+            " WHERE coalesce((SELECT min(b.sequence) FROM batches b WHERE b.log = logs.id), sequence + 1) > 1"
+        ).fetchone()
+        is not None
+    )

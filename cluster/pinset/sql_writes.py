@@ -42,11 +42,12 @@ def _write_document(db: sqlite3.Connection, document: DocumentChange) -> None:
 
 
 def _write_batch(db: sqlite3.Connection, batch: BatchRow) -> None:
-    (arrival,) = db.execute("SELECT coalesce(max(arrival), 0) + 1 FROM batches").fetchone()
+    # By logs, not by batches: of those none may be left, and no arrival counts twice.
+    (arrival,) = db.execute("SELECT coalesce(max(arrival), 0) + 1 FROM logs").fetchone()
     (log,) = db.execute(
-        "INSERT INTO logs (author, epoch, sequence, arrival) VALUES (?1, ?2, ?3, ?4)"
-        " ON CONFLICT (author, epoch) DO UPDATE SET sequence = ?3, arrival = ?4 RETURNING id",
-        (batch.log.author, batch.log.epoch, batch.sequence, arrival),
+        "INSERT INTO logs (author, epoch, sequence, arrival, hash) VALUES (?1, ?2, ?3, ?4, ?5)"
+        " ON CONFLICT (author, epoch) DO UPDATE SET sequence = ?3, arrival = ?4, hash = ?5 RETURNING id",
+        (batch.log.author, batch.log.epoch, batch.sequence, arrival, batch.hash),
     ).fetchone()
     db.execute("INSERT INTO batches VALUES (?, ?, ?, ?)", (arrival, log, batch.sequence, batch.envelope))
 

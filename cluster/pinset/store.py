@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from cluster.interfaces import PinQuery
 from cluster.pinset import sql_reads, sql_writes
 from cluster.pinset.batch import AuthorLog
+from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.rows import Commit, DigestSums, Head, StoredDocument
 from cluster.ports import Database
 
@@ -26,6 +27,14 @@ class PinsetStore:
 
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
+
+    async def prepare(self) -> None:
+        """Bring a file of an earlier version to what is written here; before anything else."""
+        await self._database.write(add_log_columns)
+
+    async def is_cut(self) -> bool:
+        """Whether batches of some log are not here any more, so that documents cannot be made from logs."""
+        return await self._database.read(sql_reads.is_cut)
 
     async def commit(self, commit: Commit) -> None:
         """Put it on disk, all or nothing."""

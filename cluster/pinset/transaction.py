@@ -39,6 +39,7 @@ class Transaction:
         self.updates: dict[int, list[bytes]] = {}
         self.batches: list[SignedBatch] = []
         self.heads: dict[AuthorLog, int] = {}
+        self.hashes: dict[AuthorLog, bytes] = {}
         self._before: dict[CID, Entries] = {}
         self._values: dict[bytes, PinValue] = {}
 
@@ -63,6 +64,7 @@ class Transaction:
     def add_batch(self, signed: SignedBatch) -> None:
         self.batches.append(signed)
         self.heads[signed.batch.log] = signed.batch.sequence
+        self.hashes[signed.batch.log] = signed.hash
 
     async def outcome(self, genesis: Genesis, facts: Mapping[str, bytes], time_slice: TimeSlice) -> Outcome:
         """Of the batches that were added; `facts` are written with them."""

@@ -45,10 +45,17 @@ class AntiEntropy:
         Raises CallFailed, PeerOffline, BadUpdate.
         """
         differing = await self._compare_in_time(peer)
-        if differing:
-            _log.warning("%d documents differ from those of %s: made again", len(differing), peer)
-            await self._replica.rebuild(differing)
-            self._context.counts.repaired += len(differing)
+        if not differing:
+            return differing
+        if not await self._replica.rebuild(differing):
+            _log.error(
+                "%d documents differ from those of %s, and the log that would make them again is cut here",
+                len(differing),
+                peer,
+            )
+            return frozenset()
+        _log.warning("%d documents differ from those of %s: made again", len(differing), peer)
+        self._context.counts.repaired += len(differing)
         return differing
 
     async def _compare_in_time(self, peer: str) -> frozenset[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from cluster.common import wire
@@ -59,8 +59,11 @@ class CatchUp:
             heads = await self._heads(peer, cursor)
             if heads.members != self._members.digest():
                 await self._exchange_records(peer)
-            behind = await self._behind(heads)
-            complete = await self._pull_batches(peer, behind, deadline) and complete
+            gaps = heads.gaps(self._replica.head)
+            if gaps:
+                _log.warning("%s has cut %d logs before what is missing here: ask another", peer, len(gaps))
+            behind = await self._behind(heads, gaps)
+            complete = await self._pull_batches(peer, behind, deadline) and complete and not gaps
             cursor = heads.store, heads.until
             if complete:  # else ask for all of it again: something waits for what another member has
                 self._cursors[peer] = cursor
@@ -79,8 +82,12 @@ class CatchUp:
         request = wire.encode({"store": cursor[0], "since": cursor[1]})
         return Heads.decode(await self._calls.call(peer, HEADS.name, request))
 
-    async def _behind(self, heads: Heads) -> list[tuple[AuthorLog, int]]:
-        behind = [(log, sequence) for log, sequence in heads.logs if sequence > self._replica.head(log)]
+    async def _behind(self, heads: Heads, gaps: Collection[AuthorLog]) -> list[tuple[AuthorLog, int]]:
+        behind = [
+            (log, sequence)
+            for log, sequence in heads.logs
+            if sequence > self._replica.head(log) and log not in gaps
+        ]
         if any(log == self._replica.log for log, _ in behind):
             _log.warning("another member has seen more of our writing than we have: a new epoch begins")
             await self._replica.begin_epoch()

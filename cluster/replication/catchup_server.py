@@ -8,7 +8,7 @@ from cluster.common import wire
 from cluster.common.methods import BATCHES, HEADS, MEMBERS
 from cluster.members.record import GRANT, MAX_RECORDS
 from cluster.replication.context import ReplicationContext
-from cluster.replication.heads import MAX_HEADS, Heads, decode_logs
+from cluster.replication.heads import MAX_HEADS, Heads, LogExtent, decode_logs
 
 PAGE_BYTES = 1024 * 1024
 MAX_WANTS = 256
@@ -45,6 +45,7 @@ class CatchUpServer:
             all_heads=self._context.replica.heads_digest(),
             members=self._members.digest(),
             now=self._context.now(),
+            extents={head.log: LogExtent(head.begin, head.hash) for head in heads},
         )
         return bytes(answer)
 

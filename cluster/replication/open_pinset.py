@@ -82,6 +82,7 @@ async def open_pinset(
     """
     around = surroundings or Surroundings()
     store = PinsetStore(database)
+    await store.prepare()
     clock = await _stored_clock(store, around.now)
     local = LocalMember(genesis, signer, clock, around.chance, around.slices)
     trusted = invite.trusted if invite else ()

@@ -7,7 +7,7 @@ from cluster.replication.holdback import HoldbackQueue
 
 
 def batch(author: str, sequence: int, size: int = 100) -> SignedBatch:
-    return SignedBatch(Batch(AuthorLog(author, 1), sequence, 0, ()), bytes(size))
+    return SignedBatch(Batch(AuthorLog(author, 1), sequence, 0, ()), bytes(size), bytes(32))
 
 
 def test_the_next_of_every_log_is_ready_and_what_is_applied_is_let_go() -> None:
