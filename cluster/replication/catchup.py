@@ -38,6 +38,7 @@ class CatchUp:
     """Asks one member at a time; remembers how far each had come when all that it has was here."""
 
     def __init__(self, context: ReplicationContext, admission: Admission) -> None:
+        self._context = context
         self._replica = context.replica
         self._members = context.members
         self._calls = context.calls
@@ -79,8 +80,23 @@ class CatchUp:
             return await self._ask_heads(peer, cursor)
 
     async def _ask_heads(self, peer: str, cursor: tuple[bytes, int]) -> Heads:
-        request = wire.encode({"store": cursor[0], "since": cursor[1]})
-        return Heads.decode(await self._calls.call(peer, HEADS.name, request))
+        have = self._replica.heads_digest()
+        request = wire.encode({"store": cursor[0], "since": cursor[1], "have": have})
+        heads = Heads.decode(await self._calls.call(peer, HEADS.name, request))
+        self._note(peer, heads, afresh=heads.store != cursor[0])
+        return heads
+
+    def _note(self, peer: str, heads: Heads, *, afresh: bool) -> None:
+        """What that member has, as it has just told."""
+        progress, now = self._context.progress, self._context.now()
+        if heads.all_heads == self._replica.heads_digest():
+            progress.equals(peer, self._replica.heads(), now)
+            return
+        if afresh:
+            progress.begins(peer)
+        progress.has(peer, heads.logs, now)
+        if not heads.more:
+            progress.is_whole(peer)
 
     async def _behind(self, heads: Heads, gaps: Collection[AuthorLog]) -> list[tuple[AuthorLog, int]]:
         behind = [

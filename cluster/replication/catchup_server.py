@@ -34,6 +34,7 @@ class CatchUpServer:
 
     async def _heads(self, peer: str, request: bytes) -> bytes:
         fields = wire.Fields.decode(request, 1024)
+        self._note_equal(peer, fields.data("have", 32, b""))
         known = fields.data("store", 32) == self._opening
         since = fields.integer("since") if known else 0
         heads = await self._store.heads(since, MAX_HEADS)
@@ -49,8 +50,14 @@ class CatchUpServer:
         )
         return bytes(answer)
 
+    def _note_equal(self, peer: str, heads_digest: bytes) -> None:
+        context = self._context
+        if heads_digest == context.replica.heads_digest():
+            context.progress.equals(peer, context.replica.heads(), context.now())
+
     async def _batches(self, peer: str, request: bytes) -> bytes:
         wants = decode_logs(wire.Fields.decode(request, 256 * 1024), "wants", MAX_WANTS)
+        self._context.progress.has(peer, wants, self._context.now())
         envelopes = await self._store.batches(wants, PAGE_BYTES)
         return wire.encode({"batches": [*envelopes]})
 

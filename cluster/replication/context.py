@@ -15,6 +15,7 @@ from cluster.pinset.replica import Replica
 from cluster.pinset.store import PinsetStore
 from cluster.ports import PeerCalls
 from cluster.replication.handler_gate import HandlerGate
+from cluster.replication.member_progress import MemberProgress
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class ReplicationContext:
     now: Callable[[], float]
     counts: ReplicationCounts = field(default_factory=ReplicationCounts)
     skews: ClockSkews = field(default_factory=ClockSkews)
+    progress: MemberProgress = field(default_factory=MemberProgress)
 
     def check_member(self, peer: str) -> None:
         """Raises UntrustedPeer."""

@@ -24,6 +24,7 @@ from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
 from cluster.pinset.change_feed import ChangeFeed
+from cluster.pinset.log_store import LogStore
 from cluster.pinset.replica import open_replica
 from cluster.pinset.store import STAMP_FACT, PinsetStore, SqlDatabase
 from cluster.ports import ClusterNetwork, Signer
@@ -33,6 +34,7 @@ from cluster.replication.catchup import CatchUp
 from cluster.replication.catchup_server import CatchUpServer
 from cluster.replication.context import ReplicationContext
 from cluster.replication.handler_gate import HandlerGate
+from cluster.replication.log_cutter import DEFAULT_RETENTION, LogCutter, LogRetention
 from cluster.replication.pinset_gossip import PinsetGossip
 from cluster.replication.replicated_pinset import PAGE_SIZE, ReplicatedPinset
 from cluster.replication.sync_loop import SyncLoop
@@ -48,6 +50,7 @@ class PinsetSettings:
     name: str = ""
     batch_size: int = 1000
     page_size: int = PAGE_SIZE
+    retention: LogRetention = DEFAULT_RETENTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ async def open_pinset(
     sync_loop = SyncLoop(context, CatchUp(context, admission), AntiEntropy(context))
     outgoing = PinsetGossip(context, network, admission, sync_loop)
     batcher = WriteBatcher(outgoing.write, settings.batch_size, around.slices)
+    cutter = LogCutter(context, LogStore(database), settings.retention)
     standing = Standing(local, members, network, around.guard)
     gate.serve(JOIN, JoinHandler(local, members, around.now).answer)
 
@@ -107,9 +111,9 @@ async def open_pinset(
 
     loops = batcher.run(), outgoing.run(), sync_loop.run(), sync_loop.run_periodically(), watch.run()
     try:
-        async with background(*loops, standing.establish(settings.name, invite)):
+        async with background(*loops, cutter.run(), standing.establish(settings.name, invite)):
             try:
-                yield ReplicatedPinset(context, standing, sync_loop, batcher, settings.page_size)
+                yield ReplicatedPinset(context, standing, sync_loop, batcher, cutter, settings.page_size)
             finally:
                 await batcher.close()
     finally:

@@ -14,6 +14,7 @@ from cluster.common.genesis import Genesis, found_cluster
 from cluster.interfaces import PinChange, Role
 from cluster.members.invite import Invite
 from cluster.pin import Pin, PinOptions
+from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
 from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset
 from cluster.replication.replicated_pinset import ReplicatedPinset
 from node.datadir.identity import Identity
@@ -62,6 +63,7 @@ class PinsetMember:
         self.changes: list[PinChange] = []
         self.alive = False
         self._invite: Invite | None = None
+        self._retention = DEFAULT_RETENTION
         self._keep = keep
         self._pinset: ReplicatedPinset | None = None
         self._life: asyncio.Task[None] | None = None
@@ -71,8 +73,11 @@ class PinsetMember:
         assert self._pinset is not None
         return self._pinset
 
-    async def start(self, invite: Invite | None = None, batch_size: int = 1000) -> ReplicatedPinset:
+    async def start(
+        self, invite: Invite | None = None, batch_size: int = 1000, retention: LogRetention | None = None
+    ) -> ReplicatedPinset:
         self._invite = invite or self._invite  # a node keeps its token
+        self._retention = retention or self._retention
         opened: asyncio.Future[ReplicatedPinset] = asyncio.get_running_loop().create_future()
         self._life = asyncio.create_task(self._live(opened, self._invite, batch_size))
         self._pinset = await opened
@@ -114,7 +119,7 @@ class PinsetMember:
                 self.signer,
                 peer,
                 invite=invite,
-                settings=PinsetSettings(f"member {self.peer[-4:]}", batch_size),
+                settings=PinsetSettings(f"member {self.peer[-4:]}", batch_size, retention=self._retention),
                 surroundings=self._surroundings(),
             ) as pinset:
                 pinset.on_change(self.changes.append)
