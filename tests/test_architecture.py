@@ -37,6 +37,8 @@ CONFINED = {
         (
             "blockstore/sqlite/",
             "cluster/members/record_store.py",
+            "cluster/pinset/log_columns.py",
+            "cluster/pinset/log_store.py",
             "cluster/pinset/sql_reads.py",
             "cluster/pinset/sql_writes.py",
             "cluster/pinset/store.py",
