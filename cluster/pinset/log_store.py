@@ -86,7 +86,7 @@ def _size(db: sqlite3.Connection, after: int, until: int) -> LogSize:
 
 
 def _reached(db: sqlite3.Connection, heads: Mapping[AuthorLog, int]) -> int:
-    # In one statement, so that no batch comes between two: one that nobody has yet would count as theirs.
+    # In one statement, so that no batch comes between two: it would count as one that the member has.
     told = json.dumps([[log.author, log.epoch, sequence] for log, sequence in heads.items()])
     (first_missing,) = db.execute(
         "WITH told AS MATERIALIZED (SELECT value->>0 AS author, value->>1 AS epoch, value->>2 AS sequence"
