@@ -36,6 +36,7 @@ from cluster.replication.context import ReplicationContext
 from cluster.replication.handler_gate import HandlerGate
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogCutter, LogRetention
 from cluster.replication.pinset_gossip import PinsetGossip
+from cluster.replication.pinset_log import PinsetLog
 from cluster.replication.replicated_pinset import PAGE_SIZE, ReplicatedPinset
 from cluster.replication.sync_loop import SyncLoop
 from cluster.replication.write_batcher import WriteBatcher
@@ -103,6 +104,7 @@ async def open_pinset(
     outgoing = PinsetGossip(context, network, admission, sync_loop)
     batcher = WriteBatcher(outgoing.write, settings.batch_size, around.slices)
     cutter = LogCutter(context, LogStore(database), settings.retention)
+    log = PinsetLog(context, sync_loop, cutter)
     standing = Standing(local, members, network, around.guard)
     gate.serve(JOIN, JoinHandler(local, members, around.now).answer)
 
@@ -113,7 +115,7 @@ async def open_pinset(
     try:
         async with background(*loops, cutter.run(), standing.establish(settings.name, invite)):
             try:
-                yield ReplicatedPinset(context, standing, sync_loop, batcher, cutter, settings.page_size)
+                yield ReplicatedPinset(context, standing, sync_loop, batcher, log, settings.page_size)
             finally:
                 await batcher.close()
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from blockstore.cid import CID
 from cluster.common import wire
@@ -17,7 +17,7 @@ from cluster.pin import Pin
 from cluster.pinset.changes import PinWrite
 from cluster.pinset.schema import REMEDY
 from cluster.replication.context import ReplicationContext, ReplicationCounts
-from cluster.replication.log_cutter import CutReport, LogCutter
+from cluster.replication.pinset_log import PinsetLog
 from cluster.replication.sync_loop import SyncLoop
 from cluster.replication.write_batcher import WriteBatcher
 
@@ -34,15 +34,15 @@ class ReplicatedPinset:
         standing: Standing,
         sync_loop: SyncLoop,
         batcher: WriteBatcher,
-        cutter: LogCutter,
+        log: PinsetLog,
         page_size: int = PAGE_SIZE,
     ) -> None:
         self.standing = standing
+        self.log = log
         self._context = context
         self._store = context.store
         self._sync_loop = sync_loop
         self._batcher = batcher
-        self._cutter = cutter
         self._page_size = page_size
 
     @property
@@ -162,10 +162,6 @@ class ReplicatedPinset:
         Raises CallFailed, PeerOffline, BadUpdate.
         """
         return await self._sync_loop.repair(peer)
-
-    def compact(self, keep_bytes: int = 0) -> AsyncGenerator[CutReport]:
-        """Cut the log down to that many bytes, as far as no member lacks what goes. See LogCutter.cut."""
-        return self._cutter.cut(keep_bytes)
 
     def clock_skews(self) -> Mapping[str, float]:
         """Members whose clocks are more than five minutes off from ours: seconds they are ahead."""

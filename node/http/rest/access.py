@@ -11,7 +11,9 @@ from node.http.rest.json_errors import error_response
 
 _SAFE = ("GET", "HEAD")
 _POWERFUL = ("/v1/", "/peers")
-_ORDINARY = frozenset(("/v1/cars", "/v1/gc"))  # routes under /v1/ that change pins and this store alone
+_ORDINARY = frozenset(
+    ("/v1/cars", "/v1/gc", "/v1/sync", "/v1/compact")
+)  # routes under /v1/ that change pins and this store alone
 
 
 @web.middleware

@@ -23,6 +23,8 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/pins/recover"): frozenset({"local"}),
     ("POST", "/v1/invite"): frozenset({"role", "expires"}),
     ("POST", "/v1/connect"): frozenset({"address"}),
+    ("POST", "/v1/sync"): frozenset({"wait"}),
+    ("POST", "/v1/compact"): frozenset({"keep_mib"}),
 }
 # They take pin options, `meta-…` among them, and look at all names by themselves.
 _LOOK_THEMSELVES = frozenset(

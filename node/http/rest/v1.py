@@ -9,6 +9,7 @@ from cluster.members.invite import LIFETIME, MAX_LIFETIME
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.go import query_values
+from node.http.rest import pinset_log
 from node.http.rest.cars import cars
 from node.http.rest.gc import collect
 from node.http.rest.json_errors import json_response
@@ -21,6 +22,9 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/v1/cluster", cluster)
     app.router.add_post("/v1/connect", connect)
     app.router.add_delete("/v1/members/{member}", remove)
+    app.router.add_get("/v1/sync", pinset_log.lags)
+    app.router.add_post("/v1/sync", pinset_log.sync)
+    app.router.add_post("/v1/compact", pinset_log.compact)
     app.router.add_get("/v1/usage", usage)
     app.router.add_get("/v1/health", health)
 

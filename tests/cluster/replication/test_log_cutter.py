@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 async def cut(member: PinsetMember, keep_bytes: int = 0) -> CutReport:
     """To its end."""
-    reports = [report async for report in member.pinset.compact(keep_bytes)]
+    reports = [report async for report in member.pinset.log.cut(keep_bytes)]
     return reports[-1]
 
 
