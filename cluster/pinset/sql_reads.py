@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import heapq
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from blockstore.common.packed_rows import RowLayout, one_row, unpack_blobs
 from cluster.interfaces import PinQuery
 from cluster.pinset.batch import AuthorLog
 from cluster.pinset.rows import EVERY_MEMBER, NO_DOCUMENT, DigestSum, DigestSums, Head, StoredDocument
 
+_NUMBER = RowLayout(number=int)
+_CID = RowLayout(cid=bytes)
+
 
 def read_documents(db: sqlite3.Connection, numbers: Sequence[int]) -> list[StoredDocument]:
-    return [_document(db, number) for number in numbers]
+    updates = "SELECT data FROM updates WHERE document = number ORDER BY position"
+    columns = "hex(snapshot)", f"(SELECT group_concat(hex(data), ' ') FROM ({updates}))"
+    found = f"SELECT number, snapshot FROM {_NUMBER.rows} LEFT JOIN documents USING (number) ORDER BY place"
+    (text,) = db.execute(
+        f"SELECT {one_row(*columns)} FROM ({found})", _NUMBER.pack((number,) for number in numbers)
+    ).fetchone()
+    return [_document(*row) for row in json.loads(text)]
 
 
-def _document(db: sqlite3.Connection, number: int) -> StoredDocument:
-    row = db.execute("SELECT snapshot FROM documents WHERE number = ?", (number,)).fetchone()
-    if row is None:
+def _document(snapshot: str, updates: str | None) -> StoredDocument:
+    if not snapshot and not updates:
         return NO_DOCUMENT
-    updates = db.execute(
-        "SELECT data FROM updates WHERE document = ? ORDER BY position", (number,)
-    ).fetchall()
-    return StoredDocument(bytes(row[0]), tuple(bytes(update) for (update,) in updates))
+    return StoredDocument(bytes.fromhex(snapshot), tuple(map(bytes.fromhex, (updates or "").split())))
 
 
 def read_heads(db: sqlite3.Connection, after: int, limit: int) -> list[Head]:
@@ -89,8 +96,12 @@ def sum_digests(db: sqlite3.Connection, first: int, last: int, shift: int) -> Di
 
 
 def read_values(db: sqlite3.Connection, cids: Sequence[bytes]) -> list[bytes | None]:
-    rows = (db.execute("SELECT value FROM pins WHERE cid = ?", (cid,)).fetchone() for cid in cids)
-    return [bytes(row[0]) if row else None for row in rows]
+    found = f"SELECT value FROM {_CID.rows} LEFT JOIN pins USING (cid) ORDER BY place"
+    (text,) = db.execute(
+        f"SELECT json_group_array(CASE WHEN value NOT NULL THEN hex(value) END) FROM ({found})",
+        _CID.pack((cid,) for cid in cids),
+    ).fetchone()
+    return unpack_blobs(text)
 
 
 def read_page(db: sqlite3.Connection, query: PinQuery, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:

@@ -1,74 +1,137 @@
-"""The pinset's one way of changing on disk, as SQL: everything of a Commit, inside one transaction."""
+"""The pinset's one way of changing on disk, as SQL: everything of a Commit, inside one transaction.
+
+One step a table, however many rows: see blockstore/common/packed_rows.py.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 
+from blockstore.common.packed_rows import RowLayout, one_row
 from cluster.common.pin_codec import decode_pin
 from cluster.pinset.rows import BatchRow, Commit, DocumentChange, PinRow, pin_row
 
+_DOCUMENT = RowLayout(number=int, snapshot=bytes, digest1=int, digest2=int)
+_UPDATE = RowLayout(document=int, position=int, data=bytes)
+_HEAD = RowLayout(author=str, epoch=int, sequence=int, arrival=int, hash=bytes)
+_BATCH = RowLayout(author=str, epoch=int, sequence=int, arrival=int, envelope=bytes)
+_PIN = RowLayout(cid=bytes, name=str, expire_at=float, value=bytes)
+_HOLDER = RowLayout(peer=str, cid=bytes)
+_METADATA = RowLayout(key=str, value=str, cid=bytes)
+_CID = RowLayout(cid=bytes)
+_FACT = RowLayout(key=str, value=bytes)
+
 
 def write_commit(db: sqlite3.Connection, commit: Commit) -> None:
-    for document in commit.documents:
-        _write_document(db, document)
-    for batch in commit.batches:
-        _write_batch(db, batch)
-    for row in commit.pins:
-        _write_pin(db, row)
-        db.execute("DELETE FROM removed WHERE cid = ?", (row.cid,))
-    for cid in commit.removed:
-        _remove_pin(db, cid)
-        db.execute("INSERT OR IGNORE INTO removed VALUES (?)", (cid,))
-    db.executemany("REPLACE INTO cluster_facts VALUES (?, ?)", commit.facts.items())
+    _write_documents(db, commit.documents)
+    _write_updates(db, commit.documents)
+    _write_batches(db, commit.batches)
+    _remove_pins(db, [*(row.cid for row in commit.pins), *commit.removed])
+    _write_pins(db, commit.pins)
+    _write_removed(db, commit)
+    _write_facts(db, commit.facts)
 
 
-def _write_document(db: sqlite3.Connection, document: DocumentChange) -> None:
-    if document.snapshot is None:
-        db.execute(
-            "INSERT INTO documents VALUES (?1, x'', ?2, ?3)"
-            " ON CONFLICT (number) DO UPDATE SET digest1 = ?2, digest2 = ?3",
-            (document.number, *document.digest),
-        )
-        db.executemany(
-            "INSERT INTO updates VALUES (?, ?, ?)",
-            [(document.number, document.position + i, update) for i, update in enumerate(document.updates)],
-        )
-    else:
-        db.execute(
-            "REPLACE INTO documents VALUES (?, ?, ?, ?)",
-            (document.number, document.snapshot, *document.digest),
-        )
-        db.execute("DELETE FROM updates WHERE document = ?", (document.number,))
-
-
-def _write_batch(db: sqlite3.Connection, batch: BatchRow) -> None:
-    # By logs, not by batches: of those none may be left, and no arrival counts twice.
-    (arrival,) = db.execute("SELECT coalesce(max(arrival), 0) + 1 FROM logs").fetchone()
-    (log,) = db.execute(
-        "INSERT INTO logs (author, epoch, sequence, arrival, hash) VALUES (?1, ?2, ?3, ?4, ?5)"
-        " ON CONFLICT (author, epoch) DO UPDATE SET sequence = ?3, arrival = ?4, hash = ?5 RETURNING id",
-        (batch.log.author, batch.log.epoch, batch.sequence, arrival, batch.hash),
-    ).fetchone()
-    db.execute("INSERT INTO batches VALUES (?, ?, ?, ?)", (arrival, log, batch.sequence, batch.envelope))
-
-
-def _write_pin(db: sqlite3.Connection, row: PinRow) -> None:
-    _remove_pin(db, row.cid)
-    db.execute("INSERT INTO pins VALUES (?, ?, ?, ?)", (row.cid, row.name, row.expire_at, row.value))
-    db.executemany("INSERT OR IGNORE INTO holders VALUES (?, ?)", [(peer, row.cid) for peer in row.holders])
-    db.executemany(
-        "INSERT INTO metadata VALUES (?, ?, ?)", [(*item, row.cid) for item in row.metadata.items()]
+def _write_documents(db: sqlite3.Connection, documents: Sequence[DocumentChange]) -> None:
+    db.execute(
+        "INSERT INTO documents SELECT number, coalesce(snapshot, x''), digest1, digest2"
+        f" FROM {_DOCUMENT.rows} WHERE true ON CONFLICT (number) DO UPDATE"
+        " SET snapshot = iif(excluded.snapshot = x'', snapshot, excluded.snapshot),"
+        " digest1 = excluded.digest1, digest2 = excluded.digest2",
+        _DOCUMENT.pack((one.number, one.snapshot, *one.digest) for one in documents),
     )
 
 
-def _remove_pin(db: sqlite3.Connection, cid: bytes) -> None:
-    found = db.execute("DELETE FROM pins WHERE cid = ? RETURNING value", (cid,)).fetchall()
-    for (value,) in found:
-        old = pin_row(cid, value, decode_pin(value))
-        db.executemany(
-            "DELETE FROM holders WHERE peer = ? AND cid = ?", [(peer, cid) for peer in old.holders]
+def _write_updates(db: sqlite3.Connection, documents: Sequence[DocumentChange]) -> None:
+    whole = [(one.number, 0, b"") for one in documents if one.snapshot is not None]
+    if whole:
+        db.execute(
+            f"DELETE FROM updates WHERE document IN (SELECT document FROM {_UPDATE.rows})",
+            _UPDATE.pack(whole),
         )
-        db.executemany(
-            "DELETE FROM metadata WHERE key = ? AND value = ? AND cid = ?",
-            [(*item, cid) for item in old.metadata.items()],
-        )
+    db.execute(
+        f"INSERT INTO updates SELECT document, position, data FROM {_UPDATE.rows}",
+        _UPDATE.pack(
+            (one.number, one.position + index, update)
+            for one in documents
+            if one.snapshot is None
+            for index, update in enumerate(one.updates)
+        ),
+    )
+
+
+def _write_batches(db: sqlite3.Connection, batches: Sequence[BatchRow]) -> None:
+    # By logs, not by batches: of those none may be left, and no arrival counts twice.
+    (last,) = db.execute("SELECT coalesce(max(arrival), 0) FROM logs").fetchone()
+    arrived = list(enumerate(batches, last + 1))
+    heads = {
+        one.log: (one.log.author, one.log.epoch, one.sequence, arrival, one.hash) for arrival, one in arrived
+    }
+    db.execute(
+        "INSERT INTO logs (author, epoch, sequence, arrival, hash)"
+        f" SELECT author, epoch, sequence, arrival, hash FROM {_HEAD.rows} WHERE true"
+        " ON CONFLICT (author, epoch) DO UPDATE"
+        " SET sequence = excluded.sequence, arrival = excluded.arrival, hash = excluded.hash",
+        _HEAD.pack(heads.values()),
+    )
+    db.execute(
+        "INSERT INTO batches SELECT new.arrival, logs.id, new.sequence, new.envelope"
+        f" FROM {_BATCH.rows} AS new JOIN logs USING (author, epoch)",
+        _BATCH.pack(
+            (one.log.author, one.log.epoch, one.sequence, arrival, one.envelope) for arrival, one in arrived
+        ),
+    )
+
+
+def _remove_pins(db: sqlite3.Connection, cids: Sequence[bytes]) -> None:
+    keys = _CID.pack((cid,) for cid in cids)
+    select = f"SELECT {one_row('hex(cid)', 'hex(value)')} FROM {_CID.rows} JOIN pins USING (cid)"
+    found = json.loads(db.execute(select, keys).fetchone()[0])
+    if not found:
+        return
+    old = [_row_of(bytes.fromhex(cid), bytes.fromhex(value)) for cid, value in found]
+    db.execute(f"DELETE FROM pins WHERE cid IN (SELECT cid FROM {_CID.rows})", keys)
+    db.execute(
+        f"DELETE FROM holders WHERE (peer, cid) IN (SELECT peer, cid FROM {_HOLDER.rows})",
+        _HOLDER.pack((peer, row.cid) for row in old for peer in row.holders),
+    )
+    db.execute(
+        f"DELETE FROM metadata WHERE (key, value, cid) IN (SELECT key, value, cid FROM {_METADATA.rows})",
+        _METADATA.pack((*item, row.cid) for row in old for item in row.metadata.items()),
+    )
+
+
+def _row_of(cid: bytes, value: bytes) -> PinRow:
+    return pin_row(cid, value, decode_pin(value))
+
+
+def _write_pins(db: sqlite3.Connection, pins: Sequence[PinRow]) -> None:
+    db.execute(
+        f"INSERT INTO pins SELECT cid, name, expire_at, value FROM {_PIN.rows}",
+        _PIN.pack((row.cid, row.name, row.expire_at, row.value) for row in pins),
+    )
+    db.execute(
+        f"INSERT OR IGNORE INTO holders SELECT peer, cid FROM {_HOLDER.rows}",
+        _HOLDER.pack((peer, row.cid) for row in pins for peer in row.holders),
+    )
+    db.execute(
+        f"INSERT INTO metadata SELECT key, value, cid FROM {_METADATA.rows}",
+        _METADATA.pack((*item, row.cid) for row in pins for item in row.metadata.items()),
+    )
+
+
+def _write_removed(db: sqlite3.Connection, commit: Commit) -> None:
+    db.execute(
+        f"DELETE FROM removed WHERE cid IN (SELECT cid FROM {_CID.rows})",
+        _CID.pack((row.cid,) for row in commit.pins),
+    )
+    db.execute(
+        f"INSERT OR IGNORE INTO removed SELECT cid FROM {_CID.rows}",
+        _CID.pack((cid,) for cid in commit.removed),
+    )
+
+
+def _write_facts(db: sqlite3.Connection, facts: Mapping[str, bytes]) -> None:
+    db.execute(f"REPLACE INTO cluster_facts SELECT key, value FROM {_FACT.rows}", _FACT.pack(facts.items()))
