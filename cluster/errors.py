@@ -60,5 +60,9 @@ class BadUpdate(ClusterError):
     """A change from another member that breaks the rules: dropped and counted, never applied."""
 
 
+class LaterRelease(ClusterError):
+    """The pinset was written by a later release, in tables that are not known here."""
+
+
 class QueueFull(ClusterError):
     """More work is waiting than this node agreed to hold."""

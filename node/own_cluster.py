@@ -20,6 +20,7 @@ from cluster.errors import BadInvite
 from cluster.interfaces import Role
 from cluster.members import record_store
 from cluster.members.invite import Invite
+from cluster.pinset import migrations
 from cluster.pinset import schema as pinset_schema
 from cluster.ports import Capacity, CapacityInformer
 from cluster.replication.log_cutter import LogRetention
@@ -51,7 +52,7 @@ class OwnCluster:
 async def open_own_cluster(
     opened: OpenedFolder, access: BlockAccess, networks: Networks
 ) -> AsyncIterator[OwnCluster]:
-    """Raises StoreCorrupt."""
+    """Raises StoreCorrupt, and LaterRelease."""
     async with (
         _open_database(opened) as database,
         _open_pinset(opened, database, networks) as pinset,
@@ -71,6 +72,7 @@ async def _open_database(opened: OpenedFolder) -> AsyncIterator[SqliteDatabase]:
     async with open_database(
         opened.folder.pinset,
         pragmas=pinset_schema.PRAGMAS,
+        prepare=migrations.prepare,
         schema=pinset_schema.SCHEMA + record_store.SCHEMA + attempt_store.SCHEMA,
         remedy=pinset_schema.REMEDY,
         ballast=opened.ballast,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 
 Cell = bytes | str | int | float | None
 
@@ -65,3 +66,21 @@ def one_row(*columns: str) -> str:
 def unpack_blobs(text: str) -> list[bytes | None]:
     """The rows of `json_group_array(hex(x))`; None where it holds NULL."""
     return [None if cell is None else bytes.fromhex(cell) for cell in json.loads(text)]
+
+
+def joined_blobs(column: str) -> str:
+    """Two result columns for `part_blobs`: the column's bytes in all rows of the SELECT, and their lengths.
+
+    Half the cost of hex. NULL counts as no bytes.
+    """
+    blob = f"CAST(coalesce({column}, x'') AS BLOB)"
+    return f"CAST(group_concat(CAST({blob} AS TEXT), '') AS BLOB), group_concat(length({blob}))"
+
+
+def part_blobs(joined: bytes | None, lengths: str | None) -> list[bytes]:
+    """The bytes of each row, in order; none where the SELECT had no row."""
+    if lengths is None:
+        return []
+    data = joined or b""
+    ends = accumulate(json.loads(f"[{lengths}]"), initial=0)
+    return [data[start:end] for start, end in pairwise(ends)]

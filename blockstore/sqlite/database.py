@@ -209,6 +209,7 @@ async def open_database(
     *,
     pragmas: Sequence[str],
     schema: str,
+    prepare: Callable[[sqlite3.Connection], None] | None = None,
     layout: Sequence[str] = (),
     readers: int = 2,
     check: bool = True,
@@ -218,12 +219,12 @@ async def open_database(
     """Open or create the file: `pragmas` on every connection in order, then `schema` (idempotent) once.
 
     `layout` are pragmas for an empty file: set again, some of them write, and opening a file on a full disk
-    must not. With `check` a file of at most 8 MiB is looked through first. `remedy` says what its owner is to
-    do when it is damaged, be that seen now or later. `Database.free` gives up
-    `ballast` where the disk is full.
+    must not. `prepare` runs before `schema`: it is for the tables of an earlier release. With `check` a file
+    of at most 8 MiB is looked through first. `remedy` says what its owner is to do when it is damaged, seen
+    now or later. `Database.free` gives up `ballast` where the disk is full.
     Raises StoreCorrupt when the file is not a database, StoreUnavailable when it cannot be opened.
     """
-    opening = _Opening(path, layout, pragmas, schema, 1 + readers, check, remedy)
+    opening = _Opening(path, layout, pragmas, schema, prepare, 1 + readers, check, remedy)
     async with AsyncExitStack() as stack:
         try:
             connections = await stack.enter_async_context(_connections(opening))
@@ -247,6 +248,7 @@ class _Opening:
     layout: Sequence[str]
     pragmas: Sequence[str]
     schema: str
+    prepare: Callable[[sqlite3.Connection], None] | None
     connections: int
     check: bool
     remedy: str
@@ -263,6 +265,8 @@ async def _connections(opening: _Opening) -> AsyncIterator[list[SqliteConnection
                 if not connections:
                     if opening.check:
                         await connection.run(partial(_check, opening=opening))
+                    if opening.prepare:
+                        await connection.run(opening.prepare)
                     await connection.run(lambda c: c.executescript(opening.schema).close())
                 connections.append(connection)
         yield connections

@@ -9,9 +9,6 @@ from cluster.common.pin_codec import PinValue
 from cluster.pin import EVERYWHERE
 from cluster.pinset.batch import AuthorLog, SignedBatch
 
-EVERY_MEMBER = "*"
-"""The holder of a pin that every member holds."""
-
 
 @dataclass(frozen=True, slots=True)
 class DigestSum:
@@ -28,12 +25,17 @@ DigestSums = Mapping[int, DigestSum]
 
 @dataclass(frozen=True, slots=True)
 class PinRow:
-    """A pin as it is indexed; `value` is the whole of it (pin_codec.decode_pin)."""
+    """A pin as it is indexed; `value` is the whole of it (pin_codec.decode_pin).
+
+    Pins of everywhere have no allocations.
+    """
 
     cid: bytes
     name: str
     expire_at: float | None
-    holders: tuple[str, ...]
+    created: float
+    everywhere: bool
+    allocations: tuple[str, ...]
     metadata: Mapping[str, str]
     value: bytes
 
@@ -101,7 +103,9 @@ def pin_row(cid: bytes, value: bytes, pin: PinValue) -> PinRow:
         cid=cid,
         name=pin.options.name,
         expire_at=pin.options.expire_at,
-        holders=(EVERY_MEMBER,) if everywhere else pin.allocations,
+        created=pin.created,
+        everywhere=everywhere,
+        allocations=() if everywhere else pin.allocations,
         metadata=pin.options.metadata,
         value=value,
     )

@@ -1,4 +1,7 @@
-"""The tables of the pinset: documents, signed batches, and the rows every API reads."""
+"""The tables of the pinset: documents, signed batches, and the rows every API reads.
+
+A change of them is a step in migrations.MIGRATIONS too, for folders that there are.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +29,20 @@ CREATE TABLE IF NOT EXISTS batches (
     arrival INTEGER PRIMARY KEY, log INTEGER NOT NULL, sequence INTEGER NOT NULL, envelope BLOB NOT NULL,
     UNIQUE (log, sequence));
 CREATE TABLE IF NOT EXISTS pins (
-    cid BLOB PRIMARY KEY, name TEXT NOT NULL, expire_at REAL, value BLOB NOT NULL) WITHOUT ROWID;
+    cid BLOB PRIMARY KEY, name TEXT NOT NULL, expire_at REAL, value BLOB NOT NULL,
+    created REAL, everywhere INTEGER) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pins_by_name ON pins (name, cid);
 CREATE INDEX IF NOT EXISTS pins_by_expiry ON pins (expire_at) WHERE expire_at IS NOT NULL;
-CREATE TABLE IF NOT EXISTS holders (
-    peer TEXT NOT NULL, cid BLOB NOT NULL, PRIMARY KEY (peer, cid)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pins_by_created ON pins (created) WHERE created IS NOT NULL;
+CREATE TABLE IF NOT EXISTS peers (id INTEGER PRIMARY KEY, peer TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS allocated (
+    peer INTEGER NOT NULL, cid BLOB NOT NULL, PRIMARY KEY (peer, cid)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS metadata (
     key TEXT NOT NULL, value TEXT NOT NULL, cid BLOB NOT NULL, PRIMARY KEY (key, value, cid)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS removed (cid BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS member_progress (peer TEXT PRIMARY KEY, arrival INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log_marks (arrival INTEGER PRIMARY KEY, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS cluster_facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS migrations (
+    version INTEGER PRIMARY KEY, place BLOB NOT NULL, done INTEGER NOT NULL);
 """

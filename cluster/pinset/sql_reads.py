@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from blockstore.common.packed_rows import RowLayout, one_row, unpack_blobs
 from cluster.interfaces import PinQuery
 from cluster.pinset.batch import AuthorLog
-from cluster.pinset.rows import EVERY_MEMBER, NO_DOCUMENT, DigestSum, DigestSums, Head, StoredDocument
+from cluster.pinset.rows import NO_DOCUMENT, DigestSum, DigestSums, Head, StoredDocument
 
 _NUMBER = RowLayout(number=int)
 _CID = RowLayout(cid=bytes)
@@ -119,6 +119,12 @@ def count_pins(db: sqlite3.Connection, query: PinQuery) -> int:
     return int(db.execute(f"SELECT count(*) FROM ({source})", arguments).fetchone()[0])
 
 
+_ALLOCATED = (
+    "EXISTS (SELECT 1 FROM peers JOIN allocated ON allocated.peer = peers.id"
+    " WHERE peers.peer = :peer AND allocated.cid = pins.cid)"
+)
+
+
 def _matching(query: PinQuery, after: bytes) -> tuple[str, dict[str, object]]:
     """A SELECT of the CIDs that match, driven by the index of the narrowest condition given.
 
@@ -128,7 +134,6 @@ def _matching(query: PinQuery, after: bytes) -> tuple[str, dict[str, object]]:
         "after": after,
         "name": query.name,
         "peer": query.held_by,
-        "everyone": EVERY_MEMBER,
         "expiry": query.expires_before,
     }
     tests = ["cid > :after"]
@@ -139,14 +144,9 @@ def _matching(query: PinQuery, after: bytes) -> tuple[str, dict[str, object]]:
     for index, (key, value) in enumerate(query.metadata):
         arguments |= {f"key{index}": key, f"value{index}": value}
         tests.append(f"cid IN (SELECT cid FROM metadata WHERE key = :key{index} AND value = :value{index})")
-    if query.held_by is None:
-        return f"SELECT cid FROM pins WHERE {' AND '.join(tests)}", arguments
-    if len(tests) > 1:
-        tests.append("EXISTS (SELECT 1 FROM holders h WHERE h.cid = pins.cid AND peer IN (:peer, :everyone))")
-        return f"SELECT cid FROM pins WHERE {' AND '.join(tests)}", arguments
-    # Two index ranges merged in order: neither the whole pinset nor a sort for one member's page.
-    one_range = "SELECT cid FROM holders WHERE peer = {} AND cid > :after"
-    return f"{one_range.format(':peer')} UNION ALL {one_range.format(':everyone')}", arguments
+    if query.held_by is not None:
+        tests.append(f"(everywhere IS NOT 0 OR {_ALLOCATED})")
+    return f"SELECT cid FROM pins WHERE {' AND '.join(tests)}", arguments
 
 
 def read_facts(db: sqlite3.Connection) -> Mapping[str, bytes]:

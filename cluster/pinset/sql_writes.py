@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 
 from blockstore.common.packed_rows import RowLayout, one_row
 from cluster.common.pin_codec import decode_pin
+from cluster.pinset.interned_peers import allocate, deallocate
 from cluster.pinset.rows import BatchRow, Commit, DocumentChange, PinRow, pin_row
 
 _DOCUMENT = RowLayout(number=int, snapshot=bytes, digest1=int, digest2=int)
 _UPDATE = RowLayout(document=int, position=int, data=bytes)
 _HEAD = RowLayout(author=str, epoch=int, sequence=int, arrival=int, hash=bytes)
 _BATCH = RowLayout(author=str, epoch=int, sequence=int, arrival=int, envelope=bytes)
-_PIN = RowLayout(cid=bytes, name=str, expire_at=float, value=bytes)
-_HOLDER = RowLayout(peer=str, cid=bytes)
+_PIN = RowLayout(cid=bytes, name=str, expire_at=float, value=bytes, created=float, everywhere=int)
 _METADATA = RowLayout(key=str, value=str, cid=bytes)
 _CID = RowLayout(cid=bytes)
 _FACT = RowLayout(key=str, value=bytes)
@@ -93,10 +93,7 @@ def _remove_pins(db: sqlite3.Connection, cids: Sequence[bytes]) -> None:
         return
     old = [_row_of(bytes.fromhex(cid), bytes.fromhex(value)) for cid, value in found]
     db.execute(f"DELETE FROM pins WHERE cid IN (SELECT cid FROM {_CID.rows})", keys)
-    db.execute(
-        f"DELETE FROM holders WHERE (peer, cid) IN (SELECT peer, cid FROM {_HOLDER.rows})",
-        _HOLDER.pack((peer, row.cid) for row in old for peer in row.holders),
-    )
+    deallocate(db, old)
     db.execute(
         f"DELETE FROM metadata WHERE (key, value, cid) IN (SELECT key, value, cid FROM {_METADATA.rows})",
         _METADATA.pack((*item, row.cid) for row in old for item in row.metadata.items()),
@@ -109,13 +106,11 @@ def _row_of(cid: bytes, value: bytes) -> PinRow:
 
 def _write_pins(db: sqlite3.Connection, pins: Sequence[PinRow]) -> None:
     db.execute(
-        f"INSERT INTO pins SELECT cid, name, expire_at, value FROM {_PIN.rows}",
-        _PIN.pack((row.cid, row.name, row.expire_at, row.value) for row in pins),
+        "INSERT INTO pins (cid, name, expire_at, value, created, everywhere)"
+        f" SELECT cid, name, expire_at, value, created, everywhere FROM {_PIN.rows}",
+        _PIN.pack((row.cid, row.name, row.expire_at, row.value, row.created, row.everywhere) for row in pins),
     )
-    db.execute(
-        f"INSERT OR IGNORE INTO holders SELECT peer, cid FROM {_HOLDER.rows}",
-        _HOLDER.pack((peer, row.cid) for row in pins for peer in row.holders),
-    )
+    allocate(db, pins)
     db.execute(
         f"INSERT INTO metadata SELECT key, value, cid FROM {_METADATA.rows}",
         _METADATA.pack((*item, row.cid) for row in pins for item in row.metadata.items()),

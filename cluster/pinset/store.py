@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from cluster.common.pin_codec import decode_pin
+from cluster.errors import BadUpdate
 from cluster.interfaces import PinQuery
-from cluster.pinset import sql_reads, sql_writes
+from cluster.pin import EVERYWHERE
+from cluster.pinset import interned_peers, sql_reads, sql_writes
 from cluster.pinset.batch import AuthorLog
 from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.rows import Commit, DigestSums, Head, StoredDocument
@@ -22,11 +26,25 @@ STAMP_FACT = "stamp"
 """The fact that holds the newest stamp issued here, in 8 bytes."""
 
 
+def _nothing(_version: int) -> bool:
+    return False
+
+
+def _held(value: bytes, peer: str) -> bool:
+    try:
+        pin = decode_pin(value)
+    except BadUpdate:
+        return True
+    return pin.options.replication_max == EVERYWHERE or peer in pin.allocations
+
+
 class PinsetStore:
     """Typed operations over the database. Concurrent readers see the last commit."""
 
-    def __init__(self, database: SqlDatabase) -> None:
+    def __init__(self, database: SqlDatabase, lacks: Callable[[int], bool] = _nothing) -> None:
+        """`lacks` says of a version of the tables whether some rows do not have its form yet."""
         self._database = database
+        self._lacks = lacks
 
     async def prepare(self) -> None:
         """Bring a file of an earlier version to what is written here; before anything else."""
@@ -72,9 +90,21 @@ class PinsetStore:
 
     async def page(self, query: PinQuery, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(CID, value) of pins that match, in order of the CID's bytes, after that one."""
-        return await self._database.read(sql_reads.read_page, query, after, limit)
+        if query.held_by is None or not self._lacks(interned_peers.VERSION):
+            return await self._database.read(sql_reads.read_page, query, after, limit)
+        matching: list[tuple[bytes, bytes]] = []
+        wider = replace(query, held_by=None)
+        while not matching and (page := await self._database.read(sql_reads.read_page, wider, after, limit)):
+            matching = [row for row in page if _held(row[1], query.held_by)]
+            after = page[-1][0]
+        return matching
 
     async def count(self, query: PinQuery) -> int:
+        if query.held_by is not None and self._lacks(interned_peers.VERSION):
+            count, after = 0, bytes(query.after) if query.after else b""
+            while page := await self.page(query, after, 1000):
+                count, after = count + len(page), page[-1][0]
+            return count
         return await self._database.read(sql_reads.count_pins, query)
 
     async def was_removed(self, cid: bytes) -> bool:

@@ -25,6 +25,8 @@ from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
 from cluster.pinset.change_feed import ChangeFeed
 from cluster.pinset.log_store import LogStore
+from cluster.pinset.migrations import PAGE as MIGRATION_PAGE
+from cluster.pinset.migrator import open_migrator
 from cluster.pinset.replica import open_replica
 from cluster.pinset.store import STAMP_FACT, PinsetStore, SqlDatabase
 from cluster.ports import ClusterNetwork, Signer
@@ -46,12 +48,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PinsetSettings:
-    """How the pinset works: `name` is what this node calls itself; sizes in pins."""
+    """How the pinset works: `name` is what this node calls itself; sizes and pages in pins."""
 
     name: str = ""
     batch_size: int = 1000
     page_size: int = PAGE_SIZE
     retention: LogRetention = DEFAULT_RETENTION
+    migration_page: int = MIGRATION_PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,14 @@ async def open_pinset(
 ) -> AsyncIterator[ReplicatedPinset]:
     """The pinset kept in `database`, replicated while the block lasts.
 
-    The database has the tables of pinset.schema and members.record_store. With an `invite` this node joins in
-    the background as soon as a member lets it in, and until then believes the peers that the token names.
+    The database has the tables of pinset.schema and members.record_store; what an earlier release
+    left in its own form is brought forward meanwhile. With an `invite` this node joins in the background as
+    soon as a member lets it in, and until then believes the peers that the token names.
     Leaving writes what was submitted, then stops.
     """
     around = surroundings or Surroundings()
-    store = PinsetStore(database)
+    migrator = await open_migrator(database, around.guard, settings.migration_page)
+    store = PinsetStore(database, migrator.lacks)
     await store.prepare()
     clock = await _stored_clock(store, around.now)
     local = LocalMember(genesis, signer, clock, around.chance, around.slices)
@@ -113,9 +118,13 @@ async def open_pinset(
 
     loops = batcher.run(), outgoing.run(), sync_loop.run(), sync_loop.run_periodically(), watch.run()
     try:
-        async with background(*loops, cutter.run(), standing.establish(settings.name, invite)):
+        async with background(
+            *loops, cutter.run(), migrator.run(), standing.establish(settings.name, invite)
+        ):
             try:
-                yield ReplicatedPinset(context, standing, sync_loop, batcher, log, settings.page_size)
+                yield ReplicatedPinset(
+                    context, standing, sync_loop, batcher, log, migrator, settings.page_size
+                )
             finally:
                 await batcher.close()
     finally:

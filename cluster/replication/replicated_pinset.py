@@ -15,6 +15,7 @@ from cluster.members.member_list import MemberList
 from cluster.members.standing import Standing
 from cluster.pin import Pin
 from cluster.pinset.changes import PinWrite
+from cluster.pinset.migrator import MigrationProgress, Migrator
 from cluster.pinset.schema import REMEDY
 from cluster.replication.context import ReplicationContext, ReplicationCounts
 from cluster.replication.pinset_log import PinsetLog
@@ -35,6 +36,7 @@ class ReplicatedPinset:
         sync_loop: SyncLoop,
         batcher: WriteBatcher,
         log: PinsetLog,
+        migrator: Migrator,
         page_size: int = PAGE_SIZE,
     ) -> None:
         self.standing = standing
@@ -43,6 +45,7 @@ class ReplicatedPinset:
         self._store = context.store
         self._sync_loop = sync_loop
         self._batcher = batcher
+        self._migrator = migrator
         self._page_size = page_size
 
     @property
@@ -128,6 +131,11 @@ class ReplicatedPinset:
         self.check_writable()
         values = await self._batcher.submit([PinWrite(cid, None) for cid in cids])
         return [_removed(cid, value) for cid, value in zip(cids, values, strict=True)]
+
+    @property
+    def migration(self) -> MigrationProgress | None:
+        """How far what an earlier release wrote has the form of this one; None where all has."""
+        return self._migrator.progress
 
     async def invite(
         self,

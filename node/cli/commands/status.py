@@ -29,6 +29,8 @@ def command(
 ) -> None:
     """Who holds each pin, who is fetching it, and what went wrong where."""
     _check(statuses)
+    if not cids:
+        _say_migration(context.api())
     inputs = Inputs("listed", len(cids))
     for info in _infos(context.api(), cids, statuses, local, inputs):
         if as_json:
@@ -41,6 +43,18 @@ def command(
         for name, (_, peer) in zip(names, peers, strict=True):
             say(f"  {name:<{width}}  {_line(peer)}")
     inputs.finish()
+
+
+def _say_migration(api: ApiClient) -> None:
+    """While a pinset of an earlier release is brought forward."""
+    found = api.get("/v1/health").answer("migration")
+    if found.raw:
+        done, rows = found.number("done"), found.number("rows")
+        say(
+            f"the pinset is brought forward to this release: {done} of {rows} rows; all answers are whole"
+            " meanwhile, those by holder or time slower",
+            err=True,
+        )
 
 
 def _check(statuses: str) -> None:

@@ -6,9 +6,11 @@ from aiohttp import web
 
 from cluster.interfaces import Role
 from cluster.members.invite import LIFETIME, MAX_LIFETIME
+from cluster.pinset.migrator import MigrationProgress
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.go import query_values
+from node.http.go.gojson import Json
 from node.http.rest import pinset_log
 from node.http.rest.cars import cars
 from node.http.rest.gc import collect
@@ -86,7 +88,19 @@ async def usage(request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    """Unforeseen errors, and what the disk spoilt: all of it is in the log."""
+    """Unforeseen errors, and what the disk spoilt: all of it is in the log. How far a migration is."""
     parts = request.app[PARTS]
     damaged = (await parts.store.usage()).damaged
-    return json_response({"failures": parts.guard.failures, "damaged_blocks": damaged})
+    return json_response(
+        {
+            "failures": parts.guard.failures,
+            "damaged_blocks": damaged,
+            "migration": _migration(parts.pinset.migration),
+        }
+    )
+
+
+def _migration(progress: MigrationProgress | None) -> Json:
+    if progress is None:
+        return None
+    return {"version": progress.version, "done": progress.done, "rows": progress.rows}
