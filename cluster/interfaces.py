@@ -60,6 +60,10 @@ class PinsetReader(Protocol):
         """
         ...
 
+    async def were_removed(self, cids: Sequence[CID]) -> list[bool]:
+        """`was_removed` of each, in order."""
+        ...
+
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
         """Hear of every change after it is durable, our own and others'. Must not block.
 

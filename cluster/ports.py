@@ -212,6 +212,14 @@ class LocalPins(Protocol):
         """
         ...
 
+    async def pin_here(self, roots: Mapping[CID, bool]) -> Mapping[CID, LocalPin]:
+        """Record those that need no walk, all together: complete already, or one block that is here.
+
+        True of a CID: with all that is below it. The others are missing in the answer, at most begun. Raises
+        PinFailed when the store refuses: then none is answered for.
+        """
+        ...
+
     async def unpin(self, cid: CID) -> None:
         """Forget the root; a missing one is fine. Blocks stay until garbage is collected.
 
@@ -219,8 +227,16 @@ class LocalPins(Protocol):
         """
         ...
 
+    async def unpin_many(self, cids: Sequence[CID]) -> None:
+        """`unpin` of each, all or none."""
+        ...
+
     async def get(self, cid: CID) -> LocalPin | None:
         """Raises PinFailed when the store cannot be read."""
+        ...
+
+    async def get_many(self, cids: Sequence[CID]) -> list[LocalPin | None]:
+        """In order of `cids`. Raises PinFailed as `get`."""
         ...
 
     def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
@@ -260,6 +276,10 @@ class AttemptStore(Protocol):
 
     async def remove(self, cid: CID) -> None:
         """A missing one is fine."""
+        ...
+
+    async def remove_many(self, cids: Sequence[CID]) -> None:
+        """`remove` of each, together."""
         ...
 
     async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -97,15 +97,33 @@ class LocalPinner:
         PinWithdrawn when `unpin` came in between.
         """
         with self._walking(cid) as walking:
-            known = await self._database.write(pinned_roots.begin, cid, recursive)
+            (known,) = await self._database.write(pinned_roots.begin, {cid: recursive})
             if known.complete:
                 return known
             return await self._walk(known, hints, progress, walking)
 
-    async def unpin(self, cid: CID) -> None:
-        """Forget the root; a missing one is fine. Blocks stay until garbage is collected."""
-        self._walks.pop(cid, None)
-        await self._database.free(pinned_roots.forget, cid)
+    async def pin_here(self, roots: Mapping[CID, bool]) -> list[PinnedRoot]:
+        """Record those that need no walk together: complete already, or one block that is here; these alone.
+
+        True of a CID: with all that is below it. Raises as the files of roots and of blocks do.
+        """
+        with self._walking(*roots) as walking:
+            begun = await self._database.write(pinned_roots.begin, roots)
+            rest = [root for root in begun if not root.complete]
+            stats = await self._blocks.store.stat([root.cid for root in rest])
+            single = [
+                replace(root, complete=True, blocks=1, bytes=stat.size)
+                for root, stat in zip(rest, stats, strict=True)
+                if stat is not None and not (root.recursive and stat.links)
+            ]
+            recorded = await self._completing.complete(single, walking) if single else []
+        return [root for root in [*begun, *recorded] if root.complete]
+
+    async def unpin(self, *cids: CID) -> None:
+        """Forget the roots; missing ones are fine. Blocks stay until garbage is collected."""
+        for cid in cids:
+            self._walks.pop(cid, None)
+        await self._database.free(pinned_roots.forget, cids)
 
     async def doubt(self, cid: CID) -> None:
         """A block of the root was lost: it is incomplete until it was walked again."""
@@ -116,7 +134,12 @@ class LocalPinner:
         await self._completing.renew()
 
     async def get(self, cid: CID) -> PinnedRoot | None:
-        return await self._database.read(pinned_roots.find, cid)
+        (root,) = await self.get_many([cid])
+        return root
+
+    async def get_many(self, cids: Sequence[CID]) -> list[PinnedRoot | None]:
+        """In order."""
+        return await self._database.read(pinned_roots.find, cids)
 
     async def pinned(self, after: CID | None = None) -> AsyncIterator[PinnedRoot]:
         """Every root in key order (bytes of the CID) behind `after`, read in pages."""
@@ -127,7 +150,7 @@ class LocalPinner:
             last = bytes(page[-1].cid)
 
     async def _walk(
-        self, root: PinnedRoot, hints: Sequence[str], progress: Progress, walking: Callable[[], bool]
+        self, root: PinnedRoot, hints: Sequence[str], progress: Progress, walking: Callable[[CID], bool]
     ) -> PinnedRoot:
         count = size = 0
         session = self._blocks.session(root.cid, hints)
@@ -135,20 +158,27 @@ class LocalPinner:
             async for visit in visits:
                 count, size = count + 1, size + visit.size
                 progress(count, size, visit.pending)
-                if not walking():
+                if not walking(root.cid):
                     raise PinWithdrawn(root.cid)
         whole = replace(root, complete=True, blocks=count, bytes=size)
-        return await self._completing.complete(whole, walking)
+        for recorded in await self._completing.complete([whole], walking):
+            return recorded
+        raise PinWithdrawn(root.cid)
 
     @contextmanager
-    def _walking(self, cid: CID) -> Generator[Callable[[], bool]]:
-        """Whether the walk still counts: not once the root was unpinned, though it be pinned again since."""
+    def _walking(self, *cids: CID) -> Generator[Callable[[CID], bool]]:
+        """Whether a walk still counts: not once its root was unpinned, though it be pinned again since."""
         token = object()
-        self._walks.setdefault(cid, set()).add(token)
+        for cid in cids:
+            self._walks.setdefault(cid, set()).add(token)
         try:
-            yield lambda: token in self._walks.get(cid, ())
+            yield lambda cid: token in self._walks.get(cid, ())
         finally:
-            tokens = self._walks.get(cid, set())
-            tokens.discard(token)
-            if not tokens:
-                self._walks.pop(cid, None)
+            for cid in cids:
+                self._end(cid, token)
+
+    def _end(self, cid: CID, token: object) -> None:
+        tokens = self._walks.get(cid, set())
+        tokens.discard(token)
+        if not tokens:
+            self._walks.pop(cid, None)

@@ -14,8 +14,9 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from blockstore.errors import PinWithdrawn
+from blockstore.cid import CID
 from blockstore.marks import Marks
 from blockstore.sqlite import pinned_roots
 from blockstore.sqlite.database import SqliteDatabase
@@ -27,11 +28,11 @@ _MARK_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A root whose walk has ended; `counts` says whether it was unpinned meanwhile."""
+    """Roots whose walks have ended together; `counts` says of each that it was not unpinned meanwhile."""
 
-    root: PinnedRoot
-    counts: Callable[[], bool]
-    done: asyncio.Future[PinnedRoot]
+    roots: Sequence[PinnedRoot]
+    counts: Callable[[CID], bool]
+    done: asyncio.Future[list[PinnedRoot]]
 
 
 class Completing:
@@ -45,9 +46,9 @@ class Completing:
         self._draining: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
 
-    async def complete(self, root: PinnedRoot, counts: Callable[[], bool]) -> PinnedRoot:
-        """Make the blocks durable, then record the root. Raises PinWithdrawn."""
-        ended = _Ended(root, counts, asyncio.get_running_loop().create_future())
+    async def complete(self, roots: Sequence[PinnedRoot], counts: Callable[[CID], bool]) -> list[PinnedRoot]:
+        """Make the blocks durable, then record the roots; those that still count, as they were recorded."""
+        ended = _Ended(roots, counts, asyncio.get_running_loop().create_future())
         self._waiting.append(ended)
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain())
@@ -77,27 +78,24 @@ class Completing:
         self._draining = None
 
     async def _settle(self, group: Sequence[_Ended]) -> None:
-        _, found = await self._record(group)
-        for ended, root in found:
+        _, recorded = await self._record(group)
+        for ended, roots in zip(group, recorded, strict=True):
             if not ended.done.done():
-                ended.done.set_result(root)
-        for ended in group:
-            if not ended.done.done():
-                ended.done.set_exception(PinWithdrawn(ended.root.cid))
+                ended.done.set_result(roots)
 
-    async def _record(self, group: Sequence[_Ended]) -> tuple[bytes, list[tuple[_Ended, PinnedRoot]]]:
+    async def _record(self, group: Sequence[_Ended]) -> tuple[bytes, list[list[PinnedRoot]]]:
         """The mark, and what was recorded of those that still count."""
         mark = os.urandom(_MARK_BYTES)
         await self._marks.mark(mark)
         await self._store.flush()
-        counting = [ended for ended in group if ended.counts()]
+        counting = [[root for root in ended.roots if ended.counts(root.cid)] for ended in group]
         write = self._database.write if group else self._database.free  # a collection can wait for no room
-        recorded = await write(_write, [ended.root for ended in counting], mark, self._marks.parts)
-        return mark, list(zip(counting, recorded, strict=True))
+        return mark, await write(_write, counting, mark, self._marks.parts)
 
 
 def _write(
-    connection: sqlite3.Connection, ended: Sequence[PinnedRoot], mark: bytes, parts: int
-) -> list[PinnedRoot]:
+    connection: sqlite3.Connection, ended: Sequence[Sequence[PinnedRoot]], mark: bytes, parts: int
+) -> list[list[PinnedRoot]]:
     pinned_roots.beside(connection, mark, parts)
-    return [pinned_roots.record(connection, root) for root in ended]
+    recorded = iter(pinned_roots.record(connection, [root for roots in ended for root in roots]))
+    return [list(islice(recorded, len(roots))) for roots in ended]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from blockstore.cid import CID
+from blockstore.common.packed_rows import RowLayout, one_row
 from blockstore.errors import BadCid
 from blockstore.sqlite.database import DamagedRow
 
@@ -29,6 +32,8 @@ REMEDY = (
 )
 _SELECT = "SELECT cid, recursive, complete, blocks, bytes FROM roots"
 _PAGE = 1000
+_CIDS = RowLayout(cid=bytes)
+_ROOTS = RowLayout(cid=bytes, recursive=int, complete=int, blocks=int, bytes=int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,42 +50,66 @@ class PinnedRoot:
     bytes: int
 
 
-def begin(connection: sqlite3.Connection, cid: CID, recursive: bool) -> PinnedRoot:
-    """The root as it is from here on: a recursive one stays recursive, a direct one may become it."""
-    known = find(connection, cid)
-    if known is not None and (known.recursive or not recursive):
-        return known
-    return _put(connection, PinnedRoot(cid, False, recursive, 0, 0))
+def begin(connection: sqlite3.Connection, roots: Mapping[CID, bool]) -> list[PinnedRoot]:
+    """The roots as they are from here on: a recursive one stays recursive, a direct one may become it.
+
+    True of a CID: it is to be recursive.
+    """
+    known = _found(connection, list(roots))
+    new = {
+        cid: PinnedRoot(cid, False, recursive, 0, 0)
+        for cid, recursive in roots.items()
+        if (root := known.get(cid)) is None or (recursive and not root.recursive)
+    }
+    _put(connection, list(new.values()))
+    return [new.get(cid) or known[cid] for cid in roots]
 
 
-def record(connection: sqlite3.Connection, root: PinnedRoot) -> PinnedRoot:
-    """Keep a finished root, unless a recursive pin has begun while a direct one ended."""
-    known = find(connection, root.cid)
-    if known is not None and known.recursive and not root.recursive:
-        return known
-    return _put(connection, root)
+def record(connection: sqlite3.Connection, roots: Sequence[PinnedRoot]) -> list[PinnedRoot]:
+    """Keep finished roots, but for those of which a recursive pin has begun while a direct one ended."""
+    known = _found(connection, [root.cid for root in roots if not root.recursive])
+    larger = {cid: root for cid, root in known.items() if root.recursive}
+    _put(connection, [root for root in roots if root.recursive or root.cid not in larger])
+    return [root if root.recursive else larger.get(root.cid, root) for root in roots]
 
 
-def _put(connection: sqlite3.Connection, root: PinnedRoot) -> PinnedRoot:
-    row = (bytes(root.cid), root.recursive, root.complete, root.blocks, root.bytes)
-    connection.execute("INSERT OR REPLACE INTO roots VALUES(?, ?, ?, ?, ?)", row)
-    return root
+def _put(connection: sqlite3.Connection, roots: Sequence[PinnedRoot]) -> None:
+    if not roots:
+        return
+    rows = _ROOTS.pack(
+        (bytes(root.cid), int(root.recursive), int(root.complete), root.blocks, root.bytes) for root in roots
+    )
+    statement = "INSERT OR REPLACE INTO roots SELECT cid, recursive, complete, blocks, bytes"
+    connection.execute(f"{statement} FROM {_ROOTS.rows} WHERE true", rows)
 
 
-def forget(connection: sqlite3.Connection, cid: CID) -> None:
-    connection.execute("DELETE FROM roots WHERE cid = ?", (bytes(cid),))
+def forget(connection: sqlite3.Connection, cids: Sequence[CID]) -> None:
+    rows = _CIDS.pack([bytes(cid)] for cid in cids)
+    connection.execute(f"DELETE FROM roots WHERE cid IN (SELECT cid FROM {_CIDS.rows})", rows)
 
 
-def find(connection: sqlite3.Connection, cid: CID) -> PinnedRoot | None:
-    row = connection.execute(f"{_SELECT} WHERE cid = ?", (bytes(cid),)).fetchone()
-    return None if row is None else _root(row)
+def find(connection: sqlite3.Connection, cids: Sequence[CID]) -> list[PinnedRoot | None]:
+    """In order."""
+    found = _found(connection, cids)
+    return [found.get(cid) for cid in cids]
+
+
+def _found(connection: sqlite3.Connection, cids: Sequence[CID]) -> dict[CID, PinnedRoot]:
+    if not cids:
+        return {}
+    query = (
+        f"SELECT {one_row('place', 'recursive', 'complete', 'blocks', 'bytes')}"
+        f" FROM {_CIDS.rows} AS wanted CROSS JOIN roots ON roots.cid = wanted.cid"
+    )
+    (text,) = connection.execute(query, _CIDS.pack([bytes(cid)] for cid in cids)).fetchone()
+    return {cids[place]: _root(bytes(cids[place]), *row) for place, *row in json.loads(text)}
 
 
 def behind(connection: sqlite3.Connection, last: bytes) -> list[PinnedRoot]:
     """In order. Raises DamagedRow where they are not: to go on behind the last would never end."""
     found: list[PinnedRoot] = []
     for row in connection.execute(f"{_SELECT} WHERE cid > ? ORDER BY cid LIMIT ?", (last, _PAGE)).fetchall():
-        found.append(root := _root(row))
+        found.append(root := _root(*row))
         if bytes(root.cid) <= last:
             raise DamagedRow(f"pin {root.cid} is not where it belongs")
         last = bytes(root.cid)
@@ -108,9 +137,8 @@ def known_beside(connection: sqlite3.Connection) -> tuple[bytes, int] | None:
     return row
 
 
-def _root(row: tuple[bytes, int, int, int, int]) -> PinnedRoot:
+def _root(cid: bytes, recursive: int, complete: int, blocks: int, size: int) -> PinnedRoot:
     """Raises DamagedRow."""
-    cid, recursive, complete, blocks, size = row
     try:
         return PinnedRoot(CID.decode(cid), bool(complete), bool(recursive), int(blocks), int(size))
     except (BadCid, TypeError, ValueError) as error:

@@ -153,8 +153,13 @@ def read_facts(db: sqlite3.Connection) -> Mapping[str, bytes]:
     return {str(key): bytes(value) for key, value in db.execute("SELECT key, value FROM cluster_facts")}
 
 
-def is_removed(db: sqlite3.Connection, cid: bytes) -> bool:
-    return db.execute("SELECT 1 FROM removed WHERE cid = ?", (cid,)).fetchone() is not None
+def are_removed(db: sqlite3.Connection, cids: Sequence[bytes]) -> list[bool]:
+    (text,) = db.execute(
+        "SELECT json_group_array(cid IN (SELECT cid FROM removed))"
+        f" FROM (SELECT cid FROM {_CID.rows} ORDER BY place)",
+        _CID.pack((cid,) for cid in cids),
+    ).fetchone()
+    return [bool(removed) for removed in json.loads(text)]
 
 
 def is_cut(db: sqlite3.Connection) -> bool:

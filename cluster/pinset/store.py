@@ -109,4 +109,9 @@ class PinsetStore:
 
     async def was_removed(self, cid: bytes) -> bool:
         """Whether a commit removed it, and none put it again since."""
-        return await self._database.read(sql_reads.is_removed, cid)
+        (removed,) = await self.were_removed([cid])
+        return removed
+
+    async def were_removed(self, cids: Sequence[bytes]) -> list[bool]:
+        """`was_removed` of each, in order."""
+        return await self._database.read(sql_reads.are_removed, cids)

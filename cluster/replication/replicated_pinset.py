@@ -94,6 +94,9 @@ class ReplicatedPinset:
     async def was_removed(self, cid: CID) -> bool:
         return await self._store.was_removed(bytes(cid))
 
+    async def were_removed(self, cids: Sequence[CID]) -> list[bool]:
+        return await self._store.were_removed([bytes(cid) for cid in cids])
+
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
         self._context.changes.subscribe(handler)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from blockstore.cid import CID
+from blockstore.common.packed_rows import RowLayout
 from cluster.ports import Attempt, Database, OperationKind
 
 SCHEMA = """
@@ -16,6 +17,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE INDEX IF NOT EXISTS attempts_by_retry ON attempts (retry_at);
 """
 
+_CIDS = RowLayout(cid=bytes)
 _COLUMNS = "cid, kind, count, error, failed_at, retry_at"
 _Row = tuple[bytes, str, int, str, float, float]
 
@@ -33,7 +35,10 @@ class SqliteAttempts:
         await self._database.write(_put, attempt)
 
     async def remove(self, cid: CID) -> None:
-        await self._database.write(_remove, cid)
+        await self.remove_many([cid])
+
+    async def remove_many(self, cids: Sequence[CID]) -> None:
+        await self._database.write(_remove_many, cids)
 
     async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
         return await self._database.write(_claim, now, horizon, until, limit)
@@ -46,12 +51,12 @@ class SqliteAttempts:
 
 
 def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> list[Attempt | None]:
-    return [_get(db, cid) for cid in cids]
-
-
-def _get(db: sqlite3.Connection, cid: CID) -> Attempt | None:
-    row = db.execute(f"SELECT {_COLUMNS} FROM attempts WHERE cid = ?", (bytes(cid),)).fetchone()
-    return next(iter(_readable([row])), None) if row else None
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM attempts WHERE cid IN (SELECT cid FROM {_CIDS.rows})",
+        _CIDS.pack([bytes(cid)] for cid in set(cids)),
+    ).fetchall()
+    found = {attempt.cid: attempt for attempt in _readable(rows)}
+    return [found.get(cid) for cid in cids]
 
 
 def _put(db: sqlite3.Connection, attempt: Attempt) -> None:
@@ -59,8 +64,9 @@ def _put(db: sqlite3.Connection, attempt: Attempt) -> None:
     db.execute("REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?)", (bytes(attempt.cid), *row))
 
 
-def _remove(db: sqlite3.Connection, cid: CID) -> None:
-    db.execute("DELETE FROM attempts WHERE cid = ?", (bytes(cid),))
+def _remove_many(db: sqlite3.Connection, cids: Sequence[CID]) -> None:
+    rows = _CIDS.pack([bytes(cid)] for cid in cids)
+    db.execute(f"DELETE FROM attempts WHERE cid IN (SELECT cid FROM {_CIDS.rows})", rows)
 
 
 def _claim(db: sqlite3.Connection, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
 
 from blockstore.cid import CID
-from cluster.tracking.operation_queue import Lane, Operation, OperationQueue
+from cluster.tracking.operation import Lane, Operation
+from cluster.tracking.operation_queue import OperationQueue
+
+T = TypeVar("T")
 
 
 class Backlog:
@@ -54,18 +58,29 @@ class Backlog:
             await operation.ended.wait()
         return operation
 
-    async def next(self, take: Callable[[float], Operation | None]) -> Operation:
-        """What `take` gives, as soon as it gives something."""
-        while (operation := take(self._now())) is None:
+    async def next(self, take: Callable[[float], T]) -> T:
+        """What `take` gives, as soon as it gives something: neither None nor an empty list."""
+        while not (taken := take(self._now())):
             await self._added.wait()
         self._room.set()
-        return operation
+        return taken
 
     def finish(self, operation: Operation) -> None:
         """It has ended, one way or the other; its successor is queued."""
         if not self.queue.finish(operation, self._now()):
             self._miss()
         self._wake()
+
+    def sort(self, operation: Operation, done: bool) -> None:
+        """It was looked at with others: it has ended, or waits for a worker of its own.
+
+        One that a change came to meanwhile has ended too, for its successor looks again.
+        """
+        if done or operation.successor is not None:
+            self.finish(operation)
+        else:
+            self.queue.put_back(operation, self._now())
+            self._wake()
 
     def _miss(self) -> None:
         self.behind = True

@@ -23,7 +23,7 @@ from cluster.ports import (
     PeerOffline,
     PinFailed,
 )
-from cluster.tracking.operation_queue import Lane, Operation
+from cluster.tracking.operation import Lane, Operation
 
 MAX_HINTS = 32
 MAX_REASON = 500

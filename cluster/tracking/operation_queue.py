@@ -4,60 +4,24 @@ Priority lanes. Pins whose blocks are here already, and for which a caller waits
 at once, so that an add never waits behind fetches. Fresh pins go before other pins, and retries of failed
 ones take at most a part of the workers: a hopeless CID costs its own time only. With more than one worker,
 one is always there for retries, so that a long catch-up does not stop them. Unpins have a lane of their own.
+
+Whatever is new is looked at in groups first (`take_new_pins`): most of it is done by that. The rest is put
+back, and waits for a worker of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable, Sequence
 
 from blockstore.cid import CID
-from cluster.pin import Progress
-from cluster.ports import OperationKind
+from cluster.tracking.operation import Lane, Operation
 
+_PINS = (Lane.FRESH, Lane.NORMAL)
+_GROUP = 1000  # operations that are looked at together at most
 
-class Lane(Enum):
-    HERE = "here"  # its blocks are here, and a caller waits: bounded by the callers, not by the queue
-    FRESH = "fresh"
-    NORMAL = "normal"
-    RETRY = "retry"
-    UNPIN = "unpin"
-
-    @property
-    def kind(self) -> OperationKind:
-        return OperationKind.UNPIN if self is Lane.UNPIN else OperationKind.PIN
-
-
-@dataclass(slots=True, eq=False)
-class Operation:
-    """One CID being worked on, or waiting for it. `successor` is what follows when this one ends.
-
-    `failure` is why it did not succeed, once that is known. `ended` is there when a caller waits for the end.
-    """
-
-    cid: CID
-    lane: Lane
-    since: float  # seconds since 1970, when it began to wait or to run
-    running: bool = False
-    progress: Progress | None = None
-    successor: Lane | None = None
-    cancel: Callable[[], object] | None = None
-    failure: str = ""
-    ended: asyncio.Event | None = None
-
-    @property
-    def kind(self) -> OperationKind:
-        return self.lane.kind
-
-    @property
-    def is_priority(self) -> bool:
-        return self.lane in _PRIORITY
-
-
-_PRIORITY = frozenset({Lane.HERE, Lane.FRESH})
+_Lanes = dict[Lane, OrderedDict[CID, Operation]]
 
 
 class OperationQueue:
@@ -67,8 +31,10 @@ class OperationQueue:
         self._size = size
         self._workers = workers
         self._operations: dict[CID, Operation] = {}
-        self._waiting: dict[Lane, OrderedDict[CID, Operation]] = {lane: OrderedDict() for lane in Lane}
+        self._new: _Lanes = {lane: OrderedDict() for lane in Lane}
+        self._known: _Lanes = {lane: OrderedDict() for lane in Lane}  # those looked at, and all retries
         self._running: Counter[Lane] = Counter()
+        self._being_looked_at: Counter[Lane] = Counter()  # they keep their places: some are put back
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -77,10 +43,10 @@ class OperationQueue:
         return self._operations.get(cid)
 
     def room(self, lane: Lane) -> int:
-        return max(0, self._size - len(self._waiting[lane]))
+        return max(0, self._size - self.waiting(lane) - self._being_looked_at[lane])
 
     def waiting(self, lane: Lane) -> int:
-        return len(self._waiting[lane])
+        return len(self._new[lane]) + len(self._known[lane])
 
     def running(self) -> int:
         return self._running.total()
@@ -124,26 +90,44 @@ class OperationQueue:
         operation.ended = operation.ended or asyncio.Event()
         return operation
 
-    def take_here(self, now: float) -> Operation | None:
-        return self._take(Lane.HERE, now) if self._waiting[Lane.HERE] else None
+    def take_here(self, now: float) -> list[Operation]:
+        """All pins that callers wait for."""
+        return self._take_new([Lane.HERE], now)
+
+    def take_new_pins(self, now: float) -> list[Operation]:
+        """Pins to be looked at together, fresh ones first."""
+        return self._take_new(_PINS, now)
+
+    def take_new_unpins(self, now: float) -> list[Operation]:
+        return self._take_new([Lane.UNPIN], now)
+
+    def put_back(self, operation: Operation, now: float) -> None:
+        """It was looked at and not done: it waits for a worker of its own."""
+        self._being_looked_at[operation.lane] -= 1
+        self._running[operation.lane] -= 1
+        operation.running, operation.looked_at, operation.since = False, True, now
+        self._known[operation.lane][operation.cid] = operation
 
     def take_pin(self, now: float) -> Operation | None:
         """The next pin to work on, from the lane whose turn it is."""
         retries = self._running[Lane.RETRY]
-        if self._workers > 1 and not retries and self._waiting[Lane.RETRY]:
+        if self._workers > 1 and not retries and self._known[Lane.RETRY]:
             return self._take(Lane.RETRY, now)
-        lanes = [Lane.FRESH, Lane.NORMAL]
+        lanes = [*_PINS]
         if retries < max(1, self._workers // 2):
             lanes.append(Lane.RETRY)
-        return next((self._take(lane, now) for lane in lanes if self._waiting[lane]), None)
+        return next((self._take(lane, now) for lane in lanes if self._known[lane]), None)
 
     def take_unpin(self, now: float) -> Operation | None:
-        return self._take(Lane.UNPIN, now) if self._waiting[Lane.UNPIN] else None
+        """The next unpin that was looked at and not done."""
+        return self._take(Lane.UNPIN, now) if self._known[Lane.UNPIN] else None
 
     def finish(self, operation: Operation, now: float) -> bool:
         """It has ended, one way or the other; false when its successor found no room."""
         del self._operations[operation.cid]
         self._running[operation.lane] -= 1
+        if not operation.looked_at:
+            self._being_looked_at[operation.lane] -= 1
         _end(operation)
         return operation.successor is None or self._add(operation.cid, operation.successor, now)
 
@@ -154,17 +138,32 @@ class OperationQueue:
         return True
 
     def _insert(self, operation: Operation) -> Operation:
-        self._operations[operation.cid] = self._waiting[operation.lane][operation.cid] = operation
+        operation.looked_at = operation.lane is Lane.RETRY
+        lanes = self._known if operation.looked_at else self._new
+        self._operations[operation.cid] = lanes[operation.lane][operation.cid] = operation
         return operation
 
     def _withdraw(self, operation: Operation) -> None:
         """One that waits is replaced by another."""
-        del self._waiting[operation.lane][operation.cid], self._operations[operation.cid]
+        lanes = self._known if operation.looked_at else self._new
+        del lanes[operation.lane][operation.cid], self._operations[operation.cid]
         _end(operation)
 
     def _take(self, lane: Lane, now: float) -> Operation:
-        _, operation = self._waiting[lane].popitem(last=False)
-        self._running[lane] += 1
+        _, operation = self._known[lane].popitem(last=False)
+        return self._begin(operation, now)
+
+    def _take_new(self, lanes: Sequence[Lane], now: float) -> list[Operation]:
+        taken: list[Operation] = []
+        for lane in lanes:
+            while self._new[lane] and len(taken) < _GROUP:
+                _, operation = self._new[lane].popitem(last=False)
+                self._being_looked_at[lane] += 1
+                taken.append(self._begin(operation, now))
+        return taken
+
+    def _begin(self, operation: Operation, now: float) -> Operation:
+        self._running[operation.lane] += 1
         operation.running, operation.since = True, now
         return operation
 

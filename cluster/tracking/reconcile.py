@@ -18,7 +18,7 @@ from cluster.errors import BadUpdate
 from cluster.pin import Pin
 from cluster.ports import PinFailed
 from cluster.tracking.backlog import Backlog
-from cluster.tracking.operation_queue import Lane
+from cluster.tracking.operation import Lane
 from cluster.tracking.pin_view import PinViews
 
 _PASS_SPACING = 10.0  # seconds between two passes, however many changes found no room

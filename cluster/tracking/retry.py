@@ -10,7 +10,7 @@ from cluster.common.loops import steadily
 from cluster.context import ClusterContext
 from cluster.ports import Attempt, AttemptStore, OperationKind
 from cluster.tracking.backlog import Backlog
-from cluster.tracking.operation_queue import Lane
+from cluster.tracking.operation import Lane
 
 _MAX_QUEUED = 1000  # retries in memory at once
 _LEASE = 600.0  # seconds until a retry that was handed out is due again, should this process end before it

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from blockstore.cid import CID
 from cluster.pin import Pin, PinInfo, PinMode, Progress, Status
 from cluster.ports import Attempt, LocalPin, OperationKind
-from cluster.tracking.operation_queue import Operation
+from cluster.tracking.operation import Operation
 
 EVERY_STATUS = frozenset(Status)
 ERRORS = frozenset({Status.CLUSTER_ERROR, Status.PIN_ERROR, Status.UNPIN_ERROR})

@@ -21,7 +21,9 @@ from cluster.pin import Pin, PinInfo, Status
 from cluster.ports import AttemptStore, LocalPin, LocalPins, OperationKind, PinFailed
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.executor import Executor
-from cluster.tracking.operation_queue import Lane, OperationQueue
+from cluster.tracking.group_executor import GroupExecutor
+from cluster.tracking.operation import Lane
+from cluster.tracking.operation_queue import OperationQueue
 from cluster.tracking.pin_view import PinViews
 from cluster.tracking.reconcile import Reconciler
 from cluster.tracking.retry import Retries
@@ -44,7 +46,8 @@ class Tracker:
         queue = OperationQueue(context.settings.queue_size, workers)
         self._backlog = Backlog(queue, context.now)
         self._views = PinViews(context.pinset, pins, attempts, queue)
-        self._workers = Workers(self._backlog, executor, workers, context.guard)
+        groups = GroupExecutor(context, pins, attempts)
+        self._workers = Workers(self._backlog, executor, groups, workers, context.guard)
         self._retries = Retries(context, attempts, self._backlog)
         self._reconciler = Reconciler(context, self._views, self._backlog, self._lane)
         context.pinset.on_change(self.notice)

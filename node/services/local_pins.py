@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, BlockstoreError
@@ -30,25 +31,38 @@ class ClusterLocalPins:
         except BlockstoreError as error:
             raise PinFailed(str(error)) from None
 
+    async def pin_here(self, roots: Mapping[CID, bool]) -> Mapping[CID, LocalPin]:
+        with _failing():
+            return {root.cid: _local(root) for root in await self._pinner.pin_here(roots)}
+
     async def unpin(self, cid: CID) -> None:
-        try:
-            await self._pinner.unpin(cid)
-        except BlockstoreError as error:
-            raise PinFailed(str(error)) from None
+        await self.unpin_many([cid])
+
+    async def unpin_many(self, cids: Sequence[CID]) -> None:
+        with _failing():
+            await self._pinner.unpin(*cids)
 
     async def get(self, cid: CID) -> LocalPin | None:
-        try:
-            root = await self._pinner.get(cid)
-        except BlockstoreError as error:
-            raise PinFailed(str(error)) from None
-        return None if root is None else _local(root)
+        (root,) = await self.get_many([cid])
+        return root
+
+    async def get_many(self, cids: Sequence[CID]) -> list[LocalPin | None]:
+        with _failing():
+            return [_local(root) if root else None for root in await self._pinner.get_many(cids)]
 
     async def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
-        try:
+        with _failing():
             async for root in self._pinner.pinned(after):
                 yield _local(root)
-        except BlockstoreError as error:
-            raise PinFailed(str(error)) from None
+
+
+@contextmanager
+def _failing() -> Generator[None]:
+    """The store's errors as the cluster's."""
+    try:
+        yield
+    except BlockstoreError as error:
+        raise PinFailed(str(error)) from None
 
 
 def _local(root: PinnedRoot) -> LocalPin:

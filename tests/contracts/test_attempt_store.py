@@ -87,6 +87,10 @@ async def test_what_was_removed_is_gone(kept: AttemptStore) -> None:
     await fill(kept, failed(1), failed(2))
     await kept.remove(cid(1))
     assert await kept.get_many([cid(1), cid(2)]) == [None, failed(2)]
+    await fill(kept, failed(1), failed(3))
+    await kept.remove_many([cid(3), cid(9), cid(1)])
+    await kept.remove_many([])
+    assert await kept.page(None, 10) == [failed(2)]
 
 
 async def test_the_next_retry_is_the_soonest(kept: AttemptStore) -> None:

@@ -242,3 +242,34 @@ async def test_roots_are_listed_in_order_of_the_bytes_behind_a_given_one(world: 
     assert [root.cid for root in await listed(world)] == ordered
     assert [root.cid for root in await listed(world, after=ordered[9])] == ordered[10:]
     assert await listed(world, after=ordered[-1]) == []
+
+
+async def test_many_are_asked_for_and_forgotten_together(world: World) -> None:
+    one, two, three = world.roots[:3]
+    pinned = [await pin(world, one), await pin(world, two)]
+    assert await world.pins.get_many([two, three, one, two]) == [pinned[1], None, pinned[0], pinned[1]]
+    assert await world.pins.get_many([]) == []
+    await world.pins.unpin_many([two, three])
+    await world.pins.unpin_many([])
+    assert await listed(world) == [pinned[0]]
+
+
+async def test_what_is_complete_needs_no_walk_and_what_is_not_here_is_left(world: World) -> None:
+    whole, direct, absent = world.roots[:3]
+    pinned = {whole: await pin(world, whole), direct: await pin(world, direct, recursive=False)}
+    fetched = world.fetched()
+    assert await world.pins.pin_here({whole: True, direct: False, absent: True}) == pinned
+    assert await world.pins.pin_here({whole: False, direct: True}) == {whole: pinned[whole]}
+    assert await world.pins.pin_here({}) == {}
+    assert world.fetched() == fetched
+    assert (await pin(world, absent)).complete
+
+
+async def test_unpinning_many_ends_their_walks(world: World) -> None:
+    root = world.roots[0]
+    pinning = await begun(world, root)
+    await world.pins.unpin_many([root, world.roots[1]])
+    world.release()
+    with pytest.raises(PinFailed):
+        await asyncio.wait_for(pinning, 20)
+    assert await world.pins.get(root) is None

@@ -111,6 +111,8 @@ async def test_many_are_put_and_removed_in_order(pinset: Pinset) -> None:
     assert await pinset.put_many([pin(1, "old"), pin(2), pin(1, "new")]) == [None, None, None]
     assert await listed(pinset) == [pin(1, "new"), pin(2)]
     gone = await pinset.remove_many([cid(2), cid(3), cid(2)])
+    assert await pinset.were_removed([cid(1), cid(2), cid(3)]) == [False, True, False]
+    assert await pinset.were_removed([]) == []
     assert gone[0] == pin(2)
     assert [isinstance(one, NotPinned) for one in gone] == [False, True, True]
     assert await pinset.put_many([]) == await pinset.remove_many([]) == []

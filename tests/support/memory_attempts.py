@@ -29,6 +29,10 @@ class MemoryAttempts:
     async def remove(self, cid: CID) -> None:
         self.rows.pop(cid, None)
 
+    async def remove_many(self, cids: Sequence[CID]) -> None:
+        for cid in cids:
+            await self.remove(cid)
+
     async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
         due = [row for row in self.rows.values() if row.retry_at <= now or row.retry_at > horizon]
         claimed = sorted(due, key=lambda row: row.retry_at)[:limit]

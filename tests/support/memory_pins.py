@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from blockstore.cid import CID
 from cluster.pin import Progress
@@ -73,6 +73,21 @@ class MemoryPins:
             raise PinFailed("no providers found")
         while cid in self._stuck:  # noqa: ASYNC110 - a set that tests fill and empty
             await asyncio.sleep(self._pace)
+
+    async def pin_here(self, roots: Mapping[CID, bool]) -> Mapping[CID, LocalPin]:
+        """Complete ones alone: each DAG here has more than one block."""
+        return {
+            cid: root
+            for cid, recursive in roots.items()
+            if (root := self.roots.get(cid)) is not None and root.has(recursive)
+        }
+
+    async def unpin_many(self, cids: Sequence[CID]) -> None:
+        for cid in cids:
+            await self.unpin(cid)
+
+    async def get_many(self, cids: Sequence[CID]) -> list[LocalPin | None]:
+        return [self.roots.get(cid) for cid in cids]
 
     async def unpin(self, cid: CID) -> None:
         self.roots.pop(cid, None)

@@ -63,6 +63,9 @@ class PinsetView:
     async def was_removed(self, cid: CID) -> bool:
         return cid in self._shared.removed and cid not in self._shared.pins
 
+    async def were_removed(self, cids: Sequence[CID]) -> list[bool]:
+        return [await self.was_removed(cid) for cid in cids]
+
     def on_change(self, handler: Callable[[PinChange], None]) -> None:
         self._handlers.append(handler)
 

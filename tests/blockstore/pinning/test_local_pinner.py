@@ -11,7 +11,7 @@ from support.exchanges import RemoteBlocks
 
 from blockstore.block import Block
 from blockstore.blocks import Blocks
-from blockstore.cid import CID
+from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import BlockNotFound, PinWithdrawn, StorageFull, StoreCorrupt
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot, open_local_pins
@@ -240,3 +240,58 @@ async def test_a_root_that_is_not_where_it_belongs_makes_no_endless_list(tmp_pat
     async with open_local_pins(path, Blocks(store, RemoteBlocks([]))) as pins:
         with pytest.raises(StoreCorrupt, match="not where it belongs"):
             [_ async for _ in pins.pinned()]
+
+
+async def test_single_blocks_that_are_here_are_recorded_together_and_nothing_else_is(pins: Pins) -> None:
+    here, absent, text = leaf(1), leaf(2), CID.identity(RAW, b"text")
+    file = Block.of(b"\x0a\x04\x08\x02\x18\x00", DAG_PB)  # data alone: it links to nothing
+    await pins.store.put_many([here, file, TREE[0]])
+    inline = CID.identity(DAG_PB, file.data)
+    roots = {here.cid: True, absent.cid: True, text: True, file.cid: True, inline: False, ROOT: True}
+    recorded = await pins.pinner.pin_here(roots)
+    expected = [
+        PinnedRoot(cid, True, True, 1, size) for cid, size in ((here.cid, 32), (text, 4), (file.cid, 6))
+    ]
+    assert recorded == [*expected, PinnedRoot(inline, True, False, 1, 6)]
+    assert recorded == await pins.pinner.get_many([root.cid for root in recorded])
+    assert await pins.pinner.get_many([absent.cid, ROOT]) == [
+        PinnedRoot(cid, False, True, 0, 0) for cid in (absent.cid, ROOT)
+    ]
+    assert pins.remote.asked == []
+    direct = await pins.pinner.pin_here({TREE[1].cid: False, ROOT: False})
+    assert direct == [], "the first is not here; the other is being pinned as a whole"
+    await pins.store.put_many([TREE[1]])
+    assert [root.blocks for root in await pins.pinner.pin_here({TREE[1].cid: False})] == [1]
+    assert (await pins.pin()).complete
+
+
+async def test_a_group_overtaken_by_unpin_records_the_others(tmp_path: Path) -> None:
+    store, blocks = SlowToFlush(), leaves(3)
+    await store.put_many(blocks)
+    async with open_local_pins(tmp_path / "pins.db", Blocks(store, RemoteBlocks([]))) as pinner:
+        store.hold()
+        group = asyncio.create_task(pinner.pin_here({block.cid: True for block in blocks}))
+        await store.flushing.wait()
+        await pinner.unpin(blocks[1].cid)
+        store.flushed.set()
+        assert [root.cid for root in await group] == [blocks[0].cid, blocks[2].cid]
+        assert [root.cid async for root in pinner.pinned()] == sorted(
+            [blocks[0].cid, blocks[2].cid], key=bytes
+        )
+
+
+class SlowToFlush(MemoryBlockstore):
+    """Its flush ends when told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushing, self.flushed = asyncio.Event(), asyncio.Event()
+        self.flushed.set()
+
+    def hold(self) -> None:
+        self.flushing.clear()
+        self.flushed.clear()
+
+    async def flush(self) -> None:
+        self.flushing.set()
+        await self.flushed.wait()

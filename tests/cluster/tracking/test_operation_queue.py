@@ -6,11 +6,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.memory_cluster import cid
 
-from cluster.tracking.operation_queue import Lane, Operation, OperationQueue
+from cluster.tracking.operation import Lane, Operation
+from cluster.tracking.operation_queue import OperationQueue
+
+
+def looked_at(queue: OperationQueue) -> None:
+    """All that is new was looked at, and takes workers of its own."""
+    for operation in [*queue.take_new_pins(0.0), *queue.take_new_unpins(0.0)]:
+        queue.put_back(operation, 0.0)
+
+
+def take_pin(queue: OperationQueue, now: float = 0.0) -> Operation | None:
+    looked_at(queue)
+    return queue.take_pin(now)
+
+
+def take_unpin(queue: OperationQueue, now: float = 0.0) -> Operation | None:
+    looked_at(queue)
+    return queue.take_unpin(now)
 
 
 def taken(queue: OperationQueue, count: int) -> list[Lane]:
-    return [operation.lane for _ in range(count) if (operation := queue.take_pin(0.0))]
+    return [operation.lane for _ in range(count) if (operation := take_pin(queue))]
 
 
 def test_fresh_pins_go_before_others_in_order_of_arrival() -> None:
@@ -18,7 +35,7 @@ def test_fresh_pins_go_before_others_in_order_of_arrival() -> None:
     for number, lane in enumerate([Lane.NORMAL, Lane.FRESH, Lane.NORMAL, Lane.FRESH]):
         queue.put(cid(number), lane, 0.0)
     order = []
-    while operation := queue.take_pin(0.0):
+    while operation := take_pin(queue, 0.0):
         order.append(operation.cid)
         queue.finish(operation, 0.0)
     assert order == [cid(1), cid(3), cid(0), cid(2)]
@@ -44,8 +61,8 @@ def test_a_waiting_operation_is_replaced_by_one_of_the_other_kind() -> None:
     queue = OperationQueue(size=10, workers=1)
     queue.put(cid(1), Lane.FRESH, 0.0)
     queue.put(cid(1), Lane.UNPIN, 1.0)
-    assert queue.take_pin(1.0) is None
-    operation = queue.take_unpin(1.0)
+    assert take_pin(queue, 1.0) is None
+    operation = take_unpin(queue, 1.0)
     assert operation is not None
     assert len(queue) == 1
 
@@ -53,21 +70,21 @@ def test_a_waiting_operation_is_replaced_by_one_of_the_other_kind() -> None:
 def test_a_running_operation_is_cancelled_by_one_of_the_other_kind_which_follows() -> None:
     queue = OperationQueue(size=10, workers=1)
     queue.put(cid(1), Lane.FRESH, 0.0)
-    operation = queue.take_pin(0.0)
+    operation = take_pin(queue, 0.0)
     assert operation is not None
     cancelled = []
     operation.cancel = lambda: cancelled.append(True)
     queue.put(cid(1), Lane.UNPIN, 1.0)
     assert cancelled == [True]
-    assert queue.take_unpin(1.0) is None  # not before the first one has ended
+    assert take_unpin(queue, 1.0) is None  # not before the first one has ended
     queue.finish(operation, 2.0)
-    assert queue.take_unpin(2.0) is not None
+    assert take_unpin(queue, 2.0) is not None
 
 
 def test_a_running_operation_is_looked_at_again_after_one_of_the_same_kind() -> None:
     queue = OperationQueue(size=10, workers=1)
     queue.put(cid(1), Lane.FRESH, 0.0)
-    operation = queue.take_pin(0.0)
+    operation = take_pin(queue, 0.0)
     assert operation is not None
     queue.put(cid(1), Lane.NORMAL, 1.0)
     queue.put_if_idle(cid(1), Lane.RETRY, 1.0)
@@ -78,7 +95,7 @@ def test_a_running_operation_is_looked_at_again_after_one_of_the_same_kind() -> 
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["put", "idle", "pin", "unpin", "finish"]),
+            st.sampled_from(["put", "idle", "new", "sort", "pin", "unpin", "here", "finish"]),
             st.integers(0, 5),
             st.sampled_from(Lane),
         )
@@ -87,20 +104,51 @@ def test_a_running_operation_is_looked_at_again_after_one_of_the_same_kind() -> 
 def test_a_cid_never_has_two_operations_and_no_lane_overflows(steps: list[tuple[str, int, Lane]]) -> None:
     queue = OperationQueue(size=3, workers=3)
     running: list[Operation] = []
+    looking: list[Operation] = []
     for step, number, lane in steps:
         if step == "put":
             queue.put(cid(number), lane, 0.0)
         elif step == "idle":
             queue.put_if_idle(cid(number), lane, 0.0)
+        elif step == "new":
+            looking += [*queue.take_new_pins(0.0), *queue.take_new_unpins(0.0), *queue.take_here(0.0)]
+        elif step == "sort" and looking:
+            operation = looking.pop(0)
+            if number % 2 or operation.lane is Lane.HERE:
+                queue.finish(operation, 0.0)
+            else:
+                queue.put_back(operation, 0.0)
+        elif step == "here":
+            queue.expedite(cid(number), 0.0)
         elif step == "finish" and running:
             queue.finish(running.pop(0), 0.0)
         elif step in ("pin", "unpin"):
-            operation = queue.take_pin(0.0) if step == "pin" else queue.take_unpin(0.0)
-            running += [operation] if operation else []
+            one = queue.take_pin(0.0) if step == "pin" else queue.take_unpin(0.0)
+            running += [one] if one else []
         cids = [operation.cid for operation in queue.operations()]
         assert len(set(cids)) == len(cids) == sum(map(queue.waiting, Lane)) + queue.running()
-        assert all(queue.waiting(one) <= 3 for one in Lane)
-        assert queue.running() == len(running)
+        assert all(queue.waiting(one) <= 3 for one in Lane if one is not Lane.HERE)
+        assert queue.running() == len(running) + len(looking)
+
+
+def test_what_is_new_is_taken_together_and_keeps_its_place_until_it_is_sorted() -> None:
+    queue = OperationQueue(size=2, workers=1)
+    for number, lane in enumerate([Lane.NORMAL, Lane.NORMAL, Lane.FRESH, Lane.RETRY]):
+        queue.put(cid(number), lane, 0.0)
+    assert queue.take_pin(0.0) is not None, "a retry takes a worker at once"
+    first, second, third = queue.take_new_pins(1.0)
+    assert [first.cid, second.cid, third.cid] == [cid(2), cid(0), cid(1)]
+    assert queue.take_new_pins(1.0) == []
+    assert queue.room(Lane.NORMAL) == 0
+    queue.finish(second, 2.0)
+    assert queue.room(Lane.NORMAL) == 1
+    queue.put_back(third, 2.0)
+    queue.put_back(first, 2.0)
+    assert not first.running
+    assert queue.room(Lane.NORMAL) == 1
+    assert queue.take_new_pins(3.0) == []
+    assert queue.take_pin(3.0) is first
+    assert queue.take_pin(3.0) is third
 
 
 def test_what_a_caller_waits_for_leaves_its_lane_and_needs_no_room() -> None:
@@ -108,22 +156,18 @@ def test_what_a_caller_waits_for_leaves_its_lane_and_needs_no_room() -> None:
     queue.put(cid(1), Lane.NORMAL, 0.0)
     for number in (1, 2, 3):
         assert queue.expedite(cid(number), 1.0).is_priority
-    assert queue.take_pin(1.0) is None
-    assert [operation.cid for _ in range(4) if (operation := queue.take_here(1.0))] == [
-        cid(1),
-        cid(2),
-        cid(3),
-    ]
+    assert take_pin(queue, 1.0) is None
+    assert [operation.cid for operation in queue.take_here(1.0)] == [cid(1), cid(2), cid(3)]
     assert queue.room(Lane.NORMAL) == 1
 
 
 def test_a_running_operation_is_the_one_that_a_caller_waits_for() -> None:
     queue = OperationQueue(size=1, workers=1)
     queue.put(cid(1), Lane.FRESH, 0.0)
-    running = queue.take_pin(0.0)
+    running = take_pin(queue, 0.0)
     assert running is not None
     assert queue.expedite(cid(1), 1.0) is running
-    assert queue.take_here(1.0) is None
+    assert not queue.take_here(1.0)
     assert running.ended is not None
     assert not running.ended.is_set()
     queue.finish(running, 2.0)
@@ -138,4 +182,4 @@ def test_an_operation_that_is_replaced_has_ended() -> None:
     queue.put(cid(1), Lane.UNPIN, 1.0)
     assert operation.ended is not None
     assert operation.ended.is_set()
-    assert queue.take_here(1.0) is None
+    assert not queue.take_here(1.0)

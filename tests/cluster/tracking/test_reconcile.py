@@ -12,7 +12,7 @@ from support.tracked_pins import ALL, OLD, everywhere, gone, listed, pinned, rea
 from cluster.errors import NotPinned
 from cluster.pin import Status
 from cluster.settings import ClusterSettings
-from cluster.tracking.operation_queue import Lane
+from cluster.tracking.operation import Lane
 from cluster.tracking.status import EVERY_STATUS
 
 

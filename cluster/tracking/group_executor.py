@@ -1,0 +1,79 @@
+"""Many operations at once: what takes no walk and no question to others, in a few reads and one record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blockstore.cid import CID
+from cluster.context import ClusterContext
+from cluster.errors import BadUpdate
+from cluster.pin import Pin, PinMode
+from cluster.ports import AttemptStore, LocalPins, PinFailed
+from cluster.tracking.operation import Lane, Operation
+
+
+class GroupExecutor:
+    """Looks at operations together. What it leaves, and what fails, `Executor.perform` does one by one."""
+
+    def __init__(self, context: ClusterContext, pins: LocalPins, attempts: AttemptStore) -> None:
+        self._peer = context.peer
+        self._pinset = context.pinset
+        self._pins = pins
+        self._attempts = attempts
+
+    async def pin_many(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        """Record those whose blocks are here for certain; the others."""
+        try:
+            return await self._pin(operations)
+        except (PinFailed, BadUpdate, OSError):
+            return operations
+
+    async def unpin_many(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        """Forget those that were removed from the pinset; the others."""
+        try:
+            return await self._unpin(operations)
+        except (PinFailed, BadUpdate, OSError):
+            return operations
+
+    async def _pin(self, operations: Sequence[Operation]) -> list[Operation]:
+        wished: dict[CID, tuple[Operation, Pin]] = {}
+        for operation, pin in await self._with_pins(operations):
+            if pin is not None and pin.held_by(self._peer):
+                wished[operation.cid] = operation, pin
+            else:
+                operation.successor = operation.successor or Lane.UNPIN
+        modes = {cid: pin.options.mode is PinMode.RECURSIVE for cid, (_, pin) in wished.items()}
+        here = await self._pins.pin_here(modes)
+        await self._succeeded(list(here))
+        return [operation for cid, (operation, _) in wished.items() if cid not in here]
+
+    async def _unpin(self, operations: Sequence[Operation]) -> list[Operation]:
+        moved: dict[CID, Operation] = {}  # not wished here, but somewhere
+        gone: dict[CID, Operation] = {}
+        for operation, pin in await self._with_pins(operations):
+            if pin is not None and pin.held_by(self._peer):
+                operation.successor = operation.successor or Lane.NORMAL
+            else:
+                (gone if pin is None else moved)[operation.cid] = operation
+        held = await self._held([*gone, *moved])
+        await self._forget([cid for cid in gone if cid in held])
+        await self._succeeded([cid for cid in [*gone, *moved] if cid in gone or cid not in held])
+        return [operation for cid, operation in moved.items() if cid in held]
+
+    async def _with_pins(self, operations: Sequence[Operation]) -> list[tuple[Operation, Pin | None]]:
+        pins = await self._pinset.get_many([operation.cid for operation in operations])
+        return list(zip(operations, pins, strict=True))
+
+    async def _held(self, cids: Sequence[CID]) -> set[CID]:
+        return {local.cid for local in await self._pins.get_many(cids) if local is not None}
+
+    async def _forget(self, cids: Sequence[CID]) -> None:
+        """That the pinset does not have one is no reason: see `PinsetReader.was_removed`."""
+        removed = await self._pinset.were_removed(cids)
+        await self._pins.unpin_many([cid for cid, is_gone in zip(cids, removed, strict=True) if is_gone])
+
+    async def _succeeded(self, cids: Sequence[CID]) -> None:
+        """Earlier attempts at these are over."""
+        failed = [attempt.cid for attempt in await self._attempts.get_many(cids) if attempt is not None]
+        if failed:
+            await self._attempts.remove_many(failed)

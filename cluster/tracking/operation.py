@@ -1,0 +1,55 @@
+"""One thing to be done about one CID, and the lane that it waits in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from blockstore.cid import CID
+from cluster.pin import Progress
+from cluster.ports import OperationKind
+
+
+class Lane(Enum):
+    HERE = "here"  # its blocks are here, and a caller waits: bounded by the callers, not by the queue
+    FRESH = "fresh"
+    NORMAL = "normal"
+    RETRY = "retry"
+    UNPIN = "unpin"
+
+    @property
+    def kind(self) -> OperationKind:
+        return OperationKind.UNPIN if self is Lane.UNPIN else OperationKind.PIN
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """One CID being worked on, or waiting for it. `successor` is what follows when this one ends.
+
+    `looked_at`: it takes a worker of its own. `failure` is why it did not succeed, once that is known.
+    `ended` is there when a caller waits for the end.
+    """
+
+    cid: CID
+    lane: Lane
+    since: float  # seconds since 1970, when it began to wait or to run
+    running: bool = False
+    looked_at: bool = False
+    progress: Progress | None = None
+    successor: Lane | None = None
+    cancel: Callable[[], object] | None = None
+    failure: str = ""
+    ended: asyncio.Event | None = None
+
+    @property
+    def kind(self) -> OperationKind:
+        return self.lane.kind
+
+    @property
+    def is_priority(self) -> bool:
+        return self.lane in _PRIORITY
+
+
+_PRIORITY = frozenset({Lane.HERE, Lane.FRESH})
