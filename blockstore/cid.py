@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import libipld
 
@@ -25,6 +26,7 @@ SHA2_256 = 0x12
 MAX_IDENTITY_BYTES = 128
 _MAX_DIGEST_BYTES = 128
 _MAX_TEXT = 512
+_SHA2_256 = bytes([SHA2_256, 32])
 _COMMON_PREFIXES = frozenset(bytes([1, codec, SHA2_256, 32]) for codec in (RAW, DAG_PB, DAG_CBOR))
 
 
@@ -97,7 +99,7 @@ class CID:
         return cid
 
     def __bytes__(self) -> bytes:
-        return self.multihash if self.version == 0 else b"\x01" + varint.encode(self.codec) + self.multihash
+        return self.multihash if self.version == 0 else _prefix(self.codec) + self.multihash
 
     def __str__(self) -> str:
         return _text(bytes(self))
@@ -119,12 +121,19 @@ class CID:
 
     @property
     def digest(self) -> bytes:
+        if self.multihash.startswith(_SHA2_256):
+            return self.multihash[2:]
         _, position = varint.decode(self.multihash)
         return self.multihash[varint.decode(self.multihash, position)[1] :]
 
     @property
     def is_identity(self) -> bool:
         return self.multihash[:1] == b"\x00"
+
+
+@lru_cache(maxsize=64)
+def _prefix(codec: int) -> bytes:
+    return b"\x01" + varint.encode(codec)
 
 
 def _of_base(text: str) -> bytes:

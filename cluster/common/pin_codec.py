@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from blockstore.cid import CID
 from cluster.common.hybrid_clock import MAX_STAMP
@@ -13,6 +14,7 @@ from cluster.pin import Pin, PinMode, PinOptions
 
 _MAX_CID = 512  # bytes
 _STAMP = encode({"s": 0})[1:-1]  # the key, which is the shortest, so that it stands first
+_PLAIN = frozenset(("s", "created", "alloc", "size", "name", "min", "max"))  # all that most pins say
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +70,20 @@ def decode_pin(data: bytes) -> PinValue:
 
 def _fields(pin: Pin) -> dict[str, Wire]:
     options = pin.options
-    fields: dict[str, Wire] = {
+    fields: dict[str, object] = {
         "created": float(pin.created),
-        "alloc": [*pin.allocations],
+        "alloc": pin.allocations and [*pin.allocations],
         "size": pin.size,
         "name": options.name,
         "mode": "" if options.mode is PinMode.RECURSIVE else str(options.mode),
         "min": options.replication_min,
         "max": options.replication_max,
-        "to": [*options.user_allocations],
-        "meta": {**options.metadata},
-        "update": bytes(options.pin_update) if options.pin_update else b"",
-        "origins": [*options.origins],
+        "to": options.user_allocations and [*options.user_allocations],
+        "meta": options.metadata and {**options.metadata},
+        "update": options.pin_update and bytes(options.pin_update),
+        "origins": options.origins and [*options.origins],
     }
-    present: dict[str, Wire] = {key: field for key, field in fields.items() if field}
+    present = cast("dict[str, Wire]", {key: field for key, field in fields.items() if field})
     if options.expire_at is not None:
         present["expire"] = float(options.expire_at)
     return present
@@ -91,13 +93,23 @@ def _value(fields: Fields) -> PinValue:
     return PinValue(
         stamp=fields.integer("s", 0),
         options=_options(fields),
-        allocations=fields.texts("alloc"),
+        allocations=fields.texts("alloc") if "alloc" in fields else (),
         created=fields.number("created", 0),
         size=fields.integer("size", 0),
     )
 
 
 def _options(fields: Fields) -> PinOptions:
+    if fields.within(_PLAIN):
+        return PinOptions(
+            name=fields.text("name", "", MAX_NAME),
+            replication_min=fields.integer("min", 0, low=-1, high=MAX_LIST),
+            replication_max=fields.integer("max", 0, low=-1, high=MAX_LIST),
+        )
+    return _all_options(fields)
+
+
+def _all_options(fields: Fields) -> PinOptions:
     try:
         mode = PinMode(fields.text("mode", PinMode.RECURSIVE.value))
         update = CID.decode(fields.data("update", _MAX_CID)) if "update" in fields else None

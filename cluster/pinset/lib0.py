@@ -24,6 +24,9 @@ class Reader:
         """An unsigned integer below 2^63."""
         value = shift = 0
         data, position = self.data, self.position
+        if position < len(data) and data[position] < 0x80:  # nearly every one
+            self.position = position + 1
+            return data[position]
         while position < len(data) and shift < _MAX_SHIFT:
             byte = data[position]
             position += 1
@@ -40,9 +43,18 @@ class Reader:
     def block(self, limit: int) -> bytes:
         """Bytes behind their length."""
         length = self.integer()
-        if length > limit:
+        start, end = self.position, self.position + length
+        if length > limit or end > len(self.data):
             raise BadUpdate(f"{length} bytes in an update where at most {limit} may be")
-        return self.take(length)
+        self.position = end
+        return self.data[start:end]
+
+    def passes(self, expected: bytes) -> bool:
+        """Whether these bytes come next; if so the position is behind them."""
+        if not self.data.startswith(expected, self.position):
+            return False
+        self.position += len(expected)
+        return True
 
     def take(self, length: int) -> bytes:
         end = self.position + length
