@@ -11,6 +11,7 @@
 | pinset/heads | opening of the store, arrival | heads of the logs, digests | members |
 | pinset/batches | logs and ranges | signed batches | members |
 | pinset/digests | level of the Merkle tree, range | sums | members |
+| pinset/forks | a log | the two batches that prove its fork | members |
 | pinset/members | member records | ours, or what says that the caller was removed | anyone |
 | pinset/join | grant of an invitation, records | member records | anyone |
 | names/get | multihash of an IPNS name | its record; the name signs it | members |
@@ -50,6 +51,7 @@ RECOVER_ALL = Method("pins/recover-all", Access.TRUSTED)
 HEADS = Method("pinset/heads", Access.MEMBER)
 BATCHES = Method("pinset/batches", Access.MEMBER)
 DIGESTS = Method("pinset/digests", Access.MEMBER)
+FORKS = Method("pinset/forks", Access.MEMBER)
 MEMBERS = Method("pinset/members", Access.ANYONE)
 JOIN = Method("pinset/join", Access.ANYONE)
 NAMES_GET = Method("names/get", Access.MEMBER)
@@ -64,6 +66,7 @@ METHODS = (
     HEADS,
     BATCHES,
     DIGESTS,
+    FORKS,
     MEMBERS,
     JOIN,
     NAMES_GET,

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from cluster.common import wire
 from cluster.pinset.batch import AuthorLog
+from cluster.pinset.fork import Forks
 
 NO_HEADS: Mapping[AuthorLog, int] = MappingProxyType({})
 NO_HASHES: Mapping[AuthorLog, bytes] = MappingProxyType({})
@@ -24,6 +25,7 @@ class LogHeads:
     def __init__(self, heads: Mapping[AuthorLog, int], hashes: Mapping[AuthorLog, bytes] = NO_HASHES) -> None:
         self._heads: dict[AuthorLog, int] = {}
         self._hashes: dict[AuthorLog, bytes] = {}
+        self._forks: dict[AuthorLog, int] = {}
         self._sum = 0
         self.advance(heads, hashes)
 
@@ -42,18 +44,36 @@ class LogHeads:
     def advance(self, heads: Mapping[AuthorLog, int], hashes: Mapping[AuthorLog, bytes] = NO_HASHES) -> None:
         """These logs are applied so far now, up to the batches of these hashes."""
         for log, sequence in heads.items():
-            self._sum += _hash(log, sequence) - _hash(log, self.of(log))
+            self._sum -= self._share(log)
             self._heads[log] = sequence
             self._hashes[log] = hashes.get(log, b"")
+            self._sum += self._share(log)
         self._sum %= _MODULUS
 
+    def fork(self, log: AuthorLog, sequence: int) -> None:
+        """From that number on the log is forked: what is here of it from there on is no difference."""
+        self._sum -= self._share(log)
+        self._forks[log] = sequence
+        self._sum = (self._sum + self._share(log)) % _MODULUS
+
+    @property
+    def forks(self) -> Forks:
+        return MappingProxyType(self._forks)
+
     def digest(self) -> bytes:
-        """32 bytes, equal on two members exactly when they have the same batches."""
+        """32 bytes, equal on two members exactly when they have the same batches and know the same forks."""
         return self._sum.to_bytes(32)
 
+    def _share(self, log: AuthorLog) -> int:
+        """What that log adds to the sum."""
+        fork = self._forks.get(log)
+        if fork is None:
+            return _hash(log, self.of(log))
+        return _hash(log, min(self.of(log), fork - 1)) + _hash(log, fork, "fork")
 
-def _hash(log: AuthorLog, sequence: int) -> int:
+
+def _hash(log: AuthorLog, sequence: int, *forked: wire.Wire) -> int:
     """0 of a log that has no batch."""
     if not sequence:
         return 0
-    return int.from_bytes(hashlib.sha256(wire.encode([log.author, log.epoch, sequence])).digest())
+    return int.from_bytes(hashlib.sha256(wire.encode([log.author, log.epoch, sequence, *forked])).digest())

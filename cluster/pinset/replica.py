@@ -19,6 +19,7 @@ from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
 from cluster.pinset.document_cache import DocumentCache
 from cluster.pinset.foreign_batch import UnusableBatch, read_foreign
+from cluster.pinset.fork import Forks
 from cluster.pinset.log_heads import NO_HASHES, NO_HEADS, LogHeads
 from cluster.pinset.replay import replayed
 from cluster.pinset.rows import DigestSums, Head
@@ -59,6 +60,15 @@ class Replica:
         """Every log that is known here, and the last of its batches that is applied."""
         return self._heads.all()
 
+    def hash_of(self, log: AuthorLog) -> bytes:
+        """Of the batch at that log's head; empty where it is not known."""
+        return self._heads.hash_of(log)
+
+    @property
+    def forks(self) -> Forks:
+        """Logs whose authors signed two batches under one number; nothing is taken of them from there on."""
+        return self._heads.forks
+
     def heads_digest(self) -> bytes:
         """Equal on two members exactly when they have the same batches."""
         return self._heads.digest()
@@ -74,6 +84,16 @@ class Replica:
     async def begin_epoch(self) -> None:
         """Write under a new client id from now on: another member has more of this epoch than we have."""
         await self._serial.run(self._begin_epoch)
+
+    async def stop_log(self, log: AuthorLog, sequence: int) -> None:
+        """It is forked at that number, which is kept on disk: nothing more of it is taken from there on."""
+
+        async def stop() -> None:
+            self._heads.fork(log, sequence)
+            if log == self._log:
+                await self._begin_epoch()
+
+        await self._serial.run(stop)
 
     async def digest_sums(self, first: int, last: int, shift: int) -> tuple[bytes, DigestSums]:
         """PinsetStore.digest_sums, and the digest of the heads that they belong to."""
@@ -163,10 +183,13 @@ class Replica:
     ) -> Verdict:
         batch = signed.batch
         head = transaction.heads.get(batch.log, self.head(batch.log))
-        if batch.sequence <= head:
+        if batch.sequence <= head or batch.sequence >= self.forks.get(batch.log, batch.sequence + 1):
             return Verdict.KNOWN
         if batch.sequence > head + 1:
             return Verdict.EARLY
+        before = transaction.hashes.get(batch.log, self.hash_of(batch.log))
+        if batch.prev and before and batch.prev != before:
+            return Verdict.FORKED
         try:
             foreign = await read_foreign(batch, self._genesis, time_slice)
             if foreign.is_early(transaction):
@@ -207,10 +230,15 @@ class Replica:
         self._on_changes(outcome.changes)
 
 
-async def open_replica(store: PinsetStore, local: LocalMember, on_changes: OnChanges) -> Replica:
+async def open_replica(
+    store: PinsetStore, local: LocalMember, on_changes: OnChanges, forks: Forks = NO_HEADS
+) -> Replica:
     """The replica as the store left it, with a new epoch for what will be written."""
     heads: list[Head] = []
     while page := await store.heads(heads[-1].arrival if heads else 0, _PAGE):
         heads += page
     sequences = {head.log: head.sequence for head in heads}
-    return Replica(local, store, LogHeads(sequences, {head.log: head.hash for head in heads}), on_changes)
+    known = LogHeads(sequences, {head.log: head.hash for head in heads})
+    for log, sequence in forks.items():
+        known.fork(log, sequence)
+    return Replica(local, store, known, on_changes)

@@ -11,13 +11,15 @@ from cluster.errors import UntrustedPeer
 from cluster.pinset.batch import OpenedBatch, SignedBatch
 from cluster.pinset.changes import Verdict
 from cluster.replication.context import ReplicationContext
+from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.holdback import HoldbackQueue
 
 
 class Admission:
     """Decides which batches are applied now, later, or never, and counts them."""
 
-    def __init__(self, context: ReplicationContext) -> None:
+    def __init__(self, context: ReplicationContext, forks: ForkWatch) -> None:
+        self._forks = forks
         self._local = context.local
         self._members = context.members
         self._replica = context.replica
@@ -61,8 +63,12 @@ class Admission:
         for signed, verdict in zip(batches, verdicts, strict=True):
             if verdict is Verdict.EARLY:
                 self._held.keep(signed)
-            else:
-                self._held.drop(signed)
+                continue
+            self._held.drop(signed)
+            if verdict is Verdict.KNOWN:
+                self._forks.batch_came_again(signed)
+            elif verdict is Verdict.FORKED:
+                self._forks.batch_does_not_follow(signed)
 
     def _verified(self, opened: OpenedBatch) -> SignedBatch:
         return opened.verified(self._local.cluster_id, self._local.signer)

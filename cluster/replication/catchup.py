@@ -24,6 +24,7 @@ from cluster.replication.catchup_server import (
     read_records,
 )
 from cluster.replication.context import ReplicationContext
+from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.heads import Heads, encode_logs
 
 PATIENCE = 45.0
@@ -37,7 +38,8 @@ _log = logging.getLogger(__name__)
 class CatchUp:
     """Asks one member at a time; remembers how far each had come when all that it has was here."""
 
-    def __init__(self, context: ReplicationContext, admission: Admission) -> None:
+    def __init__(self, context: ReplicationContext, admission: Admission, forks: ForkWatch) -> None:
+        self._forks = forks
         self._context = context
         self._replica = context.replica
         self._members = context.members
@@ -88,6 +90,7 @@ class CatchUp:
 
     def _note(self, peer: str, heads: Heads, *, afresh: bool) -> None:
         """What that member has, as it has just told."""
+        self._forks.heads_told(peer, heads)
         progress, now = self._context.progress, self._context.now()
         if heads.all_heads == self._replica.heads_digest():
             progress.equals(peer, self._replica.heads(), now)
@@ -99,9 +102,11 @@ class CatchUp:
             progress.is_whole(peer)
 
     async def _behind(self, heads: Heads, gaps: Collection[AuthorLog]) -> list[tuple[AuthorLog, int]]:
+        forks = self._replica.forks
+        told = ((log, min(sequence, forks.get(log, sequence + 1) - 1)) for log, sequence in heads.logs)
         behind = [
             (log, sequence)
-            for log, sequence in heads.logs
+            for log, sequence in told
             if sequence > self._replica.head(log) and log not in gaps
         ]
         if any(log == self._replica.log for log, _ in behind):

@@ -46,6 +46,7 @@ class CatchUpServer:
             all_heads=self._context.replica.heads_digest(),
             members=self._members.digest(),
             now=self._context.now(),
+            forks=tuple(self._context.replica.forks.items()),
             extents={head.log: LogExtent(head.begin, head.hash) for head in heads},
         )
         return bytes(answer)

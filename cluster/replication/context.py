@@ -27,6 +27,7 @@ class ReplicationCounts:
     refused: int = 0  # forged or malformed
     untrusted: int = 0  # by peers that may not write, as far as is known here
     repaired: int = 0  # documents made again
+    forked: int = 0  # logs in which two batches under one number were found
 
 
 @dataclass(frozen=True, slots=True)

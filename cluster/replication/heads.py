@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cluster.common import wire
 from cluster.errors import BadUpdate
 from cluster.pinset.batch import HASH_BYTES, AuthorLog
+from cluster.pinset.fork import MAX_FORKS
 
 MAX_HEADS = 4096
 """Logs in one answer; further ones come in the next."""
@@ -40,6 +41,8 @@ class Heads:
     extents: Mapping[AuthorLog, LogExtent] = field(default_factory=dict)
     """Of all `logs`, or none in answers of the first version, which cut no log."""
 
+    forks: tuple[tuple[AuthorLog, int], ...] = ()  # logs that are known there to be forked, and from where on
+
     def gaps(self, head: Callable[[AuthorLog], int]) -> frozenset[AuthorLog]:
         """Logs of which that member has more than we (`head`), and lacks the next one that we need."""
         return frozenset(
@@ -62,6 +65,7 @@ class Heads:
             members=fields.data("members", 32),
             now=fields.number("now"),
             extents=_extents(fields, logs),
+            forks=decode_logs(fields, "forks", MAX_FORKS),
         )
 
     def __bytes__(self) -> bytes:
@@ -73,6 +77,7 @@ class Heads:
                 "more": int(self.more),
                 "logs": encode_logs(self.logs),
                 "extents": [[one.begin, one.hash] for one in extents],
+                "forks": encode_logs(self.forks),
                 "heads": self.all_heads,
                 "members": self.members,
                 "now": self.now,

@@ -24,6 +24,7 @@ from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
 from cluster.pinset.change_feed import ChangeFeed
+from cluster.pinset.fork_store import ForkStore
 from cluster.pinset.log_store import LogStore
 from cluster.pinset.migrations import PAGE as MIGRATION_PAGE
 from cluster.pinset.migrator import open_migrator
@@ -35,6 +36,7 @@ from cluster.replication.anti_entropy import AntiEntropy
 from cluster.replication.catchup import CatchUp
 from cluster.replication.catchup_server import CatchUpServer
 from cluster.replication.context import ReplicationContext
+from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.handler_gate import HandlerGate
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogCutter, LogRetention
 from cluster.replication.pinset_gossip import PinsetGossip
@@ -97,15 +99,17 @@ async def open_pinset(
     trusted = invite.trusted if invite else ()
     members = await open_members(MemberRecordStore(database), local, trusted)
     changes = ChangeFeed(around.guard)
-    replica = await open_replica(store, local, changes.publish)
+    fork_store = ForkStore(database)
+    replica = await open_replica(store, local, changes.publish, await fork_store.forks())
     gate = HandlerGate(network, network, members)
     context = ReplicationContext(
         local, store, replica, members, network, changes, gate, around.guard, around.now
     )
 
-    admission = Admission(context)
+    forks = ForkWatch(context, fork_store)
+    admission = Admission(context, forks)
     CatchUpServer(context)
-    sync_loop = SyncLoop(context, CatchUp(context, admission), AntiEntropy(context))
+    sync_loop = SyncLoop(context, CatchUp(context, admission, forks), AntiEntropy(context))
     outgoing = PinsetGossip(context, network, admission, sync_loop)
     batcher = WriteBatcher(outgoing.write, settings.batch_size, around.slices)
     cutter = LogCutter(context, LogStore(database), settings.retention)
@@ -119,7 +123,7 @@ async def open_pinset(
     loops = batcher.run(), outgoing.run(), sync_loop.run(), sync_loop.run_periodically(), watch.run()
     try:
         async with background(
-            *loops, cutter.run(), migrator.run(), standing.establish(settings.name, invite)
+            *loops, cutter.run(), forks.run(), migrator.run(), standing.establish(settings.name, invite)
         ):
             try:
                 yield ReplicatedPinset(

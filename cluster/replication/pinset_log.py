@@ -26,11 +26,15 @@ class AuthorLag:
 
 @dataclass(frozen=True, slots=True)
 class MemberLag:
-    """What that member lacks, as of `seen` (seconds since 1970); None: it has not told yet what it has."""
+    """What that member lacks, as of `seen` (seconds since 1970); None: it has not told yet what it has.
+
+    `forks`: of logs that it wrote, the first numbers under which it signed two batches.
+    """
 
     peer: str
     seen: float | None
     behind: tuple[AuthorLag, ...] = ()
+    forks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +91,25 @@ class PinsetLog:
             if seen.whole:
                 found.append(await self._lag(peer, seen.seen, seen.heads, newest))
             else:
-                found.append(MemberLag(peer, None))
+                found.append(MemberLag(peer, None, (), self._forks(peer)))
         return found
 
+    def forked_logs(self) -> int:
+        """How many logs are known to hold two batches of one number."""
+        return len(self._context.replica.forks)
+
+    def _forks(self, peer: str) -> tuple[int, ...]:
+        forks = self._context.replica.forks
+        return tuple(sorted(sequence for log, sequence in forks.items() if log.author == peer))
+
     def _newest(self) -> Mapping[AuthorLog, int]:
-        """The last batch of every log that any member is known to have."""
+        """The last batch of every log that any member is known to have; of a forked one, before the fork."""
         newest = dict(self._context.replica.heads())
         for peer in self._context.members.peers():
             for log, sequence in self._context.progress.of(peer).heads.items():
                 newest[log] = max(newest.get(log, 0), sequence)
-        return newest
+        forks = self._context.replica.forks
+        return {log: min(end, forks.get(log, end + 1) - 1) for log, end in newest.items()}
 
     async def _lag(
         self, peer: str, seen: float, heads: Mapping[AuthorLog, int], newest: Mapping[AuthorLog, int]
@@ -109,7 +122,7 @@ class PinsetLog:
             AuthorLag(author, sum(end - heads.get(log, 0) for log, end in logs), await self._written(logs))
             for author, logs in sorted(missing.items())
         ]
-        return MemberLag(peer, seen, tuple(behind))
+        return MemberLag(peer, seen, tuple(behind), self._forks(peer))
 
     async def _written(self, ends: Sequence[tuple[AuthorLog, int]]) -> float | None:
         """When the newest of these batches was, of those that are here."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from functools import partial
-from random import Random
+from random import Random, SystemRandom
 
 from blockstore.cid import CID, DAG_PB
 from cluster.common.cooperative import TimeSlice
@@ -14,6 +14,7 @@ from cluster.common.genesis import Genesis, found_cluster
 from cluster.interfaces import PinChange, Role
 from cluster.members.invite import Invite
 from cluster.pin import Pin, PinOptions
+from cluster.pinset.store import PinsetStore
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
 from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset
 from cluster.replication.replicated_pinset import ReplicatedPinset
@@ -22,6 +23,7 @@ from support.cluster_network import SimNetwork
 from support.inline_database import Crashed, InlineDatabase
 
 SECRET = b"s" * 32
+_EPOCH_BITS = 63  # new_epoch draws so many
 
 
 def identity(number: int) -> Identity:
@@ -40,6 +42,25 @@ def some_genesis(bits: int = 3) -> Genesis:
     return found_cluster("test", identity(0).peer_id, 1.0, bits)
 
 
+class Epochs(Random):
+    """Chance that remembers the last epoch it drew, and draws those in `next` before any other."""
+
+    def __init__(self, source: Random) -> None:
+        super().__init__(0)
+        self._source = source
+        self.last = 0
+        self.next: list[int] = []
+
+    def random(self) -> float:
+        return self._source.random()
+
+    def getrandbits(self, k: int, /) -> int:
+        if k != _EPOCH_BITS:
+            return self._source.getrandbits(k)
+        self.last = self.next.pop() if self.next else self._source.getrandbits(k)
+        return self.last
+
+
 class PinsetMember:
     """One node's key, database and clock over many lives."""
 
@@ -54,6 +75,7 @@ class PinsetMember:
     ) -> None:
         """With `chance` each step of its work is drawn from that, and gives others a turn."""
         self._chance = chance
+        self._epochs = Epochs(chance or SystemRandom())
         self.signer = identity(number)
         self.peer = self.signer.peer_id
         self.genesis = genesis
@@ -100,10 +122,23 @@ class PinsetMember:
         self.database.close()
         self.database = InlineDatabase(before, self._keep)
 
+    async def roll_back(self, image: int) -> None:
+        """Disk and memory are what they were after that commit: a virtual machine put back while it runs.
+
+        It writes on in the epoch in which it was, as if what it wrote since had never been.
+        """
+        epoch = self._epochs.last
+        await self.kill(image)
+        self._epochs.next.append(epoch)
+        await self.start()
+
     def _surroundings(self) -> Surroundings:
-        if self._chance is None:
-            return Surroundings(self.clock)
-        return Surroundings(self.clock, chance=self._chance, slices=partial(TimeSlice, -1.0))
+        slices = TimeSlice if self._chance is None else partial(TimeSlice, -1.0)
+        return Surroundings(self.clock, chance=self._epochs, slices=slices)
+
+    async def envelopes(self) -> list[bytes]:
+        """Of all batches that are here, in order of arrival."""
+        return [envelope for _, envelope in await PinsetStore(self.database).batches_after(0, 1 << 30)]
 
     async def rows(self) -> dict[CID, Pin]:
         return {pin.cid: pin async for pin in self.pinset.pins()}

@@ -70,6 +70,9 @@ def _caught_up(done: ApiResponse) -> str:
 
 
 def _say_lag(lag: ApiResponse) -> None:
+    forks = lag.raw.get("forks")
+    for number in forks if isinstance(forks, list) else []:
+        say(f"{_named(lag)}  signed two different batches under number {number} of one log", err=True)
     behind = lag.answers("behind")
     if lag.raw.get("seen") is None:
         say(f"{_named(lag)}  not known yet: it has not answered since this node started")

@@ -63,6 +63,7 @@ def _lag(parts: Parts, lag: MemberLag) -> Json:
         "name": parts.pinset.members.name(lag.peer),
         "seen": lag.seen,
         "behind": behind,
+        "forks": [*lag.forks],
     }
 
 

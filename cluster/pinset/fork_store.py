@@ -1,0 +1,51 @@
+"""Forked logs in SQL, each with the two batches that prove it, and how far it is contained here."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from cluster.pinset.batch import AuthorLog
+from cluster.pinset.fork import MAX_FORKS, Fork, Forks
+from cluster.pinset.store import SqlDatabase
+
+
+class ForkStore:
+    """Typed operations over the pinset's database: each is one trip to it."""
+
+    def __init__(self, database: SqlDatabase) -> None:
+        self._database = database
+
+    async def forks(self) -> Forks:
+        return await self._database.read(_forks)
+
+    async def evidence(self, log: AuthorLog) -> Fork | None:
+        """None of a log that is not known to be forked."""
+        return await self._database.read(_evidence, log)
+
+    async def keep(self, fork: Fork) -> bool:
+        """Whether it was new: of a log's forks the first is kept. Above MAX_FORKS none is."""
+        return await self._database.write(_keep, fork)
+
+
+def _forks(db: sqlite3.Connection) -> Forks:
+    rows = db.execute("SELECT author, epoch, sequence FROM forks").fetchall()
+    return {AuthorLog(author, epoch): sequence for author, epoch, sequence in rows}
+
+
+def _evidence(db: sqlite3.Connection, log: AuthorLog) -> Fork | None:
+    row = db.execute(
+        "SELECT sequence, one, other FROM forks WHERE author = ? AND epoch = ?", (log.author, log.epoch)
+    ).fetchone()
+    return Fork(log, row[0], bytes(row[1]), bytes(row[2])) if row else None
+
+
+def _keep(db: sqlite3.Connection, fork: Fork) -> bool:
+    known = _evidence(db, fork.log)
+    (count,) = db.execute("SELECT count(*) FROM forks").fetchone()
+    if fork.sequence >= known.sequence if known else count >= MAX_FORKS:
+        return False
+    db.execute(
+        "REPLACE INTO forks VALUES (?, ?, ?, ?, ?, '')",
+        (fork.log.author, fork.log.epoch, fork.sequence, fork.one, fork.other),
+    )
+    return True

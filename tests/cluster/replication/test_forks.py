@@ -1,0 +1,109 @@
+"""Two batches under one number: found, proved, told, and the log goes no further anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.clock import virtual_time
+from support.pinset_forger import calm, gossiped, stopped, wall
+from support.pinset_member import PinsetMember, agree, grown_cluster, some_cid, some_pin
+
+from cluster.pinset.fork_store import ForkStore
+
+
+async def forks_at(member: PinsetMember) -> dict[str, int]:
+    return {log.author: sequence for log, sequence in (await ForkStore(member.database).forks()).items()}
+
+
+async def until_known(member: PinsetMember, author: PinsetMember) -> int:
+    async with asyncio.timeout(300):
+        while author.peer not in (known := await forks_at(member)):  # noqa: ASYNC110 - it is in a database
+            await asyncio.sleep(1.0)
+    return known[author.peer]
+
+
+@virtual_time
+async def test_a_machine_rolled_back_with_its_memory_is_found_by_gossip_and_told_to_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    members = a, b, c = await grown_cluster(3, calm(), wall)
+    await a.pinset.put(some_pin(1))
+    before = len(a.database.images) - 1
+    await a.pinset.put(some_pin(2, "one future"))
+    await a.pinset.put(some_pin(3, "one future"))
+    await agree(members)
+    a.network.part([a.peer], [b.peer, c.peer])
+    await a.roll_back(before)
+    await a.pinset.put(some_pin(4, "another future"))
+    a.network.part()
+    assert {await until_known(member, a) for member in members} == {2}
+    assert "has signed two different batches under number 2 of one log" in caplog.text
+    assert "member" in caplog.text
+    await a.pinset.put(some_pin(5, "in a new epoch"))
+    for member in (b, c):
+        async with asyncio.timeout(120):
+            while some_cid(5) not in await member.rows():  # noqa: ASYNC110 - it is in a database
+                await asyncio.sleep(1.0)
+    for member in members:
+        assert member.pinset.counts.forked == 1
+    await stopped(*members)
+
+
+@virtual_time
+async def test_the_first_number_that_differs_is_found_though_a_later_one_shows_it() -> None:
+    network = calm()
+    members = a, b, c = await grown_cluster(3, network, wall)
+    for number in range(4):
+        await a.pinset.put(some_pin(number))
+    await agree(members)
+    before = len(a.database.images) - 1
+    network.part([a.peer, b.peer], [c.peer])
+    for number in range(10, 17):
+        await a.pinset.put(some_pin(number))
+    await agree([a, b])
+    network.part([a.peer, c.peer], [b.peer])
+    await a.roll_back(before)
+    for number in range(20, 27):
+        await a.pinset.put(some_pin(number))
+    await agree([a, c])
+    await a.stop()
+    network.part()
+    assert await until_known(b, a) == 5
+    assert await until_known(c, a) == 5
+    await stopped(b, c)
+
+
+@virtual_time
+async def test_a_batch_that_comes_again_as_it_was_is_no_fork() -> None:
+    members = a, b = await grown_cluster(2, calm(), wall)
+    for number in range(3):
+        await a.pinset.put(some_pin(number))
+    await agree(members)
+    for envelope in await a.envelopes():
+        await gossiped(envelope, a.peer, to=b)
+    await asyncio.sleep(100)
+    assert await forks_at(b) == {}
+    await stopped(*members)
+
+
+@virtual_time
+async def test_a_fork_is_known_again_after_a_restart_and_to_members_that_come_later() -> None:
+    network = calm()
+    members = a, b, c = await grown_cluster(3, network, wall)
+    await c.stop()
+    await a.pinset.put(some_pin(1))
+    before = len(a.database.images) - 1
+    await a.pinset.put(some_pin(2))
+    await agree([a, b])
+    network.part([a.peer], [b.peer])
+    await a.roll_back(before)
+    await a.pinset.put(some_pin(3))
+    network.part()
+    await until_known(b, a)
+    await a.stop()
+    await b.kill()
+    await b.start()
+    await c.start()
+    assert await until_known(c, a) == 2
+    await stopped(*members)
