@@ -15,6 +15,7 @@ from node.cli.api.errors import ApiError
 from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
 from node.cli.input.inputs import Inputs, content
+from node.cli.input.line_upload import LineOptions, file_options, from_file, upload_lines
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
 from node.cli.output.pin_text import copies, details, holders, report_changes
 from node.cli.output.printing import emit, say
@@ -38,12 +39,13 @@ def command() -> None:
 
 
 @command.command("add")
-@click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="CID|PATH...", nargs=-1)
 @pin_options
 @click.option(
     "--mode", type=click.Choice(["recursive", "direct"]), help="All below it (default), or the block alone."
 )
 @click.option("--wait", is_flag=True, help="Return when every member that is to hold it does.")
+@file_options
 @json_option
 @session
 def add(
@@ -51,8 +53,22 @@ def add(
 ) -> None:
     """Pin content; answers when the wish is durable. Fetching goes on: see `pinfold status`.
 
-    Of a pin that exists, options that are not given stay as they are.
+    Of a pin that exists, options that are not given stay as they are. In a file each line is `CID [name]`, or
+    JSON such as {"cid":"bafy...","name":"photos"}, whose own options go before those of the command.
     """
+    file = from_file(options, paths)
+    if file is not None and wait:
+        raise click.UsageError("--wait is for CIDs on the command line: of a file, see `pinfold status`")
+    if file is not None:
+        upload_lines(
+            context.api(),
+            "/v1/pins",
+            pin_query(options),
+            file,
+            LineOptions.of(options, as_json=as_json),
+            "pinning",
+        )
+        return
     api, query, inputs = context.api(), pin_query(options), Inputs("asked for", len(paths))
     for path in paths:
         with inputs.one(path):
@@ -70,11 +86,18 @@ def add(
 
 
 @command.command("rm")
-@click.argument("paths", metavar="CID|PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="CID|PATH...", nargs=-1)
+@file_options
 @json_option
 @session
-def rm(context: CommandSession, paths: tuple[str, ...], as_json: bool) -> None:
+def rm(context: CommandSession, /, paths: tuple[str, ...], as_json: bool, **options: object) -> None:
     """Unpin content everywhere."""
+    file = from_file(options, paths)
+    if file is not None:
+        upload_lines(
+            context.api(), "/v1/unpins", (), file, LineOptions.of(options, as_json=as_json), "unpinning"
+        )
+        return
     inputs = Inputs("unpinned", len(paths))
     for path in paths:
         with inputs.one(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,32 @@ def progress_bar(what: str, total: int | None, *, hidden: bool = False) -> Itera
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(spelled(what), total=total)
         yield lambda size: bar.advance(task, size)
+
+
+@contextmanager
+def line_progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """A bar for lines of a file of `total` bytes (None: a stream), with their rate and the time that is left.
+
+    Yields the function that moves it on, by lines and bytes.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda lines, size: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    told = TextColumn("{task.fields[lines]:,} lines, {task.fields[rate]:,.0f}/s", markup=False)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), told, TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(spelled(what), total=total, lines=0, rate=0.0)
+        seen, began = 0, time.monotonic()
+
+        def advance(lines: int, size: int) -> None:
+            nonlocal seen
+            seen += lines
+            bar.update(task, advance=size, lines=seen, rate=seen / max(time.monotonic() - began, 1e-3))
+
+        yield advance
 
 
 def human_bytes(size: float) -> str:

@@ -25,6 +25,7 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/connect"): frozenset({"address"}),
     ("POST", "/v1/sync"): frozenset({"wait"}),
     ("POST", "/v1/compact"): frozenset({"keep_mib"}),
+    ("POST", "/v1/unpins"): frozenset({"skip", "quiet"}),
 }
 # They take pin options, `meta-…` among them, and look at all names by themselves.
 _LOOK_THEMSELVES = frozenset(
@@ -33,6 +34,7 @@ _LOOK_THEMSELVES = frozenset(
         ("POST", "/pins/{cid}"),
         ("POST", "/pins/{namespace}/{path}"),
         ("POST", "/v1/cars"),
+        ("POST", "/v1/pins"),
     }
 )
 

@@ -12,6 +12,7 @@ from node.http.errors import BadRequest
 from node.http.go import query_values
 from node.http.go.gojson import Json
 from node.http.rest import pinset_log
+from node.http.rest.bulk.routes import pin_lines, unpin_lines
 from node.http.rest.cars import cars
 from node.http.rest.gc import collect
 from node.http.rest.json_errors import json_response
@@ -19,6 +20,8 @@ from node.http.rest.json_errors import json_response
 
 def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/invite", invite)
+    app.router.add_post("/v1/pins", pin_lines)
+    app.router.add_post("/v1/unpins", unpin_lines)
     app.router.add_post("/v1/cars", cars)
     app.router.add_post("/v1/gc", collect)
     app.router.add_get("/v1/cluster", cluster)
