@@ -9,7 +9,7 @@ from typing import Protocol
 
 from blockstore.cid import CID
 from cluster.errors import ClusterError
-from cluster.pin import Pin
+from cluster.pin import KeyRange, Pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,18 @@ class PinQuery:
 
 
 EVERY_PIN = PinQuery()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPins:
+    """Pins of a key range as they are stored, in order: `values[i]` says the pin of `cids[i]` (pin_codec).
+
+    They are all there are up to `until`.
+    """
+
+    cids: Sequence[bytes]
+    values: Sequence[bytes]
+    until: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,13 @@ class PinsetReader(Protocol):
 
     def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
         """In order of the CID's bytes, read in pages: never whole in memory."""
+        ...
+
+    async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
+        """Those of the range, at most `limit` of them, and at most about a MiB where there is more than one.
+
+        Raises BadUpdate where they are not in order.
+        """
         ...
 
     async def count(self, query: PinQuery = EVERY_PIN) -> int:

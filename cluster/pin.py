@@ -16,6 +16,18 @@ def _no_metadata() -> Mapping[str, str]:
     return MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """The CIDs behind `after` up to `until`, by their bytes, as all lists of pins are ordered."""
+
+    after: bytes = b""
+    until: bytes = b"\xff"  # behind every CID: their first byte is 1 or 18
+
+    def cut(self, until: bytes) -> KeyRange:
+        """The part that ends there at the latest."""
+        return KeyRange(self.after, min(until, self.until))
+
+
 class PinMode(StrEnum):
     RECURSIVE = "recursive"
     DIRECT = "direct"

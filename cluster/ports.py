@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from blockstore.cid import CID
-from cluster.pin import Progress
+from cluster.pin import KeyRange, Progress
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -195,6 +195,18 @@ class LocalPin:
         return self.complete and (self.recursive or not recursive)
 
 
+@dataclass(frozen=True, slots=True)
+class LocalRoots:
+    """Local pins of a key range in order, as columns. They are all there are up to `until`."""
+
+    cids: Sequence[bytes]
+    recursive: Sequence[int]  # 0 or 1, like the next
+    complete: Sequence[int]
+    blocks: Sequence[int]
+    sizes: Sequence[int]  # bytes
+    until: bytes
+
+
 class PinFailed(Exception):
     """A walk that did not end; the text is the plain reason for the user."""
 
@@ -241,6 +253,10 @@ class LocalPins(Protocol):
 
     def pinned(self, after: CID | None = None) -> AsyncIterator[LocalPin]:
         """Every root in key order (bytes of the CID), read in pages. Raises PinFailed as `get`."""
+        ...
+
+    async def within(self, keys: KeyRange, limit: int) -> LocalRoots:
+        """The roots of the range, at most `limit` of them, in one trip. Raises PinFailed as `get`."""
         ...
 
 
@@ -294,6 +310,10 @@ class AttemptStore(Protocol):
 
     async def page(self, after: CID | None, limit: int) -> list[Attempt]:
         """In order of the CID's bytes, behind `after`."""
+        ...
+
+    async def within(self, keys: KeyRange, limit: int) -> list[Attempt]:
+        """Those of the range in that order, at most `limit` of them."""
         ...
 
 

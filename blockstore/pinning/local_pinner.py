@@ -17,6 +17,7 @@ from blockstore.sqlite import pinned_roots
 from blockstore.sqlite.completion import Completing
 from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
 from blockstore.sqlite.pinned_roots import PinnedRoot as PinnedRoot
+from blockstore.sqlite.pinned_roots import RootColumns
 
 Progress = Callable[[int, int, int], None]
 """(blocks here, their bytes, blocks known and not here yet); called for each block, must not block."""
@@ -148,6 +149,10 @@ class LocalPinner:
             for root in page:
                 yield root
             last = bytes(page[-1].cid)
+
+    async def within(self, after: bytes, until: bytes, limit: int) -> RootColumns:
+        """The roots behind `after` up to `until`, at most `limit`, in one trip."""
+        return await self._database.read(pinned_roots.within, after, until, limit)
 
     async def _walk(
         self, root: PinnedRoot, hints: Sequence[str], progress: Progress, walking: Callable[[CID], bool]

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import ge
 
 from blockstore.cid import CID
 from blockstore.common.packed_rows import RowLayout, one_row
@@ -34,6 +35,11 @@ _SELECT = "SELECT cid, recursive, complete, blocks, bytes FROM roots"
 _PAGE = 1000
 _CIDS = RowLayout(cid=bytes)
 _ROOTS = RowLayout(cid=bytes, recursive=int, complete=int, blocks=int, bytes=int)
+_RANGE = (
+    "SELECT json_group_array(hex(cid)), json_group_array(recursive), json_group_array(complete),"
+    f" json_group_array(blocks), json_group_array(bytes) FROM ({_SELECT}"
+    " WHERE cid > ? AND cid <= ? ORDER BY cid LIMIT ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,17 @@ class PinnedRoot:
     recursive: bool
     blocks: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RootColumns:
+    """Roots in order, as columns: an object each would cost more than reading them."""
+
+    cids: Sequence[bytes]
+    recursive: Sequence[int]
+    complete: Sequence[int]
+    blocks: Sequence[int]
+    sizes: Sequence[int]  # bytes
 
 
 def begin(connection: sqlite3.Connection, roots: Mapping[CID, bool]) -> list[PinnedRoot]:
@@ -114,6 +131,17 @@ def behind(connection: sqlite3.Connection, last: bytes) -> list[PinnedRoot]:
             raise DamagedRow(f"pin {root.cid} is not where it belongs")
         last = bytes(root.cid)
     return found
+
+
+def within(connection: sqlite3.Connection, after: bytes, until: bytes, limit: int) -> RootColumns:
+    """The roots behind `after` up to `until`, as one row. Raises DamagedRow where they are not in order."""
+    columns = [json.loads(text) for text in connection.execute(_RANGE, (after, until, limit)).fetchone()]
+    cids, counts = list(map(bytes.fromhex, columns[0])), columns[1:]
+    if any(map(ge, [after, *cids], cids)):
+        raise DamagedRow(f"a pin behind {after.hex()} is not where it belongs")
+    if not all(type(count) is int for column in counts for count in column):
+        raise DamagedRow(f"a pin behind {after.hex()} has counts that are no numbers")
+    return RootColumns(cids, *counts)
 
 
 def doubt(connection: sqlite3.Connection, cid: CID) -> None:

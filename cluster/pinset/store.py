@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from cluster.common.pin_codec import decode_pin
 from cluster.errors import BadUpdate
-from cluster.interfaces import PinQuery
-from cluster.pin import EVERYWHERE
-from cluster.pinset import interned_peers, sql_reads, sql_writes
+from cluster.interfaces import PinQuery, StoredPins
+from cluster.pin import EVERYWHERE, KeyRange
+from cluster.pinset import interned_peers, sql_ranges, sql_reads, sql_writes
 from cluster.pinset.batch import AuthorLog
 from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.rows import Commit, DigestSums, Head, StoredDocument
@@ -98,6 +98,9 @@ class PinsetStore:
             matching = [row for row in page if _held(row[1], query.held_by)]
             after = page[-1][0]
         return matching
+
+    async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
+        return await self._database.read(sql_ranges.read_stored, keys, limit)
 
     async def count(self, query: PinQuery) -> int:
         if query.held_by is not None and self._lacks(interned_peers.VERSION):

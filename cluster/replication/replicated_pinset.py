@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from blockstore.cid import CID
 from cluster.common import wire
 from cluster.common.genesis import Genesis
+from cluster.common.key_order import in_order
 from cluster.common.pin_codec import decode_pin, encode_pin
 from cluster.errors import BadPinOptions, BadUpdate, ClusterError, NotPinned, ReadOnlyMember
-from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, Role
+from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, Role, StoredPins
 from cluster.members.invite import LIFETIME, Invite, make_invite
 from cluster.members.member_list import MemberList
 from cluster.members.standing import Standing
-from cluster.pin import Pin
+from cluster.pin import KeyRange, Pin
 from cluster.pinset.changes import PinWrite
 from cluster.pinset.migrator import MigrationProgress, Migrator
 from cluster.pinset.schema import REMEDY
@@ -87,6 +88,12 @@ class ReplicatedPinset:
                     odd.append(pin)
         for error in odd:
             raise error
+
+    async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
+        found = await self._store.stored(keys, limit)
+        if not in_order(keys.after, found.cids):
+            raise BadUpdate(f"the list of pins is damaged, and not in order: {REMEDY} (cluster.db)")
+        return found
 
     async def count(self, query: PinQuery = EVERY_PIN) -> int:
         return await self._store.count(query)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 
 from blockstore.cid import CID
-from blockstore.common.packed_rows import RowLayout
+from blockstore.common.packed_rows import RowLayout, one_row
+from cluster.pin import KeyRange
 from cluster.ports import Attempt, Database, OperationKind
 
 SCHEMA = """
@@ -19,6 +21,15 @@ CREATE INDEX IF NOT EXISTS attempts_by_retry ON attempts (retry_at);
 
 _CIDS = RowLayout(cid=bytes)
 _COLUMNS = "cid, kind, count, error, failed_at, retry_at"
+_PARTS = 1 << 52  # of a second: a float above one has no smaller ones
+
+
+def _exactly(column: str) -> tuple[str, str]:
+    whole = f"CAST({column} AS INTEGER)"
+    return whole, f"CAST(({column} - {whole}) * {_PARTS} AS INTEGER)"
+
+
+_CELLS = ("hex(cid)", "kind", "count", "error", *_exactly("failed_at"), *_exactly("retry_at"))
 _Row = tuple[bytes, str, int, str, float, float]
 
 
@@ -48,6 +59,9 @@ class SqliteAttempts:
 
     async def page(self, after: CID | None, limit: int) -> list[Attempt]:
         return await self._database.read(_page, after, limit)
+
+    async def within(self, keys: KeyRange, limit: int) -> list[Attempt]:
+        return await self._database.read(_within, keys, limit)
 
 
 def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> list[Attempt | None]:
@@ -93,6 +107,28 @@ def _page(db: sqlite3.Connection, after: CID | None, limit: int) -> list[Attempt
     # Damage may have put one where it does not belong: a caller that goes on behind it would never end.
     start = bytes(after) if after else b""
     return sorted((one for one in found if bytes(one.cid) > start), key=lambda one: bytes(one.cid))
+
+
+def _within(db: sqlite3.Connection, keys: KeyRange, limit: int) -> list[Attempt]:
+    """As one row. Times go through JSON as whole seconds and parts of one, which keeps every bit of them."""
+    (text,) = db.execute(
+        f"SELECT {one_row(*_CELLS)} FROM"
+        " (SELECT * FROM attempts WHERE cid > ? AND cid <= ? ORDER BY cid LIMIT ?)",
+        (keys.after, keys.until, limit),
+    ).fetchone()
+    return _readable(
+        [
+            (
+                bytes.fromhex(cid),
+                kind,
+                count,
+                error,
+                failed + failed_part / _PARTS,
+                retry + retry_part / _PARTS,
+            )
+            for cid, kind, count, error, failed, failed_part, retry, retry_part in json.loads(text)
+        ]
+    )
 
 
 def _readable(rows: Sequence[_Row]) -> list[Attempt]:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 
 from blockstore.cid import CID
 from cluster.tracking.operation import Lane, Operation
@@ -35,6 +36,8 @@ class OperationQueue:
         self._known: _Lanes = {lane: OrderedDict() for lane in Lane}  # those looked at, and all retries
         self._running: Counter[Lane] = Counter()
         self._being_looked_at: Counter[Lane] = Counter()  # they keep their places: some are put back
+        self._started: dict[CID, Operation] = {}
+        self._watchers: list[set[CID]] = []
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -54,12 +57,27 @@ class OperationQueue:
     def operations(self) -> Iterable[Operation]:
         return self._operations.values()
 
+    def started(self) -> Iterable[Operation]:
+        """Those that run."""
+        return self._started.values()
+
+    @contextmanager
+    def watched(self) -> Generator[set[CID]]:
+        """The CIDs of which operations begin, end or are asked for in the block."""
+        touched: set[CID] = set()
+        self._watchers.append(touched)
+        try:
+            yield touched
+        finally:
+            self._watchers = [one for one in self._watchers if one is not touched]
+
     def put(self, cid: CID, lane: Lane, now: float) -> bool:
         """Have this done about that CID, in place of what waits; false when the lane is full.
 
         A running operation of the other kind is cancelled, and this one follows when it has ended; one of the
         same kind ends first and is then looked at again, because what is wished may have changed meanwhile.
         """
+        self._touch(cid)
         operation = self._operations.get(cid)
         if operation is None:
             return self._add(cid, lane, now)
@@ -106,6 +124,8 @@ class OperationQueue:
         self._being_looked_at[operation.lane] -= 1
         self._running[operation.lane] -= 1
         operation.running, operation.looked_at, operation.since = False, True, now
+        del self._started[operation.cid]
+        self._touch(operation.cid)
         self._known[operation.lane][operation.cid] = operation
 
     def take_pin(self, now: float) -> Operation | None:
@@ -124,12 +144,17 @@ class OperationQueue:
 
     def finish(self, operation: Operation, now: float) -> bool:
         """It has ended, one way or the other; false when its successor found no room."""
-        del self._operations[operation.cid]
+        del self._operations[operation.cid], self._started[operation.cid]
         self._running[operation.lane] -= 1
         if not operation.looked_at:
             self._being_looked_at[operation.lane] -= 1
+        self._touch(operation.cid)
         _end(operation)
         return operation.successor is None or self._add(operation.cid, operation.successor, now)
+
+    def _touch(self, cid: CID) -> None:
+        for touched in self._watchers:
+            touched.add(cid)
 
     def _add(self, cid: CID, lane: Lane, now: float) -> bool:
         if not self.room(lane):
@@ -141,10 +166,12 @@ class OperationQueue:
         operation.looked_at = operation.lane is Lane.RETRY
         lanes = self._known if operation.looked_at else self._new
         self._operations[operation.cid] = lanes[operation.lane][operation.cid] = operation
+        self._touch(operation.cid)
         return operation
 
     def _withdraw(self, operation: Operation) -> None:
         """One that waits is replaced by another."""
+        self._touch(operation.cid)
         lanes = self._known if operation.looked_at else self._new
         del lanes[operation.lane][operation.cid], self._operations[operation.cid]
         _end(operation)
@@ -165,6 +192,8 @@ class OperationQueue:
     def _begin(self, operation: Operation, now: float) -> Operation:
         self._running[operation.lane] += 1
         operation.running, operation.since = True, now
+        self._started[operation.cid] = operation
+        self._touch(operation.cid)
         return operation
 
 

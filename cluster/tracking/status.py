@@ -25,6 +25,9 @@ IN_FLIGHT = frozenset(
 )
 """Statuses that come from operations and attempts alone: listing them needs no walk over the pinset."""
 
+LISTED_AT_ONCE = IN_FLIGHT | {Status.CLUSTER_ERROR}
+"""Those and what no member says of itself but where a pin cannot be read."""
+
 _RUNNING = {
     (OperationKind.PIN, False): Status.PIN_QUEUED,
     (OperationKind.PIN, True): Status.PINNING,

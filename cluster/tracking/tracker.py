@@ -16,8 +16,8 @@ from blockstore.cid import CID
 from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
 from cluster.errors import QueueFull
-from cluster.interfaces import PinChange, PinQuery
-from cluster.pin import Pin, PinInfo, Status
+from cluster.interfaces import PinChange
+from cluster.pin import KeyRange, Pin, PinInfo, Status
 from cluster.ports import AttemptStore, LocalPin, LocalPins, OperationKind, PinFailed
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.executor import Executor
@@ -25,9 +25,18 @@ from cluster.tracking.group_executor import GroupExecutor
 from cluster.tracking.operation import Lane
 from cluster.tracking.operation_queue import OperationQueue
 from cluster.tracking.pin_view import PinViews
+from cluster.tracking.range_statuses import RangeStatuses
 from cluster.tracking.reconcile import Reconciler
 from cluster.tracking.retry import Retries
-from cluster.tracking.status import IN_FLIGHT, RECOVERABLE, PinView, StatusPage, StatusRow, pin_info
+from cluster.tracking.status import (
+    LISTED_AT_ONCE,
+    RECOVERABLE,
+    PinView,
+    StatusPage,
+    StatusRow,
+    pin_info,
+)
+from cluster.tracking.status_columns import StatusColumns
 from cluster.tracking.workers import Workers
 
 MAX_PAGE = 1000
@@ -46,6 +55,7 @@ class Tracker:
         queue = OperationQueue(context.settings.queue_size, workers)
         self._backlog = Backlog(queue, context.now)
         self._views = PinViews(context.pinset, pins, attempts, queue)
+        self._ranges = RangeStatuses(context, pins, attempts, self._backlog)
         groups = GroupExecutor(context, pins, attempts)
         self._workers = Workers(self._backlog, executor, groups, workers, context.guard)
         self._retries = Retries(context, attempts, self._backlog)
@@ -94,15 +104,38 @@ class Tracker:
 
         A page may hold fewer, even none, and not be the last. `unpinned` is never listed.
         """
+        limit = min(limit, MAX_PAGE)
+        if self.lists_at_once(wanted):
+            return await self._active_page(wanted, after, limit)
+        keys, rows, scanned = KeyRange(bytes(after) if after else b""), list[StatusRow](), 0
+        while 2 * len(rows) < limit and scanned < _SCAN:
+            part = await self.columns(wanted, keys, limit - len(rows))
+            rows += part.every(self._context.peer, self._context.name)
+            if part.until >= keys.until:
+                return StatusPage(tuple(rows), None)
+            keys, scanned = KeyRange(part.until), scanned + limit
+        return StatusPage(tuple(rows), CID.decode(keys.after))
+
+    async def columns(
+        self, wanted: frozenset[Status], keys: KeyRange, limit: int = MAX_PAGE
+    ) -> StatusColumns:
+        """Those of the range with one of the statuses; at most `limit` CIDs, so it may end sooner."""
+        return await self._ranges.read(wanted, keys, min(limit, MAX_PAGE))
+
+    def lists_at_once(self, wanted: frozenset[Status]) -> bool:
+        """Whether these statuses are listed without a walk over the pinset."""
+        return wanted <= LISTED_AT_ONCE and not (self._backlog.behind and Status.PIN_QUEUED in wanted)
+
+    async def _active_page(self, wanted: frozenset[Status], after: CID | None, limit: int) -> StatusPage:
         rows: list[StatusRow] = []
         scanned = 0
-        async with closed_after(self._listed(wanted, after)) as views:
+        async with closed_after(self._views.active(after)) as views:
             async for cid, view in views:
                 scanned += 1
-                info = await self._consistent_info(cid, view)
-                if info.status in wanted and info.status is not Status.UNPINNED:
+                info = self._info(view)
+                if info.status in wanted:
                     rows.append(StatusRow(cid, info))
-                if len(rows) >= min(limit, MAX_PAGE) or scanned >= _SCAN:
+                if len(rows) >= limit or scanned >= _SCAN:
                     return StatusPage(tuple(rows), cid)
         return StatusPage(tuple(rows), None)
 
@@ -147,19 +180,6 @@ class Tracker:
     def _put_back(self, cid: CID, info: PinInfo) -> bool:
         lane = Lane.UNPIN if info.status is Status.UNPIN_ERROR else Lane.NORMAL
         return self._backlog.put_if_idle(cid, lane)
-
-    def _listed(self, wanted: frozenset[Status], after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
-        if wanted <= IN_FLIGHT and not (self._backlog.behind and Status.PIN_QUEUED in wanted):
-            return self._views.active(after)
-        held_by = None if Status.REMOTE in wanted else self._context.peer
-        return self._views.all(PinQuery(after=after, held_by=held_by))
-
-    async def _consistent_info(self, cid: CID, view: PinView) -> PinInfo:
-        """The status from facts read at different times, read again where they seem to disagree."""
-        info = self._info(replace(view, operation=self._backlog.queue.get(cid)))
-        if info.status is Status.UNEXPECTEDLY_UNPINNED:
-            return self._info(await self._views.one(cid))
-        return info
 
     def _info(self, view: PinView) -> PinInfo:
         return pin_info(

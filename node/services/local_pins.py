@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, BlockstoreError
 from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot
-from cluster.pin import Progress
-from cluster.ports import LocalPin, PinFailed, ProgressHandler
+from cluster.pin import KeyRange, Progress
+from cluster.ports import LocalPin, LocalRoots, PinFailed, ProgressHandler
 
 
 class ClusterLocalPins:
@@ -54,6 +54,12 @@ class ClusterLocalPins:
         with _failing():
             async for root in self._pinner.pinned(after):
                 yield _local(root)
+
+    async def within(self, keys: KeyRange, limit: int) -> LocalRoots:
+        with _failing():
+            found = await self._pinner.within(keys.after, keys.until, limit)
+        until = found.cids[-1] if len(found.cids) == limit else keys.until
+        return LocalRoots(found.cids, found.recursive, found.complete, found.blocks, found.sizes, until)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from support.memory_attempts import MemoryAttempts
 from support.memory_cluster import cid
 
 from blockstore.sqlite.database import open_database
+from cluster.pin import KeyRange
 from cluster.pinset import schema
 from cluster.ports import Attempt, AttemptStore, OperationKind
 from cluster.tracking import attempt_store
@@ -131,3 +132,15 @@ async def test_pages_go_on_behind_the_last_in_order_of_the_bytes(kept: AttemptSt
         listed += page
     assert listed == [failed(number) for number in sorted(numbers)]
     assert await kept.page(cid(2), 1) == [failed(3)]
+
+
+async def test_a_key_range_has_its_attempts_in_order_with_every_bit_of_their_times(
+    kept: AttemptStore,
+) -> None:
+    odd = replace(failed(3), failed_at=1_732_695_555.1234567, retry_at=1_732_695_999.9999998, error='ü"\n<')
+    await fill(kept, failed(9), failed(1), odd, replace(failed(5), kind=OperationKind.UNPIN))
+    assert await kept.within(KeyRange(bytes(cid(1)), bytes(cid(5))), 10) == await kept.get_many(
+        [cid(3), cid(5)]
+    )
+    assert await kept.within(KeyRange(), 2) == [failed(1), odd]
+    assert await kept.within(KeyRange(bytes(cid(9))), 2) == []

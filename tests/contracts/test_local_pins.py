@@ -18,7 +18,7 @@ from blockstore.blocks import Blocks
 from blockstore.cid import CID
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.pinning.local_pinner import open_local_pins
-from cluster.pin import Progress
+from cluster.pin import KeyRange, Progress
 from cluster.ports import LocalPin, LocalPins, PinFailed
 from node.services.local_pins import ClusterLocalPins
 
@@ -273,3 +273,24 @@ async def test_unpinning_many_ends_their_walks(world: World) -> None:
     with pytest.raises(PinFailed):
         await asyncio.wait_for(pinning, 20)
     assert await world.pins.get(root) is None
+
+
+async def test_a_key_range_of_roots_comes_as_columns(world: World) -> None:
+    for number, root in enumerate(world.roots[:20]):
+        await pin(world, root, recursive=number % 2 == 0)
+    ordered = sorted(map(bytes, world.roots[:20]))
+    found = await world.pins.within(KeyRange(), 100)
+    known = [await world.pins.get(CID.decode(key)) for key in ordered]
+    assert list(found.cids) == ordered
+    assert [
+        LocalPin(CID.decode(key), bool(complete), blocks, size, bool(recursive))
+        for key, complete, blocks, size, recursive in zip(
+            found.cids, found.complete, found.blocks, found.sizes, found.recursive, strict=True
+        )
+    ] == known
+    assert found.until == KeyRange().until
+    part = await world.pins.within(KeyRange(ordered[2], ordered[7]), 100)
+    assert (list(part.cids), part.until) == (ordered[3:8], ordered[7])
+    part = await world.pins.within(KeyRange(ordered[2], ordered[7]), 2)
+    assert (list(part.cids), part.until) == (ordered[3:5], ordered[4])
+    assert list((await world.pins.within(KeyRange(ordered[-1]), 5)).cids) == []

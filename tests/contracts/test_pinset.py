@@ -20,9 +20,10 @@ from support.pinset_member import PinsetMember, identity, some_genesis
 
 from blockstore.cid import CID
 from blockstore.sqlite.database import open_database
+from cluster.common.pin_codec import decode_pin
 from cluster.errors import NotPinned, ReadOnlyMember
 from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, PinsetReader, PinsetWriter, Role
-from cluster.pin import EVERYWHERE, Pin, PinOptions
+from cluster.pin import EVERYWHERE, KeyRange, Pin, PinOptions
 from cluster.pinset.schema import PRAGMAS
 from cluster.pinset.store import SqlDatabase
 from cluster.replication.open_pinset import PinsetSettings, open_pinset
@@ -279,3 +280,16 @@ async def test_a_follower_reads_and_does_not_write(follower: Callable[[], AsyncI
             with pytest.raises(ReadOnlyMember):
                 await write
         assert await listed(pinset) == []
+
+
+async def test_a_key_range_has_its_pins_in_order_as_they_are_stored(pinset: Pinset) -> None:
+    pins = [pin(number, f"n{number}", "p", app="x" * number) for number in range(1, 10)]
+    await put_all(pinset, pins)
+    found = await pinset.stored(KeyRange(bytes(cid(2)), bytes(cid(8))), 100)
+    assert [
+        decode_pin(value).pin(CID.decode(key)) for key, value in zip(found.cids, found.values, strict=True)
+    ] == pins[2:8]
+    assert found.until == bytes(cid(8))
+    found = await pinset.stored(KeyRange(bytes(cid(2)), bytes(cid(8))), 2)
+    assert (list(found.cids), found.until) == ([bytes(cid(3)), bytes(cid(4))], bytes(cid(4)))
+    assert list((await pinset.stored(KeyRange(bytes(cid(9))), 5)).cids) == []

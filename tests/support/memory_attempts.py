@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from blockstore.cid import CID
+from cluster.pin import KeyRange
 from cluster.ports import (
     Attempt,
 )
@@ -45,4 +46,8 @@ class MemoryAttempts:
     async def page(self, after: CID | None, limit: int) -> list[Attempt]:
         start = bytes(after) if after else b""
         rows = [row for row in self.rows.values() if bytes(row.cid) > start]
+        return sorted(rows, key=lambda row: bytes(row.cid))[:limit]
+
+    async def within(self, keys: KeyRange, limit: int) -> list[Attempt]:
+        rows = [row for row in self.rows.values() if keys.after < bytes(row.cid) <= keys.until]
         return sorted(rows, key=lambda row: bytes(row.cid))[:limit]

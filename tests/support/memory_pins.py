@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from blockstore.cid import CID
-from cluster.pin import Progress
+from cluster.pin import KeyRange, Progress
 from cluster.ports import (
     LocalPin,
+    LocalRoots,
     PinFailed,
     ProgressHandler,
 )
@@ -101,3 +102,15 @@ class MemoryPins:
         for key, root in sorted((bytes(cid), root) for cid, root in self.roots.items()):
             if key > start and self.roots.get(root.cid) is root:
                 yield root
+
+    async def within(self, keys: KeyRange, limit: int) -> LocalRoots:
+        found = sorted(((bytes(cid), root) for cid, root in self.roots.items()), key=lambda pair: pair[0])
+        roots = [root for key, root in found if keys.after < key <= keys.until][:limit]
+        return LocalRoots(
+            cids=[bytes(root.cid) for root in roots],
+            recursive=[int(root.recursive) for root in roots],
+            complete=[int(root.complete) for root in roots],
+            blocks=[root.blocks for root in roots],
+            sizes=[root.bytes for root in roots],
+            until=bytes(roots[-1].cid) if len(roots) == limit else keys.until,
+        )

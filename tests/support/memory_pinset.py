@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from blockstore.cid import CID
+from cluster.common.pin_codec import encode_pin
 from cluster.errors import ClusterError, NotPinned, ReadOnlyMember
-from cluster.interfaces import EVERY_PIN, PinChange, PinQuery
-from cluster.pin import Pin
+from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, StoredPins
+from cluster.pin import KeyRange, Pin
 
 
 @dataclass
@@ -56,6 +57,12 @@ class PinsetView:
         for _, pin in sorted((bytes(cid), pin) for cid, pin in self._shared.pins.items()):
             if matches(pin, query):
                 yield pin
+
+    async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
+        found = {bytes(cid): pin for cid, pin in self._shared.pins.items()}
+        cids = [key for key in sorted(found) if keys.after < key <= keys.until][:limit]
+        values = [encode_pin(found[key]).stamped(1) for key in cids]
+        return StoredPins(cids, values, cids[-1] if len(cids) == limit else keys.until)
 
     async def count(self, query: PinQuery = EVERY_PIN) -> int:
         return len([pin async for pin in self.pins(query)])

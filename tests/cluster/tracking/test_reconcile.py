@@ -78,6 +78,7 @@ async def test_more_changes_than_the_queue_holds_are_all_done() -> None:
             world.shared.pins[cid(number)] = everywhere(number, created=OLD)
             world.shared.changed(cid(number))
         assert cluster.tracking.waiting()[Lane.NORMAL] == 5
+        await asyncio.sleep(0.5)  # workers begin
         assert {s for _, s in await listed(cluster, EVERY_STATUS)} == {Status.PIN_QUEUED, Status.PINNING}
         assert len(await listed(cluster, frozenset({Status.PIN_QUEUED, Status.PINNING}))) == 200
         await until(lambda: pinned(cluster, [cid(number) for number in range(200)]), 200)
