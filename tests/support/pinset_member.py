@@ -72,8 +72,12 @@ class PinsetMember:
         clock: Callable[[], float],
         keep: int = 40,
         chance: Random | None = None,
+        image: bytes | None = None,
     ) -> None:
-        """With `chance` each step of its work is drawn from that, and gives others a turn."""
+        """With `chance` each step of its work is drawn from that, and gives others a turn.
+
+        Its database is a new one, or what an `image` holds.
+        """
         self._chance = chance
         self._epochs = Epochs(chance or SystemRandom())
         self.signer = identity(number)
@@ -81,7 +85,7 @@ class PinsetMember:
         self.genesis = genesis
         self.network = network
         self.clock = clock
-        self.database = InlineDatabase(keep=keep)
+        self.database = InlineDatabase(image, keep)
         self.changes: list[PinChange] = []
         self.alive = False
         self._invite: Invite | None = None

@@ -173,3 +173,39 @@ async def test_a_document_is_not_made_again_from_a_log_that_was_cut() -> None:
     assert await b.pinset.repair(a.peer) == {number}
     await agree(members)
     await stopped(*members)
+
+
+OVERWRITTEN, REMOVED = 14, 130
+"""Bytes that stay of a pin that is overwritten, and of one that is removed (decision 4)."""
+
+
+@virtual_time
+async def test_ten_thousand_rounds_of_overwriting_and_unpinning_leave_no_more_than_is_said() -> None:
+    (a,) = await grown_cluster(1, calm(), wall, bits=3)
+    await a.stop()
+    await a.start(retention=LogRetention(keep_bytes=100_000))
+    numbers = range(100)
+    await asyncio.gather(*(a.pinset.put(some_pin(number, "0")) for number in numbers))
+    await cut(a)
+    before = used(a)
+    for round_ in range(100):
+        await asyncio.gather(*(a.pinset.put(some_pin(one, str(round_))) for one in numbers))
+        await asyncio.gather(*(a.pinset.remove(some_cid(one)) for one in numbers))
+        await cut(a, 50_000)
+    await asyncio.gather(*(a.pinset.put(some_pin(number, "0")) for number in numbers))
+    await cut(a)
+    assert a.database.pragma("page_count") * 4096 < used(a) + 400_000, "what is cut is used again"
+    grown = used(a) - before
+    assert grown < 10_000 * OVERWRITTEN + 64 * 1024
+    await asyncio.gather(*(a.pinset.remove(some_cid(one)) for one in numbers))
+    await cut(a)
+    assert used(a) - before < 10_000 * OVERWRITTEN + 100 * REMOVED + 64 * 1024
+    await a.stop()
+
+
+def used(member: PinsetMember) -> int:
+    """Bytes of its database that are not free to be used again."""
+    pages, free, size = (
+        member.database.pragma(name) for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size

@@ -1,0 +1,191 @@
+"""Random histories of a small cluster: what happens to it, peace, and what must be true then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import cache
+from random import Random
+
+from blockstore.cid import CID
+from cluster.common.genesis import Genesis
+from cluster.errors import ClusterError
+from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
+from support.clock import virtual_time
+from support.cluster_network import SimNetwork
+from support.inline_database import Crashed
+from support.pinset_member import PinsetMember, agree, grown_cluster, some_cid, some_pin
+
+MEMBERS = 3
+CIDS = 6
+KEPT = 100
+"""Numbers from here on are pinned and never unpinned: the acknowledged ones must be there in the end."""
+
+DISK_FULL = OSError("disk full")
+
+
+@cache
+def _grown(bits: int) -> tuple[Genesis, tuple[bytes, ...]]:
+    """A cluster whose members know each other: growing one takes longer than most histories."""
+
+    async def grow() -> tuple[Genesis, tuple[bytes, ...]]:
+        network, loop = SimNetwork(Random(bits), delay=0.01), asyncio.get_running_loop()
+        members = await grown_cluster(MEMBERS, network, lambda: 1e9 + loop.time(), bits)
+        for member in members:
+            await member.stop()
+        return members[0].genesis, tuple(member.database.images[-1] for member in members)
+
+    return virtual_time(grow)()
+
+
+def prepare() -> None:
+    """Grow the clusters that histories begin with; outside of any event loop."""
+    for bits in (0, 2):
+        _grown(bits)
+
+
+class History:
+    """Three members, and what happens to them."""
+
+    def __init__(self, seed: int, retention: LogRetention = DEFAULT_RETENTION) -> None:
+        self.random = Random(seed)
+        self.network = SimNetwork(self.random, delay=self.random.choice((0.01, 0.5)))
+        loop = asyncio.get_running_loop()
+        genesis, images = _grown(self.random.choice((0, 2)))
+        self.members = [
+            PinsetMember(
+                number, genesis, self.network, lambda: 2e9 + loop.time(), chance=self.random, image=image
+            )
+            for number, image in enumerate(images)
+        ]
+        self._retention = retention
+        self._acknowledged: set[CID] = set()
+        self._next = KEPT
+        self._writes: set[asyncio.Task[None]] = set()
+        self._cuts: dict[str, int] = {}
+
+    async def live(self, steps: int, events: Sequence[Callable[[History], Awaitable[None]]]) -> None:
+        """So many of these events, then peace, then agreement."""
+        for member in self.members:
+            await member.start(retention=self._retention)
+        self.network.loss = self.random.choice((0.0, 0.3))
+        self.network.repeat = self.random.choice((0.0, 0.3))
+        for _ in range(steps):
+            await self.random.choice(events)(self)
+        await self.peace()
+
+    async def peace(self) -> None:
+        self.network.loss = 0.0
+        self.network.part()
+        await self._written()
+        await agree(self.members)
+        await self.check()
+        for member in self.members:
+            await member.stop()
+
+    async def check(self) -> None:
+        """All have the same rows, all that was acknowledged is among them, and nothing had to be mended."""
+        rows = [await member.rows() for member in self.members]
+        assert all(row == rows[0] for row in rows)
+        missing = self._acknowledged - set(rows[0])
+        assert not missing, f"acknowledged and lost: {sorted(map(str, missing))}"
+        for member in self.members:
+            assert member.pinset.counts.refused == 0
+            assert member.pinset.counts.repaired == 0
+
+    async def write(self) -> None:
+        member = self.random.choice(self.members)
+        if self.random.random() < 0.3:
+            self._next += 1
+            writing = self._keep(member, self._next)
+        else:
+            writing = self._change(member, self.random.randrange(CIDS), self.random.random() < 0.6)
+        task = asyncio.create_task(writing)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        if self.random.random() < 0.5:
+            await asyncio.wait([task])
+
+    async def part(self) -> None:
+        names = [member.peer for member in self.members]
+        self.random.shuffle(names)
+        self.network.part(names[:1], names[1:])
+
+    async def heal(self) -> None:
+        self.network.part()
+
+    async def pause(self) -> None:
+        await asyncio.sleep(self.random.choice((0.01, 0.1, 1.0, 40.0)))
+
+    async def cut(self) -> None:
+        """All that may be cut at one member goes."""
+        with suppress(OSError):
+            async for _ in self.random.choice(self.members).pinset.log.cut():
+                await asyncio.sleep(0)
+
+    async def crash(self) -> None:
+        """Killed, with all that it committed."""
+        await self._restart(self.random.choice(self.members), -1)
+
+    async def restore(self) -> None:
+        """An old copy of the database comes back, as from a backup."""
+        member = self.random.choice(self.members)
+        await self._restart(member, self._some_image(member))
+
+    async def crash_between_statements(self) -> None:
+        """Killed in the midst of some transaction."""
+        member = self.random.choice(self.members)
+        member.database.fail_at(self.random.randrange(25), Crashed())
+        await asyncio.sleep(self.random.choice((0.1, 40.0)))
+        await self._restart(member, -1)
+
+    async def fill_disk(self) -> None:
+        """The disk takes nothing more from some statement on, and has room again after a while."""
+        member = self.random.choice(self.members)
+        member.database.fail_at(self.random.randrange(25), DISK_FULL)
+        await asyncio.sleep(self.random.choice((0.1, 1.0, 40.0)))
+        member.database.recover()
+
+    def _some_image(self, member: PinsetMember) -> int:
+        return self.random.randrange(len(member.database.images))
+
+    async def _keep(self, member: PinsetMember, number: int) -> None:
+        with suppress(ClusterError, Crashed, OSError):
+            await member.pinset.put(some_pin(number))
+            self._acknowledged.add(some_cid(number))
+
+    async def _change(self, member: PinsetMember, number: int, put: bool) -> None:
+        with suppress(ClusterError, Crashed, OSError):
+            if put:
+                await member.pinset.put(some_pin(number, str(self.random.randrange(99))))
+            else:
+                await member.pinset.remove(some_cid(number))
+
+    async def _restart(self, member: PinsetMember, image: int) -> None:
+        await self._written()
+        await member.kill(image)
+        await asyncio.sleep(self.random.choice((0.0, 1.0, 60.0)))
+        await member.start()
+        await self._forget_lost()
+
+    async def _written(self) -> None:
+        if self._writes:
+            await asyncio.wait(self._writes)
+
+    async def _forget_lost(self) -> None:
+        """What was on the disk of that member alone, and is not in its backup, is lost."""
+        there = [set(await member.rows()) for member in self.members]
+        self._acknowledged &= set[CID]().union(*there)
+
+
+EVENTS = (
+    *[History.write] * 10,
+    *[History.pause] * 3,
+    *[History.cut] * 3,
+    History.part,
+    History.heal,
+    History.crash,
+    History.crash_between_statements,
+    History.fill_disk,
+)
