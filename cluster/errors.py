@@ -60,6 +60,14 @@ class BadUpdate(ClusterError):
     """A change from another member that breaks the rules: dropped and counted, never applied."""
 
 
+class BadCursor(ClusterError, ValueError):
+    """A place in a listing that no page gave, or one of another query."""
+
+
+class NotReady(ClusterError):
+    """What is asked for needs rows that are still being brought forward from an earlier release."""
+
+
 class LaterRelease(ClusterError):
     """The pinset was written by a later release, in tables that are not known here."""
 

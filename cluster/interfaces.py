@@ -8,19 +8,40 @@ from enum import StrEnum
 from typing import Protocol
 
 from blockstore.cid import CID
-from cluster.errors import ClusterError
+from cluster.errors import BadUpdate, ClusterError
 from cluster.pin import KeyRange, Pin
+
+
+class PinOrder(StrEnum):
+    """What a listing goes by; pins of which that is equal are in order of the CID's bytes."""
+
+    CID = "cid"
+    NAME = "name"
+    CREATED = "created"
+    EXPIRY = "expiry"  # pins without an end are not listed
 
 
 @dataclass(frozen=True, slots=True)
 class PinQuery:
-    """Which pins, answered from indexes. Every condition given must hold."""
+    """Which pins, answered from indexes. Every condition given must hold.
+
+    Times are seconds since 1970: `…_after` is that one or later, `…_before` is earlier than that. Without an
+    `order` pages come as is cheapest.
+    """
 
     after: CID | None = None  # in order of the CID's bytes, exclusive
     name: str | None = None  # exactly that name; "" = pins without one
+    name_prefix: str = ""
+    name_contains: str = ""
     held_by: str | None = None  # allocated to that member, or everywhere
-    expires_before: float | None = None  # seconds since 1970, exclusive; pins without an end never match
+    allocated_to: str | None = None  # that member alone: not what is everywhere
+    expires_after: float | None = None  # pins without an end match no condition on it
+    expires_before: float | None = None
+    created_after: float | None = None
+    created_before: float | None = None
     metadata: tuple[tuple[str, str], ...] = ()  # every key with exactly that value
+    metadata_keys: tuple[str, ...] = ()  # every key, whatever its value
+    order: PinOrder | None = None
 
 
 EVERY_PIN = PinQuery()
@@ -36,6 +57,19 @@ class StoredPins:
     cids: Sequence[bytes]
     values: Sequence[bytes]
     until: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PinPage:
+    """The next pins of a listing. It may hold few or none and not be the last: the work for one is bounded.
+
+    `cursor` is where the next one begins, None behind the last; it stays good while pins come and go. `odd`
+    are the errors of rows that cannot be read, which hide no others.
+    """
+
+    pins: tuple[Pin, ...]
+    cursor: str | None
+    odd: tuple[BadUpdate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +92,11 @@ class PinsetReader(Protocol):
         ...
 
     def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
-        """In order of the CID's bytes, read in pages: never whole in memory."""
+        """In order of the CID's bytes unless the query has another; read in pages, never whole in memory."""
+        ...
+
+    async def page(self, query: PinQuery, cursor: str | None = None, limit: int = 1000) -> PinPage:
+        """At most `limit` pins behind that cursor of the same query. Raises BadCursor, NotReady."""
         ...
 
     async def stored(self, keys: KeyRange, limit: int) -> StoredPins:

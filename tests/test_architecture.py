@@ -42,6 +42,7 @@ CONFINED = {
             "cluster/pinset/interned_peers.py",
             "cluster/pinset/log_store.py",
             "cluster/pinset/migrations.py",
+            "cluster/pinset/sql_listing.py",
             "cluster/pinset/sql_ranges.py",
             "cluster/pinset/sql_reads.py",
             "cluster/pinset/sql_writes.py",

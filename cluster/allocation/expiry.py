@@ -13,7 +13,7 @@ from cluster.common.loops import steadily
 from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
 from cluster.errors import ReadOnlyMember
-from cluster.interfaces import PinQuery
+from cluster.interfaces import PinOrder, PinQuery
 from cluster.metrics.metric_store import MetricStore
 from cluster.pin import Pin
 
@@ -61,7 +61,7 @@ class ExpirySweeper:
         voters = {peer for peer in live if self._context.members.is_trusted(peer)}
         removed = 0
         ours: list[Pin] = []
-        expired = self._pinset.pins(PinQuery(expires_before=self._context.now()))
+        expired = self._pinset.pins(PinQuery(expires_before=self._context.now(), order=PinOrder.EXPIRY))
         async with closed_after(expired) as pins:
             async for pin in pins:
                 if elected(pin.cid, voters) == us:

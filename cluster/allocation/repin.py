@@ -101,7 +101,7 @@ class Repinner:
     async def relocate(self, peer: str, gone: Collection[str]) -> int:
         """Place those pins of that member anew which are below their minimum and ours to do; how many."""
         moved = 0
-        async with closed_after(self._pinset.pins(PinQuery(held_by=peer))) as pins:
+        async with closed_after(self._pinset.pins(PinQuery(allocated_to=peer))) as pins:
             async for pin in pins:
                 if self._is_ours(pin, gone):
                     moved += await self._relocate_safely(pin)

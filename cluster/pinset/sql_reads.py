@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from blockstore.common.packed_rows import RowLayout, one_row, unpack_blobs
-from cluster.interfaces import PinQuery
 from cluster.pinset.batch import AuthorLog
 from cluster.pinset.rows import NO_DOCUMENT, DigestSum, DigestSums, Head, StoredDocument
 
@@ -102,51 +101,6 @@ def read_values(db: sqlite3.Connection, cids: Sequence[bytes]) -> list[bytes | N
         _CID.pack((cid,) for cid in cids),
     ).fetchone()
     return unpack_blobs(text)
-
-
-def read_page(db: sqlite3.Connection, query: PinQuery, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-    source, arguments = _matching(query, after)
-    rows = db.execute(
-        f"SELECT cid, value FROM pins WHERE cid IN (SELECT cid FROM ({source} ORDER BY cid LIMIT :limit))"
-        " ORDER BY cid",
-        {**arguments, "limit": limit},
-    ).fetchall()
-    return [(bytes(cid), bytes(value)) for cid, value in rows]
-
-
-def count_pins(db: sqlite3.Connection, query: PinQuery) -> int:
-    source, arguments = _matching(query, bytes(query.after) if query.after else b"")
-    return int(db.execute(f"SELECT count(*) FROM ({source})", arguments).fetchone()[0])
-
-
-_ALLOCATED = (
-    "EXISTS (SELECT 1 FROM peers JOIN allocated ON allocated.peer = peers.id"
-    " WHERE peers.peer = :peer AND allocated.cid = pins.cid)"
-)
-
-
-def _matching(query: PinQuery, after: bytes) -> tuple[str, dict[str, object]]:
-    """A SELECT of the CIDs that match, driven by the index of the narrowest condition given.
-
-    Only fixed text is put together here; every value is an argument.
-    """
-    arguments: dict[str, object] = {
-        "after": after,
-        "name": query.name,
-        "peer": query.held_by,
-        "expiry": query.expires_before,
-    }
-    tests = ["cid > :after"]
-    if query.name is not None:
-        tests.append("name = :name")
-    if query.expires_before is not None:
-        tests.append("expire_at < :expiry")
-    for index, (key, value) in enumerate(query.metadata):
-        arguments |= {f"key{index}": key, f"value{index}": value}
-        tests.append(f"cid IN (SELECT cid FROM metadata WHERE key = :key{index} AND value = :value{index})")
-    if query.held_by is not None:
-        tests.append(f"(everywhere IS NOT 0 OR {_ALLOCATED})")
-    return f"SELECT cid FROM pins WHERE {' AND '.join(tests)}", arguments
 
 
 def read_facts(db: sqlite3.Connection) -> Mapping[str, bytes]:

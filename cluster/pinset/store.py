@@ -9,14 +9,19 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from blockstore.cid import CID
 from cluster.common.pin_codec import decode_pin
 from cluster.errors import BadUpdate
-from cluster.interfaces import PinQuery, StoredPins
-from cluster.pin import EVERYWHERE, KeyRange
-from cluster.pinset import interned_peers, sql_ranges, sql_reads, sql_writes
+from cluster.interfaces import EVERY_PIN, PinQuery, StoredPins
+from cluster.pin import KeyRange
+from cluster.pinset import interned_peers, sql_listing, sql_ranges, sql_reads, sql_writes
 from cluster.pinset.batch import AuthorLog
+from cluster.pinset.list_place import ListPlace
 from cluster.pinset.log_columns import add_log_columns
+from cluster.pinset.matching import matches
 from cluster.pinset.rows import Commit, DigestSums, Head, StoredDocument
+from cluster.pinset.sql_listing import RowPage
+from cluster.pinset.walks import Listing, listing
 from cluster.ports import Database
 
 SqlDatabase = Database[sqlite3.Connection]
@@ -26,16 +31,19 @@ STAMP_FACT = "stamp"
 """The fact that holds the newest stamp issued here, in 8 bytes."""
 
 
+_READ_AT_ONCE = 1000  # pins
+
+
 def _nothing(_version: int) -> bool:
     return False
 
 
-def _held(value: bytes, peer: str) -> bool:
+def _means(query: PinQuery, row: tuple[bytes, bytes]) -> bool:
+    """Rows that cannot be read are given to the caller, who says so."""
     try:
-        pin = decode_pin(value)
-    except BadUpdate:
+        return matches(decode_pin(row[1]).pin(CID.decode(row[0])), query)
+    except (BadUpdate, ValueError):
         return True
-    return pin.options.replication_max == EVERYWHERE or peer in pin.allocations
 
 
 class PinsetStore:
@@ -88,27 +96,36 @@ class PinsetStore:
     async def values(self, cids: Sequence[bytes]) -> list[bytes | None]:
         return await self._database.read(sql_reads.read_values, cids)
 
-    async def page(self, query: PinQuery, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """(CID, value) of pins that match, in order of the CID's bytes, after that one."""
-        if query.held_by is None or not self._lacks(interned_peers.VERSION):
-            return await self._database.read(sql_reads.read_page, query, after, limit)
-        matching: list[tuple[bytes, bytes]] = []
-        wider = replace(query, held_by=None)
-        while not matching and (page := await self._database.read(sql_reads.read_page, wider, after, limit)):
-            matching = [row for row in page if _held(row[1], query.held_by)]
-            after = page[-1][0]
-        return matching
+    async def page(self, query: PinQuery, place: ListPlace | None, limit: int) -> RowPage:
+        """At most `limit` rows of pins behind that place. Raises BadCursor, NotReady."""
+        plan = self._listing(query, place)
+        page = await self._database.read(sql_listing.read_page, plan, place or plan.walk.first(query), limit)
+        if not plan.reads:
+            return page
+        return replace(page, rows=[row for row in page.rows if _means(query, row)])
 
     async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
         return await self._database.read(sql_ranges.read_stored, keys, limit)
 
     async def count(self, query: PinQuery) -> int:
-        if query.held_by is not None and self._lacks(interned_peers.VERSION):
-            count, after = 0, bytes(query.after) if query.after else b""
-            while page := await self.page(query, after, 1000):
-                count, after = count + len(page), page[-1][0]
-            return count
-        return await self._database.read(sql_reads.count_pins, query)
+        """How many pins match, or cannot be read to tell; many trips where there are many."""
+        if query == EVERY_PIN:
+            return await self._database.read(sql_listing.count_all)
+        plan = self._listing(query, None)
+        count = 0
+        place: ListPlace | None = plan.walk.first(query)
+        while place is not None:
+            if plan.reads:
+                page = await self.page(query, place, _READ_AT_ONCE)
+                count, place = count + len(page.rows), page.place
+            else:
+                part = await self._database.read(sql_listing.count_part, plan, place)
+                count, place = count + part.count, part.place
+        return count
+
+    def _listing(self, query: PinQuery, place: ListPlace | None) -> Listing:
+        ready = not self._lacks(interned_peers.VERSION)
+        return listing(query, ready, place.walk if place else "")
 
     async def was_removed(self, cid: bytes) -> bool:
         """Whether a commit removed it, and none put it again since."""

@@ -10,13 +10,14 @@ from cluster.common.genesis import Genesis
 from cluster.common.key_order import in_order
 from cluster.common.pin_codec import decode_pin, encode_pin
 from cluster.errors import BadPinOptions, BadUpdate, ClusterError, NotPinned, ReadOnlyMember
-from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, Role, StoredPins
+from cluster.interfaces import EVERY_PIN, PinChange, PinPage, PinQuery, Role, StoredPins
 from cluster.members.invite import LIFETIME, Invite, make_invite
 from cluster.members.member_list import MemberList
 from cluster.members.standing import Standing
 from cluster.pin import KeyRange, Pin
 from cluster.pinset.changes import PinWrite
 from cluster.pinset.migrator import MigrationProgress, Migrator
+from cluster.pinset.pin_listing import PinListing
 from cluster.pinset.schema import REMEDY
 from cluster.replication.context import ReplicationContext, ReplicationCounts
 from cluster.replication.pinset_log import PinsetLog
@@ -47,7 +48,7 @@ class ReplicatedPinset:
         self._sync_loop = sync_loop
         self._batcher = batcher
         self._migrator = migrator
-        self._page_size = page_size
+        self.listing = PinListing(context.store, page_size)
 
     @property
     def genesis(self) -> Genesis:
@@ -69,25 +70,12 @@ class ReplicatedPinset:
             for cid, value in zip(cids, values, strict=True)
         ]
 
-    async def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
-        """Also raises BadUpdate for a row that cannot be read, once all the others were given.
+    def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
+        """Also raises BadUpdate for a row that cannot be read, once all the others were given."""
+        return self.listing.pins(query)
 
-        So such a row hides no other, and its CID is not taken for one that is not pinned.
-        """
-        after = bytes(query.after) if query.after else b""
-        odd: list[BadUpdate] = []
-        while page := await self._store.page(query, after, self._page_size):
-            for cid, value in page:
-                if cid <= after:  # going on behind the last one would never end
-                    raise BadUpdate(f"the list of pins is damaged, and not in order: {REMEDY} (cluster.db)")
-                after = cid
-                pin = _read(cid, value)
-                if isinstance(pin, Pin):
-                    yield pin
-                else:
-                    odd.append(pin)
-        for error in odd:
-            raise error
+    async def page(self, query: PinQuery, cursor: str | None = None, limit: int = 1000) -> PinPage:
+        return await self.listing.page(query, cursor, limit)
 
     async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
         found = await self._store.stored(keys, limit)
@@ -188,13 +176,6 @@ class ReplicatedPinset:
     @property
     def counts(self) -> ReplicationCounts:
         return self._context.counts
-
-
-def _read(cid: bytes, value: bytes) -> Pin | BadUpdate:
-    try:
-        return decode_pin(value).pin(CID.decode(cid))
-    except (BadUpdate, ValueError) as error:
-        return BadUpdate(f"the pin of {cid.hex()} cannot be read here: {error}")
 
 
 def _encoded(pin: Pin) -> PinWrite | BadPinOptions:

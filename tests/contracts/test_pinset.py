@@ -21,8 +21,8 @@ from support.pinset_member import PinsetMember, identity, some_genesis
 from blockstore.cid import CID
 from blockstore.sqlite.database import open_database
 from cluster.common.pin_codec import decode_pin
-from cluster.errors import NotPinned, ReadOnlyMember
-from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, PinsetReader, PinsetWriter, Role
+from cluster.errors import BadCursor, NotPinned, ReadOnlyMember
+from cluster.interfaces import EVERY_PIN, PinChange, PinOrder, PinQuery, PinsetReader, PinsetWriter, Role
 from cluster.pin import EVERYWHERE, KeyRange, Pin, PinOptions
 from cluster.pinset.schema import PRAGMAS
 from cluster.pinset.store import SqlDatabase
@@ -81,7 +81,7 @@ def pin(number: int, name: str = "", *held: str, expire_at: float | None = None,
     """Without holders it is everywhere."""
     most = len(held) or EVERYWHERE
     options = PinOptions(name=name, replication_max=most, expire_at=expire_at, metadata=metadata)
-    return Pin(cid(number), options, held, 1.0)
+    return Pin(cid(number), options, held, float(number))
 
 
 async def put_all(pinset: Pinset, pins: list[Pin]) -> None:
@@ -162,7 +162,7 @@ async def test_a_cid_of_another_version_or_codec_is_another_pin(pinset: Pinset) 
 PINS = [
     pin(
         number,
-        ["", "a", "b"][number % 3],
+        ["", "a", "bä"][number % 3],
         *[(), ("p",), ("p", "q"), ("q",)][number % 4],
         expire_at=[None, 10.0, 20.0][number % 3],
         **[{}, {"app": "x"}, {"app": "y", "team": "z"}][number // 3 % 3],
@@ -176,9 +176,16 @@ class Condition(TypedDict, total=False):
 
     after: CID
     name: str
+    name_prefix: str
+    name_contains: str
     held_by: str
+    allocated_to: str
+    expires_after: float
     expires_before: float
+    created_after: float
+    created_before: float
     metadata: tuple[tuple[str, str], ...]
+    metadata_keys: tuple[str, ...]
 
 
 CONDITIONS: list[list[tuple[Condition, Callable[[Pin], bool]]]] = [
@@ -186,16 +193,28 @@ CONDITIONS: list[list[tuple[Condition, Callable[[Pin], bool]]]] = [
         ({}, lambda one: True),
         ({"name": "a"}, lambda one: one.options.name == "a"),
         ({"name": ""}, lambda one: one.options.name == ""),
+        ({"name_prefix": "b"}, lambda one: one.options.name.startswith("b")),
+        ({"name_prefix": "b\U0010ffff"}, lambda one: False),
+        ({"name_contains": "a"}, lambda one: "a" in one.options.name),
+        ({"name_prefix": "b", "name_contains": "ä"}, lambda one: one.options.name == "bä"),
     ],
     [
         ({}, lambda one: True),
         ({"held_by": "p"}, lambda one: one.held_by("p")),
         ({"held_by": "no member"}, lambda one: one.everywhere),
+        ({"allocated_to": "p"}, lambda one: "p" in one.allocations),
+        ({"allocated_to": "no member"}, lambda one: False),
     ],
     [
         ({}, lambda one: True),
         ({"expires_before": 20.0}, lambda one: one.options.expire_at == 10.0),
         ({"expires_before": 20.5}, lambda one: one.options.expire_at is not None),
+        ({"expires_after": 20.0}, lambda one: one.options.expire_at == 20.0),
+    ],
+    [
+        ({}, lambda one: True),
+        ({"created_after": 17.0}, lambda one: one.created >= 17),
+        ({"created_after": 5.0, "created_before": 30.0}, lambda one: 5 <= one.created < 30),
     ],
     [
         ({}, lambda one: True),
@@ -205,20 +224,90 @@ CONDITIONS: list[list[tuple[Condition, Callable[[Pin], bool]]]] = [
     ],
     [
         ({}, lambda one: True),
+        ({"metadata_keys": ("team",)}, lambda one: "team" in one.options.metadata),
+        ({"metadata_keys": ("app", "team")}, lambda one: "team" in one.options.metadata),
+    ],
+    [
+        ({}, lambda one: True),
         ({"after": cid(17)}, lambda one: bytes(one.cid) > bytes(cid(17))),
     ],
 ]
+_Chosen = tuple[tuple[Condition, Callable[[Pin], bool]], ...]
+EVERY_CHOICE: list[_Chosen] = list(product(*CONDITIONS))
+EACH_ALONE: list[_Chosen] = [(condition,) for group in CONDITIONS for condition in group]
 
 
-async def test_every_condition_given_must_hold_and_the_order_is_that_of_the_bytes(pinset: Pinset) -> None:
+def asked(conditions: _Chosen, order: PinOrder | None) -> PinQuery:
+    query = PinQuery(order=order)
+    for condition, _ in conditions:
+        query = replace(query, **condition)
+    return query
+
+
+def in_order(pins: list[Pin], order: PinOrder | None) -> list[Pin]:
+    def key(one: Pin) -> tuple[str | float, bytes]:
+        expiry = one.options.expire_at or 0.0
+        keys: dict[PinOrder | None, str | float] = {
+            PinOrder.NAME: one.options.name,
+            PinOrder.CREATED: one.created,
+            PinOrder.EXPIRY: expiry,
+        }
+        return keys.get(order, 0.0), bytes(one.cid)
+
+    listed = [one for one in pins if order is not PinOrder.EXPIRY or one.options.expire_at is not None]
+    return sorted(listed, key=key)
+
+
+async def test_every_condition_given_must_hold_and_the_order_is_the_one_asked_for(pinset: Pinset) -> None:
     await put_all(pinset, PINS[::-1])
-    for conditions in product(*CONDITIONS):
-        query = PinQuery()
-        for condition, _ in conditions:
-            query = replace(query, **condition)
-        wanted = [one for one in PINS if all(holds(one) for _, holds in conditions)]
+    chance = Random(3)
+    for conditions in EACH_ALONE + chance.sample(EVERY_CHOICE, 150):
+        order = chance.choice([None, *PinOrder])
+        query = asked(conditions, order)
+        wanted = in_order([one for one in PINS if all(holds(one) for _, holds in conditions)], order)
         assert await listed(pinset, query) == wanted, query
-        assert await pinset.count(query) == len(wanted), query
+        if order is not PinOrder.EXPIRY:
+            assert await pinset.count(query) == len(wanted), query
+        paged = [one async for one in all_pages(pinset, query, chance.randrange(1, 12))]
+        assert (paged if order else in_order(paged, None)) == wanted, query
+
+
+async def all_pages(pinset: Pinset, query: PinQuery, limit: int) -> AsyncIterator[Pin]:
+    cursor: str | None = None
+    while True:
+        page = await pinset.page(query, cursor, limit)
+        assert len(page.pins) <= limit
+        for one in page.pins:
+            yield one
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+@pytest.mark.parametrize("order", PinOrder)
+async def test_a_cursor_stays_good_while_pins_come_and_go(pinset: Pinset, order: PinOrder) -> None:
+    """What was there all the time is given once; of what changes nothing is promised but that it ends."""
+    stay, go, come = PINS[::3], PINS[1::3], PINS[2::3]
+    await put_all(pinset, stay + go)
+    page = await pinset.page(PinQuery(order=order), limit=5)
+    seen = list(page.pins)
+    while page.cursor is not None:
+        if go:
+            await pinset.remove(go.pop().cid)
+            await pinset.put(come.pop())
+        page = await pinset.page(PinQuery(order=order), page.cursor, 5)
+        seen += page.pins
+    assert [one for one in seen if one in stay] == in_order(stay, order)
+    assert len(seen) == len({one.cid for one in seen})
+
+
+async def test_what_is_no_cursor_of_that_query_is_refused(pinset: Pinset) -> None:
+    await put_all(pinset, PINS)
+    cursor = (await pinset.page(PinQuery(name="a"), limit=2)).cursor
+    assert cursor is not None
+    for query, given in ((PinQuery(name="b"), cursor), (EVERY_PIN, cursor), (EVERY_PIN, "no cursor")):
+        with pytest.raises(BadCursor):
+            await pinset.page(query, given)
 
 
 async def test_a_listing_that_is_left_early_keeps_no_writer_waiting(pinset: Pinset) -> None:

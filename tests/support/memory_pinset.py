@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from blockstore.cid import CID
 from cluster.common.pin_codec import encode_pin
-from cluster.errors import ClusterError, NotPinned, ReadOnlyMember
-from cluster.interfaces import EVERY_PIN, PinChange, PinQuery, StoredPins
+from cluster.errors import BadCursor, ClusterError, NotPinned, ReadOnlyMember
+from cluster.interfaces import EVERY_PIN, PinChange, PinOrder, PinPage, PinQuery, StoredPins
 from cluster.pin import KeyRange, Pin
 
 
@@ -54,9 +55,26 @@ class PinsetView:
         return [self._shared.pins.get(cid) for cid in cids]
 
     async def pins(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[Pin]:
-        for _, pin in sorted((bytes(cid), pin) for cid, pin in self._shared.pins.items()):
-            if matches(pin, query):
-                yield pin
+        for _, pin in self._ordered(query):
+            yield pin
+
+    def _ordered(self, query: PinQuery) -> list[tuple[tuple[str | float, bytes], Pin]]:
+        pins = (pin for pin in self._shared.pins.values() if matches(pin, query) and is_ordered(pin, query))
+        return sorted(((place(pin, query), pin) for pin in pins), key=lambda one: one[0])
+
+    async def page(self, query: PinQuery, cursor: str | None = None, limit: int = 1000) -> PinPage:
+        found = self._ordered(query)
+        if cursor is not None:
+            try:
+                mark, key, cid = json.loads(cursor)
+            except ValueError:
+                raise BadCursor("no cursor") from None
+            if mark != repr(query):
+                raise BadCursor("of another query")
+            found = [one for one in found if one[0] > (key, bytes.fromhex(cid))]
+        (key, last), more = found[:limit][-1][0] if found else ("", b""), len(found) > limit
+        following = json.dumps([repr(query), key, last.hex()]) if more else None
+        return PinPage(tuple(pin for _, pin in found[:limit]), following)
 
     async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
         found = {bytes(cid): pin for cid, pin in self._shared.pins.items()}
@@ -118,12 +136,36 @@ class PinsetView:
             raise ZeroDivisionError
 
 
+def place(pin: Pin, query: PinQuery) -> tuple[str | float, bytes]:
+    keys: dict[PinOrder | None, str | float] = {
+        PinOrder.NAME: pin.options.name,
+        PinOrder.CREATED: pin.created,
+        PinOrder.EXPIRY: pin.options.expire_at or 0.0,
+    }
+    return keys.get(query.order, ""), bytes(pin.cid)
+
+
+def is_ordered(pin: Pin, query: PinQuery) -> bool:
+    return query.order is not PinOrder.EXPIRY or pin.options.expire_at is not None
+
+
 def matches(pin: Pin, query: PinQuery) -> bool:
-    expiry = pin.options.expire_at
+    options, metadata = pin.options, dict(pin.options.metadata)
     return (
         (query.after is None or bytes(pin.cid) > bytes(query.after))
-        and query.name in (None, pin.options.name)
+        and query.name in (None, options.name)
+        and options.name.startswith(query.name_prefix)
+        and query.name_contains in options.name
         and (query.held_by is None or pin.held_by(query.held_by))
-        and (query.expires_before is None or (expiry is not None and expiry < query.expires_before))
-        and all(dict(pin.options.metadata).get(key) == value for key, value in query.metadata)
+        and (query.allocated_to is None or (query.allocated_to in pin.allocations and not pin.everywhere))
+        and is_within(options.expire_at, query.expires_after, query.expires_before)
+        and is_within(pin.created, query.created_after, query.created_before)
+        and all(metadata.get(key) == value for key, value in query.metadata)
+        and set(query.metadata_keys) <= set(metadata)
     )
+
+
+def is_within(time: float | None, after: float | None, before: float | None) -> bool:
+    if time is None:
+        return after is None is before
+    return (after is None or time >= after) and (before is None or time < before)
