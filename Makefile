@@ -29,7 +29,7 @@ test: ## the tests
 
 test-processes: ## the command as users run it, and the installation
 	@packaging/setup dev
-	$(BIN)/python -m pytest -m processes tests/processes
+	$(BIN)/python -m pytest -m "processes and not slow" tests/processes
 
 test-all: ## both, large inputs, and examples of property tests that are new each time
 	@packaging/setup dev

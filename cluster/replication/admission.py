@@ -1,18 +1,26 @@
 """Admission of foreign batches: trust, then causal delivery by the hold-back queue, then the replica.
 
-Gossip and catching up both bring batches here; neither knows of the other.
+Gossip and catching up both bring batches here; neither knows of the other. However many come, each
+transaction is small: our own writing, and other authors', get their turn between two of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cluster.errors import UntrustedPeer
-from cluster.pinset.batch import OpenedBatch, SignedBatch
+from cluster.pinset.batch import AuthorLog, OpenedBatch, SignedBatch
 from cluster.pinset.changes import Verdict
 from cluster.replication.context import ReplicationContext
 from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.holdback import HoldbackQueue
+
+MAX_UPDATES = 4096
+"""Documents changed in one transaction of foreign batches, if it is of more than one batch.
+
+A quarter of a second of work, for which our own writing waits at most; a commit's own cost is spread over
+enough of them.
+"""
 
 
 class Admission:
@@ -34,30 +42,35 @@ class Admission:
             raise UntrustedPeer(f"{author} is not trusted to write pins")
         return self._verified(opened)
 
-    async def admit_pulled(self, envelopes: Sequence[bytes], peer: str) -> int:
-        """Apply what that member sent, and say how many were. A trusted member vouches for authors that are
-        not trusted (any more). Raises BadUpdate.
-        """
-        vouched = self._members.is_trusted(peer)
-        opened = map(OpenedBatch.read, envelopes)
-        usable = (one for one in opened if vouched or self._members.is_trusted(one.batch.log.author))
-        return await self.admit([self._verified(one) for one in usable])
+    async def admit_pulled(self, batches: Sequence[OpenedBatch], peer: str) -> None:
+        """Apply what that member sent. A trusted member vouches for authors that are not trusted (any more).
 
-    async def admit(self, batches: Sequence[SignedBatch]) -> int:
-        """Apply, hold back what is early, and apply what was held for these; how many were applied."""
-        applied = 0
-        tried: list[SignedBatch] = []  # in vain, since something was last applied
+        Raises BadUpdate.
+        """
+        time_slice = self._local.slices()
+        vouched = self._members.is_trusted(peer)
+        for part in _parts(batches):
+            verified = []
+            for one in part:
+                if vouched or self._members.is_trusted(one.batch.log.author):
+                    verified.append(self._verified(one))
+                await time_slice.yield_if_due()
+            await self.admit(verified)
+
+    async def admit(self, batches: Sequence[SignedBatch]) -> None:
+        """Apply, hold back what is early, and apply what was held for these."""
+        tried: set[tuple[AuthorLog, int]] = set()  # in vain, since something was last applied
         while batches:
             verdicts = await self._replica.admit(batches)
             self._hold_early(batches, verdicts)
-            progress = verdicts.count(Verdict.APPLIED)
-            applied += progress
             self._counts.refused += verdicts.count(Verdict.REFUSED)
-            tried = [] if progress else [*tried, *batches]
+            if applied := verdicts.count(Verdict.APPLIED):
+                self._counts.applied += applied
+                tried.clear()
+            else:
+                tried.update(map(_name, batches))
             # Others apply batches between our turns: what is held may be ready though nothing was applied.
-            batches = [signed for signed in self._held.ready(self._replica.head) if signed not in tried]
-        self._counts.applied += applied
-        return applied
+            batches = [one for one in self._held.ready(self._replica.head) if _name(one) not in tried]
 
     def _hold_early(self, batches: Sequence[SignedBatch], verdicts: Sequence[Verdict]) -> None:
         for signed, verdict in zip(batches, verdicts, strict=True):
@@ -72,3 +85,21 @@ class Admission:
 
     def _verified(self, opened: OpenedBatch) -> SignedBatch:
         return opened.verified(self._local.cluster_id, self._local.signer)
+
+
+def _parts(batches: Sequence[OpenedBatch]) -> Iterator[list[OpenedBatch]]:
+    """In order, each of about MAX_UPDATES updates at most."""
+    part: list[OpenedBatch] = []
+    updates = 0
+    for one in batches:
+        updates += len(one.batch.updates)
+        if part and updates > MAX_UPDATES:
+            yield part
+            part, updates = [], len(one.batch.updates)
+        part.append(one)
+    if part:
+        yield part
+
+
+def _name(signed: SignedBatch) -> tuple[AuthorLog, int]:
+    return signed.batch.log, signed.batch.sequence

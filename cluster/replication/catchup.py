@@ -1,20 +1,23 @@
 """Catching up: pulls what this node has missed from one member.
 
 Heads first: which logs moved since we last asked (a few bytes a log), then their batches in pages of about a
-mebibyte, in the order in which that member applied them, so that each builds on what came before. Whatever is
-applied stays, so an interrupted pull goes on where it stopped.
+mebibyte, in the order in which that member applied them, so that each builds on what came before. The next
+page is on its way while one is applied. Whatever is applied stays, so an interrupted pull goes on where it
+stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from cluster.common import wire
+from cluster.common.cooperative import TimeSlice
 from cluster.common.methods import BATCHES, HEADS, MEMBERS
-from cluster.pinset.batch import MAX_BATCH_BYTES, AuthorLog
+from cluster.pinset.batch import MAX_BATCH_BYTES, AuthorLog, OpenedBatch
 from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.admission import Admission
 from cluster.replication.catchup_server import (
@@ -26,17 +29,38 @@ from cluster.replication.catchup_server import (
 from cluster.replication.context import ReplicationContext
 from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.heads import Heads, encode_logs
+from cluster.replication.pull_claims import PullClaim, PullClaims
 
 PATIENCE = 45.0
-"""Seconds that one member may take without giving anything new: the others wait for their turn."""
+"""Seconds that one member may take without giving anything new: its place is another's then."""
 
 _MAX_ANSWER = PAGE_BYTES + MAX_BATCH_BYTES + 64 * 1024
 _FROM_THE_START = b"", 0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class PulledPage:
+    """Batches of one answer, read and not verified yet, and how far the logs have come with them."""
+
+    batches: tuple[OpenedBatch, ...]
+    reached: Mapping[AuthorLog, int]
+
+    def moves(self, before: Mapping[AuthorLog, int]) -> bool:
+        """Whether anything of it lies behind what was asked for."""
+        return any(sequence > before[log] for log, sequence in self.reached.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """That member's last answer, and whether anything came that was not here."""
+
+    heads: Heads
+    news: bool
+
+
 class CatchUp:
-    """Asks one member at a time; remembers how far each had come when all that it has was here."""
+    """Asks members side by side; remembers how far each had come when all that it has was here."""
 
     def __init__(self, context: ReplicationContext, admission: Admission, forks: ForkWatch) -> None:
         self._forks = forks
@@ -44,46 +68,52 @@ class CatchUp:
         self._replica = context.replica
         self._members = context.members
         self._calls = context.calls
+        self._slices = context.local.slices
         self._admission = admission
+        self._claims = PullClaims()
         self._cursors: dict[str, tuple[bytes, int]] = {}
 
-    async def pull(self, peer: str) -> Heads:
-        """Bring everything that this member has and we lack; its last answer.
+    async def pull(self, peer: str, *, show: bool = False) -> Pulled:
+        """Bring everything that this member has and we lack.
 
-        Raises CallFailed, PeerOffline, BadUpdate.
+        `show`: tell it how far we are, so that it asks us where we have more. Raises CallFailed, PeerOffline,
+        BadUpdate.
         """
-        async with _patience(peer) as deadline:
-            return await self._pull(peer, deadline)
+        with self._claims.claim(peer) as claim:
+            async with _patience(peer) as deadline:
+                heads = await self._pull(claim, deadline, show=show)
+            return Pulled(heads, claim.brought)
 
-    async def _pull(self, peer: str, deadline: asyncio.Timeout) -> Heads:
+    async def _pull(self, claim: PullClaim, deadline: asyncio.Timeout, *, show: bool) -> Heads:
+        peer = claim.peer
         cursor = self._cursors.get(peer, _FROM_THE_START)
         complete = True
         while True:
-            heads = await self._heads(peer, cursor)
+            heads = await self._heads(peer, cursor, show=show)
             if heads.members != self._members.digest():
                 await self._exchange_records(peer)
             gaps = heads.gaps(self._replica.head)
             if gaps:
                 _log.warning("%s has cut %d logs before what is missing here: ask another", peer, len(gaps))
             behind = await self._behind(heads, gaps)
-            complete = await self._pull_batches(peer, behind, deadline) and complete and not gaps
+            complete = await self._pull_batches(claim, behind, deadline) and complete and not gaps
             cursor = heads.store, heads.until
             if complete:  # else ask for all of it again: something waits for what another member has
                 self._cursors[peer] = cursor
             if not heads.more:
                 return heads
 
-    async def _heads(self, peer: str, cursor: tuple[bytes, int]) -> Heads:
+    async def _heads(self, peer: str, cursor: tuple[bytes, int], *, show: bool) -> Heads:
         """Its heads; a member that has lost its list, by an old backup, is shown ours first."""
         try:
-            return await self._ask_heads(peer, cursor)
+            return await self._ask_heads(peer, cursor, show=show)
         except CallFailed:
             await self._exchange_records(peer)
-            return await self._ask_heads(peer, cursor)
+            return await self._ask_heads(peer, cursor, show=show)
 
-    async def _ask_heads(self, peer: str, cursor: tuple[bytes, int]) -> Heads:
+    async def _ask_heads(self, peer: str, cursor: tuple[bytes, int], *, show: bool) -> Heads:
         have = self._replica.heads_digest()
-        request = wire.encode({"store": cursor[0], "since": cursor[1], "have": have})
+        request = wire.encode({"store": cursor[0], "since": cursor[1], "have": have, "ask": int(show)})
         heads = Heads.decode(await self._calls.call(peer, HEADS.name, request))
         self._note(peer, heads, afresh=heads.store != cursor[0])
         return heads
@@ -115,28 +145,56 @@ class CatchUp:
         return behind
 
     async def _pull_batches(
-        self, peer: str, behind: Sequence[tuple[AuthorLog, int]], deadline: asyncio.Timeout
+        self, claim: PullClaim, behind: Sequence[tuple[AuthorLog, int]], deadline: asyncio.Timeout
     ) -> bool:
         """Pull until these heads are reached; False when no more can be applied now."""
-        while True:
-            lacking = [log for log, end in behind if end > self._replica.head(log)]
-            if not lacking:
-                return True
-            applied = 0
-            for first in range(0, len(lacking), MAX_WANTS):
-                applied += await self._pull_page(peer, lacking[first : first + MAX_WANTS], deadline)
-            if not applied:
+        while lacking := [log for log, end in behind if end > self._replica.head(log)]:
+            ours = self._claims.take(claim, lacking[:MAX_WANTS])
+            if not ours:  # others bring it all just now
+                deadline.reschedule(None)
+                await self._claims.change()
+                deadline.reschedule(_in(PATIENCE))
+                continue
+            before = self._heads_of(ours)
+            await self._pull_pages(claim, before, deadline)
+            self._claims.release(claim)
+            if self._heads_of(ours) == before:
                 return False
+            claim.brought = True
+        return True
 
-    async def _pull_page(self, peer: str, logs: Sequence[AuthorLog], deadline: asyncio.Timeout) -> int:
-        wants = encode_logs([(log, self._replica.head(log)) for log in logs])
-        answer = await self._calls.call(peer, BATCHES.name, wire.encode({"wants": wants}))
-        envelopes = wire.Fields.decode(answer, _MAX_ANSWER).datas("batches", PAGE_BYTES // 100)
-        before = deadline.when()
+    async def _pull_pages(
+        self, claim: PullClaim, reached: Mapping[AuthorLog, int], deadline: asyncio.Timeout
+    ) -> None:
+        """PulledPage after page of these logs, for as long as all of each page can be applied."""
+        page = await self._page(claim.peer, reached, ahead=False)
+        while page.moves(reached):
+            reached = {**reached, **page.reached}
+            coming = asyncio.create_task(self._page(claim.peer, reached, ahead=True))
+            try:
+                await self._apply(claim, page, deadline)
+                if any(self._replica.head(log) < end for log, end in page.reached.items()):
+                    break
+                page = await coming
+            finally:
+                await _let_go(coming)
+
+    async def _apply(self, claim: PullClaim, page: PulledPage, deadline: asyncio.Timeout) -> None:
+        heads, patience = self._heads_of(page.reached), deadline.when()
+        claim.applies()
         deadline.reschedule(None)  # the work on them is ours
-        applied = await self._admission.admit_pulled(envelopes, peer)
-        deadline.reschedule(asyncio.get_running_loop().time() + PATIENCE if applied else before)
-        return applied
+        await self._admission.admit_pulled(page.batches, claim.peer)
+        deadline.reschedule(_in(PATIENCE) if self._heads_of(page.reached) != heads else patience)
+        claim.gives()
+
+    async def _page(self, peer: str, reached: Mapping[AuthorLog, int], *, ahead: bool) -> PulledPage:
+        """What comes behind `reached`; `ahead`: not all of that is here for good yet."""
+        request = wire.encode({"wants": encode_logs(list(reached.items())), "ahead": int(ahead)})
+        answer = await self._calls.call(peer, BATCHES.name, request)
+        return await _read_page(answer, reached, self._slices())
+
+    def _heads_of(self, logs: Iterable[AuthorLog]) -> dict[AuthorLog, int]:
+        return {log: self._replica.head(log) for log in logs}
 
     async def _exchange_records(self, peer: str) -> None:
         request = wire.encode({"records": [*self._members.records(MAX_SHOWN)]})
@@ -155,3 +213,29 @@ async def _patience(peer: str) -> AsyncIterator[asyncio.Timeout]:
         if not deadline.expired():
             raise
         raise PeerOffline(f"{peer} has given nothing new for {PATIENCE:.0f} s") from None
+
+
+async def _read_page(answer: bytes, wanted: Mapping[AuthorLog, int], time_slice: TimeSlice) -> PulledPage:
+    """Raises BadUpdate."""
+    batches: list[OpenedBatch] = []
+    reached: dict[AuthorLog, int] = {}
+    for envelope in wire.Fields.decode(answer, _MAX_ANSWER).datas("batches", PAGE_BYTES // 100):
+        opened = OpenedBatch.read(envelope)
+        batches.append(opened)
+        log, sequence = opened.batch.log, opened.batch.sequence
+        if log in wanted:
+            reached[log] = max(sequence, reached.get(log, 0))
+        await time_slice.yield_if_due()
+    return PulledPage(tuple(batches), reached)
+
+
+async def _let_go(task: asyncio.Task[PulledPage]) -> None:
+    """Cancel it, if need be, and take note of what it raised: no other code will."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()
+
+
+def _in(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from cluster.common import wire
 from cluster.common.methods import BATCHES, HEADS, MEMBERS
@@ -23,8 +24,10 @@ _MAX_RECORDS_BYTES = 4 * 1024 * 1024  # read in one call; older versions show up
 class CatchUpServer:
     """Batches carry their author's signature: any member can serve them."""
 
-    def __init__(self, context: ReplicationContext) -> None:
+    def __init__(self, context: ReplicationContext, on_difference: Callable[[str], None]) -> None:
+        """`on_difference` is told of members that have other batches than we, as far as they show that."""
         self._context = context
+        self._on_difference = on_difference
         self._store = context.store
         self._members = context.members
         self._opening = secrets.token_bytes(16)
@@ -34,7 +37,7 @@ class CatchUpServer:
 
     async def _heads(self, peer: str, request: bytes) -> bytes:
         fields = wire.Fields.decode(request, 1024)
-        self._note_equal(peer, fields.data("have", 32, b""))
+        self._compare(peer, fields.data("have", 32, b""), shown=bool(fields.integer("ask", 0)))
         known = fields.data("store", 32) == self._opening
         since = fields.integer("since") if known else 0
         heads = await self._store.heads(since, MAX_HEADS)
@@ -51,14 +54,19 @@ class CatchUpServer:
         )
         return bytes(answer)
 
-    def _note_equal(self, peer: str, heads_digest: bytes) -> None:
+    def _compare(self, peer: str, heads_digest: bytes, *, shown: bool) -> None:
+        """`shown`: that member wants us to ask back where it has something else than we."""
         context = self._context
         if heads_digest == context.replica.heads_digest():
             context.progress.equals(peer, context.replica.heads(), context.now())
+        elif shown:
+            self._on_difference(peer)
 
     async def _batches(self, peer: str, request: bytes) -> bytes:
-        wants = decode_logs(wire.Fields.decode(request, 256 * 1024), "wants", MAX_WANTS)
-        self._context.progress.has(peer, wants, self._context.now())
+        fields = wire.Fields.decode(request, 256 * 1024)
+        wants = decode_logs(fields, "wants", MAX_WANTS)
+        if not fields.integer("ahead", 0):  # else that member still applies what came before
+            self._context.progress.has(peer, wants, self._context.now())
         envelopes = await self._store.batches(wants, PAGE_BYTES)
         return wire.encode({"batches": [*envelopes]})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from cluster.pinset.batch import AuthorLog, SignedBatch
@@ -19,7 +20,9 @@ class HoldbackQueue:
 
     def __init__(self, max_bytes: int = MAX_BYTES, max_bytes_per_author: int = MAX_BYTES_PER_AUTHOR) -> None:
         self._held: dict[tuple[AuthorLog, int], SignedBatch] = {}  # in order of coming
-        self._bytes: dict[str, int] = {}
+        self._of: dict[AuthorLog, dict[int, SignedBatch]] = {}  # the same by log
+        self._bytes: Counter[str] = Counter()  # of each author
+        self._total = 0
         self._max_bytes = max_bytes
         self._max_bytes_per_author = max_bytes_per_author
 
@@ -28,32 +31,44 @@ class HoldbackQueue:
 
     @property
     def bytes(self) -> int:
-        return sum(self._bytes.values())
+        return self._total
 
     def keep(self, signed: SignedBatch) -> None:
         """Idempotent."""
-        self._held.setdefault((signed.batch.log, signed.batch.sequence), signed)
-        author = signed.batch.log.author
-        self._bytes[author] = sum(
-            len(held.envelope) for held in self._held.values() if held.batch.log.author == author
-        )
-        while self._bytes.get(author, 0) > self._max_bytes_per_author:
-            self.drop(next(held for held in self._held.values() if held.batch.log.author == author))
-        while self.bytes > self._max_bytes or len(self._held) > MAX_BATCHES:
+        log, sequence = signed.batch.log, signed.batch.sequence
+        if (log, sequence) in self._held:
+            return
+        self._held[log, sequence] = self._of.setdefault(log, {})[sequence] = signed
+        self._count(log.author, len(signed.envelope))
+        while self._bytes[log.author] > self._max_bytes_per_author:
+            self.drop(next(held for held in self._held.values() if held.batch.log.author == log.author))
+        while self._total > self._max_bytes or len(self._held) > MAX_BATCHES:
             self.drop(next(iter(self._held.values())))
 
     def ready(self, head: Callable[[AuthorLog], int]) -> list[SignedBatch]:
         """The next batch of every log, as far as it is held; what is applied already is let go."""
-        for signed in list(self._held.values()):
-            if signed.batch.sequence <= head(signed.batch.log):
-                self.drop(signed)
-        return [held for held in self._held.values() if held.batch.sequence == head(held.batch.log) + 1]
+        found: list[SignedBatch] = []
+        for log, held in list(self._of.items()):
+            reached = head(log)
+            for sequence in [sequence for sequence in held if sequence <= reached]:
+                self.drop(held[sequence])
+            if reached + 1 in held:
+                found.append(held[reached + 1])
+        return found
 
     def drop(self, signed: SignedBatch) -> None:
         """A missing one is fine."""
-        dropped = self._held.pop((signed.batch.log, signed.batch.sequence), None)
-        if dropped is not None:
-            author = signed.batch.log.author
-            self._bytes[author] -= len(dropped.envelope)
-            if not self._bytes[author]:
-                del self._bytes[author]
+        log, sequence = signed.batch.log, signed.batch.sequence
+        dropped = self._held.pop((log, sequence), None)
+        if dropped is None:
+            return
+        del self._of[log][sequence]
+        if not self._of[log]:
+            del self._of[log]
+        self._count(log.author, -len(dropped.envelope))
+
+    def _count(self, author: str, size: int) -> None:
+        self._total += size
+        self._bytes[author] += size
+        if not self._bytes[author]:
+            del self._bytes[author]

@@ -108,8 +108,8 @@ async def open_pinset(
 
     forks = ForkWatch(context, fork_store)
     admission = Admission(context, forks)
-    CatchUpServer(context)
     sync_loop = SyncLoop(context, CatchUp(context, admission, forks), AntiEntropy(context))
+    CatchUpServer(context, sync_loop.ask)
     outgoing = PinsetGossip(context, network, admission, sync_loop)
     batcher = WriteBatcher(outgoing.write, settings.batch_size, around.slices)
     cutter = LogCutter(context, LogStore(database), settings.retention)

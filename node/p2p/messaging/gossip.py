@@ -38,6 +38,7 @@ class Gossiper:
         self._pubsub: Pubsub | None = None
         self._nursery: trio.Nursery | None = None
         self._gossip_host: GossipHost | None = None
+        self._stalled: frozenset[ID] = frozenset()  # peers that took nothing while a burst was held back
 
     async def run(self) -> None:
         while True:
@@ -54,17 +55,23 @@ class Gossiper:
         """Best effort: while gossip is being restarted, nothing is sent.
 
         gossipsub drops what comes when 32 messages wait for a peer, so a burst is held back here for a
-        moment; not for longer, because one slow peer must not silence us towards the others.
+        moment; not for longer, because one slow peer must not silence us towards the others. A peer that was
+        waited for in vain, such as a process that is stopped, is not waited for again until it takes some.
         """
         async with self._publishing:
             pubsub = self._pubsub
             if pubsub is None:
                 return
             with trio.move_on_after(_MAX_DELAY):
-                queues = pubsub.peer_queues
-                while any(len(queue) >= _MAX_WAITING for queue in queues.values()):  # noqa: ASYNC110  # no event
+                while self._full(pubsub) - self._stalled:  # noqa: ASYNC110  # no event
                     await trio.sleep(0.002)
+            self._stalled = self._full(pubsub)
             await pubsub.publish(topic, message)
+
+    @staticmethod
+    def _full(pubsub: Pubsub) -> frozenset[ID]:
+        """Peers for which many messages wait."""
+        return frozenset(peer for peer, queue in pubsub.peer_queues.items() if len(queue) >= _MAX_WAITING)
 
     def gate_changed(self) -> None:
         """Other peers may speak from now on."""

@@ -17,6 +17,7 @@ from cluster.pinset.batch import Batch, sign
 from cluster.pinset.document import Document
 from cluster.pinset.store import PinsetStore
 from cluster.ports import CallFailed, PeerOffline
+from cluster.replication.heads import decode_logs
 
 
 @virtual_time
@@ -172,4 +173,67 @@ async def test_a_member_whose_heads_never_end_keeps_none_from_catching_up_with_t
     with pytest.raises(PeerOffline, match="nothing new for 45 s"):
         await a.pinset.sync(c.peer)
     await agree([a, b], within=120)
+    await stopped(a, b, c)
+
+
+@virtual_time
+async def test_a_member_that_answers_nothing_delays_none_of_the_others() -> None:
+    """As a process that is stopped: its connection is up, and calls to it hang."""
+    network = calm()
+    a, b, c = await grown_cluster(3, network, wall)
+
+    async def hang(_peer: str, _request: bytes) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    await c.stop()
+    await b.pinset.put(some_pin(1))
+    await agree([a, b])
+    await c.start()
+    for method in ("pinset/heads", "pinset/batches"):
+        await c.stop()
+        await b.pinset.put(some_pin(len(await b.rows()) + 1))
+        await agree([a, b])
+        network.peers[a.peer].methods.replace(method, hang)
+        await c.start()
+        await agree([b, c], within=4.0)
+        await a.stop()
+        await a.start()
+    await stopped(a, b, c)
+
+
+@virtual_time
+async def test_what_no_message_told_is_everywhere_after_seconds() -> None:
+    network = calm()
+    members = await grown_cluster(6, network, wall)
+    network.silent = True
+    await members[3].pinset.put(some_pin(1))
+    await agree(members, within=5.0)
+    await stopped(*members)
+
+
+@virtual_time
+async def test_members_that_catch_up_with_several_ask_one_of_them_for_the_batches() -> None:
+    network = calm()
+    a, b, c = await grown_cluster(3, network, wall)
+    await c.stop()
+    pins = [some_pin(number, metadata={"k": "v" * 8000}) for number in range(300)]
+    await asyncio.gather(*(a.pinset.put(pin) for pin in pins))
+    await agree([a, b])
+    given = 0
+    for member in (a, b):
+        serve = network.peers[member.peer].methods
+
+        async def counting(peer: str, request: bytes, member: PinsetMember = member) -> bytes:
+            nonlocal given
+            store = PinsetStore(member.database)
+            wants = decode_logs(wire.Fields.decode(request, 1 << 20), "wants", 256)
+            answer = wire.encode({"batches": [*await store.batches(wants, 1 << 20)]})
+            given += len(answer)
+            return answer
+
+        serve.replace("pinset/batches", counting)
+    await c.start()
+    await agree([a, b, c], within=5.0)
+    assert given < 1.2 * 300 * 8300
     await stopped(a, b, c)
