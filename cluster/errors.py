@@ -72,5 +72,20 @@ class LaterRelease(ClusterError):
     """The pinset was written by a later release, in tables that are not known here."""
 
 
+class SnapshotUnavailable(ClusterError):
+    """This member cannot give its documents now: ask another one."""
+
+
+class DamagedDocument(ClusterError):
+    """A part of this node's own pinset cannot be read from its disk."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"document {number} of the pinset cannot be read, cluster.db is damaged: it is made again from"
+            " another member as soon as a trusted one is connected; try again then"
+        )
+        self.number = number
+
+
 class QueueFull(ClusterError):
     """More work is waiting than this node agreed to hold."""

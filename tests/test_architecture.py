@@ -41,6 +41,8 @@ CONFINED = {
             "cluster/pinset/log_columns.py",
             "cluster/pinset/interned_peers.py",
             "cluster/pinset/log_store.py",
+            "cluster/pinset/snapshot_store.py",
+            "cluster/pinset/sql_snapshot.py",
             "cluster/pinset/migrations.py",
             "cluster/pinset/sql_listing.py",
             "cluster/pinset/sql_ranges.py",

@@ -12,6 +12,7 @@
 | pinset/batches | logs and ranges | signed batches | members |
 | pinset/digests | level of the Merkle tree, range | sums | members |
 | pinset/forks | a log | the two batches that prove its fork | members |
+| pinset/snapshot | range of documents, arrival | documents as they are stored, logs that moved | members |
 | pinset/members | member records | ours, or what says that the caller was removed | anyone |
 | pinset/join | grant of an invitation, records | member records | anyone |
 | names/get | multihash of an IPNS name | its record; the name signs it | members |
@@ -52,6 +53,7 @@ HEADS = Method("pinset/heads", Access.MEMBER)
 BATCHES = Method("pinset/batches", Access.MEMBER)
 DIGESTS = Method("pinset/digests", Access.MEMBER)
 FORKS = Method("pinset/forks", Access.MEMBER)
+SNAPSHOT = Method("pinset/snapshot", Access.MEMBER)
 MEMBERS = Method("pinset/members", Access.ANYONE)
 JOIN = Method("pinset/join", Access.ANYONE)
 NAMES_GET = Method("names/get", Access.MEMBER)
@@ -67,6 +69,7 @@ METHODS = (
     BATCHES,
     DIGESTS,
     FORKS,
+    SNAPSHOT,
     MEMBERS,
     JOIN,
     NAMES_GET,

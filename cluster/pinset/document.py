@@ -104,15 +104,16 @@ class Document:
         before = {entry.cid: self.entries(entry.cid) for entry in update.entries if entry.cid is not None}
         replaced = self._apply(data, listen=update.replaces)
         if update.entries:
-            self._clocks[update.client] = update.end
+            self._clocks[update.client] = max(update.end, self.clock(update.client))
         return before | self._undone(replaced)
 
-    def merge(self, parts: Iterable[tuple[bytes, StatePart]]) -> Mapping[CID, Entries]:
+    def merge(self, parts: Iterable[tuple[bytes, StatePart]]) -> Mapping[CID, Entries] | None:
         """Join with another member's document, given in parts; each changed CID's entries as they were.
 
-        Raises BadUpdate where a part does not build on those before it, or yrs refuses it; the document must
-        not be used any more then.
+        None when all of it was here. Raises BadUpdate where a part does not build on those before it, or yrs
+        refuses it; the document must not be used any more then.
         """
+        before = dict(self._clocks)
         changed: dict[str, Mapping[str, object]] = {}
         for data, part in parts:
             if not part.fits(self._clocks):
@@ -120,14 +121,16 @@ class Document:
             changed = {**self._apply(data), **changed}  # what was there before the first change
             for client, (_, end) in part.clocks.items():
                 self._clocks[client] = max(end, self.clock(client))
-        return self._undone(changed)
+        return self._undone(changed) if changed or self._clocks != before else None
 
-    def missing(self, update: Update) -> bool:
+    def missing(self, update: Update, *, tolerant: bool = False) -> bool:
         """The causal gate: whether the update deletes items that are not here yet, so has to wait.
 
-        Raises BadUpdate when its items do not follow the client's last: a clock used twice, or a gap.
+        Raises BadUpdate when its items do not follow the client's last: a clock used twice, or a gap. A
+        `tolerant` gate lets an update pass whose items are all here already.
         """
-        if update.entries and update.start != self.clock(update.client):
+        known = tolerant and update.end <= self.clock(update.client)
+        if update.entries and update.start != self.clock(update.client) and not known:
             raise BadUpdate(f"an update starts at clock {update.start}, not at {self.clock(update.client)}")
         clocks = {update.client: max(update.end, self.clock(update.client))}
         return any(

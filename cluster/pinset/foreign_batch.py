@@ -43,9 +43,15 @@ class ForeignBatch:
     updates: Sequence[ForeignUpdate]
     values: Mapping[bytes, PinValue]
 
-    def is_early(self, transaction: Transaction) -> bool:
-        """Whether it deletes what is not here yet. Raises BadUpdate for clocks out of order."""
-        return any(transaction.documents[one.number].content.missing(one.update) for one in self.updates)
+    def is_early(self, transaction: Transaction, *, tolerant: bool) -> bool:
+        """Whether it deletes what is not here yet. Raises BadUpdate for clocks out of order.
+
+        `tolerant`: documents taken from another member may hold it already.
+        """
+        documents = transaction.documents
+        return any(
+            documents[one.number].content.missing(one.update, tolerant=tolerant) for one in self.updates
+        )
 
     async def apply(self, transaction: Transaction, time_slice: TimeSlice) -> None:
         """Change the transaction's documents. Raises UnusableBatch."""

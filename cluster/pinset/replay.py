@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from cluster.common.cooperative import TimeSlice
 from cluster.common.wire import MAX_VALUE_BYTES
+from cluster.errors import BadUpdate
 from cluster.pinset.batch import MAX_BATCH_BYTES, Batch, OpenedBatch
 from cluster.pinset.document_cache import OpenDocument
 from cluster.pinset.store import PinsetStore
@@ -18,17 +19,28 @@ async def replayed(
 ) -> Transaction:
     """These documents as the whole log makes them; further writes to them are `client`'s."""
     transaction = Transaction({number: OpenDocument(number, client, b"", ()) for number in numbers})
+    await replay_onto(transaction, store, time_slice)
+    return transaction
+
+
+async def replay_onto(transaction: Transaction, store: PinsetStore, time_slice: TimeSlice) -> None:
+    """Apply what the log has of the transaction's documents, and what they do not hold yet.
+
+    Raises BadUpdate where the log lacks what its batches build on.
+    """
     arrival = 0
     while page := await store.batches_after(arrival, MAX_BATCH_BYTES):
         for _, envelope in page:
             _replay(transaction, OpenedBatch.read(envelope).batch)
             await time_slice.yield_if_due()
         arrival = page[-1][0]
-    return transaction
 
 
 def _replay(transaction: Transaction, batch: Batch) -> None:
     for number, data in batch.updates:
         if number in transaction.documents:
             update = parse(data, batch.log.client, MAX_VALUE_BYTES)
-            transaction.documents[number].content.apply(data, update)
+            content = transaction.documents[number].content
+            if content.missing(update, tolerant=True):
+                raise BadUpdate(f"document {number} cannot be made from the log: it lacks what was removed")
+            content.apply(data, update)

@@ -15,15 +15,19 @@ from cluster.common.local_member import LocalMember
 from cluster.common.serial_executor import SerialExecutor
 from cluster.errors import BadUpdate
 from cluster.interfaces import PinChange
+from cluster.pinset.adoption import Adoption, Merge
 from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
 from cluster.pinset.document_cache import DocumentCache
 from cluster.pinset.foreign_batch import UnusableBatch, read_foreign
 from cluster.pinset.fork import Forks
+from cluster.pinset.listed_pins import listed_in
 from cluster.pinset.log_heads import NO_HASHES, NO_HEADS, LogHeads
 from cluster.pinset.replay import replayed
 from cluster.pinset.rows import DigestSums, Head
+from cluster.pinset.snapshot_place import LogEnd, SnapshotPlace
 from cluster.pinset.store import STAMP_FACT, PinsetStore
+from cluster.pinset.tolerance import Tolerance
 from cluster.pinset.transaction import Outcome, Transaction
 from cluster.pinset.write_plan import plan_writes
 
@@ -36,7 +40,12 @@ class Replica:
     """The one writer of the pinset. `on_changes` hears of changes after they are durable."""
 
     def __init__(
-        self, local: LocalMember, store: PinsetStore, heads: LogHeads, on_changes: OnChanges
+        self,
+        local: LocalMember,
+        store: PinsetStore,
+        heads: LogHeads,
+        adoption: Adoption,
+        on_changes: OnChanges,
     ) -> None:
         self._local = local
         self._genesis = local.genesis
@@ -45,6 +54,7 @@ class Replica:
         self._on_changes = on_changes
         self._documents = DocumentCache(store)
         self._serial = SerialExecutor()
+        self._adoption = adoption
         self._log = AuthorLog(local.peer, new_epoch(local.chance))
 
     @property
@@ -109,6 +119,30 @@ class Replica:
         False, with nothing done, where the log is cut: what is left of it does not make a document.
         """
         return await self._serial.run(lambda: self._rebuild(numbers))
+
+    @property
+    def snapshot_place(self) -> SnapshotPlace | None:
+        """How far the snapshot has come that is under way here."""
+        return self._adoption.place
+
+    def tolerated(self) -> Mapping[AuthorLog, int]:
+        """Logs that documents may be ahead of, and how far."""
+        return self._adoption.tolerated()
+
+    async def merge(self, merge: Merge) -> int:
+        """Join documents of a trusted member with ours, in one transaction: how many that changed.
+
+        Raises BadUpdate, DamagedDocument.
+        """
+        return await self._serial.run(lambda: self._merge(merge))
+
+    async def begin_snapshot(self, ends: Sequence[LogEnd], logs: Mapping[AuthorLog, int]) -> SnapshotPlace:
+        """Where the snapshot of a donor that has come so far begins, or goes on. `logs` as in Merge."""
+        return await self._serial.run(lambda: self._begin_snapshot(ends, logs))
+
+    async def end_snapshot(self) -> None:
+        """All documents of the donor are here: so is what its log had when the snapshot began."""
+        await self._serial.run(self._adoption.end)
 
     async def idle(self) -> None:
         """Wait for work whose callers have gone away."""
@@ -192,7 +226,7 @@ class Replica:
             return Verdict.FORKED
         try:
             foreign = await read_foreign(batch, self._genesis, time_slice)
-            if foreign.is_early(transaction):
+            if foreign.is_early(transaction, tolerant=self._adoption.may_hold(batch)):
                 return Verdict.EARLY
         except BadUpdate as error:
             _log.warning("batch %d of %s is refused: %s", batch.sequence, batch.log.author, error)
@@ -206,12 +240,24 @@ class Replica:
         if await self._store.is_cut():
             return False
         time_slice = self._local.slices()
-        old = await self._documents.load(numbers, self._log.client, time_slice)
-        lost = {cid for document in old.values() for cid in document.content.cids()}
+        lost = await listed_in(numbers, self._store, self._genesis, time_slice)
         self._documents.forget(numbers)
         transaction = await replayed(self._store, numbers, self._log.client, time_slice)
         await self._finish(await transaction.outcome_of_replay(lost, self._genesis, time_slice))
         return True
+
+    async def _begin_snapshot(self, ends: Sequence[LogEnd], logs: Mapping[AuthorLog, int]) -> SnapshotPlace:
+        await self._part_from(logs)
+        return await self._adoption.begin(ends, logs)
+
+    async def _part_from(self, logs: Mapping[AuthorLog, int]) -> None:
+        if logs.get(self._log, 0) > self.head(self._log):
+            await self._begin_epoch()
+
+    async def _merge(self, merge: Merge) -> int:
+        await self._part_from(merge.logs)
+        self._documents.forget([document.number for document in merge.documents])
+        return await self._adoption.merge(merge, self._log.client)
 
     async def _commit(self, transaction: Transaction, time_slice: TimeSlice) -> None:
         if transaction.batches:
@@ -241,4 +287,6 @@ async def open_replica(
     known = LogHeads(sequences, {head.log: head.hash for head in heads})
     for log, sequence in forks.items():
         known.fork(log, sequence)
-    return Replica(local, store, known, on_changes)
+    tolerance, place = Tolerance(await store.snapshots.tolerated()), await store.snapshots.place()
+    adoption = Adoption(local, store, known, tolerance, place, on_changes)
+    return Replica(local, store, known, adoption, on_changes)

@@ -20,6 +20,7 @@ from cluster.pinset.list_place import ListPlace
 from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.matching import matches
 from cluster.pinset.rows import Commit, DigestSums, Head, StoredDocument
+from cluster.pinset.snapshot_store import SnapshotStore
 from cluster.pinset.sql_listing import RowPage
 from cluster.pinset.walks import Listing, listing
 from cluster.ports import Database
@@ -53,6 +54,7 @@ class PinsetStore:
         """`lacks` says of a version of the tables whether some rows do not have its form yet."""
         self._database = database
         self._lacks = lacks
+        self.snapshots = SnapshotStore(database)
 
     async def prepare(self) -> None:
         """Bring a file of an earlier version to what is written here; before anything else."""

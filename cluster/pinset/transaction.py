@@ -37,6 +37,7 @@ class Transaction:
     def __init__(self, documents: Mapping[int, OpenDocument]) -> None:
         self.documents = documents
         self.updates: dict[int, list[bytes]] = {}
+        self.whole: list[int] = []
         self.batches: list[SignedBatch] = []
         self.heads: dict[AuthorLog, int] = {}
         self.hashes: dict[AuthorLog, bytes] = {}
@@ -61,6 +62,11 @@ class Transaction:
         for cid, entries in before.items():
             self._before.setdefault(cid, entries)
 
+    def add_whole(self, number: int, before: Mapping[CID, Entries]) -> None:
+        """That document is to be stored whole; its changed CIDs' entries were `before`."""
+        self.whole.append(number)
+        self._before.update(before)
+
     def add_batch(self, signed: SignedBatch) -> None:
         self.batches.append(signed)
         self.heads[signed.batch.log] = signed.batch.sequence
@@ -74,6 +80,16 @@ class Transaction:
             await time_slice.yield_if_due()
         commit = Commit(tuple(documents), tuple(map(batch_row, self.batches)), facts=facts)
         return await self._resolved(commit, genesis, time_slice)
+
+    async def outcome_of_merge(
+        self, genesis: Genesis, facts: Mapping[str, bytes], time_slice: TimeSlice
+    ) -> Outcome:
+        """Of the documents that were added whole."""
+        documents = []
+        for number in self.whole:
+            documents.append(self.documents[number].store_whole())
+            await time_slice.yield_if_due()
+        return await self._resolved(Commit(tuple(documents), facts=facts), genesis, time_slice)
 
     async def outcome_of_replay(
         self, lost: Iterable[CID], genesis: Genesis, time_slice: TimeSlice

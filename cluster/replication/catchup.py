@@ -29,6 +29,7 @@ from cluster.replication.catchup_server import (
 from cluster.replication.context import ReplicationContext
 from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.heads import Heads, encode_logs
+from cluster.replication.log_gaps import NO_GAPS, Begins
 from cluster.replication.pull_claims import PullClaim, PullClaims
 
 PATIENCE = 45.0
@@ -72,6 +73,7 @@ class CatchUp:
         self._admission = admission
         self._claims = PullClaims()
         self._cursors: dict[str, tuple[bytes, int]] = {}
+        self._gaps: dict[str, Begins] = {}
 
     async def pull(self, peer: str, *, show: bool = False) -> Pulled:
         """Bring everything that this member has and we lack.
@@ -80,19 +82,25 @@ class CatchUp:
         BadUpdate.
         """
         with self._claims.claim(peer) as claim:
-            async with _patience(peer) as deadline:
+            async with patience(peer) as deadline:
                 heads = await self._pull(claim, deadline, show=show)
             return Pulled(heads, claim.brought)
+
+    def gaps(self, peer: str) -> Begins:
+        """Logs that it has cut before what was missing here, when it was last asked."""
+        return self._gaps.get(peer, NO_GAPS)
 
     async def _pull(self, claim: PullClaim, deadline: asyncio.Timeout, *, show: bool) -> Heads:
         peer = claim.peer
         cursor = self._cursors.get(peer, _FROM_THE_START)
         complete = True
+        found: dict[AuthorLog, int] = {}
         while True:
             heads = await self._heads(peer, cursor, show=show)
             if heads.members != self._members.digest():
-                await self._exchange_records(peer)
+                await self.exchange_records(peer)
             gaps = heads.gaps(self._replica.head)
+            found |= {log: heads.extents[log].begin for log in gaps}
             if gaps:
                 _log.warning("%s has cut %d logs before what is missing here: ask another", peer, len(gaps))
             behind = await self._behind(heads, gaps)
@@ -101,6 +109,7 @@ class CatchUp:
             if complete:  # else ask for all of it again: something waits for what another member has
                 self._cursors[peer] = cursor
             if not heads.more:
+                self._gaps[peer] = found
                 return heads
 
     async def _heads(self, peer: str, cursor: tuple[bytes, int], *, show: bool) -> Heads:
@@ -108,7 +117,7 @@ class CatchUp:
         try:
             return await self._ask_heads(peer, cursor, show=show)
         except CallFailed:
-            await self._exchange_records(peer)
+            await self.exchange_records(peer)
             return await self._ask_heads(peer, cursor, show=show)
 
     async def _ask_heads(self, peer: str, cursor: tuple[bytes, int], *, show: bool) -> Heads:
@@ -196,14 +205,15 @@ class CatchUp:
     def _heads_of(self, logs: Iterable[AuthorLog]) -> dict[AuthorLog, int]:
         return {log: self._replica.head(log) for log in logs}
 
-    async def _exchange_records(self, peer: str) -> None:
+    async def exchange_records(self, peer: str) -> None:
+        """Show each other who belongs: it may not have heard that we do. Raises CallFailed, PeerOffline."""
         request = wire.encode({"records": [*self._members.records(MAX_SHOWN)]})
         answer = await self._calls.call(peer, MEMBERS.name, request)
         await self._members.accept(read_records(answer), vouched=self._members.is_trusted(peer))
 
 
 @asynccontextmanager
-async def _patience(peer: str) -> AsyncIterator[asyncio.Timeout]:
+async def patience(peer: str) -> AsyncIterator[asyncio.Timeout]:
     """Raises PeerOffline when it is at an end."""
     deadline = asyncio.timeout(PATIENCE)
     try:

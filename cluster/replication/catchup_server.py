@@ -30,7 +30,7 @@ class CatchUpServer:
         self._on_difference = on_difference
         self._store = context.store
         self._members = context.members
-        self._opening = secrets.token_bytes(16)
+        self.opening = secrets.token_bytes(16)
         context.gate.serve(HEADS, self._heads)
         context.gate.serve(BATCHES, self._batches)
         context.gate.serve(MEMBERS, self._records)
@@ -38,11 +38,11 @@ class CatchUpServer:
     async def _heads(self, peer: str, request: bytes) -> bytes:
         fields = wire.Fields.decode(request, 1024)
         self._compare(peer, fields.data("have", 32, b""), shown=bool(fields.integer("ask", 0)))
-        known = fields.data("store", 32) == self._opening
+        known = fields.data("store", 32) == self.opening
         since = fields.integer("since") if known else 0
         heads = await self._store.heads(since, MAX_HEADS)
         answer = Heads(
-            store=self._opening,
+            store=self.opening,
             until=heads[-1].arrival if heads else since,
             more=len(heads) == MAX_HEADS,
             logs=tuple((head.log, head.sequence) for head in heads),

@@ -42,6 +42,9 @@ from cluster.replication.log_cutter import DEFAULT_RETENTION, LogCutter, LogRete
 from cluster.replication.pinset_gossip import PinsetGossip
 from cluster.replication.pinset_log import PinsetLog
 from cluster.replication.replicated_pinset import PAGE_SIZE, ReplicatedPinset
+from cluster.replication.snapshot_limits import DEFAULT_LIMITS, SnapshotLimits
+from cluster.replication.snapshot_server import SnapshotServer
+from cluster.replication.snapshots import Snapshots
 from cluster.replication.sync_loop import SyncLoop
 from cluster.replication.write_batcher import WriteBatcher
 
@@ -56,6 +59,7 @@ class PinsetSettings:
     batch_size: int = 1000
     page_size: int = PAGE_SIZE
     retention: LogRetention = DEFAULT_RETENTION
+    snapshots: SnapshotLimits = DEFAULT_LIMITS
     migration_page: int = MIGRATION_PAGE
 
 
@@ -108,8 +112,11 @@ async def open_pinset(
 
     forks = ForkWatch(context, fork_store)
     admission = Admission(context, forks)
-    sync_loop = SyncLoop(context, CatchUp(context, admission, forks), AntiEntropy(context))
-    CatchUpServer(context, sync_loop.ask)
+    catchup = CatchUp(context, admission, forks)
+    snapshots = Snapshots(context, catchup.exchange_records, settings.snapshots)
+    sync_loop = SyncLoop(context, catchup, AntiEntropy(context), snapshots)
+    served = CatchUpServer(context, sync_loop.ask)
+    SnapshotServer(context, served.opening, settings.snapshots.page_bytes)
     outgoing = PinsetGossip(context, network, admission, sync_loop)
     batcher = WriteBatcher(outgoing.write, settings.batch_size, around.slices)
     cutter = LogCutter(context, LogStore(database), settings.retention)

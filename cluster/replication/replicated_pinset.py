@@ -169,6 +169,12 @@ class ReplicatedPinset:
         """
         return await self._sync_loop.repair(peer)
 
+    @property
+    def snapshot_progress(self) -> float | None:
+        """How much of another member's documents has come, from 0 to 1, while this one starts from them."""
+        place = self._context.replica.snapshot_place
+        return place.next / (1 << self.genesis.document_bits) if place is not None else None
+
     def clock_skews(self) -> Mapping[str, float]:
         """Members whose clocks are more than five minutes off from ours: seconds they are ahead."""
         return self._context.skews.all()

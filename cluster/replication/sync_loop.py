@@ -16,6 +16,8 @@ from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.anti_entropy import AntiEntropy
 from cluster.replication.catchup import CatchUp
 from cluster.replication.context import ReplicationContext
+from cluster.replication.log_gaps import LogGaps
+from cluster.replication.snapshots import Snapshots
 
 SYNC_INTERVAL = 2.0
 """Seconds between asking one member without any occasion: a call of some hundred bytes.
@@ -43,10 +45,18 @@ _log = logging.getLogger(__name__)
 class SyncLoop:
     """Members to ask, each by one task at a time, and the loops that start those."""
 
-    def __init__(self, context: ReplicationContext, catchup: CatchUp, anti_entropy: AntiEntropy) -> None:
+    def __init__(
+        self,
+        context: ReplicationContext,
+        catchup: CatchUp,
+        anti_entropy: AntiEntropy,
+        snapshots: Snapshots,
+    ) -> None:
         self._context = context
         self._catchup = catchup
         self._anti_entropy = anti_entropy
+        self._snapshots = snapshots
+        self._gaps = LogGaps(context.replica.head)
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._wanted: dict[str, bool] = {}  # members to ask -> whether to show them how far we are
         self._busy: set[str] = set()
@@ -71,7 +81,11 @@ class SyncLoop:
 
     async def sync(self, peer: str, *, show: bool = False) -> None:
         """Bring all that this member has and we lack. Raises CallFailed, PeerOffline, BadUpdate."""
-        pulled = await self._catchup.pull(peer, show=show)
+        await self._start_from_snapshot(peer)
+        try:
+            pulled = await self._catchup.pull(peer, show=show)
+        finally:
+            self._close_gaps(peer)
         heads = pulled.heads
         self._context.skews.observe(peer, heads.now - self._context.now())
         if pulled.news:
@@ -79,6 +93,21 @@ class SyncLoop:
             self._ask_some(FANOUT, besides=peer)
         elif heads.all_heads == self._context.replica.heads_digest() and self._comparison_is_due(peer):
             await self.repair(peer)
+
+    async def _start_from_snapshot(self, peer: str) -> None:
+        try:
+            await self._snapshots.take_if_due(peer, wanted=peer in self._gaps.donors)
+        except CallFailed as error:  # an older release, or one that cannot now: its log is all there is
+            self._gaps.refused(peer, self._now())
+            _log.info("no snapshot of %s: %s", peer, error)
+
+    def _close_gaps(self, peer: str) -> None:
+        """Of a log that it has cut, ask the other members for the rest; when all have, for a snapshot."""
+        members = self._context.members
+        connected = self._context.calls.peers() & members.peers()
+        self._gaps.asked(peer, self._catchup.gaps(peer))
+        for other in sorted(self._gaps.next_to_ask(connected, members.is_trusted, self._now())):
+            self.ask(other)
 
     async def repair(self, peer: str) -> frozenset[int]:
         """Compare documents with a member whose log equals ours; the numbers of those made again.
@@ -147,3 +176,6 @@ class SyncLoop:
     def _comparison_is_due(self, peer: str) -> bool:
         last = self._compared.get(peer, self._opened + FIRST_COMPARISON - COMPARE_INTERVAL)
         return asyncio.get_running_loop().time() - last >= COMPARE_INTERVAL and not self._comparing.locked()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

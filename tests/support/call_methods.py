@@ -23,6 +23,10 @@ class Methods:
         """That peer runs another program from now on."""
         self._handlers[method] = handler
 
+    def handler(self, method: str) -> CallHandler:
+        """What answers it now."""
+        return self._handlers[method]
+
     async def answer(self, caller: str, method: str, request: bytes) -> bytes:
         """Raises CallFailed."""
         if method not in self._handlers:

@@ -18,6 +18,7 @@ from cluster.pinset.store import PinsetStore
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
 from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset
 from cluster.replication.replicated_pinset import ReplicatedPinset
+from cluster.replication.snapshot_limits import DEFAULT_LIMITS, SnapshotLimits
 from node.datadir.identity import Identity
 from support.cluster_network import SimNetwork
 from support.inline_database import Crashed, InlineDatabase
@@ -73,6 +74,7 @@ class PinsetMember:
         keep: int = 40,
         chance: Random | None = None,
         image: bytes | None = None,
+        snapshots: SnapshotLimits = DEFAULT_LIMITS,
     ) -> None:
         """With `chance` each step of its work is drawn from that, and gives others a turn.
 
@@ -89,6 +91,7 @@ class PinsetMember:
         self.changes: list[PinChange] = []
         self.alive = False
         self._invite: Invite | None = None
+        self._snapshots = snapshots
         self._retention = DEFAULT_RETENTION
         self._keep = keep
         self._pinset: ReplicatedPinset | None = None
@@ -158,7 +161,12 @@ class PinsetMember:
                 self.signer,
                 peer,
                 invite=invite,
-                settings=PinsetSettings(f"member {self.peer[-4:]}", batch_size, retention=self._retention),
+                settings=PinsetSettings(
+                    f"member {self.peer[-4:]}",
+                    batch_size,
+                    retention=self._retention,
+                    snapshots=self._snapshots,
+                ),
                 surroundings=self._surroundings(),
             ) as pinset:
                 pinset.on_change(self.changes.append)
@@ -181,10 +189,14 @@ async def grown_cluster(
     bits: int = 3,
     role: Role = Role.TRUSTED,
     chance: Random | None = None,
+    snapshots: SnapshotLimits = DEFAULT_LIMITS,
 ) -> list[PinsetMember]:
     """A founder and others that joined by invitation, all started and in agreement about who belongs."""
     genesis = some_genesis(bits)
-    members = [PinsetMember(number, genesis, network, clock, chance=chance) for number in range(size)]
+    members = [
+        PinsetMember(number, genesis, network, clock, chance=chance, snapshots=snapshots)
+        for number in range(size)
+    ]
     founder = await members[0].start()
     for member in members[1:]:
         await member.start(await founder.invite(SECRET, role))
