@@ -94,6 +94,10 @@ class Cluster:
         await self._retry(results)
         return results
 
+    async def plan_many(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
+        """What `grant_many` would make of each by itself; nothing is written."""
+        return await self.granting.plan_many(asks)
+
     async def unpin(self, cid: CID) -> Pin:
         """The pin as it was. Raises NotPinned, ReadOnlyMember."""
         self.context.pinset.check_writable()

@@ -104,6 +104,7 @@ class GrantAsk:
     wish: Wish = field(default_factory=Wish)
     priority_peers: tuple[str, ...] = ()
     size: int = 0
+    created: float | None = None  # of a pin that is moved in, whose `pin_update` is its past and no wish
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
@@ -142,6 +143,16 @@ class ClusterNetwork(Gossip, PeerCalls, Links, Protocol):
     """The members' own network, whole."""
 
 
+class DatabaseView(Protocol[Connection]):
+    """A file of tables as it was at one moment, whatever is written meanwhile."""
+
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work(connection, ...)`, one after the other."""
+        ...
+
+
 class Database(Protocol[Connection]):
     """One file of tables: transactions, and reads beside them. Each call is one trip to it."""
 
@@ -161,6 +172,10 @@ class Database(Protocol[Connection]):
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(connection, ...)`, which sees the last commit."""
+        ...
+
+    def view(self) -> AbstractAsyncContextManager[DatabaseView[Connection]]:
+        """The last commit, for the length of the block; keep it short: meanwhile the file only grows."""
         ...
 
 

@@ -38,15 +38,15 @@ class Staging:
         with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=folder) as file:
             yield StagedBlocks(file, self)
 
-    def check_room(self, size: int) -> None:
-        """Raises StorageFull where that many bytes more would touch the reserve."""
+    def check_room(self, size: int, what: str = "the CAR", less: str = "import a smaller CAR") -> None:
+        """Raises StorageFull where that many bytes more would touch the reserve; with these words."""
         if self.folder is None:
             return
         free = disk_free(self.folder)
         if free - self.reserve < size:
             raise StorageFull(
-                f"no room to stage the CAR in {self.folder}: {size_text(free)} are free, of which "
-                f"{size_text(self.reserve)} are kept in reserve; free some space, or import a smaller CAR"
+                f"no room to stage {what} in {self.folder}: {size_text(free)} are free, of which "
+                f"{size_text(self.reserve)} are kept in reserve; free some space, or {less}"
             )
 
 

@@ -37,6 +37,10 @@ class Granting:
             answers.update(zip(turn, await self._grant([asks[index] for index in turn]), strict=True))
         return [answers[index] for index in range(len(asks))]
 
+    async def plan_many(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
+        """What `grant_many` would make of each by itself; nothing is written."""
+        return await self._planned(asks, await self._known({ask.cid for ask in asks} | _sources(asks)))
+
     async def remove_many(self, cids: Sequence[CID]) -> list[Pin | ClusterError]:
         """The pins as they were; NotPinned where there was none. Raises ReadOnlyMember."""
         self._pinset.check_writable()
@@ -90,7 +94,7 @@ class Granting:
         self, ask: GrantAsk, existing: Pin | None, known: _Known, situation: Situation, now: float
     ) -> Pin:
         wish, settings = ask.wish, self._context.settings
-        if wish.options.pin_update is not None:
+        if wish.options.pin_update is not None and ask.created is None:
             source = _sound(known[wish.options.pin_update])
             if source is None:
                 raise NotPinned
@@ -100,7 +104,7 @@ class Granting:
         size = max(ask.size, existing.size if existing else 0)
         current = existing.allocations if existing else ()
         holders = situation.place(options, current=current, priority=ask.priority_peers, size=size)
-        return Pin(ask.cid, options, holders, now, size)
+        return Pin(ask.cid, options, holders, now if ask.created is None else ask.created, size)
 
 
 def _turns(asks: Sequence[GrantAsk]) -> list[list[int]]:
@@ -118,7 +122,9 @@ def _turns(asks: Sequence[GrantAsk]) -> list[list[int]]:
 
 def _sources(asks: Sequence[GrantAsk]) -> set[CID]:
     """The pins whose place others are to take."""
-    return {source for ask in asks if (source := ask.wish.options.pin_update) is not None}
+    return {
+        source for ask in asks if (source := ask.wish.options.pin_update) is not None and ask.created is None
+    }
 
 
 def _sound(pin: Pin | ClusterError | None) -> Pin | None:

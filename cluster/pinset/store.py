@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from blockstore.cid import CID
@@ -19,6 +20,7 @@ from cluster.pinset.batch import AuthorLog
 from cluster.pinset.list_place import ListPlace
 from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.matching import matches
+from cluster.pinset.pinset_state import PinsetState
 from cluster.pinset.rows import Commit, DigestSums, Head, StoredDocument
 from cluster.pinset.snapshot_store import SnapshotStore
 from cluster.pinset.sql_listing import RowPage
@@ -108,6 +110,12 @@ class PinsetStore:
 
     async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
         return await self._database.read(sql_ranges.read_stored, keys, limit)
+
+    @asynccontextmanager
+    async def state(self) -> AsyncIterator[PinsetState]:
+        """The pins as they are now, for the length of the block, which is to be short."""
+        async with self._database.view() as view:
+            yield PinsetState(view)
 
     async def count(self, query: PinQuery) -> int:
         """How many pins match, or cannot be read to tell; many trips where there are many."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from blockstore.cid import CID
 from cluster.common import wire
@@ -18,6 +19,7 @@ from cluster.pin import KeyRange, Pin
 from cluster.pinset.changes import PinWrite
 from cluster.pinset.migrator import MigrationProgress, Migrator
 from cluster.pinset.pin_listing import PinListing
+from cluster.pinset.pinset_state import PinsetState
 from cluster.pinset.schema import REMEDY
 from cluster.replication.context import ReplicationContext, ReplicationCounts
 from cluster.replication.pinset_log import PinsetLog
@@ -82,6 +84,10 @@ class ReplicatedPinset:
         if not in_order(keys.after, found.cids):
             raise BadUpdate(f"the list of pins is damaged, and not in order: {REMEDY} (cluster.db)")
         return found
+
+    def state(self) -> AbstractAsyncContextManager[PinsetState]:
+        """The pins as they are now, for the length of the block, which is to be short."""
+        return self._store.state()
 
     async def count(self, query: PinQuery = EVERY_PIN) -> int:
         return await self._store.count(query)

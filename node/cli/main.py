@@ -22,6 +22,7 @@ COMMANDS = {
     "ls": ("node.cli.commands.ls", "List a directory."),
     "pin": ("node.cli.commands.pin", "Add, remove and list pins."),
     "status": ("node.cli.commands.status", "Who holds a pin, who is fetching it, what went wrong where."),
+    "state": ("node.cli.commands.state", "Move all pins in or out, as ipfs-cluster's state export has them."),
     "peers": ("node.cli.commands.peers", "The members of the cluster."),
     "id": ("node.cli.commands.identity", "This node's peer id and addresses."),
     "cluster": ("node.cli.commands.cluster", "Invite machines, find them again, remove them."),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from cluster.members import record_store
@@ -97,3 +98,12 @@ class InlineDatabase:
         self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         return work(self._connection, *args, **kwargs)
+
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[InlineDatabase]:
+        """A copy, which nothing writes to."""
+        copy = InlineDatabase(self._connection.serialize(), tables="")
+        try:
+            yield copy
+        finally:
+            copy.close()

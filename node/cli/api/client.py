@@ -47,6 +47,12 @@ class ApiClient:
         with self._exchange(method, path, query) as exchange:
             yield from exchange.body()
 
+    @contextmanager
+    def opened(self, method: str, path: str, query: Query = ()) -> Iterator[HttpExchange]:
+        """An answer whose headers count too, and its body as it comes."""
+        with self._exchange(method, path, query) as exchange:
+            yield exchange
+
     def upload(
         self, path: str, query: Query, content_type: str, body: Iterable[bytes]
     ) -> Iterator[ApiResponse]:

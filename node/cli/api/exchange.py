@@ -33,6 +33,7 @@ class HttpExchange:
         self._http = h11.Connection(h11.CLIENT)
         self._lock = threading.Lock()  # h11 holds both directions in one object
         self._send_error: BaseException | None = None
+        self._headers: dict[bytes, bytes] = {}
 
     @contextmanager
     def open(self, method: str, target: str, content_type: str) -> Iterator[None]:
@@ -58,6 +59,11 @@ class HttpExchange:
         if self._send_error is not None:
             raise self._send_error
 
+    def number(self, header: str) -> int | None:
+        """A header of the answer that is a number, where it is there."""
+        text = self._headers.get(header.lower().encode(), b"")
+        return int(text) if text.isdigit() else None
+
     def body(self) -> Iterator[bytes]:
         """The answer's bytes; then the trailer's verdict."""
         while True:
@@ -71,6 +77,7 @@ class HttpExchange:
         event = self._next()
         while not isinstance(event, h11.Response):
             event = self._next()
+        self._headers = dict(event.headers)
         if event.status_code >= 300:  # redirects are not followed: nothing was done
             raise ApiError(event.status_code, self._message(event))
 

@@ -60,14 +60,8 @@ def add(
     if file is not None and wait:
         raise click.UsageError("--wait is for CIDs on the command line: of a file, see `pinfold status`")
     if file is not None:
-        upload_lines(
-            context.api(),
-            "/v1/pins",
-            pin_query(options),
-            file,
-            LineOptions.of(options, as_json=as_json),
-            "pinning",
-        )
+        lines = LineOptions.of(options, as_json=as_json)
+        upload_lines(context.api(), "/v1/pins", pin_query(options), file, lines, "pinning")
         return
     api, query, inputs = context.api(), pin_query(options), Inputs("asked for", len(paths))
     for path in paths:
@@ -94,9 +88,8 @@ def rm(context: CommandSession, /, paths: tuple[str, ...], as_json: bool, **opti
     """Unpin content everywhere."""
     file = from_file(options, paths)
     if file is not None:
-        upload_lines(
-            context.api(), "/v1/unpins", (), file, LineOptions.of(options, as_json=as_json), "unpinning"
-        )
+        lines = LineOptions.of(options, as_json=as_json)
+        upload_lines(context.api(), "/v1/unpins", (), file, lines, "unpinning")
         return
     inputs = Inputs("unpinned", len(paths))
     for path in paths:

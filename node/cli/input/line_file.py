@@ -6,7 +6,7 @@ import json
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from node.cli.input.byte_stream import STDIN, PipedContent
@@ -14,6 +14,8 @@ from node.http.rest.bulk.line_splitter import LineSplitter
 
 CONTENT_TYPE = "application/x-ndjson"
 _PIECE = 64 * 1024  # bytes sent at once
+
+LineForm = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,10 @@ class LineFile:
     What is held are the lines that were sent and not answered yet: as many as the node takes in ahead.
     """
 
-    def __init__(self, path: str, skip: int = 0) -> None:
+    def __init__(self, path: str, skip: int = 0, form: LineForm = bytes) -> None:
+        """`form` makes a line of JSON of one of the file."""
         self.path = path
+        self._form = form
         self._skip = skip
         self._sent: deque[SentLine] = deque()
 
@@ -47,7 +51,7 @@ class LineFile:
         gathered = bytearray()
         for number, line in enumerate(self._lines(), 1):
             self._sent.append(SentLine(number, line))
-            gathered += (b"" if number <= self._skip else as_json(line)) + b"\n"
+            gathered += (b"" if number <= self._skip else self._form(line)) + b"\n"
             if len(gathered) >= _PIECE:
                 yield bytes(gathered)
                 gathered.clear()
@@ -65,7 +69,7 @@ class LineFile:
         yield from splitter.finish()
 
 
-def as_json(line: bytes) -> bytes:
+def text_or_json(line: bytes) -> bytes:
     """A line of text, `CID [name]`, as one of JSON; what is JSON stays as it is."""
     line = line.strip()
     if not line or line.startswith(b"{"):

@@ -10,7 +10,7 @@ from typing import TypeVar
 import click
 
 from node.cli.api.client import ApiClient, Query
-from node.cli.input.line_file import CONTENT_TYPE, LineFile
+from node.cli.input.line_file import CONTENT_TYPE, LineFile, text_or_json
 from node.cli.input.numbers import whole_number
 from node.cli.output.line_report import FailedLines, LineReport, told_where_to_go_on
 from node.cli.output.progress import line_progress
@@ -44,14 +44,18 @@ def file_options(function: Command) -> Command:
     return source(line_options(function))
 
 
-def from_file(options: Mapping[str, object], arguments: Sequence[str]) -> str | None:
+def from_file(options: Mapping[str, object], arguments: Sequence[str]) -> LineFile | None:
     """The file that is named, if one is. Raises UsageError unless there is either a file or arguments."""
     file = options.get("from_file")
     if (file is None) == (not arguments):
         raise click.UsageError("name CIDs, or a file of them with --from-file: one of the two")
     if file is None and (options.get("failed") is not None or options.get("skip") != "0"):
         raise click.UsageError("--skip and --failed are about the lines of --from-file")
-    return str(file) if file is not None else None
+    return LineFile(str(file), _skipped(options), text_or_json) if file is not None else None
+
+
+def _skipped(options: Mapping[str, object]) -> int:
+    return int(str(options["skip"]), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +69,17 @@ class LineOptions:
     @classmethod
     def of(cls, options: Mapping[str, object], *, as_json: bool) -> LineOptions:
         failed = options.get("failed")
-        return cls(int(str(options["skip"]), 0), str(failed) if failed is not None else None, as_json)
+        return cls(_skipped(options), str(failed) if failed is not None else None, as_json)
 
 
 def upload_lines(
-    api: ApiClient, route: str, query: Query, path: str, options: LineOptions, what: str
+    api: ApiClient, route: str, query: Query, file: LineFile, options: LineOptions, what: str
 ) -> None:
     """Send the lines of a file and report what came of them; `what` stands beside the bar.
 
     Raises Failure where lines failed, and what ended the work.
     """
-    file = LineFile(path, options.skip)
-    with closing(FailedLines(options.failed, path, again=bool(options.skip))) as failed:
+    with closing(FailedLines(options.failed, file.path, again=bool(options.skip))) as failed:
         report = LineReport(options.skip, failed.path, as_json=options.as_json)
         quiet = () if options.as_json else (("quiet", "true"),)
         with told_where_to_go_on(report), line_progress(what, file.size()) as advance:

@@ -33,12 +33,14 @@ def progress_bar(what: str, total: int | None, *, hidden: bool = False) -> Itera
 
 
 @contextmanager
-def line_progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
-    """A bar for lines of a file of `total` bytes (None: a stream), with their rate and the time that is left.
+def line_progress(
+    what: str, total: int | None, *, hidden: bool = False
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar for lines, with their rate and the time that is left of `total` units (None: it is not known).
 
-    Yields the function that moves it on, by lines and bytes.
+    Yields the function that moves it on, by lines and units, such as bytes of a file.
     """
-    if sys.stderr is None or not sys.stderr.isatty():
+    if hidden or sys.stderr is None or not sys.stderr.isatty():
         yield lambda lines, size: None
         return
     from rich.console import Console

@@ -12,7 +12,9 @@ from node.http.rest.json_errors import error_response
 _SAFE = ("GET", "HEAD")
 _POWERFUL = ("/v1/", "/peers")
 # Routes under /v1/ that change pins and this store alone.
-_ORDINARY = frozenset(("/v1/cars", "/v1/compact", "/v1/gc", "/v1/pins", "/v1/sync", "/v1/unpins"))
+_ORDINARY = frozenset(
+    ("/v1/cars", "/v1/compact", "/v1/gc", "/v1/pins", "/v1/state", "/v1/sync", "/v1/unpins")
+)
 
 
 @web.middleware

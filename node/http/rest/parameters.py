@@ -25,6 +25,7 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/connect"): frozenset({"address"}),
     ("POST", "/v1/sync"): frozenset({"wait"}),
     ("POST", "/v1/compact"): frozenset({"keep_mib"}),
+    ("POST", "/v1/state"): frozenset({"skip", "quiet", "dry-run", "replication-min", "replication-max"}),
     ("POST", "/v1/unpins"): frozenset({"skip", "quiet"}),
 }
 # They take pin options, `meta-…` among them, and look at all names by themselves.

@@ -16,12 +16,15 @@ from node.http.rest.bulk.routes import pin_lines, unpin_lines
 from node.http.rest.cars import cars
 from node.http.rest.gc import collect
 from node.http.rest.json_errors import json_response
+from node.http.rest.state.routes import export_state, import_state
 
 
 def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/invite", invite)
     app.router.add_post("/v1/pins", pin_lines)
     app.router.add_post("/v1/unpins", unpin_lines)
+    app.router.add_get("/v1/state", export_state, allow_head=False)
+    app.router.add_post("/v1/state", import_state)
     app.router.add_post("/v1/cars", cars)
     app.router.add_post("/v1/gc", collect)
     app.router.add_get("/v1/cluster", cluster)

@@ -9,6 +9,9 @@ from blockstore.cid import CID
 from node.http.errors import status_of, text_of
 from node.http.go import gojson
 
+RESULTS = ("pinned", "changed", "unchanged", "unpinned", "failed")
+"""What can come of a line, in the order in which they are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
@@ -46,7 +49,8 @@ class LineAnswers:
 
     def end(self, lines: int) -> bytes:
         """The last line of all, to a body of so many lines."""
-        return gojson.encode({"lines": lines, **self.counts})
+        counts = {result: self.counts[result] for result in RESULTS if result in self.counts}
+        return gojson.encode({"lines": lines, **counts})
 
     def _one(self, number: int, outcome: LineOutcome) -> bytes:
         if isinstance(outcome, LineFailure):

@@ -34,11 +34,12 @@ Item = TypeVar("Item")
 class LineWork(Generic[Item]):
     """What is done with lines: `parse` raises what is wrong with one; `apply` does a group, in its order.
 
-    What `apply` raises ends the work.
+    What `apply` raises, and of what `parse` raises `fatal`, ends the work.
     """
 
     parse: Callable[[bytes], Item]
     apply: Callable[[Sequence[Item]], Awaitable[Sequence[LineOutcome]]]
+    fatal: tuple[type[Exception], ...] = ()
 
 
 class LineWorker(Generic[Item]):
@@ -122,5 +123,7 @@ class LineWorker(Generic[Item]):
     def _item(self, line: bytes) -> Item | LineFailure:
         try:
             return self._work.parse(line)
+        except self._work.fatal:
+            raise
         except EXPECTED as error:
             return LineFailure(cid_in(line), error)

@@ -90,7 +90,7 @@ def _with(options: PinOptions, name: object, metadata: object) -> PinOptions:
         options.replication_max,
         options.user_allocations,
         options.expire_at,
-        options.metadata if metadata is None else _merged(options.metadata, _texts(metadata)),
+        options.metadata if metadata is None else _merged(options.metadata, texts_of(metadata)),
         options.pin_update,
         options.origins,
     )
@@ -106,7 +106,7 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _texts(value: object) -> Mapping[str, str]:
+def texts_of(value: object) -> Mapping[str, str]:
     """Metadata. Raises BadRequest."""
     if not isinstance(value, dict):
         raise BadRequest("field metadata invalid: an object of texts is needed")
@@ -157,7 +157,7 @@ _PARAMETERS: Mapping[str, Callable[[str, object], dict[str, str]]] = {
     "user_allocations": _as_list("user-allocations"),
     "expire_at": _end,
     "expire_in": _as_text("expire-in"),
-    "metadata": lambda name, value: {f"meta-{key}": text for key, text in _texts(value).items()},
+    "metadata": lambda name, value: {f"meta-{key}": text for key, text in texts_of(value).items()},
     "pin_update": _as_text("pin-update"),
     "origins": _as_list("origins"),
 }

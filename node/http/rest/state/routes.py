@@ -1,0 +1,102 @@
+"""GET and POST /v1/state: the pinset written as ipfs-cluster's state export, and such a file read in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from aiohttp import web
+
+from blockstore.common.tasks import background
+from blockstore.errors import BadCid
+from cluster.common.cooperative import TimeSlice
+from cluster.errors import BadUpdate
+from cluster.pin import EVERYWHERE, GrantAsk
+from cluster.pinset.packed_pins import PackedPins
+from node.http.app_key import PARTS
+from node.http.errors import EXPECTED, BadRequest, text_of
+from node.http.go import query_values
+from node.http.go.query_values import Query
+from node.http.rest.bulk.line_answers import LineOutcome
+from node.http.rest.bulk.line_stream import stream_lines
+from node.http.rest.bulk.line_work import LineWork
+from node.http.rest.bulk.routes import granted
+from node.http.rest.state.pin_text import state_line
+from node.http.rest.state.staged_pages import StagedPages, staged_pages
+from node.http.rest.state.state_lines import OtherFormat, StateLines
+from node.http.trailers import TrailerResponse
+from node.parts import Parts
+
+TOTAL = "X-Total-Count"
+"""The header that says how many pins an export has."""
+
+_HEADERS = {"Content-Type": "application/x-ndjson", "Cache-Control": "no-cache"}
+_MAX_FACTOR = 1024
+
+
+async def export_state(request: web.Request) -> web.StreamResponse:
+    """Every pin of one moment: rows are staged first, so that a slow client holds up no other work."""
+    parts = request.app[PARTS]
+    with staged_pages(parts.staging) as staged:
+        async with background(_stage(parts, staged)):
+            response = TrailerResponse(headers={**_HEADERS, TOTAL: str(await staged.total())})
+            await response.prepare(request)
+            response.trailers = await _send(response, staged)
+    await response.write_eof()
+    return response
+
+
+async def import_state(request: web.Request) -> web.StreamResponse:
+    """Each line is pinned as the file has it; with `dry-run` it is only told what would come of it."""
+    query, cluster = request.query, request.app[PARTS].cluster
+    low, high = _factor(query, "replication-min"), _factor(query, "replication-max")
+    lines = StateLines(cluster.members.peers(), low, high)
+    act = cluster.plan_many if query_values.boolean(query, "dry-run") else cluster.grant_many
+
+    async def apply(asks: Sequence[GrantAsk]) -> Sequence[LineOutcome]:
+        return granted(asks, await act(asks))
+
+    return await stream_lines(request, LineWork(lines.parse, apply, (OtherFormat,)))
+
+
+async def _stage(parts: Parts, staged: StagedPages) -> None:
+    try:
+        async with parts.pinset.state() as state:
+            staged.announce(await state.count())
+            async for page in state.pages():
+                await staged.append(page.pack())
+    except EXPECTED as error:
+        staged.end(error)
+    else:
+        staged.end()
+
+
+async def _send(response: web.StreamResponse, staged: StagedPages) -> tuple[str, ...]:
+    """The values of the trailer: one empty on success, an empty one and the message on an error."""
+    odd: list[str] = []
+    try:
+        async with aclosing(staged.pages()) as pages:
+            async for page in pages:
+                await response.write(await _text(PackedPins.unpack(page), odd))
+    except EXPECTED as error:
+        return "", text_of(error)
+    return ("", *odd[:1])
+
+
+async def _text(page: PackedPins, odd: list[str]) -> bytes:
+    """The lines of a page; a row that cannot be read hides no other, and is told at the end."""
+    time_slice, lines = TimeSlice(), list[bytes]()
+    for cid, value in page.rows():
+        try:
+            lines.append(state_line(cid, value))
+        except (BadUpdate, BadCid) as error:
+            odd.append(f"the pin of {cid.hex()} cannot be read here: {error}")
+        await time_slice.yield_if_due()
+    return b"".join(lines)
+
+
+def _factor(query: Query, name: str) -> int:
+    factor = query_values.integer(query, name)
+    if not EVERYWHERE <= factor <= _MAX_FACTOR:
+        raise BadRequest(f"parameter {name} invalid")
+    return factor
