@@ -51,6 +51,11 @@ class CallFailed(Exception):
     """The peer answered that the call failed; the text is its reason."""
 
 
+def no_method(method: str) -> str:
+    """The reason of CallFailed where a peer does not serve that method: one of an older release, say."""
+    return f'no method "{method}" here'
+
+
 class PeerOffline(Exception):
     """The peer could not be reached, or did not answer in time."""
 

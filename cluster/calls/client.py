@@ -7,17 +7,23 @@ from typing import TypeVar
 
 from blockstore.cid import CID
 from cluster.calls.codec import MAX_REQUEST, decode_info, decode_node, decode_page
+from cluster.calls.columns_codec import decode_columns
 from cluster.calls.node_info import NodeInfo
-from cluster.common.methods import HOLDS, ID, RECOVER, RECOVER_ALL, STATUS, STATUSES, Method
+from cluster.common.methods import COLUMNS, HOLDS, ID, RECOVER, RECOVER_ALL, STATUS, STATUSES, Method
 from cluster.common.wire import Fields, encode
 from cluster.errors import BadUpdate
 from cluster.interfaces import Member
-from cluster.pin import PinInfo, Status
-from cluster.ports import CallFailed, PeerCalls
+from cluster.pin import KeyRange, PinInfo, Status
+from cluster.ports import CallFailed, PeerCalls, no_method
 from cluster.tracking.status import StatusPage
+from cluster.tracking.status_columns import StatusColumns
 from cluster.tracking.tracker import MAX_PAGE
 
 T = TypeVar("T")
+
+
+class MethodMissing(CallFailed):
+    """The member is of an older release, which has another call for that."""
 
 
 class MemberClient:
@@ -43,6 +49,28 @@ class MemberClient:
 
     async def page(self, member: Member, wanted: frozenset[Status], after: CID | None) -> StatusPage:
         return await self._page(member, STATUSES, {"wanted": [status.value for status in wanted]}, after)
+
+    async def columns(
+        self, member: Member, wanted: frozenset[Status], keys: KeyRange, limit: int
+    ) -> StatusColumns:
+        """Also raises MethodMissing, by a member of the release before this call."""
+        request: dict[str, object] = {
+            "wanted": [status.value for status in wanted],
+            "after": keys.after,
+            "until": keys.until,
+            "limit": limit,
+        }
+        try:
+            return await self._ask(
+                member.peer,
+                COLUMNS,
+                request,
+                lambda answer: decode_columns(member.peer, member.name, answer, keys, limit),
+            )
+        except CallFailed as error:
+            if str(error) == no_method(COLUMNS.name):
+                raise MethodMissing(str(error)) from None
+            raise
 
     async def recover_page(self, member: Member, after: CID | None) -> StatusPage:
         return await self._page(member, RECOVER_ALL, {}, after)

@@ -6,7 +6,7 @@ about a peer but what that peer says of itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -67,7 +67,7 @@ def _printable(texts: tuple[str, ...]) -> tuple[str, ...]:
 def encode_page(page: StatusPage) -> bytes:
     return encode(
         {
-            "rows": [{"cid": bytes(row.cid), **_info_fields(row.info)} for row in page.rows],
+            "rows": encode_rows(page.rows),
             "after": bytes(page.after) if page.after else b"",
         }
     )
@@ -76,7 +76,7 @@ def encode_page(page: StatusPage) -> bytes:
 def decode_page(peer: str, name: str, data: bytes, after: CID | None, limit: int) -> StatusPage:
     """A page of `peer` behind `after`. Raises BadUpdate for one out of order, which would never end."""
     fields = Fields.decode(data, MAX_ANSWER)
-    rows = tuple(_row(peer, name, item) for item in fields.items("rows", limit))
+    rows = decode_rows(peer, name, fields, limit)
     end = fields.data("after", 512)
     keys = [bytes(after) if after else b"", *(bytes(row.cid) for row in rows)]
     if any(second <= first for first, second in pairwise(keys)):
@@ -84,6 +84,15 @@ def decode_page(peer: str, name: str, data: bytes, after: CID | None, limit: int
     if end and (end < keys[-1] or end <= keys[0]):
         raise BadUpdate("the next page would begin before this one")
     return StatusPage(rows, decode_cid(end) if end else None)
+
+
+def encode_rows(rows: Sequence[StatusRow]) -> list[Wire]:
+    return [{"cid": bytes(row.cid), **_info_fields(row.info)} for row in rows]
+
+
+def decode_rows(peer: str, name: str, fields: Fields, limit: int) -> tuple[StatusRow, ...]:
+    """What `peer` says of at most `limit` CIDs. Raises BadUpdate."""
+    return tuple(_row(peer, name, item) for item in fields.items("rows", limit))
 
 
 def encode_info(info: PinInfo) -> bytes:

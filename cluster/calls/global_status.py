@@ -6,10 +6,12 @@ A member that does not answer is shown as `cluster_error`, with the reason, on t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from blockstore.cid import CID
 from cluster.calls.client import MemberClient
+from cluster.calls.global_page import GlobalPage
+from cluster.calls.status_pages import Columns, StatusPages, remote_columns
 from cluster.common.sorted_merge import closed_after, merge
 from cluster.context import ClusterContext
 from cluster.interfaces import Member, PinQuery, Role
@@ -76,6 +78,19 @@ class GlobalStatus:
 
         return self._merged(ask, local, Status.CLUSTER_ERROR in wanted)
 
+    def pages(self, wanted: frozenset[Status], local: bool = False) -> AsyncGenerator[GlobalPage]:
+        """As `all`, for statuses that are listed by a walk over the pinset: most of its lines at once."""
+        ask = {member: self._columns(member, wanted) for member in self._members(local)}
+        return StatusPages(self._pinset, ask, self._failure, Status.CLUSTER_ERROR in wanted).pages()
+
+    def _columns(self, member: Member, wanted: frozenset[Status]) -> Columns:
+        if self._is_us(member):
+            return lambda keys: self._tracking.columns(wanted, keys)
+        return remote_columns(self._remote, member, wanted)
+
+    def _failure(self, member: Member, error: Exception) -> PinInfo:
+        return self._info(member, Status.CLUSTER_ERROR, None, _reason(error))
+
     def recover_all(self, local: bool = False) -> AsyncIterator[GlobalPinInfo]:
         """Try again what failed or went missing, as far as members have room; what that is, in order."""
 
@@ -138,7 +153,7 @@ class GlobalStatus:
                     return
                 after = page.after
         except (CallFailed, PeerOffline) as error:
-            failed[member.peer] = self._info(member, Status.CLUSTER_ERROR, None, _reason(error))
+            failed[member.peer] = self._failure(member, error)
         if list_failed:
             async for pin in self._pinset.pins(PinQuery(after=after, held_by=member.peer)):
                 yield pin.cid, failed[member.peer]

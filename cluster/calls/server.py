@@ -13,8 +13,10 @@ from cluster.calls.codec import (
     encode_node,
     encode_page,
 )
+from cluster.calls.columns_codec import MAX_KEY, encode_columns
 from cluster.calls.node_info import NodeInfo
 from cluster.common.methods import (
+    COLUMNS,
     HOLDS,
     ID,
     RECOVER,
@@ -26,6 +28,7 @@ from cluster.common.methods import (
 )
 from cluster.common.wire import Fields, encode
 from cluster.context import ClusterContext
+from cluster.pin import KeyRange
 from cluster.ports import CallHandler
 from cluster.tracking.tracker import MAX_PAGE, Tracker
 
@@ -53,6 +56,11 @@ def _answers(tracking: Tracker, describe: Callable[[], NodeInfo]) -> Mapping[Met
         wanted = decode_statuses(request, "wanted")
         return encode_page(await tracking.page(wanted, _after(request), _limit(request)))
 
+    async def columns(request: Fields) -> bytes:
+        wanted = decode_statuses(request, "wanted")
+        keys = KeyRange(request.data("after", MAX_KEY, b""), request.data("until", MAX_KEY))
+        return encode_columns(await tracking.columns(wanted, keys, _limit(request)))
+
     async def recover(request: Fields) -> bytes:
         return encode_info(await tracking.recover(_cid(request)))
 
@@ -64,6 +72,7 @@ def _answers(tracking: Tracker, describe: Callable[[], NodeInfo]) -> Mapping[Met
         HOLDS: holds,
         STATUS: status,
         STATUSES: statuses,
+        COLUMNS: columns,
         RECOVER: recover,
         RECOVER_ALL: recover_all,
     }

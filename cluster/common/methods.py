@@ -6,6 +6,7 @@
 | pins/holds | cid, recursive | whether the block, or all of the DAG, is here | members |
 | pins/status | cid | PinInfo | members |
 | pins/statuses | wanted statuses, after, limit | StatusPage | members |
+| pins/columns | wanted statuses, key range, limit | StatusColumns of the range | members |
 | pins/recover | cid | PinInfo after the retry | trusted members |
 | pins/recover-all | after, limit | StatusPage of what is tried again | trusted members |
 | pinset/heads | opening of the store, arrival | heads of the logs, digests | members |
@@ -47,6 +48,7 @@ ID = Method("node/id", Access.MEMBER)
 HOLDS = Method("pins/holds", Access.MEMBER)
 STATUS = Method("pins/status", Access.MEMBER)
 STATUSES = Method("pins/statuses", Access.MEMBER)
+COLUMNS = Method("pins/columns", Access.MEMBER)
 RECOVER = Method("pins/recover", Access.TRUSTED)
 RECOVER_ALL = Method("pins/recover-all", Access.TRUSTED)
 HEADS = Method("pinset/heads", Access.MEMBER)
@@ -63,6 +65,7 @@ METHODS = (
     HOLDS,
     STATUS,
     STATUSES,
+    COLUMNS,
     RECOVER,
     RECOVER_ALL,
     HEADS,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import libipld
 
 from cluster.errors import BadUpdate
+from cluster.interfaces import StoredPins
 from cluster.pin import EVERYWHERE
 
 _NONE: Sequence[str] = ()
@@ -50,3 +51,17 @@ def glance(value: bytes) -> PinGlance:
         )
     except (ValueError, AttributeError) as error:
         raise BadUpdate(f"not the value of a pin: {error}") from None
+
+
+def glances(stored: StoredPins, until: bytes) -> tuple[dict[bytes, PinGlance], dict[bytes, BadUpdate]]:
+    """Those up to there, in order, and why the others cannot be read."""
+    pins: dict[bytes, PinGlance] = {}
+    odd: dict[bytes, BadUpdate] = {}
+    for key, value in zip(stored.cids, stored.values, strict=True):
+        if key > until:
+            break
+        try:
+            pins[key] = glance(value)
+        except BadUpdate as error:
+            odd[key] = BadUpdate(f"the pin of {key.hex()} cannot be read here: {error}")
+    return pins, odd

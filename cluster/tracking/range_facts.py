@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from blockstore.cid import CID
-from cluster.common.pin_glance import PinGlance, glance
+from cluster.common.pin_glance import PinGlance, glances
 from cluster.errors import BadUpdate
 from cluster.interfaces import PinsetReader
 from cluster.pin import KeyRange, Pin, PinMode, PinOptions
@@ -121,7 +121,7 @@ class RangeReader:
             if len(failing) == limit:
                 whole = whole.cut(bytes(failing[-1].cid))
             found = await self._pins.within(whole, _ROOTS * limit)
-        pins, odd = _glances(zip(stored.cids, stored.values, strict=True))
+        pins, odd = glances(stored, stored.until)
         attempts = {bytes(attempt.cid): attempt for attempt in failing}
         roots = _counts(found)
         operations = self._operations(keys, {*pins, *attempts, *roots})
@@ -140,19 +140,6 @@ class RangeReader:
 
 def _in(keys: KeyRange, cids: Iterable[CID]) -> frozenset[bytes]:
     return frozenset(key for cid in cids if keys.after < (key := bytes(cid)) <= keys.until)
-
-
-def _glances(
-    stored: Iterable[tuple[bytes, bytes]],
-) -> tuple[dict[bytes, PinGlance], dict[bytes, BadUpdate]]:
-    pins: dict[bytes, PinGlance] = {}
-    odd: dict[bytes, BadUpdate] = {}
-    for key, value in stored:
-        try:
-            pins[key] = glance(value)
-        except BadUpdate as error:
-            odd[key] = BadUpdate(f"the pin of {key.hex()} cannot be read here: {error}")
-    return pins, odd
 
 
 def _counts(roots: LocalRoots) -> dict[bytes, RootCounts]:

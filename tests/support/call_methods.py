@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from cluster.ports import MAX_CALL, CallFailed, CallHandler, PeerOffline, claim
+from cluster.ports import MAX_CALL, CallFailed, CallHandler, PeerOffline, claim, no_method
 
 
 class Methods:
@@ -27,10 +27,14 @@ class Methods:
         """What answers it now."""
         return self._handlers[method]
 
+    def forget(self, method: str) -> None:
+        """That peer runs a release that does not have it."""
+        del self._handlers[method]
+
     async def answer(self, caller: str, method: str, request: bytes) -> bytes:
         """Raises CallFailed."""
         if method not in self._handlers:
-            raise CallFailed(f'no method "{method}" here')
+            raise CallFailed(no_method(method))
         try:
             answer = await self._handlers[method](caller, request)
         except Exception as error:  # noqa: BLE001 - the promise: any exception reaches the caller as text

@@ -9,23 +9,37 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import floor
 from urllib.parse import quote
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
-_ESCAPES: dict[int, str] = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+_ESCAPED = "<>&\u2028\u2029"
+_ESCAPES: dict[int, str] = str.maketrans({c: f"\\u{ord(c):04x}" for c in _ESCAPED})
 _NOT_UTF8 = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # how Python keeps bytes that were no UTF-8
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
 def encode(value: Json) -> bytes:
     """One document and a line break. The escaped characters occur only inside strings, so text is enough."""
-    text = _ENCODER.encode(value).translate(_ESCAPES) + "\n"
+    return as_utf8(_ENCODER.encode(value) + "\n")
+
+
+def as_utf8(text: str) -> bytes:
+    """JSON documents that are text, with Go's escapes: most have nothing of that, so it is looked for."""
+    if any(char in text for char in _ESCAPED):
+        text = text.translate(_ESCAPES)
     try:
         return text.encode()
     except UnicodeEncodeError:
         return text.translate(_NOT_UTF8).encode()
+
+
+def as_text(value: Json) -> str:
+    """A part of a document for `as_utf8`."""
+    return _ENCODER.encode(value)
 
 
 def escaped_name(name: str) -> str:
@@ -52,12 +66,22 @@ def time(seconds: float | None, *, whole: bool = False) -> str:
     if seconds is None:
         return ZERO_TIME
     try:
-        moment = datetime.fromtimestamp(int(seconds) if whole else seconds, UTC)
+        second = int(seconds) if whole else floor(seconds)
+        micros = 0 if whole else round((seconds - second) * 1_000_000)
+        if micros == 1_000_000:
+            second, micros = second + 1, 0
+        text = _second(second)
     except (OverflowError, ValueError):
         return ZERO_TIME
+    return f"{text}.{f'{micros:06d}'.rstrip('0')}Z" if micros else f"{text}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    """Pins that were made together share it. Raises OverflowError, ValueError for years above 9999."""
+    moment = datetime.fromtimestamp(second, UTC)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = f".{moment.microsecond:06d}".rstrip("0").rstrip(".") if moment.microsecond else ""
-    return f"{moment.year:04d}{text[text.index('-') :]}{fraction}Z"
+    return f"{moment.year:04d}{text[text.index('-') :]}"
 
 
 def nanoseconds(seconds: float) -> int:

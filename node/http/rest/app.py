@@ -5,14 +5,20 @@ Routes that are not built are absent: they answer 404 like any unknown path.
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from blockstore.cid import CID
+from blockstore.prefetch.one_ahead import one_ahead
+from cluster.calls.global_page import GlobalPage
 from cluster.metrics.metric_store import Alert, Metric
 from cluster.pin import Wish
+from cluster.tracking.status import LISTED_AT_ONCE
 from node.http.admin.browser_headers import nothing_runs
 from node.http.admin.callers import ALWAYS, CALLERS, Callers
 from node.http.app_key import PARTS
@@ -24,9 +30,10 @@ from node.http.rest import shapes, status_filter, v1
 from node.http.rest.access import known_callers_only, own_pages_only
 from node.http.rest.add import add
 from node.http.rest.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
-from node.http.rest.json_stream import stream_json
+from node.http.rest.json_stream import stream_json, stream_lines
 from node.http.rest.parameters import known_parameters
 from node.http.rest.pin_options import check_names, pin_wish
+from node.http.rest.status_lines import pieces
 from node.parts import Parts
 from node.version import CLUSTER_VERSION
 
@@ -106,8 +113,19 @@ async def pins(request: web.Request) -> web.StreamResponse:
     cluster, query = request.app[PARTS].cluster, request.query
     wanted = status_filter.status_filter(query.get("filter", ""))
     cids, local = _cids(query.get("cids", "")), _local(request)
+    if cids is None and not wanted <= LISTED_AT_ONCE:
+        return await stream_lines(request, _lines(cluster.statuses.pages(wanted, local)))
     infos = cluster.statuses.all(wanted, local) if cids is None else cluster.statuses.of(cids, local)
     return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
+
+
+async def _lines(pages: AsyncGenerator[GlobalPage]) -> AsyncGenerator[bytes]:
+    """One page is read while lines are made of the one before; in between all else has its turn."""
+    async with aclosing(one_ahead(pages)) as ahead:
+        async for page in ahead:
+            for piece in pieces(page, time.time()):
+                yield piece
+                await asyncio.sleep(0)
 
 
 def _cids(text: str) -> list[CID] | None:

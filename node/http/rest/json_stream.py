@@ -23,35 +23,50 @@ async def stream_json(request: web.Request, items: AsyncGenerator[gojson.Json]) 
 
     An error before the first item is raised, for the face to answer.
     """
-    async with aclosing(items):
+    return await stream_lines(request, _gathered(items))
+
+
+async def stream_lines(request: web.Request, pieces: AsyncGenerator[bytes]) -> web.StreamResponse:
+    """As `stream_json`, of lines that are made already; each piece is sent at once."""
+    async with aclosing(pieces):
         try:
-            first = await anext(items)
+            first = await anext(pieces)
         except StopAsyncIteration:
             return web.Response(status=204, headers=_JSON)
         response = TrailerResponse(headers=_JSON)
         await response.prepare(request)
-        response.trailers = await _send(response, first, items)
+        response.trailers = await _send(response, first, pieces)
     await response.write_eof()
     return response
 
 
-async def _send(
-    response: web.StreamResponse, first: gojson.Json, items: AsyncGenerator[gojson.Json]
-) -> tuple[str, ...]:
+async def _send(response: web.StreamResponse, first: bytes, pieces: AsyncGenerator[bytes]) -> tuple[str, ...]:
     """The values of the trailer: one empty on success, an empty one and the message on a late error."""
-    await response.write(gojson.encode(first))
+    await response.write(first)
+    try:
+        async for piece in pieces:
+            await response.write(piece)
+    except EXPECTED as error:
+        return "", text_of(error)
+    return ("",)
+
+
+async def _gathered(items: AsyncGenerator[gojson.Json]) -> AsyncGenerator[bytes]:
+    """The first line at once, the others some kilobytes at a time."""
     gathered: list[bytes] = []
     size = 0
-    try:
-        async for item in items:
-            gathered.append(line := gojson.encode(item))
-            size += len(line)
-            if size >= _FLUSH_BYTES:
-                await response.write(b"".join(gathered))
-                gathered, size = [], 0
-    except EXPECTED as error:
-        await response.write(b"".join(gathered))
-        return "", text_of(error)
+    first = True
+    async with aclosing(items):
+        try:
+            async for item in items:
+                gathered.append(line := gojson.encode(item))
+                size += len(line)
+                if first or size >= _FLUSH_BYTES:
+                    yield b"".join(gathered)
+                    gathered, size, first = [], 0, False
+        except EXPECTED:
+            if gathered:
+                yield b"".join(gathered)
+            raise
     if gathered:
-        await response.write(b"".join(gathered))
-    return ("",)
+        yield b"".join(gathered)

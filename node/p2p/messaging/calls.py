@@ -21,7 +21,7 @@ from blockstore.common import varint
 from blockstore.common.guard import Guard
 from blockstore.errors import BlockstoreError
 from cluster.errors import ClusterError
-from cluster.ports import MAX_CALL, CallFailed, CallHandler, PeerOffline, check_request, claim
+from cluster.ports import MAX_CALL, CallFailed, CallHandler, PeerOffline, check_request, claim, no_method
 from node.errors import NodeError
 
 PROTOCOL = "/pinfold/call/1.0.0"
@@ -168,7 +168,7 @@ class Calls:
         if not self._may_call(peer, method):
             return _failure(number, f'"{method}" is for members of this cluster; {peer} is not one')
         if busy or handler is None:
-            reason = f"busy: {_CALLS_IN} calls are being served" if busy else f'no method "{method}" here'
+            reason = f"busy: {_CALLS_IN} calls are being served" if busy else no_method(method)
             return _failure(number, reason)
         frame, reason = b"", f"{method} failed"
         with self._guard.around(f"the call {method}", peer, *_EXPECTED):

@@ -35,7 +35,8 @@ from cluster.pin import PinInfo, PinOptions, Progress, Status
 from cluster.ports import CallFailed
 from cluster.tracking.status import EVERY_STATUS, StatusPage, StatusRow
 
-METHODS = ["node/id", "pins/holds", "pins/status", "pins/statuses", "pins/recover", "pins/recover-all"]
+ASKED = ["node/id", "pins/holds", "pins/status", "pins/statuses", "pins/columns"]  # by followers too
+METHODS = [*ASKED, "pins/recover", "pins/recover-all"]
 
 counts = st.integers(0, 2**40)
 infos = st.builds(
@@ -127,12 +128,14 @@ async def test_strangers_may_ask_nothing_and_followers_may_not_give_orders() -> 
     async with world.all():
         stranger = world.network.port("stranger")
         world.network.up.add("stranger")
-        request = encode({"cid": bytes(cid(1)), "wanted": ["pinned"], "after": b"", "limit": 10})
+        request = encode(
+            {"cid": bytes(cid(1)), "wanted": ["pinned"], "after": b"", "until": b"\xff", "limit": 10}
+        )
         answered = {
             caller.peer: [m for m in METHODS if await answers(caller, world.peers[0], m, request)]
             for caller in (stranger, world.machines[1].port)
         }
-        assert answered == {"stranger": [], world.peers[1]: METHODS[:4]}
+        assert answered == {"stranger": [], world.peers[1]: ASKED}
         assert await answers(world.machines[0].port, world.peers[1], "pins/recover", request)
 
 
@@ -144,7 +147,7 @@ async def answers(caller: Port, peer: str, method: str, request: bytes) -> bool:
     return True
 
 
-@pytest.mark.parametrize("method", METHODS[1:4])
+@pytest.mark.parametrize("method", METHODS[1:5])
 def test_a_request_nobody_can_read_is_refused(method: str) -> None:
     @virtual_time
     async def scenario() -> None:
@@ -168,8 +171,13 @@ async def test_a_member_that_answers_nonsense_is_an_error_in_the_listing_and_not
             return b"\x00"
 
         world.machines[1].port.methods.replace("pins/statuses", nonsense)
+        world.machines[1].port.methods.replace("pins/columns", nonsense)
         world.machines[1].port.methods.replace("pins/status", nonsense)
         (listed,) = [info async for info in clusters[0].statuses.all()]
+        (page,) = [page async for page in clusters[0].statuses.pages(EVERY_STATUS)]
+        failed = page.members[1].failed
+        assert failed is not None
+        assert failed.error == listed.peers[world.peers[1]].error
         asked = await clusters[0].statuses.one(cid(1))
         for info in (listed, asked):
             assert info.peers[world.peers[1]].status is Status.CLUSTER_ERROR
@@ -243,7 +251,7 @@ def test_every_call_that_anyone_may_make_proves_itself_and_no_other_is_open() ->
         "pinset/members",
         "pinset/join",
     ]
-    assert len({method.name for method in methods.METHODS}) == len(methods.METHODS) == 12
+    assert len({method.name for method in methods.METHODS}) == len(methods.METHODS) >= 15
 
 
 @pytest.mark.parametrize("method", methods.METHODS, ids=lambda method: method.name)

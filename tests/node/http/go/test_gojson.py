@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -94,3 +95,16 @@ def test_times_are_read_in_any_zone() -> None:
 def test_other_times_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_time(text)
+
+
+@given(st.floats(-1e11, 3e11) | st.floats() | st.integers(-(2**40), 2**40), st.booleans())
+def test_a_time_is_the_one_that_the_standard_library_makes_of_it(seconds: float, whole: bool) -> None:
+    try:
+        moment = datetime.fromtimestamp(int(seconds) if whole else seconds, UTC)
+    except (OverflowError, ValueError):
+        expected = gojson.ZERO_TIME
+    else:
+        text = moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds")
+        text = text.removesuffix("+00:00")
+        expected = (text.rstrip("0") if moment.microsecond else text) + "Z"
+    assert gojson.time(seconds, whole=whole) == expected

@@ -1,0 +1,147 @@
+"""Pages of statuses as lines of JSON, byte for byte those of `shapes.status`, made of ready parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import libipld
+
+from blockstore.cid import CID
+from cluster.calls.global_page import GlobalPage, MemberStatuses
+from cluster.common.pin_glance import PinGlance
+from cluster.pin import PinInfo
+from node.http.go.gojson import as_text, as_utf8, sorted_map, time
+from node.http.rest import shapes
+
+_LINES = 128  # in one piece: less than a time slice of the event loop
+_FINE = ',"error":"","attempt_count":0,"priority_pin":false'
+
+
+def pieces(page: GlobalPage, now: float) -> Iterator[bytes]:
+    """The lines of that page, a few at a time; `now` is told as `created` of what is not pinned."""
+    lines = _Lines(page, now)
+    for start in range(0, len(page.keys), _LINES):
+        text = "".join(filter(None, map(lines.line, page.keys[start : start + _LINES])))
+        if text:
+            yield as_utf8(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _MemberParts:
+    """What every line says of that member alike, up to where they differ."""
+
+    said: MemberStatuses
+    head: str
+    pinned: str
+    remote: str
+
+    @classmethod
+    def of(cls, said: MemberStatuses) -> _MemberParts:
+        head = f'{as_text(said.peer)}:{{"peername":{as_text(said.name)}'
+        return cls(
+            said,
+            f"{as_text(said.peer)}:",
+            f'{head},"status":"pinned","timestamp":"',
+            f'{head},"status":"remote","timestamp":"',
+        )
+
+    def fine(self, key: bytes, pin: PinGlance | None, created: str) -> str:
+        """Of one that is pinned or remote; empty where it is neither."""
+        counts = self.said.pinned.get(key)
+        since = self.said.remote.get(key) if counts is None else counts[0]
+        if since is None:
+            return ""
+        at = created if pin is not None and since == pin.created else time(since)
+        if counts is None:
+            return f'{self.remote}{at}"{_FINE}}}'
+        have = f'"progress":{{"blocks":{counts[1]},"bytes":{counts[2]},"pending":0}}'
+        return f'{self.pinned}{at}"{_FINE},{have}}}'
+
+    def other(self, info: PinInfo) -> str:
+        return self.head + as_text(shapes.peer_status(info))
+
+
+class _Lines:
+    def __init__(self, page: GlobalPage, now: float) -> None:
+        self._pins = page.pins
+        self._failures = page.failures
+        self._now = time(now)
+        self._members = [_MemberParts.of(said) for said in page.members if said.failed is None]
+        self._failed = [(one, one.failed) for one in page.members if one.failed is not None]
+        self._peers: dict[tuple[str, ...], str] = {}  # lists of allocations, of which there are few
+
+    def line(self, key: bytes) -> str:
+        """Empty where no member has anything to say of it."""
+        pin = self._pins.get(key)
+        created = self._now if pin is None else time(pin.created)
+        told = {one.said.peer: text for one in self._members if (text := self._told(one, key, pin, created))}
+        if not told and not self._failures:
+            return ""
+        for one, info in self._failed:
+            if pin is None or pin.held_by(one.peer):
+                told[one.peer] = _MemberParts.of(one).other(info)
+        if not told:
+            return ""
+        if self._failed:
+            told = dict(sorted(told.items()))
+        return f"{self._head(key, pin, created)}{{{','.join(told.values())}}}{_asked(pin)}}}\n"
+
+    def _told(self, one: _MemberParts, key: bytes, pin: PinGlance | None, created: str) -> str:
+        text = one.fine(key, pin, created)
+        if text or (info := one.said.others.get(key)) is None:
+            return text
+        return one.other(info)
+
+    def _head(self, key: bytes, pin: PinGlance | None, created: str) -> str:
+        if pin is None:
+            return (
+                f'{{"cid":"{_text(key)}","name":"","allocations":[],"origins":[],"created":"{created}",'
+                '"metadata":null,"peer_map":'
+            )
+        return (
+            f'{{"cid":"{_text(key)}","name":{as_text(pin.name)},"allocations":{self._list(pin.allocations)},'
+            f'"origins":{as_text(pin.origins) if pin.origins else "[]"},"created":"{created}",'
+            f'"metadata":{_map(pin.metadata)},"peer_map":'
+        )
+
+    def _list(self, peers: Sequence[str]) -> str:
+        if not peers:
+            return "[]"
+        key = tuple(peers)
+        text = self._peers.get(key)
+        if text is None:
+            text = self._peers[key] = as_text(peers)
+        return text
+
+
+def _text(key: bytes) -> str:
+    """As of CID."""
+    if key[0] == 1:
+        return str(libipld.encode_multibase("b", key))
+    return str(CID.decode(key))
+
+
+def _map(metadata: Mapping[str, str]) -> str:
+    return as_text(sorted_map(metadata)) if metadata else "null"
+
+
+def _asked(pin: PinGlance | None) -> str:
+    if pin is None:
+        return ""
+    if pin.expire_at is None:
+        return _asked_for_ever(pin.mode, pin.replication_min, pin.replication_max)
+    return _asked_until(pin.mode, pin.replication_min, pin.replication_max, pin.expire_at)
+
+
+def _asked_until(mode: str, least: int, most: int, end: float | None) -> str:
+    return (
+        f',"mode":{as_text(mode)},"replication_factor_min":{least},"replication_factor_max":{most},'
+        f'"expire_at":"{time(end, whole=True)}"'
+    )
+
+
+@lru_cache(maxsize=256)
+def _asked_for_ever(mode: str, least: int, most: int) -> str:
+    return _asked_until(mode, least, most, None)
