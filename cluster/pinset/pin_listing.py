@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 
 from blockstore.cid import CID
@@ -13,7 +13,7 @@ from cluster.pin import Pin
 from cluster.pinset.list_place import ListPlace
 from cluster.pinset.schema import REMEDY
 from cluster.pinset.sql_listing import RowPage
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.store import PinsetStore, is_meant
 
 _FIRST = 128  # rows: the first page is to be there soon
 _PAGE_BYTES = 1024 * 1024
@@ -26,7 +26,7 @@ class PinListing:
         self._store = store
         self._page_size = page_size
 
-    async def rows(self, query: PinQuery) -> AsyncIterator[RowPage]:
+    async def rows(self, query: PinQuery) -> AsyncGenerator[RowPage]:
         """All that match, as they are stored; pages may be empty. Raises BadUpdate, NotReady.
 
         No transaction is held while the caller works.
@@ -72,6 +72,13 @@ class PinListing:
         page = await self._store.page(query, place, limit)
         _check_order(page, place)
         return page
+
+    async def named(self, cids: Sequence[CID], query: PinQuery) -> list[tuple[bytes, bytes]]:
+        """Those of these that are pinned and match, as they are stored."""
+        keys = [bytes(cid) for cid in cids]
+        values = await self._store.values(keys)
+        rows = [(key, value) for key, value in zip(keys, values, strict=True) if value is not None]
+        return [row for row in rows if is_meant(row, query)]
 
     def _next_limit(self, page: RowPage, limit: int) -> int:
         size = sum(len(value) for _, value in page.rows)

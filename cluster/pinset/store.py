@@ -41,7 +41,7 @@ def _nothing(_version: int) -> bool:
     return False
 
 
-def _means(query: PinQuery, row: tuple[bytes, bytes]) -> bool:
+def is_meant(row: tuple[bytes, bytes], query: PinQuery) -> bool:
     """Rows that cannot be read are given to the caller, who says so."""
     try:
         return matches(decode_pin(row[1]).pin(CID.decode(row[0])), query)
@@ -106,7 +106,7 @@ class PinsetStore:
         page = await self._database.read(sql_listing.read_page, plan, place or plan.walk.first(query), limit)
         if not plan.reads:
             return page
-        return replace(page, rows=[row for row in page.rows if _means(query, row)])
+        return replace(page, rows=[row for row in page.rows if is_meant(row, query)])
 
     async def stored(self, keys: KeyRange, limit: int) -> StoredPins:
         return await self._database.read(sql_ranges.read_stored, keys, limit)

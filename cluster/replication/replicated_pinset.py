@@ -26,7 +26,7 @@ from cluster.replication.pinset_log import PinsetLog
 from cluster.replication.sync_loop import SyncLoop
 from cluster.replication.write_batcher import WriteBatcher
 
-PAGE_SIZE = 512
+PAGE_SIZE = 1000
 """Pins read at once while they are listed."""
 
 

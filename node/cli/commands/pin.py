@@ -10,12 +10,14 @@ from urllib.parse import quote
 import click
 
 from blockstore.path import path_of_uri
-from node.cli.api.client import ApiClient, segment
+from node.cli.api.client import ApiClient, Query, segment
 from node.cli.api.errors import ApiError
+from node.cli.api.listed_pins import listed_pins
 from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
 from node.cli.input.inputs import Inputs, content
 from node.cli.input.line_upload import LineOptions, file_options, from_file, upload_lines
+from node.cli.input.pin_filters import filter_query, pin_filters
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
 from node.cli.output.pin_text import copies, details, holders, report_changes
 from node.cli.output.printing import emit, say
@@ -104,12 +106,32 @@ def rm(context: CommandSession, /, paths: tuple[str, ...], as_json: bool, **opti
 
 @command.command("ls")
 @click.argument("cids", nargs=-1, metavar="[CID...]")
+@pin_filters
+@click.option("--order", type=click.Choice(["cid", "name", "created", "expiry"]), help="Sorted by that.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only so many.")
+@click.option("--count", is_flag=True, help="Only say how many.")
 @json_option
 @session
-def ls(context: CommandSession, cids: tuple[str, ...], as_json: bool) -> None:
+def ls(
+    context: CommandSession,
+    /,
+    cids: tuple[str, ...],
+    order: str | None,
+    limit: int | None,
+    count: bool,
+    as_json: bool,
+    **options: object,
+) -> None:
     """List pins: CID, copies, name; where there are any, end, mode and metadata."""
+    query = filter_query(options)
+    if cids and (query or order or limit or count):
+        raise click.UsageError("either name CIDs, or say by options which pins are meant")
+    if count:
+        _say_count(context.api(), query, as_json)
+        return
+    sorting = [("order", order)] if order else []
     inputs = Inputs("listed", len(cids))
-    for pin in _pins(context.api(), cids, inputs):
+    for pin in _pins(context.api(), cids, [*query, *sorting], limit, inputs):
         if as_json:
             emit(dict(pin.raw))
             continue
@@ -118,9 +140,19 @@ def ls(context: CommandSession, cids: tuple[str, ...], as_json: bool) -> None:
     inputs.finish()
 
 
-def _pins(api: ApiClient, cids: tuple[str, ...], inputs: Inputs) -> Iterator[ApiResponse]:
+def _say_count(api: ApiClient, query: Query, as_json: bool) -> None:
+    found = api.get("/v1/pins/count", query)
+    if as_json:
+        emit(dict(found.raw))
+    else:
+        say(str(found.number("count")))
+
+
+def _pins(
+    api: ApiClient, cids: tuple[str, ...], query: Query, limit: int | None, inputs: Inputs
+) -> Iterator[ApiResponse]:
     if not cids:
-        yield from api.lines("GET", "/allocations", [("filter", "all")])
+        yield from listed_pins(api, query, limit)
     for cid in cids:
         with inputs.one(cid):
             yield _of_pinned(cid, partial(api.get, f"/allocations/{segment(content(cid))}"))

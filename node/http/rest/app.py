@@ -32,6 +32,7 @@ from node.http.rest.add import add
 from node.http.rest.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
 from node.http.rest.json_stream import stream_json, stream_lines
 from node.http.rest.parameters import known_parameters
+from node.http.rest.pin_list import allocations
 from node.http.rest.pin_options import check_names, pin_wish
 from node.http.rest.status_lines import pieces
 from node.parts import Parts
@@ -95,13 +96,6 @@ async def peers(request: web.Request) -> web.StreamResponse:
 async def remove_peer(request: web.Request) -> web.Response:
     await request.app[PARTS].cluster.peers.remove(query_values.peer_id(request.match_info["peer"]))
     return web.Response(status=204, headers=JSON_HEADERS)
-
-
-async def allocations(request: web.Request) -> web.StreamResponse:
-    cluster = request.app[PARTS].cluster
-    if not status_filter.wants_pins(request.query.get("filter", "")):
-        return web.Response(status=204, headers=JSON_HEADERS)
-    return await stream_json(request, (shapes.pin_as_stored(pin) async for pin in cluster.pinset.pins()))
 
 
 async def allocation(request: web.Request) -> web.Response:

@@ -36,6 +36,8 @@ _LOOK_THEMSELVES = frozenset(
         ("POST", "/pins/{namespace}/{path}"),
         ("POST", "/v1/cars"),
         ("POST", "/v1/pins"),
+        ("GET", "/v1/pins"),
+        ("GET", "/v1/pins/count"),
     }
 )
 

@@ -16,11 +16,14 @@ from node.http.rest.bulk.routes import pin_lines, unpin_lines
 from node.http.rest.cars import cars
 from node.http.rest.gc import collect
 from node.http.rest.json_errors import json_response
+from node.http.rest.pin_list import count_pins, list_pins
 from node.http.rest.state.routes import export_state, import_state
 
 
 def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/invite", invite)
+    app.router.add_get("/v1/pins", list_pins)
+    app.router.add_get("/v1/pins/count", count_pins)
     app.router.add_post("/v1/pins", pin_lines)
     app.router.add_post("/v1/unpins", unpin_lines)
     app.router.add_get("/v1/state", export_state, allow_head=False)
