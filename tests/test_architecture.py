@@ -47,6 +47,7 @@ CONFINED = {
             "cluster/pinset/sql_listing.py",
             "cluster/pinset/sql_ranges.py",
             "cluster/pinset/pinset_state.py",
+            "cluster/pinset/sql_batches.py",
             "cluster/pinset/sql_reads.py",
             "cluster/pinset/sql_state.py",
             "cluster/pinset/sql_writes.py",

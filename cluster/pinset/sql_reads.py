@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -32,42 +31,14 @@ def _document(snapshot: str, updates: str | None) -> StoredDocument:
 
 
 def read_heads(db: sqlite3.Connection, after: int, limit: int) -> list[Head]:
-    rows = db.execute(
-        "SELECT author, epoch, sequence, arrival, hash, "
-        " coalesce((SELECT min(b.sequence) FROM batches b WHERE b.log = logs.id), sequence + 1)"
-        " FROM logs WHERE arrival > ? ORDER BY arrival LIMIT ?",
-        (after, limit),
-    ).fetchall()
+    begin = "coalesce((SELECT min(b.sequence) FROM batches b WHERE b.log = logs.id), sequence + 1)"
+    columns = "author", "epoch", "sequence", "arrival", "begin", "hex(hash)"
+    rows = f"SELECT *, {begin} AS begin FROM logs WHERE arrival > ? ORDER BY arrival LIMIT ?"
+    (text,) = db.execute(f"SELECT {one_row(*columns)} FROM ({rows})", (after, limit)).fetchone()
     return [
-        Head(AuthorLog(author, epoch), sequence, arrival, begin, bytes(hash_ or b""))
-        for author, epoch, sequence, arrival, hash_, begin in rows
+        Head(AuthorLog(author, epoch), sequence, arrival, begin, bytes.fromhex(hash_))
+        for author, epoch, sequence, arrival, begin, hash_ in json.loads(text)
     ]
-
-
-def read_batches(
-    db: sqlite3.Connection, wants: Sequence[tuple[AuthorLog, int]], max_bytes: int
-) -> list[bytes]:
-    streams = [_log_arrivals(db, log, sequence, max_bytes) for log, sequence in wants]
-    chosen: list[bytes] = []
-    total = 0
-    for arrival, size in heapq.merge(*streams):
-        total += size
-        if chosen and total > max_bytes:
-            break
-        (envelope,) = db.execute("SELECT envelope FROM batches WHERE arrival = ?", (arrival,)).fetchone()
-        chosen.append(bytes(envelope))
-    return chosen
-
-
-def _log_arrivals(
-    db: sqlite3.Connection, log: AuthorLog, after: int, max_bytes: int
-) -> list[tuple[int, int]]:
-    """(arrival, size) of a log's next batches, as many as could fit: a batch is never under 100 bytes."""
-    return db.execute(
-        "SELECT b.arrival, length(b.envelope) FROM logs l JOIN batches b ON b.log = l.id AND b.sequence > ?"
-        " WHERE l.author = ? AND l.epoch = ? ORDER BY b.sequence LIMIT ?",
-        (after, log.author, log.epoch, max_bytes // 100 + 1),
-    ).fetchall()
 
 
 def read_batches_after(db: sqlite3.Connection, arrival: int, max_bytes: int) -> list[tuple[int, bytes]]:

@@ -15,7 +15,7 @@ from cluster.common.pin_codec import decode_pin
 from cluster.errors import BadUpdate
 from cluster.interfaces import EVERY_PIN, PinQuery, StoredPins
 from cluster.pin import KeyRange
-from cluster.pinset import interned_peers, sql_listing, sql_ranges, sql_reads, sql_writes
+from cluster.pinset import interned_peers, sql_batches, sql_listing, sql_ranges, sql_reads, sql_writes
 from cluster.pinset.batch import AuthorLog
 from cluster.pinset.list_place import ListPlace
 from cluster.pinset.log_columns import add_log_columns
@@ -87,7 +87,7 @@ class PinsetStore:
 
         At least one when there is one. Arrival order is causal: what a batch deletes came before it.
         """
-        return await self._database.read(sql_reads.read_batches, wants, max_bytes)
+        return await self._database.read(sql_batches.read_batches, wants, max_bytes)
 
     async def batches_after(self, arrival: int, max_bytes: int) -> list[tuple[int, bytes]]:
         """(arrival, envelope) of every log, in order of arrival."""
