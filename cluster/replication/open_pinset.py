@@ -127,7 +127,14 @@ async def open_pinset(
     MemberLinks(local.peer, members, network)
     watch = IsolationWatch(local.peer, members, network, around.guard)
 
-    loops = batcher.run(), outgoing.run(), sync_loop.run(), sync_loop.run_periodically(), watch.run()
+    loops = (
+        batcher.run(),
+        outgoing.run(),
+        outgoing.run_admission(),
+        sync_loop.run(),
+        sync_loop.run_periodically(),
+        watch.run(),
+    )
     try:
         async with background(
             *loops, cutter.run(), forks.run(), migrator.run(), standing.establish(settings.name, invite)

@@ -40,10 +40,11 @@ async def gossiped(envelope: bytes, author: str, to: PinsetMember) -> None:
 
 
 async def heard(message: bytes, author: str, to: PinsetMember, forwarder: str = "") -> None:
-    """A gossip message as the network delivers it, handled."""
+    """A gossip message as the network delivers it, handled; what it brought is applied."""
     topics = to.network.peers[to.peer].topics
     topics.deliver(topic_of(to.genesis), GossipMessage(author, forwarder or author, message))
     await topics.handled()
+    await asyncio.sleep(0.01)  # of virtual time: all work that is not waiting for a timer is done
 
 
 class Forger:
