@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from cluster.common.cooperative import TimeSlice
@@ -13,6 +13,7 @@ from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.errors import BadUpdate
 from cluster.pinset.batch import Batch
 from cluster.pinset.transaction import Transaction
+from cluster.pinset.void_clients import without_clients
 from cluster.pinset.yjs_update import MapEntry, Update, parse
 
 _log = logging.getLogger(__name__)
@@ -67,14 +68,17 @@ class ForeignBatch:
             await time_slice.yield_if_due()
 
 
-async def read_foreign(batch: Batch, genesis: Genesis, time_slice: TimeSlice) -> ForeignBatch:
-    """Raises BadUpdate for what our own writer would not make."""
+async def read_foreign(
+    batch: Batch, genesis: Genesis, time_slice: TimeSlice, void: Set[int] = frozenset()
+) -> ForeignBatch:
+    """Without what the `void` clients did. Raises BadUpdate for what our own writer would not make."""
     updates: list[ForeignUpdate] = []
     values: dict[bytes, PinValue] = {}
     client = batch.log.client
     for number, data in batch.updates:
         if number >> genesis.document_bits:
             raise BadUpdate(f"there is no document {number}")
+        data = without_clients(data, void) if void else data
         update = parse(data, client, MAX_VALUE_BYTES)
         for entry in update.entries:
             values[entry.value] = decode_pin(entry.value)

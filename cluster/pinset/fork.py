@@ -20,6 +20,11 @@ Forks = Mapping[AuthorLog, int]
 """The first number that stands for two batches, of each log that is forked."""
 
 
+def place_fact(log: AuthorLog) -> str:
+    """The fact that says how far that forked log is contained here."""
+    return f"fork {log.epoch} {log.author}"
+
+
 @dataclass(frozen=True, slots=True)
 class Fork:
     """The evidence: two envelopes, in order of their hashes."""

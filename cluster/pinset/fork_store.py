@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
+from blockstore.common import varint
 from cluster.pinset.batch import AuthorLog
-from cluster.pinset.fork import MAX_FORKS, Fork, Forks
-from cluster.pinset.store import SqlDatabase
+from cluster.pinset.fork import MAX_FORKS, Fork, Forks, place_fact
+from cluster.ports import Database
 
 
 class ForkStore:
     """Typed operations over the pinset's database: each is one trip to it."""
 
-    def __init__(self, database: SqlDatabase) -> None:
+    def __init__(self, database: Database[sqlite3.Connection]) -> None:
         self._database = database
 
     async def forks(self) -> Forks:
@@ -25,6 +27,10 @@ class ForkStore:
     async def keep(self, fork: Fork) -> bool:
         """Whether it was new: of a log's forks the first is kept. Above MAX_FORKS none is."""
         return await self._database.write(_keep, fork)
+
+    async def documents_of(self, client: int, first: int, limit: int) -> list[int]:
+        """Documents from that number on that name the client, in order; others may be among them."""
+        return await self._database.read(_documents_of, varint.encode(client), first, limit)
 
 
 def _forks(db: sqlite3.Connection) -> Forks:
@@ -45,7 +51,19 @@ def _keep(db: sqlite3.Connection, fork: Fork) -> bool:
     if fork.sequence >= known.sequence if known else count >= MAX_FORKS:
         return False
     db.execute(
-        "REPLACE INTO forks VALUES (?, ?, ?, ?, ?, '')",
+        "REPLACE INTO forks VALUES (?, ?, ?, ?, ?)",
         (fork.log.author, fork.log.epoch, fork.sequence, fork.one, fork.other),
     )
+    db.execute("DELETE FROM cluster_facts WHERE key = ?", (place_fact(fork.log),))  # of a later number
     return True
+
+
+def _documents_of(db: sqlite3.Connection, client: bytes, first: int, limit: int) -> list[int]:
+    (text,) = db.execute(
+        "SELECT json_group_array(number) FROM (SELECT number FROM documents WHERE number >= ?1"
+        " AND (instr(snapshot, ?2) OR EXISTS ("
+        "  SELECT 1 FROM updates WHERE document = number AND instr(data, ?2)))"
+        " ORDER BY number LIMIT ?3)",
+        (first, client, limit),
+    ).fetchone()
+    return [int(number) for number in json.loads(text)]

@@ -26,6 +26,8 @@ class LogHeads:
         self._heads: dict[AuthorLog, int] = {}
         self._hashes: dict[AuthorLog, bytes] = {}
         self._forks: dict[AuthorLog, int] = {}
+        self._contained: frozenset[AuthorLog] = frozenset()
+        self.void: frozenset[int] = frozenset()  # the clients of forked logs
         self._sum = 0
         self.advance(heads, hashes)
 
@@ -50,15 +52,23 @@ class LogHeads:
             self._sum += self._share(log)
         self._sum %= _MODULUS
 
-    def fork(self, log: AuthorLog, sequence: int) -> None:
-        """From that number on the log is forked: what is here of it from there on is no difference."""
+    def fork(self, log: AuthorLog, sequence: int, *, contained: bool = False) -> None:
+        """From that number on the log is forked; once it is contained, what is here of it from there on is no
+        difference any more.
+        """
         self._sum -= self._share(log)
         self._forks[log] = sequence
+        self._contained = self._contained - {log} | ({log} if contained else set())
         self._sum = (self._sum + self._share(log)) % _MODULUS
+        self.void = frozenset(one.client for one in self._forks)
 
     @property
     def forks(self) -> Forks:
         return MappingProxyType(self._forks)
+
+    def uncontained(self) -> list[AuthorLog]:
+        """Forked logs whose items are in documents still."""
+        return [log for log in self._forks if log not in self._contained]
 
     def digest(self) -> bytes:
         """32 bytes, equal on two members exactly when they have the same batches and know the same forks."""
@@ -67,7 +77,7 @@ class LogHeads:
     def _share(self, log: AuthorLog) -> int:
         """What that log adds to the sum."""
         fork = self._forks.get(log)
-        if fork is None:
+        if fork is None or log not in self._contained:
             return _hash(log, self.of(log))
         return _hash(log, min(self.of(log), fork - 1)) + _hash(log, fork, "fork")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 
 from cluster.common.cooperative import TimeSlice
 from cluster.common.wire import MAX_VALUE_BYTES
@@ -11,13 +11,14 @@ from cluster.pinset.batch import MAX_BATCH_BYTES, Batch, OpenedBatch
 from cluster.pinset.document_cache import OpenDocument
 from cluster.pinset.store import PinsetStore
 from cluster.pinset.transaction import Transaction
+from cluster.pinset.void_clients import without_clients
 from cluster.pinset.yjs_update import parse
 
 
 async def replayed(
-    store: PinsetStore, numbers: Collection[int], client: int, time_slice: TimeSlice
+    store: PinsetStore, numbers: Collection[int], client: int, time_slice: TimeSlice, void: Set[int]
 ) -> Transaction:
-    """These documents as the whole log makes them; further writes to them are `client`'s."""
+    """These documents as the whole log makes them, without `void` clients; further writes are `client`'s."""
     transaction = Transaction({number: OpenDocument(number, client, b"", ()) for number in numbers})
     await replay_onto(transaction, store, time_slice)
     return transaction
@@ -31,14 +32,15 @@ async def replay_onto(transaction: Transaction, store: PinsetStore, time_slice: 
     arrival = 0
     while page := await store.batches_after(arrival, MAX_BATCH_BYTES):
         for _, envelope in page:
-            _replay(transaction, OpenedBatch.read(envelope).batch)
+            _replay(transaction, OpenedBatch.read(envelope).batch, void)
             await time_slice.yield_if_due()
         arrival = page[-1][0]
 
 
-def _replay(transaction: Transaction, batch: Batch) -> None:
+def _replay(transaction: Transaction, batch: Batch, void: Set[int]) -> None:
     for number, data in batch.updates:
         if number in transaction.documents:
+            data = without_clients(data, void) if void else data
             update = parse(data, batch.log.client, MAX_VALUE_BYTES)
             content = transaction.documents[number].content
             if content.missing(update, tolerant=True):

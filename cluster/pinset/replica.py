@@ -18,9 +18,10 @@ from cluster.interfaces import PinChange
 from cluster.pinset.adoption import Adoption, Merge
 from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
+from cluster.pinset.containment import DONE, ContainmentStep, ForkedLog, next_step
 from cluster.pinset.document_cache import DocumentCache
 from cluster.pinset.foreign_batch import UnusableBatch, read_foreign
-from cluster.pinset.fork import Forks
+from cluster.pinset.fork import Forks, place_fact
 from cluster.pinset.listed_pins import listed_in
 from cluster.pinset.log_heads import NO_HASHES, NO_HEADS, LogHeads
 from cluster.pinset.replay import replayed
@@ -105,6 +106,17 @@ class Replica:
 
         await self._serial.run(stop)
 
+    def uncontained(self) -> list[AuthorLog]:
+        """Forked logs that `contain` has not come to the end of."""
+        return self._heads.uncontained()
+
+    async def contain(self, log: AuthorLog, *, rewriting: bool) -> SignedBatch | None:
+        """One step of taking a forked log out of the documents; `rewriting` its pins as our own.
+
+        Our batch, if there is one.
+        """
+        return await self._serial.run(lambda: self._contain(log, rewriting))
+
     async def digest_sums(self, first: int, last: int, shift: int) -> tuple[bytes, DigestSums]:
         """PinsetStore.digest_sums, and the digest of the heads that they belong to."""
 
@@ -167,6 +179,31 @@ class Replica:
             raise
         return Written(plan.before, signed)
 
+    async def _contain(self, log: AuthorLog, rewriting: bool) -> SignedBatch | None:
+        time_slice = self._local.slices()
+        place = (await self._store.facts()).get(place_fact(log), b"")
+        forked = ForkedLog(log, self.forks[log], place, self._heads.void)
+        step = await next_step(forked, self._store, self._log.client, rewriting, time_slice)
+        try:
+            signed = await self._finish_step(log, step, time_slice)
+        except BaseException:
+            await self._begin_epoch()
+            raise
+        self._documents.forget(step.transaction.documents)
+        if step.place == DONE:
+            self._heads.fork(log, forked.sequence, contained=True)
+        return signed
+
+    async def _finish_step(
+        self, log: AuthorLog, step: ContainmentStep, time_slice: TimeSlice
+    ) -> SignedBatch | None:
+        transaction, stamp = step.transaction, self._local.clock.tick()
+        signed = self._sign(transaction, stamp) if transaction.updates else None
+        facts = {place_fact(log): step.place, STAMP_FACT: self._local.clock.last.to_bytes(8)}
+        outcome = await transaction.outcome_whole(self._genesis, facts, time_slice)
+        await self._finish(outcome, transaction.heads, transaction.hashes)
+        return signed
+
     async def _begin(self, numbers: Iterable[int], time_slice: TimeSlice) -> Transaction:
         return Transaction(await self._documents.load(numbers, self._log.client, time_slice))
 
@@ -225,7 +262,7 @@ class Replica:
         if batch.prev and before and batch.prev != before:
             return Verdict.FORKED
         try:
-            foreign = await read_foreign(batch, self._genesis, time_slice)
+            foreign = await read_foreign(batch, self._genesis, time_slice, self._heads.void)
             if foreign.is_early(transaction, tolerant=self._adoption.may_hold(batch)):
                 return Verdict.EARLY
         except BadUpdate as error:
@@ -242,7 +279,8 @@ class Replica:
         time_slice = self._local.slices()
         lost = await listed_in(numbers, self._store, self._genesis, time_slice)
         self._documents.forget(numbers)
-        transaction = await replayed(self._store, numbers, self._log.client, time_slice)
+        void = self._heads.void
+        transaction = await replayed(self._store, numbers, self._log.client, time_slice, void)
         await self._finish(await transaction.outcome_of_replay(lost, self._genesis, time_slice))
         return True
 
@@ -276,17 +314,16 @@ class Replica:
         self._on_changes(outcome.changes)
 
 
-async def open_replica(
-    store: PinsetStore, local: LocalMember, on_changes: OnChanges, forks: Forks = NO_HEADS
-) -> Replica:
+async def open_replica(store: PinsetStore, local: LocalMember, on_changes: OnChanges) -> Replica:
     """The replica as the store left it, with a new epoch for what will be written."""
     heads: list[Head] = []
     while page := await store.heads(heads[-1].arrival if heads else 0, _PAGE):
         heads += page
     sequences = {head.log: head.sequence for head in heads}
     known = LogHeads(sequences, {head.log: head.hash for head in heads})
-    for log, sequence in forks.items():
-        known.fork(log, sequence)
+    facts = await store.facts()
+    for log, sequence in (await store.forks.forks()).items():
+        known.fork(log, sequence, contained=facts.get(place_fact(log)) == DONE)
     tolerance, place = Tolerance(await store.snapshots.tolerated()), await store.snapshots.place()
     adoption = Adoption(local, store, known, tolerance, place, on_changes)
     return Replica(local, store, known, adoption, on_changes)

@@ -17,6 +17,7 @@ from cluster.interfaces import EVERY_PIN, PinQuery, StoredPins
 from cluster.pin import KeyRange
 from cluster.pinset import interned_peers, sql_batches, sql_listing, sql_ranges, sql_reads, sql_writes
 from cluster.pinset.batch import AuthorLog
+from cluster.pinset.fork_store import ForkStore
 from cluster.pinset.list_place import ListPlace
 from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.matching import matches
@@ -55,6 +56,7 @@ class PinsetStore:
     def __init__(self, database: SqlDatabase, lacks: Callable[[int], bool] = _nothing) -> None:
         """`lacks` says of a version of the tables whether some rows do not have its form yet."""
         self._database = database
+        self.forks = ForkStore(database)
         self._lacks = lacks
         self.snapshots = SnapshotStore(database)
 

@@ -59,6 +59,10 @@ class Transaction:
     def add(self, number: int, update: bytes, before: Mapping[CID, Entries]) -> None:
         """That document has been changed by `update`; its changed CIDs' entries were `before`."""
         self.updates.setdefault(number, []).append(update)
+        self.note(before)
+
+    def note(self, before: Mapping[CID, Entries]) -> None:
+        """The entries of these CIDs may have changed: as they were."""
         for cid, entries in before.items():
             self._before.setdefault(cid, entries)
 
@@ -90,6 +94,17 @@ class Transaction:
             documents.append(self.documents[number].store_whole())
             await time_slice.yield_if_due()
         return await self._resolved(Commit(tuple(documents), facts=facts), genesis, time_slice)
+
+    async def outcome_whole(
+        self, genesis: Genesis, facts: Mapping[str, bytes], time_slice: TimeSlice
+    ) -> Outcome:
+        """Of the batches that were added; all documents stand in for those that are stored."""
+        documents = []
+        for document in self.documents.values():
+            documents.append(document.store_whole())
+            await time_slice.yield_if_due()
+        commit = Commit(tuple(documents), tuple(map(batch_row, self.batches)), facts=facts)
+        return await self._resolved(commit, genesis, time_slice)
 
     async def outcome_of_replay(
         self, lost: Iterable[CID], genesis: Genesis, time_slice: TimeSlice

@@ -65,7 +65,7 @@ def parse_state(data: bytes, max_value: int) -> StatePart:
             raise BadUpdate("a client that is none, or whose items are in more than one piece, or in none")
         end = start
         for _ in range(structs):
-            end += _struct(reader, client, end, max_value, cids, values)
+            end += read_struct(reader, client, end, max_value, cids, values)
             if end > MAX_CLOCK:
                 raise BadUpdate("a clock beyond bounds")
         clocks[client] = start, end
@@ -75,7 +75,7 @@ def parse_state(data: bytes, max_value: int) -> StatePart:
     return StatePart(clocks, tuple(cids), tuple(values), deletions)
 
 
-def _struct(
+def read_struct(
     reader: Reader, client: int, clock: int, max_value: int, cids: list[CID], values: list[bytes]
 ) -> int:
     """Reads one struct; how many items it stands for."""

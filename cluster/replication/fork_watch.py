@@ -18,12 +18,13 @@ from cluster.common.methods import BATCHES, FORKS
 from cluster.errors import BadUpdate
 from cluster.pinset.batch import MAX_BATCH_BYTES, AuthorLog, OpenedBatch, SignedBatch
 from cluster.pinset.fork import Fork
-from cluster.pinset.fork_store import ForkStore
 from cluster.ports import MAX_CALL, CallFailed, PeerOffline
 from cluster.replication.context import ReplicationContext
 from cluster.replication.heads import Heads, decode_logs, encode_logs
 
 _MAX_SIGNS = 256  # waiting to be looked into; further ones come again
+_TRUSTED_DELAY, _FOLLOWER_DELAY = (5.0, 60.0), (120.0, 180.0)
+_PAUSE = 0.05  # seconds between two steps of containing: writes come first
 _log = logging.getLogger(__name__)
 
 
@@ -41,11 +42,13 @@ class ForkSign:
 class ForkWatch:
     """Signs come in from where batches and heads are read; `run` looks into them, one after another."""
 
-    def __init__(self, context: ReplicationContext, store: ForkStore) -> None:
+    def __init__(self, context: ReplicationContext) -> None:
         self._context = context
         self._replica = context.replica
-        self._store = store
+        self._store = context.store.forks
         self._signs: asyncio.Queue[ForkSign] = asyncio.Queue(_MAX_SIGNS)
+        self._uncontained = asyncio.Event()
+        self._uncontained.set()
         context.gate.serve(FORKS, self._serve)
 
     def batch_came_again(self, signed: SignedBatch) -> None:
@@ -73,6 +76,10 @@ class ForkWatch:
     async def run(self) -> None:
         """Looks into what was noticed, for as long as the pinset is open."""
         await steadily(self._context.guard, "looking into a forked log", "its author", self._look_into_next)
+
+    async def run_containment(self) -> None:
+        """Takes forked logs out of the documents, for as long as the pinset is open."""
+        await steadily(self._context.guard, "containing a forked log", "its author", self._contain_next)
 
     def _sign(self, sign: ForkSign) -> None:
         if (
@@ -153,6 +160,7 @@ class ForkWatch:
         await self._replica.stop_log(fork.log, fork.sequence)
         context = self._context
         context.counts.forked += 1
+        self._uncontained.set()
         author = fork.log.author
         _log.error(
             "%s (%s) has signed two different batches under number %d of one log: was its machine rolled back"
@@ -161,6 +169,33 @@ class ForkWatch:
             author,
             fork.sequence,
         )
+
+    async def _contain_next(self) -> None:
+        await self._uncontained.wait()
+        logs = self._replica.uncontained()
+        if not logs:
+            self._uncontained.clear()
+            return
+        await asyncio.sleep(self._delay(logs[0].author))
+        try:
+            await self._contain(logs[0])
+        except OSError as error:
+            _log.warning("a forked log cannot be taken out of the documents now: %s", error)
+
+    def _delay(self, author: str) -> float:
+        """Seconds: its author first, who may not write last, so that few write the same pins again."""
+        context = self._context
+        us, chance = context.local.peer, context.local.chance
+        if us == author:
+            return 0.0
+        return chance.uniform(*(_TRUSTED_DELAY if context.members.is_trusted(us) else _FOLLOWER_DELAY))
+
+    async def _contain(self, log: AuthorLog) -> None:
+        rewriting = self._context.members.is_trusted(self._context.local.peer)
+        while log in self._replica.uncontained():
+            await self._replica.contain(log, rewriting=rewriting)
+            await asyncio.sleep(_PAUSE)
+        _log.info("the forked log of %s is taken out of the documents", log.author)
 
     async def _serve(self, peer: str, request: bytes) -> bytes:
         ((log, _),) = decode_logs(wire.Fields.decode(request, 1024), "log", 1) or ((AuthorLog("", 0), 0),)

@@ -24,7 +24,6 @@ from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
 from cluster.pinset.change_feed import ChangeFeed
-from cluster.pinset.fork_store import ForkStore
 from cluster.pinset.log_store import LogStore
 from cluster.pinset.migrations import PAGE as MIGRATION_PAGE
 from cluster.pinset.migrator import open_migrator
@@ -103,14 +102,13 @@ async def open_pinset(
     trusted = invite.trusted if invite else ()
     members = await open_members(MemberRecordStore(database), local, trusted)
     changes = ChangeFeed(around.guard)
-    fork_store = ForkStore(database)
-    replica = await open_replica(store, local, changes.publish, await fork_store.forks())
+    replica = await open_replica(store, local, changes.publish)
     gate = HandlerGate(network, network, members)
     context = ReplicationContext(
         local, store, replica, members, network, changes, gate, around.guard, around.now
     )
 
-    forks = ForkWatch(context, fork_store)
+    forks = ForkWatch(context)
     admission = Admission(context, forks)
     catchup = CatchUp(context, admission, forks)
     snapshots = Snapshots(context, catchup.exchange_records, settings.snapshots)
@@ -137,7 +135,12 @@ async def open_pinset(
     )
     try:
         async with background(
-            *loops, cutter.run(), forks.run(), migrator.run(), standing.establish(settings.name, invite)
+            *loops,
+            cutter.run(),
+            forks.run(),
+            forks.run_containment(),
+            migrator.run(),
+            standing.establish(settings.name, invite),
         ):
             try:
                 yield ReplicatedPinset(

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from support.clock import virtual_time
-from support.pinset_forger import calm, gossiped, stopped, wall
+from support.pinset_forger import calm, gossiped, logs_of, stopped, wall
 from support.pinset_member import PinsetMember, agree, grown_cluster, some_cid, some_pin
 
 from cluster.pinset.fork_store import ForkStore
@@ -47,6 +47,11 @@ async def test_a_machine_rolled_back_with_its_memory_is_found_by_gossip_and_told
                 await asyncio.sleep(1.0)
     for member in members:
         assert member.pinset.counts.forked == 1
+    await agree(members)
+    names = {1: "", 2: "one future", 3: "one future", 4: "another future"}
+    rows = await c.rows()
+    assert {number: rows[some_cid(number)].options.name for number in names} == names
+    assert len(await logs_of(a, at=b)) == 2
     await stopped(*members)
 
 

@@ -12,14 +12,14 @@ from random import SystemRandom
 
 import pytest
 from support.clock import virtual_time
-from support.history import EVENTS, History, prepare
+from support.history import WITH_FORKS, History, prepare
 
 STEPS = 18
 
 
 @virtual_time
 async def one_history(seed: int) -> None:
-    await History(seed).live(STEPS, EVENTS)
+    await History(seed).live(STEPS, WITH_FORKS)
 
 
 def live_through(seeds: Iterable[int]) -> None:
