@@ -188,15 +188,15 @@ class History:
         self._acknowledged &= set[CID]().union(*there)
 
 
-EVENTS = (
+_COMMON = (
     *[History.write] * 10,
     *[History.pause] * 3,
-    *[History.cut] * 3,
     History.part,
     History.heal,
     History.crash,
     History.crash_between_statements,
     History.fill_disk,
-    History.restore,
 )
-WITH_FORKS = (*EVENTS, History.roll_back)
+WITH_CUTS = (*_COMMON, *[History.cut] * 3)
+PUT_BACK = (*_COMMON, History.restore, History.roll_back)
+"""Without cuts: a member put back to before one has to take a snapshot."""

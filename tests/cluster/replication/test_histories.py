@@ -1,4 +1,5 @@
-"""Thousands of short histories: cutting, crashes between any two statements, full disks, partitions.
+"""Thousands of short histories: cutting, crashes between any two statements, full disks, partitions,
+restored backups, machines put back together with their memory.
 
 PINFOLD_HISTORIES says how many the slow test lives through (default 500); PINFOLD_SEED, with which it begins.
 A history that fails names its seed: `PINFOLD_SEED=<seed> PINFOLD_HISTORIES=1` lives through it again.
@@ -12,14 +13,14 @@ from random import SystemRandom
 
 import pytest
 from support.clock import virtual_time
-from support.history import WITH_FORKS, History, prepare
+from support.history import PUT_BACK, WITH_CUTS, History, prepare
 
 STEPS = 18
 
 
 @virtual_time
 async def one_history(seed: int) -> None:
-    await History(seed).live(STEPS, WITH_FORKS)
+    await History(seed).live(STEPS, (WITH_CUTS, PUT_BACK)[seed % 2])
 
 
 def live_through(seeds: Iterable[int]) -> None:
