@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from cluster.common.cooperative import TimeSlice
@@ -33,6 +33,12 @@ class Merge:
     logs: Mapping[AuthorLog, int]
     following: int | None = None
     afresh: bool = False
+
+    def without(self, void: Set[int]) -> Merge:
+        """The same without what clients of forked logs wrote."""
+        if not void:
+            return self
+        return replace(self, documents=[document.without(void) for document in self.documents])
 
     @property
     def newest_stamp(self) -> int:
@@ -74,7 +80,8 @@ class Adoption:
     async def merge(self, merge: Merge, client: int) -> int:
         """Replica.merge; new documents write as `client`."""
         time_slice = self._local.slices()
-        transaction = await _joined(self._store, merge, client, time_slice)
+        void = self._heads.void
+        transaction = await _joined(self._store, merge.without(void), client, time_slice, void)
         self._local.clock.observe(merge.newest_stamp)
         outcome = await self._outcome_of(merge, transaction, time_slice)
         tolerated = self._not_applied(merge.logs)
@@ -112,7 +119,9 @@ class Adoption:
         return {log: sequence for log, sequence in above.items() if sequence > self._heads.of(log)}
 
 
-async def _joined(store: PinsetStore, merge: Merge, client: int, time_slice: TimeSlice) -> Transaction:
+async def _joined(
+    store: PinsetStore, merge: Merge, client: int, time_slice: TimeSlice, void: Set[int]
+) -> Transaction:
     """Of those that it changes. Raises BadUpdate, DamagedDocument."""
     transaction = Transaction(await _opened(store, merge, client, time_slice))
     for document in merge.documents:
@@ -122,7 +131,7 @@ async def _joined(store: PinsetStore, merge: Merge, client: int, time_slice: Tim
             transaction.know(document.values)
         await time_slice.yield_if_due()
     if merge.afresh:
-        await replay_onto(transaction, store, time_slice)
+        await replay_onto(transaction, store, time_slice, void)
     return transaction
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.common.genesis import Genesis
 from cluster.common.pin_codec import PinValue, decode_pin
 from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.errors import BadUpdate
+from cluster.pinset.void_clients import without_clients
 from cluster.pinset.yjs_state import StatePart, parse_state
 
 
@@ -27,6 +28,11 @@ class ForeignDocument:
     number: int
     parts: tuple[tuple[bytes, StatePart], ...]
     values: Mapping[bytes, PinValue]
+
+    def without(self, void: Set[int]) -> ForeignDocument:
+        """The same without what those clients wrote."""
+        kept = (without_clients(data, void) for data, _ in self.parts)
+        return replace(self, parts=tuple((data, parse_state(data, MAX_VALUE_BYTES)) for data in kept))
 
     @property
     def newest_stamp(self) -> int:

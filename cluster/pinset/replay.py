@@ -20,13 +20,16 @@ async def replayed(
 ) -> Transaction:
     """These documents as the whole log makes them, without `void` clients; further writes are `client`'s."""
     transaction = Transaction({number: OpenDocument(number, client, b"", ()) for number in numbers})
-    await replay_onto(transaction, store, time_slice)
+    await replay_onto(transaction, store, time_slice, void)
     return transaction
 
 
-async def replay_onto(transaction: Transaction, store: PinsetStore, time_slice: TimeSlice) -> None:
+async def replay_onto(
+    transaction: Transaction, store: PinsetStore, time_slice: TimeSlice, void: Set[int]
+) -> None:
     """Apply what the log has of the transaction's documents, and what they do not hold yet.
 
+    Nothing of the clients that are `void`.
     Raises BadUpdate where the log lacks what its batches build on.
     """
     arrival = 0

@@ -116,7 +116,7 @@ class History:
         self.network.part()
 
     async def pause(self) -> None:
-        await asyncio.sleep(self.random.choice((0.01, 0.1, 1.0, 40.0)))
+        await asyncio.sleep(self.random.choice((0.01, 0.1, 1.0, 5.0)))
 
     async def cut(self) -> None:
         """All that may be cut at one member goes. No machine is put back to before that."""
@@ -146,14 +146,14 @@ class History:
         """Killed in the midst of some transaction."""
         member = self.random.choice(self.members)
         member.database.fail_at(self.random.randrange(25), Crashed())
-        await asyncio.sleep(self.random.choice((0.1, 40.0)))
+        await asyncio.sleep(self.random.choice((0.1, 5.0)))
         await self._restart(member, -1)
 
     async def fill_disk(self) -> None:
         """The disk takes nothing more from some statement on, and has room again after a while."""
         member = self.random.choice(self.members)
         member.database.fail_at(self.random.randrange(25), DISK_FULL)
-        await asyncio.sleep(self.random.choice((0.1, 1.0, 40.0)))
+        await asyncio.sleep(self.random.choice((0.1, 1.0, 5.0)))
         member.database.recover()
 
     def _some_image(self, member: PinsetMember) -> int:
@@ -174,7 +174,7 @@ class History:
     async def _restart(self, member: PinsetMember, image: int) -> None:
         await self._written()
         await member.kill(image)
-        await asyncio.sleep(self.random.choice((0.0, 1.0, 60.0)))
+        await asyncio.sleep(self.random.choice((0.0, 1.0, 10.0)))
         await member.start()
         await self._forget_lost()
 
