@@ -1,9 +1,9 @@
 """A forked log contained: what it wrote is taken out of every document, and its pins are written again.
 
-Members hold one of its two branches, or neither, so what its items are is not the same for all. Whoever holds
-them and may write makes their pins its own, with their stamps, and says again what its later batches deleted;
-then all members come to the same documents, in which nothing of that log is left. A step is one transaction,
-and says how far it came.
+Members hold one of its two branches, or neither, so what its items are is not the same for all. A member that
+holds them and may write makes their pins its own, with their stamps, and says again what its later batches
+deleted; then all members come to the same documents, in which nothing of that log is left. A step is one
+transaction, and says how far it came.
 """
 
 from __future__ import annotations
