@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import socket
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -20,6 +21,7 @@ ALWAYS = "always"
 """The value of `api.auth` and `rpc.auth` that asks for the secret on every route."""
 
 _WRONG_A_SECOND, _WRONG_AT_ONCE = 1.0, 20  # of one client's wrong secrets that are answered as such
+_MAX_NAME = 262  # characters of a host name with its port
 _CHALLENGES = (
     ("WWW-Authenticate", 'Bearer realm="Pinfold"'),
     ("WWW-Authenticate", 'Basic realm="Pinfold", charset="UTF-8"'),
@@ -76,7 +78,7 @@ class Callers:
         return next((name for name in _authorities(request) if name and not self._is_here(name)), "")
 
     def _is_here(self, authority: str) -> bool:
-        name = _host_of(authority).lower().removesuffix(".")
+        name = _name_of(authority) if len(authority) <= _MAX_NAME else ""
         return bool(name) and (name in ("localhost", self._host) or is_loopback(name))
 
     def _unproven(self, request: web.Request) -> CallerRefused | None:
@@ -136,6 +138,11 @@ def _authorities(request: web.Request) -> tuple[str, str]:
     raw = request.raw_path
     line = "" if raw.startswith("/") else raw.partition("://")[2].partition("/")[0].partition("?")[0]
     return request.headers.get("Host", "").strip(), line
+
+
+@lru_cache(1024)
+def _name_of(authority: str) -> str:
+    return _host_of(authority).lower().removesuffix(".")
 
 
 def _host_of(authority: str) -> str:

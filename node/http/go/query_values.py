@@ -19,7 +19,10 @@ Query = Mapping[str, str]
 
 def check_repeated(query: MultiMapping[str], *lists: str) -> None:
     """Raises BadRequest for a parameter that is there twice, and is none of those that may be."""
-    for name in set(query):
+    names = set(query)
+    if len(names) == len(query):
+        return
+    for name in names:
         if name not in lists and len(query.getall(name)) > 1:
             raise BadRequest(f"parameter {name[:64]} is there more than once")
 
@@ -47,7 +50,7 @@ def integer(query: Query, name: str, default: int = 0) -> int:
 
 def comma_list(text: str) -> list[str]:
     """Entries between commas, blanks around them removed, empty ones dropped."""
-    return [entry for part in text.split(",") if (entry := part.strip())]
+    return [entry for part in text.split(",") if (entry := part.strip())] if text else []
 
 
 def cid(text: str) -> CID:

@@ -18,16 +18,13 @@ _ORDINARY = frozenset(
 
 
 @web.middleware
-async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """403 to what would change something for a page of another origin."""
-    if request.method in _SAFE or origins.allowed(request.headers, origins.own_port(request)):
-        return await handler(request)
-    return error_response(403, "a web page of another origin may not use this API")
-
-
-@web.middleware
 async def known_callers_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What CALLERS refuses, as JSON: a foreign host, or a missing or wrong credential."""
+    """Refused, as JSON: what would change something for a page of another origin, and what CALLERS refuses.
+
+    That is a foreign host, or a missing or wrong credential.
+    """
+    if request.method not in _SAFE and not origins.allowed(request.headers, origins.own_port(request)):
+        return error_response(403, "a web page of another origin may not use this API")
     refused = request.app[CALLERS].refusal(request, power=_gives_power(request))
     if refused is None:
         return await handler(request)

@@ -27,9 +27,9 @@ from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
 from node.http.go import query_values
 from node.http.rest import shapes, status_filter, v1
-from node.http.rest.access import known_callers_only, own_pages_only
+from node.http.rest.access import known_callers_only
 from node.http.rest.add import add
-from node.http.rest.json_errors import JSON_HEADERS, errors_as_json, json_response, no_trailing_slash
+from node.http.rest.json_errors import JSON_HEADERS, errors_as_json, json_response
 from node.http.rest.json_stream import stream_json, stream_lines
 from node.http.rest.parameters import known_parameters
 from node.http.rest.pin_list import allocations
@@ -45,10 +45,8 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `api`; `local`: only this machine reaches it."""
     before = [
         mark_busy,
-        own_pages_only,
         known_callers_only,
         errors_as_json,
-        no_trailing_slash,
         known_parameters,
     ]
     app = web.Application(middlewares=before)

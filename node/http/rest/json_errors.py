@@ -34,11 +34,10 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return web.Response(status=405, headers={"Allow": error.headers["Allow"]})
 
 
-@web.middleware
-async def no_trailing_slash(request: web.Request, handler: Handler) -> web.StreamResponse:
+def without_slash(request: web.Request) -> web.Response | None:
     """A slash at the end is redirected away, query kept (upstream's rule); `/` itself is an unknown route."""
-    path, _, query = request.path_qs.partition("?")
+    path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
     if len(path) > 1 and path.endswith("/"):
         target = "/" + path.strip("/") + (f"?{query}" if query else "")
         return web.Response(status=307, headers={"Location": target})
-    return await handler(request)
+    return None

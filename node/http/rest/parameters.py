@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from node.http.errors import BadRequest
 from node.http.go.query_values import check_repeated
+from node.http.rest.json_errors import without_slash
 
 _NONE: frozenset[str] = frozenset()
 _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
@@ -44,7 +45,12 @@ _LOOK_THEMSELVES = frozenset(
 
 @web.middleware
 async def known_parameters(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Each one once, since two of one name contradict each other; in UTF-8; and none that is not read."""
+    """Each one once, since two of one name contradict each other; in UTF-8; and none that is not read.
+
+    Of a path that is one.
+    """
+    if (moved := without_slash(request)) is not None:
+        return moved
     _check_text(request.rel_url.raw_query_string)
     check_repeated(request.query)
     resource = request.match_info.route.resource
@@ -54,6 +60,8 @@ async def known_parameters(request: web.Request, handler: Handler) -> web.Stream
 
 
 def _check_text(search: str) -> None:
+    if "%" not in search:
+        return
     try:
         unquote_to_bytes(search).decode()
     except UnicodeDecodeError:

@@ -22,6 +22,7 @@ from node.http.go.query_values import Query
 NEVER = "never"
 """Our own value of `expire-in`: for ever, where a pin that exists has an end."""
 
+_PLAIN = frozenset({"name", "keep", "shorten"})
 _MAX_PEERS = 1024
 _METADATA = "meta-"
 _MODES = {"": PinMode.RECURSIVE, **{mode.value: mode for mode in PinMode}}
@@ -67,10 +68,19 @@ def check_names(query: Query, others: Collection[str] = ()) -> None:
 
 def pin_options(query: Query, now: Callable[[], float] = time.time) -> PinOptions:
     """Raises BadRequest, BadPinValue."""
+    if all(name in _PLAIN or name.startswith(_METADATA) for name in query):  # as in most requests
+        options = PinOptions(name=query.get("name", ""), metadata=_metadata(query))
+    else:
+        options = _any_options(dict(query), now)
+    check_texts(options)
+    return options
+
+
+def _any_options(query: Query, now: Callable[[], float]) -> PinOptions:
     low, high = _factors(query)
     if query_values.integer(query, "shard-size") < 0:
         raise BadRequest("parameter shard-size invalid")
-    options = PinOptions(
+    return PinOptions(
         name=query.get("name", ""),
         mode=_mode(query),
         replication_min=low,
@@ -81,8 +91,6 @@ def pin_options(query: Query, now: Callable[[], float] = time.time) -> PinOption
         pin_update=_update(query),
         origins=_origins(query),
     )
-    check_texts(options)
-    return options
 
 
 def _mode(query: Query) -> PinMode:
