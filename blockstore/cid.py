@@ -98,6 +98,9 @@ class CID:
             raise BadCid(f'invalid CID "{text}": a CIDv0 has no multibase prefix')
         return cid
 
+    def __hash__(self) -> int:
+        return hash(self.multihash)  # bytes keep theirs; other versions and codecs of a hash are rare
+
     def __bytes__(self) -> bytes:
         return self.multihash if self.version == 0 else _prefix(self.codec) + self.multihash
 

@@ -20,6 +20,8 @@ def decode(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, 
 
     Raises ValueError when the bytes end inside it or it is longer than 64 bits.
     """
+    if offset < len(data) and (first := data[offset]) <= 0x7F:  # as nearly all are
+        return first, offset + 1
     value = shift = 0
     try:
         while (byte := data[offset]) > 0x7F and shift < _LAST_SHIFT:
@@ -36,8 +38,6 @@ def decode(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, 
 
 def decode_shortest(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, int]:
     """As `decode`, but only what multiformats allow: the shortest form, of 63 bits. Raises ValueError."""
-    if offset < len(data) and (byte := data[offset]) <= 0x7F:  # as nearly all of them
-        return byte, offset + 1
     value, end = decode(data, offset)
     if (data[end - 1] == 0 and end - offset > 1) or value >> 63:
         raise ValueError("varint is not in its shortest form, or above 63 bits")

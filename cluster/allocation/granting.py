@@ -109,6 +109,8 @@ class Granting:
 
 def _turns(asks: Sequence[GrantAsk]) -> list[list[int]]:
     """Which asks go together: one that needs what an earlier one makes of a CID goes in a later turn."""
+    if asks and len({ask.cid for ask in asks}) == len(asks) and not _sources(asks):
+        return [list(range(len(asks)))]
     turns: list[list[int]] = []
     last: dict[CID, int] = {}
     for index, ask in enumerate(asks):

@@ -42,7 +42,7 @@ class GroupCommit(Generic[Ask, Answer]):
 
     async def ask(self, ask: Ask) -> Answer:
         """Its answer, once its group is done. Cancelling does not take it back."""
-        asked = _Asked[Ask, Answer](ask, asyncio.get_running_loop().create_future())
+        asked: _Asked[Ask, Answer] = _Asked(ask, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain())

@@ -13,6 +13,7 @@ from cluster.errors import BadPinValue, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
 
 _MAX_CID = 512  # bytes
+_LONGEST_STAMP = len(encode({"s": MAX_STAMP})) - 1  # bytes
 _STAMP = encode({"s": 0})[1:-1]  # the key, which is the shortest, so that it stands first
 _PLAIN = frozenset(("s", "created", "alloc", "size", "name", "min", "max"))  # all that most pins say
 
@@ -26,6 +27,9 @@ class PinValue:
     allocations: tuple[str, ...]
     created: float
     size: int = 0
+
+    def stamped(self, stamp: int) -> PinValue:
+        return PinValue(stamp, self.options, self.allocations, self.created, self.size)
 
     def pin(self, cid: CID) -> Pin:
         return Pin(cid, self.options, self.allocations, self.created, self.size)
@@ -41,7 +45,7 @@ class EncodedPin:
     @property
     def size(self) -> int:
         """Bytes of the entry's value at most."""
-        return len(self.stamped(MAX_STAMP))
+        return len(self.body) + _LONGEST_STAMP
 
     def stamped(self, stamp: int) -> bytes:
         """The entry's value."""

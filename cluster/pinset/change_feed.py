@@ -22,5 +22,8 @@ class ChangeFeed:
     def publish(self, changes: Sequence[PinChange]) -> None:
         for change in changes:
             for handler in self._handlers:
-                with self._guard.around("reporting a changed pin", str(change.cid)):
+                try:
                     handler(change)
+                except Exception:  # entering the guard for each change would cost more than the handlers
+                    with self._guard.around("reporting a changed pin", str(change.cid)):
+                        raise

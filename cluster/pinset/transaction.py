@@ -49,7 +49,7 @@ class Transaction:
         if pin is None:
             return None
         value = pin.stamped(stamp)
-        self._values[value] = replace(pin.value, stamp=stamp)
+        self._values[value] = pin.value.stamped(stamp)
         return value
 
     def know(self, values: Mapping[bytes, PinValue]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from blockstore.cid import CID
-from cluster.tracking.operation import Lane, Operation
+from cluster.tracking.operation import Lane, Operation, Wished
 from cluster.tracking.operation_queue import OperationQueue
 
 T = TypeVar("T")
@@ -30,11 +30,12 @@ class Backlog:
         # Replaced each time it is set, which wakes every waiter. A Condition would need its lock to notify,
         # and a change of the pinset is noticed without waiting.
         self._added = asyncio.Event()
+        self._is_awaited = False
         self._room = asyncio.Event()
 
-    def put(self, cid: CID, lane: Lane) -> None:
-        """Queue it; what finds no room is found by the next pass."""
-        if not self.queue.put(cid, lane, self._now()):
+    def put(self, cid: CID, lane: Lane, wished: Wished) -> None:
+        """Queue it, the pinset saying that; what finds no room is found by the next pass."""
+        if not self.queue.put(cid, lane, self._now(), wished):
             self._miss()
         self._wake()
 
@@ -61,6 +62,7 @@ class Backlog:
     async def next(self, take: Callable[[float], T]) -> T:
         """What `take` gives, as soon as it gives something: neither None nor an empty list."""
         while not (taken := take(self._now())):
+            self._is_awaited = True
             await self._added.wait()
         self._room.set()
         return taken
@@ -87,5 +89,7 @@ class Backlog:
         self.missed.set()
 
     def _wake(self) -> None:
-        self._added.set()
-        self._added = asyncio.Event()
+        if self._is_awaited:
+            self._is_awaited = False
+            self._added.set()
+            self._added = asyncio.Event()

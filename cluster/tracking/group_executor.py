@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from blockstore.cid import CID
 from cluster.context import ClusterContext
 from cluster.errors import BadUpdate
-from cluster.pin import Pin, PinMode
 from cluster.ports import AttemptStore, LocalPins, PinFailed
-from cluster.tracking.operation import Lane, Operation
+from cluster.tracking.operation import Lane, Operation, Wished, wished_of
 
 
 class GroupExecutor:
@@ -36,33 +35,36 @@ class GroupExecutor:
             return operations
 
     async def _pin(self, operations: Sequence[Operation]) -> list[Operation]:
-        wished: dict[CID, tuple[Operation, Pin]] = {}
-        for operation, pin in await self._with_pins(operations):
-            if pin is not None and pin.held_by(self._peer):
-                wished[operation.cid] = operation, pin
+        wished: dict[CID, Operation] = {}
+        modes: dict[CID, bool] = {}
+        for operation, what in await self._told(operations):
+            if what.is_here:
+                wished[operation.cid], modes[operation.cid] = operation, what is Wished.WHOLE
             else:
                 operation.successor = operation.successor or Lane.UNPIN
-        modes = {cid: pin.options.mode is PinMode.RECURSIVE for cid, (_, pin) in wished.items()}
         here = await self._pins.pin_here(modes)
         await self._succeeded(list(here))
-        return [operation for cid, (operation, _) in wished.items() if cid not in here]
+        return [operation for cid, operation in wished.items() if cid not in here]
 
     async def _unpin(self, operations: Sequence[Operation]) -> list[Operation]:
-        moved: dict[CID, Operation] = {}  # not wished here, but somewhere
+        moved: dict[CID, Operation] = {}
         gone: dict[CID, Operation] = {}
-        for operation, pin in await self._with_pins(operations):
-            if pin is not None and pin.held_by(self._peer):
+        for operation, what in await self._told(operations):
+            if what.is_here:
                 operation.successor = operation.successor or Lane.NORMAL
             else:
-                (gone if pin is None else moved)[operation.cid] = operation
+                (gone if what is Wished.NOWHERE else moved)[operation.cid] = operation
         held = await self._held([*gone, *moved])
         await self._forget([cid for cid in gone if cid in held])
         await self._succeeded([cid for cid in [*gone, *moved] if cid in gone or cid not in held])
         return [operation for cid, operation in moved.items() if cid in held]
 
-    async def _with_pins(self, operations: Sequence[Operation]) -> list[tuple[Operation, Pin | None]]:
-        pins = await self._pinset.get_many([operation.cid for operation in operations])
-        return list(zip(operations, pins, strict=True))
+    async def _told(self, operations: Sequence[Operation]) -> list[tuple[Operation, Wished]]:
+        """What the pinset says of each now; it is asked where no change of it said so."""
+        unknown = [operation.cid for operation in operations if operation.wished is None]
+        pins = await self._pinset.get_many(unknown) if unknown else []
+        asked = {cid: wished_of(pin, self._peer) for cid, pin in zip(unknown, pins, strict=True)}
+        return [(operation, operation.wished or asked[operation.cid]) for operation in operations]
 
     async def _held(self, cids: Sequence[CID]) -> set[CID]:
         return {local.cid for local in await self._pins.get_many(cids) if local is not None}

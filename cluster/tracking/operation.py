@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from blockstore.cid import CID
-from cluster.pin import Progress
+from cluster.pin import Pin, PinMode, Progress
 from cluster.ports import OperationKind
 
 
@@ -19,23 +19,48 @@ class Lane(Enum):
     RETRY = "retry"
     UNPIN = "unpin"
 
+    __hash__ = object.__hash__  # of an Enum it is a function of Python, and lanes are looked up all the time
+
     @property
     def kind(self) -> OperationKind:
         return OperationKind.UNPIN if self is Lane.UNPIN else OperationKind.PIN
+
+
+class Wished(Enum):
+    """What the pinset says of a CID to this member."""
+
+    WHOLE = "whole"  # held here, with all below it
+    BLOCK = "block"  # held here, the block alone
+    ELSEWHERE = "elsewhere"
+    NOWHERE = "nowhere"
+
+    @property
+    def is_here(self) -> bool:
+        return self in _HERE
+
+
+def wished_of(pin: Pin | None, peer: str) -> Wished:
+    if pin is None:
+        return Wished.NOWHERE
+    if not pin.held_by(peer):
+        return Wished.ELSEWHERE
+    return Wished.WHOLE if pin.options.mode is PinMode.RECURSIVE else Wished.BLOCK
 
 
 @dataclass(slots=True, eq=False)
 class Operation:
     """One CID being worked on, or waiting for it. `successor` is what follows when this one ends.
 
-    `looked_at`: it takes a worker of its own. `failure` is why it did not succeed, once that is known.
-    `ended` is there when a caller waits for the end.
+    `wished` is what the pinset says while it waits, where that was told. `looked_at`: it takes a worker of
+    its own. `failure` is why it did not succeed, once that is known. `ended` is there when a caller waits
+    for the end.
     """
 
     cid: CID
     lane: Lane
     since: float  # seconds since 1970, when it began to wait or to run
     running: bool = False
+    wished: Wished | None = None
     looked_at: bool = False
     progress: Progress | None = None
     successor: Lane | None = None
@@ -52,4 +77,5 @@ class Operation:
         return self.lane in _PRIORITY
 
 
+_HERE = (Wished.WHOLE, Wished.BLOCK)
 _PRIORITY = frozenset({Lane.HERE, Lane.FRESH})

@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 
 from blockstore.cid import CID
-from cluster.tracking.operation import Lane, Operation
+from cluster.tracking.operation import Lane, Operation, Wished
 
 _PINS = (Lane.FRESH, Lane.NORMAL)
 _GROUP = 1000  # operations that are looked at together at most
@@ -71,8 +71,10 @@ class OperationQueue:
         finally:
             self._watchers = [one for one in self._watchers if one is not touched]
 
-    def put(self, cid: CID, lane: Lane, now: float) -> bool:
+    def put(self, cid: CID, lane: Lane, now: float, wished: Wished | None = None) -> bool:
         """Have this done about that CID, in place of what waits; false when the lane is full.
+
+        `wished` is what the pinset says of it from now on.
 
         A running operation of the other kind is cancelled, and this one follows when it has ended; one of the
         same kind ends first and is then looked at again, because what is wished may have changed meanwhile.
@@ -80,18 +82,19 @@ class OperationQueue:
         self._touch(cid)
         operation = self._operations.get(cid)
         if operation is None:
-            return self._add(cid, lane, now)
+            return self._add(cid, lane, now, wished)
         if operation.running:
             operation.successor = lane
             if operation.kind is not lane.kind and operation.cancel is not None:
                 operation.cancel()
             return True
+        operation.wished = wished
         if operation.lane is lane or (operation.kind is lane.kind and operation.is_priority):
             return True
         if not self.room(lane):
             return operation.kind is lane.kind
         self._withdraw(operation)
-        return self._add(cid, lane, now)
+        return self._add(cid, lane, now, wished)
 
     def put_if_idle(self, cid: CID, lane: Lane, now: float) -> bool:
         """Like `put`, and true without a change when anything is going on about that CID."""
@@ -100,10 +103,10 @@ class OperationQueue:
     def expedite(self, cid: CID, now: float) -> Operation:
         """Its operation: the running one, else one in the lane HERE. It has an `ended` to wait for."""
         operation = self._operations.get(cid)
-        if operation is not None and not operation.running and operation.lane is not Lane.HERE:
-            self._withdraw(operation)
-            operation = None
         if operation is None:
+            operation = self._insert(Operation(cid, Lane.HERE, now))
+        elif not operation.running and operation.lane is not Lane.HERE:
+            self._withdraw(operation)
             operation = self._insert(Operation(cid, Lane.HERE, now))
         operation.ended = operation.ended or asyncio.Event()
         return operation
@@ -156,10 +159,10 @@ class OperationQueue:
         for touched in self._watchers:
             touched.add(cid)
 
-    def _add(self, cid: CID, lane: Lane, now: float) -> bool:
+    def _add(self, cid: CID, lane: Lane, now: float, wished: Wished | None = None) -> bool:
         if not self.room(lane):
             return False
-        self._insert(Operation(cid, lane, now))
+        self._insert(Operation(cid, lane, now, wished=wished))
         return True
 
     def _insert(self, operation: Operation) -> Operation:

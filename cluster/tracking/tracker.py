@@ -22,7 +22,7 @@ from cluster.ports import AttemptStore, LocalPin, LocalPins, OperationKind, PinF
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.executor import Executor
 from cluster.tracking.group_executor import GroupExecutor
-from cluster.tracking.operation import Lane
+from cluster.tracking.operation import Lane, wished_of
 from cluster.tracking.operation_queue import OperationQueue
 from cluster.tracking.pin_view import PinViews
 from cluster.tracking.range_statuses import RangeStatuses
@@ -64,8 +64,9 @@ class Tracker:
 
     def notice(self, change: PinChange) -> None:
         """The pinset says something new of a CID. Never waits."""
-        held = change.pin is not None and change.pin.held_by(self._context.peer)
-        self._backlog.put(change.cid, self._lane(change.pin) if held and change.pin else Lane.UNPIN)
+        wished = wished_of(change.pin, self._context.peer)
+        lane = self._lane(change.pin) if change.pin is not None and wished.is_here else Lane.UNPIN
+        self._backlog.put(change.cid, lane, wished)
 
     def waiting(self) -> dict[Lane, int]:
         """Operations that wait, by lane."""
