@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from blockstore.cid import CID
@@ -15,7 +14,7 @@ from cluster.calls.peers import Peers
 from cluster.common.group_commit import GroupCommit
 from cluster.common.keyed_lock import KeyedLock
 from cluster.context import ClusterContext
-from cluster.errors import ClusterError, NotPinned, QueueFull
+from cluster.errors import ClusterError, NotPinned
 from cluster.interfaces import Membership, PinsetReader
 from cluster.metrics.metric_store import MetricStore
 from cluster.pin import GrantAsk, GrantResult, Pin, PinMode, PinOptions, Wish
@@ -124,10 +123,13 @@ class Cluster:
 
     async def _retry(self, results: Sequence[GrantResult | ClusterError]) -> None:
         """Those that are pinned as they were: each is as durable as before, and retried if it failed."""
-        for result in results:
-            if isinstance(result, GrantResult) and result.pin is result.before:
-                with suppress(QueueFull):  # its retry comes by itself
-                    await self.tracking.recover(result.pin.cid)
+        kept = [
+            result.pin.cid
+            for result in results
+            if isinstance(result, GrantResult) and result.pin is result.before
+        ]
+        if kept:
+            await self.tracking.recover_many(kept)
 
     async def _unlisted_or(self, error: NotPinned, cid: CID) -> Pin | ClusterError:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -29,12 +29,20 @@ class PinViews:
 
     async def one(self, cid: CID) -> PinView:
         """What is known of the CID now. An operation that ends while we read still counts as running."""
-        before = self._queue.get(cid)
-        pin = await self._pinset.get(cid)
-        (attempt,) = await self._attempts.get_many([cid])
-        local = await self._pins.get(cid)
-        view = PinView(pin, local, self._queue.get(cid), attempt)
-        return view if view.operation or view.holds else replace(view, operation=before)
+        (view,) = await self.many([cid])
+        return view
+
+    async def many(self, cids: Sequence[CID]) -> list[PinView]:
+        """`one` of each, in order."""
+        before = [self._queue.get(cid) for cid in cids]
+        pins = await self._pinset.get_many(cids)
+        attempts = await self._attempts.get_many(cids)
+        local = await self._pins.get_many(cids)
+        views = map(PinView, pins, local, map(self._queue.get, cids), attempts)
+        return [
+            view if view.operation or view.holds else replace(view, operation=operation)
+            for view, operation in zip(views, before, strict=True)
+        ]
 
     async def all(self, query: PinQuery) -> AsyncIterator[tuple[CID, PinView]]:
         """Every CID that is wished, held or worked on, behind `query.after`, in order of its bytes."""

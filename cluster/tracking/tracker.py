@@ -9,10 +9,11 @@ and come back from there. No status is kept: it is computed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from blockstore.cid import CID
+from cluster.common.cooperative import TimeSlice
 from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
 from cluster.errors import QueueFull
@@ -163,6 +164,15 @@ class Tracker:
         if not self._put_back(cid, info):
             raise QueueFull(f"cannot retry {cid} now: too many operations are waiting; it is retried later")
         return await self.status(cid)
+
+    async def recover_many(self, cids: Sequence[CID]) -> None:
+        """Try again now those that failed or went missing, as far as there is room for them."""
+        time_slice = TimeSlice()
+        for cid, view in zip(cids, await self._views.many(cids), strict=True):
+            info = self._info(view)
+            if info.status in RECOVERABLE:
+                self._put_back(cid, info)
+            await time_slice.yield_if_due()
 
     async def recover_page(self, after: CID | None = None, limit: int = MAX_PAGE) -> StatusPage:
         """Like `page`, of what failed or went missing; each one that there is room for is tried again now."""

@@ -22,7 +22,7 @@ from node.http.rest.bulk.line_answers import LineAnswers, LineFailure, LineOutco
 from node.http.rest.bulk.line_queue import LineGroup, LineQueue
 from node.http.rest.bulk.line_splitter import LineSplitter
 
-GROUP = 1000
+GROUP = 500
 """Lines that become durable together."""
 
 _ANSWERS = 4  # groups whose answers wait for the client to read them
