@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import gateway, one_node, several_nodes
+from benchmarks import gateway, one_node, pinset, several_nodes
 
 BENCHMARKS = {
     "add": one_node.add_one_file,
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "memory": gateway.memory,
     "fetch": several_nodes.fetch,
     "cluster": several_nodes.cluster,
+    "pinset": pinset.pinset,
 }
 
 
