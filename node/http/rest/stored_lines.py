@@ -22,7 +22,9 @@ from node.http.rest import shapes
 LINES = 256  # in one piece: less than a time slice of the event loop
 _PLAIN = frozenset(("s", "size", "name", "min", "max", "alloc", "created"))  # all that most pins say
 _COMMON = _PLAIN | {"meta", "expire"}
-_USUAL = frozenset(bytes([1, codec, 0x12, 32]) for codec in (RAW, DAG_PB, DAG_CBOR))
+_CODECS = (RAW, DAG_PB, DAG_CBOR)
+_USUAL = frozenset(bytes([1, codec, 0x12, 32]) for codec in _CODECS)
+_IDENTITY = frozenset(bytes([1, codec, 0, size]) for codec in _CODECS for size in range(128))
 _YEAR_10000 = 2932897  # days since 1970
 
 Row = tuple[bytes, bytes]
@@ -99,7 +101,8 @@ _FOR_EVER = _between(None, None)
 
 def _text(cid: bytes) -> str:
     """Raises ValueError for rare forms, some of which are none."""
-    if cid[:4] in _USUAL and len(cid) == 36:
+    head = cid[:4]
+    if (head in _USUAL and len(cid) == 36) or (head in _IDENTITY and len(cid) == 4 + head[3]):
         return str(libipld.encode_multibase("b", cid))
     if cid[:2] == b"\x12\x20" and len(cid) == 34:
         return str(libipld.encode_multibase("z", cid))[1:]
