@@ -29,7 +29,9 @@ def _exactly(column: str) -> tuple[str, str]:
     return whole, f"CAST(({column} - {whole}) * {_PARTS} AS INTEGER)"
 
 
-_CELLS = ("hex(cid)", "kind", "count", "error", *_exactly("failed_at"), *_exactly("retry_at"))
+_SOUND = "typeof(count) = 'integer' AND typeof(failed_at) = 'real' AND typeof(retry_at) = 'real'"
+_TEXTS = ("hex(cid)", "CAST(kind AS TEXT)", "count", "CAST(error AS TEXT)")
+_CELLS = (*_TEXTS, *_exactly("failed_at"), *_exactly("retry_at"))
 _Row = tuple[bytes, str, int, str, float, float]
 
 
@@ -65,11 +67,9 @@ class SqliteAttempts:
 
 
 def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> list[Attempt | None]:
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM attempts WHERE cid IN (SELECT cid FROM {_CIDS.rows})",
-        _CIDS.pack([bytes(cid)] for cid in set(cids)),
-    ).fetchall()
-    found = {attempt.cid: attempt for attempt in _readable(rows)}
+    rows = _CIDS.pack([bytes(cid)] for cid in set(cids))
+    read = _read(db, f"SELECT * FROM attempts WHERE cid IN (SELECT cid FROM {_CIDS.rows}) AND {_SOUND}", rows)
+    found = {attempt.cid: attempt for attempt in read}
     return [found.get(cid) for cid in cids]
 
 
@@ -99,34 +99,24 @@ def _next_retry(db: sqlite3.Connection) -> float | None:
 
 
 def _page(db: sqlite3.Connection, after: CID | None, limit: int) -> list[Attempt]:
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM attempts WHERE cid > ? ORDER BY cid LIMIT ?",
-        (bytes(after) if after else b"", limit),
-    )
-    found = _readable(rows.fetchall())
-    # Damage may have put one where it does not belong: a caller that goes on behind it would never end.
-    start = bytes(after) if after else b""
-    return sorted((one for one in found if bytes(one.cid) > start), key=lambda one: bytes(one.cid))
+    return _within(db, KeyRange(bytes(after) if after else b""), limit)
 
 
 def _within(db: sqlite3.Connection, keys: KeyRange, limit: int) -> list[Attempt]:
+    query = f"SELECT * FROM attempts WHERE cid > ? AND cid <= ? AND {_SOUND} ORDER BY cid LIMIT ?"
+    found = _read(db, query, (keys.after, keys.until, limit))
+    # Damage may have put one where it does not belong: a caller that goes on behind it would never end.
+    inside = [one for one in found if keys.after < bytes(one.cid) <= keys.until]
+    return sorted(inside, key=lambda one: bytes(one.cid))
+
+
+def _read(db: sqlite3.Connection, query: str, parameters: tuple[object, ...]) -> list[Attempt]:
     """As one row. Times go through JSON as whole seconds and parts of one, which keeps every bit of them."""
-    (text,) = db.execute(
-        f"SELECT {one_row(*_CELLS)} FROM"
-        " (SELECT * FROM attempts WHERE cid > ? AND cid <= ? ORDER BY cid LIMIT ?)",
-        (keys.after, keys.until, limit),
-    ).fetchone()
+    (text,) = db.execute(f"SELECT {one_row(*_CELLS)} FROM ({query})", parameters).fetchone()
     return _readable(
         [
-            (
-                bytes.fromhex(cid),
-                kind,
-                count,
-                error,
-                failed + failed_part / _PARTS,
-                retry + retry_part / _PARTS,
-            )
-            for cid, kind, count, error, failed, failed_part, retry, retry_part in json.loads(text)
+            (bytes.fromhex(cid), kind, count, error, failed + part / _PARTS, retry + rest / _PARTS)
+            for cid, kind, count, error, failed, part, retry, rest in json.loads(text)
         ]
     )
 

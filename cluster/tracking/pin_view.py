@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import reduce
+from heapq import nsmallest
+from operator import itemgetter
 
 from blockstore.cid import CID
 from cluster.common.sorted_merge import merge
@@ -12,8 +14,6 @@ from cluster.interfaces import PinQuery, PinsetReader
 from cluster.ports import AttemptStore, LocalPins
 from cluster.tracking.operation_queue import OperationQueue
 from cluster.tracking.status import PinView
-
-_PAGE = 500
 
 
 class PinViews:
@@ -44,21 +44,18 @@ class PinViews:
             for view, operation in zip(views, before, strict=True)
         ]
 
-    async def all(self, query: PinQuery) -> AsyncIterator[tuple[CID, PinView]]:
-        """Every CID that is wished, held or worked on, behind `query.after`, in order of its bytes."""
-        after = query.after
-        streams = [self._wished(query), self._held(after), self._failing(after), self._in_flight(after)]
-        async for cid, views in merge(streams):
-            yield cid, reduce(_joined, views)
-
-    async def active(self, after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
-        """Only what is worked on or failing: no walk over the pinset."""
-        async for cid, _ in merge([self._failing(after), self._in_flight(after)]):
-            yield cid, await self.one(cid)
+    async def active(self, after: CID | None, limit: int) -> list[tuple[CID, PinView]]:
+        """The first behind `after` that are worked on or failing: no walk over the pinset."""
+        start = bytes(after) if after else b""
+        failing = {bytes(one.cid): one.cid for one in await self._attempts.page(after, limit)}
+        keyed = ((bytes(one.cid), one.cid) for one in self._queue.operations())
+        working = dict(nsmallest(limit, (pair for pair in keyed if pair[0] > start), key=itemgetter(0)))
+        cids = [cid for _, cid in nsmallest(limit, (failing | working).items(), key=itemgetter(0))]
+        return list(zip(cids, await self.many(cids), strict=True))
 
     async def difference(self, peer: str) -> AsyncIterator[tuple[CID, PinView]]:
         """Where the pins wished of that member and its store disagree."""
-        async for cid, views in merge([self._wished(PinQuery(held_by=peer)), self._held(None)]):
+        async for cid, views in merge([self._wished(PinQuery(held_by=peer)), self._held()]):
             view = reduce(_joined, views)
             if not view.holds if view.pin is not None else view.local is not None:
                 yield cid, view
@@ -67,21 +64,9 @@ class PinViews:
         async for pin in self._pinset.pins(query):
             yield pin.cid, PinView(pin=pin)
 
-    async def _held(self, after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
-        async for local in self._pins.pinned(after):
+    async def _held(self) -> AsyncIterator[tuple[CID, PinView]]:
+        async for local in self._pins.pinned():
             yield local.cid, PinView(local=local)
-
-    async def _failing(self, after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
-        while page := await self._attempts.page(after, _PAGE):
-            for attempt in page:
-                yield attempt.cid, PinView(attempt=attempt)
-            after = page[-1].cid
-
-    async def _in_flight(self, after: CID | None) -> AsyncIterator[tuple[CID, PinView]]:
-        start = bytes(after) if after else b""
-        waiting = [(bytes(one.cid), one) for one in self._queue.operations() if bytes(one.cid) > start]
-        for _, operation in sorted(waiting, key=lambda pair: pair[0]):
-            yield operation.cid, PinView(operation=operation)
 
 
 def _joined(one: PinView, other: PinView) -> PinView:

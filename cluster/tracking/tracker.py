@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
-from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
 from cluster.errors import QueueFull
 from cluster.interfaces import PinChange
@@ -99,6 +98,10 @@ class Tracker:
         """What this member says of the CID, whether or not it is in the pinset."""
         return self._info(await self._views.one(cid))
 
+    async def status_of(self, cids: Sequence[CID]) -> list[PinInfo]:
+        """As `status`, of each."""
+        return list(map(self._info, await self._views.many(cids)))
+
     async def page(
         self, wanted: frozenset[Status], after: CID | None = None, limit: int = MAX_PAGE
     ) -> StatusPage:
@@ -129,17 +132,10 @@ class Tracker:
         return wanted <= LISTED_AT_ONCE and not (self._backlog.behind and Status.PIN_QUEUED in wanted)
 
     async def _active_page(self, wanted: frozenset[Status], after: CID | None, limit: int) -> StatusPage:
-        rows: list[StatusRow] = []
-        scanned = 0
-        async with closed_after(self._views.active(after)) as views:
-            async for cid, view in views:
-                scanned += 1
-                info = self._info(view)
-                if info.status in wanted:
-                    rows.append(StatusRow(cid, info))
-                if len(rows) >= limit or scanned >= _SCAN:
-                    return StatusPage(tuple(rows), cid)
-        return StatusPage(tuple(rows), None)
+        found = await self._views.active(after, limit)
+        rows = [StatusRow(cid, self._info(view)) for cid, view in found]
+        listed = tuple(row for row in rows if row.info.status in wanted)
+        return StatusPage(listed, found[-1][0] if len(found) == limit else None)
 
     async def statuses(self, wanted: frozenset[Status]) -> AsyncIterator[StatusRow]:
         """All of them, page by page."""
