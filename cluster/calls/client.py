@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from blockstore.cid import CID
-from cluster.calls.codec import MAX_REQUEST, decode_info, decode_node, decode_page
+from cluster.calls.codec import MAX_REQUEST, decode_info, decode_infos, decode_node, decode_page
 from cluster.calls.columns_codec import decode_columns
 from cluster.calls.node_info import NodeInfo
-from cluster.common.methods import COLUMNS, HOLDS, ID, RECOVER, RECOVER_ALL, STATUS, STATUSES, Method
+from cluster.common.methods import (
+    COLUMNS,
+    HOLDS,
+    ID,
+    RECOVER,
+    RECOVER_ALL,
+    STATUS,
+    STATUS_OF,
+    STATUSES,
+    Method,
+)
 from cluster.common.wire import Fields, encode
 from cluster.errors import BadUpdate
 from cluster.interfaces import Member
@@ -44,6 +54,15 @@ class MemberClient:
     async def status(self, member: Member, cid: CID) -> PinInfo:
         return await self._info(member, STATUS, cid)
 
+    async def status_of(self, member: Member, cids: Sequence[CID]) -> list[PinInfo]:
+        """Of at most MAX_TOGETHER. Also raises MethodMissing."""
+        return await self._newer(
+            member,
+            STATUS_OF,
+            {"cids": [bytes(cid) for cid in cids]},
+            lambda answer: decode_infos(member.peer, member.name, answer, len(cids)),
+        )
+
     async def recover(self, member: Member, cid: CID) -> PinInfo:
         return await self._info(member, RECOVER, cid)
 
@@ -53,24 +72,19 @@ class MemberClient:
     async def columns(
         self, member: Member, wanted: frozenset[Status], keys: KeyRange, limit: int
     ) -> StatusColumns:
-        """Also raises MethodMissing, by a member of the release before this call."""
+        """Also raises MethodMissing."""
         request: dict[str, object] = {
             "wanted": [status.value for status in wanted],
             "after": keys.after,
             "until": keys.until,
             "limit": limit,
         }
-        try:
-            return await self._ask(
-                member.peer,
-                COLUMNS,
-                request,
-                lambda answer: decode_columns(member.peer, member.name, answer, keys, limit),
-            )
-        except CallFailed as error:
-            if str(error) == no_method(COLUMNS.name):
-                raise MethodMissing(str(error)) from None
-            raise
+        return await self._newer(
+            member,
+            COLUMNS,
+            request,
+            lambda answer: decode_columns(member.peer, member.name, answer, keys, limit),
+        )
 
     async def recover_page(self, member: Member, after: CID | None) -> StatusPage:
         return await self._page(member, RECOVER_ALL, {}, after)
@@ -92,6 +106,17 @@ class MemberClient:
             {**request, "after": bytes(after) if after else b"", "limit": MAX_PAGE},
             lambda answer: decode_page(member.peer, member.name, answer, after, MAX_PAGE),
         )
+
+    async def _newer(
+        self, member: Member, method: Method, request: dict[str, object], read: Callable[[bytes], T]
+    ) -> T:
+        """Of a method that members of the release before do not serve: MethodMissing says that of one."""
+        try:
+            return await self._ask(member.peer, method, request, read)
+        except CallFailed as error:
+            if str(error) == no_method(method.name):
+                raise MethodMissing(str(error)) from None
+            raise
 
     async def _ask(
         self, peer: str, method: Method, request: dict[str, object], read: Callable[[bytes], T]

@@ -20,6 +20,8 @@ from cluster.tracking.status import StatusPage, StatusRow
 
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_REQUEST = 64 * 1024
+MAX_TOGETHER = 400
+"""CIDs of one request: each has at most 140 bytes."""
 _MAX_ADDRESSES = 256
 _MAX_PEERS = 4096
 
@@ -102,6 +104,20 @@ def encode_info(info: PinInfo) -> bytes:
 def decode_info(peer: str, name: str, data: bytes) -> PinInfo:
     """What `peer` says of one pin. Raises BadUpdate."""
     return _info(peer, name, Fields.decode(data, MAX_REQUEST))
+
+
+def encode_infos(infos: Sequence[PinInfo]) -> bytes:
+    return encode({"infos": [dict(_info_fields(info)) for info in infos]})
+
+
+def decode_infos(peer: str, name: str, data: bytes, count: int) -> list[PinInfo]:
+    """What `peer` says of so many pins, in the order of the question. Raises BadUpdate."""
+    infos = [
+        _info(peer, name, Fields(item)) for item in Fields.decode(data, MAX_ANSWER).items("infos", count)
+    ]
+    if len(infos) != count:
+        raise BadUpdate(f"{len(infos)} statuses of {count}")
+    return infos
 
 
 def decode_cid(data: bytes) -> CID:

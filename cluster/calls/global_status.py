@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from blockstore.cid import CID
-from cluster.calls.client import MemberClient
+from cluster.calls.client import MemberClient, MethodMissing
+from cluster.calls.codec import MAX_TOGETHER
 from cluster.calls.global_page import GlobalPage
 from cluster.calls.status_pages import Columns, StatusPages, remote_columns
 from cluster.common.sorted_merge import closed_after, merge
@@ -21,7 +23,7 @@ from cluster.tracking.status import EVERY_STATUS, StatusPage
 from cluster.tracking.tracker import Tracker
 
 _GROUP = 256  # CIDs whose pins are read together
-_TOGETHER = 16  # CIDs asked about at the same time
+_TOGETHER = 16  # CIDs that a member of the release before is asked about at the same time
 
 Ask = Callable[[Member], Awaitable[PinInfo]]
 AskPage = Callable[[Member, CID | None], Awaitable[StatusPage]]
@@ -61,10 +63,13 @@ class GlobalStatus:
 
     async def of(self, cids: Sequence[CID], local: bool = False) -> AsyncIterator[GlobalPinInfo]:
         """Just those, in the order given, whatever their statuses."""
-        for start in range(0, len(cids), _TOGETHER):
-            together = cids[start : start + _TOGETHER]
-            for info in await asyncio.gather(*(self.one(cid, local) for cid in together)):
-                yield info
+        members = self._members(local)
+        for start in range(0, len(cids), MAX_TOGETHER):
+            together = cids[start : start + MAX_TOGETHER]
+            pins = await self._pinset.get_many(together)
+            told = await asyncio.gather(*(self._told(member, together, pins) for member in members))
+            for cid, pin, infos in zip(together, pins, zip(*told, strict=True), strict=True):
+                yield GlobalPinInfo(cid, pin, {info.peer: info for info in infos})
 
     def all(
         self, wanted: frozenset[Status] = EVERY_STATUS, local: bool = False
@@ -114,6 +119,35 @@ class GlobalStatus:
             return await ask(member)
         except (CallFailed, PeerOffline) as error:
             return self._info(member, Status.CLUSTER_ERROR, pin, _reason(error))
+
+    async def _told(self, member: Member, cids: Sequence[CID], pins: Sequence[Pin | None]) -> list[PinInfo]:
+        """What it says of each; of those that it is not to hold, another one is not asked."""
+        pairs = list(zip(cids, pins, strict=True))
+        us = self._is_us(member)
+        asked = [cid for cid, pin in pairs if us or pin is None or pin.held_by(member.peer)]
+        try:
+            answers = await (self._tracking.status_of(asked) if us else self._ask_of(member, asked))
+        except MethodMissing:
+            return await self._told_singly(member, pairs)
+        except (CallFailed, PeerOffline) as error:
+            reason = _reason(error)
+            answers = [self._info(member, Status.CLUSTER_ERROR, None, reason)] * len(asked)
+        said = dict(zip(asked, answers, strict=True))
+        return [said.get(cid) or self._info(member, Status.REMOTE, pin) for cid, pin in pairs]
+
+    async def _ask_of(self, member: Member, cids: Sequence[CID]) -> list[PinInfo]:
+        return await self._remote.status_of(member, cids) if cids else []
+
+    async def _told_singly(self, member: Member, pairs: Sequence[tuple[CID, Pin | None]]) -> list[PinInfo]:
+        """By a member of the release before."""
+        told: list[PinInfo] = []
+        for start in range(0, len(pairs), _TOGETHER):
+            asked = (
+                self._one(member, pin, partial(self._remote.status, cid=cid))
+                for cid, pin in pairs[start : start + _TOGETHER]
+            )
+            told += await asyncio.gather(*asked)
+        return told
 
     def _members(self, local: bool) -> list[Member]:
         """Those to ask. One that was removed is not shown: its pins are on their way to others."""

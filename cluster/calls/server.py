@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from blockstore.cid import CID
 from cluster.calls.codec import (
     MAX_REQUEST,
+    MAX_TOGETHER,
     decode_cid,
     decode_statuses,
     encode_info,
+    encode_infos,
     encode_node,
     encode_page,
 )
@@ -22,6 +24,7 @@ from cluster.common.methods import (
     RECOVER,
     RECOVER_ALL,
     STATUS,
+    STATUS_OF,
     STATUSES,
     Method,
     serve,
@@ -52,6 +55,10 @@ def _answers(tracking: Tracker, describe: Callable[[], NodeInfo]) -> Mapping[Met
     async def status(request: Fields) -> bytes:
         return encode_info(await tracking.status(_cid(request)))
 
+    async def status_of(request: Fields) -> bytes:
+        cids = list(map(decode_cid, request.datas("cids", MAX_TOGETHER)))
+        return encode_infos(await tracking.status_of(cids))
+
     async def statuses(request: Fields) -> bytes:
         wanted = decode_statuses(request, "wanted")
         return encode_page(await tracking.page(wanted, _after(request), _limit(request)))
@@ -71,6 +78,7 @@ def _answers(tracking: Tracker, describe: Callable[[], NodeInfo]) -> Mapping[Met
         ID: node_id,
         HOLDS: holds,
         STATUS: status,
+        STATUS_OF: status_of,
         STATUSES: statuses,
         COLUMNS: columns,
         RECOVER: recover,

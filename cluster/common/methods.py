@@ -5,6 +5,7 @@
 | node/id | – | NodeInfo | members |
 | pins/holds | cid, recursive | whether the block, or all of the DAG, is here | members |
 | pins/status | cid | PinInfo | members |
+| pins/status-of | cids | PinInfo of each | members |
 | pins/statuses | wanted statuses, after, limit | StatusPage | members |
 | pins/columns | wanted statuses, key range, limit | StatusColumns of the range | members |
 | pins/recover | cid | PinInfo after the retry | trusted members |
@@ -47,6 +48,7 @@ class Method:
 ID = Method("node/id", Access.MEMBER)
 HOLDS = Method("pins/holds", Access.MEMBER)
 STATUS = Method("pins/status", Access.MEMBER)
+STATUS_OF = Method("pins/status-of", Access.MEMBER)
 STATUSES = Method("pins/statuses", Access.MEMBER)
 COLUMNS = Method("pins/columns", Access.MEMBER)
 RECOVER = Method("pins/recover", Access.TRUSTED)
@@ -64,6 +66,7 @@ METHODS = (
     ID,
     HOLDS,
     STATUS,
+    STATUS_OF,
     STATUSES,
     COLUMNS,
     RECOVER,

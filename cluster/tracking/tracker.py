@@ -174,7 +174,7 @@ class Tracker:
         """Like `page`, of what failed or went missing; each one that there is room for is tried again now."""
         page = await self.page(RECOVERABLE, after, limit)
         back = [row.cid for row in page.rows if self._put_back(row.cid, row.info)]
-        return StatusPage(tuple([StatusRow(cid, await self.status(cid)) for cid in back]), page.after)
+        return StatusPage(tuple(map(StatusRow, back, await self.status_of(back))), page.after)
 
     async def unlisted(self, cid: CID) -> LocalPin | None:
         """The local pin of a CID that the pinset does not have, though no member removed it from there."""

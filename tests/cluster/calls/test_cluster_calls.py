@@ -35,7 +35,8 @@ from cluster.pin import PinInfo, PinOptions, Progress, Status
 from cluster.ports import CallFailed
 from cluster.tracking.status import EVERY_STATUS, StatusPage, StatusRow
 
-ASKED = ["node/id", "pins/holds", "pins/status", "pins/statuses", "pins/columns"]  # by followers too
+PINS = ["pins/holds", "pins/status", "pins/statuses", "pins/columns"]
+ASKED = ["node/id", *PINS, "pins/status-of"]  # by followers too
 METHODS = [*ASKED, "pins/recover", "pins/recover-all"]
 
 counts = st.integers(0, 2**40)
@@ -147,7 +148,7 @@ async def answers(caller: Port, peer: str, method: str, request: bytes) -> bool:
     return True
 
 
-@pytest.mark.parametrize("method", METHODS[1:5])
+@pytest.mark.parametrize("method", PINS)
 def test_a_request_nobody_can_read_is_refused(method: str) -> None:
     @virtual_time
     async def scenario() -> None:
@@ -251,7 +252,7 @@ def test_every_call_that_anyone_may_make_proves_itself_and_no_other_is_open() ->
         "pinset/members",
         "pinset/join",
     ]
-    assert len({method.name for method in methods.METHODS}) == len(methods.METHODS) >= 15
+    assert len({method.name for method in methods.METHODS}) == len(methods.METHODS) >= 16
 
 
 @pytest.mark.parametrize("method", methods.METHODS, ids=lambda method: method.name)

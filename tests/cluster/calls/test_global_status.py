@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from support.clock import virtual_time
 from support.memory_cluster import MemoryCluster, cid, settled_as
 from support.pinned_together import all_of, keep, seed, shown
 
 from cluster.metrics.metric_store import PING
-from cluster.pin import PinOptions, Status
+from cluster.pin import GlobalPinInfo, PinOptions, Status
 
 
 @virtual_time
@@ -88,6 +89,37 @@ async def test_asking_for_some_cids_answers_each_in_order() -> None:
             (cid(3), {Status.PINNED}),
             (cid(1), {Status.UNPINNED}),
         ]
+
+
+@virtual_time
+async def test_many_cids_are_asked_about_together_and_each_says_what_it_would_alone() -> None:
+    world = MemoryCluster(3)
+    world.missing.add(cid(7))
+    for number in range(450):
+        seed(world, number, [world.peers[number % 3], world.peers[(number + 1) % 3]])
+        for machine in (number % 3, (number + 1) % 3):
+            keep(world, machine, [number] if number != 7 else [])
+    chosen = [*map(cid, range(449, 0, -1)), cid(2000), cid(7), cid(7)]
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(world.member(0))
+        await stack.enter_async_context(world.member(1))
+        await asyncio.sleep(20)
+        alone = [await first.statuses.one(one) for one in chosen]
+        called = len(world.machines[0].port.called)
+        together = await all_of(first.statuses.of(chosen))
+        assert len(world.machines[0].port.called) - called == 4  # two groups, two members
+        assert list(map(unhurried, together)) == list(map(unhurried, alone))
+        world.machines[1].port.methods.forget("pins/status-of")
+        assert list(map(unhurried, await all_of(first.statuses.of(chosen)))) == list(map(unhurried, alone))
+        (here,) = await all_of(first.statuses.of([cid(7)], local=True))
+        assert list(here.peers) == [world.peers[0]]
+
+
+def unhurried(info: GlobalPinInfo) -> GlobalPinInfo:
+    """Without the moment at which a member did not answer, or had nothing to say."""
+    now = (Status.CLUSTER_ERROR, Status.UNPINNED)
+    peers = {peer: replace(one, since=0.0) if one.status in now else one for peer, one in info.peers.items()}
+    return replace(info, peers=peers)
 
 
 @virtual_time
