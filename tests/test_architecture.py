@@ -39,6 +39,7 @@ CONFINED = {
             "cluster/members/record_store.py",
             "cluster/pinset/fork_store.py",
             "cluster/pinset/log_columns.py",
+            "cluster/pinset/document_clocks.py",
             "cluster/pinset/interned_peers.py",
             "cluster/pinset/log_store.py",
             "cluster/pinset/snapshot_store.py",

@@ -37,22 +37,38 @@ class RowLayout:
         self.rows = f"(SELECT {', '.join(made)} FROM json_each(?2))"
 
     def pack(self, rows: Iterable[Sequence[Cell]]) -> tuple[bytes, str]:
-        """The two parameters. Integers of 64 bits; raises ValueError for NaN and infinities."""
-        pieces = [b"\0"]  # of an empty BLOB every substr would be NULL
-        index: list[list[int | float | None]] = []
+        """The two parameters. Integers of 64 bits; raises ValueError for NaN and infinities.
+
+        Column by column, which is several times faster than cell by cell.
+        """
+        columns = list(zip(*rows, strict=True)) or [()] * len(self._pointed)
+        blobs = [b"\0"]  # of an empty BLOB every substr would be NULL
+        index: list[Sequence[Cell]] = []
         end = 2  # substr counts from 1
-        for row in rows:
-            cells: list[int | float | None] = []
-            for cell, pointed in zip(row, self._pointed, strict=True):
-                piece = cell.encode() if isinstance(cell, str) else cell
-                if isinstance(piece, bytes):
-                    cells += (end, len(piece))
-                    pieces.append(piece)
-                    end += len(piece)
-                else:
-                    cells += (piece, None) if pointed else (piece,)
-            index.append(cells)
-        return b"".join(pieces), json.dumps(index, allow_nan=False, separators=(",", ":"))
+        for column, pointed in zip(columns, self._pointed, strict=True):
+            if pointed:
+                pieces = list(map(_as_bytes, column))
+                starts = list(accumulate(map(len, pieces), initial=end))
+                end = starts.pop()
+                blobs += pieces
+                index += _present(starts, column), list(map(len, pieces))
+            else:
+                index.append(column)
+        cells = list(zip(*index, strict=True))
+        return b"".join(blobs), json.dumps(cells, allow_nan=False, separators=(",", ":"))
+
+
+def _as_bytes(cell: Cell) -> bytes:
+    if isinstance(cell, bytes):
+        return cell
+    return cell.encode() if isinstance(cell, str) else b""
+
+
+def _present(starts: Sequence[int], column: Sequence[Cell]) -> Sequence[Cell]:
+    """The starts of those cells that are not None."""
+    if None not in column:
+        return starts
+    return [None if cell is None else start for start, cell in zip(starts, column, strict=True)]
 
 
 def one_row(*columns: str) -> str:

@@ -12,7 +12,7 @@
 | pins/recover-all | after, limit | StatusPage of what is tried again | trusted members |
 | pinset/heads | opening of the store, arrival | heads of the logs, digests | members |
 | pinset/batches | logs and ranges | signed batches | members |
-| pinset/digests | level of the Merkle tree, range | sums | members |
+| pinset/sums | level of the Merkle tree, range | sums | members |
 | pinset/forks | a log | the two batches that prove its fork | members |
 | pinset/snapshot | range of documents, arrival | documents as they are stored, logs that moved | members |
 | pinset/members | member records | ours, or what says that the caller was removed | anyone |
@@ -55,7 +55,7 @@ RECOVER = Method("pins/recover", Access.TRUSTED)
 RECOVER_ALL = Method("pins/recover-all", Access.TRUSTED)
 HEADS = Method("pinset/heads", Access.MEMBER)
 BATCHES = Method("pinset/batches", Access.MEMBER)
-DIGESTS = Method("pinset/digests", Access.MEMBER)
+DIGESTS = Method("pinset/sums", Access.MEMBER)
 FORKS = Method("pinset/forks", Access.MEMBER)
 SNAPSHOT = Method("pinset/snapshot", Access.MEMBER)
 MEMBERS = Method("pinset/members", Access.ANYONE)

@@ -8,16 +8,15 @@ It is pycrdt's core that is used, not its Python classes: they cost ten times wh
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Protocol, cast
 
 from pycrdt import _pycrdt as yrs
 
 from blockstore.cid import CID
-from cluster.common import wire
 from cluster.errors import BadUpdate
+from cluster.pinset.document_digest import MODULUS, of_clocks, of_deletions, of_entry
 from cluster.pinset.lib0 import Reader
 from cluster.pinset.yjs_state import StatePart
 from cluster.pinset.yjs_update import ROOT, Update, entry_key
@@ -53,21 +52,34 @@ class Document:
     pycrdt holds the GIL throughout, so documents are to stay small (100 entries load in 0.1 ms).
     """
 
-    __slots__ = ("_client", "_clocks", "_doc", "_map")
+    __slots__ = ("_added", "_client", "_clocks", "_doc", "_map")
 
-    def __init__(self, client: int, states: Iterable[bytes] = ()) -> None:
-        """From its own stored snapshot and updates, in order; foreign bytes go through `apply`."""
+    def __init__(
+        self, client: int, states: Iterable[bytes] = (), clocks: Mapping[int, int] | None = None
+    ) -> None:
+        """From its own stored snapshot and updates, in order; foreign bytes go through `apply`.
+
+        With `clocks` the states are those of a document without entries (clocks.standing_in).
+        """
         self._client = client
         self._doc = yrs.Doc(client, None, None)
         with _Transaction(self._doc) as txn:
             self._map = cast("_EntryMap", self._doc.get_or_insert_map(txn, ROOT))
             for state in states:
                 self._doc.apply_update(txn, state)
-            self._clocks = _state_vector(Reader(self._doc.get_state(txn)))
+            known = _state_vector(Reader(self._doc.get_state(txn))) if clocks is None else dict(clocks)
+        self._clocks = known
+        # Every entry, as long as entries were only added to a document that had none; else yrs is asked.
+        self._added: dict[CID, Entries] | None = {} if clocks is not None or not known else None
+
+    @property
+    def clocks(self) -> Mapping[int, int]:
+        """How many items of each client are in this document."""
+        return self._clocks
 
     def entries(self, cid: CID) -> Entries:
-        if not self._clocks:
-            return NO_ENTRIES
+        if self._added is not None:
+            return self._added.get(cid, NO_ENTRIES)
         with _Transaction(self._doc) as txn:
             return self._entries(txn, str(cid))
 
@@ -84,28 +96,28 @@ class Document:
 
         Returns the update, empty when nothing changed, and each changed CID's entries as they were.
         """
-        updates: list[bytes] = []
-        before: dict[CID, Entries] = {}
-        subscription = self._doc.observe(lambda event: updates.append(event.update))
-        with _Transaction(self._doc) as txn:
-            for cid, value in changes.items():
-                entries = self._entries(txn, text := str(cid))
-                if entries or value is not None:
-                    before[cid] = entries
-                    self._replace(txn, text, entries, value)
-        subscription.drop()
-        return b"".join(updates), before
+        seen = {cid: self.entries(cid) for cid in changes}
+        before = {cid: entries for cid, entries in seen.items() if entries or changes[cid] is not None}
+        update = self._replace_all(before, changes) if before else b""
+        self._note(before, {cid: value for cid, value in changes.items() if value is not None}, self._client)
+        return update, before
 
     def apply(self, data: bytes, update: Update) -> Mapping[CID, Entries]:
         """Apply `data`, read as `update` and allowed by `missing`; each changed CID's entries as they were.
 
         Raises BadUpdate when yrs refuses it; the document must not be used any more then.
         """
-        before = {entry.cid: self.entries(entry.cid) for entry in update.entries if entry.cid is not None}
-        replaced = self._apply(data, listen=update.replaces)
+        is_here = update.end <= self.clock(update.client)
+        adding = () if is_here else update.entries
+        new = {entry.cid: entry.value for entry in adding if entry.cid is not None}
+        before = {cid: self.entries(cid) for cid in new}
+        heard = self._apply(data, listen=update.replaces)
         if update.entries:
             self._clocks[update.client] = max(update.end, self.clock(update.client))
-        return before | self._undone(replaced)
+        if update.replaces or len(new) < len(update.entries):
+            self._added = None
+        self._note(before, new, update.client)
+        return before | self._undone(heard) if heard else before
 
     def merge(self, parts: Iterable[tuple[bytes, StatePart]]) -> Mapping[CID, Entries] | None:
         """Join with another member's document, given in parts; each changed CID's entries as they were.
@@ -115,6 +127,7 @@ class Document:
         """
         before = dict(self._clocks)
         changed: dict[str, Mapping[str, object]] = {}
+        self._added = None
         for data, part in parts:
             if not part.fits(self._clocks):
                 raise BadUpdate("a part of a document that builds on what is not in it")
@@ -132,6 +145,8 @@ class Document:
         known = tolerant and update.end <= self.clock(update.client)
         if update.entries and update.start != self.clock(update.client) and not known:
             raise BadUpdate(f"an update starts at clock {update.start}, not at {self.clock(update.client)}")
+        if not update.deletions:
+            return False
         clocks = {update.client: max(update.end, self.clock(update.client))}
         return any(
             deletion.end > clocks.get(deletion.client, self.clock(deletion.client))
@@ -143,26 +158,31 @@ class Document:
         with _Transaction(self._doc) as txn:
             return self._doc.get_update(txn, _NOTHING)
 
-    def digest(self) -> bytes:
-        """16 bytes, equal on two members exactly when state vector, deletions and entries are equal."""
+    def digest(self) -> int:
+        """Equal on two members exactly when clocks, deletions and entries are equal (document_digest)."""
         with _Transaction(self._doc) as txn:
             # Without structs an update is its deletions: all of the document's, wherever it begins.
             deleted = Reader(self._doc.get_update(txn, self._doc.get_state(txn))[1:])
-            entries = sorted(self._all(txn))
-        content: list[wire.Wire] = [
-            [
-                [client, [[*part] for part in ranges]]
-                for client, ranges in sorted(_delete_set(deleted).items())
-            ],
-            [[client, clock] for client, clock in sorted(self._clocks.items())],
-            [[*entry] for entry in entries],
-        ]
-        return hashlib.sha256(wire.encode(content)).digest()[:16]
+        deletions = sum(of_deletions(*one) for one in _delete_set(deleted).items())
+        return (self.digest_of_entries() + of_clocks(self._clocks) + deletions) % MODULUS
 
-    def _all(self, txn: yrs.Transaction) -> Iterator[tuple[str, int, bytes]]:
-        for key in self._map.keys(txn):
-            text, _, client = key.partition("/")
-            yield text, int(client, 16), bytes(self._map.get(txn, key))
+    def digest_of_entries(self) -> int:
+        """What the entries alone add to the digest."""
+        if self._added is not None:
+            added = ((cid, *entry) for cid, entries in self._added.items() for entry in entries.items())
+            return sum(of_entry(entry_key(cid, client), value) for cid, client, value in added)
+        with _Transaction(self._doc) as txn:
+            return sum(of_entry(key, bytes(self._map.get(txn, key))) for key in self._map.keys(txn))
+
+    def _note(self, before: Mapping[CID, Entries], new: Mapping[CID, bytes], client: int) -> None:
+        """Keep `_added`, or give it up where more was done than adding."""
+        if self._added is None:
+            return
+        if len(before) > len(new) or any(before.values()):
+            self._added = None
+            return
+        for cid, value in new.items():
+            self._added[cid] = {client: value}
 
     def _entries(self, txn: yrs.Transaction, text: str) -> dict[int, bytes]:
         found = {}
@@ -170,6 +190,20 @@ class Document:
             if self._map.has(txn, key := entry_key(text, client)):
                 found[client] = bytes(self._map.get(txn, key))
         return found
+
+    def _replace_all(self, before: Mapping[CID, Entries], changes: Mapping[CID, bytes | None]) -> bytes:
+        """Put the changes in place of these entries; the update."""
+        updates: list[bytes] = []
+        is_new = not self._clocks  # its whole state is the update, which costs less than to listen
+        subscription = None if is_new else self._doc.observe(lambda event: updates.append(event.update))
+        with _Transaction(self._doc) as txn:
+            for cid, entries in before.items():
+                self._replace(txn, str(cid), entries, changes[cid])
+            if is_new:
+                updates.append(self._doc.get_update(txn, _NOTHING))
+        if subscription is not None:
+            subscription.drop()
+        return b"".join(updates)
 
     def _replace(self, txn: yrs.Transaction, text: str, entries: Entries, value: bytes | None) -> None:
         for client in entries:

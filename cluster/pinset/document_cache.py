@@ -1,17 +1,27 @@
-"""Documents in memory: an LRU cache, loaded on demand."""
+"""Documents in memory, as far as a change needs them: whole, or as an outline that new entries are added to.
+
+A CID that the pinset never had cannot have anything to do with the entries that a document has. So they stay
+on the disk, and adding one costs the same whether a document holds one pin or a hundred.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import chain
 
+from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
+from cluster.pinset.clocks import NO_CLOCKS, encode_clocks, standing_in
 from cluster.pinset.document import Document
-from cluster.pinset.rows import DocumentChange
+from cluster.pinset.document_digest import MODULUS, of_clocks
+from cluster.pinset.rows import DocumentChange, DocumentOutline
 from cluster.pinset.store import PinsetStore
 
 CACHED_DOCUMENTS = 256  # of the many that exist, few are touched twice in a row
 _MIN_UPDATES = 16  # before a snapshot is worth writing
+_PAGE = 256  # documents read whole at once
 
 
 class OpenDocument:
@@ -32,19 +42,53 @@ class OpenDocument:
         self._updates += len(updates)
         self._update_bytes += sum(map(len, updates))
         snapshot = None
-        if self._updates >= _MIN_UPDATES and self._update_bytes > self._snapshot_bytes // 2:
+        if _is_worth_a_snapshot(self._updates, self._update_bytes, self._snapshot_bytes):
             snapshot = self.content.state()
             self._snapshot_bytes, self._update_bytes, self._updates = len(snapshot), 0, 0
-        return DocumentChange(self.number, halves(self.content.digest()), position, tuple(updates), snapshot)
+        return self._change(self.content.digest(), position, updates, snapshot)
 
     def store_whole(self) -> DocumentChange:
         """What to write to replace all that is stored of it."""
-        return DocumentChange(self.number, halves(self.content.digest()), 0, (), self.content.state())
+        return self._change(self.content.digest(), 0, (), self.content.state())
+
+    def _change(
+        self, digest: int, position: int, updates: Sequence[bytes], snapshot: bytes | None
+    ) -> DocumentChange:
+        clocks = encode_clocks(self.content.clocks)
+        return DocumentChange(self.number, digest, clocks, position, tuple(updates), snapshot)
 
 
-def halves(digest: bytes) -> tuple[int, int]:
-    """A digest as two integers of 40 bits: SQLite sums 2^20 of them without overflow."""
-    return int.from_bytes(digest[:5]), int.from_bytes(digest[5:10])
+class OutlinedDocument(OpenDocument):
+    """A document without the entries that it has on disk: new ones can be added, and nothing else be done."""
+
+    __slots__ = ("_clocks", "_digest")
+
+    def __init__(self, number: int, client: int, outline: DocumentOutline) -> None:
+        self.number = number
+        self._clocks, self._digest = outline.clocks or NO_CLOCKS, outline.digest
+        states = (standing_in(self._clocks),) if self._clocks else ()
+        self.content = Document(client, states, self._clocks)
+        self._snapshot_bytes = outline.snapshot_bytes
+        self._update_bytes = outline.update_bytes
+        self._updates = outline.updates
+
+    def store(self, updates: Sequence[bytes]) -> DocumentChange:
+        moved = dict(self.content.clocks.items() - self._clocks.items())
+        were = {client: self._clocks.get(client, 0) for client in moved}
+        change = self.content.digest_of_entries() + of_clocks(moved) - of_clocks(were)
+        return self._change((self._digest + change) % MODULUS, self._updates, updates, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The CIDs that a change sets or removes, by document; in those of `whole` it replaces entries."""
+
+    cids: Mapping[int, Sequence[CID]]
+    whole: Set[int] = frozenset()
+
+
+def _is_worth_a_snapshot(updates: int, update_bytes: int, snapshot_bytes: int) -> bool:
+    return updates >= _MIN_UPDATES and update_bytes > snapshot_bytes // 2
 
 
 class DocumentCache:
@@ -55,14 +99,30 @@ class DocumentCache:
         self._limit = limit
         self._open: OrderedDict[int, OpenDocument] = OrderedDict()
 
+    async def open(self, touched: Touched, client: int, time_slice: TimeSlice) -> dict[int, OpenDocument]:
+        """What a change needs of these documents; new ones write as `client`."""
+        opened: dict[int, OpenDocument] = {}
+        whole = [number for number in touched.cids if number in self._open]
+        unread = [number for number in sorted(touched.cids) if number not in self._open]
+        cids = {number: [bytes(cid) for cid in touched.cids[number]] for number in unread}
+        outlines, known = await self._store.outlines(unread, list(chain.from_iterable(cids.values())))
+        for number, outline in zip(unread, outlines, strict=True):
+            if number in touched.whole or _has_to_be_read(outline) or not known.isdisjoint(cids[number]):
+                whole.append(number)
+            else:
+                opened[number] = OutlinedDocument(number, client, outline)
+            await time_slice.yield_if_due()
+        return opened | await self.load(whole, client, time_slice)
+
     async def load(
         self, numbers: Iterable[int], client: int, time_slice: TimeSlice
     ) -> dict[int, OpenDocument]:
-        """All of these, from memory or disk; new ones write as `client`."""
+        """All of these whole, from memory or disk; new ones write as `client`."""
         wanted = sorted(set(numbers))
         missing = [number for number in wanted if number not in self._open]
-        if missing:
-            for number, stored in zip(missing, await self._store.documents(missing), strict=True):
+        for first in range(0, len(missing), _PAGE):
+            page = missing[first : first + _PAGE]
+            for number, stored in zip(page, await self._store.documents(page), strict=True):
                 self._open[number] = OpenDocument(number, client, stored.snapshot, stored.updates)
                 await time_slice.yield_if_due()
         loaded = {}
@@ -84,3 +144,9 @@ class DocumentCache:
         while len(self._open) > max(self._limit, keep):
             self._open.popitem(last=False)
             await time_slice.yield_if_due()
+
+
+def _has_to_be_read(outline: DocumentOutline) -> bool:
+    """Whether its clocks are not known, or its updates have become so many that a snapshot is due."""
+    sizes = outline.updates, outline.update_bytes, outline.snapshot_bytes
+    return outline.clocks is None or _is_worth_a_snapshot(*sizes)

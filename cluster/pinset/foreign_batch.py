@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.common.genesis import Genesis
 from cluster.common.pin_codec import PinValue, decode_pin
 from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.errors import BadUpdate
 from cluster.pinset.batch import Batch
+from cluster.pinset.document_cache import Touched
 from cluster.pinset.transaction import Transaction
 from cluster.pinset.void_clients import without_clients
 from cluster.pinset.yjs_update import MapEntry, Update, parse
@@ -66,6 +68,20 @@ class ForeignBatch:
                 raise UnusableBatch(self.batch) from None
             transaction.add(one.number, one.data, before)
             await time_slice.yield_if_due()
+
+
+def touched_by(batches: Iterable[ForeignBatch]) -> Touched:
+    """What they do together. A CID that comes twice may be replaced by what came before."""
+    cids: dict[int, list[CID]] = {}
+    whole: set[int] = set()
+    seen: set[CID] = set()
+    for one in (update for batch in batches for update in batch.updates):
+        new = [entry.cid for entry in one.update.entries if entry.cid is not None]
+        cids.setdefault(one.number, []).extend(new)
+        if one.update.replaces or len({*new}) < len(new) or not seen.isdisjoint(new):
+            whole.add(one.number)
+        seen.update(new)
+    return Touched(cids, whole)
 
 
 async def read_foreign(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster.errors import LaterRelease
-from cluster.pinset import interned_peers
+from cluster.pinset import document_clocks, interned_peers
 
 PAGE = 500
 """Rows that one transaction brings forward as a rule, which holds the writer some 15 ms."""
@@ -35,6 +35,7 @@ class Migration:
 MIGRATIONS = (
     Migration(interned_peers.VERSION, interned_peers.STATEMENTS, interned_peers.bring_forward),
     Migration(3, page=interned_peers.let_go_of_holders),
+    Migration(document_clocks.VERSION, document_clocks.STATEMENTS, document_clocks.bring_forward),
 )
 """In order; the last one's version is that of schema.SCHEMA. Append; one that was released never changes."""
 

@@ -8,8 +8,9 @@ documents it touched are forgotten, so memory never runs ahead of the disk.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.common.local_member import LocalMember
 from cluster.common.serial_executor import SerialExecutor
@@ -19,8 +20,8 @@ from cluster.pinset.adoption import Adoption, Merge
 from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
 from cluster.pinset.containment import DONE, ContainmentStep, ForkedLog, next_step
-from cluster.pinset.document_cache import DocumentCache
-from cluster.pinset.foreign_batch import UnusableBatch, read_foreign
+from cluster.pinset.document_cache import DocumentCache, Touched
+from cluster.pinset.foreign_batch import ForeignBatch, UnusableBatch, read_foreign, touched_by
 from cluster.pinset.fork import Forks, place_fact
 from cluster.pinset.listed_pins import listed_in
 from cluster.pinset.log_heads import NO_HASHES, NO_HEADS, LogHeads
@@ -118,10 +119,14 @@ class Replica:
         return await self._serial.run(lambda: self._contain(log, rewriting))
 
     async def digest_sums(self, first: int, last: int, shift: int) -> tuple[bytes, DigestSums]:
-        """PinsetStore.digest_sums, and the digest of the heads that they belong to."""
+        """PinsetStore.digest_sums, and the digest of the heads that they belong to.
+
+        That is empty, which equals no member's, while an earlier release's digests are not all replaced.
+        """
 
         async def sums() -> tuple[bytes, DigestSums]:
-            return self.heads_digest(), await self._store.digest_sums(first, last, shift)
+            heads = self.heads_digest() if self._store.is_comparable else b""
+            return heads, await self._store.digest_sums(first, last, shift)
 
         return await self._serial.run(sums)
 
@@ -166,7 +171,7 @@ class Replica:
 
     async def _write(self, writes: Sequence[PinWrite]) -> Written:
         time_slice = self._local.slices()
-        transaction = await self._begin({self._genesis.document_of(one.cid) for one in writes}, time_slice)
+        transaction = await self._begin(self._touched_by(writes), time_slice)
         stamp = self._local.clock.tick()
         plan = await plan_writes(writes, transaction, self._genesis, stamp, time_slice)
         try:
@@ -204,8 +209,14 @@ class Replica:
         await self._finish(outcome, transaction.heads, transaction.hashes)
         return signed
 
-    async def _begin(self, numbers: Iterable[int], time_slice: TimeSlice) -> Transaction:
-        return Transaction(await self._documents.load(numbers, self._log.client, time_slice))
+    async def _begin(self, touched: Touched, time_slice: TimeSlice) -> Transaction:
+        return Transaction(await self._documents.open(touched, self._log.client, time_slice))
+
+    def _touched_by(self, writes: Sequence[PinWrite]) -> Touched:
+        cids: dict[int, list[CID]] = {}
+        for write in writes:
+            cids.setdefault(self._genesis.document_of(write.cid), []).append(write.cid)
+        return Touched(cids)
 
     def _sign(self, transaction: Transaction, stamp: int) -> SignedBatch:
         updates = tuple((number, parts[0]) for number, parts in sorted(transaction.updates.items()))
@@ -225,13 +236,15 @@ class Replica:
 
     async def _try_admitting(self, batches: Sequence[SignedBatch], refused: set[int]) -> list[Verdict]:
         time_slice = self._local.slices()
-        transaction = await self._begin(self._touched(batches), time_slice)
+        read = [
+            None if index in refused else await self._read(signed.batch, time_slice)
+            for index, signed in enumerate(batches)
+        ]
+        transaction = await self._begin(touched_by(one for one in read if one is not None), time_slice)
         try:
             verdicts = [
-                Verdict.REFUSED
-                if index in refused
-                else await self._admit_one(transaction, signed, time_slice)
-                for index, signed in enumerate(batches)
+                await self._admit_one(transaction, signed, foreign, time_slice)
+                for signed, foreign in zip(batches, read, strict=True)
             ]
             await self._commit(transaction, time_slice)
         except BaseException:
@@ -239,18 +252,22 @@ class Replica:
             raise
         return verdicts
 
-    def _touched(self, batches: Sequence[SignedBatch]) -> set[int]:
-        """The documents that batches change which are not applied yet."""
-        return {
-            number
-            for signed in batches
-            if signed.batch.sequence > self.head(signed.batch.log)
-            for number, _ in signed.batch.updates
-            if not number >> self._genesis.document_bits
-        }
+    async def _read(self, batch: Batch, time_slice: TimeSlice) -> ForeignBatch | None:
+        """None of one that breaks the rules; without updates when it is here already."""
+        if batch.sequence <= self.head(batch.log):
+            return ForeignBatch(batch, (), {})
+        try:
+            return await read_foreign(batch, self._genesis, time_slice, self._heads.void)
+        except BadUpdate as error:
+            _refuse(batch, error)
+            return None
 
     async def _admit_one(
-        self, transaction: Transaction, signed: SignedBatch, time_slice: TimeSlice
+        self,
+        transaction: Transaction,
+        signed: SignedBatch,
+        foreign: ForeignBatch | None,
+        time_slice: TimeSlice,
     ) -> Verdict:
         batch = signed.batch
         head = transaction.heads.get(batch.log, self.head(batch.log))
@@ -261,12 +278,13 @@ class Replica:
         before = transaction.hashes.get(batch.log, self.hash_of(batch.log))
         if batch.prev and before and batch.prev != before:
             return Verdict.FORKED
+        if foreign is None:
+            return Verdict.REFUSED
         try:
-            foreign = await read_foreign(batch, self._genesis, time_slice, self._heads.void)
             if foreign.is_early(transaction, tolerant=self._adoption.may_hold(batch)):
                 return Verdict.EARLY
         except BadUpdate as error:
-            _log.warning("batch %d of %s is refused: %s", batch.sequence, batch.log.author, error)
+            _refuse(batch, error)
             return Verdict.REFUSED
         await foreign.apply(transaction, time_slice)
         transaction.add_batch(signed)
@@ -312,6 +330,10 @@ class Replica:
         await self._store.commit(outcome.commit)
         self._heads.advance(heads, hashes)
         self._on_changes(outcome.changes)
+
+
+def _refuse(batch: Batch, error: BadUpdate) -> None:
+    _log.warning("batch %d of %s is refused: %s", batch.sequence, batch.log.author, error)
 
 
 async def open_replica(store: PinsetStore, local: LocalMember, on_changes: OnChanges) -> Replica:

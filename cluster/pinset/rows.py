@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cluster.common.pin_codec import PinValue
 from cluster.pin import EVERYWHERE
 from cluster.pinset.batch import AuthorLog, SignedBatch
+from cluster.pinset.clocks import NO_CLOCKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,29 @@ NO_DOCUMENT = StoredDocument(b"", ())
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentOutline:
+    """What is known of a stored document without reading it: sizes in bytes, how many updates there are.
+
+    `clocks` is None where the document was stored by a release that did not note them.
+    """
+
+    digest: int
+    clocks: Mapping[int, int] | None
+    snapshot_bytes: int
+    updates: int
+    update_bytes: int
+
+
+NO_OUTLINE = DocumentOutline(0, NO_CLOCKS, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentChange:
     """`updates` to append from `position` on; or `snapshot`, in place of everything before."""
 
     number: int
-    digest: tuple[int, int]
+    digest: int
+    clocks: bytes  # as clocks.encode_clocks has them
     position: int
     updates: tuple[bytes, ...]
     snapshot: bytes | None

@@ -17,7 +17,8 @@ REMEDY = "restore it from a backup, or, where the cluster has other members, rem
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
-    number INTEGER PRIMARY KEY, snapshot BLOB NOT NULL, digest1 INTEGER NOT NULL, digest2 INTEGER NOT NULL);
+    number INTEGER PRIMARY KEY, snapshot BLOB NOT NULL, digest1 INTEGER NOT NULL, digest2 INTEGER NOT NULL,
+    clocks BLOB);
 CREATE TABLE IF NOT EXISTS updates (
     document INTEGER NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (document, position)) WITHOUT ROWID;

@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from blockstore.common.packed_rows import RowLayout, one_row, unpack_blobs
 from cluster.pinset.batch import AuthorLog
-from cluster.pinset.rows import NO_DOCUMENT, DigestSum, DigestSums, Head, StoredDocument
+from cluster.pinset.clocks import decode_clocks
+from cluster.pinset.document_digest import whole
+from cluster.pinset.rows import (
+    NO_DOCUMENT,
+    NO_OUTLINE,
+    DigestSum,
+    DigestSums,
+    DocumentOutline,
+    Head,
+    StoredDocument,
+)
 
 _NUMBER = RowLayout(number=int)
 _CID = RowLayout(cid=bytes)
@@ -22,6 +32,40 @@ def read_documents(db: sqlite3.Connection, numbers: Sequence[int]) -> list[Store
         f"SELECT {one_row(*columns)} FROM ({found})", _NUMBER.pack((number,) for number in numbers)
     ).fetchone()
     return [_document(*row) for row in json.loads(text)]
+
+
+def read_outlines(
+    db: sqlite3.Connection, numbers: Sequence[int], cids: Sequence[bytes]
+) -> tuple[list[DocumentOutline], frozenset[bytes]]:
+    """Of each document; and those of the CIDs that are pinned, or were."""
+    columns = "digest1", "digest2", "clocks IS NULL", "hex(clocks)", "length(snapshot)", "updates", "bytes"
+    tail = "(SELECT {} FROM updates WHERE document = number)"
+    found = (
+        f"SELECT digest1, digest2, clocks, snapshot, {tail.format('count(*)')} AS updates,"
+        f" {tail.format('coalesce(sum(length(data)), 0)')} AS bytes"
+        f" FROM {_NUMBER.rows} LEFT JOIN documents USING (number) ORDER BY place"
+    )
+    packed = _NUMBER.pack((number,) for number in numbers)
+    (text,) = db.execute(f"SELECT {one_row(*columns)} FROM ({found})", packed).fetchone()
+    return [_outline(*row) for row in json.loads(text)], _known(db, cids)
+
+
+def _outline(
+    first: int | None, second: int, unknown: bool, clocks: str, snapshot: int, updates: int, size: int
+) -> DocumentOutline:
+    if first is None:
+        return NO_OUTLINE
+    decoded = None if unknown else decode_clocks(bytes.fromhex(clocks))
+    return DocumentOutline(whole(first, second), decoded, snapshot, updates, size)
+
+
+def _known(db: sqlite3.Connection, cids: Sequence[bytes]) -> frozenset[bytes]:
+    tests = (f"EXISTS (SELECT 1 FROM {table} AS t WHERE t.cid = asked.cid)" for table in ("pins", "removed"))
+    (text,) = db.execute(
+        f"SELECT json_group_array(place) FROM {_CID.rows} AS asked WHERE {' OR '.join(tests)}",
+        _CID.pack((cid,) for cid in cids),
+    ).fetchone()
+    return frozenset(cids[place] for place in json.loads(text))
 
 
 def _document(snapshot: str, updates: str | None) -> StoredDocument:

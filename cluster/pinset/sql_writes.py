@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 
 from blockstore.common.packed_rows import RowLayout, one_row
 from cluster.common.pin_codec import decode_pin
+from cluster.pinset.document_digest import halves
 from cluster.pinset.interned_peers import allocate, deallocate
 from cluster.pinset.rows import BatchRow, Commit, DocumentChange, PinRow, pin_row
 
-_DOCUMENT = RowLayout(number=int, snapshot=bytes, digest1=int, digest2=int)
+_DOCUMENT = RowLayout(number=int, snapshot=bytes, digest1=int, digest2=int, clocks=bytes)
 _UPDATE = RowLayout(document=int, position=int, data=bytes)
 _HEAD = RowLayout(author=str, epoch=int, sequence=int, arrival=int, hash=bytes)
 _BATCH = RowLayout(author=str, epoch=int, sequence=int, arrival=int, envelope=bytes)
@@ -36,11 +37,12 @@ def write_commit(db: sqlite3.Connection, commit: Commit) -> None:
 
 def _write_documents(db: sqlite3.Connection, documents: Sequence[DocumentChange]) -> None:
     db.execute(
-        "INSERT INTO documents SELECT number, coalesce(snapshot, x''), digest1, digest2"
-        f" FROM {_DOCUMENT.rows} WHERE true ON CONFLICT (number) DO UPDATE"
+        "INSERT INTO documents (number, snapshot, digest1, digest2, clocks)"
+        f" SELECT number, coalesce(snapshot, x''), digest1, digest2, clocks FROM {_DOCUMENT.rows}"
+        " WHERE true ON CONFLICT (number) DO UPDATE"
         " SET snapshot = iif(excluded.snapshot = x'', snapshot, excluded.snapshot),"
-        " digest1 = excluded.digest1, digest2 = excluded.digest2",
-        _DOCUMENT.pack((one.number, one.snapshot, *one.digest) for one in documents),
+        " digest1 = excluded.digest1, digest2 = excluded.digest2, clocks = excluded.clocks",
+        _DOCUMENT.pack((one.number, one.snapshot, *halves(one.digest), one.clocks) for one in documents),
     )
 
 

@@ -17,12 +17,13 @@ from cluster.interfaces import EVERY_PIN, PinQuery, StoredPins
 from cluster.pin import KeyRange
 from cluster.pinset import interned_peers, sql_batches, sql_listing, sql_ranges, sql_reads, sql_writes
 from cluster.pinset.batch import AuthorLog
+from cluster.pinset.document_clocks import VERSION as CLOCKS_VERSION
 from cluster.pinset.fork_store import ForkStore
 from cluster.pinset.list_place import ListPlace
 from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.matching import matches
 from cluster.pinset.pinset_state import PinsetState
-from cluster.pinset.rows import Commit, DigestSums, Head, StoredDocument
+from cluster.pinset.rows import Commit, DigestSums, DocumentOutline, Head, StoredDocument
 from cluster.pinset.snapshot_store import SnapshotStore
 from cluster.pinset.sql_listing import RowPage
 from cluster.pinset.walks import Listing, listing
@@ -79,6 +80,17 @@ class PinsetStore:
     async def documents(self, numbers: Sequence[int]) -> list[StoredDocument]:
         """In order of `numbers`; NO_DOCUMENT where nothing is stored."""
         return await self._database.read(sql_reads.read_documents, numbers)
+
+    async def outlines(
+        self, numbers: Sequence[int], cids: Sequence[bytes]
+    ) -> tuple[list[DocumentOutline], frozenset[bytes]]:
+        """Of each of these documents; and those of the CIDs that are pinned, or were."""
+        return await self._database.read(sql_reads.read_outlines, numbers, cids)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether all digests are those of this release, so that sums can be compared."""
+        return not self._lacks(CLOCKS_VERSION)
 
     async def heads(self, after: int, limit: int) -> list[Head]:
         """Logs whose head changed after that arrival, in order of arrival."""

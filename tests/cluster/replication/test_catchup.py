@@ -141,7 +141,7 @@ async def test_a_stranger_on_the_network_is_told_nothing() -> None:
     network = calm()
     (a,) = await grown_cluster(1, network, wall)
     stranger = network.attach(identity(66).peer_id)
-    for method in ("pinset/heads", "pinset/batches", "pinset/members", "pinset/digests"):
+    for method in ("pinset/heads", "pinset/batches", "pinset/members", "pinset/sums"):
         with pytest.raises(CallFailed, match=r"not (a member|one)"):
             await stranger.call(a.peer, method, wire.encode({"records": [], "wants": [], "since": 0}))
     await a.stop()
