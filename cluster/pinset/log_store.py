@@ -18,6 +18,14 @@ STEP_BYTES = 4 * 1024 * 1024
 STEP_BATCHES = 512
 """One step of cutting at most, so that writes wait for it some milliseconds."""
 
+_TOLD = "json_each(?1) AS told JOIN logs ON author = told.value->>0 AND epoch = told.value->>1"
+_NEXT = "(SELECT arrival FROM batches WHERE log = logs.id AND sequence > {} ORDER BY sequence LIMIT 1)"
+_MISSING = (
+    f"SELECT {_NEXT.format('told.value->>2')} AS first FROM {_TOLD} UNION ALL"
+    f" SELECT {_NEXT.format('0')} FROM logs WHERE id NOT IN (SELECT logs.id FROM {_TOLD})"
+)
+_REACHED = f"SELECT coalesce(max(arrival), 0), (SELECT min(first) FROM ({_MISSING})) FROM logs"
+
 _MARKS = 256  # within the time that the log is kept: so exact is a batch's age
 
 
@@ -88,15 +96,8 @@ def _size(db: sqlite3.Connection, after: int, until: int) -> LogSize:
 def _reached(db: sqlite3.Connection, heads: Mapping[AuthorLog, int]) -> int:
     # In one statement, so that no batch comes between two: it would count as one that the member has.
     told = json.dumps([[log.author, log.epoch, sequence] for log, sequence in heads.items()])
-    (first_missing,) = db.execute(
-        "WITH told AS MATERIALIZED (SELECT value->>0 AS author, value->>1 AS epoch, value->>2 AS sequence"
-        " FROM json_each(?))"
-        "SELECT min((SELECT b.arrival FROM batches b WHERE b.log = l.id"
-        "  AND b.sequence > coalesce(told.sequence, 0) ORDER BY b.sequence LIMIT 1))"
-        " FROM logs l LEFT JOIN told ON told.author = l.author AND told.epoch = l.epoch",
-        (told,),
-    ).fetchone()
-    return _last_arrival(db) if first_missing is None else int(first_missing) - 1
+    last, first_missing = db.execute(_REACHED, (told,)).fetchone()
+    return int(last) if first_missing is None else int(first_missing) - 1
 
 
 def _progress(db: sqlite3.Connection) -> Mapping[str, int]:
