@@ -119,12 +119,10 @@ class History:
         await asyncio.sleep(self.random.choice((0.01, 0.1, 1.0, 5.0)))
 
     async def cut(self) -> None:
-        """All that may be cut at one member goes. No machine is put back to before that."""
+        """All that may be cut at one member goes."""
         with suppress(OSError):
             async for _ in self.random.choice(self.members).pinset.log.cut():
                 await asyncio.sleep(0)
-        for member in self.members:
-            member.database.images = member.database.images[-1:]
 
     async def crash(self) -> None:
         """Killed, with all that it committed."""
@@ -188,15 +186,15 @@ class History:
         self._acknowledged &= set[CID]().union(*there)
 
 
-_COMMON = (
+EVENTS = (
     *[History.write] * 10,
     *[History.pause] * 3,
+    *[History.cut] * 3,
     History.part,
     History.heal,
     History.crash,
     History.crash_between_statements,
     History.fill_disk,
+    History.restore,
+    History.roll_back,
 )
-WITH_CUTS = (*_COMMON, *[History.cut] * 3)
-PUT_BACK = (*_COMMON, History.restore, History.roll_back)
-"""Without cuts: a member put back to before one has to take a snapshot."""

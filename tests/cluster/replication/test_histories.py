@@ -13,14 +13,14 @@ from random import SystemRandom
 
 import pytest
 from support.clock import virtual_time
-from support.history import PUT_BACK, WITH_CUTS, History, prepare
+from support.history import EVENTS, History, prepare
 
 STEPS = 18
 
 
 @virtual_time
 async def one_history(seed: int) -> None:
-    await History(seed).live(STEPS, (WITH_CUTS, PUT_BACK)[seed % 2])
+    await History(seed).live(STEPS, EVENTS)
 
 
 def live_through(seeds: Iterable[int]) -> None:
