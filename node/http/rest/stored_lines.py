@@ -61,7 +61,7 @@ def _quick(cid: bytes, value: bytes) -> str:
     if len(name) > MAX_NAME or type(created) is not float:
         raise ValueError
     head, tail = _factors(get("min", 0), get("max", 0), tuple(get("alloc", ())))
-    return f'{head}{encode_basestring(name)}{between}{_text(cid)}{tail}{_second(int(created))}"}}\n'
+    return f'{head}{encode_basestring(name)}{between}{_text(cid)}{tail}{_second(int(created))}'
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -111,7 +111,7 @@ def _text(cid: bytes) -> str:
 
 def _second(second: int) -> str:
     days, rest = divmod(second, 86400)
-    return f"{_day(days)}T{_minute(rest // 60)}:{rest % 60:02d}Z"
+    return _day(days) + _CLOCK[rest // 60] + _SECONDS[rest % 60]
 
 
 @lru_cache(maxsize=4096)
@@ -119,9 +119,8 @@ def _day(days: int) -> str:
     """Raises ValueError where years have not four digits."""
     if not 0 <= days < _YEAR_10000:
         raise ValueError
-    return time(days * 86400.0, whole=True)[:10]
+    return time(days * 86400.0, whole=True)[:11]
 
 
-@lru_cache(maxsize=1440)
-def _minute(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+_CLOCK = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
+_SECONDS = tuple(f'{second:02d}Z"}}\n' for second in range(60))
