@@ -1,4 +1,4 @@
-"""Where a page of pins ended, as opaque text: what the next page is asked for by."""
+"""Where a page of pins ended, as opaque text (the cursor): what the next page is asked for by."""
 
 from __future__ import annotations
 

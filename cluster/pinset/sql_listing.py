@@ -32,6 +32,15 @@ class PartCount:
     place: ListPlace | None
 
 
+_ROWS = "walked CROSS JOIN pins USING (cid)"
+# The last entry of a part that was walked to its bound; NULL where the index, or the page, ended before. For
+# that it is walked once more, over entries and no rows.
+_END = ", ".join(
+    f"CASE WHEN count(*) < :limit THEN (SELECT {column} FROM walked LIMIT 1 OFFSET :walked - 1) END"
+    for column in ("place", "cid")
+)
+
+
 def count_all(db: sqlite3.Connection) -> int:
     """SQLite counts the entries of the smallest index page by page, without reading them."""
     return int(db.execute("SELECT count(*) FROM pins").fetchone()[0])
@@ -41,8 +50,9 @@ def read_page(db: sqlite3.Connection, listing: Listing, place: ListPlace, limit:
     plain = not listing.tests
     if plain and listing.walk == BY_CID:
         return _read_table(db, place, limit)
+    matching = f"SELECT walked.place, walked.cid, value FROM {_ROWS}{_where(listing)} LIMIT :limit"
     found = db.execute(
-        f"{_walked(listing)}, found AS ({_found(listing, 'pins.value AS value')} LIMIT :limit)"
+        f"{_walked(listing)}, found AS ({matching})"
         f" SELECT {joined_blobs('cid')}, {joined_blobs('value')}, max(place), {_END} FROM found",
         _arguments(listing, place, limit if plain else WALKED, limit),
     ).fetchone()
@@ -66,32 +76,25 @@ def _read_table(db: sqlite3.Connection, place: ListPlace, limit: int) -> RowPage
 
 
 def count_part(db: sqlite3.Connection, listing: Listing, place: ListPlace) -> PartCount:
+    source = _ROWS if any("pins." in test for test in listing.tests) else "walked"
     count, *end = db.execute(
-        f"{_walked(listing)} SELECT (SELECT count(*) FROM ({_found(listing, '1')})), {_END}",
-        _arguments(listing, place, COUNTED, COUNTED),
+        f"{_walked(listing)} SELECT count(*), {_END} FROM {source}{_where(listing)}",
+        _arguments(listing, place, COUNTED, COUNTED + 1),
     ).fetchone()
     return PartCount(count, _next(listing, *end))
-
-
-# The last entry of a part that was walked to its bound; NULL where the index ended before.
-_END = ", ".join(f"(SELECT {column} FROM walked LIMIT 1 OFFSET :walked - 1)" for column in ("place", "cid"))
 
 
 def _walked(listing: Listing) -> str:
     """The part of the index that this page passes."""
     walk = listing.walk
     return (
-        f"WITH walked AS MATERIALIZED (SELECT {walk.key or 'NULL'} AS place, cid FROM {walk.source}"
+        f"WITH walked AS NOT MATERIALIZED (SELECT {walk.key or 'NULL'} AS place, cid FROM {walk.source}"
         f" WHERE {walk.where} ORDER BY {walk.order} LIMIT :walked)"
     )
 
 
-def _found(listing: Listing, column: str) -> str:
-    tests = f" WHERE {' AND '.join(listing.tests)}" if listing.tests else ""
-    return (
-        f"SELECT walked.place AS place, walked.cid AS cid, {column}"
-        f" FROM walked CROSS JOIN pins USING (cid){tests}"
-    )
+def _where(listing: Listing) -> str:
+    return f" WHERE {' AND '.join(listing.tests)}" if listing.tests else ""
 
 
 def _arguments(listing: Listing, place: ListPlace, walked: int, limit: int) -> dict[str, object]:

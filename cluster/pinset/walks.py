@@ -1,4 +1,4 @@
-"""Which index a query of pins walks along, and what is asked of each pin on the way; as SQL.
+"""The index walk of a query of pins, and what is asked of each pin on the way; as SQL.
 
 Only fixed text is put together here: every value is an argument.
 """

@@ -61,7 +61,7 @@ def _quick(cid: bytes, value: bytes) -> str:
     if len(name) > MAX_NAME or type(created) is not float:
         raise ValueError
     head, tail = _factors(get("min", 0), get("max", 0), tuple(get("alloc", ())))
-    return f'{head}{encode_basestring(name)}{between}{_text(cid)}{tail}{_second(int(created))}'
+    return f"{head}{encode_basestring(name)}{between}{_text(cid)}{tail}{_second(int(created))}"
 
 
 @lru_cache(maxsize=1024, typed=True)
