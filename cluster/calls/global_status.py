@@ -6,27 +6,25 @@ A member that does not answer is shown as `cluster_error`, with the reason, on t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 from blockstore.cid import CID
 from cluster.calls.client import MemberClient, MethodMissing
 from cluster.calls.codec import MAX_TOGETHER
 from cluster.calls.global_page import GlobalPage
+from cluster.calls.merged_rows import MergedRows
 from cluster.calls.status_pages import Columns, StatusPages, remote_columns
-from cluster.common.sorted_merge import closed_after, merge
 from cluster.context import ClusterContext
-from cluster.interfaces import Member, PinQuery, Role
+from cluster.interfaces import Member, Role
 from cluster.pin import GlobalPinInfo, Pin, PinInfo, Status
 from cluster.ports import CallFailed, PeerOffline
 from cluster.tracking.status import EVERY_STATUS, StatusPage
 from cluster.tracking.tracker import Tracker
 
-_GROUP = 256  # CIDs whose pins are read together
 _TOGETHER = 16  # CIDs that a member of the release before is asked about at the same time
 
 Ask = Callable[[Member], Awaitable[PinInfo]]
-AskPage = Callable[[Member, CID | None], Awaitable[StatusPage]]
 
 
 class GlobalStatus:
@@ -37,6 +35,7 @@ class GlobalStatus:
         self._pinset = context.pinset
         self._tracking = tracking
         self._remote = remote
+        self._merged = MergedRows(context.pinset, self._failure)
 
     async def one(self, cid: CID, local: bool = False) -> GlobalPinInfo:
         """Of a CID that is not pinned as well (`unpinned`).
@@ -81,7 +80,7 @@ class GlobalStatus:
                 return await self._tracking.page(wanted, after)
             return await self._remote.page(member, wanted, after)
 
-        return self._merged(ask, local, Status.CLUSTER_ERROR in wanted)
+        return self._merged.of(self._members(local), ask, Status.CLUSTER_ERROR in wanted)
 
     def pages(self, wanted: frozenset[Status], local: bool = False) -> AsyncGenerator[GlobalPage]:
         """As `all`, for statuses that are listed by a walk over the pinset: most of its lines at once."""
@@ -104,7 +103,7 @@ class GlobalStatus:
                 return await self._tracking.recover_page(after)
             return await self._remote.recover_page(member, after)
 
-        return self._merged(ask, local, False)
+        return self._merged.of(self._members(local), ask, False)
 
     async def _gather(self, cid: CID, ask: Ask, local: bool) -> GlobalPinInfo:
         pin = await self._pinset.get(cid)
@@ -157,64 +156,12 @@ class GlobalStatus:
         us = Member(self._context.peer, "", Role.FOLLOWER)
         return [next((member for member in members if self._is_us(member)), us)]
 
-    async def _merged(self, ask: AskPage, local: bool, list_failed: bool) -> AsyncIterator[GlobalPinInfo]:
-        failed: dict[str, PinInfo] = {}
-        members = self._members(local)
-        streams = [self._stream(member, ask, failed, list_failed) for member in members]
-        group: list[tuple[CID, list[PinInfo]]] = []
-        async with closed_after(merge(streams)) as merged:
-            async for cid, infos in merged:
-                group.append((cid, infos))
-                if len(group) == _GROUP:
-                    for info in await self._joined(group, failed):
-                        yield info
-                    group = []
-            for info in await self._joined(group, failed):
-                yield info
-
-    async def _stream(
-        self, member: Member, ask: AskPage, failed: dict[str, PinInfo], list_failed: bool
-    ) -> AsyncIterator[tuple[CID, PinInfo]]:
-        """What one member lists; from where it fails on, what it is to hold, if that is asked for."""
-        after: CID | None = None
-        try:
-            while True:
-                page = await ask(member, after)
-                for row in page.rows:
-                    yield row.cid, row.info
-                    after = row.cid
-                if page.after is None:
-                    return
-                after = page.after
-        except (CallFailed, PeerOffline) as error:
-            failed[member.peer] = self._failure(member, error)
-        if list_failed:
-            async for pin in self._pinset.pins(PinQuery(after=after, held_by=member.peer)):
-                yield pin.cid, failed[member.peer]
-
-    async def _joined(
-        self, group: Sequence[tuple[CID, Sequence[PinInfo]]], failed: Mapping[str, PinInfo]
-    ) -> list[GlobalPinInfo]:
-        pins = await self._pinset.get_many([cid for cid, _ in group])
-        return [
-            GlobalPinInfo(cid, pin, _by_peer(infos, pin, failed))
-            for (cid, infos), pin in zip(group, pins, strict=True)
-        ]
-
     def _is_us(self, member: Member) -> bool:
         return member.peer == self._context.peer
 
     def _info(self, member: Member, status: Status, pin: Pin | None, error: str = "") -> PinInfo:
         since = pin.created if pin is not None and status is Status.REMOTE else self._context.now()
         return PinInfo(member.peer, member.name, status, since, error)
-
-
-def _by_peer(infos: Sequence[PinInfo], pin: Pin | None, failed: Mapping[str, PinInfo]) -> dict[str, PinInfo]:
-    peers = {info.peer: info for info in infos}
-    for peer, info in failed.items():
-        if pin is None or pin.held_by(peer):
-            peers.setdefault(peer, info)
-    return dict(sorted(peers.items()))
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from node.cli.api.client import ApiClient, segment
 from node.cli.api.response import ApiResponse
 from node.cli.input.inputs import Inputs, content
 from node.cli.output.pin_text import copies, details
-from node.cli.output.printing import emit, say, shortened
+from node.cli.output.printing import emit, say, say_lines, shortened
 from node.cli.output.progress import human_bytes
 from node.cli.session import CommandSession, json_option, session
 from node.unicode_safety import spelled
@@ -35,14 +35,18 @@ def command(
     for info in _infos(context.api(), cids, statuses, local, inputs):
         if as_json:
             emit(dict(info.raw))
-            continue
-        say(_head(info))
-        peers = sorted(info.answer("peer_map").items())
-        names = [spelled(peer.text("peername")) or peer_id for peer_id, peer in peers]
-        width = max(map(len, names), default=0)
-        for name, (_, peer) in zip(names, peers, strict=True):
-            say(f"  {name:<{width}}  {_line(peer)}")
+        else:
+            say_lines(_lines(info))
     inputs.finish()
+
+
+def _lines(info: ApiResponse) -> Iterator[str]:
+    yield _head(info)
+    peers = sorted(info.answer("peer_map").items())
+    names = [spelled(peer.text("peername")) or peer_id for peer_id, peer in peers]
+    width = max(map(len, names), default=0)
+    for name, (_, peer) in zip(names, peers, strict=True):
+        yield f"  {name:<{width}}  {_line(peer)}"
 
 
 def _say_migration(api: ApiClient) -> None:

@@ -22,6 +22,12 @@ def say(text: str, *, err: bool = False) -> None:
         click.echo(spelled(text).rstrip(), err=err)
 
 
+def say_lines(lines: Iterable[str]) -> None:
+    """Lines that belong together, written at once."""
+    with _output_named("standard output"):
+        click.echo("\n".join(spelled(line).rstrip() for line in lines))
+
+
 def shortened(text: str) -> str:
     """A message on one line, bounded."""
     line = " ".join(text.split())
