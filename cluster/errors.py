@@ -87,5 +87,9 @@ class DamagedDocument(ClusterError):
         self.number = number
 
 
+class MemberQuotaReached(ClusterError):
+    """This member may not hold more pins: `cluster.member_pins`, `cluster.member_mib`."""
+
+
 class QueueFull(ClusterError):
     """More work is waiting than this node agreed to hold."""

@@ -22,6 +22,7 @@ from cluster.members import record_store
 from cluster.members.invite import Invite
 from cluster.pinset import migrations
 from cluster.pinset import schema as pinset_schema
+from cluster.pinset.live_entries import MemberQuota
 from cluster.ports import Capacity, CapacityInformer
 from cluster.replication.log_cutter import LogRetention
 from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset
@@ -91,7 +92,9 @@ async def _open_pinset(
         opened.identity,
         networks.calls,
         invite=opened.cluster_file.invite,
-        settings=PinsetSettings(opened.name, config.batch_size, retention=_retention(config)),
+        settings=PinsetSettings(
+            opened.name, config.batch_size, retention=_retention(config), quota=_quota(config)
+        ),
         surroundings=Surroundings(guard=opened.guard),
     ) as pinset:
         _keep_admitted(pinset, networks)
@@ -100,6 +103,10 @@ async def _open_pinset(
 
 def _retention(config: ClusterConfig) -> LogRetention:
     return LogRetention(config.log_keep_mib << 20, config.log_keep_days * 86400)
+
+
+def _quota(config: ClusterConfig) -> MemberQuota:
+    return MemberQuota(config.member_pins, config.member_mib << 20)
 
 
 def _keep_admitted(pinset: ReplicatedPinset, networks: Networks) -> None:

@@ -17,6 +17,7 @@ class Verdict(Enum):
     KNOWN = auto()  # already here
     EARLY = auto()  # earlier batches of its log, or items that it deletes, are not here yet
     FORKED = auto()  # does not follow the batch before it as that is here: its author signed two of a number
+    PAUSED = auto()  # its author would hold more than it may: not applied yet
     REFUSED = auto()  # breaks the rules; its log goes no further here
 
 

@@ -24,6 +24,7 @@ from cluster.pinset.document_cache import DocumentCache, Touched
 from cluster.pinset.foreign_batch import ForeignBatch, UnusableBatch, read_foreign, touched_by
 from cluster.pinset.fork import Forks, place_fact
 from cluster.pinset.listed_pins import listed_in
+from cluster.pinset.live_entries import NO_QUOTA, LiveEntries, MemberQuota, OverQuota, sum_live
 from cluster.pinset.log_heads import NO_HASHES, NO_HEADS, LogHeads
 from cluster.pinset.replay import replayed
 from cluster.pinset.rows import DigestSums, Head
@@ -48,12 +49,14 @@ class Replica:
         heads: LogHeads,
         adoption: Adoption,
         on_changes: OnChanges,
+        quota: MemberQuota = NO_QUOTA,
     ) -> None:
         self._local = local
         self._genesis = local.genesis
         self._store = store
         self._heads = heads
         self._on_changes = on_changes
+        self._quota = quota
         self._documents = DocumentCache(store)
         self._serial = SerialExecutor()
         self._adoption = adoption
@@ -81,6 +84,10 @@ class Replica:
         """Logs whose authors signed two batches under one number; nothing is taken of them from there on."""
         return self._heads.forks
 
+    def live(self, author: str) -> LiveEntries:
+        """What of that author's writing is live."""
+        return self._store.live.of(self._clients(author))
+
     def heads_digest(self) -> bytes:
         """Equal on two members exactly when they have the same batches."""
         return self._heads.digest()
@@ -90,7 +97,10 @@ class Replica:
         return await self._serial.run(lambda: self._write(writes))
 
     async def admit(self, batches: Sequence[SignedBatch]) -> list[Verdict]:
-        """Apply foreign batches whose signatures were verified, in order, in one transaction."""
+        """Apply foreign batches whose signatures were verified, in order, in one transaction.
+
+        All of an author's are PAUSED where they would lead above its quota together: one alone may not.
+        """
         return await self._serial.run(lambda: self._admit(batches))
 
     async def begin_epoch(self) -> None:
@@ -227,26 +237,32 @@ class Replica:
         return signed
 
     async def _admit(self, batches: Sequence[SignedBatch]) -> list[Verdict]:
-        refused: set[int] = set()
+        decided: dict[int, Verdict] = {}
         while True:
             try:
-                return await self._try_admitting(batches, refused)
+                return await self._try_admitting(batches, decided)
             except UnusableBatch as error:
-                refused.add(next(i for i, signed in enumerate(batches) if signed.batch is error.batch))
+                refused = next(i for i, signed in enumerate(batches) if signed.batch is error.batch)
+                decided[refused] = Verdict.REFUSED
+            except OverQuota as error:
+                over = (i for i, signed in enumerate(batches) if signed.batch.log.author in error.authors)
+                decided |= dict.fromkeys(over, Verdict.PAUSED)
 
-    async def _try_admitting(self, batches: Sequence[SignedBatch], refused: set[int]) -> list[Verdict]:
+    async def _try_admitting(
+        self, batches: Sequence[SignedBatch], decided: Mapping[int, Verdict]
+    ) -> list[Verdict]:
         time_slice = self._local.slices()
         read = [
-            None if index in refused else await self._read(signed.batch, time_slice)
+            None if index in decided else await self._read(signed.batch, time_slice)
             for index, signed in enumerate(batches)
         ]
         transaction = await self._begin(touched_by(one for one in read if one is not None), time_slice)
         try:
             verdicts = [
-                await self._admit_one(transaction, signed, foreign, time_slice)
-                for signed, foreign in zip(batches, read, strict=True)
+                decided.get(index) or await self._admit_one(transaction, signed, foreign, time_slice)
+                for index, (signed, foreign) in enumerate(zip(batches, read, strict=True))
             ]
-            await self._commit(transaction, time_slice)
+            await self._commit(transaction, time_slice, self._quota)
         except BaseException:
             self._documents.forget(transaction.documents)
             raise
@@ -315,11 +331,31 @@ class Replica:
         self._documents.forget([document.number for document in merge.documents])
         return await self._adoption.merge(merge, self._log.client)
 
-    async def _commit(self, transaction: Transaction, time_slice: TimeSlice) -> None:
+    async def _commit(
+        self, transaction: Transaction, time_slice: TimeSlice, quota: MemberQuota = NO_QUOTA
+    ) -> None:
+        """Raises OverQuota."""
         if transaction.batches:
             facts = {STAMP_FACT: self._local.clock.last.to_bytes(8)}
             outcome = await transaction.outcome(self._genesis, facts, time_slice)
+            if quota:
+                self._check_quota(quota, transaction.heads, outcome.commit.live)
             await self._finish(outcome, transaction.heads, transaction.hashes)
+
+    def _check_quota(
+        self, quota: MemberQuota, heads: Mapping[AuthorLog, int], changes: Mapping[int, LiveEntries]
+    ) -> None:
+        """Raises OverQuota for other authors of these heads that would hold more than they may."""
+        over = set()
+        for author in {log.author for log in heads} - {self._local.peer}:
+            clients = self._clients(author) | {log.client for log in heads if log.author == author}
+            if quota.forbids(self._store.live.of(clients), sum_live(changes, clients)):
+                over.add(author)
+        if over:
+            raise OverQuota(frozenset(over))
+
+    def _clients(self, author: str) -> set[int]:
+        return {log.client for log in self._heads.all() if log.author == author}
 
     async def _finish(
         self,
@@ -336,7 +372,9 @@ def _refuse(batch: Batch, error: BadUpdate) -> None:
     _log.warning("batch %d of %s is refused: %s", batch.sequence, batch.log.author, error)
 
 
-async def open_replica(store: PinsetStore, local: LocalMember, on_changes: OnChanges) -> Replica:
+async def open_replica(
+    store: PinsetStore, local: LocalMember, on_changes: OnChanges, quota: MemberQuota = NO_QUOTA
+) -> Replica:
     """The replica as the store left it, with a new epoch for what will be written."""
     heads: list[Head] = []
     while page := await store.heads(heads[-1].arrival if heads else 0, _PAGE):
@@ -348,4 +386,4 @@ async def open_replica(store: PinsetStore, local: LocalMember, on_changes: OnCha
         known.fork(log, sequence, contained=facts.get(place_fact(log)) == DONE)
     tolerance, place = Tolerance(await store.snapshots.tolerated()), await store.snapshots.place()
     adoption = Adoption(local, store, known, tolerance, place, on_changes)
-    return Replica(local, store, known, adoption, on_changes)
+    return Replica(local, store, known, adoption, on_changes, quota)

@@ -9,6 +9,7 @@ from cluster.common.pin_codec import PinValue
 from cluster.pin import EVERYWHERE
 from cluster.pinset.batch import AuthorLog, SignedBatch
 from cluster.pinset.clocks import NO_CLOCKS
+from cluster.pinset.live_entries import LiveEntries
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Commit:
     pins: tuple[PinRow, ...] = ()
     removed: tuple[bytes, ...] = ()
     facts: Mapping[str, bytes] = field(default_factory=dict)
+    live: Mapping[int, LiveEntries] = field(default_factory=dict)  # by how much entries of a client change
 
 
 @dataclass(frozen=True, slots=True)

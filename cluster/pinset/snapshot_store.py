@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from cluster.pinset import sql_snapshot
 from cluster.pinset.batch import AuthorLog
 from cluster.pinset.foreign_document import DocumentParts
+from cluster.pinset.live_entries import LiveTable
 from cluster.pinset.rows import Commit
 from cluster.pinset.snapshot_place import LogEnd, SnapshotPlace
 from cluster.ports import Database
@@ -16,8 +17,9 @@ from cluster.ports import Database
 class SnapshotStore:
     """`store.PinsetStore.snapshots`."""
 
-    def __init__(self, database: Database[sqlite3.Connection]) -> None:
+    def __init__(self, database: Database[sqlite3.Connection], live: LiveTable) -> None:
         self._database = database
+        self._live = live
 
     async def parts(self, first: int, last: int, max_bytes: int) -> list[DocumentParts]:
         """Documents [first, last) as they are stored, about `max_bytes`: at least one when there is one."""
@@ -45,7 +47,9 @@ class SnapshotStore:
 
     async def merge(self, commit: Commit, tolerated: Mapping[AuthorLog, int], following: int | None) -> None:
         """`commit`, with what may come again by the log, and the place of the snapshot that it is of."""
-        await self._database.write(sql_snapshot.write_merge, commit, tolerated, following)
+        live = self._live.after(commit.live)
+        await self._database.write(sql_snapshot.write_merge, commit, live, tolerated, following)
+        self._live.put(live)
 
     async def end(self, floor: Sequence[LogEnd]) -> None:
         """Every log is applied up to the floor now, by documents."""

@@ -10,6 +10,7 @@ from blockstore.common.packed_rows import RowLayout, one_row, unpack_blobs
 from cluster.pinset.batch import AuthorLog
 from cluster.pinset.clocks import decode_clocks
 from cluster.pinset.document_digest import whole
+from cluster.pinset.live_entries import LiveEntries
 from cluster.pinset.rows import (
     NO_DOCUMENT,
     NO_OUTLINE,
@@ -116,6 +117,11 @@ def read_values(db: sqlite3.Connection, cids: Sequence[bytes]) -> list[bytes | N
         _CID.pack((cid,) for cid in cids),
     ).fetchone()
     return unpack_blobs(text)
+
+
+def read_live(db: sqlite3.Connection) -> Mapping[int, LiveEntries]:
+    (text,) = db.execute(f"SELECT {one_row('client', 'pins', 'bytes')} FROM live_entries").fetchone()
+    return {client: LiveEntries(pins, size) for client, pins, size in json.loads(text)}
 
 
 def read_facts(db: sqlite3.Connection) -> Mapping[str, bytes]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from blockstore.common.packed_rows import RowLayout, one_row
 from cluster.pinset.batch import AuthorLog
 from cluster.pinset.foreign_document import DocumentParts
+from cluster.pinset.live_entries import LiveEntries
 from cluster.pinset.rows import Commit
 from cluster.pinset.snapshot_place import NEXT_FACT, LogEnd, SnapshotPlace
 from cluster.pinset.sql_writes import write_commit
@@ -89,10 +90,14 @@ def read_tolerated(db: sqlite3.Connection) -> Mapping[AuthorLog, int]:
 
 
 def write_merge(
-    db: sqlite3.Connection, commit: Commit, tolerated: Mapping[AuthorLog, int], following: int | None
+    db: sqlite3.Connection,
+    commit: Commit,
+    live: Mapping[int, LiveEntries],
+    tolerated: Mapping[AuthorLog, int],
+    following: int | None,
 ) -> None:
     """What joining documents comes to; `following` is the place of the snapshot that they are of."""
-    write_commit(db, commit)
+    write_commit(db, commit, live)
     _widen_tolerance(db, tolerated)
     if following is not None:
         _write_next(db, following)

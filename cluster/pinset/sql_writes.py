@@ -13,6 +13,7 @@ from blockstore.common.packed_rows import RowLayout, one_row
 from cluster.common.pin_codec import decode_pin
 from cluster.pinset.document_digest import halves
 from cluster.pinset.interned_peers import allocate, deallocate
+from cluster.pinset.live_entries import LiveEntries
 from cluster.pinset.rows import BatchRow, Commit, DocumentChange, PinRow, pin_row
 
 _DOCUMENT = RowLayout(number=int, snapshot=bytes, digest1=int, digest2=int, clocks=bytes)
@@ -22,10 +23,12 @@ _BATCH = RowLayout(author=str, epoch=int, sequence=int, arrival=int, envelope=by
 _PIN = RowLayout(cid=bytes, name=str, expire_at=float, value=bytes, created=float, everywhere=int)
 _METADATA = RowLayout(key=str, value=str, cid=bytes)
 _CID = RowLayout(cid=bytes)
+_LIVE = RowLayout(client=int, pins=int, bytes=int)
 _FACT = RowLayout(key=str, value=bytes)
 
 
-def write_commit(db: sqlite3.Connection, commit: Commit) -> None:
+def write_commit(db: sqlite3.Connection, commit: Commit, live: Mapping[int, LiveEntries]) -> None:
+    """`live`: what the clients that it changes have then."""
     _write_documents(db, commit.documents)
     _write_updates(db, commit.documents)
     _write_batches(db, commit.batches)
@@ -33,6 +36,7 @@ def write_commit(db: sqlite3.Connection, commit: Commit) -> None:
     _write_pins(db, commit.pins)
     _write_removed(db, commit)
     _write_facts(db, commit.facts)
+    _write_live(db, live)
 
 
 def _write_documents(db: sqlite3.Connection, documents: Sequence[DocumentChange]) -> None:
@@ -132,3 +136,10 @@ def _write_removed(db: sqlite3.Connection, commit: Commit) -> None:
 
 def _write_facts(db: sqlite3.Connection, facts: Mapping[str, bytes]) -> None:
     db.execute(f"REPLACE INTO cluster_facts SELECT key, value FROM {_FACT.rows}", _FACT.pack(facts.items()))
+
+
+def _write_live(db: sqlite3.Connection, live: Mapping[int, LiveEntries]) -> None:
+    db.execute(
+        f"REPLACE INTO live_entries SELECT client, pins, bytes FROM {_LIVE.rows}",
+        _LIVE.pack((client, now.pins, now.bytes) for client, now in live.items()),
+    )

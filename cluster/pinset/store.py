@@ -20,6 +20,7 @@ from cluster.pinset.batch import AuthorLog
 from cluster.pinset.document_clocks import VERSION as CLOCKS_VERSION
 from cluster.pinset.fork_store import ForkStore
 from cluster.pinset.list_place import ListPlace
+from cluster.pinset.live_entries import LiveTable
 from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.matching import matches
 from cluster.pinset.pinset_state import PinsetState
@@ -59,11 +60,13 @@ class PinsetStore:
         self._database = database
         self.forks = ForkStore(database)
         self._lacks = lacks
-        self.snapshots = SnapshotStore(database)
+        self.live = LiveTable()
+        self.snapshots = SnapshotStore(database, self.live)
 
     async def prepare(self) -> None:
         """Bring a file of an earlier version to what is written here; before anything else."""
         await self._database.write(add_log_columns)
+        self.live.put(await self._database.read(sql_reads.read_live))
 
     async def is_cut(self) -> bool:
         """Whether batches of some log are not here any more, so that documents cannot be made from logs."""
@@ -72,7 +75,10 @@ class PinsetStore:
     async def commit(self, commit: Commit) -> None:
         """Put it on disk, all or nothing."""
         only_removes = commit.removed and not commit.pins
-        await (self._database.free if only_removes else self._database.write)(sql_writes.write_commit, commit)
+        work = self._database.free if only_removes else self._database.write
+        live = self.live.after(commit.live)
+        await work(sql_writes.write_commit, commit, live)
+        self.live.put(live)
 
     async def facts(self) -> Mapping[str, bytes]:
         return await self._database.read(sql_reads.read_facts)

@@ -13,6 +13,7 @@ from cluster.interfaces import PinChange
 from cluster.pinset.batch import AuthorLog, SignedBatch
 from cluster.pinset.document import NO_ENTRIES, Entries
 from cluster.pinset.document_cache import OpenDocument
+from cluster.pinset.live_entries import EntryCounter
 from cluster.pinset.rows import Commit, batch_row, pin_row
 
 
@@ -113,13 +114,17 @@ class Transaction:
         made = (document.content.cids() for document in self.documents.values())
         self._before = dict.fromkeys({*lost}.union(*made), NO_ENTRIES)
         commit = Commit(tuple(document.store_whole() for document in self.documents.values()))
-        return await self._resolved(commit, genesis, time_slice)
+        made_again = await self._resolved(commit, genesis, time_slice)
+        return replace(made_again, commit=replace(made_again.commit, live={}))
 
     async def _resolved(self, commit: Commit, genesis: Genesis, time_slice: TimeSlice) -> Outcome:
         """With what the changed entries mean. Every CID without entries counts as removed."""
         changes, rows, removed = [], [], []
+        live = EntryCounter()
         for cid, before in self._before.items():
-            value = newest(self.documents[genesis.document_of(cid)].content.entries(cid))
+            entries = self.documents[genesis.document_of(cid)].content.entries(cid)
+            live.changed(before, entries)
+            value = newest(entries)
             if value is None:
                 removed.append(bytes(cid))
                 changes.append(PinChange(cid, None))
@@ -128,4 +133,6 @@ class Transaction:
                 rows.append(pin_row(bytes(cid), value, pin))
                 changes.append(PinChange(cid, pin.pin(cid)))
             await time_slice.yield_if_due()
-        return Outcome(replace(commit, pins=tuple(rows), removed=tuple(removed)), tuple(changes))
+        return Outcome(
+            replace(commit, pins=tuple(rows), removed=tuple(removed), live=live.result()), tuple(changes)
+        )

@@ -32,6 +32,7 @@ class Admission:
         self._members = context.members
         self._replica = context.replica
         self._counts = context.counts
+        self._pauses = context.pauses
         self._held = HoldbackQueue()
 
     def gossiped(self, envelope: bytes) -> SignedBatch:
@@ -69,8 +70,25 @@ class Admission:
                 tried.clear()
             else:
                 tried.update(map(_name, batches))
+            if Verdict.PAUSED in verdicts:
+                await self._pause(batches, verdicts)
             # Others apply batches between our turns: what is held may be ready though nothing was applied.
             batches = [one for one in self._held.ready(self._replica.head) if _name(one) not in tried]
+
+    async def _pause(self, batches: Sequence[SignedBatch], verdicts: Sequence[Verdict]) -> None:
+        """Together they lead above their authors' quotas: each alone, as far as that goes."""
+        paused = [one for one, verdict in zip(batches, verdicts, strict=True) if verdict is Verdict.PAUSED]
+        full: set[AuthorLog] = set()
+        for signed in paused:
+            log = signed.batch.log
+            if log in full:
+                continue
+            if len(batches) > 1:
+                await self.admit([signed])
+            else:
+                self._pauses.pause(signed)
+            if signed.batch.sequence > self._replica.head(log):
+                full.add(log)
 
     def _hold_early(self, batches: Sequence[SignedBatch], verdicts: Sequence[Verdict]) -> None:
         for signed, verdict in zip(batches, verdicts, strict=True):
@@ -78,7 +96,9 @@ class Admission:
                 self._held.keep(signed)
                 continue
             self._held.drop(signed)
-            if verdict is Verdict.KNOWN:
+            if verdict is Verdict.APPLIED:
+                self._pauses.applied(signed.batch.log)
+            elif verdict is Verdict.KNOWN:
                 self._forks.batch_came_again(signed)
             elif verdict is Verdict.FORKED:
                 self._forks.batch_does_not_follow(signed)

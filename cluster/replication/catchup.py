@@ -103,8 +103,10 @@ class CatchUp:
             found |= {log: heads.extents[log].begin for log in gaps}
             if gaps:
                 _log.warning("%s has cut %d logs before what is missing here: ask another", peer, len(gaps))
-            behind = await self._behind(heads, gaps)
-            complete = await self._pull_batches(claim, behind, deadline) and complete and not gaps
+            paused = {log for log, _ in heads.logs if self._context.pauses.holds_back(log)}
+            behind = await self._behind(heads, {*gaps, *paused})
+            complete = await self._pull_batches(claim, behind, deadline) and complete
+            complete = complete and not gaps and not paused
             cursor = heads.store, heads.until
             if complete:  # else ask for all of it again: something waits for what another member has
                 self._cursors[peer] = cursor
@@ -140,13 +142,13 @@ class CatchUp:
         if not heads.more:
             progress.is_whole(peer)
 
-    async def _behind(self, heads: Heads, gaps: Collection[AuthorLog]) -> list[tuple[AuthorLog, int]]:
+    async def _behind(self, heads: Heads, besides: Collection[AuthorLog]) -> list[tuple[AuthorLog, int]]:
         forks = self._replica.forks
         told = ((log, min(sequence, forks.get(log, sequence + 1) - 1)) for log, sequence in heads.logs)
         behind = [
             (log, sequence)
             for log, sequence in told
-            if sequence > self._replica.head(log) and log not in gaps
+            if sequence > self._replica.head(log) and log not in besides
         ]
         if any(log == self._replica.log for log, _ in behind):
             _log.warning("another member has seen more of our writing than we have: a new epoch begins")

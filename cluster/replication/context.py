@@ -16,6 +16,7 @@ from cluster.pinset.store import PinsetStore
 from cluster.ports import PeerCalls
 from cluster.replication.handler_gate import HandlerGate
 from cluster.replication.member_progress import MemberProgress
+from cluster.replication.quota_pauses import QuotaPauses
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class ReplicationContext:
     gate: HandlerGate
     guard: Guard
     now: Callable[[], float]
+    pauses: QuotaPauses
     counts: ReplicationCounts = field(default_factory=ReplicationCounts)
     skews: ClockSkews = field(default_factory=ClockSkews)
     progress: MemberProgress = field(default_factory=MemberProgress)

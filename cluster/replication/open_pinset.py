@@ -24,6 +24,7 @@ from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
 from cluster.pinset.change_feed import ChangeFeed
+from cluster.pinset.live_entries import NO_QUOTA, MemberQuota
 from cluster.pinset.log_store import LogStore
 from cluster.pinset.migrations import PAGE as MIGRATION_PAGE
 from cluster.pinset.migrator import open_migrator
@@ -38,8 +39,10 @@ from cluster.replication.context import ReplicationContext
 from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.handler_gate import HandlerGate
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogCutter, LogRetention
+from cluster.replication.own_quota import OwnQuota
 from cluster.replication.pinset_gossip import PinsetGossip
 from cluster.replication.pinset_log import PinsetLog
+from cluster.replication.quota_pauses import QuotaPauses
 from cluster.replication.replicated_pinset import PAGE_SIZE, ReplicatedPinset
 from cluster.replication.snapshot_limits import DEFAULT_LIMITS, SnapshotLimits
 from cluster.replication.snapshot_server import SnapshotServer
@@ -60,6 +63,7 @@ class PinsetSettings:
     retention: LogRetention = DEFAULT_RETENTION
     snapshots: SnapshotLimits = DEFAULT_LIMITS
     migration_page: int = MIGRATION_PAGE
+    quota: MemberQuota = NO_QUOTA
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,11 @@ async def open_pinset(
     trusted = invite.trusted if invite else ()
     members = await open_members(MemberRecordStore(database), local, trusted)
     changes = ChangeFeed(around.guard)
-    replica = await open_replica(store, local, changes.publish)
+    replica = await open_replica(store, local, changes.publish, settings.quota)
+    pauses = QuotaPauses(replica.live, members.name)
     gate = HandlerGate(network, network, members)
     context = ReplicationContext(
-        local, store, replica, members, network, changes, gate, around.guard, around.now
+        local, store, replica, members, network, changes, gate, around.guard, around.now, pauses
     )
 
     forks = ForkWatch(context)
@@ -117,6 +122,7 @@ async def open_pinset(
     SnapshotServer(context, served.opening, settings.snapshots.page_bytes)
     outgoing = PinsetGossip(context, network, admission, sync_loop)
     batcher = WriteBatcher(outgoing.write, settings.batch_size, around.slices)
+    own_quota = OwnQuota(settings.quota, lambda: replica.live(local.peer))
     cutter = LogCutter(context, LogStore(database), settings.retention)
     log = PinsetLog(context, sync_loop, cutter)
     standing = Standing(local, members, network, around.guard)
@@ -144,7 +150,7 @@ async def open_pinset(
         ):
             try:
                 yield ReplicatedPinset(
-                    context, standing, sync_loop, batcher, log, migrator, settings.page_size
+                    context, standing, sync_loop, batcher, own_quota, log, migrator, settings.page_size
                 )
             finally:
                 await batcher.close()

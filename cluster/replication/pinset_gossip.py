@@ -126,5 +126,7 @@ class PinsetGossip:
         signed = self._admission.gossiped(envelope)
         author, stamp = signed.batch.log.author, signed.batch.stamp
         context.skews.observe_stamp(author, seconds(stamp) - context.now())
+        if context.pauses.holds_back(signed.batch.log):
+            return  # it is pulled when its author holds less
         if not self._backlog.put(GossipedBatch(signed, forwarder)):
             self._sync.ask(forwarder)

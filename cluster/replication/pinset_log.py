@@ -98,6 +98,10 @@ class PinsetLog:
         """How many logs are known to hold two batches of one number."""
         return len(self._context.replica.forks)
 
+    def paused_logs(self) -> int:
+        """How many logs stand still here, because their authors hold more than they may."""
+        return len(self._context.pauses)
+
     def _forks(self, peer: str) -> tuple[int, ...]:
         forks = self._context.replica.forks
         return tuple(sorted(sequence for log, sequence in forks.items() if log.author == peer))

@@ -22,6 +22,7 @@ from cluster.pinset.pin_listing import PinListing
 from cluster.pinset.pinset_state import PinsetState
 from cluster.pinset.schema import REMEDY
 from cluster.replication.context import ReplicationContext, ReplicationCounts
+from cluster.replication.own_quota import OwnQuota
 from cluster.replication.pinset_log import PinsetLog
 from cluster.replication.sync_loop import SyncLoop
 from cluster.replication.write_batcher import WriteBatcher
@@ -39,6 +40,7 @@ class ReplicatedPinset:
         standing: Standing,
         sync_loop: SyncLoop,
         batcher: WriteBatcher,
+        own_quota: OwnQuota,
         log: PinsetLog,
         migrator: Migrator,
         page_size: int = PAGE_SIZE,
@@ -49,6 +51,7 @@ class ReplicatedPinset:
         self._store = context.store
         self._sync_loop = sync_loop
         self._batcher = batcher
+        self._own_quota = own_quota
         self._migrator = migrator
         self.listing = PinListing(context.store, page_size)
 
@@ -111,18 +114,23 @@ class ReplicatedPinset:
             raise error
 
     async def put_many(self, pins: Sequence[Pin]) -> list[ClusterError | None]:
-        """As `put`, with BadPinOptions in the place of each pin that is too large."""
+        """As `put`, with BadPinOptions in the place of each pin that is too large.
+
+        Also raises MemberQuotaReached for each that is one too many.
+        """
         self.check_writable()
         time_slice = self._context.local.slices()
         writes: list[PinWrite] = []
         errors: list[ClusterError | None] = []
-        for pin in pins:
-            write = _encoded(pin)
-            errors.append(write if isinstance(write, ClusterError) else None)
-            if isinstance(write, PinWrite):
-                writes.append(write)
-            await time_slice.yield_if_due()
-        await self._batcher.submit(writes)
+        with self._own_quota.claim() as claim:
+            for pin in pins:
+                write = _encoded(pin)
+                error = claim.take(write) if isinstance(write, PinWrite) else write
+                errors.append(error)
+                if isinstance(write, PinWrite) and error is None:
+                    writes.append(write)
+                await time_slice.yield_if_due()
+            await self._batcher.submit(writes)
         return errors
 
     async def remove(self, cid: CID) -> Pin:

@@ -92,6 +92,8 @@ class ClusterConfig:
     repin_grace: float = 300.0  # seconds a member may be gone before its pins are placed elsewhere
     allocate_by: tuple[str, ...] = ("tag:group", "freespace")
     tags: tuple[str, ...] = ("group=default",)
+    member_pins: int = 0  # that one member may have in the pinset; 0, here and below: no limit
+    member_mib: int = 0  # of the values of its pins
     log_keep_mib: int = 256  # of the pinset's log, once every member has it
     log_keep_days: float = 30.0  # of what some member lacks; it starts from a snapshot after that
 

@@ -38,6 +38,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (cluster.UnknownMember, 404),
     (cluster.CannotRemove, 409),
     (cluster.QueueFull, 503),
+    (cluster.MemberQuotaReached, 507),
     (cluster.NotReady, 503),
     (cluster.BadCursor, 400),
     (cluster.ClusterError, 500),

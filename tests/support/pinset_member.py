@@ -14,6 +14,7 @@ from cluster.common.genesis import Genesis, found_cluster
 from cluster.interfaces import PinChange, Role
 from cluster.members.invite import Invite
 from cluster.pin import Pin, PinOptions
+from cluster.pinset.live_entries import NO_QUOTA
 from cluster.pinset.store import PinsetStore
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
 from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset
@@ -90,6 +91,7 @@ class PinsetMember:
         self.database = InlineDatabase(image, keep)
         self.changes: list[PinChange] = []
         self.alive = False
+        self.quota = NO_QUOTA
         self._invite: Invite | None = None
         self._snapshots = snapshots
         self._retention = DEFAULT_RETENTION
@@ -165,6 +167,7 @@ class PinsetMember:
                     f"member {self.peer[-4:]}",
                     batch_size,
                     retention=self._retention,
+                    quota=self.quota,
                     snapshots=self._snapshots,
                 ),
                 surroundings=self._surroundings(),

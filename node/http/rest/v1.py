@@ -105,6 +105,7 @@ async def health(request: web.Request) -> web.Response:
             "failures": parts.guard.failures,
             "damaged_blocks": damaged,
             "forked_logs": parts.pinset.log.forked_logs(),
+            "paused_logs": parts.pinset.log.paused_logs(),
             "migration": _migration(parts.pinset.migration),
         }
     )
