@@ -27,7 +27,7 @@ def pin_as_asked(pin: Pin) -> dict[str, Json]:
     }
 
 
-def pin_as_stored(pin: Pin) -> Json:
+def pin_as_stored(pin: Pin) -> dict[str, Json]:
     """The same pin read from the pinset: whole seconds, and what upstream's storage does not keep is null."""
     options = pin.options
     return {

@@ -34,12 +34,12 @@ Row = tuple[bytes, bytes]
 def pieces(rows: Sequence[Row], odd: list[BadUpdate]) -> Iterator[bytes]:
     """A line a row, some at a time; the errors of rows that cannot be read are added to `odd`."""
     for start in range(0, len(rows), LINES):
-        if text := "".join(_line(*row, odd) for row in rows[start : start + LINES]):
+        if text := "".join(line(*row, odd) for row in rows[start : start + LINES]):
             yield as_utf8(text)
 
 
-def _line(cid: bytes, value: bytes, odd: list[BadUpdate]) -> str:
-    """Empty for a row that cannot be read."""
+def line(cid: bytes, value: bytes, odd: list[BadUpdate]) -> str:
+    """One of them; empty for a row that cannot be read."""
     try:
         return _quick(cid, value)
     except (ValueError, TypeError, AttributeError, OverflowError):

@@ -1,43 +1,45 @@
-"""A pin as a line of an ipfs-cluster state export (`api.Pin`, release 1.1), in the order of its fields.
+"""Lines of an ipfs-cluster state export (`api.Pin`, release 1.1), straight from the rows of the pinset.
 
-Beside what ipfs-cluster writes, times have their fractions of a second, and `user_allocations` are there: its
+Beside what ipfs-cluster writes, ends have their fractions of a second, and `user_allocations` are there: its
 import takes both, and ours gets the same pin back.
 """
 
 from __future__ import annotations
 
-from blockstore.cid import CID
-from cluster.common.pin_codec import decode_pin
-from cluster.pin import Pin, PinMode
+from collections.abc import Iterator, Sequence
+
+from cluster.errors import BadUpdate
+from cluster.pin import Pin
+from cluster.pinset.pin_listing import read_row
 from node.http.go import gojson
+from node.http.rest import shapes
+from node.http.rest.stored_lines import LINES, Row, line
 
 _NANOSECONDS = 9  # digits; a float of this century has seven
+_EXACT = b"fexpire", b"bto"  # keys of an entry's value in CBOR, where it has such a field
 
 
-def state_line(cid: bytes, value: bytes) -> bytes:
-    """Of a row of the pinset. Raises BadUpdate, BadCid."""
-    return gojson.encode(_fields(decode_pin(value).pin(CID.decode(cid))))
+def state_lines(rows: Sequence[Row], odd: list[BadUpdate]) -> Iterator[bytes]:
+    """A line a row, some at a time; the errors of rows that cannot be read are added to `odd`."""
+    for start in range(0, len(rows), LINES):
+        yield gojson.as_utf8("".join(_line(*row, odd) for row in rows[start : start + LINES]))
 
 
-def _fields(pin: Pin) -> dict[str, gojson.Json]:
-    options = pin.options
+def _line(cid: bytes, value: bytes, odd: list[BadUpdate]) -> str:
+    if not any(key in value for key in _EXACT):
+        return line(cid, value, odd)
+    pin = read_row(cid, value)
+    if isinstance(pin, Pin):
+        return gojson.as_text(_exact(pin)) + "\n"
+    odd.append(pin)
+    return ""
+
+
+def _exact(pin: Pin) -> dict[str, gojson.Json]:
     return {
-        "replication_factor_min": options.replication_min,
-        "replication_factor_max": options.replication_max,
-        "name": options.name,
-        "mode": options.mode.value,
-        "shard_size": 0,
-        "user_allocations": list(options.user_allocations) or None,
-        "expire_at": exact_time(options.expire_at),
-        "metadata": gojson.sorted_map(options.metadata) or None,
-        "pin_update": str(options.pin_update) if options.pin_update else None,
-        "origins": list(options.origins),
-        "cid": str(pin.cid),
-        "type": "pin",
-        "allocations": list(pin.allocations),
-        "max_depth": -1 if options.mode is PinMode.RECURSIVE else 0,
-        "reference": None,
-        "timestamp": exact_time(pin.created),
+        **shapes.pin_as_stored(pin),
+        "user_allocations": list(pin.options.user_allocations) or None,
+        "expire_at": exact_time(pin.options.expire_at),
     }
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
 from aiohttp import web
 
 from blockstore.common.tasks import background
-from blockstore.errors import BadCid
-from cluster.common.cooperative import TimeSlice
 from cluster.errors import BadUpdate
 from cluster.pin import EVERYWHERE, GrantAsk
 from cluster.pinset.packed_pins import PackedPins
@@ -21,7 +20,7 @@ from node.http.rest.bulk.line_answers import LineOutcome
 from node.http.rest.bulk.line_stream import stream_lines
 from node.http.rest.bulk.line_work import LineWork
 from node.http.rest.bulk.routes import granted
-from node.http.rest.state.pin_text import state_line
+from node.http.rest.state.pin_text import state_lines
 from node.http.rest.state.staged_pages import StagedPages, staged_pages
 from node.http.rest.state.state_lines import OtherFormat, StateLines
 from node.http.trailers import TrailerResponse
@@ -73,26 +72,16 @@ async def _stage(parts: Parts, staged: StagedPages) -> None:
 
 async def _send(response: web.StreamResponse, staged: StagedPages) -> tuple[str, ...]:
     """The values of the trailer: one empty on success, an empty one and the message on an error."""
-    odd: list[str] = []
+    odd: list[BadUpdate] = []
     try:
         async with aclosing(staged.pages()) as pages:
             async for page in pages:
-                await response.write(await _text(PackedPins.unpack(page), odd))
+                for lines in state_lines(PackedPins.unpack(page).rows(), odd):
+                    await response.write(lines)
+                    await asyncio.sleep(0)  # writing waits only for a client that is slow
     except EXPECTED as error:
         return "", text_of(error)
-    return ("", *odd[:1])
-
-
-async def _text(page: PackedPins, odd: list[str]) -> bytes:
-    """The lines of a page; a row that cannot be read hides no other, and is told at the end."""
-    time_slice, lines = TimeSlice(), list[bytes]()
-    for cid, value in page.rows():
-        try:
-            lines.append(state_line(cid, value))
-        except (BadUpdate, BadCid) as error:
-            odd.append(f"the pin of {cid.hex()} cannot be read here: {error}")
-        await time_slice.yield_if_due()
-    return b"".join(lines)
+    return "", *map(text_of, odd[:1])
 
 
 def _factor(query: Query, name: str) -> int:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from blockstore.cid import CID
 from cluster.common.pin_codec import encode_pin
-from cluster.errors import BadPinValue
+from cluster.errors import BadPinValue, BadUpdate
 from cluster.pin import GrantAsk, Pin, PinMode, PinOptions
 from node.http.errors import BadRequest
 from node.http.go.durations import parse_time
-from node.http.rest.state.pin_text import exact_time, state_line
+from node.http.rest.state.pin_text import exact_time, state_lines
 from node.http.rest.state.state_lines import OtherFormat, StateLines
 
 PEER = "12D3KooWNvSZnPi3RrhrTwEY4LuuBeB6K6facKUCJcyWG1aoDd2p"
@@ -149,8 +149,10 @@ def test_what_is_exported_is_imported_as_it_was(
         MappingProxyType(metadata), None, (f"/ip4/1.2.3.4/tcp/1/p2p/{PEER}",) if wished else (),
     )  # fmt: skip
     pin = Pin(CID.parse(CID_TEXT), options, tuple(allocations), created)
-    line = state_line(bytes(pin.cid), encode_pin(pin).stamped(7))
+    odd: list[BadUpdate] = []
+    (line,) = state_lines([(bytes(pin.cid), encode_pin(pin).stamped(7))], odd)
+    assert odd == []
     assert list(json.loads(line)) == list(PLAIN)
     found = StateLines({PEER, OTHER}).parse(line)
-    assert (found.cid, found.wish.options, found.created) == (pin.cid, options, created)
+    assert (found.cid, found.wish.options, found.created) == (pin.cid, options, int(created))
     assert found.priority_peers == pin.allocations
