@@ -131,12 +131,3 @@ def test_after_kill_9_every_line_that_was_answered_is_there(node: NodeProcess, t
     rest = pinfold("pin", "add", "--from-file", source, "--skip", str(answered[-1]["line"]), path=node.folder)
     assert rest.code == 0, rest
     assert len(pins(node)) == 20_000
-
-
-@pytest.mark.timeout(600)
-def test_a_hundred_thousand_lines_are_one_command(node: NodeProcess, tmp_path: Path) -> None:
-    source = written(tmp_path / "f", [f"{cid(number)} number {number}" for number in range(100_000)])
-    feeding = beginning("pin", "add", "--from-file", source, path=node.folder)
-    said = ended(feeding)
-    assert (said.code, said.out) == (0, "100000 pinned\n"), said
-    assert len(pins(node)) == 100_000

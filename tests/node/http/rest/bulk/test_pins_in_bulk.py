@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
 from support.json_value import Json, JsonObject
 from support.node import eventually, running_node
@@ -222,3 +223,32 @@ async def test_a_client_that_reads_nothing_stops_the_work_and_not_the_node(tmp_p
         assert await call.pinned() == set()
         assert 1000 < sent < 200_000
         writer.transport.abort()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_hundred_thousand_lines_are_one_request_beside_which_others_are_answered(
+    tmp_path: Path,
+) -> None:
+    count = 100_000
+
+    async def lines() -> AsyncIterator[bytes]:
+        for start in range(0, count, 1000):
+            yield body({"cid": cid(number), "name": str(number)} for number in range(start, start + 1000))
+
+    async with bulk(tmp_path) as (node, call), ClientSession() as client:
+        async with client.post(f"{node.faces.api.url}/v1/pins", data=lines()) as answer:
+            asked = 0
+            for number in range(1, count + 1):
+                line = json.loads(await answer.content.readline())
+                assert (line["line"], line["result"]) == (number, "pinned")
+                if number % 10_000 == 0:
+                    assert (await call.pin(cid(number - 1)))["name"] == str(number - 1)
+                    asked += 1
+            assert json.loads(await answer.content.readline()) == {"lines": count, "pinned": count}
+        assert asked == 10
+        async with client.get(f"{node.faces.api.url}/v1/state") as exported:
+            text = await exported.read()
+        assert len({json.loads(line)["cid"] for line in text.splitlines()}) == count
+        async with client.post(f"{node.faces.api.url}/v1/state?quiet=true&dry-run=true", data=text) as again:
+            assert (await again.text()).splitlines()[-1] == f'{{"lines":{count},"unchanged":{count}}}'
