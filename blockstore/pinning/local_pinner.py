@@ -113,7 +113,7 @@ class LocalPinner:
             rest = [root for root in begun if not root.complete]
             stats = await self._blocks.store.stat([root.cid for root in rest])
             single = [
-                replace(root, complete=True, blocks=1, bytes=stat.size)
+                PinnedRoot(root.cid, True, root.recursive, 1, stat.size)
                 for root, stat in zip(rest, stats, strict=True)
                 if stat is not None and not (root.recursive and stat.links)
             ]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
 
 from blockstore.cid import CID
 from cluster.tracking.operation import Lane, Operation, Wished
 from cluster.tracking.operation_queue import OperationQueue
-
-T = TypeVar("T")
 
 
 class Backlog:
@@ -27,10 +24,8 @@ class Backlog:
         self.missed = asyncio.Event()
         self.failed = asyncio.Event()
         self._now = now
-        # Replaced each time it is set, which wakes every waiter. A Condition would need its lock to notify,
-        # and a change of the pinset is noticed without waiting.
-        self._added = asyncio.Event()
-        self._is_awaited = False
+        self._new = _Bell()
+        self._known = _Bell()
         self._room = asyncio.Event()
 
     def put(self, cid: CID, lane: Lane, wished: Wished) -> None:
@@ -59,18 +54,25 @@ class Backlog:
             await operation.ended.wait()
         return operation
 
-    async def next(self, take: Callable[[float], T]) -> T:
-        """What `take` gives, as soon as it gives something: neither None nor an empty list."""
+    async def next_new(self, take: Callable[[float], list[Operation]]) -> list[Operation]:
+        """What `take` gives of what was not looked at, as soon as there is something."""
         while not (taken := take(self._now())):
-            self._is_awaited = True
-            await self._added.wait()
+            await self._new.rung()
         self._room.set()
         return taken
+
+    async def next_known(self, take: Callable[[float], Operation | None]) -> Operation:
+        """What `take` gives of what takes a worker of its own, as soon as there is something."""
+        while (operation := take(self._now())) is None:
+            await self._known.rung()
+        self._room.set()
+        return operation
 
     def finish(self, operation: Operation) -> None:
         """It has ended, one way or the other; its successor is queued."""
         if not self.queue.finish(operation, self._now()):
             self._miss()
+        self._room.set()
         self._wake()
 
     def sort(self, operation: Operation, done: bool) -> None:
@@ -89,7 +91,25 @@ class Backlog:
         self.missed.set()
 
     def _wake(self) -> None:
+        """Tasks that may find something now: workers are not woken for what is looked at in groups."""
+        self._new.ring()
+        if self.queue.has_known:
+            self._known.ring()
+
+
+class _Bell:
+    """Wakes all tasks that wait for it; to ring it never waits, as a Condition would for its lock."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()  # replaced each time it is set
+        self._is_awaited = False
+
+    def ring(self) -> None:
         if self._is_awaited:
             self._is_awaited = False
-            self._added.set()
-            self._added = asyncio.Event()
+            self._rung.set()
+            self._rung = asyncio.Event()
+
+    async def rung(self) -> None:
+        self._is_awaited = True
+        await self._rung.wait()

@@ -51,6 +51,11 @@ class OperationQueue:
     def waiting(self, lane: Lane) -> int:
         return len(self._new[lane]) + len(self._known[lane])
 
+    @property
+    def has_known(self) -> bool:
+        """Whether something waits for a worker of its own."""
+        return any(self._known.values())
+
     def running(self) -> int:
         return self._running.total()
 

@@ -50,7 +50,7 @@ class Workers:
 
     async def _start_next(self, group: asyncio.TaskGroup) -> None:
         """All that callers wait for now, beside whatever else runs."""
-        group.create_task(self._pin_here(await self._backlog.next(self._backlog.queue.take_here)))
+        group.create_task(self._pin_here(await self._backlog.next_new(self._backlog.queue.take_here)))
 
     async def _pin_here(self, operations: Sequence[Operation]) -> None:
         left = await self._look(operations, self._groups.pin_many)
@@ -65,7 +65,7 @@ class Workers:
         await steadily(self._guard, what, "a group", lambda: self._sort(take, look))
 
     async def _sort(self, take: _TakeMany, look: _Look) -> None:
-        operations = await self._backlog.next(take)
+        operations = await self._backlog.next_new(take)
         left = await self._look(operations, look)
         for operation in operations:
             self._backlog.sort(operation, done=operation not in left)
@@ -81,9 +81,7 @@ class Workers:
         await steadily(self._guard, what, "a worker", lambda: self._work(take))
 
     async def _work(self, take: _Take) -> None:
-        operation = await self._backlog.next(take)
-        if operation is not None:
-            await self._run(operation)
+        await self._run(await self._backlog.next_known(take))
 
     async def _run(self, operation: Operation) -> None:
         try:

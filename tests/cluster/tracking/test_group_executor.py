@@ -9,7 +9,7 @@ from dataclasses import replace
 from support.clock import virtual_time
 from support.memory_cluster import MemoryCluster, cid, until
 from support.memory_pins import MemoryPins
-from support.tracked_pins import ALL, failed, pinned, status
+from support.tracked_pins import ALL, OLD, everywhere, failed, pinned, status
 
 from blockstore.cid import CID
 from cluster.pin import GrantAsk, Status, Wish
@@ -103,3 +103,13 @@ async def test_callers_that_wait_are_answered_as_a_group_beside_the_others() -> 
         failures = await asyncio.gather(*waiting, return_exceptions=True)
         assert [type(failure) for failure in failures] == [*[type(None)] * 4, PinFailed]
         assert pins.groups[0] == 5
+
+
+@virtual_time
+async def test_a_small_queue_is_filled_again_as_soon_as_a_group_is_done() -> None:
+    world, pins = MemoryCluster(1, settings=ClusterSettings(queue_size=3)), SmallBlocks()
+    for number in range(20):
+        world.shared.pins[cid(number)] = everywhere(number, created=OLD)
+    async with world.member(0, pins) as cluster:
+        await until(lambda: pinned(cluster, [cid(number) for number in range(20)]), 30)
+        assert max(pins.groups) == 3
