@@ -62,16 +62,19 @@ class StatusPages:
     async def pages(self) -> AsyncGenerator[GlobalPage]:
         """Raises BadUpdate for a pin that cannot be read here, once all the others were given."""
         unreadable: list[BadUpdate] = []
-        keys, limit = KeyRange(), FIRST_PAGE
+        keys = KeyRange()
+        stored = await self._pinset.stored(keys, FIRST_PAGE)
         while keys.after < keys.until:
-            stored = await self._pinset.stored(keys, limit)
-            answers = await self._answers(keys.cut(stored.until))
+            answers, following = await asyncio.gather(
+                self._answers(keys.cut(stored.until)), self._pinset.stored(KeyRange(stored.until), PAGE)
+            )
             until = min([stored.until, *(answer.until for answer in answers.values())])
             pins, odd = glances(stored, until)
             unreadable += odd.values()
             del unreadable[1:]
             yield await self._page(KeyRange(keys.after, until), answers, pins, odd)
-            keys, limit = KeyRange(until), PAGE
+            keys = KeyRange(until)
+            stored = following if until == stored.until else await self._pinset.stored(keys, PAGE)
         for error in unreadable:
             raise error
 
