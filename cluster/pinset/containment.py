@@ -8,7 +8,7 @@ transaction, and says how far it came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from blockstore.cid import CID
@@ -21,10 +21,14 @@ from cluster.pinset.document_cache import OpenDocument
 from cluster.pinset.store import PinsetStore
 from cluster.pinset.transaction import Transaction, newest
 from cluster.pinset.void_clients import deletions_alone, without_clients
-from cluster.pinset.yjs_update import Deletion, parse
+from cluster.pinset.yjs_update import Deletion, Update, parse
+
+SharedClocks = Mapping[int, Set[int]]
+"""By document: clocks that the forked log used in more than one branch, as far as is known."""
 
 DONE = b"."
-_DELETIONS, _DOCUMENTS = b"b", b"d"  # which stage a place is in; behind it a sequence, or a document's number
+# Which stage a place is in; behind it a sequence, or a number of a document.
+_DELETIONS, _PINS, _DOCUMENTS = b"b", b"c", b"d"
 _PAGE = 64  # documents
 
 
@@ -36,6 +40,7 @@ class ForkedLog:
     sequence: int
     place: bytes
     void: Set[int]
+    shared: SharedClocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,12 @@ async def next_step(
 ) -> ContainmentStep:
     """`rewriting`: this node may write, as `client`."""
     stage, place = forked.place[:1], int.from_bytes(forked.place[1:])
+    if stage == _PINS:
+        step = await _pins(forked, place, store, client) if rewriting else None
+        return step or ContainmentStep(_place(_DOCUMENTS, 0))
     if stage != _DOCUMENTS:
         step = await _deletions(forked, max(place, forked.sequence - 1), store) if rewriting else None
-        return step or ContainmentStep(_place(_DOCUMENTS, 0))
+        return step or ContainmentStep(_place(_PINS, 0))
     numbers = await store.forks.documents_of(forked.log.client, place, _PAGE)
     if not numbers:
         return ContainmentStep(DONE)
@@ -95,6 +103,63 @@ async def _deletions(forked: ForkedLog, after: int, store: PinsetStore) -> Conta
         if deletions:
             step.transaction.add(number, deletions_alone(deletions), {})
     return step
+
+
+async def _pins(forked: ForkedLog, first: int, store: PinsetStore, client: int) -> ContainmentStep | None:
+    """Write pins of our branch again whose items a deletion may have hit that meant the other branch's."""
+    numbers = sorted(number for number in forked.shared if number >= first)[:_PAGE]
+    if not numbers:
+        return None
+    wanted = await _in_doubt(forked, store, numbers)
+    documents: dict[int, OpenDocument] = {}
+    transaction = Transaction(documents)
+    for number, stored in zip(numbers, await store.documents(numbers), strict=True):
+        document = OpenDocument(number, client, stored.snapshot, stored.updates)
+        pins = wanted[number].items()
+        gone = {cid: value for cid, value in pins if not document.content.entries(cid)}
+        if gone:
+            update, before = document.content.write(gone)
+            documents[number] = document
+            transaction.add(number, update, before)
+    return ContainmentStep(_place(_PINS, numbers[-1] + 1), transaction)
+
+
+async def _in_doubt(
+    forked: ForkedLog, store: PinsetStore, numbers: Sequence[int]
+) -> dict[int, dict[CID, bytes]]:
+    """By document: pins of our branch under shared clocks, which the log itself did not remove again."""
+    names: dict[tuple[int, int], CID] = {}
+    alive: dict[int, dict[int, tuple[CID, bytes]]] = {number: {} for number in numbers}
+    after = 0
+    while envelopes := await store.batches([(forked.log, after)], MAX_BATCH_BYTES // 2):
+        for batch in (OpenedBatch.read(envelope).batch for envelope in envelopes):
+            after = batch.sequence
+            for number, data in batch.updates:
+                if number in alive:
+                    update = parse(data, forked.log.client, MAX_VALUE_BYTES)
+                    shared = forked.shared[number] if after >= forked.sequence else frozenset[int]()
+                    _follow(update, number, shared, names, alive[number])
+    return {number: dict(pins.values()) for number, pins in alive.items()}
+
+
+def _follow(
+    update: Update,
+    number: int,
+    shared: Set[int],
+    names: dict[tuple[int, int], CID],
+    alive: dict[int, tuple[CID, bytes]],
+) -> None:
+    """What an update of the log does to its own entries."""
+    for deletion in update.deletions:
+        if deletion.client == update.client:
+            for clock in [one for one in alive if deletion.start <= one < deletion.end]:
+                del alive[clock]
+    for clock, entry in enumerate(update.entries, update.start):
+        cid = entry.cid or names.get((number, -1 if entry.origin is None else entry.origin))
+        if cid is not None:
+            names[number, clock] = cid
+            if clock in shared:
+                alive[clock] = cid, entry.value
 
 
 def _lost(document: Document, void: Set[int]) -> dict[CID, Entries]:

@@ -19,7 +19,7 @@ from cluster.interfaces import PinChange
 from cluster.pinset.adoption import Adoption, Merge
 from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
-from cluster.pinset.containment import DONE, ContainmentStep, ForkedLog, next_step
+from cluster.pinset.containment import DONE, ContainmentStep, ForkedLog, SharedClocks, next_step
 from cluster.pinset.document_cache import DocumentCache, Touched
 from cluster.pinset.foreign_batch import ForeignBatch, UnusableBatch, read_foreign, touched_by
 from cluster.pinset.fork import Forks, place_fact
@@ -121,12 +121,12 @@ class Replica:
         """Forked logs that `contain` has not come to the end of."""
         return self._heads.uncontained()
 
-    async def contain(self, log: AuthorLog, *, rewriting: bool) -> SignedBatch | None:
+    async def contain(self, log: AuthorLog, *, rewriting: bool, shared: SharedClocks) -> SignedBatch | None:
         """One step of taking a forked log out of the documents; `rewriting` its pins as our own.
 
         Our batch, if there is one.
         """
-        return await self._serial.run(lambda: self._contain(log, rewriting))
+        return await self._serial.run(lambda: self._contain(log, rewriting, shared))
 
     async def digest_sums(self, first: int, last: int, shift: int) -> tuple[bytes, DigestSums]:
         """PinsetStore.digest_sums, and the digest of the heads that they belong to.
@@ -194,10 +194,10 @@ class Replica:
             raise
         return Written(plan.before, signed)
 
-    async def _contain(self, log: AuthorLog, rewriting: bool) -> SignedBatch | None:
+    async def _contain(self, log: AuthorLog, rewriting: bool, shared: SharedClocks) -> SignedBatch | None:
         time_slice = self._local.slices()
         place = (await self._store.facts()).get(place_fact(log), b"")
-        forked = ForkedLog(log, self.forks[log], place, self._heads.void)
+        forked = ForkedLog(log, self.forks[log], place, self._heads.void, shared)
         step = await next_step(forked, self._store, self._log.client, rewriting, time_slice)
         try:
             signed = await self._finish_step(log, step, time_slice)
@@ -308,7 +308,7 @@ class Replica:
         return Verdict.APPLIED
 
     async def _rebuild(self, numbers: frozenset[int]) -> bool:
-        if await self._store.is_cut():
+        if await self._store.is_cut() or self.uncontained():
             return False
         time_slice = self._local.slices()
         lost = await listed_in(numbers, self._store, self._genesis, time_slice)

@@ -43,10 +43,14 @@ def read_key(key: str) -> tuple[CID, int]:
 
 @dataclass(frozen=True, slots=True)
 class MapEntry:
-    """One value set. `cid` is None when it replaces an earlier entry of that client, and so keeps its key."""
+    """One value set. `cid` is None when it replaces an earlier entry of that client, and so keeps its key.
+
+    `origin` is the clock of the item that it replaces.
+    """
 
     cid: CID | None
     value: bytes
+    origin: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +110,8 @@ def _entry(reader: Reader, client: int, clock: int, max_value: int) -> MapEntry:
     if info & _TYPE != _ANY or info & _HAS_RIGHT or not info & _HAS_KEY:
         raise BadUpdate(f"content of kind {info:#04x}, which no pin is made of")
     cid = None if info & _HAS_LEFT else read_cid(reader, client)
-    if info & _HAS_LEFT:
-        check_replaced(reader, client, clock)
-    return MapEntry(cid, read_value(reader, max_value))
+    origin = check_replaced(reader, client, clock) if info & _HAS_LEFT else None
+    return MapEntry(cid, read_value(reader, max_value), origin)
 
 
 def read_value(reader: Reader, max_value: int) -> bytes:
@@ -118,10 +121,11 @@ def read_value(reader: Reader, max_value: int) -> bytes:
     return reader.block(max_value)
 
 
-def check_replaced(reader: Reader, client: int, clock: int) -> None:
-    """Raises BadUpdate unless the item replaced is an earlier one of the same client."""
-    if reader.integer() != client or reader.integer() >= clock:
+def check_replaced(reader: Reader, client: int, clock: int) -> int:
+    """The item replaced. Raises BadUpdate unless it is an earlier one of the same client."""
+    if reader.integer() != client or (origin := reader.integer()) >= clock:
         raise BadUpdate("an entry that replaces one of another author")
+    return origin
 
 
 def read_cid(reader: Reader, client: int) -> CID:

@@ -69,7 +69,12 @@ class AntiEntropy:
             raise PeerOffline(f"comparing with {peer} took longer than {_PATIENCE:.0f} s") from None
 
     async def _compare(self, peer: str) -> frozenset[int]:
-        """Documents that differ from that member's, at most MAX_REBUILT; none while logs differ."""
+        """Documents that differ from that member's, at most MAX_REBUILT; none while logs differ.
+
+        None either while a forked log is in documents here, whose pins are to be written again first.
+        """
+        if self._replica.uncontained():
+            return frozenset()
         logs = self._replica.heads_digest()
         differing: set[int] = set()
         ranges = [(0, 1 << self._bits)]

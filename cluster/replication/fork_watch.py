@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from cluster.common import wire
 from cluster.common.loops import steadily
-from cluster.common.methods import BATCHES, FORKS
+from cluster.common.methods import FORKS
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import MAX_BATCH_BYTES, AuthorLog, OpenedBatch, SignedBatch
+from cluster.pinset.batch import AuthorLog, OpenedBatch, SignedBatch
 from cluster.pinset.fork import Fork
 from cluster.ports import MAX_CALL, CallFailed, PeerOffline
 from cluster.replication.context import ReplicationContext
+from cluster.replication.fork_branches import ForkBranches, fetch_batches
 from cluster.replication.heads import Heads, decode_logs, encode_logs
 
 _MAX_SIGNS = 256  # waiting to be looked into; further ones come again
@@ -46,6 +47,7 @@ class ForkWatch:
         self._context = context
         self._replica = context.replica
         self._store = context.store.forks
+        self._branches = ForkBranches(context)
         self._signs: asyncio.Queue[ForkSign] = asyncio.Queue(_MAX_SIGNS)
         self._uncontained = asyncio.Event()
         self._uncontained.set()
@@ -135,10 +137,7 @@ class ForkWatch:
         return _of_number(await self._context.store.batches([(log, sequence - 1)], 1), log, sequence)
 
     async def _theirs(self, peer: str, log: AuthorLog, sequence: int) -> OpenedBatch | None:
-        request = wire.encode({"wants": encode_logs([(log, sequence - 1)])})
-        answer = await self._context.calls.call(peer, BATCHES.name, request)
-        envelopes = wire.Fields.decode(answer, MAX_CALL).datas("batches", MAX_BATCH_BYTES // 100)
-        return _of_number(envelopes, log, sequence)
+        return _of_number(await fetch_batches(self._context, peer, log, sequence - 1), log, sequence)
 
     async def _told(self, peer: str, log: AuthorLog) -> Fork | None:
         answer = await self._context.calls.call(
@@ -192,8 +191,9 @@ class ForkWatch:
 
     async def _contain(self, log: AuthorLog) -> None:
         rewriting = self._context.members.is_trusted(self._context.local.peer)
+        shared = await self._branches.shared_clocks(log)
         while log in self._replica.uncontained():
-            await self._replica.contain(log, rewriting=rewriting)
+            await self._replica.contain(log, rewriting=rewriting, shared=shared)
             await asyncio.sleep(_PAUSE)
         _log.info("the forked log of %s is taken out of the documents", log.author)
 

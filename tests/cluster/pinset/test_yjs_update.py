@@ -40,7 +40,7 @@ def test_entries_replacements_and_deletions_are_read() -> None:
     second, _ = document.write({some_cid(1): b"two"})
     third, _ = document.write({some_cid(1): None})
     assert parse(first, CLIENT, LIMIT).entries == (MapEntry(some_cid(1), b"one"),)
-    assert parse(second, CLIENT, LIMIT).entries == (MapEntry(None, b"two"),)
+    assert parse(second, CLIENT, LIMIT).entries == (MapEntry(None, b"two", origin=0),)
     assert parse(second, CLIENT, LIMIT).deletions == (Deletion(CLIENT, 0, 1),)
     assert parse(third, CLIENT, LIMIT).deletions == (Deletion(CLIENT, 1, 2),)
     assert parse(third, CLIENT, LIMIT).entries == ()

@@ -112,3 +112,31 @@ async def test_a_fork_is_known_again_after_a_restart_and_to_members_that_come_la
     await c.start()
     assert await until_known(c, a) == 2
     await stopped(*members)
+
+
+@virtual_time
+async def test_a_deletion_that_meant_the_other_branch_costs_no_pin() -> None:
+    """One document holds all pins, and a member of one branch unpins what stands under the same clock."""
+    network = calm()
+    members = a, b, c = await grown_cluster(3, network, wall, bits=0)
+    await a.pinset.put(some_pin(1))
+    await agree(members)
+    before = len(a.database.images) - 1
+    network.part([a.peer, b.peer], [c.peer])
+    await a.pinset.put(some_pin(2))
+    await agree([a, b])
+    await b.pinset.remove(some_cid(2))
+    (removal,) = (await b.envelopes())[-1:]
+    network.part([a.peer, c.peer], [b.peer])
+    await a.roll_back(before)
+    await a.pinset.put(some_pin(3))
+    await agree([a, c])
+    for member in (a, c):
+        await gossiped(removal, b.peer, to=member)
+        assert some_cid(3) not in await member.rows(), "it hits another pin than it meant"
+    network.part()
+    assert {await until_known(member, a) for member in members} == {2}
+    await asyncio.sleep(120)
+    await agree(members)
+    assert {some_cid(1), some_cid(3)} <= set(await b.rows())
+    await stopped(*members)
