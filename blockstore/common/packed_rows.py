@@ -47,21 +47,24 @@ class RowLayout:
         end = 2  # substr counts from 1
         for column, pointed in zip(columns, self._pointed, strict=True):
             if pointed:
-                pieces = list(map(_as_bytes, column))
-                starts = list(accumulate(map(len, pieces), initial=end))
+                pieces = _as_bytes(column)
+                lengths = list(map(len, pieces))
+                starts = list(accumulate(lengths, initial=end))
                 end = starts.pop()
                 blobs += pieces
-                index += _present(starts, column), list(map(len, pieces))
+                index += _present(starts, column), lengths
             else:
                 index.append(column)
         cells = list(zip(*index, strict=True))
         return b"".join(blobs), json.dumps(cells, allow_nan=False, separators=(",", ":"))
 
 
-def _as_bytes(cell: Cell) -> bytes:
-    if isinstance(cell, bytes):
-        return cell
-    return cell.encode() if isinstance(cell, str) else b""
+def _as_bytes(column: Sequence[Cell]) -> list[bytes]:
+    """What is not bytes is text, or None, which takes no bytes."""
+    return [
+        cell if isinstance(cell, bytes) else cell.encode() if isinstance(cell, str) else b""
+        for cell in column
+    ]
 
 
 def _present(starts: Sequence[int], column: Sequence[Cell]) -> Sequence[Cell]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from blockstore.common.packed_rows import RowLayout, one_row
+from blockstore.common.packed_rows import Cell, RowLayout, one_row
 from cluster.common.pin_codec import decode_pin
 from cluster.pinset.document_digest import halves
 from cluster.pinset.interned_peers import allocate, deallocate
@@ -17,6 +17,7 @@ from cluster.pinset.live_entries import LiveEntries
 from cluster.pinset.rows import BatchRow, Commit, DocumentChange, PinRow, pin_row
 
 _DOCUMENT = RowLayout(number=int, snapshot=bytes, digest1=int, digest2=int, clocks=bytes)
+_NUMBER = RowLayout(number=int)
 _UPDATE = RowLayout(document=int, position=int, data=bytes)
 _HEAD = RowLayout(author=str, epoch=int, sequence=int, arrival=int, hash=bytes)
 _BATCH = RowLayout(author=str, epoch=int, sequence=int, arrival=int, envelope=bytes)
@@ -33,33 +34,46 @@ def write_commit(db: sqlite3.Connection, commit: Commit, live: Mapping[int, Live
     _write_updates(db, commit.documents)
     _write_batches(db, commit.batches)
     _remove_pins(db, [*(row.cid for row in commit.pins), *commit.removed])
-    _write_pins(db, commit.pins)
+    _write_pins(db, sorted(commit.pins, key=lambda row: row.cid))  # as the table has them: fewer pages
     _write_removed(db, commit)
     _write_facts(db, commit.facts)
     _write_live(db, live)
 
 
+def _for_all(
+    db: sqlite3.Connection, statement: str, layout: RowLayout, rows: Iterable[Sequence[Cell]]
+) -> None:
+    """One step for all rows, none without any."""
+    found = list(rows)
+    if found:
+        db.execute(statement, layout.pack(found))
+
+
 def _write_documents(db: sqlite3.Connection, documents: Sequence[DocumentChange]) -> None:
-    db.execute(
+    _for_all(
+        db,
         "INSERT INTO documents (number, snapshot, digest1, digest2, clocks)"
         f" SELECT number, coalesce(snapshot, x''), digest1, digest2, clocks FROM {_DOCUMENT.rows}"
         " WHERE true ON CONFLICT (number) DO UPDATE"
         " SET snapshot = iif(excluded.snapshot = x'', snapshot, excluded.snapshot),"
         " digest1 = excluded.digest1, digest2 = excluded.digest2, clocks = excluded.clocks",
-        _DOCUMENT.pack((one.number, one.snapshot, *halves(one.digest), one.clocks) for one in documents),
+        _DOCUMENT,
+        ((one.number, one.snapshot, *halves(one.digest), one.clocks) for one in documents),
     )
 
 
 def _write_updates(db: sqlite3.Connection, documents: Sequence[DocumentChange]) -> None:
-    whole = [(one.number, 0, b"") for one in documents if one.snapshot is not None]
-    if whole:
-        db.execute(
-            f"DELETE FROM updates WHERE document IN (SELECT document FROM {_UPDATE.rows})",
-            _UPDATE.pack(whole),
-        )
-    db.execute(
+    _for_all(
+        db,
+        f"DELETE FROM updates WHERE document IN (SELECT number FROM {_NUMBER.rows})",
+        _NUMBER,
+        ((one.number,) for one in documents if one.snapshot is not None),
+    )
+    _for_all(
+        db,
         f"INSERT INTO updates SELECT document, position, data FROM {_UPDATE.rows}",
-        _UPDATE.pack(
+        _UPDATE,
+        (
             (one.number, one.position + index, update)
             for one in documents
             if one.snapshot is None
@@ -75,19 +89,21 @@ def _write_batches(db: sqlite3.Connection, batches: Sequence[BatchRow]) -> None:
     heads = {
         one.log: (one.log.author, one.log.epoch, one.sequence, arrival, one.hash) for arrival, one in arrived
     }
-    db.execute(
+    _for_all(
+        db,
         "INSERT INTO logs (author, epoch, sequence, arrival, hash)"
         f" SELECT author, epoch, sequence, arrival, hash FROM {_HEAD.rows} WHERE true"
         " ON CONFLICT (author, epoch) DO UPDATE"
         " SET sequence = excluded.sequence, arrival = excluded.arrival, hash = excluded.hash",
-        _HEAD.pack(heads.values()),
+        _HEAD,
+        heads.values(),
     )
-    db.execute(
+    _for_all(
+        db,
         "INSERT INTO batches SELECT new.arrival, logs.id, new.sequence, new.envelope"
         f" FROM {_BATCH.rows} AS new JOIN logs USING (author, epoch)",
-        _BATCH.pack(
-            (one.log.author, one.log.epoch, one.sequence, arrival, one.envelope) for arrival, one in arrived
-        ),
+        _BATCH,
+        ((one.log.author, one.log.epoch, one.sequence, arrival, one.envelope) for arrival, one in arrived),
     )
 
 
@@ -100,9 +116,11 @@ def _remove_pins(db: sqlite3.Connection, cids: Sequence[bytes]) -> None:
     old = [_row_of(bytes.fromhex(cid), bytes.fromhex(value)) for cid, value in found]
     db.execute(f"DELETE FROM pins WHERE cid IN (SELECT cid FROM {_CID.rows})", keys)
     deallocate(db, old)
-    db.execute(
+    _for_all(
+        db,
         f"DELETE FROM metadata WHERE (key, value, cid) IN (SELECT key, value, cid FROM {_METADATA.rows})",
-        _METADATA.pack((*item, row.cid) for row in old for item in row.metadata.items()),
+        _METADATA,
+        ((*item, row.cid) for row in old for item in row.metadata.items()),
     )
 
 
@@ -111,26 +129,34 @@ def _row_of(cid: bytes, value: bytes) -> PinRow:
 
 
 def _write_pins(db: sqlite3.Connection, pins: Sequence[PinRow]) -> None:
-    db.execute(
+    _for_all(
+        db,
         "INSERT INTO pins (cid, name, expire_at, value, created, everywhere)"
         f" SELECT cid, name, expire_at, value, created, everywhere FROM {_PIN.rows}",
-        _PIN.pack((row.cid, row.name, row.expire_at, row.value, row.created, row.everywhere) for row in pins),
+        _PIN,
+        ((row.cid, row.name, row.expire_at, row.value, row.created, row.everywhere) for row in pins),
     )
     allocate(db, pins)
-    db.execute(
+    _for_all(
+        db,
         f"INSERT INTO metadata SELECT key, value, cid FROM {_METADATA.rows}",
-        _METADATA.pack((*item, row.cid) for row in pins for item in row.metadata.items()),
+        _METADATA,
+        ((*item, row.cid) for row in pins for item in row.metadata.items()),
     )
 
 
 def _write_removed(db: sqlite3.Connection, commit: Commit) -> None:
-    db.execute(
+    _for_all(
+        db,
         f"DELETE FROM removed WHERE cid IN (SELECT cid FROM {_CID.rows})",
-        _CID.pack((row.cid,) for row in commit.pins),
+        _CID,
+        ((row.cid,) for row in commit.pins),
     )
-    db.execute(
+    _for_all(
+        db,
         f"INSERT OR IGNORE INTO removed SELECT cid FROM {_CID.rows}",
-        _CID.pack((cid,) for cid in commit.removed),
+        _CID,
+        ((cid,) for cid in commit.removed),
     )
 
 

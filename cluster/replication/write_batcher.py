@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from cluster.common.cooperative import Slices, TimeSlice
 from cluster.pinset.batch import MAX_BATCH_DOCUMENTS
 from cluster.pinset.changes import PinWrite, Written
+from cluster.replication.gossip_message import MAX_GOSSIP_BYTES
 
 _MAX_WAITING = 1024  # parts; further callers wait for room
-_MAX_BYTES = 512 * 1024  # of values in one batch: with keys and frames well under MAX_BATCH_BYTES
+_MAX_BYTES = MAX_GOSSIP_BYTES  # of one batch: what is larger is only announced, and pulled by each member
 _OVERHEAD = 300  # bytes of a write beside its value
 
 
