@@ -45,15 +45,21 @@ class HoldbackQueue:
         while self._total > self._max_bytes or len(self._held) > MAX_BATCHES:
             self.drop(next(iter(self._held.values())))
 
-    def ready(self, head: Callable[[AuthorLog], int]) -> list[SignedBatch]:
-        """The next batch of every log, as far as it is held; what is applied already is let go."""
+    def ready(self, head: Callable[[AuthorLog], int], most_updates: int = 4096) -> list[SignedBatch]:
+        """The next batches of every log, as far as they are held; what is applied already is let go.
+
+        Together they change about that many documents, each log at least one.
+        """
         found: list[SignedBatch] = []
+        share = max(most_updates // max(len(self._of), 1), 1)
         for log, held in list(self._of.items()):
             reached = head(log)
             for sequence in [sequence for sequence in held if sequence <= reached]:
                 self.drop(held[sequence])
-            if reached + 1 in held:
-                found.append(held[reached + 1])
+            updates = 0
+            while (reached := reached + 1) in held and updates < share:
+                found.append(held[reached])
+                updates += len(held[reached].batch.updates) + 1
         return found
 
     def drop(self, signed: SignedBatch) -> None:

@@ -22,7 +22,11 @@ from node.p2p.peering.connected_peers import ConnectedPeers
 from node.p2p.peering.dialer import Dialer
 from node.p2p.swarm.multiaddress import parse
 
-_BACKOFF = Backoff(0.5, 60.0, jitter=0.5)  # seconds between attempts at one peer
+_BACKOFF = Backoff(0.5, 20.0, jitter=0.5)
+"""Seconds between attempts at one peer. A peer that starts dials us, so the longest pause counts only where a
+line comes back without a restart; then the first peer that is reached brings all others forward."""
+
+_TELL_ALL = 2.0  # seconds between two times that one peer's coming has all others dialled
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +48,7 @@ class Peering:
         self._guard = guard
         self._wanted: dict[str, tuple[str, ...]] = {}  # by the last call of keep_connected
         self._kept: dict[str, _Kept] = {}
+        self._told_all = -_TELL_ALL  # when, by the loop's clock
         connected.on_change(self._peer_changed)
 
     def keep_named(self, addresses: Iterable[str]) -> None:
@@ -108,8 +113,15 @@ class Peering:
             self._kept[peer].news.set()
 
     def _peer_changed(self, peer: str, connected: bool) -> None:
-        if connected and peer in self._kept:
-            self._kept[peer].news.set()
+        """A kept peer that is reached is news for those that are not: the line they share may be back."""
+        if not connected or peer not in self._kept:
+            return
+        self._kept[peer].news.set()
+        now = asyncio.get_running_loop().time()
+        if now - self._told_all >= _TELL_ALL:
+            self._told_all = now
+            for kept in self._kept.values():
+                kept.news.set()
 
 
 @dataclass(frozen=True, slots=True)
