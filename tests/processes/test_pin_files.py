@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from nodes import NodeProcess
-from support.command import beginning, daemon, ended, here, pinfold, pins, until
+from support.command import beginning, daemon, ended, here, pinfold, pins, seconds_to_end, until
 
 from blockstore.cid import CID, RAW
+
+SOON = 30.0  # seconds; a busy machine's idea of at once
 
 
 def cid(number: int) -> str:
@@ -131,3 +134,18 @@ def test_after_kill_9_every_line_that_was_answered_is_there(node: NodeProcess, t
     rest = pinfold("pin", "add", "--from-file", source, "--skip", str(answered[-1]["line"]), path=node.folder)
     assert rest.code == 0, rest
     assert len(pins(node)) == 20_000
+
+
+def test_a_daemon_that_is_told_to_stop_ends_between_two_groups(node: NodeProcess, tmp_path: Path) -> None:
+    source = written(tmp_path / "f", [cid(number) for number in range(60_000)])
+    feeding = beginning("pin", "add", "--from-file", source, path=node.folder)
+    until("some of it is pinned", lambda: pins(node))
+    assert node.process is not None
+    code, seconds = seconds_to_end(node.process, signal.SIGTERM)
+    assert (code, seconds < SOON) == (0, True)
+    said = ended(feeding)
+    said.complains("are done: go on with --skip", "the node closed the connection")
+    skip = int(said.err.partition("--skip ")[2].split()[0])
+    node.start("--offline")
+    assert {cid(number) for number in range(skip)} <= pins(node)
+    assert len(pins(node)) < 60_000
