@@ -25,8 +25,8 @@ class PinOrder(StrEnum):
 class PinQuery:
     """Which pins, answered from indexes. Every condition given must hold.
 
-    Times are seconds since 1970: `…_after` is that one or later, `…_before` is earlier than that. Without an
-    `order` pages come as is cheapest.
+    Times are seconds since 1970: `…_after` is that one or later, `…_before` is earlier than that; of the time
+    of making whole seconds count. Without an `order` pages come as is cheapest.
     """
 
     after: CID | None = None  # in order of the CID's bytes, exclusive

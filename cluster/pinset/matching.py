@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cluster.interfaces import PinQuery
 from cluster.pin import Pin
+from cluster.pinset.rows import whole_second
 
 
 def matches(pin: Pin, query: PinQuery) -> bool:
@@ -14,7 +15,7 @@ def matches(pin: Pin, query: PinQuery) -> bool:
         and (query.held_by is None or pin.held_by(query.held_by))
         and (query.allocated_to is None or (not pin.everywhere and query.allocated_to in pin.allocations))
         and _within(pin.options.expire_at, query.expires_after, query.expires_before)
-        and _within(pin.created, query.created_after, query.created_before)
+        and _within(whole_second(pin.created), query.created_after, query.created_before)
         and all(pin.options.metadata.get(key) == value for key, value in query.metadata)
         and all(key in pin.options.metadata for key in query.metadata_keys)
     )

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from cluster.errors import LaterRelease
 from cluster.pinset import document_clocks, interned_peers
 
-PAGE = 500
-"""Rows that one transaction brings forward as a rule, which holds the writer some 15 ms."""
+PAGE = 250
+"""Rows that one transaction brings forward as a rule, which holds the writer some 10 ms."""
 
 PageWork = Callable[[sqlite3.Connection, bytes, int], bytes | None]
 """(database, place, most rows) -> the place behind the rows that it brought forward; None behind the last."""

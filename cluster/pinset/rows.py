@@ -29,7 +29,7 @@ DigestSums = Mapping[int, DigestSum]
 class PinRow:
     """A pin as it is indexed; `value` is the whole of it (pin_codec.decode_pin).
 
-    Pins of everywhere have no allocations.
+    Pins of everywhere have no allocations; `created` is a whole second.
     """
 
     cid: bytes
@@ -117,6 +117,11 @@ class Head:
     hash: bytes
 
 
+def whole_second(time: float) -> float:
+    """What is indexed of the time of making: SQLite stores whole numbers in half the bytes."""
+    return float(int(time))
+
+
 def pin_row(cid: bytes, value: bytes, pin: PinValue) -> PinRow:
     """The row of an entry's value, which says `pin`."""
     everywhere = pin.options.replication_max == EVERYWHERE
@@ -124,7 +129,7 @@ def pin_row(cid: bytes, value: bytes, pin: PinValue) -> PinRow:
         cid=cid,
         name=pin.options.name,
         expire_at=pin.options.expire_at,
-        created=pin.created,
+        created=whole_second(pin.created),
         everywhere=everywhere,
         allocations=() if everywhere else pin.allocations,
         metadata=pin.options.metadata,

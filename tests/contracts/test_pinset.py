@@ -81,7 +81,7 @@ def pin(number: int, name: str = "", *held: str, expire_at: float | None = None,
     """Without holders it is everywhere."""
     most = len(held) or EVERYWHERE
     options = PinOptions(name=name, replication_max=most, expire_at=expire_at, metadata=metadata)
-    return Pin(cid(number), options, held, float(number))
+    return Pin(cid(number), options, held, number + 0.25)
 
 
 async def put_all(pinset: Pinset, pins: list[Pin]) -> None:
@@ -213,8 +213,8 @@ CONDITIONS: list[list[tuple[Condition, Callable[[Pin], bool]]]] = [
     ],
     [
         ({}, lambda one: True),
-        ({"created_after": 17.0}, lambda one: one.created >= 17),
-        ({"created_after": 5.0, "created_before": 30.0}, lambda one: 5 <= one.created < 30),
+        ({"created_after": 17.0}, lambda one: int(one.created) >= 17),
+        ({"created_after": 5.0, "created_before": 30.0}, lambda one: 5 <= int(one.created) < 30),
     ],
     [
         ({}, lambda one: True),
@@ -249,7 +249,7 @@ def in_order(pins: list[Pin], order: PinOrder | None) -> list[Pin]:
         expiry = one.options.expire_at or 0.0
         keys: dict[PinOrder | None, str | float] = {
             PinOrder.NAME: one.options.name,
-            PinOrder.CREATED: one.created,
+            PinOrder.CREATED: float(int(one.created)),
             PinOrder.EXPIRY: expiry,
         }
         return keys.get(order, 0.0), bytes(one.cid)

@@ -139,7 +139,7 @@ class PinsetView:
 def place(pin: Pin, query: PinQuery) -> tuple[str | float, bytes]:
     keys: dict[PinOrder | None, str | float] = {
         PinOrder.NAME: pin.options.name,
-        PinOrder.CREATED: pin.created,
+        PinOrder.CREATED: float(int(pin.created)),
         PinOrder.EXPIRY: pin.options.expire_at or 0.0,
     }
     return keys.get(query.order, ""), bytes(pin.cid)
@@ -159,7 +159,7 @@ def matches(pin: Pin, query: PinQuery) -> bool:
         and (query.held_by is None or pin.held_by(query.held_by))
         and (query.allocated_to is None or (query.allocated_to in pin.allocations and not pin.everywhere))
         and is_within(options.expire_at, query.expires_after, query.expires_before)
-        and is_within(pin.created, query.created_after, query.created_before)
+        and is_within(float(int(pin.created)), query.created_after, query.created_before)
         and all(metadata.get(key) == value for key, value in query.metadata)
         and set(query.metadata_keys) <= set(metadata)
     )

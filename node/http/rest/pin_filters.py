@@ -62,8 +62,8 @@ def _pin_query(query: MultiMapping[str], order: PinOrder | None) -> PinQuery:
         allocated_to=_peer(query, "allocated-to"),
         expires_after=_time(query, "expires-after"),
         expires_before=_time(query, "expires-before"),
-        created_after=_time(query, "created-after"),
-        created_before=_time(query, "created-before"),
+        created_after=_second(query, "created-after"),
+        created_before=_second(query, "created-before"),
         metadata=tuple((name.removeprefix(_META), query[name]) for name in query if name.startswith(_META)),
         metadata_keys=(query["has-meta"],) if query.get("has-meta") else (),
         order=order,
@@ -97,3 +97,8 @@ def _time(query: MultiMapping[str], name: str) -> float | None:
         return parse_time(query[name])
     except ValueError as error:
         raise BadRequest(f"parameter {name} invalid: {error}") from None
+
+
+def _second(query: MultiMapping[str], name: str) -> float | None:
+    time = _time(query, name)
+    return None if time is None else float(int(time))
