@@ -70,7 +70,7 @@ class ForeignBatch:
             await time_slice.yield_if_due()
 
 
-def touched_by(batches: Iterable[ForeignBatch]) -> Touched:
+async def touched_by(batches: Iterable[ForeignBatch], time_slice: TimeSlice) -> Touched:
     """What they do together. A CID that comes twice may be replaced by what came before."""
     cids: dict[int, list[CID]] = {}
     whole: set[int] = set()
@@ -81,6 +81,7 @@ def touched_by(batches: Iterable[ForeignBatch]) -> Touched:
         if one.update.replaces or len({*new}) < len(new) or not seen.isdisjoint(new):
             whole.add(one.number)
         seen.update(new)
+        await time_slice.yield_if_due()
     return Touched(cids, whole)
 
 

@@ -181,7 +181,7 @@ class Replica:
 
     async def _write(self, writes: Sequence[PinWrite]) -> Written:
         time_slice = self._local.slices()
-        transaction = await self._begin(self._touched_by(writes), time_slice)
+        transaction = await self._begin(await self._touched_by(writes, time_slice), time_slice)
         stamp = self._local.clock.tick()
         plan = await plan_writes(writes, transaction, self._genesis, stamp, time_slice)
         try:
@@ -222,10 +222,11 @@ class Replica:
     async def _begin(self, touched: Touched, time_slice: TimeSlice) -> Transaction:
         return Transaction(await self._documents.open(touched, self._log.client, time_slice))
 
-    def _touched_by(self, writes: Sequence[PinWrite]) -> Touched:
+    async def _touched_by(self, writes: Sequence[PinWrite], time_slice: TimeSlice) -> Touched:
         cids: dict[int, list[CID]] = {}
         for write in writes:
             cids.setdefault(self._genesis.document_of(write.cid), []).append(write.cid)
+            await time_slice.yield_if_due()
         return Touched(cids)
 
     def _sign(self, transaction: Transaction, stamp: int) -> SignedBatch:
@@ -256,7 +257,8 @@ class Replica:
             None if index in decided else await self._read(signed.batch, time_slice)
             for index, signed in enumerate(batches)
         ]
-        transaction = await self._begin(touched_by(one for one in read if one is not None), time_slice)
+        touched = await touched_by((one for one in read if one is not None), time_slice)
+        transaction = await self._begin(touched, time_slice)
         try:
             verdicts = [
                 decided.get(index) or await self._admit_one(transaction, signed, foreign, time_slice)
