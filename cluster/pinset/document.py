@@ -126,14 +126,19 @@ class Document:
         refuses it; the document must not be used any more then.
         """
         before = dict(self._clocks)
+        named: dict[CID, Entries] = {}
         changed: dict[str, Mapping[str, object]] = {}
         self._added = None
         for data, part in parts:
             if not part.fits(self._clocks):
                 raise BadUpdate("a part of a document that builds on what is not in it")
-            changed = {**self._apply(data), **changed}  # what was there before the first change
+            named.update(dict.fromkeys(part.cids, NO_ENTRIES))
+            # The first change of a key knows what was there before.
+            changed = {**self._apply(data, listen=bool(before)), **changed}
             for client, (_, end) in part.clocks.items():
                 self._clocks[client] = max(end, self.clock(client))
+        if not before:  # of a new document all is new: an observer would cost as much as the rest
+            return named if self._clocks else None
         return self._undone(changed) if changed or self._clocks != before else None
 
     def missing(self, update: Update, *, tolerant: bool = False) -> bool:

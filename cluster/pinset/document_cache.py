@@ -13,10 +13,11 @@ from itertools import chain
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
+from cluster.errors import DamagedDocument
 from cluster.pinset.clocks import NO_CLOCKS, encode_clocks, standing_in
 from cluster.pinset.document import Document
 from cluster.pinset.document_digest import MODULUS, of_clocks
-from cluster.pinset.rows import DocumentChange, DocumentOutline
+from cluster.pinset.rows import DocumentChange, DocumentOutline, StoredDocument
 from cluster.pinset.store import PinsetStore
 
 CACHED_DOCUMENTS = 256  # of the many that exist, few are touched twice in a row
@@ -30,8 +31,15 @@ class OpenDocument:
     __slots__ = ("_snapshot_bytes", "_update_bytes", "_updates", "content", "number")
 
     def __init__(self, number: int, client: int, snapshot: bytes, updates: Sequence[bytes]) -> None:
+        """Raises DamagedDocument."""
         self.number = number
-        self.content = Document(client, (state for state in (snapshot, *updates) if state))
+        try:
+            self.content = Document(client, (state for state in (snapshot, *updates) if state))
+        except BaseException as error:
+            # yrs's PanicException is no Exception; everything else of that kind is not ours to keep.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise DamagedDocument(number) from None
         self._snapshot_bytes = len(snapshot)
         self._update_bytes = sum(map(len, updates))
         self._updates = len(updates)
@@ -98,6 +106,8 @@ class DocumentCache:
         self._store = store
         self._limit = limit
         self._open: OrderedDict[int, OpenDocument] = OrderedDict()
+        self.damaged: frozenset[int] = frozenset()
+        """Those that could not be read from the disk, until they are made again."""
 
     async def open(self, touched: Touched, client: int, time_slice: TimeSlice) -> dict[int, OpenDocument]:
         """What a change needs of these documents; new ones write as `client`."""
@@ -117,13 +127,13 @@ class DocumentCache:
     async def load(
         self, numbers: Iterable[int], client: int, time_slice: TimeSlice
     ) -> dict[int, OpenDocument]:
-        """All of these whole, from memory or disk; new ones write as `client`."""
+        """All of these whole, from memory or disk; new ones write as `client`. Raises DamagedDocument."""
         wanted = sorted(set(numbers))
         missing = [number for number in wanted if number not in self._open]
         for first in range(0, len(missing), _PAGE):
             page = missing[first : first + _PAGE]
             for number, stored in zip(page, await self._store.documents(page), strict=True):
-                self._open[number] = OpenDocument(number, client, stored.snapshot, stored.updates)
+                self._open[number] = self._read(number, client, stored)
                 await time_slice.yield_if_due()
         loaded = {}
         for number in wanted:
@@ -131,6 +141,19 @@ class DocumentCache:
             loaded[number] = self._open[number]
         await self._trim(len(loaded), time_slice)
         return loaded
+
+    def _read(self, number: int, client: int, stored: StoredDocument) -> OpenDocument:
+        try:
+            return OpenDocument(number, client, stored.snapshot, stored.updates)
+        except DamagedDocument:
+            self.damaged |= {number}
+            raise
+
+    def remade(self, numbers: Iterable[int]) -> None:
+        """These were made again, on the disk."""
+        numbers = frozenset(numbers)
+        self.forget(numbers)
+        self.damaged -= numbers
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Drop documents whose change did not reach the disk; the next use reads them from there."""

@@ -8,7 +8,7 @@ documents it touched are forgotten, so memory never runs ahead of the disk.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
@@ -20,14 +20,15 @@ from cluster.pinset.adoption import Adoption, Merge
 from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
 from cluster.pinset.containment import DONE, ContainmentStep, ForkedLog, SharedClocks, next_step
-from cluster.pinset.document_cache import DocumentCache, Touched
+from cluster.pinset.damage import find_damaged, grouped, rows_of
+from cluster.pinset.document_cache import DocumentCache, OpenDocument, Touched
 from cluster.pinset.foreign_batch import ForeignBatch, UnusableBatch, read_foreign, touched_by
 from cluster.pinset.fork import Forks, place_fact
 from cluster.pinset.listed_pins import listed_in
 from cluster.pinset.live_entries import NO_QUOTA, LiveEntries, MemberQuota, OverQuota, sum_live
 from cluster.pinset.log_heads import NO_HASHES, NO_HEADS, LogHeads
 from cluster.pinset.replay import replayed
-from cluster.pinset.rows import DigestSums, Head
+from cluster.pinset.rows import Commit, DigestSums, Head, batch_row
 from cluster.pinset.snapshot_place import LogEnd, SnapshotPlace
 from cluster.pinset.store import STAMP_FACT, PinsetStore
 from cluster.pinset.tolerance import Tolerance
@@ -146,6 +147,29 @@ class Replica:
         False, with nothing done, where the log is cut: what is left of it does not make a document.
         """
         return await self._serial.run(lambda: self._rebuild(numbers))
+
+    @property
+    def damaged(self) -> frozenset[int]:
+        """Documents that could not be read from the disk, until they are made again."""
+        return self._documents.damaged
+
+    async def digests(self, numbers: Collection[int]) -> Mapping[int, tuple[int, int]]:
+        """What was written down of these documents."""
+        return await self._store.snapshots.digests(sorted(numbers))
+
+    async def find_damaged(self, numbers: Collection[int]) -> frozenset[int]:
+        """Of these, documents that cannot be read, or are not what was written: they count as `damaged`."""
+
+        async def find() -> frozenset[int]:
+            found = await find_damaged(self._store, sorted(numbers), self._local.slices())
+            self._documents.damaged |= found
+            return found
+
+        return await self._serial.run(find)
+
+    async def write_again(self, numbers: Collection[int]) -> None:
+        """Make these documents again from their rows, as pins that we write: where no other member has them."""
+        await self._serial.run(lambda: self._write_again(numbers))
 
     @property
     def snapshot_place(self) -> SnapshotPlace | None:
@@ -318,7 +342,27 @@ class Replica:
         void = self._heads.void
         transaction = await replayed(self._store, numbers, self._log.client, time_slice, void)
         await self._finish(await transaction.outcome_of_replay(lost, self._genesis, time_slice))
+        self._documents.remade(numbers)
         return True
+
+    async def _write_again(self, numbers: Collection[int]) -> None:
+        await self._begin_epoch()  # what the lost documents had of this one is not known
+        time_slice = self._local.slices()
+        for number, values in (await rows_of(numbers, self._store, self._genesis, time_slice)).items():
+            document = OpenDocument(number, self._log.client, b"", ())
+            if not values:
+                await self._store.commit(Commit((document.store_whole(),)))
+            for group in grouped(values):
+                transaction = Transaction({number: document})
+                transaction.add(number, *document.content.write(group))
+                self._sign(transaction, self._local.clock.tick())
+                rows = tuple(map(batch_row, transaction.batches))
+                commit = Commit((document.store_whole(),), rows, facts=self._stamp())
+                await self._finish(Outcome(commit, ()), transaction.heads, transaction.hashes)
+        self._documents.remade(numbers)
+
+    def _stamp(self) -> Mapping[str, bytes]:
+        return {STAMP_FACT: self._local.clock.last.to_bytes(8)}
 
     async def _begin_snapshot(self, ends: Sequence[LogEnd], logs: Mapping[AuthorLog, int]) -> SnapshotPlace:
         await self._part_from(logs)
@@ -329,17 +373,20 @@ class Replica:
             await self._begin_epoch()
 
     async def _merge(self, merge: Merge) -> int:
-        await self._part_from(merge.logs)
-        self._documents.forget([document.number for document in merge.documents])
-        return await self._adoption.merge(merge, self._log.client)
+        await (self._begin_epoch() if merge.afresh else self._part_from(merge.logs))
+        numbers = [document.number for document in merge.documents]
+        self._documents.forget(numbers)
+        changed = await self._adoption.merge(merge, self._log.client)
+        if merge.afresh:
+            self._documents.remade(numbers)
+        return changed
 
     async def _commit(
         self, transaction: Transaction, time_slice: TimeSlice, quota: MemberQuota = NO_QUOTA
     ) -> None:
         """Raises OverQuota."""
         if transaction.batches:
-            facts = {STAMP_FACT: self._local.clock.last.to_bytes(8)}
-            outcome = await transaction.outcome(self._genesis, facts, time_slice)
+            outcome = await transaction.outcome(self._genesis, self._stamp(), time_slice)
             if quota:
                 self._check_quota(quota, transaction.heads, outcome.commit.live)
             await self._finish(outcome, transaction.heads, transaction.hashes)

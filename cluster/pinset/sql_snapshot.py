@@ -33,7 +33,7 @@ _PAGE = f"SELECT {one_row('number', 'hex(snapshot)', _UPDATES)} FROM ({_FITTING}
 
 _DIGESTS = (
     f"SELECT {one_row('number', 'digest1', 'digest2')}"
-    " FROM documents WHERE number IN (SELECT value FROM json_each(?))"
+    " FROM documents WHERE number IN (SELECT value FROM json_each(?)) AND clocks IS NOT NULL"
 )
 
 _TOLERATED = (

@@ -1,8 +1,10 @@
 """Merkle anti-entropy: compares documents with another member when logs are equal, and mends damaged ones.
 
 Both sides hold the same signed batches then, and applying them is deterministic: a document that still
-differs is damaged on one side. Digests are compared 256 ways at each step, as down a hash tree. Each side
-makes its own document again from batches whose signatures prove them, and takes no content on another's word.
+differs is damaged on one side, or holds what its log has not come to. Digests are compared 256 ways at each
+step, as down a hash tree. Each side joins its document with that of the other, if it trusts it; one of its
+own that is not what it wrote is put aside for that. What stays different is made again from the signed log,
+where that is whole.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from cluster.common import wire
 from cluster.common.methods import DIGESTS
 from cluster.errors import BadUpdate
 from cluster.pinset.rows import DigestSum, DigestSums
-from cluster.ports import PeerOffline
+from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.context import ReplicationContext
+from cluster.replication.mending import Mending
 
 MAX_REBUILT = 256
 """Documents made again in one pass over the log."""
@@ -33,9 +36,11 @@ Range = tuple[int, int]
 class AntiEntropy:
     """Both sides of comparing documents."""
 
-    def __init__(self, context: ReplicationContext) -> None:
+    def __init__(self, context: ReplicationContext, mending: Mending) -> None:
         self._context = context
         self._replica = context.replica
+        self._mending = mending
+        self._stayed: dict[str, frozenset[int]] = {}  # documents that could not be made equal, last time
         self._bits = context.local.genesis.document_bits
         context.gate.serve(DIGESTS, self._serve)
 
@@ -47,16 +52,44 @@ class AntiEntropy:
         differing = await self._compare_in_time(peer)
         if not differing:
             return differing
-        if not await self._replica.rebuild(differing):
+        if not self._context.members.is_trusted(peer):
+            await self._replica.find_damaged(differing)  # a trusted member makes those right; its own are its
+            return frozenset()
+        changed = await self._by_documents(peer, differing)
+        differing &= await self._compare_in_time(peer)
+        if differing:
+            changed |= await self._by_log(peer, differing)
+        self._stayed[peer] = differing - changed
+        return changed
+
+    async def _by_documents(self, peer: str, differing: frozenset[int]) -> frozenset[int]:
+        try:
+            changed = await self._mending.take(peer, differing)
+        except CallFailed as error:  # an earlier release
+            _log.info("%s gives no documents: %s", peer, error)
+            return frozenset()
+        _log.warning(
+            "%d documents differ from those of %s: %d changed here", len(differing), peer, len(changed)
+        )
+        return changed
+
+    async def _by_log(self, peer: str, differing: frozenset[int]) -> frozenset[int]:
+        """What joining did not make equal: the log decides, where it is whole. Those that it changed."""
+        before = await self._replica.digests(differing)
+        if await self._replica.rebuild(differing):
+            after = await self._replica.digests(differing)
+            changed = frozenset(number for number in differing if before.get(number) != after.get(number))
+            self._context.counts.repaired += len(changed)
+            return changed
+        if differing & self._stayed.get(peer, frozenset()):
             _log.error(
-                "%d documents differ from those of %s, and the log that would make them again is cut here",
+                "%d documents still differ from those of %s (the first is %d), and the log that would decide"
+                " is cut: remove cluster.db of the member that is wrong, which then starts from the others",
                 len(differing),
                 peer,
+                min(differing),
             )
-            return frozenset()
-        _log.warning("%d documents differ from those of %s: made again", len(differing), peer)
-        self._context.counts.repaired += len(differing)
-        return differing
+        return frozenset()
 
     async def _compare_in_time(self, peer: str) -> frozenset[int]:
         deadline = asyncio.timeout(_PATIENCE)

@@ -39,6 +39,7 @@ from cluster.replication.context import ReplicationContext
 from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.handler_gate import HandlerGate
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogCutter, LogRetention
+from cluster.replication.mending import Mending
 from cluster.replication.own_quota import OwnQuota
 from cluster.replication.pinset_gossip import PinsetGossip
 from cluster.replication.pinset_log import PinsetLog
@@ -117,7 +118,8 @@ async def open_pinset(
     admission = Admission(context, forks)
     catchup = CatchUp(context, admission, forks)
     snapshots = Snapshots(context, catchup.exchange_records, settings.snapshots)
-    sync_loop = SyncLoop(context, catchup, AntiEntropy(context), snapshots)
+    mending = Mending(context)
+    sync_loop = SyncLoop(context, catchup, AntiEntropy(context, mending), snapshots, mending)
     served = CatchUpServer(context, sync_loop.ask)
     SnapshotServer(context, served.opening, settings.snapshots.page_bytes)
     outgoing = PinsetGossip(context, network, admission, sync_loop)

@@ -43,6 +43,8 @@ class Snapshots:
         BadUpdate.
         """
         async with self._turn:
+            if self._next >= self._end:  # stopped between the last document and the end
+                await self._replica.end_snapshot()
             begun = self._replica.snapshot_place is not None
             is_new = not any(self._replica.heads().values())
             if self._context.members.is_trusted(peer) and (begun or wanted or is_new):

@@ -11,12 +11,13 @@ import logging
 
 from blockstore.common.tasks import Tasks, open_tasks
 from cluster.common.loops import steadily
-from cluster.errors import BadUpdate
+from cluster.errors import BadUpdate, DamagedDocument
 from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.anti_entropy import AntiEntropy
 from cluster.replication.catchup import CatchUp
 from cluster.replication.context import ReplicationContext
 from cluster.replication.log_gaps import LogGaps
+from cluster.replication.mending import Mending
 from cluster.replication.snapshots import Snapshots
 
 SYNC_INTERVAL = 2.0
@@ -51,11 +52,13 @@ class SyncLoop:
         catchup: CatchUp,
         anti_entropy: AntiEntropy,
         snapshots: Snapshots,
+        mending: Mending,
     ) -> None:
         self._context = context
         self._catchup = catchup
         self._anti_entropy = anti_entropy
         self._snapshots = snapshots
+        self._mending = mending
         self._gaps = LogGaps(context.replica.head)
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._wanted: dict[str, bool] = {}  # members to ask -> whether to show them how far we are
@@ -81,6 +84,7 @@ class SyncLoop:
 
     async def sync(self, peer: str, *, show: bool = False) -> None:
         """Bring all that this member has and we lack. Raises CallFailed, PeerOffline, BadUpdate."""
+        await self._mend(peer)
         await self._start_from_snapshot(peer)
         try:
             pulled = await self._catchup.pull(peer, show=show)
@@ -93,6 +97,12 @@ class SyncLoop:
             self._ask_some(FANOUT, besides=peer)
         elif heads.all_heads == self._context.replica.heads_digest() and self._comparison_is_due(peer):
             await self.repair(peer)
+
+    async def _mend(self, peer: str) -> None:
+        try:
+            await self._mending.mend_damaged(peer)
+        except (CallFailed, BadUpdate) as error:  # what it has cannot help: another one's may
+            _log.error("what is damaged here cannot be made again from %s: %s", peer, error)
 
     async def _start_from_snapshot(self, peer: str) -> None:
         try:
@@ -153,13 +163,14 @@ class SyncLoop:
     async def _sync_now(self, peer: str, show: bool) -> None:
         try:
             await self.sync(peer, show=show)
-        except (CallFailed, PeerOffline, BadUpdate) as error:
+        except (CallFailed, PeerOffline, BadUpdate, DamagedDocument) as error:
             _log.info("cannot catch up with %s now: %s", peer, error)
         except OSError as error:  # a full disk: replication goes on when there is room again
             _log.warning("what %s has cannot be kept now: %s", peer, error)
 
     async def _ask_one(self) -> None:
         await asyncio.sleep(SYNC_INTERVAL * self._context.local.chance.uniform(0.75, 1.25))
+        await self._mending.mend_alone()
         self._ask_some(1)
 
     def _ask_some(self, count: int, besides: str = "") -> None:
