@@ -122,18 +122,30 @@ class DocumentCache:
             else:
                 opened[number] = OutlinedDocument(number, client, outline)
             await time_slice.yield_if_due()
-        return opened | await self.load(whole, client, time_slice)
+        digests = {
+            number: outline.digest
+            for number, outline in zip(unread, outlines, strict=True)
+            if outline.clocks is not None
+        }
+        return opened | await self.load(whole, client, time_slice, digests)
 
     async def load(
-        self, numbers: Iterable[int], client: int, time_slice: TimeSlice
+        self,
+        numbers: Iterable[int],
+        client: int,
+        time_slice: TimeSlice,
+        digests: Mapping[int, int] = NO_CLOCKS,
     ) -> dict[int, OpenDocument]:
-        """All of these whole, from memory or disk; new ones write as `client`. Raises DamagedDocument."""
+        """All of these whole, from memory or disk; new ones write as `client`.
+
+        Raises DamagedDocument where one cannot be read, or has another digest than the one given here.
+        """
         wanted = sorted(set(numbers))
         missing = [number for number in wanted if number not in self._open]
         for first in range(0, len(missing), _PAGE):
             page = missing[first : first + _PAGE]
             for number, stored in zip(page, await self._store.documents(page), strict=True):
-                self._open[number] = self._read(number, client, stored)
+                self._open[number] = self._read(number, client, stored, digests.get(number))
                 await time_slice.yield_if_due()
         loaded = {}
         for number in wanted:
@@ -142,12 +154,15 @@ class DocumentCache:
         await self._trim(len(loaded), time_slice)
         return loaded
 
-    def _read(self, number: int, client: int, stored: StoredDocument) -> OpenDocument:
+    def _read(self, number: int, client: int, stored: StoredDocument, digest: int | None) -> OpenDocument:
         try:
-            return OpenDocument(number, client, stored.snapshot, stored.updates)
+            document = OpenDocument(number, client, stored.snapshot, stored.updates)
+            if digest is not None and document.content.digest() != digest:
+                raise DamagedDocument(number)
         except DamagedDocument:
             self.damaged |= {number}
             raise
+        return document
 
     def remade(self, numbers: Iterable[int]) -> None:
         """These were made again, on the disk."""

@@ -168,7 +168,7 @@ class Replica:
         return await self._serial.run(find)
 
     async def write_again(self, numbers: Collection[int]) -> None:
-        """Make these documents again from their rows, as pins that we write: where no other member has them."""
+        """Make these documents again from their rows, as pins that we write: no other member has them."""
         await self._serial.run(lambda: self._write_again(numbers))
 
     @property

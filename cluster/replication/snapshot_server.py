@@ -33,8 +33,8 @@ class SnapshotServer:
 
     async def _answer(self, peer: str, request: bytes) -> bytes:
         wanted = PageRequest.decode(request)
-        if self._replica.snapshot_place is not None:
-            raise SnapshotUnavailable("this member takes a snapshot itself: ask another one")
+        if self._replica.snapshot_place is not None and not any(self._replica.heads().values()):
+            raise SnapshotUnavailable("this member is new, and takes a snapshot itself: ask another one")
         if self._waiting >= MAX_WAITING:
             raise SnapshotUnavailable("this member serves as many snapshots as it can: ask another one")
         self._waiting += 1

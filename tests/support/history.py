@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -12,6 +13,7 @@ from blockstore.cid import CID
 from cluster.common.genesis import Genesis
 from cluster.errors import ClusterError
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
+from cluster.replication.snapshot_limits import SnapshotLimits
 from support.clock import virtual_time
 from support.cluster_network import SimNetwork
 from support.inline_database import Crashed
@@ -50,12 +52,23 @@ class History:
 
     def __init__(self, seed: int, retention: LogRetention = DEFAULT_RETENTION) -> None:
         self.random = Random(seed)
+        limits = SnapshotLimits(
+            min_batches=self.random.choice((1, 5, 256)),
+            page_bytes=self.random.choice((1, 500, 1 << 20)),
+            group=self.random.choice((1, 2, 256)),
+        )
         self.network = SimNetwork(self.random, delay=self.random.choice((0.01, 0.5)))
         loop = asyncio.get_running_loop()
         genesis, images = _grown(self.random.choice((0, 2)))
         self.members = [
             PinsetMember(
-                number, genesis, self.network, lambda: 2e9 + loop.time(), chance=self.random, image=image
+                number,
+                genesis,
+                self.network,
+                lambda: 2e9 + loop.time(),
+                chance=self.random,
+                image=image,
+                snapshots=limits,
             )
             for number, image in enumerate(images)
         ]
@@ -63,6 +76,7 @@ class History:
         self._acknowledged: set[CID] = set()
         self._next = KEPT
         self._writes: set[asyncio.Task[None]] = set()
+        self._lost_logs = False
 
     async def live(self, steps: int, events: Sequence[Callable[[History], Awaitable[None]]]) -> None:
         """So many of these events, then peace, then agreement."""
@@ -79,6 +93,9 @@ class History:
         self.network.part()
         await self._written()
         await agree(self.members)
+        async with asyncio.timeout(600):
+            while any(member.pinset.snapshot_progress is not None for member in self.members):  # noqa: ASYNC110
+                await asyncio.sleep(1)
         await self.check()
         for member in self.members:
             await member.stop()
@@ -92,7 +109,9 @@ class History:
         assert not missing, f"acknowledged and lost: {sorted(map(str, missing))}"
         for member in self.members:
             assert member.pinset.counts.refused == 0
-            assert forked or member.pinset.counts.repaired == 0, "the log alone brought them together"
+            assert forked or self._lost_logs or member.pinset.counts.repaired == 0, (
+                "the log alone brought them together"
+            )
 
     async def write(self) -> None:
         member = self.random.choice(self.members)
@@ -123,6 +142,14 @@ class History:
         with suppress(OSError):
             async for _ in self.random.choice(self.members).pinset.log.cut():
                 await asyncio.sleep(0)
+
+    async def lose_log(self) -> None:
+        """A prefix of a log goes, whoever lacks it: as after weeks. Copies of before it come back too."""
+        self._lost_logs = True
+        for member in self.random.choice((self.members, [self.random.choice(self.members)])):
+            share = self.random.choice((0.5, 1.0))
+            with suppress(OSError, Crashed):
+                await member.database.write(_cut_prefix, share)
 
     async def crash(self) -> None:
         """Killed, with all that it committed."""
@@ -186,6 +213,11 @@ class History:
         self._acknowledged &= set[CID]().union(*there)
 
 
+def _cut_prefix(db: sqlite3.Connection, share: float) -> None:
+    (last,) = db.execute("SELECT coalesce(max(arrival), 0) FROM logs").fetchone()
+    db.execute("DELETE FROM batches WHERE arrival <= ?", (int(last * share),))
+
+
 EVENTS = (
     *[History.write] * 10,
     *[History.pause] * 3,
@@ -198,3 +230,8 @@ EVENTS = (
     History.restore,
     History.roll_back,
 )
+WITH_SNAPSHOTS = (
+    *[event for event in EVENTS if event is not History.roll_back],
+    *[History.lose_log] * 3,
+)
+"""Logs are lost that others need; a machine that writes on under old numbers is another story."""

@@ -24,6 +24,8 @@ from support.pinset_member import (
 from blockstore.sqlite.database import open_database
 from cluster.errors import DamagedDocument
 from cluster.interfaces import Role
+from cluster.pinset.document import Document
+from cluster.pinset.document_digest import halves
 from cluster.pinset.schema import PRAGMAS
 from cluster.pinset.store import PinsetStore
 from cluster.replication.open_pinset import open_pinset
@@ -147,8 +149,9 @@ async def test_a_value_that_rotted_is_replaced_by_the_one_that_was_written() -> 
     rotten = stored.updates[0].replace(b"one", b"two")
     assert rotten != stored.updates[0]
     await sql(b, "UPDATE updates SET data = ? WHERE document = ?", (rotten, number))
-    await sql(b, "UPDATE documents SET digest1 = 1 WHERE number = ?", (number,))
     await b.start()
+    with pytest.raises(DamagedDocument):
+        await b.pinset.remove(some_cid(1))
     await mended(b)
     assert (await b.rows())[some_cid(1)].options.name == "one"
     await agree(members)
@@ -165,10 +168,12 @@ async def test_documents_that_stay_different_are_told_with_what_to_do(
     await cut(a, b)
     number = document_of(b)
     (stored,) = await PinsetStore(b.database).documents([number])
+    rotten = stored.updates[0].replace(b"one", b"two")
     await b.stop()
-    await sql(b, "UPDATE updates SET data = ?", (stored.updates[0].replace(b"one", b"two"),))
+    await sql(b, "UPDATE updates SET data = ?", (rotten,))
+    digest = halves(Document(1, [rotten]).digest())
+    await sql(b, "UPDATE documents SET digest1 = ?, digest2 = ?", digest)  # it was written with that
     await b.start()
-    await b.pinset.put(some_pin(next(n for n in range(2, 99) if document_of(b, n) == number)))
     await asyncio.sleep(1500)
     assert "remove cluster.db of the member that is wrong" in caplog.text
     await stopped(*members)
