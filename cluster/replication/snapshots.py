@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from cluster.errors import SnapshotUnavailable
 from cluster.pinset.adoption import Merge
 from cluster.ports import CallFailed
 from cluster.replication.context import ReplicationContext
@@ -39,8 +40,8 @@ class Snapshots:
     async def take_if_due(self, peer: str, *, wanted: bool) -> None:
         """Take one from that member, to its end, where it may give one and one is `wanted` or due.
 
-        One at a time: the others wait, for what they have would come twice. Raises CallFailed, PeerOffline,
-        BadUpdate.
+        One at a time: the others wait, for what they have would come twice. Raises SnapshotUnavailable where
+        there is its log alone to pull, CallFailed, PeerOffline, BadUpdate.
         """
         async with self._turn:
             if self._next >= self._end:  # stopped between the last document and the end
@@ -50,7 +51,13 @@ class Snapshots:
             if self._context.members.is_trusted(peer) and (begun or wanted or is_new):
                 donor = await self._meet(peer)
                 if begun or wanted or sum(donor.logs.values()) >= self._limits.min_batches:
-                    await self._take(donor)
+                    await self._try(donor)
+
+    async def _try(self, donor: SnapshotDonor) -> None:
+        try:
+            await self._take(donor)
+        except CallFailed as error:  # an earlier release, or one that gives none now
+            raise SnapshotUnavailable(f"{donor.peer} gives no documents: {error}") from None
 
     async def _meet(self, peer: str) -> SnapshotDonor:
         calls, genesis = self._context.calls, self._context.local.genesis

@@ -11,7 +11,7 @@ import logging
 
 from blockstore.common.tasks import Tasks, open_tasks
 from cluster.common.loops import steadily
-from cluster.errors import BadUpdate, DamagedDocument
+from cluster.errors import BadUpdate, DamagedDocument, SnapshotUnavailable
 from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.anti_entropy import AntiEntropy
 from cluster.replication.catchup import CatchUp
@@ -107,9 +107,9 @@ class SyncLoop:
     async def _start_from_snapshot(self, peer: str) -> None:
         try:
             await self._snapshots.take_if_due(peer, wanted=peer in self._gaps.donors)
-        except CallFailed as error:  # an older release, or one that cannot now: its log is all there is
+        except SnapshotUnavailable as error:
             self._gaps.refused(peer, self._now())
-            _log.info("no snapshot of %s: %s", peer, error)
+            _log.info("no snapshot: %s", error)
 
     def _close_gaps(self, peer: str) -> None:
         """Of a log that it has cut, ask the other members for the rest; when all have, for a snapshot."""
