@@ -75,6 +75,7 @@ class History:
         self._retention = retention
         self._acknowledged: set[CID] = set()
         self._next = KEPT
+        self._since_cut: dict[str, bytes] = {}
         self._writes: set[asyncio.Task[None]] = set()
         self._lost_logs = False
 
@@ -142,6 +143,7 @@ class History:
         with suppress(OSError):
             async for _ in self.random.choice(self.members).pinset.log.cut():
                 await asyncio.sleep(0)
+        self._since_cut = {member.peer: member.database.images[-1] for member in self.members}
 
     async def lose_log(self) -> None:
         """A prefix of a log goes, whoever lacks it: as after weeks. Copies of before it come back too."""
@@ -161,10 +163,15 @@ class History:
         await self._restart(member, self._some_image(member))
 
     async def roll_back(self) -> None:
-        """A machine is put back together with its memory, and writes on under numbers that it used before."""
+        """A machine is put back together with its memory, and writes on under numbers that it used before.
+
+        To after the last cut: what is cut proves no fork.
+        """
         member = self.random.choice(self.members)
         await self._written()
-        await member.roll_back(self._some_image(member))
+        images, last_cut = member.database.images, self._since_cut.get(member.peer)
+        first = next((index for index, image in enumerate(images) if image is last_cut), 0)
+        await member.roll_back(self.random.randrange(first, len(images)))
         await self._forget_lost()
 
     async def crash_between_statements(self) -> None:
