@@ -31,6 +31,7 @@ def command(
     _check(statuses)
     if not cids:
         _say_migration(context.api())
+        _say_snapshot(context.api())
     inputs = Inputs("listed", len(cids))
     for info in _infos(context.api(), cids, statuses, local, inputs):
         if as_json:
@@ -59,6 +60,14 @@ def _say_migration(api: ApiClient) -> None:
             " meanwhile, those by holder or time slower",
             err=True,
         )
+
+
+def _say_snapshot(api: ApiClient) -> None:
+    """While this node starts from another member's documents."""
+    found = api.get("/v1/health").answer("snapshot")
+    if found.raw:
+        percent = found.number("percent")
+        say(f"the pinset comes from another member, {percent} % so far: lists are not whole yet", err=True)
 
 
 def _check(statuses: str) -> None:

@@ -107,8 +107,13 @@ async def health(request: web.Request) -> web.Response:
             "forked_logs": parts.pinset.log.forked_logs(),
             "paused_logs": parts.pinset.log.paused_logs(),
             "migration": _migration(parts.pinset.migration),
+            "snapshot": _snapshot(parts.pinset.snapshot_progress),
         }
     )
+
+
+def _snapshot(share: float | None) -> Json:
+    return None if share is None else {"percent": round(100 * share)}
 
 
 def _migration(progress: MigrationProgress | None) -> Json:
