@@ -2,7 +2,8 @@
 restored backups, machines put back together with their memory, logs lost while others need them.
 
 PINFOLD_HISTORIES says how many the slow test lives through (default 500); PINFOLD_SEED, with which it begins.
-A history that fails names its seed: `PINFOLD_SEED=<seed> PINFOLD_HISTORIES=1` lives through it again.
+A history that fails names its seed: `PINFOLD_SEED=<seed> PINFOLD_HISTORIES=1` lives through it again, with
+the same PYTHONHASHSEED (it orders sets): set that to 0.
 """
 
 from __future__ import annotations
