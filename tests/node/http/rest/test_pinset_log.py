@@ -62,6 +62,6 @@ async def test_the_commands_say_it_to_people_and_to_programs(tmp_path: Path, as_
             assert json.loads(lag)["behind"] == []
             assert json.loads(cut)["cut"]["batches"] == 1
         else:
-            assert "has all, as of 0 s ago" in lag
+            assert "has all, as of " in lag
             assert "cut 1 batches (" in cut
             assert "0 batches (0 B) stay" in cut
