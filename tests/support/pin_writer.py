@@ -57,13 +57,19 @@ class PinWriter:
             thread.join()
 
     def _run(self) -> None:
-        while not self._ended.wait(PAUSE):
-            ours = sorted(self.promises.pinned - self.promises.unknown)
-            if ours and self._chance.random() < 0.2:
-                self._unpin(self._chance.choice(ours))
-            else:
-                self._count += 1
-                self._pin(str(CID.identity(RAW, f"{self._name} {self._count}".encode())))
+        try:
+            while not self._ended.wait(PAUSE):
+                self._do_one()
+        finally:
+            self._hang_up()
+
+    def _do_one(self) -> None:
+        ours = sorted(self.promises.pinned - self.promises.unknown)
+        if ours and self._chance.random() < 0.2:
+            self._unpin(self._chance.choice(ours))
+        else:
+            self._count += 1
+            self._pin(str(CID.identity(RAW, f"{self._name} {self._count}".encode())))
 
     def _pin(self, cid: str) -> None:
         if self._ask("POST", cid, {200}):
@@ -100,8 +106,11 @@ class PinWriter:
         secret = (self._nodes[self._at].folder / "api.secret").read_text().strip()
         return {"Authorization": f"Bearer {secret}"}
 
-    def _turn(self) -> None:
+    def _hang_up(self) -> None:
         if self._line is not None:
             self._line.close()
         self._line = None
+
+    def _turn(self) -> None:
+        self._hang_up()
         self._at = (self._at + 1) % len(self._nodes)
