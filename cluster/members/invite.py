@@ -13,6 +13,7 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random, SystemRandom
 
 from cluster.common import cross_check, peer_id, wire
 from cluster.common.address import Address
@@ -39,6 +40,7 @@ _SHORT = {
     "addresses": "a",
     "grant": "g",
 }  # keys of a token that would be too long
+_CHANCE = SystemRandom()
 _BY = "b"  # the inviter's public key, where no address names it and it is not the founder
 
 
@@ -98,11 +100,17 @@ def _token(fields: Mapping[str, object]) -> str:
 
 
 def make_invite(
-    genesis: Genesis, signer: Signer, secret: bytes, addresses: Sequence[str], role: Role, expires: float
+    genesis: Genesis,
+    signer: Signer,
+    secret: bytes,
+    addresses: Sequence[str],
+    role: Role,
+    expires: float,
+    chance: Random = _CHANCE,
 ) -> Invite:
     """An invitation by this node, a trusted member, to join at those of the addresses that fit in.
 
-    Raises BadInvite for a secret of wrong size, or an address that is none.
+    Its number is drawn by `chance`. Raises BadInvite for a secret of wrong size, or an address that is none.
     """
     if len(secret) != SECRET_BYTES:
         raise BadInvite(f"the cluster's secret has {len(secret)} bytes, not {SECRET_BYTES}")
@@ -112,7 +120,7 @@ def make_invite(
     except BadAddress as error:
         raise BadInvite(f"no machine could join at {error}: mend the setting cluster.announce") from None
     best = tuple(sorted(dict.fromkeys(whole), key=_rank))
-    invite = Invite(genesis, secret, best, (us,), make_grant(genesis, signer, role, expires))
+    invite = Invite(genesis, secret, best, (us,), make_grant(genesis, signer, role, expires, chance))
     while len(invite.addresses) > 1 and len(str(invite)) > MAX_LENGTH:
         invite = replace(invite, addresses=invite.addresses[:-1])
     return invite

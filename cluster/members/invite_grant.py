@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 from cluster.common import cross_check, wire
 from cluster.common.envelope import open_sealed
@@ -64,10 +64,10 @@ class InviteGrant:
         return is_trusted(self.inviter) and sealed.is_by(self.inviter, _DOMAIN, cluster_id, us)
 
 
-def make_grant(genesis: Genesis, signer: Signer, role: Role, expires: float) -> InviteGrant:
+def make_grant(genesis: Genesis, signer: Signer, role: Role, expires: float, chance: Random) -> InviteGrant:
     kind = next(kind for kind, one in _ROLES.items() if one is role)
     end = min(max(int(expires), 0), (1 << 32) - 1)
-    mark = bytes([kind]) + end.to_bytes(4) + secrets.token_bytes(_MARK_BYTES - 5)
+    mark = bytes([kind]) + end.to_bytes(4) + chance.randbytes(_MARK_BYTES - 5)
     return InviteGrant.decode(mark + _code(mark, genesis.cluster_id, signer))
 
 

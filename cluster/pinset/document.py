@@ -85,7 +85,9 @@ class Document:
 
     def cids(self) -> list[CID]:
         with _Transaction(self._doc) as txn:
-            return [CID.parse(text) for text in {key.partition("/")[0] for key in self._map.keys(txn)}]
+            return [
+                CID.parse(text) for text in sorted({key.partition("/")[0] for key in self._map.keys(txn)})
+            ]
 
     def clock(self, client: int) -> int:
         """How many items of that client are in this document."""

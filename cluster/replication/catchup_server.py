@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 from cluster.common import wire
@@ -30,7 +29,7 @@ class CatchUpServer:
         self._on_difference = on_difference
         self._store = context.store
         self._members = context.members
-        self.opening = secrets.token_bytes(16)
+        self.opening = context.local.chance.randbytes(16)
         context.gate.serve(HEADS, self._heads)
         context.gate.serve(BATCHES, self._batches)
         context.gate.serve(MEMBERS, self._records)

@@ -164,7 +164,8 @@ class ReplicatedPinset:
         if not self.members.is_trusted(local.peer):
             raise ReadOnlyMember("this node follows the cluster: invite from a trusted member")
         at = tuple(addresses) or tuple(calls.addresses(local.peer))
-        return make_invite(local.genesis, local.signer, secret, at, role, self._context.now() + lifetime)
+        expires = self._context.now() + lifetime
+        return make_invite(local.genesis, local.signer, secret, at, role, expires, local.chance)
 
     async def digest(self) -> bytes:
         """Equal on two members exactly when their pinsets are, deletions included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
@@ -35,6 +36,7 @@ class SimNetwork:
         self._tasks: set[asyncio.Task[None]] = set()
         self.silent = False  # whether all gossip is lost
         self.carried = 0  # bytes of gossip published
+        self.trace = hashlib.sha256()  # of all that was sent, and when
 
     def attach(self, name: str) -> SimPeer:
         """A fresh start of that peer: it reaches everybody in its part of the network."""
@@ -60,6 +62,11 @@ class SimNetwork:
     def linked(self, one: str, other: str) -> bool:
         return one in self.peers and other in self.peers and self._group.get(one) == self._group.get(other)
 
+    def note(self, sender: str, to: str, message: bytes) -> None:
+        """That was sent now."""
+        now = asyncio.get_running_loop().time()
+        self.trace.update(f"{now} {sender} {to} {len(message)}\n".encode() + message)
+
     def unlucky(self, odds: float) -> bool:
         return self.random.random() < odds
 
@@ -68,6 +75,7 @@ class SimNetwork:
 
     def carry(self, sender: str, topic: str, message: bytes) -> None:
         self.carried += len(message)
+        self.note(sender, topic, message)
         for name in () if self.silent else sorted(self.peers):
             for _ in range(1 + self.unlucky(self.repeat)):
                 if name != sender and not self.unlucky(self.loss):
@@ -101,12 +109,14 @@ class SimPeer:
 
     async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
         check_request(method, request)
+        self._network.note(self.name, f"{peer} {method}", request)
         async with within(timeout, peer):
             await self._network.travel()
             if not self._network.linked(self.name, peer) or self._network.unlucky(self._network.loss):
                 await asyncio.sleep(1.0)
                 raise PeerOffline(f"{peer} does not answer")
             answer = await self._network.peers[peer].methods.answer(self.name, method, request)
+            self._network.note(peer, self.name, answer)
             await self._network.travel()
             if not self._network.linked(self.name, peer):
                 raise PeerOffline(f"{peer} went away")

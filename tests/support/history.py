@@ -32,8 +32,9 @@ def _grown(bits: int) -> tuple[Genesis, tuple[bytes, ...]]:
     """A cluster whose members know each other: growing one takes longer than most histories."""
 
     async def grow() -> tuple[Genesis, tuple[bytes, ...]]:
-        network, loop = SimNetwork(Random(bits), delay=0.01), asyncio.get_running_loop()
-        members = await grown_cluster(MEMBERS, network, lambda: 1e9 + loop.time(), bits)
+        chance, loop = Random(bits), asyncio.get_running_loop()
+        network = SimNetwork(chance, delay=0.01)
+        members = await grown_cluster(MEMBERS, network, lambda: 1e9 + loop.time(), bits, chance=chance)
         for member in members:
             await member.stop()
         return members[0].genesis, tuple(member.database.images[-1] for member in members)
@@ -78,6 +79,11 @@ class History:
         self._since_cut: dict[str, bytes] = {}
         self._writes: set[asyncio.Task[None]] = set()
         self._lost_logs = False
+
+    @property
+    def trace(self) -> str:
+        """Of all that members sent each other, byte by byte, and of when they did."""
+        return self.network.trace.hexdigest()
 
     async def live(self, steps: int, events: Sequence[Callable[[History], Awaitable[None]]]) -> None:
         """So many of these events, then peace, then agreement."""
@@ -242,3 +248,13 @@ WITH_SNAPSHOTS = (
     *[History.lose_log] * 3,
 )
 """Logs are lost that others need; a machine that writes on under old numbers is another story."""
+
+STEPS = 18
+
+
+@virtual_time
+async def live_through(seed: int) -> str:
+    """The trace of the history that this seed makes."""
+    history = History(seed)
+    await history.live(STEPS, (EVENTS, WITH_SNAPSHOTS)[seed % 2])
+    return history.trace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from random import Random, SystemRandom
 
@@ -40,8 +41,9 @@ def some_pin(number: int, name: str = "", **options: object) -> Pin:
     return Pin(some_cid(number), PinOptions(name=name, replication_max=-1, **options), (), 1.0)  # type: ignore[arg-type]
 
 
-def some_genesis(bits: int = 3) -> Genesis:
-    return found_cluster("test", identity(0).peer_id, 1.0, bits)
+def some_genesis(bits: int = 3, chance: Random | None = None) -> Genesis:
+    genesis = found_cluster("test", identity(0).peer_id, 1.0, bits)
+    return genesis if chance is None else replace(genesis, nonce=chance.randbytes(len(genesis.nonce)))
 
 
 class Epochs(Random):
@@ -195,7 +197,7 @@ async def grown_cluster(
     snapshots: SnapshotLimits = DEFAULT_LIMITS,
 ) -> list[PinsetMember]:
     """A founder and others that joined by invitation, all started and in agreement about who belongs."""
-    genesis = some_genesis(bits)
+    genesis = some_genesis(bits, chance)
     members = [
         PinsetMember(number, genesis, network, clock, chance=chance, snapshots=snapshots)
         for number in range(size)
