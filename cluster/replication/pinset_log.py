@@ -98,6 +98,10 @@ class PinsetLog:
         """How many logs are known to hold two batches of one number."""
         return len(self._context.replica.forks)
 
+    def uncontained_logs(self) -> int:
+        """Of the forked ones, how many are in documents here still, while their pins are written again."""
+        return len(self._context.replica.uncontained())
+
     def paused_logs(self) -> int:
         """How many logs stand still here, because their authors hold more than they may."""
         return len(self._context.pauses)
