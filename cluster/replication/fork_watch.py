@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.common import wire
 from cluster.common.loops import steadily
@@ -49,6 +49,7 @@ class ForkWatch:
         self._store = context.store.forks
         self._branches = ForkBranches(context)
         self._signs: asyncio.Queue[ForkSign] = asyncio.Queue(_MAX_SIGNS)
+        self._unanswered: dict[str, list[ForkSign]] = {}  # by members that could not be asked
         self._uncontained = asyncio.Event()
         self._uncontained.set()
         context.gate.serve(FORKS, self._serve)
@@ -74,6 +75,8 @@ class ForkWatch:
                 self._sign(ForkSign(log, sequence, peer))
         for log, sequence in heads.forks:
             self._sign(ForkSign(log, sequence, peer, told=True))
+        for sign in self._unanswered.pop(peer, ()):  # heads that do not move are not told again
+            self._sign(sign)
 
     async def run(self) -> None:
         """Looks into what was noticed, for as long as the pinset is open."""
@@ -102,10 +105,17 @@ class ForkWatch:
                 fork = await self._told(peer, sign.log) if sign.told else await self._found(peer, sign)
             except (CallFailed, PeerOffline, BadUpdate) as error:
                 _log.info("%s cannot be asked about a forked log now: %s", peer, error)
+                self._ask_later(replace(sign, peer=peer))
                 continue
             if fork is not None:
                 await self._note(fork)
                 return
+
+    def _ask_later(self, sign: ForkSign) -> None:
+        """When that member answers again."""
+        signs = self._unanswered.setdefault(sign.peer, [])
+        if sign not in signs and len(signs) < _MAX_SIGNS:
+            signs.append(sign)
 
     def _to_ask(self, author: str) -> Iterable[str]:
         connected = self._context.calls.peers() & self._context.members.peers()

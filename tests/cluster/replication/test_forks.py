@@ -9,6 +9,7 @@ from support.clock import virtual_time
 from support.pinset_forger import calm, gossiped, logs_of, stopped, wall
 from support.pinset_member import PinsetMember, agree, grown_cluster, some_cid, some_pin
 
+from cluster.common.methods import BATCHES
 from cluster.pinset.fork_store import ForkStore
 
 
@@ -140,3 +141,34 @@ async def test_a_deletion_that_meant_the_other_branch_costs_no_pin() -> None:
     await agree(members)
     assert {some_cid(1), some_cid(3)} <= set(await b.rows())
     await stopped(*members)
+
+
+@virtual_time
+async def test_a_sign_of_a_fork_is_not_lost_with_a_member_that_cannot_be_asked_just_then() -> None:
+    network = calm()
+    members = a, b = await grown_cluster(2, network, wall)
+    await a.pinset.put(some_pin(1))
+    before = len(a.database.images) - 1
+    await a.pinset.put(some_pin(2))
+    await agree(members)
+    network.part([a.peer], [b.peer])
+    await a.roll_back(before)
+    await a.pinset.put(some_pin(3))
+    await asyncio.sleep(1)  # nothing is on its way any more
+    methods = [network.peers[member.peer].methods for member in members]
+    answers = [one.handler(BATCHES.name) for one in methods]
+    for one in methods:
+        one.replace(BATCHES.name, _refuse)
+    network.part()
+    await asyncio.sleep(20)
+    assert [await forks_at(member) for member in members] == [{}, {}]
+    for one, answer in zip(methods, answers, strict=True):
+        one.replace(BATCHES.name, answer)
+    assert {await until_known(member, a) for member in members} == {2}
+    await agree(members)
+    assert {some_cid(1), some_cid(2), some_cid(3)} <= set(await b.rows())
+    await stopped(*members)
+
+
+async def _refuse(peer: str, request: bytes) -> bytes:
+    raise OSError("the disk is busy")
