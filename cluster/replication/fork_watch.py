@@ -26,6 +26,7 @@ from cluster.replication.heads import Heads, decode_logs, encode_logs
 _MAX_SIGNS = 256  # waiting to be looked into; further ones come again
 _TRUSTED_DELAY, _FOLLOWER_DELAY = (5.0, 60.0), (120.0, 180.0)
 _PAUSE = 0.05  # seconds between two steps of containing: writes come first
+_PAUSE_OF_DISK = 5.0  # seconds until a disk that is full, say, is tried again
 _log = logging.getLogger(__name__)
 
 
@@ -75,8 +76,8 @@ class ForkWatch:
                 self._sign(ForkSign(log, sequence, peer))
         for log, sequence in heads.forks:
             self._sign(ForkSign(log, sequence, peer, told=True))
-        for sign in self._unanswered.pop(peer, ()):  # heads that do not move are not told again
-            self._sign(sign)
+        for sign in (*self._unanswered.pop(peer, ()), *self._unanswered.pop("", ())):
+            self._sign(sign)  # heads that do not move are not told again
 
     async def run(self) -> None:
         """Looks into what was noticed, for as long as the pinset is open."""
@@ -95,6 +96,13 @@ class ForkWatch:
 
     async def _look_into_next(self) -> None:
         sign = await self._signs.get()
+        try:
+            await self._look_into(sign)
+        except OSError as error:
+            _log.warning("what shows that a log is forked cannot be kept now: %s", error)
+            self._ask_later(sign)
+
+    async def _look_into(self, sign: ForkSign) -> None:
         if sign.sequence >= self._replica.forks.get(sign.log, sign.sequence + 1):
             return  # known by now
         if sign.envelope:
@@ -112,7 +120,7 @@ class ForkWatch:
                 return
 
     def _ask_later(self, sign: ForkSign) -> None:
-        """When that member answers again."""
+        """When that member, or any where the sign names none, answers again."""
         signs = self._unanswered.setdefault(sign.peer, [])
         if sign not in signs and len(signs) < _MAX_SIGNS:
             signs.append(sign)
@@ -190,6 +198,7 @@ class ForkWatch:
             await self._contain(logs[0])
         except OSError as error:
             _log.warning("a forked log cannot be taken out of the documents now: %s", error)
+            await asyncio.sleep(_PAUSE_OF_DISK)
 
     def _delay(self, author: str) -> float:
         """Seconds: its author first, who may not write last, so that few write the same pins again."""

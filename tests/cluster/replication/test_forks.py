@@ -170,5 +170,32 @@ async def test_a_sign_of_a_fork_is_not_lost_with_a_member_that_cannot_be_asked_j
     await stopped(*members)
 
 
+@pytest.mark.parametrize("statement", range(0, 60, 6))
+@virtual_time
+async def test_a_full_disk_delays_what_a_fork_needs_and_is_tried_now_and_then(
+    statement: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = calm()
+    members = a, b = await grown_cluster(2, network, wall)
+    await a.pinset.put(some_pin(1))
+    before = len(a.database.images) - 1
+    await a.pinset.put(some_pin(2))
+    await agree(members)
+    network.part([a.peer], [b.peer])
+    await a.roll_back(before)
+    await a.pinset.put(some_pin(3))
+    await asyncio.sleep(1)
+    a.database.fail_at(statement, OSError("disk full"))
+    network.part()
+    await asyncio.sleep(60)
+    assert len([one for one in caplog.records if "a forked log" in one.message]) < 20
+    a.database.recover()
+    assert {await until_known(member, a) for member in members} == {2}
+    await asyncio.sleep(90)
+    await agree(members)
+    assert {some_cid(1), some_cid(2), some_cid(3)} <= set(await b.rows())
+    await stopped(*members)
+
+
 async def _refuse(peer: str, request: bytes) -> bytes:
     raise OSError("the disk is busy")
