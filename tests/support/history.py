@@ -24,8 +24,8 @@ CIDS = 6
 KEPT = 100
 """Numbers from here on are pinned and never unpinned: the acknowledged ones must be there in the end."""
 
-EACH_OTHER = 20.0
-"""Seconds in which members, at peace, have asked each other for their heads."""
+LOOKED_INTO = 5.0
+"""Seconds in which a member, at peace, has looked into what heads show of a fork."""
 
 DISK_FULL = OSError("disk full")
 
@@ -107,7 +107,7 @@ class History:
         if self._rolled_back:
             # Branches may be equal in documents by chance, one having deleted the other's items: whether a
             # fork was seen shows when all have asked each other.
-            await asyncio.sleep(EACH_OTHER)
+            await self._ask_each_other()
             await agree(self.members)
         async with asyncio.timeout(600):
             while any(member.pinset.snapshot_progress is not None for member in self.members):  # noqa: ASYNC110
@@ -115,6 +115,12 @@ class History:
         await self.check()
         for member in self.members:
             await member.stop()
+
+    async def _ask_each_other(self) -> None:
+        for member in self.members:
+            async for _ in member.pinset.log.catch_up():
+                pass
+        await asyncio.sleep(LOOKED_INTO)
 
     async def check(self) -> None:
         """All have the same rows, all that was acknowledged is among them, and nothing had to be mended."""
