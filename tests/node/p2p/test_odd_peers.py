@@ -54,7 +54,7 @@ async def test_what_can_be_used_of_an_odd_description_is_and_the_rest_is_left_ou
             await pipe.read()
             ping = await connection.muxer.open_stream()
             await negotiation.ask(ping, ["/ipfs/ping/1.0.0"])
-            while not a.describe(peer := next(iter(a.peers()))):  # noqa: ASYNC110 - told on the other loop
+            while not a.describe(peer := next(iter(a.peers()), "")):  # noqa: ASYNC110 - told on the other loop
                 await trio.sleep(0.01)
             found = a.describe(peer)
             assert found is not None

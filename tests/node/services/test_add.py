@@ -197,7 +197,8 @@ async def test_a_walk_that_fails_is_told_and_tried_again(tmp_path: Path) -> None
             await world.add(Wish(), bytes(3_000_000))
         ((cid, _),) = world.pins.items()
         info = await world.cluster.tracking.status(cid)
-        assert (info.status, info.attempts) == (Status.PIN_ERROR, 1)
+        assert info.status is Status.PIN_ERROR
+        assert info.attempts in (1, 2), "what the change began, and what the add then asked for"
         assert info.retry_at is not None
 
 
