@@ -40,9 +40,12 @@ class ClusterState:
     def _run(self, *arguments: str, text: str = "") -> str:
         command = [peer_command("ipfs-cluster-service"), *arguments]
         done = subprocess.run(
-            command, env=self._environment, input=text, capture_output=True, text=True, timeout=60, check=True
+            command, env=self._environment, input=text, capture_output=True, text=True, timeout=60
         )
-        assert "error" not in done.stderr.lower(), done.stderr
+        # ipfs-cluster 1.1.6 may panic after its work is done: it closes its storage under its own feet.
+        did = "successfully" in done.stderr and "panic: pebble: closed" in done.stderr
+        assert did or not done.returncode, done.stderr
+        assert "error" not in done.stderr.partition("panic: ")[0].lower(), done.stderr
         return done.stdout
 
 
