@@ -39,14 +39,17 @@ class ClusterState:
 
     def _run(self, *arguments: str, text: str = "") -> str:
         command = [peer_command("ipfs-cluster-service"), *arguments]
-        done = subprocess.run(
+        done = self._done(command, text)
+        # ipfs-cluster 1.1.6 now and then closes its storage under its own feet: what it did counts not.
+        while "panic: pebble: closed" in done.stderr:
+            done = self._done(command, text)
+        assert not done.returncode, done.stderr
+        return done.stdout
+
+    def _done(self, command: list[str], text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             command, env=self._environment, input=text, capture_output=True, text=True, timeout=60
         )
-        # ipfs-cluster 1.1.6 may panic after its work is done: it closes its storage under its own feet.
-        did = "successfully" in done.stderr and "panic: pebble: closed" in done.stderr
-        assert did or not done.returncode, done.stderr
-        assert "error" not in done.stderr.partition("panic: ")[0].lower(), done.stderr
-        return done.stdout
 
 
 @pytest.fixture
