@@ -35,14 +35,14 @@ async def stream_lines(request: web.Request, pieces: AsyncGenerator[bytes]) -> w
             return web.Response(status=204, headers=_JSON)
         response = TrailerResponse(headers=_JSON)
         await response.prepare(request)
-        response.trailers = await _send(response, first, pieces)
+        await response.write(first)
+        response.trailers = await sent(response, pieces)
     await response.write_eof()
     return response
 
 
-async def _send(response: web.StreamResponse, first: bytes, pieces: AsyncGenerator[bytes]) -> tuple[str, ...]:
-    """The values of the trailer: one empty on success, an empty one and the message on a late error."""
-    await response.write(first)
+async def sent(response: web.StreamResponse, pieces: AsyncGenerator[bytes]) -> tuple[str, ...]:
+    """Write them. What the trailer holds: one empty value; after an error, that and its message."""
     try:
         async for piece in pieces:
             await response.write(piece)

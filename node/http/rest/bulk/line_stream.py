@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TypeVar
 
 from aiohttp import web
 
 from node.http.app_key import PARTS
-from node.http.errors import EXPECTED, BadRequest, text_of
+from node.http.errors import BadRequest
 from node.http.go import query_values
 from node.http.go.query_values import Query
 from node.http.rest.bulk.line_answers import LineAnswers
 from node.http.rest.bulk.line_work import LineWork, LineWorker
+from node.http.rest.json_stream import sent
 from node.http.trailers import TrailerResponse
 
 OWN = frozenset(("skip", "quiet"))
@@ -36,20 +36,10 @@ async def stream_lines(request: web.Request, work: LineWork[Item]) -> web.Stream
         response = TrailerResponse(headers=_HEADERS)
         response.force_close()  # Go's client then goes on sending although the answer has begun
         await response.prepare(request)
-        response.trailers = await _sent(response, first, pieces)
+        await response.write(first)
+        response.trailers = await sent(response, pieces)
     await response.write_eof()
     return response
-
-
-async def _sent(response: web.StreamResponse, first: bytes, pieces: AsyncGenerator[bytes]) -> tuple[str, ...]:
-    """The values of the trailer: one empty on success, an empty one and the message on a late error."""
-    await response.write(first)
-    try:
-        async for piece in pieces:
-            await response.write(piece)
-    except EXPECTED as error:
-        return "", text_of(error)
-    return ("",)
 
 
 def _skip(query: Query) -> int:

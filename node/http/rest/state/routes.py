@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from aiohttp import web
@@ -13,13 +13,14 @@ from cluster.errors import BadUpdate
 from cluster.pin import EVERYWHERE, GrantAsk
 from cluster.pinset.packed_pins import PackedPins
 from node.http.app_key import PARTS
-from node.http.errors import EXPECTED, BadRequest, text_of
+from node.http.errors import EXPECTED, BadRequest
 from node.http.go import query_values
 from node.http.go.query_values import Query
 from node.http.rest.bulk.line_answers import LineOutcome
 from node.http.rest.bulk.line_stream import stream_lines
 from node.http.rest.bulk.line_work import LineWork
 from node.http.rest.bulk.routes import granted
+from node.http.rest.json_stream import sent
 from node.http.rest.state.pin_text import state_lines
 from node.http.rest.state.staged_pages import StagedPages, staged_pages
 from node.http.rest.state.state_lines import OtherFormat, StateLines
@@ -40,7 +41,8 @@ async def export_state(request: web.Request) -> web.StreamResponse:
         async with background(_stage(parts, staged)):
             response = TrailerResponse(headers={**_HEADERS, TOTAL: str(await staged.total())})
             await response.prepare(request)
-            response.trailers = await _send(response, staged)
+            async with aclosing(_lines(staged)) as lines:
+                response.trailers = await sent(response, lines)
     await response.write_eof()
     return response
 
@@ -70,18 +72,16 @@ async def _stage(parts: Parts, staged: StagedPages) -> None:
         staged.end()
 
 
-async def _send(response: web.StreamResponse, staged: StagedPages) -> tuple[str, ...]:
-    """The values of the trailer: one empty on success, an empty one and the message on an error."""
+async def _lines(staged: StagedPages) -> AsyncGenerator[bytes]:
+    """Errors of single rows come at the end."""
     odd: list[BadUpdate] = []
-    try:
-        async with aclosing(staged.pages()) as pages:
-            async for page in pages:
-                for lines in state_lines(PackedPins.unpack(page).rows(), odd):
-                    await response.write(lines)
-                    await asyncio.sleep(0)  # writing waits only for a client that is slow
-    except EXPECTED as error:
-        return "", text_of(error)
-    return "", *map(text_of, odd[:1])
+    async with aclosing(staged.pages()) as pages:
+        async for page in pages:
+            for lines in state_lines(PackedPins.unpack(page).rows(), odd):
+                yield lines
+                await asyncio.sleep(0)  # writing waits only for a client that is slow
+    for error in odd:
+        raise error
 
 
 def _factor(query: Query, name: str) -> int:
