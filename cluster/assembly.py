@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from blockstore.common.group_commit import GroupCommit
 from blockstore.common.tasks import background
 from cluster.allocation.expiry import ExpirySweeper
 from cluster.allocation.granting import Granting
@@ -20,7 +21,6 @@ from cluster.calls.node_info import IpfsInfo
 from cluster.calls.peers import Peers
 from cluster.calls.server import serve_calls
 from cluster.cluster import Cluster
-from cluster.common.group_commit import GroupCommit
 from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
 from cluster.context import ClusterContext

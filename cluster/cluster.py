@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blockstore.cid import CID
+from blockstore.common.group_commit import GroupCommit
 from cluster.allocation.granting import Granting
 from cluster.allocation.pin_options import check_texts, resolve_options
 from cluster.calls.global_status import GlobalStatus
 from cluster.calls.holders import Holders
 from cluster.calls.peers import Peers
-from cluster.common.group_commit import GroupCommit
 from cluster.common.keyed_lock import KeyedLock
 from cluster.context import ClusterContext
 from cluster.errors import ClusterError, NotPinned

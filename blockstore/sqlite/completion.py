@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from blockstore.cid import CID
+from blockstore.common.group_commit import GroupCommit
 from blockstore.marks import Marks
 from blockstore.sqlite import pinned_roots
 from blockstore.sqlite.database import SqliteDatabase
@@ -32,7 +33,6 @@ class _Ended:
 
     roots: Sequence[PinnedRoot]
     counts: Callable[[CID], bool]
-    done: asyncio.Future[list[PinnedRoot]]
 
 
 class Completing:
@@ -42,22 +42,16 @@ class Completing:
         self._database = database
         self._store = store
         self._marks = marks
-        self._waiting: list[_Ended] = []
-        self._draining: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
+        self._groups: GroupCommit[_Ended, list[PinnedRoot]] = GroupCommit(self._complete_group, id)
 
     async def complete(self, roots: Sequence[PinnedRoot], counts: Callable[[CID], bool]) -> list[PinnedRoot]:
         """Make the blocks durable, then record the roots; those that still count, as they were recorded."""
-        ended = _Ended(roots, counts, asyncio.get_running_loop().create_future())
-        self._waiting.append(ended)
-        if self._draining is None:
-            self._draining = asyncio.create_task(self._drain())
-        return await ended.done
+        return await self._groups.ask(_Ended(roots, counts))
 
     async def finish(self) -> None:
         """Wait until nothing is waiting."""
-        if self._draining is not None:
-            await self._draining
+        await self._groups.finish()
 
     async def renew(self) -> None:
         """Before blocks are removed: roots as they were before are foreign to these blocks from now on."""
@@ -65,23 +59,10 @@ class Completing:
             mark, _ = await self._record([])
             await self._marks.forget_marks_before(mark)
 
-    async def _drain(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            async with self._turn:
-                try:
-                    await self._settle(group)
-                except BaseException as error:  # noqa: BLE001  carried to the callers, who raise it
-                    for ended in group:
-                        if not ended.done.done():
-                            ended.done.set_exception(error)
-        self._draining = None
-
-    async def _settle(self, group: Sequence[_Ended]) -> None:
-        _, recorded = await self._record(group)
-        for ended, roots in zip(group, recorded, strict=True):
-            if not ended.done.done():
-                ended.done.set_result(roots)
+    async def _complete_group(self, group: Sequence[_Ended]) -> list[list[PinnedRoot]]:
+        async with self._turn:
+            _, recorded = await self._record(group)
+        return recorded
 
     async def _record(self, group: Sequence[_Ended]) -> tuple[bytes, list[list[PinnedRoot]]]:
         """The mark, and what was recorded of those that still count."""

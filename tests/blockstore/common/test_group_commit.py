@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from support.clock import virtual_time
 
-from cluster.common.group_commit import GroupCommit
+from blockstore.common.group_commit import GroupCommit
 
 
 @dataclass
