@@ -38,7 +38,6 @@ CONFINED = {
             "blockstore/sqlite/",
             "cluster/members/record_store.py",
             "cluster/pinset/fork_store.py",
-            "cluster/pinset/log_columns.py",
             "cluster/pinset/document_clocks.py",
             "cluster/pinset/interned_peers.py",
             "cluster/pinset/log_store.py",

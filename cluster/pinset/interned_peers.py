@@ -1,4 +1,7 @@
-"""Versions 2 and 3 of the tables: peers are numbers, pins of everywhere have no row, times an index."""
+"""Versions 2 and 3 of the tables: peers are numbers, pins of everywhere have no row, times an index.
+
+And a log says the hash of its last batch.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ from cluster.pinset.rows import PinRow, pin_row
 
 VERSION = 2
 COLUMN = "everywhere"
-STATEMENTS = ("ALTER TABLE pins ADD COLUMN created REAL", f"ALTER TABLE pins ADD COLUMN {COLUMN} INTEGER")
+STATEMENTS = (
+    "ALTER TABLE logs ADD COLUMN hash BLOB",  # of the batch at the head; NULL where 0.1 wrote that
+    "ALTER TABLE pins ADD COLUMN created REAL",
+    f"ALTER TABLE pins ADD COLUMN {COLUMN} INTEGER",
+)
 
 _TIMES = RowLayout(cid=bytes, created=float, everywhere=int)
 _ALLOCATED = RowLayout(peer=str, cid=bytes)

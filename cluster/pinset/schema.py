@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS updates (
     PRIMARY KEY (document, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS logs (
     id INTEGER PRIMARY KEY, author TEXT NOT NULL, epoch INTEGER NOT NULL,
-    sequence INTEGER NOT NULL, arrival INTEGER NOT NULL, UNIQUE (author, epoch));
+    sequence INTEGER NOT NULL, arrival INTEGER NOT NULL, hash BLOB, UNIQUE (author, epoch));
 CREATE INDEX IF NOT EXISTS logs_by_arrival ON logs (arrival);
 CREATE TABLE IF NOT EXISTS batches (
     arrival INTEGER PRIMARY KEY, log INTEGER NOT NULL, sequence INTEGER NOT NULL, envelope BLOB NOT NULL,

@@ -23,6 +23,8 @@ from cluster.pinset.rows import (
 
 _NUMBER = RowLayout(number=int)
 _CID = RowLayout(cid=bytes)
+_BEGIN = "coalesce((SELECT min(b.sequence) FROM batches b WHERE b.log = logs.id), sequence + 1)"
+"""Where a log begins: its first batch that is here, or the one that will come next."""
 
 
 def read_documents(db: sqlite3.Connection, numbers: Sequence[int]) -> list[StoredDocument]:
@@ -76,9 +78,8 @@ def _document(snapshot: str, updates: str | None) -> StoredDocument:
 
 
 def read_heads(db: sqlite3.Connection, after: int, limit: int) -> list[Head]:
-    begin = "coalesce((SELECT min(b.sequence) FROM batches b WHERE b.log = logs.id), sequence + 1)"
     columns = "author", "epoch", "sequence", "arrival", "begin", "hex(hash)"
-    rows = f"SELECT *, {begin} AS begin FROM logs WHERE arrival > ? ORDER BY arrival LIMIT ?"
+    rows = f"SELECT *, {_BEGIN} AS begin FROM logs WHERE arrival > ? ORDER BY arrival LIMIT ?"
     (text,) = db.execute(f"SELECT {one_row(*columns)} FROM ({rows})", (after, limit)).fetchone()
     return [
         Head(AuthorLog(author, epoch), sequence, arrival, begin, bytes.fromhex(hash_))
@@ -138,10 +139,4 @@ def are_removed(db: sqlite3.Connection, cids: Sequence[bytes]) -> list[bool]:
 
 
 def is_cut(db: sqlite3.Connection) -> bool:
-    return (
-        db.execute(
-            "SELECT 1 FROM logs"
-            " WHERE coalesce((SELECT min(b.sequence) FROM batches b WHERE b.log = logs.id), sequence + 1) > 1"
-        ).fetchone()
-        is not None
-    )
+    return db.execute(f"SELECT 1 FROM logs WHERE {_BEGIN} > 1").fetchone() is not None

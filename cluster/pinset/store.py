@@ -21,7 +21,6 @@ from cluster.pinset.document_clocks import VERSION as CLOCKS_VERSION
 from cluster.pinset.fork_store import ForkStore
 from cluster.pinset.list_place import ListPlace
 from cluster.pinset.live_entries import LiveTable
-from cluster.pinset.log_columns import add_log_columns
 from cluster.pinset.matching import matches
 from cluster.pinset.pinset_state import PinsetState
 from cluster.pinset.rows import Commit, DigestSums, DocumentOutline, Head, StoredDocument
@@ -64,8 +63,7 @@ class PinsetStore:
         self.snapshots = SnapshotStore(database, self.live)
 
     async def prepare(self) -> None:
-        """Bring a file of an earlier version to what is written here; before anything else."""
-        await self._database.write(add_log_columns)
+        """Read what is kept in memory beside the tables; before anything else."""
         self.live.put(await self._database.read(sql_reads.read_live))
 
     async def is_cut(self) -> bool:
