@@ -27,7 +27,7 @@ MISSED = 10_000
 _MISSED_FROM, _BULK_FROM = 10**6, 10**7
 
 
-class Member(Protocol):
+class RestMember(Protocol):
     """One member of a cluster, by its REST API."""
 
     @property
@@ -129,7 +129,7 @@ def _theirs(folder: Path) -> Iterator[Sequence[IpfsClusterMember]]:
         yield members
 
 
-def _measured(members: Sequence[Member]) -> dict[str, float]:
+def _measured(members: Sequence[RestMember]) -> dict[str, float]:
     first, second = members
     ingest = PINS / asyncio.run(post_one_by_one(first.api, range(PINS)))
     _listed(second, range(PINS))
@@ -144,7 +144,7 @@ def _measured(members: Sequence[Member]) -> dict[str, float]:
     return {"ingest": ingest, "catch-up": caught_up, **_listings(first)}
 
 
-def _listings(member: Member) -> dict[str, float]:
+def _listings(member: RestMember) -> dict[str, float]:
     figures = {}
     for name in ("allocations", "pins"):
         runs = [_listing(f"{member.api}/{name}") for _ in range(3)]
@@ -174,13 +174,13 @@ def _bulk(members: Sequence[PinfoldMember]) -> float:
     return len(numbers) / (time.perf_counter() - began)
 
 
-def _listed(member: Member, numbers: Sequence[int]) -> None:
+def _listed(member: RestMember, numbers: Sequence[int]) -> None:
     """Wait until that member has a sample of them, the last ones included."""
     for number in (*numbers[:: max(1, len(numbers) // 50)], *numbers[-5:]):
         wait_until(f"pin {number}", _there(member, number), 300, 0.02)
 
 
-def _there(member: Member, number: int) -> Callable[[], bool]:
+def _there(member: RestMember, number: int) -> Callable[[], bool]:
     def asked() -> bool:
         try:
             urllib.request.urlopen(f"{member.api}/allocations/{identity_cid(number)}", timeout=60).read()
@@ -191,7 +191,7 @@ def _there(member: Member, number: int) -> Callable[[], bool]:
     return asked
 
 
-def _settled(member: Member) -> None:
+def _settled(member: RestMember) -> None:
     url = f"{member.api}/pins?local=true&filter=pinning,pin_queued,pin_error"
 
     def idle() -> bool:

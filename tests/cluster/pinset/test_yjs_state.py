@@ -7,17 +7,16 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycrdt import Array, Doc, Map
+from pycrdt import Array, Map
 from support.pinset_member import some_cid
+from support.yjs_updates import CLIENT, KEY, OTHER, nested, update_of
 
 from cluster.errors import BadUpdate
 from cluster.pinset.document import Document
 from cluster.pinset.yjs_state import StatePart, parse_state
-from cluster.pinset.yjs_update import Deletion, entry_key, parse
+from cluster.pinset.yjs_update import Deletion, parse
 
 LIMIT = 1000
-CLIENT, OTHER = 77, 99
-KEY = entry_key(some_cid(1), CLIENT)
 
 
 class Members:
@@ -116,32 +115,21 @@ def test_a_state_says_whose_items_it_has_and_what_is_left_of_removed_ones() -> N
     assert part.deletions == (Deletion(CLIENT, 0, 2),)
 
 
-def state_of(client: int = CLIENT, root: str = "pins", key: str = KEY, value: object = b"v") -> bytes:
-    doc: Doc[Map[object]] = Doc(client_id=client)
-    doc.get(root, type=Map)[key] = value
-    return doc.get_update()
-
-
-def nested(depth: int) -> bytes:
-    key = bytes([len(KEY)]) + KEY.encode()
-    return b"\x01\x01\x4d\x00\x28\x01\x04pins" + key + b"\x01" + b"\x75\x01" * depth + b"\x7e\x00"
-
-
 DELETED = b"\x01\x01\x4d\x00\x21\x01\x04pins" + bytes([len(KEY)]) + KEY.encode()
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        state_of(client=OTHER),
-        state_of(root="other"),
-        state_of(key=str(some_cid(1))),
-        state_of(value=b"v" * (LIMIT + 1)),
-        state_of(value="text"),
-        state_of(value=Array([1])),
-        state_of(value=Map({"a": 1})),
-        state_of() + b"\x00",
-        state_of()[:-1],
+        update_of(client=OTHER),
+        update_of(root="other"),
+        update_of(key=str(some_cid(1))),
+        update_of(value=b"v" * (LIMIT + 1)),
+        update_of(value="text"),
+        update_of(value=Array([1])),
+        update_of(value=Map({"a": 1})),
+        update_of() + b"\x00",
+        update_of()[:-1],
         nested(3),
         nested(30_000),
         DELETED + b"\x00\x00",  # a deleted struct of no length
@@ -149,7 +137,7 @@ DELETED = b"\x01\x01\x4d\x00\x21\x01\x04pins" + bytes([len(KEY)]) + KEY.encode()
         b"\x01\x01\x4d\x00\x00\x05\x00",  # garbage-collected
         b"\x01\x01\x4d\x00\x0a\x05\x00",  # a gap
         b"\x01\x00\x4d\x00\x00",
-        b"\x02" + state_of()[1:-1] + state_of()[1:],  # one client twice
+        b"\x02" + update_of()[1:-1] + update_of()[1:],  # one client twice
         b"",
         b"\xff" * 20,
     ],

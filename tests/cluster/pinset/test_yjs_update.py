@@ -10,28 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text
 from support.pinset_member import some_cid
+from support.yjs_updates import CLIENT, OTHER, nested, update_of
 
 from cluster.errors import BadUpdate
 from cluster.pinset.document import Document
 from cluster.pinset.yjs_update import Deletion, MapEntry, entry_key, parse, read_key
 
-CLIENT, OTHER = 77, 99
 LIMIT = 1000
-
-
-KEY = entry_key(some_cid(1), CLIENT)
-
-
-def update_of(client: int = CLIENT, root: str = "pins", key: str = KEY, value: object = b"v") -> bytes:
-    doc: Doc[Map[object]] = Doc(client_id=client)
-    doc.get(root, type=Map)[key] = value
-    return doc.get_update()
-
-
-def nested(depth: int) -> bytes:
-    """One map entry holding arrays within arrays: decodable, and deadly to yrs's recursion."""
-    key = bytes([len(KEY)]) + KEY.encode()
-    return b"\x01\x01\x4d\x00\x28\x01\x04pins" + key + b"\x01" + b"\x75\x01" * depth + b"\x7e\x00"
 
 
 def test_entries_replacements_and_deletions_are_read() -> None:

@@ -24,6 +24,17 @@ async def until_known(member: PinsetMember, author: PinsetMember) -> int:
     return known[author.peer]
 
 
+async def part_in_a_fork(author: PinsetMember, other: PinsetMember) -> None:
+    """The author is put back to before its second batch, which the other has, and writes another one."""
+    await author.pinset.put(some_pin(1))
+    before = len(author.database.images) - 1
+    await author.pinset.put(some_pin(2))
+    await agree([author, other])
+    author.network.part([author.peer], [other.peer])
+    await author.roll_back(before)
+    await author.pinset.put(some_pin(3))
+
+
 @virtual_time
 async def test_a_machine_rolled_back_with_its_memory_is_found_by_gossip_and_told_to_all(
     caplog: pytest.LogCaptureFixture,
@@ -147,13 +158,7 @@ async def test_a_deletion_that_meant_the_other_branch_costs_no_pin() -> None:
 async def test_a_sign_of_a_fork_is_not_lost_with_a_member_that_cannot_be_asked_just_then() -> None:
     network = calm()
     members = a, b = await grown_cluster(2, network, wall)
-    await a.pinset.put(some_pin(1))
-    before = len(a.database.images) - 1
-    await a.pinset.put(some_pin(2))
-    await agree(members)
-    network.part([a.peer], [b.peer])
-    await a.roll_back(before)
-    await a.pinset.put(some_pin(3))
+    await part_in_a_fork(a, b)
     await asyncio.sleep(1)  # nothing is on its way any more
     methods = [network.peers[member.peer].methods for member in members]
     answers = [one.handler(BATCHES.name) for one in methods]
@@ -177,13 +182,7 @@ async def test_a_full_disk_delays_what_a_fork_needs_and_is_tried_now_and_then(
 ) -> None:
     network = calm()
     members = a, b = await grown_cluster(2, network, wall)
-    await a.pinset.put(some_pin(1))
-    before = len(a.database.images) - 1
-    await a.pinset.put(some_pin(2))
-    await agree(members)
-    network.part([a.peer], [b.peer])
-    await a.roll_back(before)
-    await a.pinset.put(some_pin(3))
+    await part_in_a_fork(a, b)
     await asyncio.sleep(1)
     a.database.fail_at(statement, OSError("disk full"))
     network.part()
