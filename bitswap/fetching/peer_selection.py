@@ -34,6 +34,16 @@ class PeerSelection:
             return self._ask_best(want, known, 1, now) or bool(want.asked)
         return asked
 
+    def remind(self, peer: PeerState, now: float, patience: float) -> None:
+        """A peer that has answered nothing for so many seconds is asked again: it may have lost it.
+
+        A peer that still has the want takes it for the same one. Seen at Helia 7, which drops the work of a
+        message when its queue is full, and keeps the wants until another message comes.
+        """
+        for want, ask in peer.forgotten(now - patience):
+            peer.reminded_at = now
+            peer.queue(want, self._entry(want, ask.type))
+
     def forget_ask(self, want: Want, name: str) -> None:
         """Answered, or given up."""
         ask = want.asked.pop(name, None)
@@ -86,5 +96,8 @@ class PeerSelection:
         ask = want.asked[peer.name] = Ask(kind, now, doubted=peer.credit.owes(now))
         want.informed.add(peer.name)
         peer.on_ask(want, ask)
+        peer.queue(want, self._entry(want, kind))
+
+    def _entry(self, want: Want, kind: WantType) -> WantlistEntry:
         self._priority = self._priority - 1 or _TOP_PRIORITY  # earlier wants first, as boxo counts
-        peer.queue(want, WantlistEntry(want.cid, kind, self._priority, send_dont_have=True))
+        return WantlistEntry(want.cid, kind, self._priority, send_dont_have=True)

@@ -38,6 +38,7 @@ class PeerState:
         "newest",
         "number",
         "outbox",
+        "reminded_at",
         "size",
         "stalled_at",
         "stalls",
@@ -64,6 +65,7 @@ class PeerState:
         self.blocks_in_flight = 0
         self.size: float = _FIRST_GUESS
         self.heard_at = float("-inf")
+        self.reminded_at = float("-inf")
         self.awaited: dict[bytes, Ask] = {}
         """Blocks that it was asked for and is in time with, oldest first."""
         self.number = 0
@@ -135,6 +137,15 @@ class PeerState:
         if oldest is None or not self.connected:
             return False
         return max(oldest.at, self.tempo.delivered_at, self.stalled_at, self.connected_at) <= since
+
+    def forgotten(self, since: float) -> list[tuple[Want, Ask]]:
+        """What it was asked before that time, if it has answered nothing since; once for each silence."""
+        if self.reminded_at > self.heard_at or max(self.heard_at, self.connected_at) > since:
+            return []
+        asks = [
+            (want, want.asked[self.name]) for want in self.known_wants.values() if self.name in want.asked
+        ]
+        return [(want, ask) for want, ask in asks if ask.at <= since and want.key in self.wired]
 
     def on_ask(self, want: Want, ask: Ask) -> None:
         """It is asked for the block, or whether it has it."""

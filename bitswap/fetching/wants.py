@@ -10,7 +10,8 @@ For each want, in this order:
    sends no block for about two round trips is late: a second peer is asked for it as well, then two more,
    then four. The late one owes it, and is asked last for every want until it has made good, or time has
    passed.
-4. When no peer is left to ask for `newcomer` seconds, the want is given up, with the reason.
+4. A peer that falls silent is told its wants again, once: it may have lost a message.
+5. When no peer is left to ask for `newcomer` seconds, the want is given up, with the reason.
 
 States of a want (`WantState`) and what leads from one to the other; after every event that is named here the
 next peers are asked (`_advance`), and so the want is in the state that those allow:
@@ -225,7 +226,9 @@ class Wants:
         return over
 
     def on_tick(self, now: float) -> None:
-        """After all wants were looked at: room is used, and hints that led nowhere are forgotten."""
+        """After all wants were looked at: the silent are reminded, room is used, vain hints forgotten."""
+        for peer in self._peers:
+            self._selection.remind(peer, now, self._timeouts.reminder)
         self._use_room(now)
         self._peers.forget_unused()
 

@@ -16,7 +16,7 @@ from blockstore.cid import CID, DAG_PB
 
 BLOCKS = [Block.of(b"block %d" % number) for number in range(8)]
 NAMES = {block.cid: f"b{number}" for number, block in enumerate(BLOCKS)}
-B0, B1 = BLOCKS[0].cid, BLOCKS[1].cid
+B0, B1, B2 = (block.cid for block in BLOCKS[:3])
 
 
 class Table:
@@ -257,6 +257,19 @@ def test_a_peer_that_says_have_and_then_not_is_not_believed_again() -> None:
     assert table.pass_time(9) == []
     table.says("amy", B0, True)
     assert table.pass_time(1) == ["b0: 2 peers asked, none has it"]
+
+
+def test_a_peer_that_falls_silent_is_told_its_wants_again_for_it_may_have_lost_them() -> None:
+    table = Table("amy")
+    table.want(B0)
+    table.sends("amy", BLOCKS[0])
+    assert table.want(B1) == {"amy": "+b1"}
+    assert table.after(9) == {}
+    assert table.after(1) == {"amy": "+b1"}
+    assert table.after(30) == {}, "once"
+    assert table.arrives("amy", BLOCKS[1]) == "wanted"
+    assert table.want(B2) == {"amy": "+b2"}
+    assert table.after(10) == {"amy": "+b2"}, "once for each silence"
 
 
 def test_a_silent_peer_on_a_slow_line_is_not_doubted_for_all_of_its_blocks_at_once() -> None:
