@@ -10,7 +10,7 @@ from blockstore.cid import CID
 from blockstore.errors import StoreCorrupt, quota_reached
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import row_checks as checks
-from blockstore.sqlite import statements
+from blockstore.sqlite.block_rows import INLINE, BlockRows
 from blockstore.sqlite.capacity import StoreCapacity
 from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.row_numbers import RowNumbers
@@ -31,6 +31,7 @@ class BlockWriter:
         capacity: StoreCapacity,
         numbers: RowNumbers,
         used: UsedRows,
+        source: BlockRows,
     ) -> None:
         self._database = database
         self._spare = spare
@@ -38,6 +39,7 @@ class BlockWriter:
         self._capacity = capacity
         self._numbers = numbers
         self._used = used
+        self._source = source
         self._meter = UsageMeter(database, spare, rows, capacity)
         self.evictions = 0
 
@@ -111,7 +113,7 @@ class BlockWriter:
 
     def _put(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> tuple[list[bytes], bool]:
         """Those that were here before, and were not looked at lately; whether cached blocks made way."""
-        known, refused = self._used.look(connection, list(data))
+        known, refused = self._used.look(connection, self._source, list(data))
         if refused:
             raise StoreCorrupt(next(iter(refused.values())))
         new = [(multihash, body) for multihash, body in data.items() if multihash not in known]
@@ -119,21 +121,21 @@ class BlockWriter:
         evicted = False
         if new:
             evicted = self._capacity.admit(connection, sum(len(body) for _, body in new))
-            statements.insert(connection, self._numbers.take(len(new)), new)
+            self._source.insert(connection, self._numbers.take(len(new)), new)
         return [name for name, row in known.items() if row.id not in self._rows.checked], evicted
 
     def _put_cached(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> bool:
         """Whether other cached blocks made way."""
-        known, refused = checks.rows(connection, list(data))
+        known, refused = checks.rows(connection, self._source.rows, list(data))
         new = [item for item in data.items() if item[0] not in known and item[0] not in refused]
         if not new:
             return False
         evicted = self._capacity.admit_cached(connection, sum(len(body) for _, body in new))
         first = self._numbers.take(len(new))
-        statements.insert(connection, first, new)
+        self._source.insert(connection, first, new)
         self._capacity.add_cached(connection, first, new)
         return evicted
 
     def _keep(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> None:
-        self._used.look(connection, list(data))
+        self._used.look(connection, INLINE, list(data))
         keep(connection, self._numbers.take(len(data)), list(data.items()))

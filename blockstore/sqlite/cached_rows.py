@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from blockstore.sqlite import statements
+from blockstore.sqlite.block_rows import BlockRows
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS cache(
@@ -78,7 +78,7 @@ def use(connection: sqlite3.Connection, multihashes: Iterable[bytes], first: int
     )
 
 
-def evict(connection: sqlite3.Connection, need: int) -> int:
+def evict(connection: sqlite3.Connection, source: BlockRows, need: int) -> int:
     """Delete cached blocks, least recently used first, until `need` bytes are gone or none is left.
 
     An entry whose block has another name is damaged, and goes alone: perhaps a pin needs that block.
@@ -86,7 +86,7 @@ def evict(connection: sqlite3.Connection, need: int) -> int:
     gone = 0
     while gone < need and (entries := _oldest(connection, need - gone)):
         claim(connection, [row for row, is_right in entries if not is_right])
-        gone += statements.delete_rows(connection, [row for row, is_right in entries if is_right])[1]
+        gone += source.delete(connection, [row for row, is_right in entries if is_right])[1]
     return gone
 
 

@@ -13,6 +13,7 @@ from blockstore.disk.free_space import disk_free
 from blockstore.errors import StorageFull, quota_reached
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, totals
+from blockstore.sqlite.block_rows import INLINE, BlockRows
 
 CACHE_SHARE = 0.25
 """Of the room for blocks, what cached blocks may take: those that came only to be read."""
@@ -35,11 +36,12 @@ class CapacityLimits:
 class StoreCapacity:
     """Of one file. What takes a connection runs on its thread, in a transaction if it changes."""
 
-    def __init__(self, path: Path, limits: CapacityLimits, last_use: int) -> None:
+    def __init__(self, path: Path, limits: CapacityLimits, last_use: int, source: BlockRows = INLINE) -> None:
         self.limits = limits
         self.may_cache = last_use > 0
         """Whether a block of this file may be cached: until then nothing has to be claimed or noted."""
         self._path = path
+        self._source = source
         self._last_use = last_use
         self._uses: deque[bytes] = deque(maxlen=_USES)
 
@@ -106,7 +108,7 @@ class StoreCapacity:
         uses = [self._uses.popleft() for _ in range(len(self._uses))]
         cache.use(connection, uses, self._last_use + 1)
         self._last_use += len(uses)
-        return cache.evict(connection, need)
+        return cache.evict(connection, self._source, need)
 
     def _full(self, used: int, new: int) -> StorageFull:
         if self.limits.quota and used + new > self.limits.quota:

@@ -10,6 +10,7 @@ from pathlib import Path
 from blockstore.errors import StoreCorrupt
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
+from blockstore.sqlite.block_rows import INLINE
 from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
 from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
 from blockstore.sqlite.row_numbers import RowNumbers, last_number
@@ -50,7 +51,7 @@ async def open_sqlite_blockstore(
             )
         )
         await _begin_totals(database)
-        await spare.recheck(database)
+        await spare.recheck(database, INLINE)
         last = max([await last_number(file) for file in (database, spare.file) if file])
         yield SqliteBlockstore(
             database,
@@ -62,7 +63,7 @@ async def open_sqlite_blockstore(
 
 async def _begin_totals(database: SqliteDatabase) -> None:
     try:
-        await database.write(totals.begin)
+        await database.write(totals.begin, INLINE.count)
         await database.write(cache.begin)
     except StoreCorrupt as error:
         _log.error("%s; new blocks go into the spare file", error)

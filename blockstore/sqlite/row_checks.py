@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from blockstore import hashing
 from blockstore.errors import UnknownHash
 from blockstore.sqlite import statements
+from blockstore.sqlite.block_rows import INLINE, BlockRows
 from blockstore.sqlite.row_bitmap import RowBitmap
 from blockstore.sqlite.statements import Row
+
+Found = tuple[dict[bytes, Row], dict[bytes, str]]
+"""Rows by name; and names that SQLite refuses to look for, with the reason."""
+
+Look = Callable[[sqlite3.Connection, Sequence[bytes]], dict[bytes, Row]]
+"""`rows` or `all_rows` of BlockRows."""
 
 TRUSTED_FOR = 24 * 3600.0
 """Seconds for which a block that was hashed is not hashed again: what rots later is seen a day later."""
@@ -43,7 +50,8 @@ class RowReading:
 class Checked:
     """Reads rows and hashes those that were not hashed within a day. Memory: a bit a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: BlockRows = INLINE) -> None:
+        self.source = source
         self._sound = RowBitmap()
         self._since = time.monotonic()
 
@@ -54,10 +62,10 @@ class Checked:
     def read(self, connection: sqlite3.Connection, names: Sequence[bytes]) -> RowReading:
         reading = RowReading()
         try:
-            found = statements.bodies(connection, names)
-        except (sqlite3.Error, MemoryError) as error:
+            found = self.source.bodies(connection, names)
+        except (sqlite3.Error, MemoryError, OSError) as error:
             _raise_passing(error)
-            found = _one_by_one(connection, names, reading)
+            found = _one_by_one(connection, self.source, names, reading)
         sound = self._current()
         for name in names:
             if name not in found or name in reading.bodies:
@@ -79,17 +87,17 @@ class Checked:
         return self._sound
 
 
-def rows(connection: sqlite3.Connection, names: Sequence[bytes]) -> tuple[dict[bytes, Row], dict[bytes, str]]:
+def rows(connection: sqlite3.Connection, look: Look, names: Sequence[bytes]) -> Found:
     """Rows of those that are here; and those that SQLite refuses to look for, with the reason."""
     try:
-        return statements.rows(connection, names), {}
+        return look(connection, names), {}
     except sqlite3.Error as error:
         _raise_passing(error)
     found: dict[bytes, Row] = {}
     refused: dict[bytes, str] = {}
     for name in dict.fromkeys(names):
         try:
-            found.update(statements.rows(connection, [name]))
+            found.update(look(connection, [name]))
         except sqlite3.Error as error:
             _raise_passing(error)
             refused[name] = str(error)
@@ -105,12 +113,14 @@ def is_sound(multihash: bytes, body: object) -> bool:
 
 
 def _one_by_one(
-    connection: sqlite3.Connection, names: Sequence[bytes], reading: RowReading
+    connection: sqlite3.Connection, source: BlockRows, names: Sequence[bytes], reading: RowReading
 ) -> dict[bytes, tuple[int, bytes]]:
     found: dict[bytes, tuple[int, bytes]] = {}
     for name in dict.fromkeys(names):
         try:
-            found.update(statements.bodies(connection, [name]))
+            found.update(source.bodies(connection, [name]))
+        except OSError as error:  # a disk that does not answer says nothing of the bytes
+            reading.refused[name] = str(error)
         except (sqlite3.Error, MemoryError) as error:
             _raise_passing(error)
             known = _is_known(connection, name)
@@ -127,7 +137,7 @@ def _is_known(connection: sqlite3.Connection, name: bytes) -> bool:
         return False
 
 
-def _raise_passing(error: sqlite3.Error | MemoryError) -> None:
+def _raise_passing(error: sqlite3.Error | MemoryError | OSError) -> None:
     """Raise it again unless it may come from damage. A damaged length asks for more memory than there is."""
     if getattr(error, "sqlite_errorname", "").startswith(_PASSING):
         raise error

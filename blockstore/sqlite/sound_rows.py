@@ -9,15 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from blockstore.cid import CID, RAW
 from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
 from blockstore.sqlite import row_checks as checks
+from blockstore.sqlite.block_rows import INLINE, BlockRows
 from blockstore.sqlite.database import SqliteDatabase, Work
-from blockstore.sqlite.row_checks import Checked, RowReading
+from blockstore.sqlite.row_checks import Checked, Found, RowReading
 from blockstore.sqlite.spare import Spare
 from blockstore.sqlite.statements import Row
 
-Found = tuple[dict[bytes, Row], dict[bytes, str]]
-"""Rows by name; and names that SQLite refuses to look for, with the reason."""
-
-Look = Work[[Sequence[bytes]], Found]
+Look = Work[[BlockRows, Sequence[bytes]], Found]
 """Looks on one connection, and may note that it did."""
 
 _TELL_EVERY = 60.0  # seconds: any client that asks for names in a damaged part of the index causes this line
@@ -28,10 +26,11 @@ _log = logging.getLogger(__name__)
 class SoundRows:
     """Looks in the spare first, which is no trip at all while there is none."""
 
-    def __init__(self, database: SqliteDatabase, spare: Spare) -> None:
+    def __init__(self, database: SqliteDatabase, spare: Spare, source: BlockRows) -> None:
         self._database = database
         self._spare = spare
-        self.checked = Checked()
+        self._source = source
+        self.checked = Checked(source)
         self.losses = 0
         """How often damage was found."""
         self._quiet_until = 0.0
@@ -66,7 +65,7 @@ class SoundRows:
         """Every row, sound or not. Raises StoreCorrupt where it cannot be known whether there is one."""
         found: dict[bytes, list[Row]] = {}
         for file in self.files():
-            rows, refused = await file.read(checks.rows, names)
+            rows, refused = await file.read(checks.rows, self.source_of(file).all_rows, names)
             for name, row in rows.items():
                 found.setdefault(name, []).append(row)
             for name, reason in refused.items():
@@ -77,11 +76,15 @@ class SoundRows:
         """Those that are no business of the first file: damaged there, or kept in the spare."""
         if self._spare.file is None:
             return set()
-        kept, _ = await self._spare.file.read(checks.rows, names)
+        kept, _ = await self._spare.file.read(checks.rows, INLINE.rows, names)
         return set(kept) | await self._spare.hidden(names)
 
     def files(self) -> list[SqliteDatabase]:
         return [self._database, self._spare.file] if self._spare.file else [self._database]
+
+    def source_of(self, file: SqliteDatabase) -> BlockRows:
+        """Blocks of the spare lie in their rows."""
+        return self._source if file is self._database else INLINE
 
     def tell_refusals(self, refused: Mapping[bytes, str]) -> None:
         """That a part of a file cannot be searched; once a minute, for strangers choose the names."""
@@ -112,6 +115,6 @@ class SoundRows:
     async def _run(
         self, file: SqliteDatabase, on_writer: bool, work: Look, names: Sequence[bytes]
     ) -> dict[bytes, Row]:
-        found, refused = await (file.write if on_writer else file.read)(work, names)
+        found, refused = await (file.write if on_writer else file.read)(work, self.source_of(file), names)
         self.tell_refusals(refused)
         return found

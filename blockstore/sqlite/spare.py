@@ -17,6 +17,7 @@ from pathlib import Path
 from blockstore.cid import CID, RAW
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite import row_checks as checks
+from blockstore.sqlite.block_rows import INLINE, BlockRows
 from blockstore.sqlite.database import SqliteDatabase, open_database
 from blockstore.sqlite.row_checks import Checked
 
@@ -71,7 +72,7 @@ class Spare:
                     remedy=REMEDY,
                 )
                 file = await self._stack.enter_async_context(opening)
-                await file.write(totals.begin)
+                await file.write(totals.begin, INLINE.count)
                 self.file = file
             return self.file
 
@@ -93,14 +94,14 @@ class Spare:
         fresh = await (await self.open()).write(_drop, damaged)
         self._log_damage(fresh, damaged)
 
-    async def recheck(self, main: SqliteDatabase) -> None:
+    async def recheck(self, main: SqliteDatabase, source: BlockRows) -> None:
         """Take back what reads well now."""
         if self.file is None:
             return
         if await self.damaged():
             self.found.set()  # pins that need them may not have been repaired before the last run ended
         for name in await self.file.read(_noted, RECHECKED):
-            if (await main.read(Checked().read, [name])).bodies:
+            if (await main.read(Checked(source).read, [name])).bodies:
                 await self.file.write(_forget, name)
 
     def _log_damage(self, fresh: Sequence[bytes], reasons: Mapping[bytes, str]) -> None:

@@ -37,6 +37,13 @@ class Row:
     only_data: bool
 
 
+def count(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Blocks and their bytes, counted one by one."""
+    query = f"SELECT count(*), coalesce(sum({totals.SIZE}), 0) FROM blocks AS b"
+    blocks, size = connection.execute(query).fetchone()
+    return blocks, size
+
+
 def last_id(connection: sqlite3.Connection) -> int:
     row: int = connection.execute("SELECT coalesce(max(id), 0) FROM blocks").fetchone()[0]
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractContextManager
 
@@ -13,6 +14,7 @@ from blockstore.errors import BlockNotFound, StoreUnavailable
 from blockstore.leaf import holds_only_data, is_leaf
 from blockstore.marks import Marks
 from blockstore.sqlite import file_pages, statements
+from blockstore.sqlite.block_rows import INLINE, BlockRows
 from blockstore.sqlite.block_writer import BlockWriter
 from blockstore.sqlite.capacity import StoreCapacity
 from blockstore.sqlite.database import SqliteDatabase
@@ -38,17 +40,23 @@ class SqliteBlockstore:
     """
 
     def __init__(
-        self, database: SqliteDatabase, spare: Spare, capacity: StoreCapacity, numbers: RowNumbers
+        self,
+        database: SqliteDatabase,
+        spare: Spare,
+        capacity: StoreCapacity,
+        numbers: RowNumbers,
+        source: BlockRows = INLINE,
     ) -> None:
         self._database = database
         self._spare = spare
-        self._rows = SoundRows(database, spare)
+        self._source = source
+        self._rows = SoundRows(database, spare, source)
         self._used = UsedRows(numbers)
         self._meter = UsageMeter(database, spare, self._rows, capacity)
         self._deletions = 0
         self.capacity = capacity
         self.marks: Marks = FileMarks(self._rows, spare)
-        self.writer = BlockWriter(database, spare, self._rows, capacity, numbers, self._used)
+        self.writer = BlockWriter(database, spare, self._rows, capacity, numbers, self._used, source)
         self.sweeper = Sweeper(database, spare, self._rows, self._used)
 
     def __repr__(self) -> str:
@@ -98,7 +106,7 @@ class SqliteBlockstore:
         hidden = await self._spare.hidden(names)
         if self._spare.file is not None:
             await self._spare.file.write(statements.delete, names)
-        await self._database.free(statements.delete, [name for name in names if name not in hidden])
+        await self._database.free(self._delete, [name for name in names if name not in hidden])
         self._deletions += 1
 
     async def keys(self) -> AsyncIterator[CID]:
@@ -113,7 +121,7 @@ class SqliteBlockstore:
 
     async def corrupt(self) -> AsyncIterator[CID]:
         """Hash every block anew; the raw CIDs of those whose bytes are no longer what they were."""
-        checked = Checked()
+        checked = Checked(self._source)
         last = b""
         while page := await self._database.read(statements.keys_after, last):
             last = page[-1]
@@ -150,6 +158,10 @@ class SqliteBlockstore:
         if not left or disk_free(path) > file_pages.log_size(path):
             await self._database.read(file_pages.checkpoint)
         return left
+
+    def _delete(self, connection: sqlite3.Connection, names: Sequence[bytes]) -> None:
+        rows = self._source.all_rows(connection, names)
+        self._source.delete(connection, [row.id for row in rows.values()])
 
     async def _look(self, cids: Sequence[CID]) -> dict[bytes, Row]:
         # While collecting on the writer's connection, so that no sweep comes between the look and the note.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from blockstore.cid import CID, RAW
 from blockstore.errors import CollectorBusy, StoreCorrupt
 from blockstore.sqlite import statements
+from blockstore.sqlite.block_rows import BlockRows
 from blockstore.sqlite.database import DamagedRow, SqliteDatabase
 from blockstore.sqlite.row_bitmap import RowBitmap
 from blockstore.sqlite.sound_rows import SoundRows
@@ -107,14 +108,14 @@ class Sweeper:
         hidden = await self._spare.hidden(list(garbage.values())) if file is self._database else ()
         garbage = {row: name for row, name in garbage.items() if name not in hidden}
         try:
-            return await file.free(self._sweep, garbage)
+            return await file.free(self._sweep, self._rows.source_of(file), garbage)
         except StoreCorrupt as error:
             _log.error("%d blocks that nobody needs could not be removed: %s", len(garbage), error)
             return Swept((), 0)
 
-    def _sweep(self, connection: sqlite3.Connection, garbage: dict[int, bytes]) -> Swept:
+    def _sweep(self, connection: sqlite3.Connection, source: BlockRows, garbage: dict[int, bytes]) -> Swept:
         rows = [row for row in garbage if row not in self._used]
-        removed, size = statements.delete_rows(connection, rows)
+        removed, size = source.delete(connection, rows)
         return Swept([CID.v1(RAW, garbage[row]) for row in removed], size)
 
 

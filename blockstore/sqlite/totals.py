@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 from blockstore.sqlite.database import DamagedRow
 from blockstore.sqlite.file_pages import PAGE_BYTES
+
+Count = Callable[[sqlite3.Connection], tuple[int, int]]
+"""Blocks and their bytes, counted one by one."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), blocks INTEGER, bytes INTEGER);
@@ -16,19 +20,21 @@ CREATE TABLE IF NOT EXISTS totals(one INTEGER PRIMARY KEY CHECK (one = 1), block
 SIZE = "length(b.data)"
 
 
-def begin(connection: sqlite3.Connection) -> None:
-    """Count from nothing in a file that is new, and anew where the sums cannot be right."""
-    if not _are_possible(connection):
-        counted = connection.execute(f"SELECT count(*), coalesce(sum({SIZE}), 0) FROM blocks AS b").fetchone()
-        connection.execute("REPLACE INTO totals VALUES(1, ?, ?)", counted)
+def begin(connection: sqlite3.Connection, counted: Count, beside: int = 0) -> None:
+    """Count from nothing in a file that is new, and anew where the sums cannot be right.
+
+    `beside` are the bytes of blocks that lie outside of the file.
+    """
+    if not _are_possible(connection, beside):
+        connection.execute("REPLACE INTO totals VALUES(1, ?, ?)", counted(connection))
 
 
-def _are_possible(connection: sqlite3.Connection) -> bool:
+def _are_possible(connection: sqlite3.Connection, beside: int) -> bool:
     row = connection.execute("SELECT blocks, bytes FROM totals").fetchone()
     if row is None or not all(isinstance(number, int) and number >= 0 for number in row):
         return False
     pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
-    return bool(row[1] <= pages * PAGE_BYTES and (row[0] > 0 or row[1] == 0))
+    return bool(row[1] <= pages * PAGE_BYTES + beside and (row[0] > 0 or row[1] == 0))
 
 
 def read(connection: sqlite3.Connection) -> tuple[int, int]:

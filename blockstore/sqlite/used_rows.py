@@ -7,9 +7,10 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from blockstore.sqlite import row_checks as checks
+from blockstore.sqlite.block_rows import BlockRows
 from blockstore.sqlite.row_bitmap import RowBitmap
+from blockstore.sqlite.row_checks import Found
 from blockstore.sqlite.row_numbers import RowNumbers
-from blockstore.sqlite.sound_rows import Found
 from blockstore.store import NO_LIMIT
 
 
@@ -36,9 +37,9 @@ class UsedRows:
         finally:
             self._guards -= 1
 
-    def look(self, connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> Found:
+    def look(self, connection: sqlite3.Connection, source: BlockRows, multihashes: Sequence[bytes]) -> Found:
         """Look for blocks, which counts as use while the protection lasts. On a database's thread."""
-        found, refused = checks.rows(connection, multihashes)
+        found, refused = checks.rows(connection, source.rows, multihashes)
         if self._guards:
             for row in found.values():
                 self._touched.add(row.id)
