@@ -1,4 +1,4 @@
-"""Collect garbage: mark what pinned roots reach, sweep the rest.
+"""Collect garbage by mark and sweep: mark what pinned roots reach, sweep the rest.
 
     from here on, blocks that are put or looked up count as in use      (so imports and pins go on meanwhile)
     for each root, complete or not:
@@ -7,7 +7,8 @@
     page by page over all blocks that were here at the start:
         remove those not marked and not used since
 
-A block is marked as a bit by its row, so the memory is a bit a block, and the links of the nodes on one path.
+Leaves are marked by the index of the store alone. Memory: the store's marks, a bit a block, and the links of
+the nodes on one path. Stopped at any moment, it has removed a part of the garbage and nothing else.
 
 What makes a block unfollowable: bytes that are not what its codec says, a codec or a nesting that is not
 read here, a block that cannot be read. A missing block does so below a root that was whole once, where it was
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,13 +29,12 @@ from blockstore.errors import BadBlock, DagTooLarge, LinksUnknown, StorageFull, 
 from blockstore.ipld import decoding
 from blockstore.ipld.dag_walk import grouped
 from blockstore.leaf import is_leaf
-from blockstore.sqlite.row_bitmap import RowBitmap
-from blockstore.sqlite.statements import Row
-from blockstore.sqlite.store import SqliteBlockstore
-from blockstore.sqlite.sweeper import Swept
+from blockstore.number_bitmap import NumberBitmap
+from blockstore.store import NO_LIMIT
+from blockstore.upkeep import CollectedStore, Collection, Located, Swept
 
 _LOG = logging.getLogger(__name__)
-_ROOTS_A_PAGE, _LEAVES_A_PAGE, _NODES_A_PAGE = 256, 256, 64
+_ROOTS_A_PAGE, _LEAVES_A_PAGE, _NODES_A_PAGE = 256, 1024, 64
 _NAMED, _COUNTED = 4, 1000  # blocks that cannot be followed: in the error, and in memory
 
 
@@ -64,23 +64,36 @@ class _Stop:
         return f"block {self.node.cid}{below}: {self.reason}"
 
 
-async def collect(store: SqliteBlockstore, roots: AsyncIterable[Root]) -> AsyncGenerator[Swept]:
-    """Remove what no root reaches, in pages that say what went. `roots` is read to its end first.
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """How far marking is: roots that were gone through, and blocks that were reached, some of them twice."""
 
-    Safe beside imports that hold `store.protect()` and beside pins that record their root before they walk.
-    The file keeps its size and fills the gaps; `give_back` shrinks it. Raises CollectorBusy; LinksUnknown,
+    roots: int
+    blocks: int
+
+
+async def collect(
+    store: CollectedStore, roots: AsyncIterable[Root], need: int = NO_LIMIT
+) -> AsyncGenerator[Marked | Swept]:
+    """Remove what no root reaches, in steps that say what went. `roots` is read to its end first.
+
+    It ends when `need` bytes are gone, those that were read lately last. Safe beside imports that hold
+    `store.protect()` and beside pins that record their root before they walk.
+    Files may keep their size and fill the gaps; `give_back` shrinks them. Raises CollectorBusy; LinksUnknown,
     with nothing removed, where a root leads to a block whose links cannot be followed.
     """
-    async with store.sweeper.collecting():
-        marks = await _mark(store, roots)
+    async with store.collecting() as collection:
+        marks = _Marks(store, collection)
+        async for marked in _mark(marks, roots):
+            yield marked
         if marks.stops:
             raise _unknown(marks.stops)
-        async for swept in store.sweeper.sweep(marks.keep):
+        async for swept in collection.sweep(need):
             yield swept
 
 
-async def give_back(store: SqliteBlockstore) -> None:
-    """Return all free space of the file to the disk, in small steps between which others write.
+async def give_back(store: CollectedStore) -> None:
+    """Return all free space of the files to the disk, in small steps between which others write.
 
     On a disk so full that moving pages finds no room, the space stays in the file and is filled first.
     """
@@ -102,64 +115,75 @@ def _unknown(stops: Sequence[_Stop]) -> LinksUnknown:
     return error
 
 
-async def _mark(store: SqliteBlockstore, roots: AsyncIterable[Root]) -> _Marks:
-    marks = _Marks(store)
+async def _mark(marks: _Marks, roots: AsyncIterable[Root]) -> AsyncGenerator[Marked]:
     page: list[Root] = []
+    count = 0
     async for root in roots:
         page.append(root)
+        count += 1
         if len(page) == _ROOTS_A_PAGE:
-            await marks.reach(page)
+            async for blocks in marks.reach(page):
+                yield Marked(count, blocks)
             page = []
-    await marks.reach(page)
-    return marks
+    async for blocks in marks.reach(page):
+        yield Marked(count, blocks)
 
 
 class _Marks:
     """What was reached so far."""
 
-    def __init__(self, store: SqliteBlockstore) -> None:
+    def __init__(self, store: CollectedStore, collection: Collection) -> None:
         self._store = store
-        self.keep = RowBitmap()
+        self._collection = collection
+        self._blocks = 0
         self.stops: list[_Stop] = []
         """Where the links could not be followed."""
         # By codec: the same bytes may be named as a raw block here and as a node with links there.
-        self._opened: defaultdict[int, RowBitmap] = defaultdict(RowBitmap)
+        self._opened: defaultdict[int, NumberBitmap] = defaultdict(NumberBitmap)
 
-    async def reach(self, roots: Sequence[Root]) -> None:
-        """Mark these and, where recursive, what lies below: leaves before nodes, the deepest node first."""
-        await self._mark([root.cid for root in roots if not root.recursive])
-        leaves: list[_Node] = []
-        nodes = [_Node(root.cid, root) for root in roots if root.recursive]
+    async def reach(self, roots: Sequence[Root]) -> AsyncGenerator[int]:
+        """Mark these and, where recursive, what lies below: leaves before nodes, the deepest node first.
+
+        Says after each step how many blocks were reached.
+        """
+        await self._keep([root.cid for root in roots if not root.recursive])
+        reached = [_Node(root.cid, root) for root in roots if root.recursive]
+        leaves = [node for node in reached if node.cid.codec == RAW]
+        nodes = [node for node in reached if node.cid.codec != RAW]
         while leaves or nodes:
             stack, width = (leaves, _LEAVES_A_PAGE) if leaves else (nodes, _NODES_A_PAGE)
             page = stack[-width:]
             del stack[-width:]
-            rows = await self._mark([node.cid for node in page])
-            async for part in decoding.turns(await self._below(self._unopened(page, rows))):
-                for node in part:
-                    (leaves if node.cid.codec == RAW else nodes).append(node)
+            await self._keep([node.cid for node in page])
+            if stack is nodes:
+                async for part in decoding.turns(await self._below(await self._unopened(page))):
+                    for node in part:
+                        (leaves if node.cid.codec == RAW else nodes).append(node)
+            yield self._blocks
 
-    async def _mark(self, cids: Sequence[CID]) -> dict[bytes, Row]:
-        found = await self._store.sweeper.rows(cids)
-        for rows in found.values():
-            for row in rows:
-                self.keep.add(row.id)
-        return {name: rows[0] for name, rows in found.items()}
+    async def _keep(self, cids: Sequence[CID]) -> None:
+        await self._collection.keep(cids)
+        self._blocks += len(cids)
 
-    def _unopened(self, page: Sequence[_Node], rows: Mapping[bytes, Row]) -> list[tuple[_Node, int]]:
+    async def _unopened(self, page: Sequence[_Node]) -> list[tuple[_Node, int]]:
         """Those that may link and were not read before, with their sizes."""
         found: list[tuple[_Node, int]] = []
+        located = await self._store.located([node.cid for node in page])
         for node in page:
-            cid = node.cid
-            row = rows.get(cid.multihash)
-            if cid.is_identity and cid.codec != RAW:
+            if node.cid.is_identity and node.cid.codec != RAW:
                 found.append((node, 0))
-            elif row is None:
+            elif (block := located.get(node.cid.multihash)) is None:
                 self._miss(node)
-            elif not is_leaf(cid, row.only_data) and row.id not in self._opened[cid.codec]:
-                self._opened[cid.codec].add(row.id)
-                found.append((node, row.size))
+            elif self._opens(node.cid, block):
+                found.append((node, block.size))
         return found
+
+    def _opens(self, cid: CID, block: Located) -> bool:
+        """Whether it may link and is met for the first time."""
+        if is_leaf(cid, block.only_data) or block.number in self._opened[cid.codec]:
+            return False
+        self._opened[cid.codec].add(block.number)
+        return True
 
     def _miss(self, node: _Node) -> None:
         """A leaf has nothing below it; see above for the rest."""
@@ -177,7 +201,7 @@ class _Marks:
 
     async def _links(self, node: _Node, block: Block | None) -> list[CID]:
         if block is None:
-            if await self._store.sweeper.rows([node.cid]):
+            if await self._store.located([node.cid]):
                 self._stop(node, "it cannot be read")
             else:  # it was cached, and made way just now
                 self._miss(node)

@@ -31,6 +31,10 @@ class BlockRows(Protocol):
         """Add blocks that are not here yet, numbered upwards from `first`. Raises StorageFull."""
         ...
 
+    def sizes(self, connection: sqlite3.Connection, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Row and bytes of those that are there, in that order; no byte of a block is read."""
+        ...
+
     def delete(self, connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
         """Those that were there and are gone, and their bytes."""
         ...
@@ -60,6 +64,9 @@ class InlineRows:
 
     def insert(self, connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:
         statements.insert(connection, first, new)
+
+    def sizes(self, connection: sqlite3.Connection, ids: Sequence[int]) -> list[tuple[int, int]]:
+        return statements.sizes(connection, ids)
 
     def delete(self, connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
         return statements.delete_rows(connection, ids)

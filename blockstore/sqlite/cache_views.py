@@ -77,9 +77,11 @@ class CachingStore(_View):
     async def get_many(self, cids: Sequence[CID]) -> list[Block | None]:
         found = await self._store.get_many(cids)
         self._store.capacity.note_use(
-            cid.multihash
-            for cid, block in zip(cids, found, strict=True)
-            if block is not None and not cid.is_identity
+            [
+                cid.multihash
+                for cid, block in zip(cids, found, strict=True)
+                if block is not None and not cid.is_identity
+            ]
         )
         return found
 

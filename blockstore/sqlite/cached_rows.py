@@ -7,8 +7,10 @@ block that is deleted, whatever deletes it.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from blockstore.sqlite.block_rows import BlockRows
 
@@ -30,6 +32,15 @@ END;
 """
 
 _ROWS_A_STEP = 64
+_ROWS_A_PAGE = 1000
+
+
+class CachedRow(NamedTuple):
+    """An entry whose block is what it says."""
+
+    used: int
+    row: int
+    name: bytes
 
 
 def begin(connection: sqlite3.Connection) -> None:
@@ -76,6 +87,21 @@ def use(connection: sqlite3.Connection, multihashes: Iterable[bytes], first: int
         "UPDATE cache SET used = ? WHERE id = (SELECT id FROM blocks WHERE mh = ?)",
         list(enumerate(multihashes, first)),
     )
+
+
+def among(connection: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
+    """Those of the rows that are cached."""
+    query = "SELECT json_group_array(id) FROM cache WHERE id IN (SELECT value FROM json_each(?))"
+    return set(json.loads(connection.execute(query, (json.dumps(rows),)).fetchone()[0]))
+
+
+def oldest(connection: sqlite3.Connection, behind: tuple[int, int]) -> list[CachedRow]:
+    """A page of entries behind (`used`, row), least recently used first."""
+    query = (
+        "SELECT c.used, c.id, c.mh FROM cache AS c CROSS JOIN blocks AS b ON b.id = c.id AND b.mh = c.mh"
+        " WHERE (c.used, c.id) > (?, ?) ORDER BY c.used, c.id LIMIT ?"
+    )
+    return list(map(CachedRow._make, connection.execute(query, (*behind, _ROWS_A_PAGE)).fetchall()))
 
 
 def evict(connection: sqlite3.Connection, source: BlockRows, need: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ CACHE_SHARE = 0.25
 """Of the room for blocks, what cached blocks may take: those that came only to be read."""
 
 _USES = 4096  # reads whose order is remembered until the cache is next changed
+_RECENT = 16_384  # blocks read last, which are the last to be taken as garbage: some 2 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,27 @@ class StoreCapacity:
         self._source = source
         self._last_use = last_use
         self._uses: deque[bytes] = deque(maxlen=_USES)
+        self._recent: OrderedDict[bytes, None] = OrderedDict()
 
-    def note_use(self, names: Iterable[bytes]) -> None:
-        """These blocks were read just now. From any thread."""
+    def note_use(self, names: Sequence[bytes]) -> None:
+        """These blocks were read just now. From the event loop."""
         if self.may_cache:
             self._uses.extend(names)
+        for name in names:
+            self._recent[name] = None
+            self._recent.move_to_end(name)
+        while len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+
+    def recent_uses(self) -> frozenset[bytes]:
+        """Blocks that were read last, of all there are. From the event loop."""
+        return frozenset(self._recent)
+
+    def settle_uses(self, connection: sqlite3.Connection) -> None:
+        """The order of the cache is what the reads so far make of it."""
+        uses = [self._uses.popleft() for _ in range(len(self._uses))]
+        cache.use(connection, uses, self._last_use + 1)
+        self._last_use += len(uses)
 
     def claim(self, connection: sqlite3.Connection, rows: Iterable[int]) -> None:
         """These rows are not cached any more."""
@@ -105,9 +122,7 @@ class StoreCapacity:
         """Let go of that many bytes of cached blocks, as far as there are any; bytes gone."""
         if need <= 0:
             return 0
-        uses = [self._uses.popleft() for _ in range(len(self._uses))]
-        cache.use(connection, uses, self._last_use + 1)
-        self._last_use += len(uses)
+        self.settle_uses(connection)
         return cache.evict(connection, self._source, need)
 
     def _full(self, used: int, new: int) -> StorageFull:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from blockstore import hashing
 from blockstore.errors import UnknownHash
+from blockstore.number_bitmap import NumberBitmap
 from blockstore.sqlite import statements
 from blockstore.sqlite.block_rows import INLINE, BlockRows
-from blockstore.sqlite.row_bitmap import RowBitmap
 from blockstore.sqlite.statements import Row
 
 Found = tuple[dict[bytes, Row], dict[bytes, str]]
@@ -52,7 +52,7 @@ class Checked:
 
     def __init__(self, source: BlockRows = INLINE) -> None:
         self.source = source
-        self._sound = RowBitmap()
+        self._sound = NumberBitmap()
         self._since = time.monotonic()
 
     def __contains__(self, row: int) -> bool:
@@ -78,12 +78,12 @@ class Checked:
             else:
                 reading.damaged[name] = "its bytes do not hash to its name"
         if reading.damaged or reading.refused:
-            self._sound = RowBitmap()  # where one page is bad, others may be: look at everything once more
+            self._sound = NumberBitmap()  # where one page is bad, others may be: look at everything once more
         return reading
 
-    def _current(self) -> RowBitmap:
+    def _current(self) -> NumberBitmap:
         if time.monotonic() - self._since > TRUSTED_FOR:
-            self._sound, self._since = RowBitmap(), time.monotonic()
+            self._sound, self._since = NumberBitmap(), time.monotonic()
         return self._sound
 
 

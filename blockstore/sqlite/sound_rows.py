@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from blockstore.cid import CID, RAW
 from blockstore.errors import StorageFull, StoreCorrupt, StoreUnavailable
 from blockstore.sqlite import row_checks as checks
+from blockstore.sqlite import statements
 from blockstore.sqlite.block_rows import INLINE, BlockRows
 from blockstore.sqlite.database import SqliteDatabase, Work
 from blockstore.sqlite.row_checks import Checked, Found, RowReading
@@ -71,6 +72,10 @@ class SoundRows:
             for name, reason in refused.items():
                 raise StoreCorrupt(f"{file.path} is damaged where {CID.v1(RAW, name)} may lie ({reason})")
         return found
+
+    async def numbers(self, names: Sequence[bytes]) -> list[int]:
+        """The rows of those that are here, sound or not, as the index has them: nothing else is read."""
+        return [row for file in self.files() for row in await file.read(statements.numbers, names)]
 
     async def apart(self, names: Sequence[bytes]) -> set[bytes]:
         """Those that are no business of the first file: damaged there, or kept in the spare."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
+from blockstore.common.packed_rows import RowLayout
 from blockstore.leaf import HEAD_BYTES, holds_only_data
 from blockstore.sqlite import totals
 from blockstore.sqlite.database import DamagedRow
@@ -25,6 +27,7 @@ _NAMED = "FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id WHERE n
 
 _LARGE = 128 * 1024  # bytes of a block from which on opening it by its row is worth a call
 _KEYS_A_PAGE = 1000
+_NAMES = RowLayout(mh=bytes)
 _WIDTHS = (1, 16, 256)  # so that few statements serve every number of keys, and all stay prepared
 
 
@@ -66,6 +69,17 @@ def bodies(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict
     finally:
         connection.execute("RELEASE look")
     return found
+
+
+def numbers(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> list[int]:
+    """The rows of those that are here, as the index has them: no row is looked at."""
+    query = (
+        f"SELECT json_group_array(blocks.id) FROM {_NAMES.rows} AS wanted"
+        " CROSS JOIN blocks ON blocks.mh = wanted.mh"
+    )
+    found = connection.execute(query, _NAMES.pack([name] for name in multihashes)).fetchone()
+    rows: list[int] = json.loads(found[0])
+    return rows
 
 
 def is_known(connection: sqlite3.Connection, multihash: bytes) -> bool:
@@ -144,14 +158,22 @@ def delete(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> None
 
 def delete_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
     """Those that were there and are gone, and their bytes."""
-    removed: list[tuple[int, int]] = []
-    for row in ids:
-        query = f"SELECT b.id, {totals.SIZE} FROM blocks AS b WHERE b.id = ?"
-        removed += connection.execute(query, (row,)).fetchall()
-        connection.execute("DELETE FROM blocks WHERE id = ?", (row,))
-    total = sum(size or 0 for _, size in removed)
-    totals.add(connection, -len(removed), -total)
-    return [row for row, _ in removed], total
+    found = sizes(connection, ids)
+    rows, total = [row for row, _ in found], sum(size for _, size in found)
+    query = "DELETE FROM blocks WHERE id IN (SELECT value FROM json_each(?))"
+    connection.execute(query, (json.dumps(rows),)).close()
+    totals.add(connection, -len(rows), -total)
+    return rows, total
+
+
+def sizes(connection: sqlite3.Connection, ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Row and bytes of those that are there, in that order."""
+    query = (
+        f"SELECT json_group_array(json_array(b.id, {totals.SIZE})) FROM json_each(?) AS wanted"
+        " CROSS JOIN blocks AS b ON b.id = wanted.value"
+    )
+    (text,) = connection.execute(query, (json.dumps(ids),)).fetchone()
+    return [(row, size or 0) for row, size in json.loads(text)]
 
 
 def _groups(keys: Sequence[bytes]) -> Generator[tuple[str, Sequence[bytes]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
@@ -28,12 +28,13 @@ from blockstore.sqlite.sweeper import Sweeper
 from blockstore.sqlite.usage_meter import UsageMeter
 from blockstore.sqlite.used_rows import UsedRows
 from blockstore.store import StoreStat, Usage
+from blockstore.upkeep import Collection, Located
 
 _BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
 
 
 class SqliteBlockstore:
-    """A Blockstore in one SQLite file. One process at a time (see `blockstore/disk/folder_lock.py`).
+    """A CollectedStore in one SQLite file. One process at a time (see `blockstore/disk/folder_lock.py`).
 
     Every block is hashed when it is first read, and again when that is a day ago. One that is damaged, or
     that SQLite refuses to read, counts as missing; put again, it lies in the spare file (`spare.py`).
@@ -57,7 +58,7 @@ class SqliteBlockstore:
         self.capacity = capacity
         self.marks: Marks = FileMarks(self._rows, spare)
         self.writer = BlockWriter(database, spare, self._rows, capacity, numbers, self._used, source)
-        self.sweeper = Sweeper(database, spare, self._rows, self._used)
+        self.sweeper = Sweeper(database, spare, self._rows, self._used, capacity)
 
     def __repr__(self) -> str:
         return f"<SqliteBlockstore {self._database.path}>"
@@ -143,11 +144,14 @@ class SqliteBlockstore:
         self._spare.found.clear()
 
     def protect(self) -> AbstractContextManager[None]:
-        """While the block lasts, no collection takes a block that was put in it, be it new or here before.
-
-        For imports: their blocks have no pinned root yet. Hold it until the root is recorded.
-        """
         return self._used.protect()
+
+    def collecting(self) -> AbstractAsyncContextManager[Collection]:
+        return self.sweeper.collecting()
+
+    async def located(self, cids: Sequence[CID]) -> dict[bytes, Located]:
+        found = await self._rows.all_rows(_stored(cids))
+        return {name: Located(rows[0].id, rows[0].size, rows[0].only_data) for name, rows in found.items()}
 
     async def reclaim(self, pages: int = 100) -> int:
         """Give up to that many free pages (16 KiB each) back to the disk; how many are left."""

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
+from blockstore.number_bitmap import NumberBitmap
 from blockstore.sqlite import row_checks as checks
 from blockstore.sqlite.block_rows import BlockRows
-from blockstore.sqlite.row_bitmap import RowBitmap
 from blockstore.sqlite.row_checks import Found
 from blockstore.sqlite.row_numbers import RowNumbers
 from blockstore.store import NO_LIMIT
@@ -20,7 +20,7 @@ class UsedRows:
     def __init__(self, numbers: RowNumbers) -> None:
         self._numbers = numbers
         self._guards = 0
-        self._touched = RowBitmap()
+        self._touched = NumberBitmap()
         self.protected_from = NO_LIMIT
 
     def __contains__(self, row: int) -> bool:
@@ -28,9 +28,9 @@ class UsedRows:
 
     @contextmanager
     def protect(self) -> Generator[None]:
-        """See `SqliteBlockstore.protect`."""
+        """See `CollectedStore.protect`."""
         if not self._guards:
-            self.protected_from, self._touched = self._numbers.next, RowBitmap()
+            self.protected_from, self._touched = self._numbers.next, NumberBitmap()
         self._guards += 1
         try:
             yield

@@ -26,6 +26,7 @@ class Backlog:
         self._now = now
         self._new = _Bell()
         self._known = _Bell()
+        self._ended = _Bell()
         self._room = asyncio.Event()
 
     def put(self, cid: CID, lane: Lane, wished: Wished) -> None:
@@ -54,6 +55,12 @@ class Backlog:
             await operation.ended.wait()
         return operation
 
+    async def removals_done(self) -> None:
+        """Return when what is about to be let go now was let go, or could not be."""
+        asked = self.queue.removals()
+        while asked := asked & self.queue.removals():
+            await self._ended.rung()
+
     async def next_new(self, take: Callable[[float], list[Operation]]) -> list[Operation]:
         """What `take` gives of what was not looked at, as soon as there is something."""
         while not (taken := take(self._now())):
@@ -73,6 +80,7 @@ class Backlog:
         if not self.queue.finish(operation, self._now()):
             self._miss()
         self._room.set()
+        self._ended.ring()
         self._wake()
 
     def sort(self, operation: Operation, done: bool) -> None:
@@ -84,6 +92,7 @@ class Backlog:
             self.finish(operation)
         else:
             self.queue.put_back(operation, self._now())
+            self._ended.ring()
             self._wake()
 
     def _miss(self) -> None:

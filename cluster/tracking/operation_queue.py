@@ -66,6 +66,15 @@ class OperationQueue:
         """Those that run."""
         return self._started.values()
 
+    def removals(self) -> set[CID]:
+        """Those that are about to be let go because they were unpinned: the next look at them does it.
+
+        Not those that other members are to hold: these are asked first.
+        """
+        unpins = (*self._new[Lane.UNPIN].values(), *self._known[Lane.UNPIN].values())
+        waiting = {one.cid for one in unpins if not one.looked_at or one.wished is Wished.NOWHERE}
+        return waiting | {one.cid for one in self._started.values() if _lets_go(one)}
+
     @contextmanager
     def watched(self) -> Generator[set[CID]]:
         """The CIDs of which operations begin, end or are asked for in the block."""
@@ -203,6 +212,11 @@ class OperationQueue:
         self._started[operation.cid] = operation
         self._touch(operation.cid)
         return operation
+
+
+def _lets_go(running: Operation) -> bool:
+    is_removal = running.lane is Lane.UNPIN and (not running.looked_at or running.wished is Wished.NOWHERE)
+    return is_removal or running.successor is Lane.UNPIN
 
 
 def _end(operation: Operation) -> None:

@@ -82,6 +82,13 @@ class Reconciler:
         if view.attempt is None or view.attempt.kind is not lane.kind:
             await self._backlog.put_when_room(cid, lane)
 
+    async def queue_removals(self) -> None:
+        """All local pins that were removed from the pinset: some found no room, some no event told of."""
+        async with closed_after(self._views.difference(self._context.peer)) as differences:
+            async for cid, view in differences:
+                if view.pin is None and await self._context.pinset.was_removed(cid):
+                    await self._backlog.put_when_room(cid, Lane.UNPIN)
+
     async def is_unlisted(self, cid: CID) -> bool:
         """Whether the pinset does not have it, though no member is known to have removed it."""
         pinset = self._context.pinset

@@ -94,6 +94,12 @@ class Tracker:
             if operation.failure and operation.kind is OperationKind.PIN and operation is not earlier:
                 raise PinFailed(operation.failure)
 
+    async def removals_done(self) -> None:
+        """Return when no pin that was removed from the pinset before is held here, as far as that can be."""
+        if self._backlog.behind:
+            await self._reconciler.queue_removals()
+        await self._backlog.removals_done()
+
     async def status(self, cid: CID) -> PinInfo:
         """What this member says of the CID, whether or not it is in the pinset."""
         return self._info(await self._views.one(cid))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from blockstore.pinning import gc
+from blockstore.pinning.gc import Marked
 from blockstore.pinning.local_pinner import LocalPinner
-from blockstore.sqlite.store import SqliteBlockstore
-from blockstore.sqlite.sweeper import Swept
+from blockstore.store import NO_LIMIT
+from blockstore.upkeep import CollectedStore, Swept
 from cluster.calls.holders import Holders
 from cluster.common.sorted_merge import closed_after
 from cluster.interfaces import PinsetReader
@@ -37,23 +38,30 @@ class GarbageCollection:
 
     A member that added something for others has the only copy until they say that they hold it, be that in a
     second or never. So they are asked at each collection, and what they do not answer for stays.
+    `removals_done` returns when what was removed from the pinset before is no local pin any more.
     """
 
-    store: SqliteBlockstore
+    store: CollectedStore
     pins: LocalPinner
     pinset: PinsetReader
     holders: Holders
+    removals_done: Callable[[], Awaitable[None]]
     peer: str
 
-    async def run(self, on_held_back: Callable[[HeldBackPin], None] | None = None) -> AsyncGenerator[Swept]:
-        """Remove all else, then give the space back to the disk. Raises CollectorBusy, LinksUnknown.
+    async def run(
+        self, on_held_back: Callable[[HeldBackPin], None] | None = None, need: int = NO_LIMIT
+    ) -> AsyncGenerator[Marked | Swept]:
+        """Remove all else, then give the space back to the disk; or `need` bytes, those read lately last.
 
         `on_held_back` hears of each pin whose blocks stay for others, before the first block is removed.
+        Raises CollectorBusy, LinksUnknown.
         """
+        await self.removals_done()
         await self.pins.renew()
-        async with aclosing(gc.collect(self.store, self._roots(on_held_back or _log_held_back))) as pages:
-            async for swept in pages:
-                yield swept
+        roots = self._roots(on_held_back or _log_held_back)
+        async with aclosing(gc.collect(self.store, roots, need)) as steps:
+            async for step in steps:
+                yield step
         await gc.give_back(self.store)
 
     async def _roots(self, on_held_back: Callable[[HeldBackPin], None]) -> AsyncIterator[gc.Root]:
@@ -80,7 +88,7 @@ class GarbageCollection:
 
     async def _held_back(self, pins: Sequence[Pin]) -> list[HeldBackPin]:
         """Those whose roots are here while a member that is to hold them does not say that it does."""
-        here = await self.store.sweeper.rows([pin.cid for pin in pins])
+        here = await self.store.located([pin.cid for pin in pins])
         asked = [pin for pin in pins if pin.cid.is_identity or pin.cid.multihash in here]
         held: list[HeldBackPin] = []
         for start in range(0, len(asked), _ASKED_AT_ONCE):

@@ -96,7 +96,7 @@ def test_gc_names_what_it_keeps_for_a_member_that_does_not_answer(tmp_path: Path
             assert b.stop() == 0
         said = pinfold("gc", path=a.folder)
         assert f"kept {cid} for b: 0 of the 1 members" in said.err
-        assert said.out == "removed 0 blocks; kept those of 1 pins that other members do not have yet\n"
+        assert said.out == "removed 0 blocks, 0 B; kept those of 1 pins that other members do not have yet\n"
         assert a.run("cat", cid) == "for b alone"
 
 

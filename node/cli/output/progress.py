@@ -60,6 +60,18 @@ def line_progress(
         yield advance
 
 
+@contextmanager
+def told_progress(*, hidden: bool = False) -> Iterator[Callable[[str], None]]:
+    """One line that says how far it is, for the length of the block; yields the function that changes it."""
+    if hidden or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as line:
+        yield lambda text: line.update(spelled(text))
+
+
 def human_bytes(size: float) -> str:
     """1536 -> "1.5 KiB"."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):

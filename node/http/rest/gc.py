@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 from aiohttp import web
 
+from blockstore.pinning.gc import Marked
+from blockstore.upkeep import Swept
 from node.http.app_key import PARTS
 from node.http.go.gojson import Json
 from node.http.rest.json_stream import stream_json
@@ -16,26 +19,51 @@ MAX_HELD_LINES = 100
 """Pins held back that are named; the others are counted."""
 
 
+_PROGRESS_SECONDS = 1.0
+
+
 async def collect(request: web.Request) -> web.StreamResponse:
-    """A line a block that was removed, a line a pin whose blocks stay for others, last the counts."""
+    """Progress, a line a block that went, a line a pin whose blocks stay for others, last the counts."""
     return await stream_json(request, _lines(request))
 
 
+class _Report:
+    """What is told of one collection."""
+
+    def __init__(self) -> None:
+        self.held: list[Json] = []
+        self._held = self._removed = self._bytes = 0
+        self._quiet_until = 0.0
+
+    def on_held_back(self, one: HeldBackPin) -> None:
+        self._held += 1
+        if self._held <= MAX_HELD_LINES:
+            reason = {"held": str(one.pin.cid), "name": one.pin.options.name, "reason": one.reason}
+            self.held.append(reason)
+
+    def lines(self, step: Marked | Swept) -> Iterator[Json]:
+        if isinstance(step, Swept):
+            self._removed, self._bytes = self._removed + len(step.cids), self._bytes + step.bytes
+            yield from ({"cid": str(cid)} for cid in step.cids)
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + _PROGRESS_SECONDS
+            yield self._progress(step)
+
+    def counts(self) -> Json:
+        return {"removed": self._removed, "bytes": self._bytes, "pins_held": self._held}
+
+    def _progress(self, step: Marked | Swept) -> Json:
+        if isinstance(step, Marked):
+            return {"marking": {"roots": step.roots, "blocks": step.blocks}}
+        return {"removing": {"blocks": self._removed, "bytes": self._bytes}}
+
+
 async def _lines(request: web.Request) -> AsyncGenerator[Json]:
-    held: list[Json] = []
-    count = removed = size = 0
-
-    def report(one: HeldBackPin) -> None:
-        nonlocal count
-        count += 1
-        if count <= MAX_HELD_LINES:
-            held.append({"held": str(one.pin.cid), "name": one.pin.options.name, "reason": one.reason})
-
-    async with aclosing(request.app[PARTS].garbage_collection.run(report)) as pages:
-        async for swept in pages:
-            removed, size = removed + len(swept.cids), size + swept.bytes
-            for cid in swept.cids:
-                yield {"cid": str(cid)}
-    for line in held:
+    report = _Report()
+    async with aclosing(request.app[PARTS].garbage_collection.run(report.on_held_back)) as steps:
+        async for step in steps:
+            for line in report.lines(step):
+                yield line
+    for line in report.held:
         yield line
-    yield {"removed": removed, "bytes": size, "pins_held": count}
+    yield report.counts()

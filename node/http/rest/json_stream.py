@@ -5,6 +5,8 @@ Nothing is sent before the first item, so that an empty stream can be a 204 and 
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -15,6 +17,7 @@ from node.http.go import gojson
 from node.http.trailers import TrailerResponse
 
 _FLUSH_BYTES = 64 * 1024
+_FLUSH_SECONDS = 0.5  # so that who watches a slow stream sees that it moves
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -52,18 +55,17 @@ async def sent(response: web.StreamResponse, pieces: AsyncGenerator[bytes]) -> t
 
 
 async def _gathered(items: AsyncGenerator[gojson.Json]) -> AsyncGenerator[bytes]:
-    """The first line at once, the others some kilobytes at a time."""
+    """The first line at once, the others some kilobytes at a time, or when the last are a while ago."""
     gathered: list[bytes] = []
-    size = 0
-    first = True
+    size, sent_at = 0, -math.inf
     async with aclosing(items):
         try:
             async for item in items:
                 gathered.append(line := gojson.encode(item))
                 size += len(line)
-                if first or size >= _FLUSH_BYTES:
+                if size >= _FLUSH_BYTES or time.monotonic() >= sent_at + _FLUSH_SECONDS:
                     yield b"".join(gathered)
-                    gathered, size, first = [], 0, False
+                    gathered, size, sent_at = [], 0, time.monotonic()
         except EXPECTED:
             if gathered:
                 yield b"".join(gathered)

@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 from aiohttp import web
 
+from blockstore.upkeep import Swept
 from cluster.ports import PeerOffline
 from node.datadir.identity import public_key_of
 from node.http.app_key import PARTS
@@ -73,9 +74,9 @@ async def repo_gc(request: web.Request) -> web.StreamResponse:
     """A line for each block that went."""
 
     async def lines() -> AsyncGenerator[gojson.Json]:
-        async with aclosing(request.app[PARTS].garbage_collection.run()) as pages:
-            async for swept in pages:
-                for cid in swept.cids:
+        async with aclosing(request.app[PARTS].garbage_collection.run()) as steps:
+            async for step in steps:
+                for cid in step.cids if isinstance(step, Swept) else ():
                     yield {"Key": {"/": str(cid)}}
 
     return await answers.objects(request, lines())

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.collecting import each, names_swept, swept
 from support.dags import cids, leaf, leaves, node, tree
 from support.exchanges import RemoteBlocks
 
@@ -18,12 +19,12 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks, OfflineExchange
 from blockstore.cid import CID, DAG_CBOR, DAG_PB, JSON, RAW
 from blockstore.errors import CollectorBusy, LinksUnknown
+from blockstore.number_bitmap import NumberBitmap
 from blockstore.pinning import gc
 from blockstore.pinning.gc import Root
 from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.sqlite import statements
 from blockstore.sqlite.open_store import open_sqlite_blockstore
-from blockstore.sqlite.row_bitmap import RowBitmap
 from blockstore.sqlite.store import SqliteBlockstore
 
 
@@ -33,14 +34,8 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteBlockstore]:
         yield opened
 
 
-async def each(roots: Iterable[Root]) -> AsyncIterator[Root]:
-    for root in roots:
-        yield root
-
-
 async def collect(store: SqliteBlockstore, *roots: CID) -> set[bytes]:
-    swept = [page async for page in gc.collect(store, each(map(Root, roots)))]
-    return {cid.multihash for page in swept for cid in page.cids}
+    return await names_swept(store, each(map(Root, roots)))
 
 
 async def here(store: SqliteBlockstore, blocks: Sequence[Block]) -> list[Block]:
@@ -56,7 +51,7 @@ async def test_what_no_root_reaches_goes_and_the_rest_stays(store: SqliteBlockst
     kept, garbage = tree(4, 3), tree(3, 3, start=1000)
     await store.put_many([*kept, *garbage])
     before = await store.usage()
-    pages = [page async for page in gc.collect(store, each([Root(kept[0].cid)]))]
+    pages = [page async for page in swept(store, each([Root(kept[0].cid)]))]
     assert hashes(await here(store, kept)) == hashes(kept)
     assert await here(store, garbage) == []
     assert {cid for page in pages for cid in page.cids} == {CID.v1(RAW, mh) for mh in hashes(garbage)}
@@ -151,7 +146,7 @@ async def test_where_links_cannot_be_followed_nothing_is_removed(
 async def test_a_direct_root_need_not_be_followed(store: SqliteBlockstore) -> None:
     dark = Block.of(b"strange", 0x300123)
     await store.put_many([dark, leaf(1)])
-    async for _ in gc.collect(store, each([Root(dark.cid, recursive=False, whole=True)])):
+    async for _ in swept(store, each([Root(dark.cid, recursive=False, whole=True)])):
         pass
     assert await here(store, [dark, leaf(1)]) == [dark]
 
@@ -163,7 +158,7 @@ async def test_a_block_that_was_lost_makes_nothing_garbage(store: SqliteBlocksto
     with pytest.raises(
         LinksUnknown, match=f"block {lost.cid} of pin {root.cid}: it was here, and is missing"
     ):
-        async for _ in gc.collect(store, each([Root(root.cid, whole=True)])):
+        async for _ in swept(store, each([Root(root.cid, whole=True)])):
             pass
     assert await here(store, [leaf(1)]) == [leaf(1)]
 
@@ -171,7 +166,7 @@ async def test_a_block_that_was_lost_makes_nothing_garbage(store: SqliteBlocksto
 async def test_a_lost_leaf_holds_no_collection_up(store: SqliteBlockstore) -> None:
     root = node([leaf(1).cid])
     await store.put_many([root, leaf(2)])
-    async for _ in gc.collect(store, each([Root(root.cid, whole=True)])):
+    async for _ in swept(store, each([Root(root.cid, whole=True)])):
         pass
     assert await here(store, [root, leaf(2)]) == [root]
 
@@ -210,7 +205,7 @@ async def test_many_roots_are_read_in_pages(store: SqliteBlockstore) -> None:
 
 async def test_one_collection_at_a_time(store: SqliteBlockstore) -> None:
     await store.put_many(leaves(3))
-    async with aclosing(gc.collect(store, each([]))) as running:
+    async with aclosing(swept(store, each([]))) as running:
         await anext(running)
         with pytest.raises(CollectorBusy):
             await collect(store)
@@ -226,7 +221,7 @@ async def collect_during(store: SqliteBlockstore, between: asyncio.Event, go_on:
         for root in list[Root]():
             yield root
 
-    return {cid.multihash async for page in gc.collect(store, no_roots()) for cid in page.cids}
+    return await names_swept(store, no_roots())
 
 
 async def test_what_is_put_or_looked_up_during_a_collection_stays(store: SqliteBlockstore) -> None:
@@ -268,7 +263,7 @@ async def test_marking_waits_for_a_put_that_is_under_way(
         yield Root(root.cid)
 
     async def run() -> set[bytes]:
-        return {cid.multihash async for page in gc.collect(store, roots()) for cid in page.cids}
+        return await names_swept(store, roots())
 
     running = asyncio.create_task(run())
     for _ in range(5):
@@ -332,7 +327,7 @@ async def test_pins_and_collections_side_by_side_lose_nothing(
 
         async def collecting(done: asyncio.Event) -> None:
             while not done.is_set():
-                async for _ in gc.collect(store, roots()):
+                async for _ in swept(store, roots()):
                     pass
 
         done = asyncio.Event()
@@ -352,7 +347,7 @@ async def test_space_is_given_back(tmp_path: Path) -> None:
     path = tmp_path / "blocks.db"
     async with open_sqlite_blockstore(path) as store:
         await store.put_many(leaves(100, size=100_000))
-        async for _ in gc.collect(store, each([])):
+        async for _ in swept(store, each([])):
             pass
         await gc.give_back(store)
         assert await store.reclaim() == 0
@@ -373,7 +368,7 @@ async def test_a_pinned_dag_is_whole_after_a_collection(tmp_path: Path, store: S
 
 @given(rows=st.sets(st.integers(0, 10**9)), others=st.sets(st.integers(0, 10**9)))
 def test_a_row_set_is_a_set(rows: set[int], others: set[int]) -> None:
-    found = RowBitmap()
+    found = NumberBitmap()
     for row in rows:
         found.add(row)
     assert all(row in found for row in rows)

@@ -9,6 +9,7 @@ from contextlib import aclosing, closing, suppress
 from pathlib import Path
 
 import pytest
+from support.collecting import swept
 from support.dags import cids, leaf, leaves, tree
 from support.exchanges import RemoteBlocks
 
@@ -139,7 +140,7 @@ async def test_a_collection_takes_what_was_read_and_its_entry(store: SqliteBlock
         for root in list[gc.Root]():
             yield root
 
-    async with aclosing(gc.collect(store, roots())) as pages:
+    async with aclosing(swept(store, roots())) as pages:
         assert sum([len(page.cids) async for page in pages]) == 3
     usage = await store.usage()
     assert (usage.blocks, usage.cached) == (0, 0)

@@ -226,3 +226,43 @@ async def test_a_failure_that_cannot_be_noted_reaches_the_caller() -> None:
         await cluster.pin(cid(1), ALL)
         with pytest.raises(PinFailed, match="no providers found"):
             await cluster.tracking.pinned(cid(1))
+
+
+@virtual_time
+async def test_who_waits_for_removals_waits_for_those_noticed_before_and_for_no_fetch() -> None:
+    world = MemoryCluster(1)
+    async with world.member(0) as cluster:
+        for number in range(3):
+            await cluster.pin(cid(number), ALL)
+        await reaches(cluster, cid(0), Status.PINNED, 60)
+        await reaches(cluster, cid(1), Status.PINNED, 60)
+        await cluster.pin(cid(7), ALL)
+        await cluster.unpin(cid(0))
+        async with asyncio.timeout(1):
+            await cluster.tracking.removals_done()
+        assert await gone(world, cid(0))
+        assert not await gone(world, cid(1))
+
+
+@virtual_time
+async def test_a_removal_that_stops_a_walk_is_waited_for() -> None:
+    world = MemoryCluster(1)
+    async with world.member(0) as cluster:
+        await cluster.pin(cid(1), ALL)
+        await asyncio.sleep(2.5)
+        await cluster.unpin(cid(1))
+        await cluster.tracking.removals_done()
+        assert await gone(world, cid(1))
+
+
+@virtual_time
+async def test_removals_that_found_no_room_in_the_queue_are_done_all_the_same() -> None:
+    world = MemoryCluster(1, settings=ClusterSettings(queue_size=4))
+    numbers = range(20)
+    async with world.member(0) as cluster:
+        for number in numbers:
+            await cluster.pin(cid(number), ALL)
+            await reaches(cluster, cid(number), Status.PINNED)
+        await cluster.unpin_many([cid(number) for number in numbers])
+        await cluster.tracking.removals_done()
+        assert all([await gone(world, cid(number)) for number in numbers])

@@ -1,11 +1,11 @@
-"""A set of row numbers as a sparse bitmap: exact, and a bit an entry."""
+"""A set of the numbers of blocks (`Located.number`) as a sparse bitmap: exact, and a bit an entry."""
 
 from __future__ import annotations
 
 _PAGE_BITS = 1 << 15  # 4 KiB a page: small enough for scattered rows, few enough for dense ones
 
 
-class RowBitmap:
+class NumberBitmap:
     """Non-negative integers that lie close together. Memory: 4 KiB for each 32768 that is touched."""
 
     __slots__ = ("_pages",)

@@ -1,0 +1,72 @@
+"""What the upkeep of a store asks of it beside blocks: finding what lies where, and removing garbage."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from blockstore.cid import CID
+from blockstore.store import NO_LIMIT, Blockstore
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A block as the index of a store knows it, sound or not; `only_data` as in `leaf.holds_only_data`.
+
+    `number` is its own as long as it is stored, and never that of another; they lie close together.
+    """
+
+    number: int
+    size: int
+    only_data: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Blocks that were removed together (as raw CIDs), and their bytes."""
+
+    cids: Sequence[CID]
+    bytes: int
+
+
+class Collection(Protocol):
+    """One collection of garbage. What is put or looked up while it lasts counts as in use."""
+
+    async def keep(self, cids: Sequence[CID]) -> None:
+        """These stay; those that are not here pass. Nothing of their data is read."""
+        ...
+
+    def sweep(self, need: int = NO_LIMIT) -> AsyncIterator[Swept]:
+        """Remove what is neither kept nor in use, in steps between which others write.
+
+        It ends when `need` bytes are gone; what was read lately goes last, least recently used first.
+        """
+        ...
+
+
+class CollectedStore(Blockstore, Protocol):
+    """A store whose garbage is collected while it is used."""
+
+    def protect(self) -> AbstractContextManager[None]:
+        """While the block lasts, no collection takes a block that was put in it, be it new or here before.
+
+        For imports: their blocks have no pinned root yet. Hold it until the root is recorded.
+        """
+        ...
+
+    def collecting(self) -> AbstractAsyncContextManager[Collection]:
+        """One collection at a time, over the blocks that are here at its start. Raises CollectorBusy."""
+        ...
+
+    async def located(self, cids: Sequence[CID]) -> dict[bytes, Located]:
+        """Those that are here, damaged ones too, by multihash; looking so does not count as use.
+
+        Raises StoreCorrupt where that cannot be known.
+        """
+        ...
+
+    async def reclaim(self) -> int:
+        """A step of giving free space back to the disk; what is left of it, in the store's units."""
+        ...
