@@ -1,4 +1,4 @@
-"""What the upkeep of a store asks of it beside blocks: finding what lies where, and removing garbage."""
+"""What the upkeep of a store asks of it beside blocks: removing garbage, reading everything anew."""
 
 from __future__ import annotations
 
@@ -69,4 +69,44 @@ class CollectedStore(Blockstore, Protocol):
 
     async def reclaim(self) -> int:
         """A step of giving free space back to the disk; what is left of it, in the store's units."""
+        ...
+
+
+Place = bytes
+"""How far a pass over a whole store is: only the store knows what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Blocks that were read from the disk and hashed: how many are sound, and their bytes.
+
+    The others by name, as raw CIDs: `damaged` ones are set aside, so they are missing from now on and may
+    come again. Of `unreadable` ones nothing is known, for the disk did not answer, and nothing was changed.
+    `missing` were asked for and are not here. `place` is where to go on; empty at the end.
+    """
+
+    blocks: int = 0
+    bytes: int = 0
+    damaged: Sequence[CID] = ()
+    unreadable: Sequence[CID] = ()
+    missing: Sequence[CID] = ()
+    place: Place = b""
+
+
+class VerifiedStore(Blockstore, Protocol):
+    """A store whose blocks can be read from the disk itself, around all caches. Everything is hashed anew."""
+
+    async def verify(self, cids: Sequence[CID]) -> Verified:
+        """These blocks. No use in the sense of a collection."""
+        ...
+
+    async def verify_behind(self, place: Place) -> Verified:
+        """Some MiB of all blocks, behind the place of the last call; from the beginning with b"".
+
+        A place is good for later runs of the program too.
+        """
+        ...
+
+    async def until_damaged(self) -> None:
+        """Wait until more blocks are found damaged; what was found before the call counts too."""
         ...

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Protocol
 
-from blockstore.sqlite import statements
+from blockstore.sqlite import file_pages, statements
 from blockstore.sqlite.statements import Row
 
 
@@ -37,6 +37,10 @@ class BlockRows(Protocol):
 
     def delete(self, connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
         """Those that were there and are gone, and their bytes."""
+        ...
+
+    def uncache(self, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+        """Have their bytes come from the disk itself when they are next read, as far as that can be."""
         ...
 
     def count(self, connection: sqlite3.Connection) -> tuple[int, int]:
@@ -70,6 +74,9 @@ class InlineRows:
 
     def delete(self, connection: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
         return statements.delete_rows(connection, ids)
+
+    def uncache(self, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+        file_pages.uncache(connection, "blocks", ids)
 
     def count(self, connection: sqlite3.Connection) -> tuple[int, int]:
         return statements.count(connection)

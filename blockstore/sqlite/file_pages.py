@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from blockstore.disk.page_cache import drop_cached
+from blockstore.sqlite.row_pages import RowPages
+
 PAGE_BYTES = 16384
+_DESCRIPTORS = "/proc/self/fd"
 
 # Measured for blocks of 300 B to 1 MiB. With NORMAL a power failure may take the blocks since the last flush,
 # never the file.
@@ -43,6 +49,31 @@ def give_back(connection: sqlite3.Connection, pages: int) -> int:
 def checkpoint(connection: sqlite3.Connection) -> None:
     """Move the write-ahead log into the file, as far as no connection reads it."""
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
+def uncache(connection: sqlite3.Connection, table: str, rows: Sequence[int]) -> None:
+    """Have these rows come from the disk when they are next read: no page of them stays in memory.
+
+    Those that the write-ahead log still holds do not.
+    """
+    connection.execute("PRAGMA shrink_memory").close()
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+    file = _descriptor(connection.execute("PRAGMA database_list").fetchone()[2])
+    if file is not None:
+        drop_cached(file, RowPages(file, PAGE_BYTES, root).ranges(rows))
+
+
+def _descriptor(path: str) -> int | None:
+    """SQLite's own descriptor of the file: to close another one would drop its locks (POSIX, fcntl).
+
+    None where the system does not tell.
+    """
+    sought = os.stat(path)
+    for name in os.listdir(_DESCRIPTORS) if os.path.isdir(_DESCRIPTORS) else ():
+        with suppress(OSError):  # the one that listed them
+            if os.path.samestat(os.fstat(int(name)), sought):
+                return int(name)
+    return None
 
 
 def sync(path: Path) -> None:

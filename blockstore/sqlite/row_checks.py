@@ -46,12 +46,25 @@ class RowReading:
     damaged: dict[bytes, str] = field(default_factory=dict)
     refused: dict[bytes, str] = field(default_factory=dict)
 
+    def joined(self, other: RowReading) -> RowReading:
+        """What came of these names in two files together."""
+        return RowReading(
+            self.bodies | other.bodies,
+            self.rows | other.rows,
+            self.damaged | other.damaged,
+            self.refused | other.refused,
+        )
+
 
 class Checked:
-    """Reads rows and hashes those that were not hashed within a day. Memory: a bit a row."""
+    """Reads rows and hashes those that were not hashed within a day. Memory: a bit a row.
 
-    def __init__(self, source: BlockRows = INLINE) -> None:
+    With `uncached` all bytes come from the disk itself.
+    """
+
+    def __init__(self, source: BlockRows = INLINE, *, uncached: bool = False) -> None:
         self.source = source
+        self._uncached = uncached
         self._sound = NumberBitmap()
         self._since = time.monotonic()
 
@@ -62,6 +75,8 @@ class Checked:
     def read(self, connection: sqlite3.Connection, names: Sequence[bytes]) -> RowReading:
         reading = RowReading()
         try:
+            if self._uncached:  # here, because each connection has a cache of its own
+                self.source.uncache(connection, statements.numbers(connection, names))
             found = self.source.bodies(connection, names)
         except (sqlite3.Error, MemoryError, OSError) as error:
             _raise_passing(error)
@@ -123,7 +138,7 @@ def _one_by_one(
             reading.refused[name] = str(error)
         except (sqlite3.Error, MemoryError) as error:
             _raise_passing(error)
-            known = _is_known(connection, name)
+            known = not _is_unanswered(error) and _is_known(connection, name)
             (reading.damaged if known else reading.refused)[name] = str(error) or type(error).__name__
     return found
 
@@ -135,6 +150,11 @@ def _is_known(connection: sqlite3.Connection, name: bytes) -> bool:
     except sqlite3.Error as error:
         _raise_passing(error)
         return False
+
+
+def _is_unanswered(error: sqlite3.Error | MemoryError) -> bool:
+    """Whether the disk did not answer (EIO), which says nothing of the bytes."""
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_READ"
 
 
 def _raise_passing(error: sqlite3.Error | MemoryError | OSError) -> None:

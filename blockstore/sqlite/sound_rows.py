@@ -21,6 +21,8 @@ Look = Work[[BlockRows, Sequence[bytes]], Found]
 
 _TELL_EVERY = 60.0  # seconds: any client that asks for names in a damaged part of the index causes this line
 
+_KNOWN = "it was found damaged before"
+
 _log = logging.getLogger(__name__)
 
 
@@ -36,21 +38,30 @@ class SoundRows:
         """How often damage was found."""
         self._quiet_until = 0.0
 
-    async def bodies(self, names: Sequence[bytes], checked: Checked | None = None) -> dict[bytes, bytes]:
-        """Of those that are here and sound. Others are noted; with a new `checked` all are hashed."""
-        found: dict[bytes, bytes] = {}
+    async def bodies(self, names: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Of those that are here and sound. Others are noted."""
+        return (await self._read(names, self._spare.checked, self.checked)).bodies
+
+    async def anew(self, names: Sequence[bytes]) -> RowReading:
+        """The same with what became of each: all are read from the disk itself and hashed."""
+        found = await self._read(names, Checked(uncached=True), Checked(self._source, uncached=True))
+        known = await self._spare.hidden(names)
+        damaged = dict.fromkeys(known - found.bodies.keys() - found.damaged.keys(), _KNOWN)
+        return found.joined(RowReading(damaged=damaged))
+
+    async def _read(self, names: Sequence[bytes], spare: Checked, main: Checked) -> RowReading:
+        reading = RowReading()
         hidden: set[bytes] = set()
         if self._spare.file is not None:
-            kept = await self._spare.file.read((checked or self._spare.checked).read, names)
-            await self._note(kept, self._spare.drop)
-            found = kept.bodies
+            reading = await self._spare.file.read(spare.read, names)
+            await self._note(reading, self._spare.drop)
             hidden = await self._spare.hidden(names)
-        rest = [name for name in names if name not in found and name not in hidden]
+        rest = [name for name in names if name not in reading.bodies and name not in hidden]
         if rest:
-            reading = await self._database.read((checked or self.checked).read, rest)
-            await self._note(reading, self._spare.note)
-            found |= reading.bodies
-        return found
+            found = await self._database.read(main.read, rest)
+            await self._note(found, self._spare.note)
+            reading = reading.joined(found)
+        return reading
 
     async def look(self, names: Sequence[bytes], work: Look, *, on_writer: bool) -> dict[bytes, Row]:
         """Rows of what counts as here. `work` looks, on one connection after the other."""

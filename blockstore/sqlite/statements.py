@@ -126,14 +126,16 @@ def keys_after(connection: sqlite3.Connection, last: bytes) -> list[bytes]:
     return page
 
 
-def ids_between(connection: sqlite3.Connection, last: int, end: int) -> list[tuple[int, bytes]]:
+def ids_between(
+    connection: sqlite3.Connection, last: int, end: int, limit: int = _KEYS_A_PAGE
+) -> list[tuple[int, bytes]]:
     """In order. Raises DamagedRow where they are not: a page of something else lies where one of these was.
 
     SQLite does not notice, and to delete rows beside such a page would take others with them.
     """
     query = "SELECT id, mh FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
     page: list[tuple[int, bytes]] = []
-    for row, multihash in connection.execute(query, (last, end, _KEYS_A_PAGE)).fetchall():
+    for row, multihash in connection.execute(query, (last, end, limit)).fetchall():
         if row <= last or not isinstance(multihash, bytes):
             raise DamagedRow(f"row {row} of its blocks is not where it belongs")
         page.append((last := row, multihash))

@@ -19,7 +19,6 @@ from blockstore.sqlite.block_writer import BlockWriter
 from blockstore.sqlite.capacity import StoreCapacity
 from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.file_marks import FileMarks
-from blockstore.sqlite.row_checks import Checked
 from blockstore.sqlite.row_numbers import RowNumbers
 from blockstore.sqlite.sound_rows import SoundRows
 from blockstore.sqlite.spare import Spare
@@ -27,15 +26,15 @@ from blockstore.sqlite.statements import Row
 from blockstore.sqlite.sweeper import Sweeper
 from blockstore.sqlite.usage_meter import UsageMeter
 from blockstore.sqlite.used_rows import UsedRows
+from blockstore.sqlite.verifier import Verifier
 from blockstore.store import StoreStat, Usage
-from blockstore.upkeep import Collection, Located
-
-_BLOCKS_A_CHECK = 16  # at most 32 MiB of data at once
+from blockstore.upkeep import Collection, Located, Place, Verified
 
 
 class SqliteBlockstore:
-    """A CollectedStore in one SQLite file. One process at a time (see `blockstore/disk/folder_lock.py`).
+    """A CollectedStore and VerifiedStore in one SQLite file.
 
+    One process at a time (see `blockstore/disk/folder_lock.py`).
     Every block is hashed when it is first read, and again when that is a day ago. One that is damaged, or
     that SQLite refuses to read, counts as missing; put again, it lies in the spare file (`spare.py`).
     """
@@ -54,6 +53,7 @@ class SqliteBlockstore:
         self._rows = SoundRows(database, spare, source)
         self._used = UsedRows(numbers)
         self._meter = UsageMeter(database, spare, self._rows, capacity)
+        self._verifier = Verifier(self._rows, numbers)
         self._deletions = 0
         self.capacity = capacity
         self.marks: Marks = FileMarks(self._rows, spare)
@@ -120,18 +120,11 @@ class SqliteBlockstore:
     async def usage(self) -> Usage:
         return await self._meter.usage()
 
-    async def corrupt(self) -> AsyncIterator[CID]:
-        """Hash every block anew; the raw CIDs of those whose bytes are no longer what they were."""
-        checked = Checked(self._source)
-        last = b""
-        while page := await self._database.read(statements.keys_after, last):
-            last = page[-1]
-            for start in range(0, len(page), _BLOCKS_A_CHECK):
-                names = page[start : start + _BLOCKS_A_CHECK]
-                sound = await self._rows.bodies(names, checked)
-                for name in names:
-                    if name not in sound:
-                        yield CID.v1(RAW, name)
+    async def verify(self, cids: Sequence[CID]) -> Verified:
+        return await self._verifier.verify(cids)
+
+    async def verify_behind(self, place: Place) -> Verified:
+        return await self._verifier.verify_behind(place)
 
     @property
     def deletions(self) -> int:
@@ -139,7 +132,6 @@ class SqliteBlockstore:
         return self._deletions + self.writer.evictions + self.sweeper.deletions + self._rows.losses
 
     async def until_damaged(self) -> None:
-        """Wait until more blocks are found damaged; what was found before the call counts too."""
         await self._spare.found.wait()
         self._spare.found.clear()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.dags import cids, leaves
+from support.verifying import damaged
 
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 
@@ -20,6 +21,7 @@ import asyncio, itertools, sys
 from pathlib import Path
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 from support.dags import leaves
+from support.verifying import damaged
 
 async def main():
     async with open_sqlite_blockstore(Path(sys.argv[1])) as store:
@@ -56,7 +58,7 @@ async def check(path: Path, acknowledged: int) -> None:
     async with open_sqlite_blockstore(path) as store:
         blocks = [block for n in range(acknowledged) for block in leaves(16, 100 * n, size=20_000)]
         assert await store.get_many(cids(blocks)) == blocks
-        assert [cid async for cid in store.corrupt()] == []
+        assert await damaged(store) == []
         usage = await store.usage()
         assert usage.blocks % 16 == 0, "a part of a batch is there"
         assert usage.blocks in {16 * acknowledged, 16 * (acknowledged + 1)}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.dags import cids, leaf, leaves
+from support.verifying import damaged
 
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
@@ -69,13 +70,13 @@ async def test_changed_bytes_are_found_by_hashing_anew(tmp_path: Path) -> None:
     blocks = leaves(100)
     async with open_sqlite_blockstore(path) as store:
         await store.put_many(blocks)
-        assert [cid async for cid in store.corrupt()] == []
+        assert await damaged(store) == []
     with sqlite3.connect(path) as connection:
         changed = [(b"rotten", blocks[number].cid.multihash) for number in (3, 77)]
         connection.executemany("UPDATE blocks SET data = ? WHERE mh = ?", changed)
     connection.close()
     async with open_sqlite_blockstore(path) as store:
-        found = {cid async for cid in store.corrupt()}
+        found = set(await damaged(store))
     assert found == {blocks[3].cid, blocks[77].cid}
 
 
@@ -83,7 +84,7 @@ async def test_a_block_whose_hash_nobody_knows_counts_as_changed(tmp_path: Path)
     stranger = Block(CID.v1(RAW, b"\xd4\x01\x10" + bytes(16)), b"md4?")
     async with open_sqlite_blockstore(tmp_path / "blocks.db") as store:
         await store.put_many([stranger, leaf(1)])
-        assert [cid async for cid in store.corrupt()] == [stranger.cid]
+        assert await damaged(store) == [stranger.cid]
 
 
 async def test_a_flush_that_cannot_be_made_is_an_error_that_names_the_file(
