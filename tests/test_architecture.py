@@ -36,6 +36,7 @@ CONFINED = {
     "sqlite3": (
         (
             "blockstore/sqlite/",
+            "blockstore/volumes/",
             "cluster/members/record_store.py",
             "cluster/pinset/fork_store.py",
             "cluster/pinset/document_clocks.py",
@@ -89,6 +90,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "blockstore": {
         "path": (("ipld", "unixfs"), "a path leads through nodes of either data model"),
         "pinning": (("ipld", "sqlite"), "a pin is a walk over links, recorded beside the blocks"),
+        "volumes": (
+            ("disk", "sqlite"),
+            "the same rows, whose bytes lie elsewhere; the store of rows alone does not know it",
+        ),
         "sqlite": (
             ("disk",),
             "a file of rows knows names and bytes; what blocks link to is not its business",

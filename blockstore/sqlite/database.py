@@ -170,7 +170,7 @@ class _Job:
     result: object = None
     error: BaseException | None = None
 
-    def run(self, connection: sqlite3.Connection) -> None:
+    def run(self, connection: sqlite3.Connection, on_rollback: Callable[[], None]) -> None:
         """In a savepoint of its own. Raises only when the whole transaction is gone."""
         connection.execute("SAVEPOINT job")
         try:
@@ -179,6 +179,7 @@ class _Job:
             if not connection.in_transaction:
                 raise
             connection.execute("ROLLBACK TO job")
+            on_rollback()
             self.error = error
         connection.execute("RELEASE job")
 
@@ -192,10 +193,14 @@ class _Job:
 
 
 class Writer:
-    """The one connection that writes. What waits for it goes together in the next transaction."""
+    """The one connection that writes. What waits for it goes together in the next transaction.
 
-    def __init__(self, connection: SqliteConnection) -> None:
+    `on_rollback` is called on its thread whenever something was undone.
+    """
+
+    def __init__(self, connection: SqliteConnection, on_rollback: Callable[[], None]) -> None:
         self._connection = connection
+        self._on_rollback = on_rollback
         self._waiting: deque[_Job] = deque()
         self._draining: asyncio.Task[None] | None = None
 
@@ -217,7 +222,7 @@ class Writer:
             jobs = [job for job in jobs if not job.done.cancelled()]
             failure: BaseException | None = None
             try:
-                await self._connection.run(partial(_transaction, jobs=jobs))
+                await self._connection.run(partial(_transaction, jobs=jobs, on_rollback=self._on_rollback))
             except BaseException as error:  # noqa: BLE001  carried to the callers, who raise it
                 failure = error
             for job in jobs:
@@ -225,15 +230,18 @@ class Writer:
         self._draining = None
 
 
-def _transaction(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+def _transaction(
+    connection: sqlite3.Connection, jobs: Sequence[_Job], on_rollback: Callable[[], None]
+) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for job in jobs:
-            job.run(connection)
+            job.run(connection, on_rollback)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        on_rollback()
         raise
 
 
@@ -249,13 +257,15 @@ async def open_database(
     check: bool = True,
     remedy: str = _RESTORE,
     ballast: Ballast | None = None,
+    on_rollback: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[SqliteDatabase]:
     """Open or create the file: `pragmas` on every connection in order, then `schema` (idempotent) once.
 
     `layout` are pragmas for an empty file: set again, some of them write, and opening a file on a full disk
     must not. `prepare` runs before `schema`: it is for the tables of an earlier release. With `check` a file
     of at most 8 MiB is looked through first. `remedy` says what its owner is to do when it is damaged, seen
-    now or later. `Database.free` gives up `ballast` where the disk is full.
+    now or later. `Database.free` gives up `ballast` where the disk is full. `on_rollback` is called on the
+    writer's thread whenever something was undone.
     Raises StoreCorrupt when the file is not a database, StoreUnavailable when it cannot be opened.
     """
     opening = _Opening(path, layout, pragmas, schema, prepare, 1 + readers, check, remedy)
@@ -265,7 +275,7 @@ async def open_database(
         except StorageFull:
             opening = replace(opening, vfs=_IN_MEMORY)
             connections = await stack.enter_async_context(_connections(opening))
-        writer = Writer(connections[0])
+        writer = Writer(connections[0], on_rollback)
         stack.push_async_callback(writer.finish)
         yield SqliteDatabase(path, writer, connections[1:], remedy, partial(_connect, opening), ballast)
 

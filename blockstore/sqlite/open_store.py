@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from blockstore.errors import StoreCorrupt
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
-from blockstore.sqlite.block_rows import INLINE
+from blockstore.sqlite.block_rows import INLINE, BlockRows
 from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
 from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
 from blockstore.sqlite.row_numbers import RowNumbers, last_number
@@ -50,26 +51,32 @@ async def open_sqlite_blockstore(
                 ballast=ballast,
             )
         )
-        await _begin_totals(database)
+        await begin_sums(database, INLINE)
         await spare.recheck(database, INLINE)
         last = max([await last_number(file) for file in (database, spare.file) if file])
         yield SqliteBlockstore(
             database,
             spare,
-            StoreCapacity(path, CapacityLimits(quota, reserve, cache_share), await _last_use(database)),
+            StoreCapacity(path, CapacityLimits(quota, reserve, cache_share), await last_use(database)),
             RowNumbers(last + 1),
         )
 
 
-async def _begin_totals(database: SqliteDatabase) -> None:
+async def begin_sums(database: SqliteDatabase, source: BlockRows) -> None:
+    """Where they cannot be read, new blocks go into the spare file."""
     try:
-        await database.write(totals.begin, INLINE.count)
-        await database.write(cache.begin)
+        await database.write(_begin_sums, source)
     except StoreCorrupt as error:
         _log.error("%s; new blocks go into the spare file", error)
 
 
-async def _last_use(file: SqliteDatabase) -> int:
+def _begin_sums(connection: sqlite3.Connection, source: BlockRows) -> None:
+    totals.begin(connection, source.count, source.beside(connection))
+    cache.begin(connection)
+
+
+async def last_use(file: SqliteDatabase) -> int:
+    """When a cached block was used last; where that cannot be read, as if there were one."""
     try:
         return await file.read(cache.latest_use)
     except StoreCorrupt:

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS blocks(
 
 # The multihash is that of the row itself, not of the index entry that led to it: a damaged entry that leads
 # to another block is like none.
-_NAMED = "FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id WHERE named.mh IN"
+NAMED = "FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id WHERE named.mh IN"
 
 _LARGE = 128 * 1024  # bytes of a block from which on opening it by its row is worth a call
 _KEYS_A_PAGE = 1000
@@ -59,13 +59,13 @@ def bodies(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict
     connection.execute("SAVEPOINT look")  # one snapshot for both looks
     try:
         for marks, keys in _groups(multihashes):
-            query = f"SELECT b.mh, b.id, iif({totals.SIZE} < {_LARGE}, b.data, NULL) {_NAMED} ({marks})"
+            query = f"SELECT b.mh, b.id, iif({totals.SIZE} < {_LARGE}, b.data, NULL) {NAMED} ({marks})"
             for multihash, row, body in connection.execute(query, keys):
                 if body is None:
                     large[multihash] = row
                 else:
                     found[multihash] = row, body
-        found.update((multihash, (row, _large(connection, row))) for multihash, row in large.items())
+        found.update((multihash, (row, large_body(connection, row))) for multihash, row in large.items())
     finally:
         connection.execute("RELEASE look")
     return found
@@ -87,7 +87,7 @@ def is_known(connection: sqlite3.Connection, multihash: bytes) -> bool:
     return connection.execute("SELECT id FROM blocks WHERE mh = ?", (multihash,)).fetchone() is not None
 
 
-def _large(connection: sqlite3.Connection, row: int) -> bytes:
+def large_body(connection: sqlite3.Connection, row: int) -> bytes:
     """A block read straight into its bytes: SELECT has SQLite make a copy first, then Python another."""
     with connection.blobopen("blocks", "data", row, readonly=True) as blob:
         return blob.read()
@@ -97,13 +97,13 @@ def rows(connection: sqlite3.Connection, multihashes: Sequence[bytes]) -> dict[b
     """The rows of those that are here, by multihash."""
     found: dict[bytes, Row] = {}
     for marks, keys in _groups(multihashes):
-        query = f"SELECT b.mh, b.id, {totals.SIZE}, b.only_data {_NAMED} ({marks})"
+        query = f"SELECT b.mh, b.id, {totals.SIZE}, b.only_data {NAMED} ({marks})"
         for multihash, row, size, only_data in connection.execute(query, keys).fetchall():
-            found[multihash] = Row(row, size or 0, bool(only_data) and _only_data(connection, row))
+            found[multihash] = Row(row, size or 0, bool(only_data) and is_only_data(connection, row))
     return found
 
 
-def _only_data(connection: sqlite3.Connection, row: int) -> bool:
+def is_only_data(connection: sqlite3.Connection, row: int) -> bool:
     """Whether the bytes themselves say so: what the column says wrongly would have others collected.
 
     They begin on the page that was just read. False where they cannot be read.

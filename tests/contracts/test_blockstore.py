@@ -19,13 +19,14 @@ from blockstore.errors import BlockNotFound, StorageFull
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.store import Blockstore, StoreStat, Usage
+from blockstore.volumes.open_store import open_volume_blockstore
 
 
 class Opener(Protocol):
     def __call__(self, quota: int = 0) -> AbstractAsyncContextManager[Blockstore]: ...
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "volumes"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     @asynccontextmanager
     async def memory(quota: int = 0) -> AsyncIterator[Blockstore]:
@@ -36,7 +37,12 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
         async with open_sqlite_blockstore(tmp_path / "blocks.db", quota=quota) as store:
             yield store
 
-    return {"memory": memory, "sqlite": sqlite}[request.param]
+    @asynccontextmanager
+    async def volumes(quota: int = 0) -> AsyncIterator[Blockstore]:
+        async with open_volume_blockstore(tmp_path / "blocks.db", quota=quota) as store:
+            yield store
+
+    return {"memory": memory, "sqlite": sqlite, "volumes": volumes}[request.param]
 
 
 @pytest.fixture

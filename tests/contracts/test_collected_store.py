@@ -24,10 +24,12 @@ from blockstore.pinning.gc import Root
 from blockstore.pinning.local_pinner import LocalPinner, open_local_pins
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.upkeep import CollectedStore
+from blockstore.volumes.open_store import open_volume_blockstore
 
 MIB = 1 << 20
 STORES: dict[str, Callable[[Path], AbstractAsyncContextManager[CollectedStore]]] = {
     "sqlite": lambda folder: open_sqlite_blockstore(folder / "blocks.db"),
+    "volumes": lambda folder: open_volume_blockstore(folder / "blocks.db"),
 }
 
 

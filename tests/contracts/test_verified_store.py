@@ -16,9 +16,11 @@ from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.volumes.open_store import open_volume_blockstore
 
 STORES: dict[str, Callable[[Path], AbstractAsyncContextManager[SqliteBlockstore]]] = {
     "sqlite": lambda folder: open_sqlite_blockstore(folder / "blocks.db"),
+    "volumes": lambda folder: open_volume_blockstore(folder / "blocks.db"),
 }
 Opener = Callable[[Path], AbstractAsyncContextManager[SqliteBlockstore]]
 

@@ -1,0 +1,138 @@
+"""Blocks of a folder of an earlier release, moved from their rows into volumes while the store is at work.
+
+From the newest row down, because those lie at the end of the file, which so gets shorter at once. Where it
+stopped is kept, and a block is in one place or in the other in every moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from blockstore.errors import BlockstoreError
+from blockstore.sqlite import statements
+from blockstore.sqlite.database import SqliteDatabase
+from blockstore.sqlite.row_checks import is_sound
+from blockstore.store import NO_LIMIT
+from blockstore.volumes.block_mover import BlockMover
+from blockstore.volumes.placed_rows import INLINE_BYTES, add_extents, head_of
+from blockstore.volumes.volume_appender import Extent
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS moving(one INTEGER PRIMARY KEY CHECK (one = 1), below INTEGER, bytes INTEGER);
+"""
+
+_ROWS = 2048  # that are looked at in one step
+_BYTES = 8 * 1024 * 1024  # that are moved in one step
+_RETRY = 60.0  # seconds after a trouble, such as a full disk
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveProgress:
+    """`below`: rows of lower numbers were not looked at yet, 0 when all were; `moved` bytes so far."""
+
+    below: int
+    moved: int
+
+    @property
+    def done(self) -> bool:
+        return self.below == 0
+
+
+@dataclass(frozen=True, slots=True)
+class _InlineBlock:
+    row: int
+    multihash: bytes
+    data: bytes
+
+
+class InlineMigration:
+    """Moves what is too large for its row."""
+
+    def __init__(self, database: SqliteDatabase, mover: BlockMover) -> None:
+        self._database = database
+        self._mover = mover
+
+    async def progress(self) -> MoveProgress:
+        return await self._database.read(_progress)
+
+    async def run(self, shrink: Callable[[], Awaitable[object]]) -> None:
+        """Until all is moved, with pauses in which others work; `shrink` is awaited after each step."""
+        done = False
+        while not done:
+            begun = asyncio.get_running_loop().time()
+            try:
+                done = await self._next(shrink)
+            except BlockstoreError as error:
+                _log.warning("moving blocks into volumes goes on in a minute: %s", error)
+                await asyncio.sleep(_RETRY)
+            await asyncio.sleep(asyncio.get_running_loop().time() - begun)
+
+    async def _next(self, shrink: Callable[[], Awaitable[object]]) -> bool:
+        """Whether all was moved before."""
+        progress = await self.progress()
+        if not progress.done:
+            await self.step(progress)
+            await shrink()
+        return progress.done
+
+    async def step(self, progress: MoveProgress) -> None:
+        """Move the next few. Raises StorageFull, StoreUnavailable, StoreCorrupt."""
+        async with self._mover.turn:
+            blocks, below = await self._database.read(_next_inline, progress.below)
+            sound = await asyncio.to_thread(_sound, blocks)
+            extents = (
+                await self._mover.copy([(block.multihash, block.data) for block in sound]) if sound else []
+            )
+            await self._database.free(_switch, sound, extents, below)
+        if below == 0:
+            _log.info("all blocks of the earlier release lie in volumes now")
+
+
+def _progress(connection: sqlite3.Connection) -> MoveProgress:
+    row = connection.execute("SELECT below, bytes FROM moving").fetchone()
+    return MoveProgress(NO_LIMIT, 0) if row is None else MoveProgress(*row)
+
+
+def _next_inline(connection: sqlite3.Connection, below: int) -> tuple[list[_InlineBlock], int]:
+    """Blocks that are too large for their rows, and below which row to go on."""
+    query = "SELECT id, length(data) FROM blocks WHERE id < ? ORDER BY id DESC LIMIT ?"
+    found: list[_InlineBlock] = []
+    size, last = 0, 0
+    rows = connection.execute(query, (below, _ROWS)).fetchall()
+    for row, length in rows:
+        if (length or 0) > INLINE_BYTES:
+            if found and size + length > _BYTES:
+                return found, last
+            multihash = connection.execute("SELECT mh FROM blocks WHERE id = ?", (row,)).fetchone()[0]
+            found.append(_InlineBlock(row, multihash, statements.large_body(connection, row)))
+            size += length
+        last = row
+    return found, last if len(rows) == _ROWS else 0
+
+
+def _sound(blocks: Sequence[_InlineBlock]) -> list[_InlineBlock]:
+    """What is damaged stays where it is."""
+    return [block for block in blocks if is_sound(block.multihash, block.data)]
+
+
+def _switch(
+    connection: sqlite3.Connection, blocks: Sequence[_InlineBlock], extents: Sequence[Extent], below: int
+) -> None:
+    """From now on the index leads to the volumes, for those that were not deleted meanwhile."""
+    query = "UPDATE blocks SET data = ? WHERE id = ? AND length(data) > ?"
+    moved: list[tuple[int, Extent]] = []
+    for block, extent in zip(blocks, extents, strict=True):
+        if connection.execute(query, (head_of(block.data), block.row, INLINE_BYTES)).rowcount:
+            moved.append((block.row, extent))
+    add_extents(connection, [row for row, _ in moved], [extent for _, extent in moved])
+    size = sum(extent.bytes for _, extent in moved)
+    connection.execute(
+        "INSERT INTO moving VALUES(1, ?1, ?2) ON CONFLICT(one) DO UPDATE SET below = ?1, bytes = bytes + ?2",
+        (below, size),
+    )

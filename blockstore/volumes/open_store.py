@@ -1,0 +1,107 @@
+"""The block store in volumes, opened: what a crash left is put in order, what waits is worked off beside."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from blockstore.common.tasks import background
+from blockstore.errors import BlockstoreError, StoreUnavailable
+from blockstore.sqlite import cached_rows as cache
+from blockstore.sqlite import file_pages, mark_rows, statements, totals
+from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
+from blockstore.sqlite.database import Ballast, open_database
+from blockstore.sqlite.open_store import begin_sums, last_use
+from blockstore.sqlite.row_numbers import RowNumbers, last_number
+from blockstore.sqlite.spare import Spare
+from blockstore.volumes import migration, volume_rows
+from blockstore.volumes.opening_scan import OpeningScan
+from blockstore.volumes.space import HOLE_BYTES
+from blockstore.volumes.store import VolumeBlockstore
+from blockstore.volumes.volume_appender import VOLUME_BYTES
+from blockstore.volumes.volume_disk import OsDisk, VolumeDisk
+from blockstore.volumes.volume_folders import VolumeFolders, open_folders
+from blockstore.volumes.volume_parts import volume_parts
+
+REMEDY = "make it again from the volumes with `pinfold store rebuild`"
+
+FOLDER = "volumes"
+"""Beside the SQLite file."""
+
+_log = logging.getLogger(__name__)
+
+
+_SCHEMA = "".join(part.SCHEMA for part in (statements, mark_rows, totals, cache, volume_rows, migration))
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeOptions:
+    """`folders`: more of them, one a disk; `disk` is what files are written by."""
+
+    folders: Sequence[Path] = ()
+    volume_bytes: int = VOLUME_BYTES
+    hole_bytes: int = HOLE_BYTES
+    disk: VolumeDisk = OsDisk()  # noqa: RUF009  it holds nothing
+
+
+@asynccontextmanager
+async def open_volume_blockstore(
+    path: Path,
+    *,
+    quota: int = 0,
+    reserve: int = 0,
+    cache_share: float = CACHE_SHARE,
+    ballast: Ballast | None = None,
+    options: VolumeOptions = VolumeOptions(),
+) -> AsyncIterator[VolumeBlockstore]:
+    """Open or create the store of that SQLite file, with the volumes beside it.
+
+    The file may be one of `open_sqlite_blockstore`: its large blocks are moved meanwhile. For the other
+    arguments see there. Raises StoreCorrupt, StoreUnavailable, StorageFull.
+    """
+    async with AsyncExitStack() as stack:
+        spare = Spare(path, stack)
+        if spare.path.exists():
+            await spare.open()
+        parts = volume_parts(_folders(path, options), options.disk, options.volume_bytes, options.hole_bytes)
+        stack.callback(parts.volumes.close)
+        database = await stack.enter_async_context(
+            open_database(
+                path,
+                layout=file_pages.LAYOUT,
+                pragmas=file_pages.PRAGMAS,
+                schema=_SCHEMA,
+                check=False,
+                remedy=REMEDY,
+                ballast=ballast,
+                on_rollback=parts.appender.rewind,
+            )
+        )
+        await begin_sums(database, parts.rows)
+        await OpeningScan(database, parts.volumes, parts.rows).run()
+        await spare.recheck(database, parts.rows)
+        last = max([await last_number(file) for file in (database, spare.file) if file])
+        limits = CapacityLimits(quota, reserve, cache_share)
+        capacity = StoreCapacity(path, limits, await last_use(database), parts.rows)
+        store = VolumeBlockstore(database, spare, capacity, RowNumbers(last + 1), parts)
+        stack.push_async_callback(_flush, store)
+        await stack.enter_async_context(background(store.sync_now_and_then(), store.migrate()))
+        yield store
+
+
+def _folders(path: Path, options: VolumeOptions) -> VolumeFolders:
+    try:
+        return open_folders(path.parent / FOLDER, options.folders)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot use {path.parent / FOLDER}: {error.strerror}") from error
+
+
+async def _flush(store: VolumeBlockstore) -> None:
+    """So that the next start has nothing to look through."""
+    try:
+        await store.flush()
+    except BlockstoreError as error:
+        _log.error("%s", error)
