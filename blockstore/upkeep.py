@@ -92,8 +92,19 @@ class Verified:
     missing: Sequence[CID] = ()
     place: Place = b""
 
+    def joined(self, other: Verified) -> Verified:
+        """Both together, as far as the other is."""
+        return Verified(
+            self.blocks + other.blocks,
+            self.bytes + other.bytes,
+            (*self.damaged, *other.damaged),
+            (*self.unreadable, *other.unreadable),
+            (*self.missing, *other.missing),
+            other.place,
+        )
 
-class VerifiedStore(Blockstore, Protocol):
+
+class VerifiedStore(Protocol):
     """A store whose blocks can be read from the disk itself, around all caches. Everything is hashed anew."""
 
     async def verify(self, cids: Sequence[CID]) -> Verified:

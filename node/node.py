@@ -27,6 +27,8 @@ from node.services.add import AddService
 from node.services.damage_repair import DamageRepair
 from node.services.gc import GarbageCollection
 from node.services.operator_watch import open_watch
+from node.services.scrub import Scrub
+from node.services.store_check import StoreCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         networks = await enter(open_networks(opened, ServedBlocks(store, denylist), offline=offline))
         access = await enter(open_blocks(opened, store, denylist, networks))
         own = await enter(open_own_cluster(opened, access, networks))
-        await enter(_open_services(own, access))
+        scrub = Scrub(store, folder.scrub, config.storage.scrub_share, opened.guard)
+        await enter(_open_services(own, access, scrub))
         names = await enter(
             open_names(
                 config.names,
@@ -65,7 +68,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 guard=opened.guard,
             )
         )
-        parts = _parts(opened, networks, access, own, names)
+        parts = _parts(opened, networks, access, own, names, scrub)
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces)
         await enter(addresses_published(folder.addresses, addresses, opened.ballast))
@@ -73,7 +76,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
 
 
 @asynccontextmanager
-async def _open_services(own: OwnCluster, access: BlockAccess) -> AsyncIterator[None]:
+async def _open_services(own: OwnCluster, access: BlockAccess, scrub: Scrub) -> AsyncIterator[None]:
     """What goes on without being asked for, beside the cluster's own loops."""
     cluster = own.cluster
     repair = DamageRepair(
@@ -81,13 +84,18 @@ async def _open_services(own: OwnCluster, access: BlockAccess) -> AsyncIterator[
     )
     async with (
         open_watch(cluster.context, cluster.metrics.live, access.store),
-        background(repair.run()),
+        background(repair.run(), scrub.run()),
     ):
         yield
 
 
 def _parts(
-    opened: OpenedFolder, networks: Networks, access: BlockAccess, own: OwnCluster, names: Names
+    opened: OpenedFolder,
+    networks: Networks,
+    access: BlockAccess,
+    own: OwnCluster,
+    names: Names,
+    scrub: Scrub,
 ) -> Parts:
     cluster, peer = own.cluster, opened.identity.peer_id
     holders = holders_in(cluster)
@@ -108,6 +116,8 @@ def _parts(
             cluster.tracking.removals_done,
             peer,
         ),
+        store_check=StoreCheck(access.store, access.blocks, holders),
+        scrub=scrub,
         cluster=cluster,
         pinset=own.pinset,
         invite=inviter(opened, own.pinset),

@@ -22,6 +22,8 @@ from node.denylist.denylist import Denylist
 from node.names.names import Names
 from node.services.add import AddService
 from node.services.gc import GarbageCollection
+from node.services.scrub import Scrub
+from node.services.store_check import StoreCheck
 
 
 class Swarm(Protocol):
@@ -67,6 +69,8 @@ class Parts:
     kept: Callable[[CID, FetchesInFlight], BlockSource]
     add_service: AddService
     garbage_collection: GarbageCollection
+    store_check: StoreCheck
+    scrub: Scrub
     cluster: Cluster
     pinset: ReplicatedPinset
     invite: Inviter

@@ -174,7 +174,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             ("config", "datadir", "denylist", "names", "services"),
             "the words of the faces: what they may call of a node",
         ),
-        "services": (("log",), "a service works on the packages below, whoever asks for it"),
+        "services": (("files", "log"), "a service works on the packages below, whoever asks for it"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
         "names": (
             ("config",),

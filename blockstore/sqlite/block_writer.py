@@ -107,7 +107,10 @@ class BlockWriter:
         usage = await self._meter.usage()
         if self._meter.quota and usage.bytes + new > self._meter.quota:
             raise quota_reached(usage.bytes, new, self._meter.quota)
-        await (await self._spare.open()).write(self._keep, data)
+        file = await self._spare.open()
+        bad = await self._spare.hidden(list(data))
+        await file.write(self._keep, data)
+        self._spare.tell_replaced(bad)
 
     # From here on: on the database's threads.
 

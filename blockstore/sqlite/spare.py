@@ -54,7 +54,7 @@ class Spare:
         """Set when more damage was found; the caller that looks into it clears it."""
         self._stack = stack
         self._opening = asyncio.Lock()
-        self._logged = 0
+        self._logged = self._told_replaced = 0
 
     def __repr__(self) -> str:
         return f"<Spare {self.path}{'' if self.file else ', not made'}>"
@@ -93,6 +93,13 @@ class Spare:
         """The same for rows that were kept here."""
         fresh = await (await self.open()).write(_drop, damaged)
         self._log_damage(fresh, damaged)
+
+    def tell_replaced(self, names: Iterable[bytes]) -> None:
+        """Of damaged blocks: good bytes of them are here now."""
+        for name in names:
+            if self._told_replaced < MOST_LOGGED:
+                self._told_replaced += 1
+                _log.info("block %s has come again, and is good", CID.v1(RAW, name))
 
     async def recheck(self, main: SqliteDatabase, source: BlockRows) -> None:
         """Take back what reads well now."""

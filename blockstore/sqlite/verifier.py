@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from blockstore.cid import CID, RAW
 from blockstore.errors import StoreCorrupt
+from blockstore.sqlite import row_checks as checks
 from blockstore.sqlite import statements
 from blockstore.sqlite.block_rows import BlockRows
 from blockstore.sqlite.database import SqliteDatabase
@@ -33,7 +34,15 @@ class Verifier:
 
     async def verify(self, cids: Sequence[CID]) -> Verified:
         names = list({cid.multihash: None for cid in cids if not cid.is_identity})
-        return await self._verified(names, b"")
+        sizes = await self._sizes(names)
+        found, start = Verified(), 0
+        while start < len(names):
+            end, size = start, 0
+            while end < len(names) and (end == start or size + sizes.get(names[end], 0) <= _STEP_BYTES):
+                size, end = size + sizes.get(names[end], 0), end + 1
+            found = found.joined(await self._verified(names[start:end], b""))
+            start = end
+        return found
 
     async def verify_behind(self, place: Place) -> Verified:
         number, last = _PLACE.unpack_from(place) if place else (0, 0)
@@ -50,6 +59,14 @@ class Verifier:
         if not page:
             return await self._next_file(number)
         return await self._verified([name for _, name in page], _PLACE.pack(number, page[-1][0]))
+
+    async def _sizes(self, names: Sequence[bytes]) -> dict[bytes, int]:
+        """Bytes of those that can be looked for."""
+        found: dict[bytes, int] = {}
+        for file in self._rows.files():
+            rows, _ = await file.read(checks.rows, self._rows.source_of(file).all_rows, names)
+            found |= {name: row.size for name, row in rows.items()}
+        return found
 
     async def _page(self, file: SqliteDatabase, last: int) -> list[tuple[int, bytes]]:
         return await file.read(_rows_behind, self._rows.source_of(file), last, self._numbers.next)

@@ -121,6 +121,7 @@ _BOUNDS: dict[str, _Bound] = {
     "cluster.announce": (_addresses(named=False), "addresses such as /ip4/192.0.2.7/tcp/9096"),
     "retrieval.gateways": (_gateways, "a list of URLs such as https://gateway.example.org"),
     "storage.cache_share": (_between(0, 1), "a share of the room for blocks, from 0 to 1"),
+    "storage.scrub_share": (_between(0, 1), "a share of the disk's time, from 0 to 1"),
     "cluster.replication_min": _COPIES,
     "cluster.replication_max": _COPIES,
     "cluster.peer_name": (_name, "a name of at most 255 characters, none of which is a control character"),

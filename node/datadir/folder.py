@@ -87,6 +87,11 @@ class DataFolder:
         return self.root / "ballast"
 
     @property
+    def scrub(self) -> Path:
+        """How far the pass over all blocks is, and when the next one is due."""
+        return self.root / "scrub.json"
+
+    @property
     def denylists(self) -> Path:
         """Holds `*.deny` files of content that is not to be served."""
         return self.root / "denylists"

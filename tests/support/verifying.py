@@ -10,19 +10,8 @@ async def verified(store: VerifiedStore) -> Verified:
     """What a pass over all of it finds."""
     found = await store.verify_behind(b"")
     while found.place:
-        found = _sum(found, await store.verify_behind(found.place))
+        found = found.joined(await store.verify_behind(found.place))
     return found
-
-
-def _sum(one: Verified, other: Verified) -> Verified:
-    return Verified(
-        one.blocks + other.blocks,
-        one.bytes + other.bytes,
-        [*one.damaged, *other.damaged],
-        [*one.unreadable, *other.unreadable],
-        [*one.missing, *other.missing],
-        other.place,
-    )
 
 
 async def damaged(store: VerifiedStore) -> list[CID]:

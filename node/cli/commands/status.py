@@ -32,6 +32,7 @@ def command(
     if not cids:
         _say_migration(context.api())
         _say_snapshot(context.api())
+        _say_store(context.api())
     inputs = Inputs("listed", len(cids))
     for info in _infos(context.api(), cids, statuses, local, inputs):
         if as_json:
@@ -68,6 +69,21 @@ def _say_snapshot(api: ApiClient) -> None:
     if found.raw:
         percent = found.number("percent")
         say(f"the pinset comes from another member, {percent} % so far: lists are not whole yet", err=True)
+
+
+def _say_store(api: ApiClient) -> None:
+    """What the disk spoilt, and how far the pass over all blocks is."""
+    health = api.get("/v1/health")
+    if damaged := health.number("damaged_blocks"):
+        say(
+            f"{damaged} blocks are damaged on this node's disk, and have not come again: look at the disk;"
+            " `pinfold store check --repair` fetches them now",
+            err=True,
+        )
+    scrub = health.answer("scrub")
+    if scrub.raw.get("running") is True:
+        size = human_bytes(scrub.number("bytes"))
+        say(f"scrubbing: {scrub.number('blocks')} blocks are sound so far, {size}", err=True)
 
 
 def _check(statuses: str) -> None:

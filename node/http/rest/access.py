@@ -13,7 +13,10 @@ _SAFE = ("GET", "HEAD")
 _POWERFUL = ("/v1/", "/peers")
 # Routes under /v1/ that change pins and this store alone.
 _ORDINARY = frozenset(
-    ("/v1/cars", "/v1/compact", "/v1/gc", "/v1/pins", "/v1/state", "/v1/sync", "/v1/unpins")
+    (
+        *("/v1/cars", "/v1/compact", "/v1/gc", "/v1/pins", "/v1/state", "/v1/store/check", "/v1/sync"),
+        "/v1/unpins",
+    )
 )
 
 

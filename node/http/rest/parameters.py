@@ -24,6 +24,7 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/pins/recover"): frozenset({"local"}),
     ("POST", "/v1/invite"): frozenset({"role", "expires"}),
     ("POST", "/v1/connect"): frozenset({"address"}),
+    ("POST", "/v1/store/check"): frozenset({"cid", "repair"}),
     ("POST", "/v1/sync"): frozenset({"wait"}),
     ("POST", "/v1/compact"): frozenset({"keep_mib"}),
     ("POST", "/v1/state"): frozenset({"skip", "quiet", "dry-run", "replication-min", "replication-max"}),

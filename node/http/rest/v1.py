@@ -18,6 +18,8 @@ from node.http.rest.gc import collect
 from node.http.rest.json_errors import json_response
 from node.http.rest.pin_list import count_pins, list_pins
 from node.http.rest.state.routes import export_state, import_state
+from node.http.rest.store import check as check_store
+from node.services.scrub import ScrubState
 
 
 def add_routes(app: web.Application) -> None:
@@ -30,6 +32,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/state", import_state)
     app.router.add_post("/v1/cars", cars)
     app.router.add_post("/v1/gc", collect)
+    app.router.add_post("/v1/store/check", check_store)
     app.router.add_get("/v1/cluster", cluster)
     app.router.add_post("/v1/connect", connect)
     app.router.add_delete("/v1/members/{member}", remove)
@@ -108,12 +111,26 @@ async def health(request: web.Request) -> web.Response:
             "paused_logs": parts.pinset.log.paused_logs(),
             "migration": _migration(parts.pinset.migration),
             "snapshot": _snapshot(parts.pinset.snapshot_progress),
+            "scrub": _scrub(parts.scrub.state),
         }
     )
 
 
 def _snapshot(share: float | None) -> Json:
     return None if share is None else {"percent": round(100 * share)}
+
+
+def _scrub(state: ScrubState) -> Json:
+    return {
+        "running": state.is_running,
+        "begun": state.begun,
+        "ended": state.ended,
+        "due": state.due,
+        "blocks": state.blocks,
+        "bytes": state.bytes,
+        "damaged": state.damaged,
+        "unreadable": state.unreadable,
+    }
 
 
 def _migration(progress: MigrationProgress | None) -> Json:

@@ -16,6 +16,7 @@ from support.dags import cids, leaf, leaves
 from blockstore.block import Block
 from blockstore.errors import BlockNotFound, StoreCorrupt
 from blockstore.pinning import gc
+from blockstore.sqlite import statements
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.sqlite.store import SqliteBlockstore
 
@@ -233,3 +234,28 @@ async def test_a_page_that_lies_where_another_belongs_takes_nothing_with_it(
 async def roots(blocks: Sequence[Block]) -> AsyncIterator[gc.Root]:
     for block in blocks:
         yield gc.Root(block.cid)
+
+
+async def test_a_disk_that_does_not_answer_is_not_rot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks, mute = SMALL[:20], SMALL[3]
+    look = statements.bodies
+
+    def unanswered(connection: sqlite3.Connection, names: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+        if mute.cid.multihash in names:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorname = "SQLITE_IOERR_READ"
+            raise error
+        return look(connection, names)
+
+    async with open_sqlite_blockstore(tmp_path / "blocks.db") as store:
+        await store.put_many(blocks)
+        monkeypatch.setattr(statements, "bodies", unanswered)  # white box: a sector that cannot be read
+        found = await store.verify(cids(blocks))
+        assert ([*found.unreadable], [*found.damaged], found.blocks) == ([mute.cid], [], 19)
+        assert await given(store, blocks) == [block != mute for block in blocks]
+        assert (await store.usage()).damaged == 0
+        monkeypatch.undo()
+        assert await given(store, blocks) == [True] * 20
+        assert (await store.verify(cids(blocks))).blocks == 20

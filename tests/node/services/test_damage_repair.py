@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout
+from support.json_value import JsonObject
 from support.node import eventually, running_node
 from support.pairs import add, quick
+from support.rot import rot
 
 from blockstore.block import Block
 from blockstore.blocks import Blocks, OfflineExchange
@@ -27,14 +30,7 @@ from node.node import Node
 from node.services.damage_repair import DamageRepair
 
 DATA = random.Random(7).randbytes(1_000_000)  # of several blocks below one node
-LEAF = DATA[-500:]
-
-
-def spoil(folder: Path, held: bytes) -> None:
-    """Change one bit of these bytes in the file of blocks."""
-    data = (folder / "blocks.db").read_bytes()
-    assert held in data
-    (folder / "blocks.db").write_bytes(data.replace(held, bytes([held[0] ^ 1]) + held[1:]))
+LEAF = DATA[-64:]
 
 
 async def status(client: ClientSession, node: Node, root: str) -> tuple[str, str]:
@@ -79,7 +75,7 @@ async def test_a_node_alone_says_that_a_pin_lost_a_block_and_takes_it_again(
     async with running_node(tmp_path / "a") as node:
         root = await add(client, node, "x", DATA, "?chunker=size-100000&raw-leaves=true")
         await is_pinned(client, node, root)
-    spoil(tmp_path / "a", LEAF)
+    rot(tmp_path / "a", LEAF)
     async with running_node(tmp_path / "a") as node:
         assert await content(client, node, root) is None
 
@@ -108,7 +104,7 @@ async def held_by_two(folder: Path, client: ClientSession, query: str = "") -> A
 
 async def test_what_a_member_lost_comes_again_from_the_others(tmp_path: Path, client: ClientSession) -> None:
     async with held_by_two(tmp_path, client, "?chunker=size-100000&raw-leaves=true") as root:
-        spoil(tmp_path / "b", LEAF)
+        rot(tmp_path / "b", LEAF)
         async with running_node(tmp_path / "b", quick(), offline=False) as b:
 
             async def whole() -> bool:
@@ -152,7 +148,7 @@ async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(
     async with running_node(tmp_path / "a") as node, ClientSession() as client:
         roots = [CID.parse(await add(client, node, "x", one, form)) for one in data]
     for one in data:
-        spoil(tmp_path / "a", one[-500:])
+        rot(tmp_path / "a", one[-64:])
     folder = DataFolder(tmp_path / "a")
     async with (
         asyncio.timeout(60),
@@ -164,3 +160,67 @@ async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(
         assert await store.get_many(leaves) == [None, None]
         assert {await tried.get(), await tried.get()} == set(roots)
     assert guard.failures == failures
+
+
+async def checked(client: ClientSession, node: Node, query: str) -> list[JsonObject]:
+    async with client.post(f"{node.faces.api.url}/v1/store/check{query}") as answer:
+        return [json.loads(line) for line in (await answer.text()).splitlines()]
+
+
+async def test_rot_that_nobody_reads_is_found_by_scrubbing_and_heals_from_another_member(
+    tmp_path: Path, client: ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    form = "?chunker=size-100000&raw-leaves=true"
+    async with running_node(tmp_path / "a", quick(), offline=False) as a:
+        token = str(await a.parts.invite(Role.TRUSTED, 3600))
+        async with running_node(tmp_path / "b", quick(), offline=False, token=token) as b:
+            root = await add(client, a, "x", DATA, form)
+            await is_pinned(client, b, root)
+        rot(tmp_path / "b", LEAF)
+        (tmp_path / "b" / "scrub.json").write_text(json.dumps({"version": 1, "due": 0}))
+        async with running_node(tmp_path / "b", quick(), offline=False) as b:
+
+            async def healed() -> bool:
+                async with client.get(f"{b.faces.api.url}/v1/health") as answer:
+                    told = await answer.json()
+                return told["scrub"]["ended"] > 0 and not told["damaged_blocks"]
+
+            await eventually(healed)
+            leaf = Block.of(DATA[900_000:], RAW).cid
+            assert f"block {leaf} is damaged on this disk" in caplog.text
+            assert f"block {leaf} has come again" in caplog.text
+            await is_pinned(client, b, root)
+            last = (await checked(client, b, f"?cid={root}"))[-1]["checked"]
+            assert last.pop("bytes") > len(DATA)
+            assert last == {"blocks": 11, "damaged": 0, "unreadable": 0, "missing": 0, "mended": 0}
+
+
+async def test_a_pin_is_checked_and_mended_on_demand(tmp_path: Path, client: ClientSession) -> None:
+    form = "?chunker=size-100000&raw-leaves=true"
+    leaf = Block.of(DATA[900_000:], RAW).cid
+    async with running_node(tmp_path / "a", quick(), offline=False) as a:
+        token = str(await a.parts.invite(Role.TRUSTED, 3600))
+        async with running_node(tmp_path / "b", quick(), offline=False, token=token) as b:
+            root = await add(client, a, "x", DATA, form)
+            await is_pinned(client, b, root)
+            await b.parts.store.flush()
+        rot(tmp_path / "b", LEAF)
+        async with running_node(tmp_path / "b", quick(), offline=False) as b:
+            lines = await checked(client, b, f"?cid={root}&repair=true")
+            assert {"damaged": str(leaf)} in lines
+            assert {"mended": str(leaf)} in lines
+            assert await content(client, b, root) == DATA
+            lines = await checked(client, b, "")
+            assert lines[-1]["checked"]["damaged"] == 0
+
+
+async def test_what_nobody_has_is_named_with_the_reason(tmp_path: Path, client: ClientSession) -> None:
+    async with running_node(tmp_path / "a") as node:
+        root = await add(client, node, "x", DATA, "?chunker=size-100000&raw-leaves=true")
+        await is_pinned(client, node, root)
+    rot(tmp_path / "a", LEAF)
+    async with running_node(tmp_path / "a") as node:
+        lines = await checked(client, node, "?repair=true")
+        assert "does not hold it" in next(line["reason"] for line in lines if "failed" in line)
+        assert lines[-1]["checked"]["damaged"] == 1
