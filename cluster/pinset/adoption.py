@@ -17,7 +17,8 @@ from cluster.pinset.replay import replay_onto
 from cluster.pinset.snapshot_place import LogEnd, SnapshotPlace
 from cluster.pinset.store import STAMP_FACT, PinsetStore
 from cluster.pinset.tolerance import Tolerance
-from cluster.pinset.transaction import Outcome, Transaction
+from cluster.pinset.transaction import Outcome
+from cluster.pinset.whole_transaction import WholeTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,13 @@ class Adoption:
             hashes = {end.log: end.hash for end in raised}
             self._heads.advance({end.log: end.sequence for end in raised}, hashes)
 
-    async def _outcome_of(self, merge: Merge, transaction: Transaction, time_slice: TimeSlice) -> Outcome:
+    async def _outcome_of(
+        self, merge: Merge, transaction: WholeTransaction, time_slice: TimeSlice
+    ) -> Outcome:
         genesis = self._local.genesis
         facts = {STAMP_FACT: self._local.clock.last.to_bytes(8)}
         if not merge.afresh:
-            return await transaction.outcome_of_merge(genesis, facts, time_slice)
+            return await transaction.outcome_of_merge(facts, time_slice)
         lost = await listed_in(transaction.documents.keys(), self._store, genesis, time_slice)
         return await transaction.outcome_of_replay(lost, genesis, time_slice)
 
@@ -121,13 +124,13 @@ class Adoption:
 
 async def _joined(
     store: PinsetStore, merge: Merge, client: int, time_slice: TimeSlice, void: Set[int]
-) -> Transaction:
+) -> WholeTransaction:
     """Of those that it changes. Raises BadUpdate, DamagedDocument."""
-    transaction = Transaction(await _opened(store, merge, client, time_slice))
+    transaction = WholeTransaction(await _opened(store, merge, client, time_slice))
     for document in merge.documents:
-        before = transaction.documents[document.number].content.merge(document.parts)
+        before = transaction.opened[document.number].content.merge(document.parts)
         if before is not None:
-            transaction.add_whole(document.number, before)
+            transaction.add_merged(document.number, before)
             transaction.know(document.values)
         await time_slice.yield_if_due()
     if merge.afresh:

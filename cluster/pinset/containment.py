@@ -19,8 +19,9 @@ from cluster.pinset.batch import MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, AuthorLog
 from cluster.pinset.document import Document, Entries
 from cluster.pinset.document_cache import OpenDocument
 from cluster.pinset.store import PinsetStore
-from cluster.pinset.transaction import Transaction, newest
+from cluster.pinset.transaction import newest
 from cluster.pinset.void_clients import deletions_alone, without_clients
+from cluster.pinset.whole_transaction import WholeTransaction
 from cluster.pinset.yjs_update import Deletion, Update, parse
 
 SharedClocks = Mapping[int, Set[int]]
@@ -48,7 +49,7 @@ class ContainmentStep:
     """Documents as they are to be, with what this node writes in them; and the place behind them."""
 
     place: bytes
-    transaction: Transaction = field(default_factory=lambda: Transaction({}))
+    transaction: WholeTransaction = field(default_factory=lambda: WholeTransaction({}))
 
 
 async def next_step(
@@ -66,14 +67,14 @@ async def next_step(
     if not numbers:
         return ContainmentStep(DONE)
     documents: dict[int, OpenDocument] = {}
-    transaction = Transaction(documents)
+    transaction = WholeTransaction(documents)
     for number, stored in zip(numbers, await store.documents(numbers), strict=True):
         states = [state for state in (stored.snapshot, *stored.updates) if state]
         kept = [without_clients(state, forked.void) for state in states]
         documents[number] = OpenDocument(number, client, b"", kept)
         lost = _lost(OpenDocument(number, client, b"", states).content, forked.void)
         update, _ = documents[number].content.write(_still_wanted(lost, forked.void) if rewriting else {})
-        transaction.note(lost)
+        transaction.note(number, lost)
         if update:
             transaction.add(number, update, {})
         await time_slice.yield_if_due()
@@ -112,7 +113,7 @@ async def _pins(forked: ForkedLog, first: int, store: PinsetStore, client: int) 
         return None
     wanted = await _in_doubt(forked, store, numbers)
     documents: dict[int, OpenDocument] = {}
-    transaction = Transaction(documents)
+    transaction = WholeTransaction(documents)
     for number, stored in zip(numbers, await store.documents(numbers), strict=True):
         document = OpenDocument(number, client, stored.snapshot, stored.updates)
         pins = wanted[number].items()

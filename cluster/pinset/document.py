@@ -19,7 +19,7 @@ from cluster.errors import BadUpdate
 from cluster.pinset.document_digest import MODULUS, of_clocks, of_deletions, of_entry
 from cluster.pinset.lib0 import Reader
 from cluster.pinset.yjs_state import StatePart
-from cluster.pinset.yjs_update import ROOT, Update, entry_key
+from cluster.pinset.yjs_update import ROOT, Update, check_clocks, entry_key
 
 Entries = Mapping[int, bytes]
 """Client id -> value: every entry of one CID that is there now."""
@@ -52,25 +52,17 @@ class Document:
     pycrdt holds the GIL throughout, so documents are to stay small (100 entries load in 0.1 ms).
     """
 
-    __slots__ = ("_added", "_client", "_clocks", "_doc", "_map")
+    __slots__ = ("_client", "_clocks", "_doc", "_map")
 
-    def __init__(
-        self, client: int, states: Iterable[bytes] = (), clocks: Mapping[int, int] | None = None
-    ) -> None:
-        """From its own stored snapshot and updates, in order; foreign bytes go through `apply`.
-
-        With `clocks` the states are those of a document without entries (clocks.standing_in).
-        """
+    def __init__(self, client: int, states: Iterable[bytes] = ()) -> None:
+        """From its own stored snapshot and updates, in order; foreign bytes go through `apply`."""
         self._client = client
         self._doc = yrs.Doc(client, None, None)
         with _Transaction(self._doc) as txn:
             self._map = cast("_EntryMap", self._doc.get_or_insert_map(txn, ROOT))
             for state in states:
                 self._doc.apply_update(txn, state)
-            known = _state_vector(Reader(self._doc.get_state(txn))) if clocks is None else dict(clocks)
-        self._clocks = known
-        # Every entry, as long as entries were only added to a document that had none; else yrs is asked.
-        self._added: dict[CID, Entries] | None = {} if clocks is not None or not known else None
+            self._clocks = _state_vector(Reader(self._doc.get_state(txn)))
 
     @property
     def clocks(self) -> Mapping[int, int]:
@@ -78,8 +70,6 @@ class Document:
         return self._clocks
 
     def entries(self, cid: CID) -> Entries:
-        if self._added is not None:
-            return self._added.get(cid, NO_ENTRIES)
         with _Transaction(self._doc) as txn:
             return self._entries(txn, str(cid))
 
@@ -100,9 +90,7 @@ class Document:
         """
         seen = {cid: self.entries(cid) for cid in changes}
         before = {cid: entries for cid, entries in seen.items() if entries or changes[cid] is not None}
-        update = self._replace_all(before, changes) if before else b""
-        self._note(before, {cid: value for cid, value in changes.items() if value is not None}, self._client)
-        return update, before
+        return self._replace_all(before, changes) if before else b"", before
 
     def apply(self, data: bytes, update: Update) -> Mapping[CID, Entries]:
         """Apply `data`, read as `update` and allowed by `missing`; each changed CID's entries as they were.
@@ -111,14 +99,10 @@ class Document:
         """
         is_here = update.end <= self.clock(update.client)
         adding = () if is_here else update.entries
-        new = {entry.cid: entry.value for entry in adding if entry.cid is not None}
-        before = {cid: self.entries(cid) for cid in new}
+        before = {entry.cid: self.entries(entry.cid) for entry in adding if entry.cid is not None}
         heard = self._apply(data, listen=update.replaces)
         if update.entries:
             self._clocks[update.client] = max(update.end, self.clock(update.client))
-        if update.replaces or len(new) < len(update.entries):
-            self._added = None
-        self._note(before, new, update.client)
         return before | self._undone(heard) if heard else before
 
     def merge(self, parts: Iterable[tuple[bytes, StatePart]]) -> Mapping[CID, Entries] | None:
@@ -130,7 +114,6 @@ class Document:
         before = dict(self._clocks)
         named: dict[CID, Entries] = {}
         changed: dict[str, Mapping[str, object]] = {}
-        self._added = None
         for data, part in parts:
             if not part.fits(self._clocks):
                 raise BadUpdate("a part of a document that builds on what is not in it")
@@ -144,21 +127,8 @@ class Document:
         return self._undone(changed) if changed or self._clocks != before else None
 
     def missing(self, update: Update, *, tolerant: bool = False) -> bool:
-        """The causal gate: whether the update deletes items that are not here yet, so has to wait.
-
-        Raises BadUpdate when its items do not follow the client's last: a clock used twice, or a gap. A
-        `tolerant` gate lets an update pass whose items are all here already.
-        """
-        known = tolerant and update.end <= self.clock(update.client)
-        if update.entries and update.start != self.clock(update.client) and not known:
-            raise BadUpdate(f"an update starts at clock {update.start}, not at {self.clock(update.client)}")
-        if not update.deletions:
-            return False
-        clocks = {update.client: max(update.end, self.clock(update.client))}
-        return any(
-            deletion.end > clocks.get(deletion.client, self.clock(deletion.client))
-            for deletion in update.deletions
-        )
+        """The causal gate: whether the update deletes items that are not here yet. Raises BadUpdate."""
+        return check_clocks(update, self._clocks, tolerant=tolerant)
 
     def state(self) -> bytes:
         """The whole document as one update."""
@@ -170,26 +140,9 @@ class Document:
         with _Transaction(self._doc) as txn:
             # Without structs an update is its deletions: all of the document's, wherever it begins.
             deleted = Reader(self._doc.get_update(txn, self._doc.get_state(txn))[1:])
+            entries = sum(of_entry(key, bytes(self._map.get(txn, key))) for key in self._map.keys(txn))
         deletions = sum(of_deletions(*one) for one in _delete_set(deleted).items())
-        return (self.digest_of_entries() + of_clocks(self._clocks) + deletions) % MODULUS
-
-    def digest_of_entries(self) -> int:
-        """What the entries alone add to the digest."""
-        if self._added is not None:
-            added = ((cid, *entry) for cid, entries in self._added.items() for entry in entries.items())
-            return sum(of_entry(entry_key(cid, client), value) for cid, client, value in added)
-        with _Transaction(self._doc) as txn:
-            return sum(of_entry(key, bytes(self._map.get(txn, key))) for key in self._map.keys(txn))
-
-    def _note(self, before: Mapping[CID, Entries], new: Mapping[CID, bytes], client: int) -> None:
-        """Keep `_added`, or give it up where more was done than adding."""
-        if self._added is None:
-            return
-        if len(before) > len(new) or any(before.values()):
-            self._added = None
-            return
-        for cid, value in new.items():
-            self._added[cid] = {client: value}
+        return (entries + of_clocks(self._clocks) + deletions) % MODULUS
 
     def _entries(self, txn: yrs.Transaction, text: str) -> dict[int, bytes]:
         found = {}

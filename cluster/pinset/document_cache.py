@@ -14,9 +14,10 @@ from itertools import chain
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.errors import DamagedDocument
-from cluster.pinset.clocks import NO_CLOCKS, encode_clocks, standing_in
+from cluster.pinset.clocks import NO_CLOCKS, encode_clocks
 from cluster.pinset.document import Document
-from cluster.pinset.document_digest import MODULUS, of_clocks
+from cluster.pinset.document_digest import MODULUS
+from cluster.pinset.growing_document import GrowingDocument
 from cluster.pinset.rows import DocumentChange, DocumentOutline, StoredDocument
 from cluster.pinset.store import PinsetStore
 
@@ -66,25 +67,24 @@ class OpenDocument:
         return DocumentChange(self.number, digest, clocks, position, tuple(updates), snapshot)
 
 
-class OutlinedDocument(OpenDocument):
+class OutlinedDocument:
     """A document without the entries that it has on disk: new ones can be added, and nothing else be done."""
 
-    __slots__ = ("_clocks", "_digest")
+    __slots__ = ("_outline", "content", "number")
 
     def __init__(self, number: int, client: int, outline: DocumentOutline) -> None:
         self.number = number
-        self._clocks, self._digest = outline.clocks or NO_CLOCKS, outline.digest
-        states = (standing_in(self._clocks),) if self._clocks else ()
-        self.content = Document(client, states, self._clocks)
-        self._snapshot_bytes = outline.snapshot_bytes
-        self._update_bytes = outline.update_bytes
-        self._updates = outline.updates
+        self._outline = outline
+        self.content = GrowingDocument(client, outline.clocks or NO_CLOCKS)
 
     def store(self, updates: Sequence[bytes]) -> DocumentChange:
-        moved = dict(self.content.clocks.items() - self._clocks.items())
-        were = {client: self._clocks.get(client, 0) for client in moved}
-        change = self.content.digest_of_entries() + of_clocks(moved) - of_clocks(were)
-        return self._change((self._digest + change) % MODULUS, self._updates, updates, None)
+        """What to write for these updates, applied already: they are appended."""
+        digest = (self._outline.digest + self.content.gain()) % MODULUS
+        clocks = encode_clocks(self.content.clocks)
+        return DocumentChange(self.number, digest, clocks, self._outline.updates, tuple(updates), None)
+
+
+AnyDocument = OpenDocument | OutlinedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,9 @@ class DocumentCache:
         self.damaged: frozenset[int] = frozenset()
         """Those that could not be read from the disk, until they are made again."""
 
-    async def open(self, touched: Touched, client: int, time_slice: TimeSlice) -> dict[int, OpenDocument]:
+    async def open(self, touched: Touched, client: int, time_slice: TimeSlice) -> dict[int, AnyDocument]:
         """What a change needs of these documents; new ones write as `client`."""
-        opened: dict[int, OpenDocument] = {}
+        opened: dict[int, AnyDocument] = {}
         whole = [number for number in touched.cids if number in self._open]
         unread = [number for number in sorted(touched.cids) if number not in self._open]
         cids = {number: [bytes(cid) for cid in touched.cids[number]] for number in unread}

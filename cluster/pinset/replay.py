@@ -10,22 +10,22 @@ from cluster.errors import BadUpdate
 from cluster.pinset.batch import MAX_BATCH_BYTES, Batch, OpenedBatch
 from cluster.pinset.document_cache import OpenDocument
 from cluster.pinset.store import PinsetStore
-from cluster.pinset.transaction import Transaction
 from cluster.pinset.void_clients import without_clients
+from cluster.pinset.whole_transaction import WholeTransaction
 from cluster.pinset.yjs_update import parse
 
 
 async def replayed(
     store: PinsetStore, numbers: Collection[int], client: int, time_slice: TimeSlice, void: Set[int]
-) -> Transaction:
+) -> WholeTransaction:
     """These documents as the whole log makes them, without `void` clients; further writes are `client`'s."""
-    transaction = Transaction({number: OpenDocument(number, client, b"", ()) for number in numbers})
+    transaction = WholeTransaction({number: OpenDocument(number, client, b"", ()) for number in numbers})
     await replay_onto(transaction, store, time_slice, void)
     return transaction
 
 
 async def replay_onto(
-    transaction: Transaction, store: PinsetStore, time_slice: TimeSlice, void: Set[int]
+    transaction: WholeTransaction, store: PinsetStore, time_slice: TimeSlice, void: Set[int]
 ) -> None:
     """Apply what the log has of the transaction's documents, and what they do not hold yet.
 
@@ -40,7 +40,7 @@ async def replay_onto(
         arrival = page[-1][0]
 
 
-def _replay(transaction: Transaction, batch: Batch, void: Set[int]) -> None:
+def _replay(transaction: WholeTransaction, batch: Batch, void: Set[int]) -> None:
     for number, data in batch.updates:
         if number in transaction.documents:
             data = without_clients(data, void) if void else data

@@ -239,7 +239,7 @@ class Replica:
         transaction, stamp = step.transaction, self._local.clock.tick()
         signed = self._sign(transaction, stamp) if transaction.updates else None
         facts = {place_fact(log): step.place, STAMP_FACT: self._local.clock.last.to_bytes(8)}
-        outcome = await transaction.outcome_whole(self._genesis, facts, time_slice)
+        outcome = await transaction.outcome_whole(facts, time_slice)
         await self._finish(outcome, transaction.heads, transaction.hashes)
         return signed
 
@@ -386,7 +386,7 @@ class Replica:
     ) -> None:
         """Raises OverQuota."""
         if transaction.batches:
-            outcome = await transaction.outcome(self._genesis, self._stamp(), time_slice)
+            outcome = await transaction.outcome(self._stamp(), time_slice)
             if quota:
                 self._check_quota(quota, transaction.heads, outcome.commit.live)
             await self._finish(outcome, transaction.heads, transaction.hashes)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
-from cluster.common.genesis import Genesis
 from cluster.common.pin_codec import EncodedPin, PinValue, decode_pin
 from cluster.interfaces import PinChange
 from cluster.pinset.batch import AuthorLog, SignedBatch
-from cluster.pinset.document import NO_ENTRIES, Entries
-from cluster.pinset.document_cache import OpenDocument
+from cluster.pinset.document import Entries
+from cluster.pinset.document_cache import AnyDocument
 from cluster.pinset.live_entries import EntryCounter
 from cluster.pinset.rows import Commit, batch_row, pin_row
 
@@ -35,14 +34,13 @@ class Outcome:
 class Transaction:
     """Its documents are changed already, the disk is not."""
 
-    def __init__(self, documents: Mapping[int, OpenDocument]) -> None:
+    def __init__(self, documents: Mapping[int, AnyDocument]) -> None:
         self.documents = documents
         self.updates: dict[int, list[bytes]] = {}
-        self.whole: list[int] = []
         self.batches: list[SignedBatch] = []
         self.heads: dict[AuthorLog, int] = {}
         self.hashes: dict[AuthorLog, bytes] = {}
-        self._before: dict[CID, Entries] = {}
+        self._before: dict[CID, tuple[int, Entries]] = {}
         self._values: dict[bytes, PinValue] = {}
 
     def encode(self, pin: EncodedPin | None, stamp: int) -> bytes | None:
@@ -60,69 +58,33 @@ class Transaction:
     def add(self, number: int, update: bytes, before: Mapping[CID, Entries]) -> None:
         """That document has been changed by `update`; its changed CIDs' entries were `before`."""
         self.updates.setdefault(number, []).append(update)
-        self.note(before)
+        self.note(number, before)
 
-    def note(self, before: Mapping[CID, Entries]) -> None:
-        """The entries of these CIDs may have changed: as they were."""
+    def note(self, number: int, before: Mapping[CID, Entries]) -> None:
+        """The entries of these CIDs of a document may have changed: as they were."""
         for cid, entries in before.items():
-            self._before.setdefault(cid, entries)
-
-    def add_whole(self, number: int, before: Mapping[CID, Entries]) -> None:
-        """That document is to be stored whole; its changed CIDs' entries were `before`."""
-        self.whole.append(number)
-        self._before.update(before)
+            self._before.setdefault(cid, (number, entries))
 
     def add_batch(self, signed: SignedBatch) -> None:
         self.batches.append(signed)
         self.heads[signed.batch.log] = signed.batch.sequence
         self.hashes[signed.batch.log] = signed.hash
 
-    async def outcome(self, genesis: Genesis, facts: Mapping[str, bytes], time_slice: TimeSlice) -> Outcome:
+    async def outcome(self, facts: Mapping[str, bytes], time_slice: TimeSlice) -> Outcome:
         """Of the batches that were added; `facts` are written with them."""
         documents = []
         for number, parts in self.updates.items():
             documents.append(self.documents[number].store(parts))
             await time_slice.yield_if_due()
         commit = Commit(tuple(documents), tuple(map(batch_row, self.batches)), facts=facts)
-        return await self._resolved(commit, genesis, time_slice)
+        return await self._resolved(commit, time_slice)
 
-    async def outcome_of_merge(
-        self, genesis: Genesis, facts: Mapping[str, bytes], time_slice: TimeSlice
-    ) -> Outcome:
-        """Of the documents that were added whole."""
-        documents = []
-        for number in self.whole:
-            documents.append(self.documents[number].store_whole())
-            await time_slice.yield_if_due()
-        return await self._resolved(Commit(tuple(documents), facts=facts), genesis, time_slice)
-
-    async def outcome_whole(
-        self, genesis: Genesis, facts: Mapping[str, bytes], time_slice: TimeSlice
-    ) -> Outcome:
-        """Of the batches that were added; all documents stand in for those that are stored."""
-        documents = []
-        for document in self.documents.values():
-            documents.append(document.store_whole())
-            await time_slice.yield_if_due()
-        commit = Commit(tuple(documents), tuple(map(batch_row, self.batches)), facts=facts)
-        return await self._resolved(commit, genesis, time_slice)
-
-    async def outcome_of_replay(
-        self, lost: Iterable[CID], genesis: Genesis, time_slice: TimeSlice
-    ) -> Outcome:
-        """Of documents that were made again: all of them, and every row of theirs and of the CIDs `lost`."""
-        made = (document.content.cids() for document in self.documents.values())
-        self._before = dict.fromkeys({*lost}.union(*made), NO_ENTRIES)
-        commit = Commit(tuple(document.store_whole() for document in self.documents.values()))
-        made_again = await self._resolved(commit, genesis, time_slice)
-        return replace(made_again, commit=replace(made_again.commit, live={}))
-
-    async def _resolved(self, commit: Commit, genesis: Genesis, time_slice: TimeSlice) -> Outcome:
+    async def _resolved(self, commit: Commit, time_slice: TimeSlice) -> Outcome:
         """With what the changed entries mean. Every CID without entries counts as removed."""
         changes, rows, removed = [], [], []
         live = EntryCounter()
-        for cid, before in self._before.items():
-            entries = self.documents[genesis.document_of(cid)].content.entries(cid)
+        for cid, (number, before) in self._before.items():
+            entries = self.documents[number].content.entries(cid)
             live.changed(before, entries)
             value = newest(entries)
             if value is None:

@@ -7,9 +7,11 @@ what our own writer makes: entries of one map with one binary value each, by one
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from blockstore.cid import CID
+from blockstore.common import varint
 from cluster.errors import BadUpdate
 from cluster.pinset.lib0 import Reader
 
@@ -21,6 +23,7 @@ _ROOT_BYTES = ROOT.encode()
 _HAS_LEFT, _HAS_RIGHT, _HAS_KEY, _TYPE = 0x80, 0x40, 0x20, 0x1F
 _ANY = 8  # content type: a list of plain values
 _ONE_BINARY = b"\x01\x74"  # one value inside it, with the tag of a binary one
+_NOTHING_DELETED = b"\0"
 _NEW_KEY = bytes([_ANY | _HAS_KEY, 1, len(_ROOT_BYTES)]) + _ROOT_BYTES  # an entry at a key that it names
 
 
@@ -79,6 +82,34 @@ class Update:
     def replaces(self) -> bool:
         """Whether it touches entries that are there already; else it only adds."""
         return bool(self.deletions) or any(entry.cid is None for entry in self.entries)
+
+
+def encode_additions(client: int, clock: int, items: Sequence[tuple[str, bytes]]) -> bytes:
+    """The update that sets (key, value) of each item, from that clock of the client on, and deletes nothing.
+
+    The bytes that yrs makes of it: for keys without an entry of that client's.
+    """
+    parts = [b"\1", varint.encode(len(items)), varint.encode(client), varint.encode(clock)]
+    for key, value in items:
+        name = key.encode()
+        parts += (_NEW_KEY, varint.encode(len(name)), name, _ONE_BINARY, varint.encode(len(value)), value)
+    parts.append(_NOTHING_DELETED)
+    return b"".join(parts)
+
+
+def check_clocks(update: Update, clocks: Mapping[int, int], *, tolerant: bool) -> bool:
+    """The causal gate: whether the update deletes what a document of these clocks has not, so has to wait.
+
+    Raises BadUpdate when its items do not follow the client's last: a clock used twice, or a gap. A
+    `tolerant` gate lets an update pass whose items are all there already.
+    """
+    clock = clocks.get(update.client, 0)
+    if update.entries and update.start != clock and not (tolerant and update.end <= clock):
+        raise BadUpdate(f"an update starts at clock {update.start}, not at {clock}")
+    if not update.deletions:
+        return False
+    after = {**clocks, update.client: max(update.end, clock)}
+    return any(deletion.end > after.get(deletion.client, 0) for deletion in update.deletions)
 
 
 def parse(data: bytes, client: int, max_value: int) -> Update:
