@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from blockstore.cid import CID
 from cluster.errors import BadUpdate, ClusterError
@@ -72,8 +72,7 @@ class PinPage:
     odd: tuple[BadUpdate, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PinChange:
+class PinChange(NamedTuple):
     """One CID whose pin is now this; None when it was removed."""
 
     cid: CID

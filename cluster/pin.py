@@ -1,19 +1,22 @@
-"""The values that members agree on: frozen, with one canonical wire form."""
+"""The values that members agree on: frozen, with one canonical wire form.
+
+Those that are made for every pin written are named tuples: a fifth of a frozen dataclass's time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from blockstore.cid import CID
 
 EVERYWHERE = -1
 
 
-def _no_metadata() -> Mapping[str, str]:
-    return MappingProxyType({})
+_NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,7 @@ class Status(StrEnum):
     UNEXPECTEDLY_UNPINNED = "unexpectedly_unpinned"
 
 
-@dataclass(frozen=True, slots=True)
-class PinOptions:
+class PinOptions(NamedTuple):
     """What a user may ask of a pin. Replication 0 = the cluster's default, -1 = every member."""
 
     name: str = ""
@@ -59,26 +61,24 @@ class PinOptions:
     replication_max: int = 0
     user_allocations: tuple[str, ...] = ()
     expire_at: float | None = None  # seconds since 1970
-    metadata: Mapping[str, str] = field(default_factory=_no_metadata)
+    metadata: Mapping[str, str] = _NO_METADATA
     pin_update: CID | None = None
     origins: tuple[str, ...] = ()  # multiaddresses with /p2p/
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """Options that a client asks for, and which of them it named: where a pin exists the others stay.
 
     `named` are fields of PinOptions; None = all of them: the pin is to be exactly so. With named options an
     end never comes sooner than it would (for ever is the latest), unless `shorten` says so.
     """
 
-    options: PinOptions = field(default_factory=PinOptions)
+    options: PinOptions = PinOptions()
     named: frozenset[str] | None = None
     shorten: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """One CID of the pinset. Empty allocations with replication -1 mean every member."""
 
     cid: CID
@@ -96,19 +96,17 @@ class Pin:
         return self.everywhere or peer in self.allocations
 
 
-@dataclass(frozen=True, slots=True)
-class GrantAsk:
+class GrantAsk(NamedTuple):
     """A wish for one CID. `priority_peers` hold the data already; `size` is the DAG's bytes, 0 = unknown."""
 
     cid: CID
-    wish: Wish = field(default_factory=Wish)
+    wish: Wish = Wish()
     priority_peers: tuple[str, ...] = ()
     size: int = 0
     created: float | None = None  # of a pin that is moved in, whose `pin_update` is its past and no wish
 
 
-@dataclass(frozen=True, slots=True)
-class GrantResult:
+class GrantResult(NamedTuple):
     """What came of a wish: the pin as it is now, and as it was before (None: there was none)."""
 
     pin: Pin

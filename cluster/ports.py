@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mappi
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from blockstore.cid import CID
 from cluster.pin import KeyRange, Progress
@@ -197,8 +197,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LocalPin:
+class LocalPin(NamedTuple):
     """A root in this node's own store, alone or with all below it. Incomplete until its walk has ended.
 
     `blocks` and `bytes` are those of a complete one.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from blockstore.blocks import Blocks
-from blockstore.cid import CID
+from blockstore.cid import CID, RAW
 from blockstore.errors import PinWithdrawn, StorageFull
 from blockstore.ipld.dag_walk import walk
 from blockstore.marks import Marks, Unmarked
@@ -23,6 +22,15 @@ Progress = Callable[[int, int, int], None]
 """(blocks here, their bytes, blocks known and not here yet); called for each block, must not block."""
 
 _log = logging.getLogger(__name__)
+
+
+def _carried(roots: Mapping[CID, bool]) -> dict[CID, PinnedRoot]:
+    """Those that carry all of what is pinned in their CIDs, and so need no block."""
+    return {
+        cid: PinnedRoot(cid, True, recursive, 1, len(cid.digest))
+        for cid, recursive in roots.items()
+        if cid.is_identity and (cid.codec == RAW or not recursive)
+    }
 
 
 @asynccontextmanager
@@ -109,9 +117,9 @@ class LocalPinner:
         True of a CID: with all that is below it. Raises as the files of roots and of blocks do.
         """
         with self._walking(*roots) as walking:
-            begun = await self._database.write(pinned_roots.begin, roots)
+            begun = await self._database.write(pinned_roots.begin, roots, _carried(roots))
             rest = [root for root in begun if not root.complete]
-            stats = await self._blocks.store.stat([root.cid for root in rest])
+            stats = await self._blocks.store.stat([root.cid for root in rest]) if rest else []
             single = [
                 PinnedRoot(root.cid, True, root.recursive, 1, stat.size)
                 for root, stat in zip(rest, stats, strict=True)
@@ -165,7 +173,7 @@ class LocalPinner:
                 progress(count, size, visit.pending)
                 if not walking(root.cid):
                     raise PinWithdrawn(root.cid)
-        whole = replace(root, complete=True, blocks=count, bytes=size)
+        whole = root._replace(complete=True, blocks=count, bytes=size)
         for recorded in await self._completing.complete([whole], walking):
             return recorded
         raise PinWithdrawn(root.cid)

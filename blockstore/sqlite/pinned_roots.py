@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import ge
+from types import MappingProxyType
+from typing import NamedTuple
 
 from blockstore.cid import CID
 from blockstore.common.packed_rows import RowLayout, one_row
@@ -42,8 +44,7 @@ _RANGE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedRoot:
+class PinnedRoot(NamedTuple):
     """A root, alone or with all below it. Blocks and bytes count once it is complete: all of it is here.
 
     One that has blocks and is not complete was so once: part of it was lost, or may be.
@@ -54,6 +55,9 @@ class PinnedRoot:
     recursive: bool
     blocks: int
     bytes: int
+
+
+NO_ROOTS: Mapping[CID, PinnedRoot] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,16 @@ class RootColumns:
     sizes: Sequence[int]  # bytes
 
 
-def begin(connection: sqlite3.Connection, roots: Mapping[CID, bool]) -> list[PinnedRoot]:
+def begin(
+    connection: sqlite3.Connection, roots: Mapping[CID, bool], whole: Mapping[CID, PinnedRoot] = NO_ROOTS
+) -> list[PinnedRoot]:
     """The roots as they are from here on: a recursive one stays recursive, a direct one may become it.
 
-    True of a CID: it is to be recursive.
+    True of a CID: it is to be recursive. Those that are `whole` as given there are complete at once.
     """
     known = _found(connection, list(roots))
     new = {
-        cid: PinnedRoot(cid, False, recursive, 0, 0)
+        cid: whole.get(cid) or PinnedRoot(cid, False, recursive, 0, 0)
         for cid, recursive in roots.items()
         if (root := known.get(cid)) is None or (recursive and not root.recursive)
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from blockstore.cid import CID
 from cluster.allocation.pin_options import merged, options_for_update, resolve_options
@@ -87,7 +86,7 @@ class Granting:
     def _plan(self, ask: GrantAsk, known: _Known, situation: Situation, now: float) -> GrantResult:
         existing = _sound(known[ask.cid])
         pin = self._wished(ask, existing, known, situation, now)
-        unchanged = existing is not None and replace(pin, created=existing.created) == existing
+        unchanged = existing is not None and pin._replace(created=existing.created) == existing
         return GrantResult(existing if unchanged and existing else pin, existing)
 
     def _wished(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 
 from cluster.errors import BadPinOptions, BadPinValue
@@ -43,18 +42,16 @@ def merged(wish: Wish, existing: Pin | None, now: float) -> PinOptions:
     if existing is None or wish.named is None:
         return wish.options
     before = existing.options
-    stay = {name: getattr(before, name) for name in PinOptions.__slots__ if name not in wish.named}
+    stay = {name: getattr(before, name) for name in PinOptions._fields if name not in wish.named}
     metadata = {**before.metadata, **wish.options.metadata}
-    return replace(
-        wish.options,
+    return wish.options._replace(
         **stay | {"metadata": MappingProxyType(metadata), "expire_at": _end(wish, wish.named, before, now)},
     )
 
 
 def options_for_update(options: PinOptions, source: Pin) -> PinOptions:
     """Options of a pin that takes the place of `source`: its own, with a new name or expiry where given."""
-    return replace(
-        source.options,
+    return source.options._replace(
         name=options.name or source.options.name,
         expire_at=options.expire_at or source.options.expire_at,
         pin_update=source.cid,

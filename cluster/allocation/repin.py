@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import replace
 
 from cluster.allocation.placement import Placement
 from cluster.common.election import elected
@@ -132,7 +131,7 @@ class Repinner:
             if await self._pinset.get(pin.cid) != pin:
                 return False
             try:
-                await self._pinset.put(replace(pin, allocations=self._placement.replace(pin)))
+                await self._pinset.put(pin._replace(allocations=self._placement.replace(pin)))
             except (NotEnoughPeers, BadPinOptions) as error:
                 _log.warning("%s stays below its minimum: %s", pin.cid, error)
                 return False

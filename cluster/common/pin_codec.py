@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+import math
+from typing import NamedTuple, cast
 
 from blockstore.cid import CID
 from cluster.common.hybrid_clock import MAX_STAMP
 from cluster.common.names import MAX_NAME
-from cluster.common.wire import MAX_LIST, MAX_VALUE_BYTES, Fields, Wire, encode
+from cluster.common.wire import MAX_LIST, MAX_TEXT, MAX_VALUE_BYTES, Fields, Wire, encode
 from cluster.errors import BadPinValue, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
 
@@ -18,8 +18,7 @@ _STAMP = encode({"s": 0})[1:-1]  # the key, which is the shortest, so that it st
 _PLAIN = frozenset(("s", "created", "alloc", "size", "name", "min", "max"))  # all that most pins say
 
 
-@dataclass(frozen=True, slots=True)
-class PinValue:
+class PinValue(NamedTuple):
     """What an entry of the pinset says: everything of a Pin but its CID, and when it was said (HLC stamp)."""
 
     stamp: int
@@ -35,8 +34,7 @@ class PinValue:
         return Pin(cid, self.options, self.allocations, self.created, self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedPin:
+class EncodedPin(NamedTuple):
     """A pin that every member will read, encoded but for its stamp, which is known when it is written."""
 
     value: PinValue
@@ -59,7 +57,8 @@ def encode_pin(pin: Pin) -> EncodedPin:
     """Fields at their default are left out. Raises BadPinValue for a pin that members would refuse."""
     fields = _fields(pin)
     try:
-        encoded = EncodedPin(_value(Fields(fields)), encode(fields))
+        value = _plain_value(pin) if _is_plain(pin) else _value(Fields(fields))
+        encoded = EncodedPin(value, encode(fields))
         if encoded.size > MAX_VALUE_BYTES:
             raise BadUpdate(f"{encoded.size} bytes are above the limit of {MAX_VALUE_BYTES}")
     except (BadUpdate, ValueError, TypeError) as error:
@@ -70,6 +69,26 @@ def encode_pin(pin: Pin) -> EncodedPin:
 def decode_pin(data: bytes) -> PinValue:
     """Raises BadUpdate. Keys that are unknown here are left to newer versions."""
     return _value(Fields.decode(data, MAX_VALUE_BYTES))
+
+
+def _is_plain(pin: Pin) -> bool:
+    """Whether it says no more than most do, all of it within the limits that `_value` keeps."""
+    name, mode, low, high, users, end, metadata, update, origins = pin.options
+    return (
+        not (users or metadata or origins or end is not None or update is not None)
+        and mode is PinMode.RECURSIVE
+        and len(name) <= MAX_NAME
+        and -1 <= low <= MAX_LIST
+        and -1 <= high <= MAX_LIST
+        and 0 <= pin.size <= MAX_STAMP
+        and math.isfinite(pin.created)
+        and len(pin.allocations) <= MAX_LIST
+        and all(len(peer) <= MAX_TEXT for peer in pin.allocations)
+    )
+
+
+def _plain_value(pin: Pin) -> PinValue:
+    return PinValue(0, pin.options, pin.allocations, float(pin.created), pin.size)
 
 
 def _fields(pin: Pin) -> dict[str, Wire]:

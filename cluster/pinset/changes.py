@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from blockstore.cid import CID
 from cluster.common.pin_codec import EncodedPin
@@ -21,8 +22,7 @@ class Verdict(Enum):
     REFUSED = auto()  # breaks the rules; its log goes no further here
 
 
-@dataclass(frozen=True, slots=True)
-class PinWrite:
+class PinWrite(NamedTuple):
     """What this node's own user wants of a CID: that pin, or no pin."""
 
     cid: CID

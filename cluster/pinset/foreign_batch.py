@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
@@ -21,8 +22,7 @@ from cluster.pinset.yjs_update import MapEntry, Update, parse
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignUpdate:
+class ForeignUpdate(NamedTuple):
     """One document's update: its bytes, and what they do."""
 
     number: int

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from blockstore.common.packed_rows import RowLayout, joined_blobs, part_blobs
 from cluster.common.pin_codec import decode_pin
 from cluster.errors import BadUpdate
-from cluster.pinset.rows import PinRow, pin_row
+from cluster.pinset.rows import PinRow
 
 VERSION = 2
 COLUMN = "everywhere"
@@ -86,6 +86,6 @@ def _readable(cids: Iterable[bytes], values: Iterable[bytes]) -> Iterator[PinRow
     """Rows that cannot be read stay without: a listing names them, whatever it asks for."""
     for cid, value in zip(cids, values, strict=True):
         try:
-            yield pin_row(cid, value, decode_pin(value))
+            yield PinRow(cid, value, decode_pin(value))
         except BadUpdate:
             continue

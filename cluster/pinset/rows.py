@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cluster.common.pin_codec import PinValue
 from cluster.pin import EVERYWHERE
@@ -25,21 +26,37 @@ DigestSums = Mapping[int, DigestSum]
 """By number >> shift; empty ranges are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class PinRow:
-    """A pin as it is indexed; `value` is the whole of it (pin_codec.decode_pin).
-
-    Pins of everywhere have no allocations; `created` is a whole second.
-    """
+class PinRow(NamedTuple):
+    """A pin as it is indexed; `value` is the whole of it (pin_codec.decode_pin), `says` what it says."""
 
     cid: bytes
-    name: str
-    expire_at: float | None
-    created: float
-    everywhere: bool
-    allocations: tuple[str, ...]
-    metadata: Mapping[str, str]
     value: bytes
+    says: PinValue
+
+    @property
+    def created(self) -> float:
+        """A whole second."""
+        return whole_second(self.says.created)
+
+    @property
+    def everywhere(self) -> bool:
+        return self.says.options.replication_max == EVERYWHERE
+
+    @property
+    def allocations(self) -> tuple[str, ...]:
+        """None where every member is to hold it."""
+        return () if self.everywhere else self.says.allocations
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self.says.options.metadata
+
+    def cells(self) -> tuple[bytes, str, float | None, bytes, float, bool]:
+        """Of the table `pins`."""
+        options = self.says.options
+        everywhere = options.replication_max == EVERYWHERE
+        created = whole_second(self.says.created)
+        return self.cid, options.name, options.expire_at, self.value, created, everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +70,7 @@ class StoredDocument:
 NO_DOCUMENT = StoredDocument(b"", ())
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentOutline:
+class DocumentOutline(NamedTuple):
     """What is known of a stored document without reading it: sizes in bytes, how many updates there are.
 
     `clocks` is None where the document was stored by a release that did not note them.
@@ -70,8 +86,7 @@ class DocumentOutline:
 NO_OUTLINE = DocumentOutline(0, NO_CLOCKS, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentChange:
+class DocumentChange(NamedTuple):
     """`updates` to append from `position` on; or `snapshot`, in place of everything before."""
 
     number: int
@@ -120,21 +135,6 @@ class Head:
 def whole_second(time: float) -> float:
     """What is indexed of the time of making: SQLite stores whole numbers in half the bytes."""
     return float(int(time))
-
-
-def pin_row(cid: bytes, value: bytes, pin: PinValue) -> PinRow:
-    """The row of an entry's value, which says `pin`."""
-    everywhere = pin.options.replication_max == EVERYWHERE
-    return PinRow(
-        cid=cid,
-        name=pin.options.name,
-        expire_at=pin.options.expire_at,
-        created=whole_second(pin.created),
-        everywhere=everywhere,
-        allocations=() if everywhere else pin.allocations,
-        metadata=pin.options.metadata,
-        value=value,
-    )
 
 
 def batch_row(signed: SignedBatch) -> BatchRow:

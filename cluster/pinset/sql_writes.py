@@ -14,7 +14,7 @@ from cluster.common.pin_codec import decode_pin
 from cluster.pinset.document_digest import halves
 from cluster.pinset.interned_peers import allocate, deallocate
 from cluster.pinset.live_entries import LiveEntries
-from cluster.pinset.rows import BatchRow, Commit, DocumentChange, PinRow, pin_row
+from cluster.pinset.rows import BatchRow, Commit, DocumentChange, PinRow
 
 _DOCUMENT = RowLayout(number=int, snapshot=bytes, digest1=int, digest2=int, clocks=bytes)
 _NUMBER = RowLayout(number=int)
@@ -125,7 +125,7 @@ def _remove_pins(db: sqlite3.Connection, cids: Sequence[bytes]) -> None:
 
 
 def _row_of(cid: bytes, value: bytes) -> PinRow:
-    return pin_row(cid, value, decode_pin(value))
+    return PinRow(cid, value, decode_pin(value))
 
 
 def _write_pins(db: sqlite3.Connection, pins: Sequence[PinRow]) -> None:
@@ -134,7 +134,7 @@ def _write_pins(db: sqlite3.Connection, pins: Sequence[PinRow]) -> None:
         "INSERT INTO pins (cid, name, expire_at, value, created, everywhere)"
         f" SELECT cid, name, expire_at, value, created, everywhere FROM {_PIN.rows}",
         _PIN,
-        ((row.cid, row.name, row.expire_at, row.value, row.created, row.everywhere) for row in pins),
+        (row.cells() for row in pins),
     )
     allocate(db, pins)
     _for_all(

@@ -13,7 +13,7 @@ from cluster.pinset.batch import AuthorLog, SignedBatch
 from cluster.pinset.document import Entries
 from cluster.pinset.document_cache import AnyDocument
 from cluster.pinset.live_entries import EntryCounter
-from cluster.pinset.rows import Commit, batch_row, pin_row
+from cluster.pinset.rows import Commit, PinRow, batch_row
 
 
 def newest(entries: Entries) -> bytes | None:
@@ -92,7 +92,7 @@ class Transaction:
                 changes.append(PinChange(cid, None))
             elif value != newest(before):
                 pin = self._values.get(value) or decode_pin(value)
-                rows.append(pin_row(bytes(cid), value, pin))
+                rows.append(PinRow(bytes(cid), value, pin))
                 changes.append(PinChange(cid, pin.pin(cid)))
             await time_slice.yield_if_due()
         return Outcome(

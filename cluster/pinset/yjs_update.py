@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from blockstore.cid import CID
 from blockstore.common import varint
@@ -44,8 +45,7 @@ def read_key(key: str) -> tuple[CID, int]:
     return cid, number
 
 
-@dataclass(frozen=True, slots=True)
-class MapEntry:
+class MapEntry(NamedTuple):
     """One value set. `cid` is None when it replaces an earlier entry of that client, and so keeps its key.
 
     `origin` is the clock of the item that it replaces.
@@ -65,8 +65,7 @@ class Deletion:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """What one update does: `entries` of `client` at clocks from `start` on, and deletions of any client."""
 
     client: int

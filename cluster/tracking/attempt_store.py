@@ -36,15 +36,24 @@ _Row = tuple[bytes, str, int, str, float, float]
 
 
 class SqliteAttempts:
-    """The AttemptStore of a node; every method is one trip to the database."""
+    """The AttemptStore of a node, its only writer; every method is one trip to the database at most."""
 
     def __init__(self, database: Database[sqlite3.Connection]) -> None:
         self._database = database
+        self._puts = 0
+        self._is_empty = False  # for certain: where nothing has failed, nothing is looked for
 
     async def get_many(self, cids: Sequence[CID]) -> list[Attempt | None]:
-        return await self._database.read(_get_many, cids)
+        if self._is_empty:
+            return [None] * len(cids)
+        puts = self._puts
+        found, is_empty = await self._database.read(_get_many, cids)
+        self._is_empty = is_empty and puts == self._puts
+        return found
 
     async def put(self, attempt: Attempt) -> None:
+        self._puts += 1
+        self._is_empty = False
         await self._database.write(_put, attempt)
 
     async def remove(self, cid: CID) -> None:
@@ -66,11 +75,14 @@ class SqliteAttempts:
         return await self._database.read(_within, keys, limit)
 
 
-def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> list[Attempt | None]:
+def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> tuple[list[Attempt | None], bool]:
+    """In order; and whether there are no attempts at all."""
+    if db.execute("SELECT 1 FROM attempts LIMIT 1").fetchone() is None:
+        return [None] * len(cids), True
     rows = _CIDS.pack([bytes(cid)] for cid in set(cids))
     read = _read(db, f"SELECT * FROM attempts WHERE cid IN (SELECT cid FROM {_CIDS.rows}) AND {_SOUND}", rows)
     found = {attempt.cid: attempt for attempt in read}
-    return [found.get(cid) for cid in cids]
+    return [found.get(cid) for cid in cids], False
 
 
 def _put(db: sqlite3.Connection, attempt: Attempt) -> None:

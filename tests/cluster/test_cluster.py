@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from support.clock import virtual_time
@@ -155,7 +154,7 @@ async def test_an_update_takes_over_options_and_places_of_the_old_pin() -> None:
     world = MemoryCluster(3)
     async with world.all() as clusters:
         await asyncio.sleep(2)
-        old = await clusters[0].pin(cid(1), replace(TWO, name="v1", metadata={"k": "v"}))
+        old = await clusters[0].pin(cid(1), TWO._replace(name="v1", metadata={"k": "v"}))
         new = await clusters[0].pin(cid(2), PinOptions(name="v2", pin_update=cid(1)))
         assert new.allocations == old.allocations
         assert (new.options.name, dict(new.options.metadata), new.options.pin_update) == (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -84,7 +83,7 @@ def _wish(query: Mapping[str, str]) -> Wish | None:
     wish = pin_wish({name: value for name, value in query.items() if name != "mode"})
     if query_values.boolean(query, "no-pin"):
         return None
-    return wish if wish.named is None else replace(wish, named=wish.named | {"mode"})
+    return wish if wish.named is None else wish._replace(named=wish.named | {"mode"})
 
 
 async def _stream(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -35,7 +34,7 @@ async def cars(request: web.Request) -> web.StreamResponse:
     wish = pin_wish(request.query)
     request.app[PARTS].cluster.check(wish)
     if wish.named is not None:
-        wish = replace(wish, named=wish.named | {"mode"})
+        wish = wish._replace(named=wish.named | {"mode"})
     return await stream_json(
         request, _lines(request, None if query_values.boolean(request.query, "no-pin") else wish)
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from support.clock import virtual_time
 from support.memory_cluster import EPOCH, MemoryCluster, cid, wall_clock
@@ -36,8 +35,8 @@ async def test_a_clock_far_ahead_lets_no_pin_expire() -> None:
         for number in range(20):
             seed(world, number, world.peers)
             pin = world.shared.pins[cid(number)]
-            expiring = replace(pin.options, expire_at=EPOCH + 3600)
-            world.shared.pins[cid(number)] = replace(pin, options=expiring)
+            expiring = pin.options._replace(expire_at=EPOCH + 3600)
+            world.shared.pins[cid(number)] = pin._replace(options=expiring)
         await asyncio.sleep(1800)
         assert await ahead.pinset.count() == 20
         await asyncio.sleep(2000)

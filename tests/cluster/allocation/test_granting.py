@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from support.clock import virtual_time
@@ -15,7 +14,7 @@ from cluster.pin import GrantAsk, GrantResult, Pin, PinOptions, Wish
 
 
 def ask(number: int, name: str = "", **options: object) -> GrantAsk:
-    return GrantAsk(cid(number), Wish(replace(PinOptions(name=name), **options)))  # type: ignore[arg-type]
+    return GrantAsk(cid(number), Wish(PinOptions(name=name)._replace(**options)))  # type: ignore[arg-type]
 
 
 def names(results: list[GrantResult | ClusterError]) -> list[tuple[str, str | None] | type]:
@@ -64,8 +63,8 @@ async def test_holders_are_chosen_as_for_each_alone() -> None:
     async with world.all() as clusters:
         await asyncio.sleep(2)
         few, many = GrantAsk(cid(1), Wish(TWO), size=5), GrantAsk(cid(2), Wish(TWO), size=50)
-        three = GrantAsk(cid(3), Wish(replace(TWO, replication_min=3, replication_max=3)), size=50)
-        wished = GrantAsk(cid(4), Wish(replace(TWO, user_allocations=(world.peers[2],))))
+        three = GrantAsk(cid(3), Wish(TWO._replace(replication_min=3, replication_max=3)), size=50)
+        wished = GrantAsk(cid(4), Wish(TWO._replace(user_allocations=(world.peers[2],))))
         results = await clusters[0].grant_many([few, many, three, wished])
         alone = [await clusters[1].pin(cid(11), TWO, size=5), await clusters[1].pin(cid(12), TWO, size=50)]
         assert [one.pin.allocations for one in results[:2] if isinstance(one, GrantResult)] == [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 from support.clock import virtual_time
 from support.memory_cluster import MemoryCluster, cid, settled_as, until, wall_clock
@@ -25,7 +24,7 @@ async def test_a_lost_member_is_replaced_after_the_grace_period_and_not_before()
         await doomed.enter_async_context(world.member(3))
         await asyncio.sleep(2)
         lost, kept = world.peers[3], world.peers[0]
-        pin = await clusters[0].pin(cid(1), replace(TWO, user_allocations=(lost, kept)))
+        pin = await clusters[0].pin(cid(1), TWO._replace(user_allocations=(lost, kept)))
         spare = await clusters[0].pin(
             cid(2), PinOptions(replication_min=1, replication_max=2, user_allocations=(lost, kept))
         )
@@ -100,7 +99,7 @@ async def test_a_moved_pin_is_kept_until_its_new_holder_has_it() -> None:
     keep(world, 0, [1])
     async with world.all() as clusters:
         await asyncio.sleep(2)
-        await clusters[0].pin(cid(1), replace(one, user_allocations=(world.peers[1],)))
+        await clusters[0].pin(cid(1), one._replace(user_allocations=(world.peers[1],)))
         await asyncio.sleep(200)
         assert cid(1) in world.machines[0].pins.roots
         assert shown(await clusters[0].statuses.one(cid(1)))[world.peers[0]] is Status.REMOTE

@@ -8,7 +8,6 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -180,7 +179,7 @@ async def test_what_is_written_meanwhile_is_as_if_nothing_were_brought_forward(
         while opened.migration is not None:
             number = chance.randrange(80)
             removes = chance.random() < 0.4 and await opened.get(some_cid(number)) is not None
-            again = replace(pin(number + 3 * chance.randrange(9), f"again {number}"), cid=some_cid(number))
+            again = pin(number + 3 * chance.randrange(9), f"again {number}")._replace(cid=some_cid(number))
             changes.append(some_cid(number) if removes else again)
             await change(opened, changes[-1])
     assert len(changes) > 3
@@ -244,7 +243,7 @@ async def test_a_million_pins_are_brought_forward_while_they_are_read(tmp_path: 
         db.execute("PRAGMA journal_mode=WAL")
         db.executescript(SCHEMA_1)
         for number in range(count):
-            one = replace(pin(number), options=PinOptions(name=f"pin {number}", replication_max=EVERYWHERE))
+            one = pin(number)._replace(options=PinOptions(name=f"pin {number}", replication_max=EVERYWHERE))
             write_old_pin(db, bytes(one.cid), encode_pin(one).stamped(1 + number))
         db.commit()
     size = path.stat().st_size

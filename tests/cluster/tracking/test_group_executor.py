@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from support.clock import virtual_time
 from support.memory_cluster import MemoryCluster, cid, until
@@ -45,7 +44,7 @@ class SmallBlocks(MemoryPins):
 
 
 def asks(count: int, name: str = "") -> list[GrantAsk]:
-    return [GrantAsk(cid(number), Wish(replace(ALL, name=name))) for number in range(count)]
+    return [GrantAsk(cid(number), Wish(ALL._replace(name=name))) for number in range(count)]
 
 
 @virtual_time

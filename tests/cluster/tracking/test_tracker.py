@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from support.clock import virtual_time
@@ -66,7 +65,7 @@ async def test_unpin_and_pin_again_while_walking_ends_pinned() -> None:
         await cluster.pin(cid(1), ALL)
         await asyncio.sleep(2.5)
         await cluster.unpin(cid(1))
-        await cluster.pin(cid(1), replace(ALL, name="again"))
+        await cluster.pin(cid(1), ALL._replace(name="again"))
         await reaches(cluster, cid(1), Status.PINNED, 15)
         assert cid(1) in world.machines[0].pins.roots
 

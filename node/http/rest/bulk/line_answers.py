@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from blockstore.cid import CID
 from node.http.errors import status_of, text_of
@@ -13,8 +14,7 @@ RESULTS = ("pinned", "changed", "unchanged", "unpinned", "failed")
 """What can come of a line, in the order in which they are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class LineResult:
+class LineResult(NamedTuple):
     """What came of a line: `result` is a word for it; `changed` are fields that have another value now."""
 
     cid: CID

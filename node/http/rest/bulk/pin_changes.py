@@ -11,7 +11,7 @@ def changed_fields(before: Pin, now: Pin) -> list[str]:
     """In the order in which a pin is shown; the time of its making is none of them."""
     fields = [
         _NAMES.get(field, field)
-        for field in PinOptions.__slots__
+        for field in PinOptions._fields
         if getattr(before.options, field) != getattr(now.options, field)
     ]
     return fields if before.allocations == now.allocations else [*fields, "allocations"]
