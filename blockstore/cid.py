@@ -27,6 +27,8 @@ MAX_IDENTITY_BYTES = 128
 _MAX_DIGEST_BYTES = 128
 _MAX_TEXT = 512
 _SHA2_256 = bytes([SHA2_256, 32])
+_CARRIED = tuple(bytes((IDENTITY, max(0, length - 4))) for length in range(132))
+"""Of a CID of that length which carries its content: the head of its multihash."""
 _COMMON_PREFIXES = frozenset(bytes([1, codec, SHA2_256, 32]) for codec in (RAW, DAG_PB, DAG_CBOR))
 
 
@@ -61,6 +63,8 @@ class CID:
             return cls(1, data[1], data[2:])  # nearly every link there is: several times faster than parsing
         if len(data) == 34 and data[:2] == b"\x12\x20":
             return cls(0, DAG_PB, data)
+        if len(data) < 132 and data[2:4] == _CARRIED[len(data)] and data[0] == 1 and data[1] < 0x80:
+            return cls(1, data[1], data[2:])  # its content, of at most 127 bytes
         cid, end = cls.decode_prefix(data)
         if end != len(data) and not loose:
             raise BadCid(f"{len(data) - end} bytes behind the CID")

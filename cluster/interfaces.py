@@ -120,8 +120,8 @@ class PinsetReader(Protocol):
         """`was_removed` of each, in order."""
         ...
 
-    def on_change(self, handler: Callable[[PinChange], None]) -> None:
-        """Hear of every change after it is durable, our own and others'. Must not block.
+    def on_changes(self, handler: Callable[[Sequence[PinChange]], None]) -> None:
+        """Hear of all changes after they are durable, our own and others', many at once. Must not block.
 
         Each handler hears of each change of a CID in order.
         """
@@ -139,6 +139,13 @@ class PinsetWriter(Protocol):
 
     async def put_many(self, pins: Sequence[Pin]) -> list[ClusterError | None]:
         """`put`, in order and durable together, in one batch where they fit. What kept one from being put.
+
+        Raises ReadOnlyMember for all of them.
+        """
+        ...
+
+    async def put_new_many(self, pins: Sequence[Pin]) -> list[ClusterError | Pin | None]:
+        """`put_many` of those whose CIDs are not pinned; a pin that is there stays, and is given.
 
         Raises ReadOnlyMember for all of them.
         """

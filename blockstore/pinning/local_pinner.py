@@ -126,7 +126,8 @@ class LocalPinner:
                 if stat is not None and not (root.recursive and stat.links)
             ]
             recorded = await self._completing.complete(single, walking) if single else []
-        return [root for root in [*begun, *recorded] if root.complete]
+        whole = {root.cid: root for root in [*begun, *recorded] if root.complete}
+        return [whole[cid] for cid in roots if cid in whole]
 
     async def unpin(self, *cids: CID) -> None:
         """Forget the roots; missing ones are fine. Blocks stay until garbage is collected."""

@@ -14,6 +14,7 @@ from cluster.errors import BadUpdate, ClusterError, NotPinned
 from cluster.pin import GrantAsk, GrantResult, Pin
 
 _Known = Mapping[CID, Pin | ClusterError | None]
+_NOTHING_KNOWN: _Known = {}
 
 
 class Granting:
@@ -47,14 +48,31 @@ class Granting:
             return await self._pinset.remove_many(cids)
 
     async def _grant(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
-        """Of different CIDs."""
+        """Of different CIDs. Most are not pinned yet, so that is found out by writing them."""
         async with self._locks.of(*(ask.cid for ask in asks)):
-            known = await self._known({ask.cid for ask in asks} | _sources(asks))
-            plans = await self._planned(asks, known)
-            new = [
-                plan.pin for plan in plans if isinstance(plan, GrantResult) and plan.pin is not plan.before
-            ]
-            errors = await self._pinset.put_many(new) if new else []
+            if sources := _sources(asks):
+                return await self._change(asks, await self._known({ask.cid for ask in asks} | sources))
+            plans = await self._planned(asks, _NOTHING_KNOWN)
+            new = {plan.pin.cid: plan.pin for plan in plans if isinstance(plan, GrantResult)}
+            found = dict(zip(new, await self._pinset.put_new_many([*new.values()]), strict=True))
+            known = {cid: pin for cid, pin in found.items() if isinstance(pin, Pin)}
+            rest = [ask for ask in asks if ask.cid not in new or found[ask.cid] is not None]
+            changed = await self._change_rest(rest, known) if rest else {}
+        return [changed.get(ask.cid, plan) for ask, plan in zip(asks, plans, strict=True)]
+
+    async def _change_rest(
+        self, asks: Sequence[GrantAsk], known: Mapping[CID, Pin]
+    ) -> dict[CID, GrantResult | ClusterError]:
+        """Those that are pinned; and what was refused of those of which that is not known yet."""
+        unknown = [ask.cid for ask in asks if ask.cid not in known]
+        every = {**known, **(await self._known(unknown) if unknown else {})}
+        return dict(zip((ask.cid for ask in asks), await self._change(asks, every), strict=True))
+
+    async def _change(self, asks: Sequence[GrantAsk], known: _Known) -> list[GrantResult | ClusterError]:
+        """Of different CIDs, whose pins are known."""
+        plans = await self._planned(asks, known)
+        new = [plan.pin for plan in plans if isinstance(plan, GrantResult) and plan.pin is not plan.before]
+        errors = await self._pinset.put_many(new) if new else []
         refused = {pin.cid: error for pin, error in zip(new, errors, strict=True) if error is not None}
         return [refused.get(ask.cid, plan) for ask, plan in zip(asks, plans, strict=True)]
 
@@ -80,11 +98,12 @@ class Granting:
                 plans.append(self._plan(ask, known, situation, now))
             except ClusterError as error:
                 plans.append(error)
-            await time_slice.yield_if_due()
+            if time_slice.is_due:
+                await time_slice.rest()
         return plans
 
     def _plan(self, ask: GrantAsk, known: _Known, situation: Situation, now: float) -> GrantResult:
-        existing = _sound(known[ask.cid])
+        existing = _sound(known.get(ask.cid))
         pin = self._wished(ask, existing, known, situation, now)
         unchanged = existing is not None and pin._replace(created=existing.created) == existing
         return GrantResult(existing if unchanged and existing else pin, existing)

@@ -16,11 +16,20 @@ class TimeSlice:
         self._seconds = seconds
         self._since = time.perf_counter()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the slice is used up: to ask costs a third of awaiting `yield_if_due`."""
+        return time.perf_counter() - self._since > self._seconds
+
+    async def rest(self) -> None:
+        """Yield to the event loop, and begin the next slice."""
+        await asyncio.sleep(0)
+        self._since = time.perf_counter()
+
     async def yield_if_due(self) -> None:
-        """Yield to the event loop if the slice is used up, and begin the next one."""
-        if time.perf_counter() - self._since > self._seconds:
-            await asyncio.sleep(0)
-            self._since = time.perf_counter()
+        """`rest` if the slice is used up."""
+        if self.is_due:
+            await self.rest()
 
 
 Slices = Callable[[], TimeSlice]

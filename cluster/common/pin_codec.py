@@ -55,10 +55,12 @@ class EncodedPin(NamedTuple):
 
 def encode_pin(pin: Pin) -> EncodedPin:
     """Fields at their default are left out. Raises BadPinValue for a pin that members would refuse."""
-    fields = _fields(pin)
     try:
-        value = _plain_value(pin) if _is_plain(pin) else _value(Fields(fields))
-        encoded = EncodedPin(value, encode(fields))
+        if _is_plain(pin):
+            encoded = EncodedPin(_plain_value(pin), encode(_plain_fields(pin)))
+        else:
+            fields = _fields(pin)
+            encoded = EncodedPin(_value(Fields(fields)), encode(fields))
         if encoded.size > MAX_VALUE_BYTES:
             raise BadUpdate(f"{encoded.size} bytes are above the limit of {MAX_VALUE_BYTES}")
     except (BadUpdate, ValueError, TypeError) as error:
@@ -89,6 +91,25 @@ def _is_plain(pin: Pin) -> bool:
 
 def _plain_value(pin: Pin) -> PinValue:
     return PinValue(0, pin.options, pin.allocations, float(pin.created), pin.size)
+
+
+def _plain_fields(pin: Pin) -> dict[str, Wire]:
+    """As `_fields`, of a plain one."""
+    name, _, low, high, *_ = pin.options
+    fields: dict[str, Wire] = {}
+    if pin.created:
+        fields["created"] = float(pin.created)
+    if pin.allocations:
+        fields["alloc"] = [*pin.allocations]
+    if pin.size:
+        fields["size"] = pin.size
+    if name:
+        fields["name"] = name
+    if low:
+        fields["min"] = low
+    if high:
+        fields["max"] = high
+    return fields
 
 
 def _fields(pin: Pin) -> dict[str, Wire]:

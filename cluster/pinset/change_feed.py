@@ -13,17 +13,15 @@ class ChangeFeed:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._handlers: list[Callable[[PinChange], None]] = []
+        self._handlers: list[Callable[[Sequence[PinChange]], None]] = []
 
-    def subscribe(self, handler: Callable[[PinChange], None]) -> None:
-        """Hear of every change from now on."""
+    def subscribe(self, handler: Callable[[Sequence[PinChange]], None]) -> None:
+        """Hear of all changes from now on."""
         self._handlers.append(handler)
 
     def publish(self, changes: Sequence[PinChange]) -> None:
-        for change in changes:
-            for handler in self._handlers:
-                try:
-                    handler(change)
-                except Exception:  # entering the guard for each change would cost more than the handlers
-                    with self._guard.around("reporting a changed pin", str(change.cid)):
-                        raise
+        if not changes:
+            return
+        for handler in self._handlers:
+            with self._guard.around("reporting changed pins", f"{changes[0].cid} and others"):
+                handler(changes)

@@ -23,10 +23,11 @@ class Verdict(Enum):
 
 
 class PinWrite(NamedTuple):
-    """What this node's own user wants of a CID: that pin, or no pin."""
+    """What this node's own user wants of a CID: that pin, or no pin. `is_new`: only if there is none."""
 
     cid: CID
     pin: EncodedPin | None
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

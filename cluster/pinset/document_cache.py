@@ -89,10 +89,25 @@ AnyDocument = OpenDocument | OutlinedDocument
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """The CIDs that a change sets or removes, by document; in those of `whole` it replaces entries."""
+    """The CIDs that a change sets or removes, by document; in those of `whole` it replaces entries.
+
+    Those of `new` it leaves alone where they are pinned.
+    """
 
     cids: Mapping[int, Sequence[CID]]
     whole: Set[int] = frozenset()
+    new: Set[CID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a change needs of the documents that it touches.
+
+    `pinned`: the entries' values of CIDs that it leaves alone, for which no document was read.
+    """
+
+    documents: Mapping[int, AnyDocument]
+    pinned: Mapping[CID, bytes]
 
 
 def _is_worth_a_snapshot(updates: int, update_bytes: int, snapshot_bytes: int) -> bool:
@@ -109,25 +124,28 @@ class DocumentCache:
         self.damaged: frozenset[int] = frozenset()
         """Those that could not be read from the disk, until they are made again."""
 
-    async def open(self, touched: Touched, client: int, time_slice: TimeSlice) -> dict[int, AnyDocument]:
+    async def open(self, touched: Touched, client: int, time_slice: TimeSlice) -> Opened:
         """What a change needs of these documents; new ones write as `client`."""
         opened: dict[int, AnyDocument] = {}
         whole = [number for number in touched.cids if number in self._open]
         unread = [number for number in sorted(touched.cids) if number not in self._open]
         cids = {number: [bytes(cid) for cid in touched.cids[number]] for number in unread}
         outlines, known = await self._store.outlines(unread, list(chain.from_iterable(cids.values())))
+        pinned = {cid: value for cid in touched.new if (value := known.get(bytes(cid))) is not None}
+        changed = known.keys() - map(bytes, pinned)
         for number, outline in zip(unread, outlines, strict=True):
-            if number in touched.whole or _has_to_be_read(outline) or not known.isdisjoint(cids[number]):
+            if number in touched.whole or _has_to_be_read(outline) or not changed.isdisjoint(cids[number]):
                 whole.append(number)
             else:
                 opened[number] = OutlinedDocument(number, client, outline)
-            await time_slice.yield_if_due()
+            if time_slice.is_due:
+                await time_slice.rest()
         digests = {
             number: outline.digest
             for number, outline in zip(unread, outlines, strict=True)
             if outline.clocks is not None
         }
-        return opened | await self.load(whole, client, time_slice, digests)
+        return Opened(opened | await self.load(whole, client, time_slice, digests), pinned)
 
     async def load(
         self,
@@ -146,7 +164,8 @@ class DocumentCache:
             page = missing[first : first + _PAGE]
             for number, stored in zip(page, await self._store.documents(page), strict=True):
                 self._open[number] = self._read(number, client, stored, digests.get(number))
-                await time_slice.yield_if_due()
+                if time_slice.is_due:
+                    await time_slice.rest()
         loaded = {}
         for number in wanted:
             self._open.move_to_end(number)
@@ -181,7 +200,8 @@ class DocumentCache:
     async def _trim(self, keep: int, time_slice: TimeSlice) -> None:
         while len(self._open) > max(self._limit, keep):
             self._open.popitem(last=False)
-            await time_slice.yield_if_due()
+            if time_slice.is_due:
+                await time_slice.rest()
 
 
 def _has_to_be_read(outline: DocumentOutline) -> bool:

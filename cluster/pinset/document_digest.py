@@ -22,7 +22,12 @@ def of_entry(key: str, value: bytes) -> int:
 
 def of_clocks(clocks: Mapping[int, int]) -> int:
     """Of how many items of each client there are; a client without any counts nothing."""
-    return sum(_hash(b"c%d %d" % item) for item in clocks.items() if item[1])
+    return sum(of_clock(client, clock) for client, clock in clocks.items())
+
+
+def of_clock(client: int, clock: int) -> int:
+    """Of how many items of a client there are; of none it is nothing."""
+    return _hash(b"c%d %d" % (client, clock)) if clock else 0
 
 
 def of_deletions(client: int, ranges: Iterable[tuple[int, int]]) -> int:

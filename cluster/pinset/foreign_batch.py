@@ -67,7 +67,8 @@ class ForeignBatch:
                 _log.error("batch %d of %s is refused: %s", batch.sequence, batch.log.author, error)
                 raise UnusableBatch(self.batch) from None
             transaction.add(one.number, one.data, before)
-            await time_slice.yield_if_due()
+            if time_slice.is_due:
+                await time_slice.rest()
 
 
 async def touched_by(batches: Iterable[ForeignBatch], time_slice: TimeSlice) -> Touched:
@@ -81,7 +82,8 @@ async def touched_by(batches: Iterable[ForeignBatch], time_slice: TimeSlice) -> 
         if one.update.replaces or len({*new}) < len(new) or not seen.isdisjoint(new):
             whole.add(one.number)
         seen.update(new)
-        await time_slice.yield_if_due()
+        if time_slice.is_due:
+            await time_slice.rest()
     return Touched(cids, whole)
 
 
@@ -101,7 +103,8 @@ async def read_foreign(
             values[entry.value] = decode_pin(entry.value)
             _check_place(entry, number, genesis)
         updates.append(ForeignUpdate(number, data, update))
-        await time_slice.yield_if_due()
+        if time_slice.is_due:
+            await time_slice.rest()
     return ForeignBatch(batch, updates, values)
 
 

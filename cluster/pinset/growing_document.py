@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from blockstore.cid import CID
 from cluster.pinset.document import NO_ENTRIES, Entries
-from cluster.pinset.document_digest import of_clocks, of_entry
+from cluster.pinset.document_digest import of_clock, of_entry
 from cluster.pinset.yjs_update import Update, check_clocks, encode_additions, entry_key
 
 _NO_CHANGES: Mapping[CID, Entries] = {}
@@ -19,14 +19,14 @@ _NO_CHANGES: Mapping[CID, Entries] = {}
 class GrowingDocument:
     """As Document, of which it does the part that needs no look at other entries. Writes as one client."""
 
-    __slots__ = ("_added", "_client", "_were", "clocks")
+    __slots__ = ("_added", "_client", "_gain", "clocks")
 
     def __init__(self, client: int, clocks: Mapping[int, int]) -> None:
         self._client = client
-        self._were = clocks
         self.clocks = dict(clocks)
         """How many items of each client are in this document."""
         self._added: dict[CID, Entries] = {}
+        self._gain = 0
 
     def entries(self, cid: CID) -> Entries:
         """Of a CID that it did not hold in the beginning."""
@@ -42,13 +42,14 @@ class GrowingDocument:
         Returns the update, empty when nothing changed, and the entries that there were: none.
         """
         client, clock = self._client, self.clock(self._client)
-        new = [(cid, value) for cid, value in changes.items() if value is not None]
-        if not new:
+        items: list[tuple[str, bytes]] = []
+        for cid, value in changes.items():
+            if value is not None:
+                items.append((key := entry_key(cid, client), value))
+                self._add(cid, client, key, value)
+        if not items:
             return b"", _NO_CHANGES
-        for cid, value in new:
-            self._added[cid] = {client: value}
-        self.clocks[client] = clock + len(new)
-        items = [(entry_key(cid, client), value) for cid, value in new]
+        self._advance(client, clock + len(items))
         return encode_additions(client, clock, items), dict.fromkeys(changes, NO_ENTRIES)
 
     def apply(self, data: bytes, update: Update) -> Mapping[CID, Entries]:
@@ -56,11 +57,13 @@ class GrowingDocument:
         client = update.client
         if update.end <= self.clock(client):
             return _NO_CHANGES
+        before: dict[CID, Entries] = {}
         for entry in update.entries:
             if entry.cid is not None:
-                self._added[entry.cid] = {client: entry.value}
-        self.clocks[client] = update.end
-        return {entry.cid: NO_ENTRIES for entry in update.entries if entry.cid is not None}
+                self._add(entry.cid, client, entry_key(entry.cid, client), entry.value)
+                before[entry.cid] = NO_ENTRIES
+        self._advance(client, update.end)
+        return before
 
     def missing(self, update: Update, *, tolerant: bool = False) -> bool:
         """The causal gate, as of Document. Raises BadUpdate."""
@@ -68,10 +71,12 @@ class GrowingDocument:
 
     def gain(self) -> int:
         """By how much its digest differs from what it was."""
-        added = sum(
-            of_entry(entry_key(cid, client), value)
-            for cid, entries in self._added.items()
-            for client, value in entries.items()
-        )
-        moved = {client: clock for client, clock in self.clocks.items() if self._were.get(client) != clock}
-        return added + of_clocks(moved) - of_clocks({client: self._were.get(client, 0) for client in moved})
+        return self._gain
+
+    def _add(self, cid: CID, client: int, key: str, value: bytes) -> None:
+        self._added[cid] = {client: value}
+        self._gain += of_entry(key, value)
+
+    def _advance(self, client: int, clock: int) -> None:
+        self._gain += of_clock(client, clock) - of_clock(client, self.clock(client))
+        self.clocks[client] = clock

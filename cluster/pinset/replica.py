@@ -205,9 +205,10 @@ class Replica:
 
     async def _write(self, writes: Sequence[PinWrite]) -> Written:
         time_slice = self._local.slices()
-        transaction = await self._begin(await self._touched_by(writes, time_slice), time_slice)
-        stamp = self._local.clock.tick()
-        plan = await plan_writes(writes, transaction, self._genesis, stamp, time_slice)
+        touched = await self._touched_by(writes, time_slice)
+        opened = await self._documents.open(touched, self._log.client, time_slice)
+        transaction, stamp = Transaction(opened.documents), self._local.clock.tick()
+        plan = await plan_writes(writes, transaction, opened.pinned, self._genesis, stamp, time_slice)
         try:
             await plan.apply(transaction, time_slice)
             signed = self._sign(transaction, stamp) if transaction.updates else None
@@ -243,15 +244,14 @@ class Replica:
         await self._finish(outcome, transaction.heads, transaction.hashes)
         return signed
 
-    async def _begin(self, touched: Touched, time_slice: TimeSlice) -> Transaction:
-        return Transaction(await self._documents.open(touched, self._log.client, time_slice))
-
     async def _touched_by(self, writes: Sequence[PinWrite], time_slice: TimeSlice) -> Touched:
         cids: dict[int, list[CID]] = {}
         for write in writes:
             cids.setdefault(self._genesis.document_of(write.cid), []).append(write.cid)
-            await time_slice.yield_if_due()
-        return Touched(cids)
+            if time_slice.is_due:
+                await time_slice.rest()
+        new = {write.cid for write in writes if write.is_new}
+        return Touched(cids, new=new.difference(write.cid for write in writes if not write.is_new))
 
     def _sign(self, transaction: Transaction, stamp: int) -> SignedBatch:
         updates = tuple((number, parts[0]) for number, parts in sorted(transaction.updates.items()))
@@ -282,7 +282,8 @@ class Replica:
             for index, signed in enumerate(batches)
         ]
         touched = await touched_by((one for one in read if one is not None), time_slice)
-        transaction = await self._begin(touched, time_slice)
+        opened = await self._documents.open(touched, self._log.client, time_slice)
+        transaction = Transaction(opened.documents)
         try:
             verdicts = [
                 decided.get(index) or await self._admit_one(transaction, signed, foreign, time_slice)

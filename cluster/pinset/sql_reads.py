@@ -39,8 +39,8 @@ def read_documents(db: sqlite3.Connection, numbers: Sequence[int]) -> list[Store
 
 def read_outlines(
     db: sqlite3.Connection, numbers: Sequence[int], cids: Sequence[bytes]
-) -> tuple[list[DocumentOutline], frozenset[bytes]]:
-    """Of each document; and those of the CIDs that are pinned, or were."""
+) -> tuple[list[DocumentOutline], Mapping[bytes, bytes | None]]:
+    """Of each document; and those of the CIDs that are pinned, with the value, or were, with None."""
     columns = "digest1", "digest2", "clocks IS NULL", "hex(clocks)", "length(snapshot)", "updates", "bytes"
     tail = "(SELECT {} FROM updates WHERE document = number)"
     found = (
@@ -62,13 +62,14 @@ def _outline(
     return DocumentOutline(whole(first, second), decoded, snapshot, updates, size)
 
 
-def _known(db: sqlite3.Connection, cids: Sequence[bytes]) -> frozenset[bytes]:
-    tests = (f"EXISTS (SELECT 1 FROM {table} AS t WHERE t.cid = asked.cid)" for table in ("pins", "removed"))
+def _known(db: sqlite3.Connection, cids: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
+    removed = "EXISTS (SELECT 1 FROM removed WHERE removed.cid = asked.cid)"
     (text,) = db.execute(
-        f"SELECT json_group_array(place) FROM {_CID.rows} AS asked WHERE {' OR '.join(tests)}",
+        f"SELECT {one_row('place', 'hex(value)')} FROM {_CID.rows} AS asked LEFT JOIN pins USING (cid)"
+        f" WHERE value NOT NULL OR {removed}",
         _CID.pack((cid,) for cid in cids),
     ).fetchone()
-    return frozenset(cids[place] for place in json.loads(text))
+    return {cids[place]: bytes.fromhex(value) if value else None for place, value in json.loads(text)}
 
 
 def _document(snapshot: str, updates: str | None) -> StoredDocument:

@@ -87,8 +87,8 @@ class PinsetStore:
 
     async def outlines(
         self, numbers: Sequence[int], cids: Sequence[bytes]
-    ) -> tuple[list[DocumentOutline], frozenset[bytes]]:
-        """Of each of these documents; and those of the CIDs that are pinned, or were."""
+    ) -> tuple[list[DocumentOutline], Mapping[bytes, bytes | None]]:
+        """Of each of these documents; those of the CIDs that are pinned, by value, or were (None)."""
         return await self._database.read(sql_reads.read_outlines, numbers, cids)
 
     @property

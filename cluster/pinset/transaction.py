@@ -75,7 +75,8 @@ class Transaction:
         documents = []
         for number, parts in self.updates.items():
             documents.append(self.documents[number].store(parts))
-            await time_slice.yield_if_due()
+            if time_slice.is_due:
+                await time_slice.rest()
         commit = Commit(tuple(documents), tuple(map(batch_row, self.batches)), facts=facts)
         return await self._resolved(commit, time_slice)
 
@@ -94,7 +95,8 @@ class Transaction:
                 pin = self._values.get(value) or decode_pin(value)
                 rows.append(PinRow(bytes(cid), value, pin))
                 changes.append(PinChange(cid, pin.pin(cid)))
-            await time_slice.yield_if_due()
+            if time_slice.is_due:
+                await time_slice.rest()
         return Outcome(
             replace(commit, pins=tuple(rows), removed=tuple(removed), live=live.result()), tuple(changes)
         )

@@ -25,21 +25,37 @@ class WritePlan:
             update, entries = transaction.documents[number].content.write(values)
             if update:
                 transaction.add(number, update, entries)
-            await time_slice.yield_if_due()
+            if time_slice.is_due:
+                await time_slice.rest()
 
 
 async def plan_writes(
-    writes: Sequence[PinWrite], transaction: Transaction, genesis: Genesis, stamp: int, time_slice: TimeSlice
+    writes: Sequence[PinWrite],
+    transaction: Transaction,
+    pinned: Mapping[CID, bytes],
+    genesis: Genesis,
+    stamp: int,
+    time_slice: TimeSlice,
 ) -> WritePlan:
-    """For documents that are loaded in the transaction, none of which is changed by this."""
+    """For documents that are loaded in the transaction, none of which is changed by this.
+
+    `pinned` are the values of new ones that are there.
+    """
     before: list[bytes | None] = []
     latest: dict[CID, bytes | None] = {}
     changes: dict[int, dict[CID, bytes | None]] = {}
     for write in writes:
-        cid, number = write.cid, genesis.document_of(write.cid)
+        cid = write.cid
+        if cid in pinned:
+            before.append(pinned[cid])
+            continue
+        number = genesis.document_of(cid)
         if cid not in latest:
             latest[cid] = newest(transaction.documents[number].content.entries(cid))
         before.append(latest[cid])
+        if write.is_new and latest[cid] is not None:
+            continue
         latest[cid] = changes.setdefault(number, {})[cid] = transaction.encode(write.pin, stamp)
-        await time_slice.yield_if_due()
+        if time_slice.is_due:
+            await time_slice.rest()
     return WritePlan(tuple(before), changes)

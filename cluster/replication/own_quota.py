@@ -13,12 +13,16 @@ from cluster.pinset.live_entries import NOTHING_LIVE, LiveEntries, MemberQuota
 class QuotaClaim:
     """What one call writes. Each pin counts as one more, though it may replace one."""
 
-    def __init__(self, allowed: Callable[[LiveEntries], MemberQuotaReached | None]) -> None:
+    def __init__(self, allowed: Callable[[LiveEntries], MemberQuotaReached | None], *, is_free: bool) -> None:
+        """`is_free`: there is no quota."""
         self._allowed = allowed
+        self._is_free = is_free
         self.held = NOTHING_LIVE
 
     def take(self, write: PinWrite) -> MemberQuotaReached | None:
         """What forbids it, if anything does."""
+        if self._is_free:
+            return None
         more = LiveEntries(1, write.pin.size if write.pin else 0)
         error = self._allowed(more)
         if error is None:
@@ -37,7 +41,7 @@ class OwnQuota:
     @contextmanager
     def claim(self) -> Iterator[QuotaClaim]:
         """For the writes of the block."""
-        claim = QuotaClaim(self._forbidden)
+        claim = QuotaClaim(self._forbidden, is_free=not self._quota)
         self._claims.append(claim)
         try:
             yield claim
@@ -45,8 +49,6 @@ class OwnQuota:
             self._claims.remove(claim)
 
     def _forbidden(self, more: LiveEntries) -> MemberQuotaReached | None:
-        if not self._quota:
-            return None
         held = sum((claim.held for claim in self._claims), self._live())
         if not self._quota.forbids(held, more):
             return None

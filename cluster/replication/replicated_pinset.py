@@ -101,7 +101,7 @@ class ReplicatedPinset:
     async def were_removed(self, cids: Sequence[CID]) -> list[bool]:
         return await self._store.were_removed([bytes(cid) for cid in cids])
 
-    def on_change(self, handler: Callable[[PinChange], None]) -> None:
+    def on_changes(self, handler: Callable[[Sequence[PinChange]], None]) -> None:
         self._context.changes.subscribe(handler)
 
     def check_writable(self) -> None:
@@ -118,20 +118,36 @@ class ReplicatedPinset:
 
         Also raises MemberQuotaReached for each that is one too many.
         """
+        errors, _ = await self._put(pins, are_new=False)
+        return errors
+
+    async def put_new_many(self, pins: Sequence[Pin]) -> list[ClusterError | Pin | None]:
+        """As `put_many`; also BadUpdate for a pin that is there and cannot be read."""
+        errors, before = await self._put(pins, are_new=True)
+        there = iter(before)
+        return [
+            error if error is not None else _pin_of(pin.cid, next(there))
+            for pin, error in zip(pins, errors, strict=True)
+        ]
+
+    async def _put(
+        self, pins: Sequence[Pin], *, are_new: bool
+    ) -> tuple[list[ClusterError | None], Sequence[bytes | None]]:
+        """What kept each from being put; and what there was before of each of the others."""
         self.check_writable()
         time_slice = self._context.local.slices()
         writes: list[PinWrite] = []
         errors: list[ClusterError | None] = []
         with self._own_quota.claim() as claim:
             for pin in pins:
-                write = _encoded(pin)
+                write = _encoded(pin, is_new=are_new)
                 error = claim.take(write) if isinstance(write, PinWrite) else write
                 errors.append(error)
                 if isinstance(write, PinWrite) and error is None:
                     writes.append(write)
-                await time_slice.yield_if_due()
-            await self._batcher.submit(writes)
-        return errors
+                if time_slice.is_due:
+                    await time_slice.rest()
+            return errors, await self._batcher.submit(writes)
 
     async def remove(self, cid: CID) -> Pin:
         (pin,) = await self.remove_many([cid])
@@ -199,15 +215,19 @@ class ReplicatedPinset:
         return self._context.counts
 
 
-def _encoded(pin: Pin) -> PinWrite | BadPinOptions:
+def _encoded(pin: Pin, *, is_new: bool) -> PinWrite | BadPinOptions:
     try:
-        return PinWrite(pin.cid, encode_pin(pin))
+        return PinWrite(pin.cid, encode_pin(pin), is_new)
     except BadPinOptions as error:
         return error
 
 
 def _removed(cid: CID, before: bytes | None) -> Pin | ClusterError:
+    return _pin_of(cid, before) or NotPinned()
+
+
+def _pin_of(cid: CID, value: bytes | None) -> Pin | ClusterError | None:
     try:
-        return NotPinned() if before is None else decode_pin(before).pin(cid)
+        return None if value is None else decode_pin(value).pin(cid)
     except BadUpdate as error:
         return error

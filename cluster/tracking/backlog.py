@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 
 from blockstore.cid import CID
 from cluster.tracking.operation import Lane, Operation, Wished
@@ -29,10 +29,12 @@ class Backlog:
         self._ended = _Bell()
         self._room = asyncio.Event()
 
-    def put(self, cid: CID, lane: Lane, wished: Wished) -> None:
-        """Queue it, the pinset saying that; what finds no room is found by the next pass."""
-        if not self.queue.put(cid, lane, self._now(), wished):
-            self._miss()
+    def put_many(self, wanted: Iterable[tuple[CID, Lane, Wished]]) -> None:
+        """Queue these, the pinset saying that; what finds no room is found by the next pass."""
+        now, put = self._now(), self.queue.put
+        for cid, lane, wished in wanted:
+            if not put(cid, lane, now, wished):
+                self._miss()
         self._wake()
 
     def put_if_idle(self, cid: CID, lane: Lane) -> bool:
@@ -83,17 +85,20 @@ class Backlog:
         self._ended.ring()
         self._wake()
 
-    def sort(self, operation: Operation, done: bool) -> None:
-        """It was looked at with others: it has ended, or waits for a worker of its own.
+    def sort(self, operations: Iterable[Operation], left: Container[Operation]) -> None:
+        """These were looked at together: each has ended, or is left and waits for a worker of its own.
 
         One that a change came to meanwhile has ended too, for its successor looks again.
         """
-        if done or operation.successor is not None:
-            self.finish(operation)
-        else:
-            self.queue.put_back(operation, self._now())
-            self._ended.ring()
-            self._wake()
+        now = self._now()
+        for operation in operations:
+            if operation in left and operation.successor is None:
+                self.queue.put_back(operation, now)
+            elif not self.queue.finish(operation, now):
+                self._miss()
+        self._room.set()
+        self._ended.ring()
+        self._wake()
 
     def _miss(self) -> None:
         self.behind = True

@@ -22,7 +22,7 @@ from cluster.ports import AttemptStore, LocalPin, LocalPins, OperationKind, PinF
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.executor import Executor
 from cluster.tracking.group_executor import GroupExecutor
-from cluster.tracking.operation import Lane, wished_of
+from cluster.tracking.operation import Lane, Wished, wished_of
 from cluster.tracking.operation_queue import OperationQueue
 from cluster.tracking.pin_view import PinViews
 from cluster.tracking.range_statuses import RangeStatuses
@@ -60,13 +60,12 @@ class Tracker:
         self._workers = Workers(self._backlog, executor, groups, workers, context.guard)
         self._retries = Retries(context, attempts, self._backlog)
         self._reconciler = Reconciler(context, self._views, self._backlog, self._lane)
-        context.pinset.on_change(self.notice)
+        context.pinset.on_changes(self.notice)
 
-    def notice(self, change: PinChange) -> None:
-        """The pinset says something new of a CID. Never waits."""
-        wished = wished_of(change.pin, self._context.peer)
-        lane = self._lane(change.pin) if change.pin is not None and wished.is_here else Lane.UNPIN
-        self._backlog.put(change.cid, lane, wished)
+    def notice(self, changes: Sequence[PinChange]) -> None:
+        """The pinset says something new of these CIDs. Never waits."""
+        peer, fresh = self._context.peer, self._context.now() - self._context.settings.priority_age
+        self._backlog.put_many((cid, *_wanted(pin, peer, fresh)) for cid, pin in changes)
 
     def waiting(self) -> dict[Lane, int]:
         """Operations that wait, by lane."""
@@ -203,8 +202,14 @@ class Tracker:
         )
 
     def _lane(self, pin: Pin) -> Lane:
-        return (
-            Lane.FRESH
-            if self._context.now() < pin.created + self._context.settings.priority_age
-            else Lane.NORMAL
-        )
+        return _lane(pin, self._context.now() - self._context.settings.priority_age)
+
+
+def _wanted(pin: Pin | None, peer: str, fresh: float) -> tuple[Lane, Wished]:
+    wished = wished_of(pin, peer)
+    return _lane(pin, fresh) if pin is not None and wished.is_here else Lane.UNPIN, wished
+
+
+def _lane(pin: Pin, fresh: float) -> Lane:
+    """`fresh`: pins that were made after that moment are."""
+    return Lane.FRESH if pin.created > fresh else Lane.NORMAL

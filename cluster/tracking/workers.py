@@ -66,9 +66,7 @@ class Workers:
 
     async def _sort(self, take: _TakeMany, look: _Look) -> None:
         operations = await self._backlog.next_new(take)
-        left = await self._look(operations, look)
-        for operation in operations:
-            self._backlog.sort(operation, done=operation not in left)
+        self._backlog.sort(operations, await self._look(operations, look))
 
     async def _look(self, operations: Sequence[Operation], look: _Look) -> frozenset[Operation]:
         """Those that are left; a bug that one of them meets is met again when it is performed alone."""

@@ -323,8 +323,8 @@ async def test_a_listing_that_is_left_early_keeps_no_writer_waiting(pinset: Pins
 async def test_each_handler_hears_of_each_change_in_order_once_it_can_be_read(pinset: Pinset) -> None:
     first: list[PinChange] = []
     second: list[PinChange] = []
-    pinset.on_change(first.append)
-    pinset.on_change(second.append)
+    pinset.on_changes(first.extend)
+    pinset.on_changes(second.extend)
     await pinset.put(pin(1, "one"))
     assert await pinset.get(cid(1)) is not None
     await pinset.put(pin(1, "two"))
@@ -335,9 +335,23 @@ async def test_each_handler_hears_of_each_change_in_order_once_it_can_be_read(pi
     assert first == second == expected
 
 
+async def test_new_pins_are_put_and_what_is_pinned_already_stays_and_is_given(pinset: Pinset) -> None:
+    heard: list[PinChange] = []
+    await pinset.put_many([pin(1, "there"), pin(2, "removed")])
+    await pinset.remove(cid(2))
+    pinset.on_changes(heard.extend)
+    given = await pinset.put_new_many([pin(1, "new"), pin(2, "new"), pin(3, "new")])
+    assert given == [pin(1, "there"), None, None]
+    assert [one.options.name for one in await listed(pinset)] == ["there", "new", "new"]
+    assert {change.cid for change in heard} == {cid(2), cid(3)}
+    assert await pinset.put_new_many([pin(1, "newer"), pin(3, "newer")]) == [pin(1, "there"), pin(3, "new")]
+    assert await pinset.put_new_many([]) == []
+    assert len(heard) == 2
+
+
 async def test_concurrent_writers_of_one_pin_leave_one_of_them(pinset: Pinset) -> None:
     heard: list[PinChange] = []
-    pinset.on_change(heard.append)
+    pinset.on_changes(heard.extend)
     await asyncio.gather(*(pinset.put(pin(1, f"writer {number}")) for number in range(20)))
     (left,) = await listed(pinset)
     assert left.options.name.startswith("writer")

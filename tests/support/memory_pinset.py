@@ -35,7 +35,7 @@ class PinsetView:
     def __init__(self, shared: SharedPins, read_only: bool = False) -> None:
         self._shared = shared
         self._read_only = read_only
-        self._handlers: list[Callable[[PinChange], None]] = []
+        self._handlers: list[Callable[[Sequence[PinChange]], None]] = []
         self.deaf = False
         shared.views.append(self)
 
@@ -46,7 +46,7 @@ class PinsetView:
     def tell(self, change: PinChange) -> None:
         if not self.deaf:
             for handler in self._handlers:
-                handler(change)
+                handler([change])
 
     async def get(self, cid: CID) -> Pin | None:
         return self._shared.pins.get(cid)
@@ -91,7 +91,7 @@ class PinsetView:
     async def were_removed(self, cids: Sequence[CID]) -> list[bool]:
         return [await self.was_removed(cid) for cid in cids]
 
-    def on_change(self, handler: Callable[[PinChange], None]) -> None:
+    def on_changes(self, handler: Callable[[Sequence[PinChange]], None]) -> None:
         self._handlers.append(handler)
 
     def check_writable(self) -> None:
@@ -109,6 +109,11 @@ class PinsetView:
         for pin in pins:
             await self.put(pin)
         return [None] * len(pins)
+
+    async def put_new_many(self, pins: Sequence[Pin]) -> list[ClusterError | Pin | None]:
+        there = await self.get_many([pin.cid for pin in pins])
+        await self.put_many([pin for pin, old in zip(pins, there, strict=True) if old is None])
+        return list(there)
 
     async def remove_many(self, cids: Sequence[CID]) -> list[Pin | ClusterError]:
         for cid in cids:

@@ -180,7 +180,7 @@ class PinsetMember:
                 ),
                 surroundings=self._surroundings(),
             ) as pinset:
-                pinset.on_change(self.changes.append)
+                pinset.on_changes(self.changes.extend)
                 opened.set_result(pinset)
                 await asyncio.Event().wait()
         except Crashed:

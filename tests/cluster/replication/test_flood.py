@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
 from support.clock import virtual_time
@@ -25,10 +26,10 @@ async def test_what_others_and_we_write_is_here_long_before_the_flood_is() -> No
     flooder, other = forgers
     applied: dict[object, int] = {}
 
-    def note(change: PinChange) -> None:
-        applied[change.cid] = victim.pinset.counts.applied
+    def note(changes: Sequence[PinChange]) -> None:
+        applied.update((change.cid, victim.pinset.counts.applied) for change in changes)
 
-    victim.pinset.on_change(note)
+    victim.pinset.on_changes(note)
     topic, topics = topic_of(victim.genesis), victim.network.peers[victim.peer].topics
     places = iter({victim.genesis.document_of(some_cid(cid)): cid for cid in range(10, 9000)}.items())
     for number in range(1, FLOOD + 1):

@@ -117,7 +117,8 @@ class LineWorker(Generic[Item]):
         for number, line in enumerate(group.lines, group.first):
             if line and not line.isspace():
                 found.append((number, self._item(line)))
-            await time_slice.yield_if_due()
+            if time_slice.is_due:
+                await time_slice.rest()
         return found
 
     def _item(self, line: bytes) -> Item | LineFailure:

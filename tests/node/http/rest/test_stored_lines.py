@@ -38,8 +38,8 @@ OPTIONS = st.builds(
     pin_update=st.none() | CIDS,
     origins=st.lists(TEXTS, max_size=2).map(tuple),
 )
-PLAIN = st.builds(
-    PinOptions, name=TEXTS, replication_min=st.integers(-1, 9), replication_max=st.integers(-1, 9)
+PLAIN = st.tuples(TEXTS, st.integers(-1, 9), st.integers(-1, 9)).map(
+    lambda plain: PinOptions(plain[0], replication_min=plain[1], replication_max=plain[2])
 )
 PINS = st.builds(
     Pin, CIDS, PLAIN | OPTIONS, st.lists(TEXTS, max_size=3).map(tuple), TIMES, st.integers(0, 2**40)
