@@ -26,7 +26,6 @@ SHA2_256 = 0x12
 MAX_IDENTITY_BYTES = 128
 _MAX_DIGEST_BYTES = 128
 _MAX_TEXT = 512
-_SHA2_256 = bytes([SHA2_256, 32])
 _CARRIED = tuple(bytes((IDENTITY, max(0, length - 4))) for length in range(132))
 """Of a CID of that length which carries its content: the head of its multihash."""
 _COMMON_PREFIXES = frozenset(bytes([1, codec, SHA2_256, 32]) for codec in (RAW, DAG_PB, DAG_CBOR))
@@ -128,7 +127,7 @@ class CID:
 
     @property
     def digest(self) -> bytes:
-        if self.multihash.startswith(_SHA2_256):
+        if max(self.multihash[:2], default=0x80) < 0x80:  # code and length of a byte each
             return self.multihash[2:]
         _, position = varint.decode(self.multihash)
         return self.multihash[varint.decode(self.multihash, position)[1] :]

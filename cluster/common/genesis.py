@@ -16,6 +16,7 @@ MAX_NAME_BYTES = 20
 """Of a new cluster's name: an invitation, which holds it, is to stay short."""
 
 _MAX_BITS = 32
+_SHA2_256 = b"\x12\x20"  # as nearly all multihashes begin
 _MAP, _LIST = 1, 2  # forms: a map, as clusters of the first version have it, or a list, which is half as long
 
 
@@ -76,6 +77,9 @@ class Genesis:
 
         Identity CIDs carry content instead of a digest, which would crowd few documents: it is hashed.
         """
+        multihash = cid.multihash
+        if multihash.startswith(_SHA2_256):
+            return int.from_bytes(multihash[2:6]) >> (_MAX_BITS - self.document_bits)
         digest = hashlib.sha256(cid.digest).digest() if cid.is_identity else cid.digest
         return int.from_bytes(digest[:4].ljust(4, b"\0")) >> (_MAX_BITS - self.document_bits)
 

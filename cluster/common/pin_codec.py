@@ -8,13 +8,14 @@ from typing import NamedTuple, cast
 from blockstore.cid import CID
 from cluster.common.hybrid_clock import MAX_STAMP
 from cluster.common.names import MAX_NAME
-from cluster.common.wire import MAX_LIST, MAX_TEXT, MAX_VALUE_BYTES, Fields, Wire, encode
+from cluster.common.wire import MAX_LIST, MAX_TEXT, MAX_VALUE_BYTES, Fields, Wire, decode, encode
 from cluster.errors import BadPinValue, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
 
 _MAX_CID = 512  # bytes
 _LONGEST_STAMP = len(encode({"s": MAX_STAMP})) - 1  # bytes
 _STAMP = encode({"s": 0})[1:-1]  # the key, which is the shortest, so that it stands first
+_NO_TEXTS: list[Wire] = []
 _PLAIN = frozenset(("s", "created", "alloc", "size", "name", "min", "max"))  # all that most pins say
 
 
@@ -70,7 +71,37 @@ def encode_pin(pin: Pin) -> EncodedPin:
 
 def decode_pin(data: bytes) -> PinValue:
     """Raises BadUpdate. Keys that are unknown here are left to newer versions."""
-    return _value(Fields.decode(data, MAX_VALUE_BYTES))
+    value = decode(data, MAX_VALUE_BYTES)
+    return (_read_plain(value) if isinstance(value, dict) else None) or _value(Fields(value))
+
+
+def _read_plain(fields: dict[str, Wire]) -> PinValue | None:
+    """What most pins say, read at once; None where there is more, or what is wrong: `_value` names it."""
+    get = fields.get
+    stamp, created, size = get("s", 0), get("created", 0.0), get("size", 0)
+    name, low, high, allocations = get("name", ""), get("min", 0), get("max", 0), get("alloc", _NO_TEXTS)
+    if (
+        fields.keys() <= _PLAIN
+        and type(stamp) is type(size) is type(low) is type(high) is int
+        and type(created) is float
+        and type(name) is str
+        and type(allocations) is list
+        and 0 <= stamp <= MAX_STAMP
+        and 0 <= size <= MAX_STAMP
+        and -1 <= low <= MAX_LIST
+        and -1 <= high <= MAX_LIST
+        and len(name) <= MAX_NAME
+        and math.isfinite(created)
+        and _are_texts(allocations)
+    ):
+        options = PinOptions(name, replication_min=low, replication_max=high)
+        return PinValue(stamp, options, tuple(cast("list[str]", allocations)), created, size)
+    return None
+
+
+def _are_texts(values: list[Wire]) -> bool:
+    """As Fields.texts has them."""
+    return len(values) <= MAX_LIST and all(type(value) is str and len(value) <= MAX_TEXT for value in values)
 
 
 def _is_plain(pin: Pin) -> bool:

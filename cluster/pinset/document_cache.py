@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
+from typing import ClassVar
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
@@ -30,6 +31,7 @@ class OpenDocument:
     """A loaded document, and how much of its stored form is snapshot and how much are updates since."""
 
     __slots__ = ("_snapshot_bytes", "_update_bytes", "_updates", "content", "number")
+    only_adds: ClassVar[bool] = False
 
     def __init__(self, number: int, client: int, snapshot: bytes, updates: Sequence[bytes]) -> None:
         """Raises DamagedDocument."""
@@ -71,6 +73,8 @@ class OutlinedDocument:
     """A document without the entries that it has on disk: new ones can be added, and nothing else be done."""
 
     __slots__ = ("_outline", "content", "number")
+    only_adds: ClassVar[bool] = True
+    """Whether no entry in it has a row before it is written here."""
 
     def __init__(self, number: int, client: int, outline: DocumentOutline) -> None:
         self.number = number

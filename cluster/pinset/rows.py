@@ -107,11 +107,15 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Everything one change of the pinset puts on disk. `removed` and `pins` never share a CID."""
+    """Everything one change of the pinset puts on disk. `removed`, `pins` and `added` never share a CID.
+
+    `added` are pins whose CIDs no row is known of, neither as pinned nor as removed.
+    """
 
     documents: tuple[DocumentChange, ...] = ()
     batches: tuple[BatchRow, ...] = ()
     pins: tuple[PinRow, ...] = ()
+    added: tuple[PinRow, ...] = ()
     removed: tuple[bytes, ...] = ()
     facts: Mapping[str, bytes] = field(default_factory=dict)
     live: Mapping[int, LiveEntries] = field(default_factory=dict)  # by how much entries of a client change

@@ -34,7 +34,8 @@ def write_commit(db: sqlite3.Connection, commit: Commit, live: Mapping[int, Live
     _write_updates(db, commit.documents)
     _write_batches(db, commit.batches)
     _remove_pins(db, [*(row.cid for row in commit.pins), *commit.removed])
-    _write_pins(db, sorted(commit.pins, key=lambda row: row.cid))  # as the table has them: fewer pages
+    pins = commit.pins + commit.added
+    _write_pins(db, sorted(pins, key=lambda row: row.cid))  # as the table has them: fewer pages
     _write_removed(db, commit)
     _write_facts(db, commit.facts)
     _write_live(db, live)
@@ -108,6 +109,8 @@ def _write_batches(db: sqlite3.Connection, batches: Sequence[BatchRow]) -> None:
 
 
 def _remove_pins(db: sqlite3.Connection, cids: Sequence[bytes]) -> None:
+    if not cids:
+        return
     keys = _CID.pack((cid,) for cid in cids)
     select = f"SELECT {one_row('hex(cid)', 'hex(value)')} FROM {_CID.rows} JOIN pins USING (cid)"
     found = json.loads(db.execute(select, keys).fetchone()[0])

@@ -72,7 +72,7 @@ class PinsetStore:
 
     async def commit(self, commit: Commit) -> None:
         """Put it on disk, all or nothing."""
-        only_removes = commit.removed and not commit.pins
+        only_removes = commit.removed and not (commit.pins or commit.added)
         work = self._database.free if only_removes else self._database.write
         live = self.live.after(commit.live)
         await work(sql_writes.write_commit, commit, live)

@@ -82,10 +82,14 @@ class Transaction:
 
     async def _resolved(self, commit: Commit, time_slice: TimeSlice) -> Outcome:
         """With what the changed entries mean. Every CID without entries counts as removed."""
-        changes, rows, removed = [], [], []
+        changes: list[PinChange] = []
+        rows: list[PinRow] = []
+        added: list[PinRow] = []
+        removed: list[bytes] = []
         live = EntryCounter()
         for cid, (number, before) in self._before.items():
-            entries = self.documents[number].content.entries(cid)
+            document = self.documents[number]
+            entries = document.content.entries(cid)
             live.changed(before, entries)
             value = newest(entries)
             if value is None:
@@ -93,10 +97,11 @@ class Transaction:
                 changes.append(PinChange(cid, None))
             elif value != newest(before):
                 pin = self._values.get(value) or decode_pin(value)
-                rows.append(PinRow(bytes(cid), value, pin))
+                (added if document.only_adds else rows).append(PinRow(bytes(cid), value, pin))
                 changes.append(PinChange(cid, pin.pin(cid)))
             if time_slice.is_due:
                 await time_slice.rest()
         return Outcome(
-            replace(commit, pins=tuple(rows), removed=tuple(removed), live=live.result()), tuple(changes)
+            replace(commit, pins=tuple(rows), added=tuple(added), removed=tuple(removed), live=live.result()),
+            tuple(changes),
         )
