@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from blockstore.cid import CID
 from blockstore.common import varint
-from blockstore.errors import BadCid
 from cluster.errors import BadUpdate
 from cluster.pinset.lib0 import Reader
 
@@ -218,10 +217,10 @@ def _own_key(key: bytes, client: int) -> CID:
         if key.endswith(tail) and str(cid := CID.parse(text := key[: -len(tail)].decode())) == text:
             return cid
         cid, writer = read_key(key.decode())
-    except BadCid as error:
-        raise BadUpdate(f"bad key of an entry: {error}") from None
     except UnicodeDecodeError:
         raise BadUpdate("a key that is not text") from None
+    except ValueError as error:
+        raise BadUpdate(f"bad key of an entry: {error}") from None
     if writer != client:
         raise BadUpdate(f"the entry of {cid} is under another author's key")
     return cid
