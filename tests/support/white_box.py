@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+_OF_NAMED_TUPLES = ("_asdict", "_fields", "_make", "_replace")
+"""Public all the same: the underscore keeps them apart from the names of fields."""
+
 _REASON = re.compile(r"# white box: \w")
 
 
@@ -63,7 +66,7 @@ def _is_module(target: ast.expr, modules: set[str], ours: tuple[str, ...]) -> bo
 
 
 def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    return name.startswith("_") and not name.startswith("__") and name not in _OF_NAMED_TUPLES
 
 
 def _is_own(value: ast.expr) -> bool:
