@@ -1,9 +1,10 @@
-"""What the pinset's gossip says: one byte for the kind, then a batch, a head, or member records."""
+"""What the pinset's gossip says: one byte for the kind, then batches, a head, or member records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from cluster.common import wire
 from cluster.common.genesis import Genesis
@@ -14,12 +15,15 @@ MAX_GOSSIP_BYTES = 400 * 1024
 """Larger batches are announced and pulled."""
 
 _MAX_RECORDS = 256  # in one message
-_BATCH, _HEAD, _RECORDS = 1, 2, 3
+_MAX_BATCHES = 256  # in one message
+_BATCH, _HEAD, _RECORDS, _BATCHES = b"\1", b"\2", b"\3", b"\4"
 
 
 @dataclass(frozen=True, slots=True)
-class BatchEnvelope:
-    envelope: bytes
+class BatchEnvelopes:
+    """In the order in which they were written."""
+
+    envelopes: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +44,18 @@ def topic_of(genesis: Genesis) -> str:
     return f"pinfold/pinset/{genesis.cluster_id.hex()}"
 
 
-def read_message(message: bytes) -> BatchEnvelope | AnnouncedHead | RecordEnvelopes:
+def read_message(message: bytes) -> BatchEnvelopes | AnnouncedHead | RecordEnvelopes:
     """Raises BadUpdate."""
     kind, body = message[:1], message[1:]
-    if kind == bytes([_BATCH]):
-        return BatchEnvelope(body)
-    if kind == bytes([_HEAD]):
+    if kind == _BATCH:
+        return BatchEnvelopes((body,))
+    if kind == _BATCHES:
+        return BatchEnvelopes(wire.Fields.decode(body, MAX_GOSSIP_BYTES).datas("batches", _MAX_BATCHES))
+    if kind == _HEAD:
         fields = wire.Fields.decode(body, 1024)
         log = AuthorLog(fields.text("author", limit=128), fields.integer("epoch"))
         return AnnouncedHead(log, fields.integer("seq"))
-    if kind == bytes([_RECORDS]):
+    if kind == _RECORDS:
         return RecordEnvelopes(wire.Fields.decode(body, MAX_GOSSIP_BYTES).datas("records", _MAX_RECORDS))
     raise BadUpdate("gossip of an unknown kind")
 
@@ -57,23 +63,33 @@ def read_message(message: bytes) -> BatchEnvelope | AnnouncedHead | RecordEnvelo
 def batch_message(signed: SignedBatch) -> bytes:
     """The batch, or its head where it is too large."""
     if len(signed.envelope) <= MAX_GOSSIP_BYTES:
-        return bytes([_BATCH]) + signed.envelope
+        return _BATCH + signed.envelope
     log = signed.batch.log
     head = {"author": log.author, "epoch": log.epoch, "seq": signed.batch.sequence}
-    return bytes([_HEAD]) + wire.encode(head)
+    return _HEAD + wire.encode(head)
 
 
 def records_messages(envelopes: Sequence[bytes]) -> Iterable[bytes]:
     """As many messages as it takes."""
-    for part in _chunks(envelopes, MAX_GOSSIP_BYTES // 2):
-        yield bytes([_RECORDS]) + wire.encode({"records": [*part]})
+    for part in _chunks(envelopes, MAX_GOSSIP_BYTES // 2, _MAX_RECORDS):
+        yield _RECORDS + wire.encode({"records": [*part]})
 
 
-def _chunks(envelopes: Iterable[bytes], limit: int) -> Iterable[list[bytes]]:
-    """In groups of at most _MAX_RECORDS, each of about `limit` bytes at most."""
+def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in as few as they fit into: batches go together. Members of 0.1 leave those to catching up."""
+    for is_batch, group in groupby(messages, lambda message: message.startswith(_BATCH)):
+        if not is_batch:
+            yield from group
+            continue
+        for part in _chunks((message[1:] for message in group), MAX_GOSSIP_BYTES // 2, _MAX_BATCHES):
+            yield _BATCH + part[0] if len(part) == 1 else _BATCHES + wire.encode({"batches": [*part]})
+
+
+def _chunks(envelopes: Iterable[bytes], limit: int, count: int) -> Iterable[list[bytes]]:
+    """In groups of at most `count`, each of about `limit` bytes at most."""
     part: list[bytes] = []
     for envelope in envelopes:
-        if part and (sum(map(len, part)) + len(envelope) > limit or len(part) == _MAX_RECORDS):
+        if part and (sum(map(len, part)) + len(envelope) > limit or len(part) == count):
             yield part
             part = []
         part.append(envelope)

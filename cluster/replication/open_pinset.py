@@ -156,6 +156,7 @@ async def open_pinset(
                 )
             finally:
                 await batcher.close()
+                await outgoing.flush()
     finally:
         await gate.close()
         await replica.idle()

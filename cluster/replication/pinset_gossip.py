@@ -5,7 +5,6 @@ Gossip makes replication fast; it may lose everything, and the sync loop still m
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -19,19 +18,19 @@ from cluster.replication.context import ReplicationContext
 from cluster.replication.fair_backlog import FairBacklog, GossipedBatch
 from cluster.replication.gossip_message import (
     AnnouncedHead,
-    BatchEnvelope,
+    BatchEnvelopes,
     RecordEnvelopes,
     batch_message,
     read_message,
     records_messages,
     topic_of,
 )
+from cluster.replication.outbox import Outbox
 from cluster.replication.sync_loop import SyncLoop
 
 TOGETHER = 1024
 """Documents changed by gossip in one transaction: a tenth of a second, for which our own writing may wait."""
 
-_OUTBOX = 256  # messages
 _GOSSIPED_RECORDS = 64  # member records that are new at once and passed on
 _log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class PinsetGossip:
         self._admission = admission
         self._sync = sync
         self._topic = topic_of(context.local.genesis)
-        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_OUTBOX)
+        self._outbox = Outbox(self._publish)
         self._backlog = FairBacklog()
         context.gate.subscribe(self._topic, self._on_gossip)
         context.members.on_records(self._on_records)
@@ -57,12 +56,17 @@ class PinsetGossip:
         written = await self._context.replica.write(writes)
         if written.batch is not None:
             self._context.counts.written += 1
-            self._put(batch_message(written.batch))
+            self._outbox.put(batch_message(written.batch))
         return written
 
     async def run(self) -> None:
         """Publishes what waits in the outbox."""
-        await steadily(self._context.guard, "publishing what changed", "all members", self._publish_next)
+        publish = self._outbox.publish_next
+        await steadily(self._context.guard, "publishing what changed", "all members", publish)
+
+    async def flush(self) -> None:
+        """Publish now what waits: nothing more is written."""
+        await self._outbox.flush()
 
     async def run_admission(self) -> None:
         """Applies what came; what comes meanwhile is the next transaction."""
@@ -79,19 +83,13 @@ class PinsetGossip:
             if one.signed.batch.sequence > self._context.replica.head(one.signed.batch.log):
                 self._sync.ask(one.forwarder)
 
-    async def _publish_next(self) -> None:
-        await self._gossip.publish(self._topic, await self._outbox.get())
-
-    def _put(self, message: bytes) -> None:
-        try:
-            self._outbox.put_nowait(message)
-        except asyncio.QueueFull:
-            _log.info("more gossip than the network takes: members will catch up instead")
+    async def _publish(self, message: bytes) -> None:
+        await self._gossip.publish(self._topic, message)
 
     def _on_records(self, envelopes: Sequence[bytes]) -> None:
         if len(envelopes) <= _GOSSIPED_RECORDS:  # more than that came by catching up, as others do
             for message in records_messages(envelopes):
-                self._put(message)
+                self._outbox.put(message)
         self._sync.ask_all()
 
     async def _on_gossip(self, message: GossipMessage) -> None:
@@ -111,15 +109,18 @@ class PinsetGossip:
 
     async def _accept(self, message: GossipMessage) -> None:
         match read_message(message.data):
-            case BatchEnvelope(envelope):
-                await self._accept_batch(envelope, message.forwarder)
+            case BatchEnvelopes(envelopes):
+                time_slice = self._context.local.slices()
+                for envelope in envelopes:
+                    self._accept_batch(envelope, message.forwarder)
+                    await time_slice.yield_if_due()
             case AnnouncedHead(log, sequence):
                 if sequence > self._context.replica.head(log):
                     self._sync.ask(message.forwarder)
             case RecordEnvelopes(envelopes):
                 await self._context.members.accept(envelopes, vouched=False)
 
-    async def _accept_batch(self, envelope: bytes, forwarder: str) -> None:
+    def _accept_batch(self, envelope: bytes, forwarder: str) -> None:
         context = self._context
         if not context.members.is_member(context.local.peer):
             return  # not let in, though it knows the secret; who is let in catches up first
