@@ -25,7 +25,7 @@ from cluster.replication.gossip_message import (
     records_messages,
     topic_of,
 )
-from cluster.replication.outbox import Outbox
+from cluster.replication.gossip_outbox import GossipOutbox
 from cluster.replication.sync_loop import SyncLoop
 
 TOGETHER = 1024
@@ -46,7 +46,7 @@ class PinsetGossip:
         self._admission = admission
         self._sync = sync
         self._topic = topic_of(context.local.genesis)
-        self._outbox = Outbox(self._publish)
+        self._outbox = GossipOutbox(self._publish)
         self._backlog = FairBacklog()
         context.gate.subscribe(self._topic, self._on_gossip)
         context.members.on_records(self._on_records)

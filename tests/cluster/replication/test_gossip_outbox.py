@@ -14,7 +14,7 @@ from cluster.replication.gossip_message import (
     read_message,
     records_messages,
 )
-from cluster.replication.outbox import Outbox
+from cluster.replication.gossip_outbox import GossipOutbox
 
 BATCH = b"\1"
 
@@ -23,7 +23,7 @@ class Published:
     def __init__(self) -> None:
         self.at: list[float] = []
         self.messages: list[bytes] = []
-        self.outbox = Outbox(self.publish, pace=0.5)
+        self.outbox = GossipOutbox(self.publish, pace=0.5)
 
     async def publish(self, message: bytes) -> None:
         self.at.append(asyncio.get_running_loop().time())

@@ -16,7 +16,7 @@ _LIMIT = 256  # messages
 _log = logging.getLogger(__name__)
 
 
-class Outbox:
+class GossipOutbox:
     """The first message after a pause goes at once. What finds no room is left to catching up."""
 
     def __init__(self, publish: Callable[[bytes], Awaitable[None]], pace: float = PACE) -> None:
