@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from cluster.replication.gossip_message import joined
 
-PACE = 0.05
+PACE = 0.1
 """Seconds from one message to the next: each costs every member some milliseconds, however little it says."""
 
 _LIMIT = 256  # messages
