@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from functools import cache
 from random import Random
 
 from blockstore.cid import CID
 from cluster.common.genesis import Genesis
 from cluster.errors import ClusterError
+from cluster.pinset.batch import AuthorLog
+from cluster.pinset.store import PinsetStore
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
 from cluster.replication.snapshot_limits import SnapshotLimits
 from support.clock import virtual_time
@@ -186,15 +188,28 @@ class History:
     async def roll_back(self) -> None:
         """A machine is put back together with its memory, and writes on under numbers that it used before.
 
-        To after the last cut: what is cut proves no fork.
+        To after the last cut, and after what others have by a snapshot alone: both prove no fork.
         """
-        self._rolled_back = True
         member = self.random.choice(self.members)
         await self._written()
         images, last_cut = member.database.images, self._since_cut.get(member.peer)
         first = next((index for index, image in enumerate(images) if image is last_cut), 0)
-        await member.roll_back(self.random.randrange(first, len(images)))
-        await self._forget_lost()
+        floors = await self._floors(member.peer)
+        places = [index for index in range(first, len(images)) if _is_behind(images[index], floors)]
+        if places:
+            self._rolled_back = True
+            await member.roll_back(self.random.choice(places))
+            await self._forget_lost()
+
+    async def _floors(self, author: str) -> dict[AuthorLog, int]:
+        """Of that author's logs the last batch that some other member has no envelope of."""
+        floors: dict[AuthorLog, int] = {}
+        for member in self.members:
+            if member.peer != author:
+                for head in await PinsetStore(member.database).heads(0, 1000):
+                    if head.log.author == author:
+                        floors[head.log] = max(floors.get(head.log, 0), head.begin - 1)
+        return floors
 
     async def crash_between_statements(self) -> None:
         """Killed in the midst of some transaction."""
@@ -240,6 +255,15 @@ class History:
         """What was on the disk of that member alone, and is not in its backup, is lost."""
         there = [set(await member.rows()) for member in self.members]
         self._acknowledged &= set[CID]().union(*there)
+
+
+def _is_behind(image: bytes, floors: Mapping[AuthorLog, int]) -> bool:
+    """Whether that copy of a database has all that lies below these floors."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.deserialize(image)
+        rows = db.execute("SELECT author, epoch, sequence FROM logs").fetchall()
+    heads = {AuthorLog(author, epoch): sequence for author, epoch, sequence in rows}
+    return all(heads.get(log, 0) >= floor for log, floor in floors.items())
 
 
 def _cut_prefix(db: sqlite3.Connection, share: float) -> None:
