@@ -128,7 +128,7 @@ class History:
         """All have the same rows, all that was acknowledged is among them, and nothing had to be mended."""
         rows = [await member.rows() for member in self.members]
         assert all(row == rows[0] for row in rows)
-        forked = any(member.pinset.counts.forked for member in self.members)
+        forked = any([await PinsetStore(member.database).forks.forks() for member in self.members])
         missing = self._acknowledged - set(rows[0])
         assert not missing, f"acknowledged and lost: {sorted(map(str, missing))}"
         for member in self.members:
@@ -183,6 +183,7 @@ class History:
     async def restore(self) -> None:
         """An old copy of the database comes back, as from a backup."""
         member = self.random.choice(self.members)
+        self._note_snapshots()
         await self._restart(member, self._some_image(member))
 
     async def roll_back(self) -> None:
@@ -198,8 +199,14 @@ class History:
         places = [index for index in range(first, len(images)) if _is_behind(images[index], floors)]
         if places:
             self._rolled_back = True
+            self._note_snapshots()
             await member.roll_back(self.random.choice(places))
             await self._forget_lost()
+
+    def _note_snapshots(self) -> None:
+        """A snapshot that is under way may hold what its donor is about to lose: documents differ by that."""
+        if any(member.pinset.snapshot_progress is not None for member in self.members):
+            self._lost_logs = True
 
     async def _floors(self, author: str) -> dict[AuthorLog, int]:
         """Of that author's logs the last batch that some other member has no envelope of."""
