@@ -21,10 +21,11 @@ from cluster.calls.node_info import IpfsInfo
 from cluster.calls.peers import Peers
 from cluster.calls.server import serve_calls
 from cluster.cluster import Cluster
+from cluster.common.address import is_public
 from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
 from cluster.context import ClusterContext
-from cluster.metrics.informers import Informer, Ping, free_space, ping, tag
+from cluster.metrics.informers import Informer, Ping, free_space, pin_queue, ping, tag
 from cluster.metrics.metric_gossip import MetricGossip
 from cluster.metrics.metric_store import MetricStore
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, Signer
@@ -71,7 +72,7 @@ async def open_cluster(
         grants=GroupCommit(granting.grant_many, lambda ask: ask.cid),
         removals=GroupCommit(granting.remove_many, lambda cid: cid),
     )
-    metric_gossip = MetricGossip(context, gossip, signer, metrics, _informers(context, node))
+    metric_gossip = MetricGossip(context, gossip, signer, metrics, _informers(context, node, tracking))
     expiry = ExpirySweeper(context, metrics, locks, metric_gossip.clock_ahead)
     repinner = Repinner(context, metrics, placement, locks)
     serve_calls(context, tracking, cluster.peers.us)
@@ -85,12 +86,13 @@ async def open_cluster(
             await cluster.finish()
 
 
-def _informers(context: ClusterContext, node: LocalNode) -> Sequence[Informer]:
+def _informers(context: ClusterContext, node: LocalNode, tracking: Tracker) -> Sequence[Informer]:
     def about() -> Ping:
         ipfs = node.ipfs()
-        return Ping(context.name, ipfs.id, ipfs.addresses)
+        return Ping(context.name, ipfs.id, tuple(filter(is_public, ipfs.addresses)))
 
-    return [ping(about), free_space(node.capacity), *(tag(*pair) for pair in context.settings.tags)]
+    tags = (tag(*pair) for pair in context.settings.tags)
+    return [ping(about), free_space(node.capacity), pin_queue(tracking.pins_waiting), *tags]
 
 
 async def _watch(context: ClusterContext, metrics: MetricStore) -> None:

@@ -16,7 +16,8 @@ from cluster.common.keyed_lock import KeyedLock
 from cluster.context import ClusterContext
 from cluster.errors import ClusterError, NotPinned
 from cluster.interfaces import Membership, PinsetReader
-from cluster.metrics.metric_store import MetricStore
+from cluster.metrics.informers import Ping, read_ping
+from cluster.metrics.metric_store import PING, MetricStore
 from cluster.pin import GrantAsk, GrantResult, Pin, PinMode, PinOptions, Wish
 from cluster.tracking.tracker import Tracker
 
@@ -49,6 +50,11 @@ class Cluster:
     @property
     def members(self) -> Membership:
         return self.context.members
+
+    def ping_of(self, peer: str) -> Ping:
+        """What a member last said of its node on the open network; empty before it said anything."""
+        latest = self.metrics.latest(peer, PING)
+        return Ping() if latest is None else read_ping(latest.value)
 
     async def get_pin(self, cid: CID) -> Pin:
         """Raises NotPinned."""

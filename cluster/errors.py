@@ -22,6 +22,10 @@ class BadPinValue(BadPinOptions):
     """An option that no pin can have."""
 
 
+class BadReplication(BadPinValue):
+    """A minimum and a maximum of copies that contradict each other."""
+
+
 class NotEnoughPeers(ClusterError):
     """Fewer members can take the pin than its minimum asks for."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from cluster.errors import BadPinOptions, BadPinValue
+from cluster.errors import BadPinOptions, BadPinValue, BadReplication
 from cluster.pin import EVERYWHERE, Pin, PinMode, PinOptions, Wish
 from cluster.settings import ClusterSettings
 
@@ -78,9 +78,9 @@ def _replicated(options: PinOptions, settings: ClusterSettings) -> PinOptions:
     low = options.replication_min or settings.replication_min
     high = options.replication_max or settings.replication_max
     if (low == EVERYWHERE) != (high == EVERYWHERE):
-        raise BadPinValue(f"replication {low} to {high}: -1 (every member) must be both, or neither")
+        raise BadReplication(f"replication {low} to {high}: -1 (every member) must be both, or neither")
     if low != EVERYWHERE and not 1 <= low <= high:
-        raise BadPinValue(f"replication {low} to {high}: needs 1 <= minimum <= maximum, or -1 for both")
+        raise BadReplication(f"replication {low} to {high}: needs 1 <= minimum <= maximum, or -1 for both")
     return PinOptions(  # `replace` costs three times as much, and this is done for every pin
         name=options.name,
         mode=options.mode,

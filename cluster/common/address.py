@@ -77,6 +77,14 @@ def dialable(addresses: Sequence[str], peer: str) -> tuple[str, ...]:
     return tuple(fit[:MAX_ADDRESSES])
 
 
+def is_public(text: str) -> bool:
+    """Whether others can dial it from anywhere: at a DNS name, or an IP address that is not a local one."""
+    with suppress(BadAddress):
+        address = Address.parse(text)
+        return address.kind not in ("ip4", "ip6") or ipaddress.ip_address(address.host).is_global
+    return False
+
+
 def _check_host(text: str, kind: str, host: str) -> None:
     try:
         if kind == "ip4":

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cluster.common.names import as_name
-from cluster.metrics.metric_store import FREESPACE, PING, TAG
+from cluster.metrics.metric_store import FREESPACE, PING, PINQUEUE, TAG
 from cluster.ports import CapacityInformer
+
+QUEUE_BUCKET = 100_000
+"""Pins that a queue is longer before it counts as a worse one (ipfs-cluster's default)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,12 @@ class Ping:
         )
 
 
+@lru_cache(maxsize=1024)
+def read_ping(text: str) -> Ping:
+    """`Ping.parse`, of values that stay the same for long: listings ask for them all the time."""
+    return Ping.parse(text)
+
+
 def free_space(capacity_of: CapacityInformer) -> Informer:
     """Bytes that still fit here: what the disk has, or what the quota leaves."""
 
@@ -62,6 +72,16 @@ def free_space(capacity_of: CapacityInformer) -> Informer:
         capacity = await capacity_of()
         free = min(capacity.free, capacity.quota - capacity.used) if capacity.quota else capacity.free
         return MetricReading(FREESPACE, str(max(0, free)), max(0, free))
+
+    return read
+
+
+def pin_queue(waiting: Callable[[], int]) -> Informer:
+    """Pins that wait to be fetched here; members whose queues are about as long weigh the same."""
+
+    async def read() -> MetricReading:
+        queued = waiting()
+        return MetricReading(PINQUEUE, str(queued), -(queued // QUEUE_BUCKET))
 
     return read
 

@@ -14,6 +14,7 @@ from cluster.interfaces import Membership
 
 PING = "ping"
 FREESPACE = "freespace"
+PINQUEUE = "pinqueue"
 TAG = "tag:"
 
 MAX_METRICS = 64

@@ -79,11 +79,17 @@ def pin_info(peer: str, name: str, view: PinView, now: float) -> PinInfo:
         status=status,
         since=_since(view, status, now),
         error=attempt.error if attempt else "",
-        attempts=attempt.count if attempt else 0,
+        attempts=_attempts(view),
         priority=view.operation is not None and view.operation.is_priority,
         progress=_progress(view, status),
         retry_at=attempt.retry_at if attempt and view.operation is None else None,
     )
+
+
+def _attempts(view: PinView) -> int:
+    """Those that failed, and the one that runs."""
+    failed = view.attempt.count if view.attempt else 0
+    return failed + (view.operation is not None and view.operation.running and not _idle_unpin(view))
 
 
 def _status(peer: str, view: PinView) -> Status:

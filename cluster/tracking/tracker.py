@@ -71,6 +71,10 @@ class Tracker:
         """Operations that wait, by lane."""
         return {lane: self._backlog.queue.waiting(lane) for lane in Lane}
 
+    def pins_waiting(self) -> int:
+        """Pins that are queued and not being worked on."""
+        return sum(count for lane, count in self.waiting().items() if lane.kind is OperationKind.PIN)
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:

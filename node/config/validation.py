@@ -130,6 +130,6 @@ _BOUNDS: dict[str, _Bound] = {
     "cluster.concurrent_pins": _AT_LEAST_ONE,
     "cluster.batch_size": _AT_LEAST_ONE,
     "cluster.log_keep_days": (_between(0.01, 36_500), "a number of days, at least 0.01"),
-    "cluster.allocate_by": (_each("freespace|tag:.+"), "a list of freespace and tag:NAME"),
+    "cluster.allocate_by": (_each("freespace|pinqueue|tag:.+"), "a list of freespace, pinqueue and tag:NAME"),
     "cluster.tags": (_each(r"[^=\s]+=.+"), "a list of NAME=VALUE"),
 }

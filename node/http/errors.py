@@ -31,6 +31,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadName, 400),
     (NameTooDeep, 400),  # spec: DNSLink gateway
     (NamesError, 500),
+    (cluster.BadReplication, 500),
     (cluster.BadPinValue, 400),
     (cluster.NotPinned, 404),
     (cluster.BadInvite, 400),

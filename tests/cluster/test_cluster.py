@@ -16,7 +16,7 @@ from cluster.errors import (
     ReadOnlyMember,
 )
 from cluster.metrics.informers import Ping
-from cluster.metrics.metric_store import FREESPACE, PING
+from cluster.metrics.metric_store import FREESPACE, PING, PINQUEUE
 from cluster.pin import PinMode, PinOptions, Status
 
 
@@ -172,7 +172,7 @@ async def test_metrics_of_live_members_are_shown() -> None:
     world = MemoryCluster(2)
     async with world.all() as clusters:
         await asyncio.sleep(2)
-        assert clusters[0].metrics.names() == [FREESPACE, PING, "tag:group"]
+        assert clusters[0].metrics.names() == [FREESPACE, PING, PINQUEUE, "tag:group"]
         assert [metric.peer for metric in clusters[0].metrics.valid(PING)] == world.peers
         assert clusters[0].metrics.valid("unknown") == []
         latest = clusters[0].metrics.latest(world.peers[1], PING)

@@ -17,7 +17,7 @@ from blockstore.cid import CID
 from blockstore.prefetch.one_ahead import one_ahead
 from cluster.calls.global_page import GlobalPage
 from cluster.metrics.metric_store import Alert, Metric
-from cluster.pin import Wish
+from cluster.pin import GlobalPinInfo, Wish
 from cluster.tracking.status import LISTED_AT_ONCE
 from node.http.admin.browser_headers import nothing_runs
 from node.http.admin.callers import ALWAYS, CALLERS, Callers
@@ -34,6 +34,7 @@ from node.http.rest.json_stream import stream_json, stream_lines
 from node.http.rest.parameters import known_parameters
 from node.http.rest.pin_list import allocations
 from node.http.rest.pin_options import check_names, pin_wish
+from node.http.rest.shapes import PingOf
 from node.http.rest.status_lines import pieces
 from node.parts import Parts
 from node.version import CLUSTER_VERSION
@@ -106,16 +107,18 @@ async def pins(request: web.Request) -> web.StreamResponse:
     wanted = status_filter.status_filter(query.get("filter", ""))
     cids, local = _cids(query.get("cids", "")), _local(request)
     if cids is None and not wanted <= LISTED_AT_ONCE:
-        return await stream_lines(request, _lines(cluster.statuses.pages(wanted, local)))
+        return await stream_lines(request, _lines(cluster.statuses.pages(wanted, local), cluster.ping_of))
     infos = cluster.statuses.all(wanted, local) if cids is None else cluster.statuses.of(cids, local)
-    return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
+    return await stream_json(
+        request, (shapes.status(info, time.time(), cluster.ping_of) async for info in infos)
+    )
 
 
-async def _lines(pages: AsyncGenerator[GlobalPage]) -> AsyncGenerator[bytes]:
+async def _lines(pages: AsyncGenerator[GlobalPage], ping_of: PingOf) -> AsyncGenerator[bytes]:
     """One page is read while lines are made of the one before; in between all else has its turn."""
     async with aclosing(one_ahead(pages)) as ahead:
         async for page in ahead:
-            for piece in pieces(page, time.time()):
+            for piece in pieces(page, time.time(), ping_of):
                 yield piece
                 await asyncio.sleep(0)
 
@@ -131,7 +134,11 @@ def _cids(text: str) -> list[CID] | None:
 async def status(request: web.Request) -> web.Response:
     cid = query_values.cid(request.match_info["cid"])
     info = await request.app[PARTS].cluster.statuses.one(cid, _local(request))
-    return json_response(shapes.status(info, time.time()))
+    return _status_response(request, info)
+
+
+def _status_response(request: web.Request, info: GlobalPinInfo) -> web.Response:
+    return json_response(shapes.status(info, time.time(), request.app[PARTS].cluster.ping_of))
 
 
 async def pin(request: web.Request) -> web.Response:
@@ -168,12 +175,15 @@ async def unpin_path(request: web.Request) -> web.Response:
 async def recover(request: web.Request) -> web.Response:
     cid = query_values.cid(request.match_info["cid"])
     info = await request.app[PARTS].cluster.statuses.recover(cid, _local(request))
-    return json_response(shapes.status(info, time.time()))
+    return _status_response(request, info)
 
 
 async def recover_all(request: web.Request) -> web.StreamResponse:
-    infos = request.app[PARTS].cluster.statuses.recover_all(_local(request))
-    return await stream_json(request, (shapes.status(info, time.time()) async for info in infos))
+    cluster = request.app[PARTS].cluster
+    infos = cluster.statuses.recover_all(_local(request))
+    return await stream_json(
+        request, (shapes.status(info, time.time(), cluster.ping_of) async for info in infos)
+    )
 
 
 async def health(request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from blockstore.cid import CID
 from blockstore.errors import BadCid
 from cluster.allocation.pin_options import check_texts
+from cluster.errors import BadReplication
 from cluster.pin import EVERYWHERE, PinMode, PinOptions, Wish
 from node.http.errors import BadRequest
 from node.http.go import multiaddresses, query_values
@@ -48,7 +49,7 @@ _NAMED: dict[str, tuple[str, ...]] = {
 def pin_wish(query: Query, now: Callable[[], float] = time.time) -> Wish:
     """All options as the query has them; with our own `keep=true`, only those that it names.
 
-    Raises BadRequest, also for a parameter that is none of these.
+    Raises BadRequest, also for a parameter that is none of these, and BadPinValue.
     """
     options = pin_options(query, now)
     shorten = query_values.boolean(query, "shorten")
@@ -104,7 +105,7 @@ def _factors(query: Query) -> tuple[int, int]:
     both, low, high = (_factor(query, f"replication{which}") for which in ("", "-min", "-max"))
     low, high = both or low, both or high
     if low and high and ((low == EVERYWHERE) != (high == EVERYWHERE) or low > high):
-        raise BadRequest(
+        raise BadReplication(
             f"replication {low} to {high}: needs minimum <= maximum, or -1 (every member) for both"
         )
     return low, high

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cluster.calls.node_info import ConnectGraph, NodeInfo
+from cluster.metrics.informers import Ping
 from cluster.metrics.metric_store import Alert, Metric
 from cluster.pin import GlobalPinInfo, GrantResult, Pin, PinInfo, PinMode, Progress
 from node.http.go.gojson import Json, escaped_name, nanoseconds, sorted_map, time, without_empty
 
 RPC_PROTOCOL = "/ipfscluster/1.0/rpc"
+
+PingOf = Callable[[str], Ping]
+"""What is known of a member's node on the open network, by the member's peer id."""
 
 
 def pin_as_asked(pin: Pin) -> dict[str, Json]:
@@ -69,17 +73,17 @@ def _placement(pin: Pin) -> dict[str, Json]:
     }
 
 
-def status(info: GlobalPinInfo, now: float) -> Json:
+def status(info: GlobalPinInfo, now: float, ping_of: PingOf) -> Json:
     """GlobalPinInfo; of a CID that is not pinned, every member says `unpinned` and `created` is now."""
     pin = info.pin
     return {
         "cid": str(info.cid),
         "name": pin.options.name if pin else "",
         "allocations": list(pin.allocations) if pin else [],
-        "origins": list(pin.options.origins) if pin else [],
+        "origins": list(pin.options.origins) if pin else None,
         "created": time(pin.created if pin else now),
         "metadata": (sorted_map(pin.options.metadata) or None) if pin else None,
-        "peer_map": sorted_map({peer: peer_status(one) for peer, one in info.peers.items()}),
+        "peer_map": sorted_map({peer: peer_status(one, ping_of(peer)) for peer, one in info.peers.items()}),
         **(_asked(pin) if pin else {}),
     }
 
@@ -95,10 +99,11 @@ def _asked(pin: Pin) -> dict[str, Json]:
     }
 
 
-def peer_status(info: PinInfo) -> Json:
+def peer_status(info: PinInfo, ping: Ping) -> dict[str, Json]:
     """PinInfoShort, and behind upstream's fields our own: how far the walk is, when the next try comes."""
     return {
         "peername": info.peer_name,
+        **ipfs_names(ping),
         "status": info.status.value,
         "timestamp": time(info.since),
         "error": info.error,
@@ -107,6 +112,11 @@ def peer_status(info: PinInfo) -> Json:
         **({"progress": _progress(info.progress)} if info.progress else {}),
         **({"retry_at": time(info.retry_at)} if info.retry_at else {}),
     }
+
+
+def ipfs_names(ping: Ping) -> dict[str, Json]:
+    """Where upstream names the Kubo of a member: its node on the open network, while there is one."""
+    return without_empty({"ipfs_peer_id": ping.ipfs_id, "ipfs_peer_addresses": ping.ipfs_addresses})
 
 
 def _progress(progress: Progress) -> Json:

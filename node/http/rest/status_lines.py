@@ -11,17 +11,19 @@ import libipld
 from blockstore.cid import CID
 from cluster.calls.global_page import GlobalPage, MemberStatuses
 from cluster.common.pin_glance import PinGlance
+from cluster.metrics.informers import Ping
 from cluster.pin import PinInfo
 from node.http.go.gojson import as_text, as_utf8, sorted_map, time
 from node.http.rest import shapes
+from node.http.rest.shapes import PingOf
 
 _LINES = 128  # in one piece: less than a time slice of the event loop
 _FINE = ',"error":"","attempt_count":0,"priority_pin":false'
 
 
-def pieces(page: GlobalPage, now: float) -> Iterator[bytes]:
+def pieces(page: GlobalPage, now: float, ping_of: PingOf) -> Iterator[bytes]:
     """The lines of that page, a few at a time; `now` is told as `created` of what is not pinned."""
-    lines = _Lines(page, now)
+    lines = _Lines(page, now, ping_of)
     for start in range(0, len(page.keys), _LINES):
         text = "".join(filter(None, map(lines.line, page.keys[start : start + _LINES])))
         if text:
@@ -33,15 +35,18 @@ class _MemberParts:
     """What every line says of that member alike, up to where they differ."""
 
     said: MemberStatuses
+    ping: Ping
     head: str
     pinned: str
     remote: str
 
     @classmethod
-    def of(cls, said: MemberStatuses) -> _MemberParts:
-        head = f'{as_text(said.peer)}:{{"peername":{as_text(said.name)}'
+    def of(cls, said: MemberStatuses, ping: Ping) -> _MemberParts:
+        names = as_text({"peername": said.name, **shapes.ipfs_names(ping)}).removesuffix("}")
+        head = f"{as_text(said.peer)}:{names}"
         return cls(
             said,
+            ping,
             f"{as_text(said.peer)}:",
             f'{head},"status":"pinned","timestamp":"',
             f'{head},"status":"remote","timestamp":"',
@@ -60,16 +65,17 @@ class _MemberParts:
         return f'{self.pinned}{at}"{_FINE},{have}}}'
 
     def other(self, info: PinInfo) -> str:
-        return self.head + as_text(shapes.peer_status(info))
+        return self.head + as_text(shapes.peer_status(info, self.ping))
 
 
 class _Lines:
-    def __init__(self, page: GlobalPage, now: float) -> None:
+    def __init__(self, page: GlobalPage, now: float, ping_of: PingOf) -> None:
         self._pins = page.pins
         self._failures = page.failures
         self._now = time(now)
-        self._members = [_MemberParts.of(said) for said in page.members if said.failed is None]
-        self._failed = [(one, one.failed) for one in page.members if one.failed is not None]
+        parts = [_MemberParts.of(said, ping_of(said.peer)) for said in page.members]
+        self._members = [one for one in parts if one.said.failed is None]
+        self._failed = [(one, one.said.failed) for one in parts if one.said.failed is not None]
         self._peers: dict[tuple[str, ...], str] = {}  # lists of allocations, of which there are few
 
     def line(self, key: bytes) -> str:
@@ -80,8 +86,8 @@ class _Lines:
         if not told and not self._failures:
             return ""
         for one, info in self._failed:
-            if pin is None or pin.held_by(one.peer):
-                told[one.peer] = _MemberParts.of(one).other(info)
+            if pin is None or pin.held_by(one.said.peer):
+                told[one.said.peer] = one.other(info)
         if not told:
             return ""
         if self._failed:
@@ -97,7 +103,7 @@ class _Lines:
     def _head(self, key: bytes, pin: PinGlance | None, created: str) -> str:
         if pin is None:
             return (
-                f'{{"cid":"{_text(key)}","name":"","allocations":[],"origins":[],"created":"{created}",'
+                f'{{"cid":"{_text(key)}","name":"","allocations":[],"origins":null,"created":"{created}",'
                 '"metadata":null,"peer_map":'
             )
         return (

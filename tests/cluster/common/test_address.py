@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.pinset_member import identity
 
 from cluster.common import peer_id
-from cluster.common.address import MAX_ADDRESSES, Address, check_dialable, dialable
+from cluster.common.address import MAX_ADDRESSES, Address, check_dialable, dialable, is_public
 from cluster.common.names import as_name
 from cluster.errors import BadAddress
 
@@ -126,3 +126,19 @@ def test_a_name_keeps_what_is_seen() -> None:
     assert as_name("Müllers NAS 🗄️ №2") == "Müllers NAS 🗄️ №2"
     assert as_name("a\x1b[2Jb\nc\x9bd\u2028e\u202ef\udfffg") == "a[2Jbcdefg"
     assert len(as_name("x" * 1000)) == 255
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("/ip4/8.8.8.8/tcp/4001", True),
+        ("/ip6/2606:4700::1/tcp/4001", True),
+        ("/dns4/node.example.org/tcp/4001", True),
+        ("/ip4/192.168.1.7/tcp/4001", False),
+        ("/ip4/127.0.0.1/tcp/4001", False),
+        ("/ip6/fe80::1/tcp/4001", False),
+        ("/ip4/8.8.8.8/udp/4001/quic-v1", False),
+    ],
+)
+def test_addresses_that_others_reach_from_anywhere_are_public(text: str, public: bool) -> None:
+    assert is_public(text) is public

@@ -17,9 +17,9 @@ from support.peer_keys import Key
 from blockstore.common.guard import Guard
 from cluster.context import ClusterContext
 from cluster.interfaces import Member, Role
-from cluster.metrics.informers import Informer, MetricReading, Ping, free_space, ping, tag
+from cluster.metrics.informers import Informer, MetricReading, Ping, free_space, pin_queue, ping, tag
 from cluster.metrics.metric_gossip import TOPIC, MetricGossip
-from cluster.metrics.metric_store import FREESPACE, MAX_METRICS, PING, Metric, MetricStore
+from cluster.metrics.metric_store import FREESPACE, MAX_METRICS, PING, PINQUEUE, Metric, MetricStore
 from cluster.ports import Capacity, GossipMessage
 from cluster.settings import ClusterSettings
 
@@ -90,6 +90,11 @@ async def test_what_a_member_publishes_is_known_to_the_others() -> None:
 
 async def test_free_space_is_what_the_quota_leaves() -> None:
     assert await free_space(capacity)() == MetricReading(FREESPACE, "300", 300)
+
+
+@pytest.mark.parametrize(("waiting", "weight"), [(0, 0), (99_999, 0), (100_000, -1), (250_000, -2)])
+async def test_a_longer_queue_weighs_less_by_the_hundred_thousand(waiting: int, weight: int) -> None:
+    assert await pin_queue(lambda: waiting)() == MetricReading(PINQUEUE, str(waiting), weight)
 
 
 async def test_a_metric_runs_out_after_twice_the_interval() -> None:

@@ -124,13 +124,16 @@ REFUSED = (
     "mode=whatever",
     "replicaton=2",
     "replication=-2",
-    "replication-min=3&replication-max=2",
     "shard-size=-1",
     "expire-in=99999999h",
     "expire-at=2001-01-01T00:00:00Z",
     "user-allocations=me",
     "meta-=x",
     "keep=maybe",
+)
+CONTRADICTIONS = (
+    "replication-min=3&replication-max=2",
+    "replication-min=-1&replication-max=2",
     "replication-max=2",  # contradicts the settings' minimum
 )
 
@@ -141,6 +144,13 @@ async def test_what_no_pin_can_have_is_400_on_every_route(tmp_path: Path) -> Non
         for query in REFUSED:
             for path in (f"/pins/{CID}", f"/pins/ipfs/{CID}", "/add", "/v1/cars"):
                 assert (await call.refused(f"{path}?{query}"))[0] == 400, (path, query)
+
+
+async def test_factors_that_contradict_each_other_are_500_as_upstream_has_it(tmp_path: Path) -> None:
+    async with api(tmp_path) as call:
+        for query in CONTRADICTIONS:
+            for path in (f"/pins/{CID}", f"/pins/ipfs/{CID}", "/add", "/v1/cars"):
+                assert (await call.refused(f"{path}?{query}"))[0] == 500, (path, query)
 
 
 async def test_what_an_add_does_not_do_is_400(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cluster.ports import Attempt, LocalPin, OperationKind
 from cluster.tracking.status import EVERY_STATUS
 from node.http.go import gojson
 from node.http.rest import shapes
+from node.http.rest.shapes import PingOf
 from node.http.rest.status_lines import pieces
 
 NOW = 1.5e9
@@ -63,15 +64,17 @@ def some_pin(number: int, peers: Sequence[str], chance: Random) -> Pin:
 
 async def slow(cluster: Cluster, wanted: frozenset[Status], local: bool) -> list[bytes]:
     found = cluster.statuses.all(wanted, local)
-    return [gojson.encode(shapes.status(info, NOW)) async for info in found]
+    return [gojson.encode(shapes.status(info, NOW, cluster.ping_of)) async for info in found]
 
 
 async def fast(cluster: Cluster, wanted: frozenset[Status], local: bool) -> list[bytes]:
-    return await lines(cluster.statuses.pages(wanted, local))
+    return await lines(cluster.statuses.pages(wanted, local), cluster.ping_of)
 
 
-async def lines(pages: AsyncGenerator[GlobalPage]) -> list[bytes]:
-    return b"".join([piece async for page in pages for piece in pieces(page, NOW)]).splitlines(keepends=True)
+async def lines(pages: AsyncGenerator[GlobalPage], ping_of: PingOf) -> list[bytes]:
+    return b"".join([piece async for page in pages for piece in pieces(page, NOW, ping_of)]).splitlines(
+        keepends=True
+    )
 
 
 @pytest.mark.parametrize("down", [(), (1,), (1, 2)])
