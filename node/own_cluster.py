@@ -20,9 +20,9 @@ from cluster.errors import BadInvite
 from cluster.interfaces import Role
 from cluster.members import record_store
 from cluster.members.invite import Invite
-from cluster.pinset import migrations
-from cluster.pinset import schema as pinset_schema
-from cluster.pinset.live_entries import MemberQuota
+from cluster.pinset.tables import migrations
+from cluster.pinset.tables import schema as pinset_schema
+from cluster.pinset.tables.live_entries import MemberQuota
 from cluster.ports import Capacity, CapacityInformer
 from cluster.replication.log_cutter import LogRetention
 from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset

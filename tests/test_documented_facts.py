@@ -23,7 +23,7 @@ from cluster.common.hybrid_clock import TOLERANCE
 from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.members import invite, record
 from cluster.pin import Status
-from cluster.pinset import batch
+from cluster.pinset.log import batch
 from cluster.ports import MAX_GOSSIP
 from cluster.replication import catchup_server, gossip_message, holdback
 from node.config import config

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from cluster.common.cooperative import TimeSlice
 from cluster.common.local_member import LocalMember
 from cluster.interfaces import PinChange
-from cluster.pinset.batch import AuthorLog, Batch
 from cluster.pinset.document_cache import OpenDocument
-from cluster.pinset.foreign_document import ForeignDocument
+from cluster.pinset.documents.foreign_document import ForeignDocument
 from cluster.pinset.listed_pins import listed_in
-from cluster.pinset.log_heads import LogHeads
+from cluster.pinset.log.batch import AuthorLog, Batch
+from cluster.pinset.log.log_heads import LogHeads
+from cluster.pinset.log.snapshot_place import LogEnd, SnapshotPlace
+from cluster.pinset.log.tolerance import Tolerance
 from cluster.pinset.replay import replay_onto
-from cluster.pinset.snapshot_place import LogEnd, SnapshotPlace
-from cluster.pinset.store import STAMP_FACT, PinsetStore
-from cluster.pinset.tolerance import Tolerance
+from cluster.pinset.tables.store import STAMP_FACT, PinsetStore
 from cluster.pinset.transaction import Outcome
 from cluster.pinset.whole_transaction import WholeTransaction
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from blockstore.cid import CID
 from cluster.common.pin_codec import EncodedPin
-from cluster.pinset.batch import SignedBatch
+from cluster.pinset.log.batch import SignedBatch
 
 
 class Verdict(Enum):

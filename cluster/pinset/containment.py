@@ -15,14 +15,14 @@ from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.common.pin_codec import decode_pin
 from cluster.common.wire import MAX_VALUE_BYTES
-from cluster.pinset.batch import MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, AuthorLog, OpenedBatch
-from cluster.pinset.document import Document, Entries
 from cluster.pinset.document_cache import OpenDocument
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.documents.document import Document, Entries
+from cluster.pinset.documents.void_clients import deletions_alone, without_clients
+from cluster.pinset.documents.yjs_update import Deletion, Update, parse
+from cluster.pinset.log.batch import MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, AuthorLog, OpenedBatch
+from cluster.pinset.tables.store import PinsetStore
 from cluster.pinset.transaction import newest
-from cluster.pinset.void_clients import deletions_alone, without_clients
 from cluster.pinset.whole_transaction import WholeTransaction
-from cluster.pinset.yjs_update import Deletion, Update, parse
 
 SharedClocks = Mapping[int, Set[int]]
 """By document: clocks that the forked log used in more than one branch, as far as is known."""

@@ -11,10 +11,10 @@ from cluster.common.genesis import Genesis
 from cluster.common.pin_codec import decode_pin
 from cluster.errors import BadUpdate, DamagedDocument
 from cluster.pinset.document_cache import OpenDocument
-from cluster.pinset.document_digest import halves
+from cluster.pinset.documents.document_digest import halves
 from cluster.pinset.listed_pins import listed_in
-from cluster.pinset.rows import StoredDocument
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.tables.rows import StoredDocument
+from cluster.pinset.tables.store import PinsetStore
 
 _READER = 1  # a client id: nothing is written by it
 _GROUP_BYTES = 512 * 1024  # of values in one batch

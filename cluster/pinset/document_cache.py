@@ -15,12 +15,12 @@ from typing import ClassVar
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.errors import DamagedDocument
-from cluster.pinset.clocks import NO_CLOCKS, encode_clocks
-from cluster.pinset.document import Document
-from cluster.pinset.document_digest import MODULUS
-from cluster.pinset.growing_document import GrowingDocument
-from cluster.pinset.rows import DocumentChange, DocumentOutline, StoredDocument
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.documents.clocks import NO_CLOCKS, encode_clocks
+from cluster.pinset.documents.document import Document
+from cluster.pinset.documents.document_digest import MODULUS
+from cluster.pinset.documents.growing_document import GrowingDocument
+from cluster.pinset.tables.rows import DocumentChange, DocumentOutline, StoredDocument
+from cluster.pinset.tables.store import PinsetStore
 
 CACHED_DOCUMENTS = 256  # of the many that exist, few are touched twice in a row
 _MIN_UPDATES = 16  # before a snapshot is worth writing

@@ -13,11 +13,11 @@ from cluster.common.genesis import Genesis
 from cluster.common.pin_codec import PinValue, decode_pin
 from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import Batch
 from cluster.pinset.document_cache import Touched
+from cluster.pinset.documents.void_clients import without_clients
+from cluster.pinset.documents.yjs_update import MapEntry, Update, parse
+from cluster.pinset.log.batch import Batch
 from cluster.pinset.transaction import Transaction
-from cluster.pinset.void_clients import without_clients
-from cluster.pinset.yjs_update import MapEntry, Update, parse
 
 _log = logging.getLogger(__name__)
 

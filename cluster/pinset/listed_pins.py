@@ -7,7 +7,7 @@ from collections.abc import Collection
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.common.genesis import Genesis
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.tables.store import PinsetStore
 
 _PAGE = 4096  # rows read at once
 

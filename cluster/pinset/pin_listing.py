@@ -10,10 +10,10 @@ from cluster.common.pin_codec import decode_pin
 from cluster.errors import BadUpdate
 from cluster.interfaces import PinOrder, PinPage, PinQuery
 from cluster.pin import Pin
-from cluster.pinset.list_place import ListPlace
-from cluster.pinset.schema import REMEDY
-from cluster.pinset.sql_listing import RowPage
-from cluster.pinset.store import PinsetStore, is_meant
+from cluster.pinset.tables.list_place import ListPlace
+from cluster.pinset.tables.schema import REMEDY
+from cluster.pinset.tables.sql_listing import RowPage
+from cluster.pinset.tables.store import PinsetStore, is_meant
 
 _FIRST = 128  # rows: the first page is to be there soon
 _PAGE_BYTES = 1024 * 1024

@@ -7,12 +7,12 @@ from collections.abc import Collection, Set
 from cluster.common.cooperative import TimeSlice
 from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import MAX_BATCH_BYTES, Batch, OpenedBatch
 from cluster.pinset.document_cache import OpenDocument
-from cluster.pinset.store import PinsetStore
-from cluster.pinset.void_clients import without_clients
+from cluster.pinset.documents.void_clients import without_clients
+from cluster.pinset.documents.yjs_update import parse
+from cluster.pinset.log.batch import MAX_BATCH_BYTES, Batch, OpenedBatch
+from cluster.pinset.tables.store import PinsetStore
 from cluster.pinset.whole_transaction import WholeTransaction
-from cluster.pinset.yjs_update import parse
 
 
 async def replayed(

@@ -17,21 +17,21 @@ from cluster.common.serial_executor import SerialExecutor
 from cluster.errors import BadUpdate
 from cluster.interfaces import PinChange
 from cluster.pinset.adoption import Adoption, Merge
-from cluster.pinset.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
 from cluster.pinset.changes import PinWrite, Verdict, Written
 from cluster.pinset.containment import DONE, ContainmentStep, ForkedLog, SharedClocks, next_step
 from cluster.pinset.damage import find_damaged, grouped, rows_of
 from cluster.pinset.document_cache import DocumentCache, OpenDocument, Touched
 from cluster.pinset.foreign_batch import ForeignBatch, UnusableBatch, read_foreign, touched_by
-from cluster.pinset.fork import Forks, place_fact
 from cluster.pinset.listed_pins import listed_in
-from cluster.pinset.live_entries import NO_QUOTA, LiveEntries, MemberQuota, OverQuota, sum_live
-from cluster.pinset.log_heads import NO_HASHES, NO_HEADS, LogHeads
+from cluster.pinset.log.batch import AuthorLog, Batch, SignedBatch, new_epoch, sign
+from cluster.pinset.log.fork import Forks, place_fact
+from cluster.pinset.log.log_heads import NO_HASHES, NO_HEADS, LogHeads
+from cluster.pinset.log.snapshot_place import LogEnd, SnapshotPlace
+from cluster.pinset.log.tolerance import Tolerance
 from cluster.pinset.replay import replayed
-from cluster.pinset.rows import Commit, DigestSums, Head, batch_row
-from cluster.pinset.snapshot_place import LogEnd, SnapshotPlace
-from cluster.pinset.store import STAMP_FACT, PinsetStore
-from cluster.pinset.tolerance import Tolerance
+from cluster.pinset.tables.live_entries import NO_QUOTA, LiveEntries, MemberQuota, OverQuota, sum_live
+from cluster.pinset.tables.rows import Commit, DigestSums, Head, batch_row
+from cluster.pinset.tables.store import STAMP_FACT, PinsetStore
 from cluster.pinset.transaction import Outcome, Transaction
 from cluster.pinset.write_plan import plan_writes
 

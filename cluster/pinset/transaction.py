@@ -9,11 +9,11 @@ from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.common.pin_codec import EncodedPin, PinValue, decode_pin
 from cluster.interfaces import PinChange
-from cluster.pinset.batch import AuthorLog, SignedBatch
-from cluster.pinset.document import Entries
 from cluster.pinset.document_cache import AnyDocument
-from cluster.pinset.live_entries import EntryCounter
-from cluster.pinset.rows import Commit, PinRow, batch_row
+from cluster.pinset.documents.document import Entries
+from cluster.pinset.log.batch import AuthorLog, SignedBatch
+from cluster.pinset.tables.live_entries import EntryCounter
+from cluster.pinset.tables.rows import Commit, PinRow, batch_row
 
 
 def newest(entries: Entries) -> bytes | None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
 from cluster.common.genesis import Genesis
-from cluster.pinset.document import NO_ENTRIES, Entries
 from cluster.pinset.document_cache import OpenDocument
-from cluster.pinset.rows import Commit, DocumentChange, batch_row
+from cluster.pinset.documents.document import NO_ENTRIES, Entries
+from cluster.pinset.tables.rows import Commit, DocumentChange, batch_row
 from cluster.pinset.transaction import Outcome, Transaction
 
 

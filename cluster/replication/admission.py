@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cluster.errors import UntrustedPeer
-from cluster.pinset.batch import AuthorLog, OpenedBatch, SignedBatch
 from cluster.pinset.changes import Verdict
+from cluster.pinset.log.batch import AuthorLog, OpenedBatch, SignedBatch
 from cluster.replication.context import ReplicationContext
 from cluster.replication.fork_watch import ForkWatch
 from cluster.replication.holdback import HoldbackQueue

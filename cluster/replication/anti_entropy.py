@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from cluster.common import wire
 from cluster.common.methods import DIGESTS
 from cluster.errors import BadUpdate
-from cluster.pinset.rows import DigestSum, DigestSums
+from cluster.pinset.tables.rows import DigestSum, DigestSums
 from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.context import ReplicationContext
 from cluster.replication.mending import Mending

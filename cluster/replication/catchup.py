@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from cluster.common import wire
 from cluster.common.cooperative import TimeSlice
 from cluster.common.methods import BATCHES, HEADS, MEMBERS
-from cluster.pinset.batch import MAX_BATCH_BYTES, AuthorLog, OpenedBatch
+from cluster.pinset.log.batch import MAX_BATCH_BYTES, AuthorLog, OpenedBatch
 from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.admission import Admission
 from cluster.replication.catchup_server import (

@@ -12,7 +12,7 @@ from cluster.errors import UntrustedPeer
 from cluster.members.member_list import MemberList
 from cluster.pinset.change_feed import ChangeFeed
 from cluster.pinset.replica import Replica
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.tables.store import PinsetStore
 from cluster.ports import PeerCalls
 from cluster.replication.handler_gate import HandlerGate
 from cluster.replication.member_progress import MemberProgress

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 
-from cluster.pinset.batch import SignedBatch
+from cluster.pinset.log.batch import SignedBatch
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_BYTES_PER_AUTHOR = 4 * 1024 * 1024

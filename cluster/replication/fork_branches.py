@@ -12,9 +12,9 @@ from cluster.common import wire
 from cluster.common.methods import BATCHES
 from cluster.common.wire import MAX_VALUE_BYTES
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import MAX_BATCH_BYTES, AuthorLog, OpenedBatch
 from cluster.pinset.containment import SharedClocks
-from cluster.pinset.yjs_update import parse
+from cluster.pinset.documents.yjs_update import parse
+from cluster.pinset.log.batch import MAX_BATCH_BYTES, AuthorLog, OpenedBatch
 from cluster.ports import MAX_CALL, CallFailed, PeerOffline
 from cluster.replication.context import ReplicationContext
 from cluster.replication.heads import encode_logs

@@ -16,8 +16,8 @@ from cluster.common import wire
 from cluster.common.loops import steadily
 from cluster.common.methods import FORKS
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import AuthorLog, OpenedBatch, SignedBatch
-from cluster.pinset.fork import Fork
+from cluster.pinset.log.batch import AuthorLog, OpenedBatch, SignedBatch
+from cluster.pinset.log.fork import Fork
 from cluster.ports import MAX_CALL, CallFailed, PeerOffline
 from cluster.replication.context import ReplicationContext
 from cluster.replication.fork_branches import ForkBranches, fetch_batches

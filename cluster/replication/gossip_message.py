@@ -9,7 +9,7 @@ from itertools import groupby
 from cluster.common import wire
 from cluster.common.genesis import Genesis
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import AuthorLog, SignedBatch
+from cluster.pinset.log.batch import AuthorLog, SignedBatch
 
 MAX_GOSSIP_BYTES = 400 * 1024
 """Larger batches are announced and pulled."""

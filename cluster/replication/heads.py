@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from cluster.common import wire
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import HASH_BYTES, AuthorLog
-from cluster.pinset.fork import MAX_FORKS
+from cluster.pinset.log.batch import HASH_BYTES, AuthorLog
+from cluster.pinset.log.fork import MAX_FORKS
 
 MAX_HEADS = 4096
 """Logs in one answer; further ones come in the next."""

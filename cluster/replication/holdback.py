@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from cluster.pinset.batch import AuthorLog, SignedBatch
+from cluster.pinset.log.batch import AuthorLog, SignedBatch
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_BYTES_PER_AUTHOR = 8 * 1024 * 1024

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from cluster.common.loops import steadily
-from cluster.pinset.log_store import NOTHING, LogSize, LogStore
+from cluster.pinset.tables.log_store import NOTHING, LogSize, LogStore
 from cluster.replication.context import ReplicationContext
 
 INTERVAL = 300.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
-from cluster.pinset.batch import AuthorLog
+from cluster.pinset.log.batch import AuthorLog
 
 Begins = Mapping[AuthorLog, int]
 """The first batch that a member can serve of each log of which it lacks the next one that we need."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cluster.pinset.batch import AuthorLog
+from cluster.pinset.log.batch import AuthorLog
 
 MAX_LOGS = 65_536
 """Logs that are remembered of one member: it names them."""

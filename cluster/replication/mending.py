@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from cluster.errors import BadUpdate
 from cluster.pinset.adoption import Merge
-from cluster.pinset.batch import AuthorLog
-from cluster.pinset.foreign_document import ForeignDocument
+from cluster.pinset.documents.foreign_document import ForeignDocument
+from cluster.pinset.log.batch import AuthorLog
 from cluster.replication.context import ReplicationContext
 from cluster.replication.snapshot_donor import SnapshotDonor
 

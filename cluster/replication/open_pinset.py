@@ -24,12 +24,12 @@ from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
 from cluster.pinset.change_feed import ChangeFeed
-from cluster.pinset.live_entries import NO_QUOTA, MemberQuota
-from cluster.pinset.log_store import LogStore
-from cluster.pinset.migrations import PAGE as MIGRATION_PAGE
-from cluster.pinset.migrator import open_migrator
 from cluster.pinset.replica import open_replica
-from cluster.pinset.store import STAMP_FACT, PinsetStore, SqlDatabase
+from cluster.pinset.tables.live_entries import NO_QUOTA, MemberQuota
+from cluster.pinset.tables.log_store import LogStore
+from cluster.pinset.tables.migrations import PAGE as MIGRATION_PAGE
+from cluster.pinset.tables.migrator import open_migrator
+from cluster.pinset.tables.store import STAMP_FACT, PinsetStore, SqlDatabase
 from cluster.ports import ClusterNetwork, Signer
 from cluster.replication.admission import Admission
 from cluster.replication.anti_entropy import AntiEntropy

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from cluster.errors import MemberQuotaReached
 from cluster.pinset.changes import PinWrite
-from cluster.pinset.live_entries import NOTHING_LIVE, LiveEntries, MemberQuota
+from cluster.pinset.tables.live_entries import NOTHING_LIVE, LiveEntries, MemberQuota
 
 
 class QuotaClaim:

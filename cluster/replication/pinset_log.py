@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cluster.common.hybrid_clock import seconds
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import AuthorLog, OpenedBatch
+from cluster.pinset.log.batch import AuthorLog, OpenedBatch
 from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.context import ReplicationContext
 from cluster.replication.log_cutter import CutReport, LogCutter

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from cluster.pinset.batch import AuthorLog
+from cluster.pinset.log.batch import AuthorLog
 
 STALLED = 1.0
 """Seconds without a page after which a log is asked of another member too, of a third after twice as many.

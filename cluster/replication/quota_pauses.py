@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cluster.pinset.batch import AuthorLog, SignedBatch
-from cluster.pinset.live_entries import LiveEntries
+from cluster.pinset.log.batch import AuthorLog, SignedBatch
+from cluster.pinset.tables.live_entries import LiveEntries
 
 RETRY = 60.0
 """Seconds until a paused log is asked for once more: what follows in it may be unpins."""

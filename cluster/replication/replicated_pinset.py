@@ -17,10 +17,10 @@ from cluster.members.member_list import MemberList
 from cluster.members.standing import Standing
 from cluster.pin import KeyRange, Pin
 from cluster.pinset.changes import PinWrite
-from cluster.pinset.migrator import MigrationProgress, Migrator
 from cluster.pinset.pin_listing import PinListing
-from cluster.pinset.pinset_state import PinsetState
-from cluster.pinset.schema import REMEDY
+from cluster.pinset.tables.migrator import MigrationProgress, Migrator
+from cluster.pinset.tables.pinset_state import PinsetState
+from cluster.pinset.tables.schema import REMEDY
 from cluster.replication.context import ReplicationContext, ReplicationCounts
 from cluster.replication.own_quota import OwnQuota
 from cluster.replication.pinset_log import PinsetLog

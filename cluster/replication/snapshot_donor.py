@@ -11,9 +11,9 @@ from cluster.common.cooperative import TimeSlice
 from cluster.common.genesis import Genesis
 from cluster.common.methods import HEADS, SNAPSHOT
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import AuthorLog
-from cluster.pinset.foreign_document import ForeignDocument, read_document
-from cluster.pinset.snapshot_place import LogEnd
+from cluster.pinset.documents.foreign_document import ForeignDocument, read_document
+from cluster.pinset.log.batch import AuthorLog
+from cluster.pinset.log.snapshot_place import LogEnd
 from cluster.ports import PeerCalls, PeerOffline
 from cluster.replication.catchup import patience
 from cluster.replication.heads import Heads

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from cluster.common import wire
 from cluster.errors import BadUpdate
-from cluster.pinset.batch import AuthorLog
-from cluster.pinset.foreign_document import DocumentParts
-from cluster.pinset.sql_snapshot import MAX_PAGE_DOCUMENTS
+from cluster.pinset.documents.foreign_document import DocumentParts
+from cluster.pinset.log.batch import AuthorLog
+from cluster.pinset.tables.sql_snapshot import MAX_PAGE_DOCUMENTS
 from cluster.ports import MAX_CALL
 from cluster.replication.heads import MAX_HEADS, decode_logs, encode_logs
 

@@ -6,7 +6,7 @@ import asyncio
 
 from cluster.common.methods import SNAPSHOT
 from cluster.errors import SnapshotUnavailable
-from cluster.pinset.foreign_document import DocumentParts
+from cluster.pinset.documents.foreign_document import DocumentParts
 from cluster.replication.context import ReplicationContext
 from cluster.replication.heads import MAX_HEADS
 from cluster.replication.snapshot_page import PageRequest, SnapshotPage

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from cluster.common.cooperative import Slices, TimeSlice
-from cluster.pinset.batch import MAX_BATCH_DOCUMENTS
 from cluster.pinset.changes import PinWrite, Written
+from cluster.pinset.log.batch import MAX_BATCH_DOCUMENTS
 from cluster.replication.gossip_message import MAX_GOSSIP_BYTES
 
 _MAX_WAITING = 1024  # parts; further callers wait for room

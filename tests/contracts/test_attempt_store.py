@@ -15,7 +15,7 @@ from support.memory_cluster import cid
 
 from blockstore.sqlite.database import open_database
 from cluster.pin import KeyRange
-from cluster.pinset import schema
+from cluster.pinset.tables import schema
 from cluster.ports import Attempt, AttemptStore, OperationKind
 from cluster.tracking import attempt_store
 from cluster.tracking.attempt_store import SqliteAttempts

@@ -24,8 +24,8 @@ from cluster.common.pin_codec import decode_pin
 from cluster.errors import BadCursor, NotPinned, ReadOnlyMember
 from cluster.interfaces import EVERY_PIN, PinChange, PinOrder, PinQuery, PinsetReader, PinsetWriter, Role
 from cluster.pin import EVERYWHERE, KeyRange, Pin, PinOptions
-from cluster.pinset.schema import PRAGMAS
-from cluster.pinset.store import SqlDatabase
+from cluster.pinset.tables.schema import PRAGMAS
+from cluster.pinset.tables.store import SqlDatabase
 from cluster.replication.open_pinset import PinsetSettings, open_pinset
 
 

@@ -12,8 +12,8 @@ from random import Random
 from blockstore.cid import CID
 from cluster.common.genesis import Genesis
 from cluster.errors import ClusterError
-from cluster.pinset.batch import AuthorLog
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.log.batch import AuthorLog
+from cluster.pinset.tables.store import PinsetStore
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
 from cluster.replication.snapshot_limits import SnapshotLimits
 from support.clock import virtual_time

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from cluster.members import record_store
-from cluster.pinset import schema
+from cluster.pinset.tables import schema
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -6,9 +6,9 @@ import asyncio
 from random import Random
 
 from cluster.common.pin_codec import encode_pin
-from cluster.pinset.batch import AuthorLog, Batch, sign
-from cluster.pinset.document import Document
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.documents.document import Document
+from cluster.pinset.log.batch import AuthorLog, Batch, sign
+from cluster.pinset.tables.store import PinsetStore
 from cluster.ports import GossipMessage
 from cluster.replication.gossip_message import topic_of
 from support.cluster_network import SimNetwork

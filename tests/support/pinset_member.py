@@ -15,8 +15,8 @@ from cluster.common.genesis import Genesis, found_cluster
 from cluster.interfaces import PinChange, Role
 from cluster.members.invite import Invite
 from cluster.pin import Pin, PinOptions
-from cluster.pinset.live_entries import NO_QUOTA
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.tables.live_entries import NO_QUOTA
+from cluster.pinset.tables.store import PinsetStore
 from cluster.replication.log_cutter import DEFAULT_RETENTION, LogRetention
 from cluster.replication.open_pinset import PinsetSettings, Surroundings, open_pinset
 from cluster.replication.replicated_pinset import ReplicatedPinset

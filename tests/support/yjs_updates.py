@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pycrdt import Doc, Map
 
-from cluster.pinset.yjs_update import entry_key
+from cluster.pinset.documents.yjs_update import entry_key
 from support.pinset_member import some_cid
 
 CLIENT, OTHER = 77, 99

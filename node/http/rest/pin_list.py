@@ -13,7 +13,7 @@ from blockstore.prefetch.one_ahead import one_ahead
 from cluster.errors import BadUpdate
 from cluster.interfaces import EVERY_PIN
 from cluster.pin import Status
-from cluster.pinset.list_place import ListPlace
+from cluster.pinset.tables.list_place import ListPlace
 from node.http.app_key import PARTS
 from node.http.go import gojson
 from node.http.rest import status_filter, stored_lines

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from cluster.pinset.log_store import LogSize
+from cluster.pinset.tables.log_store import LogSize
 from cluster.replication.log_cutter import CutReport
 from cluster.replication.pinset_log import CaughtUp, MemberLag
 from node.http.app_key import PARTS

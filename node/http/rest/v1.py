@@ -6,7 +6,7 @@ from aiohttp import web
 
 from cluster.interfaces import Role
 from cluster.members.invite import LIFETIME, MAX_LIFETIME
-from cluster.pinset.migrator import MigrationProgress
+from cluster.pinset.tables.migrator import MigrationProgress
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.go import query_values

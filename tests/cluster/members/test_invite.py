@@ -27,7 +27,7 @@ from cluster.members.invite import Invite, make_invite
 from cluster.members.join import JoinHandler
 from cluster.members.open_members import open_members
 from cluster.members.record_store import SCHEMA, MemberRecordStore
-from cluster.pinset.schema import PRAGMAS
+from cluster.pinset.tables.schema import PRAGMAS
 
 GENESIS = some_genesis()
 INVITE = make_invite(GENESIS, identity(0), SECRET, ("/ip4/127.0.0.1/tcp/1",), Role.FOLLOWER, 2e9)

@@ -15,14 +15,14 @@ from blockstore.common import varint
 from cluster.common.hybrid_clock import HybridClock
 from cluster.common.local_member import LocalMember
 from cluster.common.pin_codec import encode_pin
-from cluster.pinset.batch import SignedBatch
 from cluster.pinset.changes import PinWrite, Verdict
-from cluster.pinset.clocks import decode_clocks, encode_clocks
-from cluster.pinset.document import Document
-from cluster.pinset.document_digest import MODULUS, halves
-from cluster.pinset.growing_document import GrowingDocument
+from cluster.pinset.documents.clocks import decode_clocks, encode_clocks
+from cluster.pinset.documents.document import Document
+from cluster.pinset.documents.document_digest import MODULUS, halves
+from cluster.pinset.documents.growing_document import GrowingDocument
+from cluster.pinset.log.batch import SignedBatch
 from cluster.pinset.replica import Replica, open_replica
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.tables.store import PinsetStore
 from cluster.pinset.transaction import newest
 
 GENESIS = some_genesis(1)

@@ -6,8 +6,8 @@ from support.clock import virtual_time
 from support.pinset_forger import Forger, calm, document_of, heard, logs_of, stopped, wall
 from support.pinset_member import grown_cluster, some_cid, some_pin
 
-from cluster.pinset.batch import AuthorLog
-from cluster.pinset.yjs_update import entry_key
+from cluster.pinset.documents.yjs_update import entry_key
+from cluster.pinset.log.batch import AuthorLog
 
 
 @virtual_time

@@ -13,9 +13,9 @@ from support.pinset_member import PinsetMember, agree, grown_cluster, identity, 
 
 from cluster.common import wire
 from cluster.common.pin_codec import encode_pin
-from cluster.pinset.batch import Batch, sign
-from cluster.pinset.document import Document
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.documents.document import Document
+from cluster.pinset.log.batch import Batch, sign
+from cluster.pinset.tables.store import PinsetStore
 from cluster.ports import CallFailed, PeerOffline
 from cluster.replication.gossip_message import MAX_GOSSIP_BYTES
 from cluster.replication.heads import decode_logs

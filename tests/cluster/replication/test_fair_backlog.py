@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cluster.pinset.batch import AuthorLog, Batch, SignedBatch
+from cluster.pinset.log.batch import AuthorLog, Batch, SignedBatch
 from cluster.replication.fair_backlog import FairBacklog, GossipedBatch
 
 

@@ -10,7 +10,7 @@ from support.pinset_forger import Forger, calm, heard, stopped, wall
 from support.pinset_member import agree, grown_cluster, some_cid, some_pin
 
 from cluster.interfaces import PinChange
-from cluster.pinset.batch import AuthorLog
+from cluster.pinset.log.batch import AuthorLog
 from cluster.ports import GossipMessage
 from cluster.replication.gossip_message import topic_of
 

@@ -10,7 +10,7 @@ from support.pinset_forger import calm, gossiped, logs_of, stopped, wall
 from support.pinset_member import PinsetMember, agree, grown_cluster, some_cid, some_pin
 
 from cluster.common.methods import BATCHES
-from cluster.pinset.fork_store import ForkStore
+from cluster.pinset.tables.fork_store import ForkStore
 
 
 async def forks_at(member: PinsetMember) -> dict[str, int]:

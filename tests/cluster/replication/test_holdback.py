@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.pinset.batch import AuthorLog, Batch, SignedBatch
+from cluster.pinset.log.batch import AuthorLog, Batch, SignedBatch
 from cluster.replication.holdback import HoldbackQueue
 
 

@@ -8,8 +8,8 @@ from support.clock import virtual_time
 from support.pinset_forger import calm, stopped, wall
 from support.pinset_member import PinsetMember, agree, grown_cluster, some_cid, some_pin
 
-from cluster.pinset.log_store import NOTHING, LogStore
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.tables.log_store import NOTHING, LogStore
+from cluster.pinset.tables.store import PinsetStore
 from cluster.replication.log_cutter import CutReport, LogRetention
 
 HOUR = 3600.0

@@ -24,10 +24,10 @@ from support.pinset_member import (
 from blockstore.sqlite.database import open_database
 from cluster.errors import DamagedDocument
 from cluster.interfaces import Role
-from cluster.pinset.document import Document
-from cluster.pinset.document_digest import halves
-from cluster.pinset.schema import PRAGMAS
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.documents.document import Document
+from cluster.pinset.documents.document_digest import halves
+from cluster.pinset.tables.schema import PRAGMAS
+from cluster.pinset.tables.store import PinsetStore
 from cluster.replication.open_pinset import open_pinset
 
 ROT = b"\xff" * 40

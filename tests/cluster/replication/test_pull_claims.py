@@ -6,7 +6,7 @@ import asyncio
 
 from support.clock import virtual_time
 
-from cluster.pinset.batch import AuthorLog
+from cluster.pinset.log.batch import AuthorLog
 from cluster.replication.pull_claims import STALLED, PullClaims
 
 ONE, TWO = AuthorLog("author", 1), AuthorLog("author", 2)

@@ -10,8 +10,8 @@ from support.pinset_forger import calm, stopped, wall
 from support.pinset_member import PinsetMember, agree, grown_cluster, some_cid, some_pin
 
 from cluster.errors import MemberQuotaReached
-from cluster.pinset.live_entries import LiveEntries, MemberQuota
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.tables.live_entries import LiveEntries, MemberQuota
+from cluster.pinset.tables.store import PinsetStore
 
 
 async def restarted(member: PinsetMember, quota: MemberQuota) -> None:

@@ -10,7 +10,7 @@ from support.pinset_forger import calm, stopped, wall
 from support.pinset_member import SECRET, PinsetMember, agree, grown_cluster, some_cid, some_pin
 
 from cluster.interfaces import PinChange, Role
-from cluster.pinset.store import PinsetStore
+from cluster.pinset.tables.store import PinsetStore
 from cluster.ports import CallFailed
 from cluster.replication.snapshot_limits import SnapshotLimits
 

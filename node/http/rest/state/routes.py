@@ -11,7 +11,7 @@ from aiohttp import web
 from blockstore.common.tasks import background
 from cluster.errors import BadUpdate
 from cluster.pin import EVERYWHERE, GrantAsk
-from cluster.pinset.packed_pins import PackedPins
+from cluster.pinset.tables.packed_pins import PackedPins
 from node.http.app_key import PARTS
 from node.http.errors import EXPECTED, BadRequest
 from node.http.go import query_values
