@@ -12,22 +12,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from blockstore.block import Block
-from blockstore.unixfs.importing.entries import Entry, LocalFile, SourceFile
+from blockstore.unixfs.importing.entries import Entry
 from blockstore.unixfs.importing.ingest import (
     GROUP_BLOCKS,
     GROUP_BYTES,
     Group,
     ImportedEntry,
     Ingest,
-    LocalWork,
-    Piece,
     Work,
 )
 from blockstore.unixfs.importing.options import ImportOptions
-
-# A little less than a group, so that a portion of small files makes one group and not one and a bit.
-_PORTION_BYTES = GROUP_BYTES * 7 // 8
-_PORTION_ENTRIES = GROUP_BLOCKS - 1
+from blockstore.unixfs.importing.portions import Portions
 
 Progress = Callable[[str, int], None]
 """Called with a file's name and how many of its bytes are hashed; now and then, and when it is complete."""
@@ -56,19 +51,29 @@ async def import_entries(
 ) -> AsyncGenerator[ImportedEntry, None]:
     """Import all; gives each file and link once its blocks are stored, then folders, the outermost last.
 
-    Blocks reach the sink before those that link to them. When the iterator is exhausted, the sink has taken
-    them all; leave it early with `contextlib.aclosing`. Raises BadEntry, UnreadableFile, BlockTooLarge, and
-    what the entries or the sink raise; blocks stored by then stay, linked from nothing.
+    Nothing that is ready waits for a source that pauses. Blocks reach the sink before those that link to
+    them. When the iterator is exhausted, the sink has taken them all; leave it early with
+    `contextlib.aclosing`. Raises BadEntry, UnreadableFile, BlockTooLarge, and what the entries or the sink
+    raise; blocks stored by then stay, linked from nothing.
     """
     storing = _Storing(sink)
     groups = _groups(entries, Ingest(options), progress)
+    following = asyncio.ensure_future(anext(groups, None))
     try:
-        async for group in groups:
-            for added in await storing.swap(group):
+        while True:
+            if await storing.ends_before(following):
+                ready = await storing.swap(Group())
+            elif group := await following:
+                ready = await storing.swap(group)
+                following = asyncio.ensure_future(anext(groups, None))
+            else:
+                break
+            for added in ready:
                 yield added
         for added in await storing.swap(Group()):
             yield added
     finally:
+        await _end(following)
         await groups.aclose()
         await storing.abandon()
 
@@ -80,6 +85,14 @@ class _Storing:
         self._sink = sink
         self._task: asyncio.Task[None] | None = None
         self._added: list[ImportedEntry] = []
+
+    async def ends_before(self, following: asyncio.Future[Group | None]) -> bool:
+        """Whether all is stored, and something was, while the next group is still awaited."""
+        if self._task is None:
+            return bool(self._added) and not following.done()
+        both: list[asyncio.Future[Group | None] | asyncio.Task[None]] = [following, self._task]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        return self._task.done() and not following.done()
 
     async def swap(self, group: Group) -> list[ImportedEntry]:
         """Wait for the group before to be stored, start on this one; returns what is complete now."""
@@ -117,11 +130,9 @@ async def _groups(
     entries: AsyncIterator[Entry], ingest: Ingest, progress: Progress | None
 ) -> AsyncGenerator[Group, None]:
     """Hash portion after portion, while the next one is gathered."""
-    feed = _work(entries)
-    gathering = asyncio.create_task(_portion(feed))
+    portions = Portions(entries)
     try:
-        while portion := await gathering:
-            gathering = asyncio.create_task(_portion(feed))
+        while portion := await portions.next():
             while portion:
                 group = await _in_thread(ingest.run, portion)
                 _report(group, progress)
@@ -131,43 +142,8 @@ async def _groups(
             group, last = await _in_thread(ingest.finish)
             yield group
     finally:
-        await _end(gathering)
-        await feed.aclose()
+        await portions.aclose()
         ingest.close()
-
-
-async def _work(entries: AsyncIterator[Entry]) -> AsyncGenerator[Work, None]:
-    async for entry in entries:
-        if not isinstance(entry, SourceFile):
-            yield entry
-        elif isinstance(entry.body, LocalFile):
-            yield LocalWork(entry, entry.body)
-        else:
-            async for data in entry.body:
-                yield Piece(entry, data, last=False)
-            yield Piece(entry, b"", last=True)
-
-
-async def _portion(feed: AsyncIterator[Work]) -> deque[Work]:
-    """The next work, about a group's worth of bytes; nothing when there is no more."""
-    portion: deque[Work] = deque()
-    size = 0
-    async for work in feed:
-        portion.append(work)
-        size += _weight(work)
-        if size >= _PORTION_BYTES or len(portion) >= _PORTION_ENTRIES:
-            break
-    return portion
-
-
-def _weight(work: Work) -> int:
-    match work:
-        case Piece():
-            return len(work.data)
-        case LocalWork():
-            return work.file.size
-        case _:
-            return 0
 
 
 def _report(group: Group, progress: Progress | None) -> None:

@@ -7,15 +7,16 @@ are taken too, by Kubo's names, and `profile` (IPIP-499).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
 from blockstore.errors import BadEntry
 from blockstore.unixfs.importing.option_text import PARAMETERS, from_query
 from blockstore.unixfs.importing.options import ImportOptions
-from cluster.pin import PinMode, Wish
+from cluster.pin import GrantResult, PinMode, Wish
 from node.http.app_key import PARTS
 from node.http.errors import EXPECTED, BadRequest, status_of, text_of
 from node.http.go import gojson, query_values
@@ -27,6 +28,7 @@ from node.http.rest.pin_options import check_names, pin_wish
 from node.http.trailers import TrailerResponse
 from node.http.uploads.entries import entries
 from node.http.uploads.multipart import boundary_of
+from node.parts import Parts
 from node.services.add import AddResult
 
 PROFILE = "unixfs-v0-2015"  # what ipfs-cluster and Kubo import with when nothing is said
@@ -89,21 +91,21 @@ def _wish(query: Mapping[str, str]) -> Wish | None:
 async def _stream(
     request: web.Request, response: web.StreamResponse, imports: ImportOptions, wish: Wish | None
 ) -> None:
-    wanted = query_values.boolean(request.query, "progress")
+    wanted, line = query_values.boolean(request.query, "progress"), _lines_of(request, wish)
     async with (
         _reporting(response, wanted) as latest,
         aclosing(_added(request, imports, wish, latest)) as results,
     ):
         async for result in results:
-            await response.write(gojson.encode(_line(result, wish)))
+            await response.write(gojson.encode(line(result)))
 
 
 async def _at_once(request: web.Request, imports: ImportOptions, wish: Wish | None) -> web.Response:
-    lines: list[Json] = []
+    lines, line = list[Json](), _lines_of(request, wish)
     try:
         async with aclosing(_added(request, imports, wish, None)) as results:
             async for result in results:
-                lines.append(_line(result, wish))
+                lines.append(line(result))
     except EXPECTED as error:
         response = error_response(status_of(error), text_of(error))
     else:
@@ -134,12 +136,28 @@ def _results(
     return request.app[PARTS].add_service.add(entries(request), imports, wish, progress)
 
 
-def _line(result: AddResult, wish: Wish | None) -> Json:
+def _lines_of(request: web.Request, wish: Wish | None) -> Callable[[AddResult], Json]:
+    """What becomes of results."""
+    is_car = request.query.get("format") == "car"
+    return partial(_line, request.app[PARTS], wish, is_car)
+
+
+def _line(parts: Parts, wish: Wish | None, is_car: bool, result: AddResult) -> Json:
     added, granted = result.added, result.granted
-    allocations = granted.pin.allocations if granted else ()
-    line = shapes.added(added.name, str(added.cid), size=added.size, allocations=allocations)
+    received = added.bytes if is_car else 0
+    holders = _holders(parts, granted)
+    line = shapes.added(added.name, str(added.cid), size=added.size, received=received, allocations=holders)
     own = granted is not None and wish is not None and wish.named is not None
     return {**line, "pin": shapes.granted(granted)} if own and granted else line
+
+
+def _holders(parts: Parts, granted: GrantResult | None) -> Sequence[str]:
+    """Of a pinned root, the members that are to hold it; of all else this node, where its blocks are now."""
+    if granted is None:
+        return [parts.peer]
+    if granted.pin.everywhere:
+        return sorted(parts.cluster.members.peers())
+    return granted.pin.allocations
 
 
 class _Latest:

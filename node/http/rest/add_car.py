@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from aiohttp import web
 
 from blockstore.car.importer import CarSummary, import_car
-from blockstore.errors import BadCar
+from blockstore.cid import CID, DAG_PB
+from blockstore.errors import BadBlock, BadCar, NotUnixFS
+from blockstore.store import Blockstore
+from blockstore.unixfs.decoded import Outline
 from blockstore.unixfs.importing.ingest import ImportedEntry
 from cluster.pin import Wish
 from node.http.app_key import PARTS
@@ -17,15 +21,29 @@ from node.services.add import AddResult
 
 
 async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[AddResult]:
-    """Its root, pinned unless `wish` is None. Raises BadRequest, BadCar, StorageFull, PinFailed."""
+    """Its root, with the bytes of all blocks and the size of the file, if it is one.
+
+    Pinned unless `wish` is None. Raises BadRequest, BadCar, StorageFull, PinFailed.
+    """
     parts = request.app[PARTS]
     with parts.store.protect():
         name, summary = await _stored(request)
         (root,) = summary.roots
-        added = ImportedEntry(name or str(root), root, summary.bytes, "file", summary.bytes)
+        size = await _file_size(parts.store, root)
+        added = ImportedEntry(name or str(root), root, size, "file", summary.bytes)
         if wish is None:
             await parts.store.flush()
         yield AddResult(added, await parts.add_service.pin_root(root, wish) if wish else None)
+
+
+async def _file_size(store: Blockstore, root: CID) -> int:
+    """What a UnixFS root says, as upstream tells it; 0 for all else, and where the CAR lacks it."""
+    (block,) = await store.get_many([root])
+    if block is None or root.codec != DAG_PB:
+        return 0
+    with suppress(NotUnixFS, BadBlock):
+        return Outline.of(block).data.filesize or 0
+    return 0
 
 
 async def _stored(request: web.Request) -> tuple[str, CarSummary]:

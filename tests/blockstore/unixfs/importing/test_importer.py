@@ -276,3 +276,31 @@ async def test_a_file_that_vanishes_before_it_is_read_is_named(tmp_path: Path) -
 async def test_a_folder_or_pipe_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="no longer a regular file"):
         await import_all([SourceFile("f", LocalFile(str(tmp_path), 5))], V0)
+
+
+async def test_what_is_whole_does_not_wait_for_a_source_that_pauses() -> None:
+    goes_on = asyncio.Event()
+
+    async def entries() -> AsyncIterator[Entry]:
+        yield SourceFile("d/a", pieces([b"first"]))
+        yield SourceFile("d/b", pieces([b"second"]))
+        await goes_on.wait()
+        yield SourceFile("d/c", pieces([b"third"]))
+
+    async with aclosing(import_entries(entries(), MemoryBlockstore(), V0)) as results:
+        assert [(await anext(results)).name for _ in range(2)] == ["d/a", "d/b"]
+        goes_on.set()
+        assert [added.name async for added in results] == ["d/c", "d"]
+
+
+async def test_a_full_store_is_told_while_the_source_pauses() -> None:
+    sink = WatchedSink()
+    sink.fail_at = 0
+
+    async def entries() -> AsyncIterator[Entry]:
+        yield SourceFile("a", pieces([b"first"]))
+        await asyncio.Event().wait()
+
+    async with aclosing(import_entries(entries(), sink, V0)) as results:
+        with pytest.raises(StorageFull):
+            await anext(results)

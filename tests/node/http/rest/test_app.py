@@ -106,6 +106,31 @@ async def test_what_is_added_is_stored_pinned_and_durable_when_it_answers(tmp_pa
         await until_status(call, cid, "pinned")
 
 
+async def test_lines_say_who_has_or_is_to_have_it(tmp_path: Path) -> None:
+    async with api(tmp_path) as (node, call):
+        for query in ("", "?no-pin=true", "?replication=1", "?local=true"):
+            _, lines = await call.add({"d/a": b"alpha"}, query)
+            assert [list(line) for line in lines] == [["name", "cid", "size", "allocations"]] * 2
+            assert all(line["allocations"] == [node.parts.peer] for line in lines)
+
+
+async def test_lines_come_while_the_upload_still_goes_on(tmp_path: Path) -> None:
+    async with api(tmp_path) as (node, _):
+        reader, writer = await asyncio.open_connection(node.faces.api.host, node.faces.api.port)
+        head = b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        writer.write(head + b"Content-Length: 99999\r\n\r\n" + part(b"d/a") + part(b"d/b"))
+        answer = await reader.readuntil(b'"d/a"')
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"Trailer: X-Stream-Error\r\n" in answer
+        writer.close()
+        await writer.wait_closed()
+
+
+def part(name: bytes) -> bytes:
+    disposition = b'Content-Disposition: form-data; name="file"; filename="%b"\r\n\r\n' % name
+    return b"--b\r\n" + disposition + name + b"\r\n"
+
+
 async def test_added_content_has_kubos_cid(tmp_path: Path) -> None:
     async with api(tmp_path) as (_, call):
         _, lines = await call.add({"hi": b"hello world\n"})
@@ -146,9 +171,15 @@ async def test_the_array_form_is_one_document(tmp_path: Path) -> None:
 async def test_a_car_is_added_as_it_is_and_pinned(tmp_path: Path) -> None:
     block = Block.of(b"in a car")
     car = b"".join([piece async for piece in car_stream([block.cid], blocks_of(block))])
-    async with api(tmp_path) as (_, call):
+    async with api(tmp_path) as (node, call):
         status, (line,) = await call.add({"x.car": car}, "?format=car&name=auto")
         assert (status, line["cid"]) == (200, str(block.cid))
+        assert line == {
+            "name": "x.car",
+            "cid": str(block.cid),
+            "bytes": len(block.data),
+            "allocations": [node.parts.peer],
+        }
         assert (await call("GET", f"/allocations/{block.cid}"))[1][0]["name"] == "auto"
         query = "?format=car&stream-channels=false"
         assert (await call.add({"x.car": car}, query + "&wrap-with-directory=true"))[0] == 400
