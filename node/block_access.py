@@ -13,8 +13,8 @@ from blockstore.fetch_progress import FetchesInFlight
 from blockstore.pinning.local_pinner import LocalPinner, open_local_pins
 from blockstore.read_budget import ReadBudget
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
-from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.volumes.open_store import open_volume_blockstore
 from node.denylist.blocks import GuardedBlocks, GuardedExchange
 from node.denylist.denylist import Denylist
 from node.networks import Networks
@@ -27,7 +27,7 @@ from node.retrieval.root_blocks import Holders, RootBlocks, no_holders
 async def open_store(opened: OpenedFolder) -> AsyncIterator[SqliteBlockstore]:
     """Raises StoreCorrupt."""
     storage = opened.config.storage
-    async with open_sqlite_blockstore(
+    async with open_volume_blockstore(
         opened.folder.blocks,
         quota=storage.quota,
         reserve=storage.reserve,

@@ -7,18 +7,19 @@ stopped is kept, and a block is in one place or in the other in every moment.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from blockstore.errors import BlockstoreError
+from blockstore.errors import BlockstoreError, StoreCorrupt
 from blockstore.sqlite import statements
 from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.row_checks import is_sound
 from blockstore.store import NO_LIMIT
 from blockstore.volumes.block_mover import BlockMover
-from blockstore.volumes.placed_rows import INLINE_BYTES, add_extents, head_of
+from blockstore.volumes.placed_rows import INLINE_BYTES, add_extents, add_rows
 from blockstore.volumes.volume_appender import Extent
 
 SCHEMA = """
@@ -68,6 +69,9 @@ class InlineMigration:
             begun = asyncio.get_running_loop().time()
             try:
                 done = await self._next(shrink)
+            except StoreCorrupt as error:
+                _log.error("blocks are not moved into volumes any further: %s", error)
+                return
             except BlockstoreError as error:
                 _log.warning("moving blocks into volumes goes on in a minute: %s", error)
                 await asyncio.sleep(_RETRY)
@@ -101,6 +105,14 @@ def _progress(connection: sqlite3.Connection) -> MoveProgress:
 
 def _next_inline(connection: sqlite3.Connection, below: int) -> tuple[list[_InlineBlock], int]:
     """Blocks that are too large for their rows, and below which row to go on."""
+    connection.execute("SAVEPOINT look")  # one snapshot for all looks
+    try:
+        return _inline_below(connection, below)
+    finally:
+        connection.execute("RELEASE look")
+
+
+def _inline_below(connection: sqlite3.Connection, below: int) -> tuple[list[_InlineBlock], int]:
     query = "SELECT id, length(data) FROM blocks WHERE id < ? ORDER BY id DESC LIMIT ?"
     found: list[_InlineBlock] = []
     size, last = 0, 0
@@ -125,14 +137,30 @@ def _switch(
     connection: sqlite3.Connection, blocks: Sequence[_InlineBlock], extents: Sequence[Extent], below: int
 ) -> None:
     """From now on the index leads to the volumes, for those that were not deleted meanwhile."""
-    query = "UPDATE blocks SET data = ? WHERE id = ? AND length(data) > ?"
-    moved: list[tuple[int, Extent]] = []
-    for block, extent in zip(blocks, extents, strict=True):
-        if connection.execute(query, (head_of(block.data), block.row, INLINE_BYTES)).rowcount:
-            moved.append((block.row, extent))
-    add_extents(connection, [row for row, _ in moved], [extent for _, extent in moved])
+    here = _still_inline(connection, [block.row for block in blocks])
+    moved = [(block, extent) for block, extent in zip(blocks, extents, strict=True) if block.row in here]
+    _write_anew(connection, [block for block, _ in moved])
+    add_extents(connection, [block.row for block, _ in moved], [extent for _, extent in moved])
     size = sum(extent.bytes for _, extent in moved)
     connection.execute(
         "INSERT INTO moving VALUES(1, ?1, ?2) ON CONFLICT(one) DO UPDATE SET below = ?1, bytes = bytes + ?2",
         (below, size),
     )
+
+
+def _still_inline(connection: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
+    query = (
+        "SELECT json_group_array(id) FROM blocks"
+        " WHERE id IN (SELECT value FROM json_each(?)) AND length(data) > ?"
+    )
+    return set(json.loads(connection.execute(query, (json.dumps(rows), INLINE_BYTES)).fetchone()[0]))
+
+
+def _write_anew(connection: sqlite3.Connection, blocks: Sequence[_InlineBlock]) -> None:
+    """As rows that have a place. Removed first: a page of rows that only get shorter is never given up."""
+    rows = json.dumps([block.row for block in blocks])
+    chosen = "id IN (SELECT value FROM json_each(?))"
+    cached = connection.execute(f"SELECT id, size, used, mh FROM cache WHERE {chosen}", (rows,)).fetchall()
+    connection.execute(f"DELETE FROM blocks WHERE {chosen}", (rows,)).close()
+    add_rows(connection, [(block.row, block.multihash, block.data) for block in blocks])
+    connection.executemany("INSERT INTO cache VALUES(?, ?, ?, ?)", cached)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from blockstore.common.tasks import background
-from blockstore.errors import BlockstoreError, StoreUnavailable
+from blockstore.errors import StoreUnavailable
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
@@ -30,8 +29,6 @@ REMEDY = "make it again from the volumes with `pinfold store rebuild`"
 
 FOLDER = "volumes"
 """Beside the SQLite file."""
-
-_log = logging.getLogger(__name__)
 
 
 _SCHEMA = "".join(part.SCHEMA for part in (statements, mark_rows, totals, cache, volume_rows, migration))
@@ -87,7 +84,7 @@ async def open_volume_blockstore(
         limits = CapacityLimits(quota, reserve, cache_share)
         capacity = StoreCapacity(path, limits, await last_use(database), parts.rows)
         store = VolumeBlockstore(database, spare, capacity, RowNumbers(last + 1), parts)
-        stack.push_async_callback(_flush, store)
+        stack.push_async_callback(store.settle)
         await stack.enter_async_context(background(store.sync_now_and_then(), store.migrate()))
         yield store
 
@@ -97,11 +94,3 @@ def _folders(path: Path, options: VolumeOptions) -> VolumeFolders:
         return open_folders(path.parent / FOLDER, options.folders)
     except OSError as error:
         raise StoreUnavailable(f"cannot use {path.parent / FOLDER}: {error.strerror}") from error
-
-
-async def _flush(store: VolumeBlockstore) -> None:
-    """So that the next start has nothing to look through."""
-    try:
-        await store.flush()
-    except BlockstoreError as error:
-        _log.error("%s", error)

@@ -80,7 +80,7 @@ class PlacedRows:
             self._forget_away(connection, [name for name, _ in new])
         large = [(row, block) for row, block in enumerate(new, first) if len(block[1]) > INLINE_BYTES]
         extents = self._appender.append(connection, [block for _, block in large]) if large else []
-        _add_rows(connection, first, new)
+        add_rows(connection, [(row, *block) for row, block in enumerate(new, first)])
         add_extents(connection, [row for row, _ in large], extents)
         totals.add(connection, len(new), sum(len(body) for _, body in new))
 
@@ -181,8 +181,9 @@ def head_of(body: bytes) -> bytes:
     return body[:HEAD_BYTES]
 
 
-def _add_rows(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:
-    rows = [
+def add_rows(connection: sqlite3.Connection, rows: Sequence[tuple[int, bytes, bytes]]) -> None:
+    """Row, multihash and bytes of each block; those that are large get their place apart."""
+    cells = [
         (
             row,
             name,
@@ -190,11 +191,11 @@ def _add_rows(connection: sqlite3.Connection, first: int, new: Sequence[tuple[by
             holds_only_data(body, len(body)),
             body if len(body) <= INLINE_BYTES else head_of(body),
         )
-        for row, (name, body) in enumerate(new, first)
+        for row, name, body in rows
     ]
     query = "INSERT INTO blocks(id, mh, size, only_data, data) SELECT id, mh, size, only_data, data"
-    for start in range(0, len(rows), _ROWS_A_STEP):
-        connection.execute(f"{query} FROM {_ROWS.rows}", _ROWS.pack(rows[start : start + _ROWS_A_STEP]))
+    for start in range(0, len(cells), _ROWS_A_STEP):
+        connection.execute(f"{query} FROM {_ROWS.rows}", _ROWS.pack(cells[start : start + _ROWS_A_STEP]))
 
 
 def _only_data(connection: sqlite3.Connection, row: int, size: int, head: str | None) -> bool:

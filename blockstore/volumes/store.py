@@ -57,6 +57,13 @@ class VolumeBlockstore(SqliteBlockstore):
         await self._syncer.sync_volumes()
         await super().flush()
 
+    async def settle(self) -> None:
+        """Have the next start find nothing to look through, as far as the disk lets us."""
+        try:
+            await self._syncer.flush()
+        except BlockstoreError as error:
+            _log.error("%s", error)
+
     async def reclaim(self, pages: int = 100) -> int:
         """As that of the SQLite store, the volumes first: more than 0 as long as something may be left."""
         if await self._space.give_back():

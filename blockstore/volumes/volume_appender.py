@@ -45,6 +45,7 @@ class VolumeAppender:
         self._open = open_volumes
         self._volume_bytes = volume_bytes
         self._current: _Current | None = None
+        self._made: set[int] = set()  # volumes since the last time that all of them were known to be entered
 
     def append(self, connection: sqlite3.Connection, blocks: Sequence[tuple[bytes, bytes]]) -> list[Extent]:
         """Write these (multihash, bytes); nothing is synced. Raises StorageFull, StoreUnavailable."""
@@ -86,6 +87,7 @@ class VolumeAppender:
         return extents
 
     def _resume(self, connection: sqlite3.Connection) -> _Current | None:
+        self._remove_undone(connection)
         volume = volume_rows.open_volume(connection)
         if volume is None or volume.number not in self._open.folders.numbers():
             return None
@@ -93,6 +95,15 @@ class VolumeAppender:
             if os.fstat(file).st_size > volume.size:
                 self._open.disk.cut(file, volume.size)
         return _Current(volume.number, volume.size)
+
+    def _remove_undone(self, connection: sqlite3.Connection) -> None:
+        """Volumes that were made for a transaction that did not commit."""
+        for number in self._made - {volume.number for volume in volume_rows.volumes(connection)}:
+            path = self._open.folders.path(number)
+            self._open.forget(number)
+            self._open.folders.forget(number)
+            self._open.disk.remove(path)
+        self._made = set()
 
     def _begin(self, connection: sqlite3.Connection) -> _Current:
         folders = self._open.folders
@@ -113,3 +124,4 @@ class VolumeAppender:
             disk.remove(path)
             raise
         self._open.add(head, path, file)
+        self._made.add(number)

@@ -22,14 +22,15 @@ from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.volumes.open_store import open_volume_blockstore
 
 SIZE = 10_000
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteBlockstore]:
+@pytest.fixture(params=[open_sqlite_blockstore, open_volume_blockstore])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqliteBlockstore]:
     """Room for ten blocks, of which four may be cached."""
-    async with open_sqlite_blockstore(tmp_path / "blocks.db", quota=10 * SIZE, cache_share=0.4) as opened:
+    async with request.param(tmp_path / "blocks.db", quota=10 * SIZE, cache_share=0.4) as opened:
         yield opened
 
 

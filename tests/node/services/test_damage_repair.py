@@ -22,7 +22,7 @@ from blockstore.cid import CID, RAW
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import background
 from blockstore.pinning.local_pinner import open_local_pins
-from blockstore.sqlite.open_store import open_sqlite_blockstore
+from blockstore.volumes.open_store import open_volume_blockstore
 from cluster.errors import BadUpdate
 from cluster.interfaces import Role
 from node.datadir.folder import DataFolder
@@ -152,7 +152,7 @@ async def test_a_pin_that_cannot_be_tried_again_keeps_no_other_from_it(
     folder = DataFolder(tmp_path / "a")
     async with (
         asyncio.timeout(60),
-        open_sqlite_blockstore(folder.blocks) as store,
+        open_volume_blockstore(folder.blocks) as store,
         open_local_pins(folder.pins, here := Blocks(store, OfflineExchange()), store.marks) as pins,
         background(DamageRepair(store, here, pins, recover, guard, spacing=0.0).run()),
     ):
