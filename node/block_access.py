@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from blockstore.block_waiters import BlockWaiters
 from blockstore.blocks import Blocks, BlockSource, OfflineExchange
@@ -14,7 +15,7 @@ from blockstore.pinning.local_pinner import LocalPinner, open_local_pins
 from blockstore.read_budget import ReadBudget
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.store import SqliteBlockstore
-from blockstore.volumes.open_store import open_volume_blockstore
+from blockstore.volumes.open_store import VolumeOptions, open_volume_blockstore
 from node.denylist.blocks import GuardedBlocks, GuardedExchange
 from node.denylist.denylist import Denylist
 from node.networks import Networks
@@ -33,8 +34,13 @@ async def open_store(opened: OpenedFolder) -> AsyncIterator[SqliteBlockstore]:
         reserve=storage.reserve,
         cache_share=storage.cache_share,
         ballast=opened.ballast,
+        options=VolumeOptions(folders=_folders(storage.folders)),
     ) as store:
         yield store
+
+
+def _folders(paths: Sequence[str]) -> list[Path]:
+    return [Path(path).expanduser() for path in paths]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from blockstore.common.size_text import size_text
@@ -37,11 +38,20 @@ class CapacityLimits:
 class StoreCapacity:
     """Of one file. What takes a connection runs on its thread, in a transaction if it changes."""
 
-    def __init__(self, path: Path, limits: CapacityLimits, last_use: int, source: BlockRows = INLINE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limits: CapacityLimits,
+        last_use: int,
+        source: BlockRows = INLINE,
+        free: Callable[[], int] | None = None,
+    ) -> None:
+        """`free`: bytes that may still be written, where that is not what the disk of `path` has."""
         self.limits = limits
         self.may_cache = last_use > 0
         """Whether a block of this file may be cached: until then nothing has to be claimed or noted."""
         self._path = path
+        self._free = free or partial(disk_free, path)
         self._source = source
         self._last_use = last_use
         self._uses: deque[bytes] = deque(maxlen=_USES)
@@ -75,7 +85,7 @@ class StoreCapacity:
     def measure(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
         """Blocks, their bytes, and the bytes that may still come without anything making way."""
         blocks, used = totals.read(connection)
-        room = disk_free(self._path) - self._reserve()
+        room = self._free() - self._reserve()
         room += file_pages.free_pages(connection) * file_pages.PAGE_BYTES
         if self.limits.quota:
             room = min(room, self.limits.quota - used)
@@ -130,6 +140,6 @@ class StoreCapacity:
             return quota_reached(used, new, self.limits.quota)
         return StorageFull(
             f"not enough disk space: {size_text(new)} more do not fit; "
-            f"{size_text(disk_free(self._path))} are free, of which "
+            f"{size_text(self._free())} are free, of which "
             f"{size_text(self.limits.reserve)} are kept in reserve; free some space, or lower the reserve"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blockstore.common.tasks import background
+from blockstore.disk.folder_lock import hold_lock
 from blockstore.errors import StoreUnavailable
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
@@ -63,7 +64,10 @@ async def open_volume_blockstore(
         spare = Spare(path, stack)
         if spare.path.exists():
             await spare.open()
-        parts = volume_parts(_folders(path, options), options.disk, options.volume_bytes, options.hole_bytes)
+        folders = _folders(path, options)
+        for folder in folders.folders[1:]:
+            stack.enter_context(hold_lock(folder.path / "lock"))
+        parts = volume_parts(folders, options.disk, options.volume_bytes, options.hole_bytes)
         stack.callback(parts.volumes.close)
         database = await stack.enter_async_context(
             open_database(
@@ -82,7 +86,7 @@ async def open_volume_blockstore(
         await spare.recheck(database, parts.rows)
         last = max([await last_number(file) for file in (database, spare.file) if file])
         limits = CapacityLimits(quota, reserve, cache_share)
-        capacity = StoreCapacity(path, limits, await last_use(database), parts.rows)
+        capacity = StoreCapacity(path, limits, await last_use(database), parts.rows, folders.free)
         store = VolumeBlockstore(database, spare, capacity, RowNumbers(last + 1), parts)
         stack.push_async_callback(store.settle)
         await stack.enter_async_context(background(store.sync_now_and_then(), store.migrate()))

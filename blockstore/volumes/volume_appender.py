@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blockstore.disk.free_space import is_full
+from blockstore.disk.free_space import disk_free, is_full
 from blockstore.errors import StorageFull, StoreUnavailable
 from blockstore.volumes import volume_rows
 from blockstore.volumes.open_volumes import OpenVolumes
@@ -18,6 +18,8 @@ from blockstore.volumes.volume_rows import VolumeState
 
 VOLUME_BYTES = 256 * 1024 * 1024
 """From which on a volume is full: small enough to be copied when half of it is dead."""
+
+_KEPT_FREE = 64 * 1024 * 1024  # bytes of a disk below which another one is taken
 
 
 @dataclass(slots=True)
@@ -66,7 +68,11 @@ class VolumeAppender:
 
     def _append(self, connection: sqlite3.Connection, blocks: Sequence[tuple[bytes, bytes]]) -> list[Extent]:
         """As many as go into one volume, at least one."""
-        current = self._current = self._current or self._resume(connection) or self._begin(connection)
+        current = self._current or self._resume(connection)
+        if current is not None and self._is_full(current, sum(len(body) for _, body in blocks)):
+            volume_rows.set_state(connection, current.number, VolumeState.SEALED)
+            current = None
+        current = self._current = current or self._begin(connection)
         parts: list[bytes] = []
         extents: list[Extent] = []
         end = current.end
@@ -86,6 +92,13 @@ class VolumeAppender:
             self._current = None
         return extents
 
+    def _is_full(self, current: _Current, size: int) -> bool:
+        """Whether its disk is, while there are others."""
+        folders = self._open.folders
+        if len(folders.folders) == 1:
+            return False
+        return disk_free(folders.path(current.number).parent) < size + _KEPT_FREE
+
     def _resume(self, connection: sqlite3.Connection) -> _Current | None:
         self._remove_undone(connection)
         volume = volume_rows.open_volume(connection)
@@ -98,7 +111,8 @@ class VolumeAppender:
 
     def _remove_undone(self, connection: sqlite3.Connection) -> None:
         """Volumes that were made for a transaction that did not commit."""
-        for number in self._made - {volume.number for volume in volume_rows.volumes(connection)}:
+        entered = {volume.number for volume in volume_rows.volumes(connection)}
+        for number in self._made.intersection(self._open.folders.numbers()) - entered:
             path = self._open.folders.path(number)
             self._open.forget(number)
             self._open.folders.forget(number)

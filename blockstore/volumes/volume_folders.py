@@ -61,6 +61,11 @@ class VolumeFolders:
             raise StorageFull("none of the folders for blocks is there: see storage.folders")
         return folder.path / f"{number:08}.vol"
 
+    def free(self) -> int:
+        """Bytes that may still be written to all disks together."""
+        disks = {os.stat(folder.path).st_dev: folder.path for folder in self.folders}
+        return sum(disk_free(path) for path in disks.values())
+
     def add(self, number: int, path: Path) -> None:
         self._paths[number] = path
 
