@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from blockstore.read_budget import ReadBudget
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.store import SqliteBlockstore
 from blockstore.volumes.open_store import VolumeOptions, open_volume_blockstore
+from node.config.sections import StorageConfig
 from node.denylist.blocks import GuardedBlocks, GuardedExchange
 from node.denylist.denylist import Denylist
 from node.networks import Networks
@@ -34,13 +35,13 @@ async def open_store(opened: OpenedFolder) -> AsyncIterator[SqliteBlockstore]:
         reserve=storage.reserve,
         cache_share=storage.cache_share,
         ballast=opened.ballast,
-        options=VolumeOptions(folders=_folders(storage.folders)),
+        options=volume_options(storage),
     ) as store:
         yield store
 
 
-def _folders(paths: Sequence[str]) -> list[Path]:
-    return [Path(path).expanduser() for path in paths]
+def volume_options(storage: StorageConfig) -> VolumeOptions:
+    return VolumeOptions(folders=[Path(folder).expanduser() for folder in storage.folders])
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,8 +179,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "node": {
         "__main__": (("cli",), "`python -m node` is the command"),
         "cli": (
-            ("config", "datadir", "files", "http", "log", "node"),
-            "commands reach a running node over HTTP, and only one of them is the node itself",
+            ("config", "datadir", "files", "http", "log", "node", "store_rebuild"),
+            "commands reach a running node over HTTP; one is the node itself, one mends a stopped one",
         ),
         "node": (
             (
@@ -188,6 +188,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
                 *("opened_folder", "own_cluster", "parts", "retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
+        ),
+        "store_rebuild": (
+            ("block_access", "config", "datadir"),
+            "it opens the blocks of a folder as a node would, and nothing else",
         ),
         "http": (
             ("config", "datadir", "denylist", "names", "parts", "retrieval", "services"),
@@ -198,7 +202,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "the cluster stands on the store and on the network",
         ),
         "block_access": (
-            ("denylist", "networks", "opened_folder", "retrieval"),
+            ("config", "denylist", "networks", "opened_folder", "retrieval"),
             "what the store lacks is fetched over the networks",
         ),
         "networks": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +37,17 @@ _SCHEMA = "".join(part.SCHEMA for part in (statements, mark_rows, totals, cache,
 
 @dataclass(frozen=True, slots=True)
 class VolumeOptions:
-    """`folders`: more of them, one a disk; `disk` is what files are written by."""
+    """`folders`: more of them, one a disk; `disk` is what files are written by.
+
+    An empty index takes up to `adopted_bytes` of volumes that it does not know; with more the index was lost,
+    and is made again by a command. `on_read` hears of bytes that are gone through for that.
+    """
 
     folders: Sequence[Path] = ()
     volume_bytes: int = VOLUME_BYTES
     hole_bytes: int = HOLE_BYTES
+    adopted_bytes: int = 1024 * 1024 * 1024
+    on_read: Callable[[int], None] = lambda _: None
     disk: VolumeDisk = OsDisk()  # noqa: RUF009  it holds nothing
 
 
@@ -82,7 +88,7 @@ async def open_volume_blockstore(
             )
         )
         await begin_sums(database, parts.rows)
-        await OpeningScan(database, parts.volumes, parts.rows).run()
+        await OpeningScan(database, parts.volumes, parts.rows, options.on_read).run(options.adopted_bytes)
         await spare.recheck(database, parts.rows)
         last = max([await last_number(file) for file in (database, spare.file) if file])
         limits = CapacityLimits(quota, reserve, cache_share)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from blockstore.disk.free_space import is_full
@@ -24,26 +24,34 @@ from blockstore.volumes.record_scan import FoundRecord, sound_records
 from blockstore.volumes.volume_head import HEAD_BYTES, VolumeHead, read_volume_head
 from blockstore.volumes.volume_rows import Volume, VolumeState
 
-ADOPTED_BYTES = 1024 * 1024 * 1024
-"""Of volumes beside an empty index: with more, the index was lost, and is made again by a command."""
-
 _log = logging.getLogger(__name__)
 
 
 class OpeningScan:
     """Works on the writer, before the first read."""
 
-    def __init__(self, database: SqliteDatabase, volumes: OpenVolumes, rows: PlacedRows) -> None:
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        volumes: OpenVolumes,
+        rows: PlacedRows,
+        on_read: Callable[[int], None],
+    ) -> None:
+        """`on_read` hears of bytes that were gone through, from another thread."""
         self._database = database
+        self._on_read = on_read
         self._volumes = volumes
         self._rows = rows
 
-    async def run(self) -> None:
-        """Raises StoreCorrupt where the index was lost, StoreUnavailable, StorageFull."""
+    async def run(self, adopted_bytes: int) -> None:
+        """An empty index takes so many bytes of volumes that it does not know.
+
+        Raises StoreCorrupt where the index was lost, StoreUnavailable, StorageFull.
+        """
         known = await self._database.read(volume_rows.volumes)
         self._volumes.known = {volume.number: volume.own_id for volume in known}
         self._note_away(known)
-        await self._adopt_unknown(known)
+        await self._adopt_unknown(known, adopted_bytes)
         for volume in await self._database.read(volume_rows.volumes):
             if volume.number not in self._volumes.folders.numbers():
                 if not volume.blocks:
@@ -65,11 +73,11 @@ class OpeningScan:
                 min(self._rows.away),
             )
 
-    async def _adopt_unknown(self, known: Sequence[Volume]) -> None:
+    async def _adopt_unknown(self, known: Sequence[Volume], most: int) -> None:
         numbers = set(self._volumes.folders.numbers()) - {volume.number for volume in known}
         found = {number: head for number in sorted(numbers) if (head := self._head(number)) is not None}
         size = sum(self._volumes.folders.path(number).stat().st_size for number in found)
-        if not known and size > ADOPTED_BYTES and not (await self._database.read(statements.last_id)):
+        if not known and size > most and not (await self._database.read(statements.last_id)):
             raise StoreCorrupt(
                 f"{self._database.path} knows no block, and {len(found)} volumes lie beside it: the index "
                 "was lost; make it again with `pinfold store rebuild`"
@@ -133,6 +141,7 @@ class OpeningScan:
         fresh: list[_Fresh] = []
         for record in sound_records(file, start, end):
             last = record.start + record.head.bytes
+            self._on_read(record.head.bytes)
             name = known.get(record.start)
             if name is not None and name.multihash == record.head.multihash:
                 del known[record.start]

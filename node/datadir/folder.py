@@ -69,6 +69,11 @@ class DataFolder:
         return self.root / "blocks.db"
 
     @property
+    def volumes(self) -> Path:
+        """Large blocks; other folders of them are settings."""
+        return self.root / "volumes"
+
+    @property
     def pins(self) -> Path:
         return self.root / "pins.db"
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 
 from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
 from node.cli.input.inputs import content
 from node.cli.output.printing import emit, say
-from node.cli.output.progress import human_bytes, told_progress
+from node.cli.output.progress import human_bytes, progress_bar, told_progress
 from node.cli.session import CommandSession, json_option, session
 
 
@@ -42,6 +44,29 @@ def check(context: CommandSession, cid: str | None, repair: bool, as_json: bool)
         say(_summary(last))
     if left := _bad_blocks(last) - last.number("mended"):
         raise Failure(f"{left} blocks are bad" + ("" if repair else "; --repair fetches them again"))
+
+
+@command.command("rebuild")
+@json_option
+@session
+def rebuild(context: CommandSession, as_json: bool) -> None:
+    """Make the index of the blocks again, from the volumes and what can be read of the old index.
+
+    For a `blocks.db` that was lost or is damaged; the daemon must be stopped. Everything is read and hashed.
+    The old index is set aside.
+    """
+    from node.store_rebuild import rebuild_store, volume_bytes
+
+    config, folder = context.config(), context.folder
+    total = volume_bytes(config, folder)
+    with progress_bar("reading volumes", total, hidden=as_json) as advance:
+        found = asyncio.run(rebuild_store(config, folder, advance))
+    if as_json:
+        emit({"blocks": found.blocks, "bytes": found.bytes, "old": str(found.old or "")})
+        return
+    say(f"{found.blocks} blocks are in the index again, {human_bytes(found.bytes)}")
+    if found.old:
+        say(f"the old index is {found.old}: remove it when all is well")
 
 
 def _bad_blocks(counts: ApiResponse) -> int:

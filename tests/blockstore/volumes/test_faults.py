@@ -271,15 +271,12 @@ async def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None
         (tmp_path / "volumes").chmod(0o700)
 
 
-async def test_an_index_that_lost_everything_does_not_open_beside_its_volumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_index_that_lost_everything_does_not_open_beside_its_volumes(tmp_path: Path) -> None:
     await fill(tmp_path)
     (tmp_path / "blocks.db").unlink()
-    adopted = "blockstore.volumes.opening_scan.ADOPTED_BYTES"
-    monkeypatch.setattr(adopted, 1000)  # white box: it would take a gigabyte
+    options = VolumeOptions(volume_bytes=VOLUME_BYTES, adopted_bytes=1000)
     with pytest.raises(StoreCorrupt, match="the index was lost; make it again with `pinfold store rebuild`"):
-        async with opened(tmp_path):
+        async with open_volume_blockstore(tmp_path / "blocks.db", options=options):
             raise AssertionError("opened")
 
 
