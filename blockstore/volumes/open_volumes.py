@@ -24,8 +24,12 @@ class _OpenFile:
     closing: bool = False
 
 
-class ForeignVolume(OSError):
-    """A file that has the name of a volume, and is not that volume."""
+class VolumeAway(OSError):
+    """A volume that is not here, or another file that has its name."""
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(why)
+        self.number = number
 
 
 class OpenVolumes:
@@ -40,7 +44,7 @@ class OpenVolumes:
 
     @contextmanager
     def using(self, number: int) -> Generator[int]:
-        """Its descriptor, for the length of the block. Raises OSError, ForeignVolume."""
+        """Its descriptor, for the length of the block. Raises OSError, VolumeAway."""
         held = self._acquire(number)
         try:
             yield held.file
@@ -81,13 +85,16 @@ class OpenVolumes:
                 os.close(held.file)
 
     def _open(self, number: int) -> int:
-        path = self.folders.path(number)
-        file = self.disk.open(path)
+        try:
+            path = self.folders.path(number)
+            file = self.disk.open(path)
+        except FileNotFoundError as error:
+            raise VolumeAway(number, str(error)) from error
         head = read_volume_head(os.pread(file, HEAD_BYTES, 0))
         own_id = self.known.get(number)
         if head is not None and (head.number != number or own_id not in (None, head.own_id)):
             os.close(file)
-            raise ForeignVolume(f"{path} is not the volume that lay there before")
+            raise VolumeAway(number, f"{path} is not the volume that lay there before")
         return file  # with a damaged head too: each block is checked by its hash
 
     def _make_room(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from blockstore.common.packed_rows import RowLayout, joined_blobs, one_row, part_blobs
 from blockstore.disk.page_cache import drop_cached
@@ -13,7 +15,7 @@ from blockstore.sqlite import file_pages, statements, totals
 from blockstore.sqlite.statements import Row
 from blockstore.volumes import volume_rows
 from blockstore.volumes.body_reader import read_bodies
-from blockstore.volumes.open_volumes import OpenVolumes
+from blockstore.volumes.open_volumes import OpenVolumes, VolumeAway
 from blockstore.volumes.read_generations import ReadGenerations
 from blockstore.volumes.record import RecordHead
 from blockstore.volumes.volume_appender import Extent, VolumeAppender
@@ -21,6 +23,8 @@ from blockstore.volumes.volume_rows import DATA_BYTES, BlockPlace, PlacedName
 
 INLINE_BYTES = 2048
 """Blocks up to here lie in their rows (docs/decisions/0009)."""
+
+_log = logging.getLogger(__name__)
 
 _NAMES = RowLayout(mh=bytes)
 _ROWS = RowLayout(id=int, mh=bytes, size=int, only_data=int, data=bytes)
@@ -37,6 +41,11 @@ _IN_ROW = 64 * 1024  # bytes of a block in its row that are read along with othe
 _BODIES = (
     f"SELECT {one_row('wanted.place', 'b.id', 'p.volume', 'p.start', 'p.bytes', 'length(b.data)')},"
     f" {joined_blobs(f'iif(p.id IS NULL AND length(b.data) < {_IN_ROW}, b.data, NULL)')} {_FOUND}"
+)
+_BODY = (
+    "SELECT iif(p.id IS NULL, b.data, NULL), b.id, p.volume, p.start, p.bytes, length(b.data)"
+    " FROM blocks AS named CROSS JOIN blocks AS b ON b.id = named.id LEFT JOIN places AS p ON p.id = b.id"
+    " WHERE named.mh = ?1 AND b.mh = ?1"
 )
 _HEAD = f"iif(length(b.data) <= {INLINE_BYTES}, hex(substr(b.data, 1, {HEAD_BYTES})), NULL)"
 _SIZE = f"iif(p.id IS NULL, {totals.SIZE}, {DATA_BYTES})"
@@ -59,6 +68,8 @@ class PlacedRows:
         self._appender = appender
         self._generations = generations
         self.away: set[int] = set()
+        self.on_away: Callable[[], None] = lambda: None
+        """Called from any thread when a volume is found to be away that was here."""
 
     def bodies(
         self, connection: sqlite3.Connection, multihashes: Sequence[bytes]
@@ -117,21 +128,28 @@ class PlacedRows:
     def _bodies(
         self, connection: sqlite3.Connection, names: Sequence[bytes]
     ) -> dict[bytes, tuple[int, bytes]]:
-        packed = _NAMES.pack([(name,) for name in names])
-        index, joined, lengths = connection.execute(_BODIES, packed).fetchone()
         found: dict[bytes, tuple[int, bytes]] = {}
         placed: list[PlacedName] = []
-        for (key, row, volume, start, size, length), body in zip(
-            json.loads(index), part_blobs(joined, lengths), strict=True
-        ):
-            name = names[key]
-            if volume is None:
-                large = (length or 0) >= _IN_ROW
-                found[name] = row, statements.large_body(connection, row) if large else body
-            elif volume not in self.away:
-                placed.append(PlacedName(BlockPlace(row, volume, start or 0, size or 0), name))
-        bodies = read_bodies(self._volumes, placed)
-        return found | {name.multihash: (name.place.id, bodies[name.multihash]) for name in placed}
+        for row in _one(connection, names[0]) if len(names) == 1 else _several(connection, names):
+            if (place := row.place) is None:
+                found[row.name] = row.id, _inline(connection, row)
+            elif place.place.volume not in self.away:
+                placed.append(place)
+        return found | self._read(placed)
+
+    def _read(self, placed: Sequence[PlacedName]) -> dict[bytes, tuple[int, bytes]]:
+        """Of volumes that are here. Raises OSError."""
+        try:
+            bodies = read_bodies(self._volumes, placed)
+        except VolumeAway as error:
+            self._lose(error)
+            return self._read([name for name in placed if name.place.volume not in self.away])
+        return {name.multihash: (name.place.id, bodies[name.multihash]) for name in placed}
+
+    def _lose(self, error: VolumeAway) -> None:
+        _log.error("the blocks of volume %d count as missing: %s", error.number, error)
+        self.away.add(error.number)
+        self.on_away()
 
     def _look(
         self, connection: sqlite3.Connection, multihashes: Sequence[bytes], away: set[int] | frozenset[int]
@@ -150,6 +168,44 @@ class PlacedRows:
         """They come again, so the copies that are away are forgotten."""
         rows = self.all_rows(connection, names)
         self.delete(connection, [row.id for row in rows.values()])
+
+
+class _FoundRow(NamedTuple):
+    """A row, with its place if it has one, and its data where that is not too long for it; `length` of it."""
+
+    name: bytes
+    data: bytes | None
+    id: int
+    volume: int | None
+    start: int | None
+    record_bytes: int | None
+    length: int | None
+
+    @property
+    def place(self) -> PlacedName | None:
+        """A damaged one leads nowhere, where the bytes hash to no name."""
+        if self.volume is None:
+            return None
+        return PlacedName(
+            BlockPlace(self.id, self.volume, self.start or 0, self.record_bytes or 0), self.name
+        )
+
+
+def _one(connection: sqlite3.Connection, name: bytes) -> list[_FoundRow]:
+    """A third of the cost of looking for several."""
+    return [_FoundRow(name, *row) for row in connection.execute(_BODY, (name,)).fetchall()]
+
+
+def _several(connection: sqlite3.Connection, names: Sequence[bytes]) -> list[_FoundRow]:
+    index, joined, lengths = connection.execute(_BODIES, _NAMES.pack([(name,) for name in names])).fetchone()
+    rows = zip(json.loads(index), part_blobs(joined, lengths), strict=True)
+    return [_FoundRow(names[key], data, *cells) for (key, *cells), data in rows]
+
+
+def _inline(connection: sqlite3.Connection, row: _FoundRow) -> bytes:
+    if row.data is not None and len(row.data) == row.length:
+        return row.data
+    return statements.large_body(connection, row.id)
 
 
 def add_extents(connection: sqlite3.Connection, rows: Sequence[int], extents: Sequence[Extent]) -> None:

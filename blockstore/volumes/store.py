@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from blockstore.block import Block
 from blockstore.errors import BlockstoreError
 from blockstore.sqlite.capacity import StoreCapacity
 from blockstore.sqlite.database import SqliteDatabase
@@ -18,8 +17,6 @@ from blockstore.volumes.migration import InlineMigration
 from blockstore.volumes.space import VolumeSpace
 from blockstore.volumes.volume_parts import VolumeParts
 from blockstore.volumes.volume_syncer import VolumeSyncer
-
-_SYNCED_AFTER = 64 * 1024 * 1024  # bytes put, so that no sync, and no look after a crash, has more to do
 
 _log = logging.getLogger(__name__)
 
@@ -40,17 +37,14 @@ class VolumeBlockstore(SqliteBlockstore):
         mover = BlockMover(database, parts.appender, self._syncer)
         self._space = VolumeSpace(database, parts, self._syncer, mover)
         self.migration = InlineMigration(database, mover)
-        self._put_bytes = 0
         self._much_put = asyncio.Event()
+        parts.appender.on_much_written = _setting(self._much_put)
+        parts.rows.on_away = _setting(spare.found)
+        if parts.rows.away:  # pins that need them have to be looked through
+            spare.found.set()
 
     def __repr__(self) -> str:
         return f"<VolumeBlockstore {self._database.path}>"
-
-    async def put_many(self, blocks: Sequence[Block]) -> None:
-        await super().put_many(blocks)
-        self._put_bytes += sum(len(block.data) for block in blocks)
-        if self._put_bytes >= _SYNCED_AFTER:
-            self._much_put.set()
 
     async def flush(self) -> None:
         """See `Blockstore.flush`. The index is never ahead of the volumes that it leads to."""
@@ -75,7 +69,6 @@ class VolumeBlockstore(SqliteBlockstore):
         while True:
             await self._much_put.wait()
             self._much_put.clear()
-            self._put_bytes = 0
             try:
                 await self._syncer.flush()
             except BlockstoreError as error:
@@ -84,3 +77,13 @@ class VolumeBlockstore(SqliteBlockstore):
     async def migrate(self) -> None:
         """Move what an earlier release put into rows; returns when all is moved."""
         await self.migration.run(lambda: super(VolumeBlockstore, self).reclaim(1024))
+
+
+def _setting(event: asyncio.Event) -> Callable[[], None]:
+    """Sets it from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def set_it() -> None:
+        loop.call_soon_threadsafe(event.set)
+
+    return set_it

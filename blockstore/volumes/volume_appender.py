@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from blockstore.volumes.volume_rows import VolumeState
 
 VOLUME_BYTES = 256 * 1024 * 1024
 """From which on a volume is full: small enough to be copied when half of it is dead."""
+
+SYNCED_AFTER = 64 * 1024 * 1024
+"""Bytes that are written before they are synced unasked: no sync, no look after a crash has more to do."""
 
 _KEPT_FREE = 64 * 1024 * 1024  # bytes of a disk below which another one is taken
 
@@ -46,6 +49,9 @@ class VolumeAppender:
     def __init__(self, open_volumes: OpenVolumes, volume_bytes: int = VOLUME_BYTES) -> None:
         self._open = open_volumes
         self._volume_bytes = volume_bytes
+        self.on_much_written: Callable[[], None] = lambda: None
+        """Called on the writer's thread after each SYNCED_AFTER bytes."""
+        self._written = 0
         self._current: _Current | None = None
         self._made: set[int] = set()  # volumes since the last time that all of them were known to be entered
 
@@ -85,12 +91,19 @@ class VolumeAppender:
             end += len(head) + len(body)
         with self._open.using(current.number) as file:
             self._open.disk.append(file, parts, current.end)
+        self._count(end - current.end)
         current.end = end
         volume_rows.set_size(connection, current.number, end)
         if end >= self._volume_bytes:
             volume_rows.set_state(connection, current.number, VolumeState.SEALED)
             self._current = None
         return extents
+
+    def _count(self, size: int) -> None:
+        self._written += size
+        if self._written >= SYNCED_AFTER:
+            self._written = 0
+            self.on_much_written()
 
     def _is_full(self, current: _Current, size: int) -> bool:
         """Whether its disk is, while there are others."""
