@@ -14,5 +14,5 @@ def disk_free(path: Path) -> int:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a write failed because the disk, or our quota on it, has no room."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Whether a write failed because the disk, or our quota on it, or the limit of a file, has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -26,7 +26,7 @@ from blockstore.volumes.volume_disk import OsDisk, VolumeDisk
 from blockstore.volumes.volume_folders import VolumeFolders, open_folders
 from blockstore.volumes.volume_parts import volume_parts
 
-REMEDY = "make it again from the volumes with `pinfold store rebuild`"
+REMEDY = "restore it from a backup, or make it again from the volumes with `pinfold store rebuild`"
 
 FOLDER = "volumes"
 """Beside the SQLite file."""
