@@ -130,11 +130,36 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "cluster/pinset": {
         "replica": (
             (
-                *("adoption", "changes", "containment", "damage", "document_cache", "foreign_batch"),
-                *("listed_pins", "log", "replay", "tables", "transaction", "write_plan"),
+                *("admitting", "adoption", "changes", "committing", "containing", "containment"),
+                *("document_cache", "log", "own_log", "rebuilding", "replica_parts", "tables"),
+                *("transaction", "write_plan"),
             ),
             "every change passes it, and nothing below knows of another change",
         ),
+        "admitting": (
+            ("adoption", "changes", "foreign_batch", "log", "replica_parts", "tables", "transaction"),
+            "what others wrote is taken whole or not at all",
+        ),
+        "containing": (
+            ("containment", "log", "replica_parts"),
+            "a step is planned below, and committed here",
+        ),
+        "rebuilding": (
+            (
+                *("damage", "document_cache", "listed_pins", "replay", "replica_parts", "tables"),
+                "transaction",
+            ),
+            "documents come again from the log or from their rows",
+        ),
+        "replica_parts": (
+            ("committing", "document_cache", "log", "own_log", "tables"),
+            "what the parts of a replica share",
+        ),
+        "own_log": (
+            ("document_cache", "log", "tables", "transaction"),
+            "our batches are signed in an epoch, which documents that are loaded have too",
+        ),
+        "committing": (("log", "tables", "transaction"), "the disk first, then memory, then whoever listens"),
         "adoption": (
             (
                 *("document_cache", "documents", "listed_pins", "log", "replay", "tables"),

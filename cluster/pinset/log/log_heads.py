@@ -39,6 +39,10 @@ class LogHeads:
         """Of the batch at its head; empty before the first, and where no version kept it."""
         return self._hashes.get(log, b"")
 
+    def clients(self, author: str) -> set[int]:
+        """The Yjs client ids of an author's logs that are known here."""
+        return {log.client for log in self._heads if log.author == author}
+
     def all(self) -> Mapping[AuthorLog, int]:
         """Every log that is known here."""
         return MappingProxyType(self._heads)
