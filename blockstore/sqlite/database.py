@@ -119,7 +119,7 @@ class SqliteDatabase:
     async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, ...)` on a reader. It must not leave a cursor open."""
         with _translated(self.path, self.remedy):
-            return await next(self._readers).run(lambda connection: work(connection, *args, **kwargs))
+            return await next(self._readers).run(lambda connection: _read(connection, work, *args, **kwargs))
 
     @asynccontextmanager
     async def view(self) -> AsyncIterator[SqliteView]:
@@ -131,6 +131,15 @@ class SqliteDatabase:
             async with self._connect() as connection:
                 await connection.run(_begin_to_read)
                 yield SqliteView(connection, self.path, self.remedy)
+
+
+def _read(connection: sqlite3.Connection, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """A savepoint that a damaged page keeps from being released would hold the reader at an old commit."""
+    try:
+        return work(connection, *args, **kwargs)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK").close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,8 @@ async def test_whatever_page_is_damaged_the_rest_is_served_and_all_can_be_put_ag
         assert await given(store, BLOCKS) == [True] * len(BLOCKS)
         more = leaves(200, start=20_000, size=3000)
         await store.put_many(more)
-        assert await given(store, more) == [True] * len(more)
+        for _ in range(4):  # whichever reader is asked
+            assert await given(store, more) == [True] * len(more)
         await store.usage()
     async with open_sqlite_blockstore(path) as store:
         assert await given(store, [*BLOCKS, *more]) == [True] * (len(BLOCKS) + len(more))
