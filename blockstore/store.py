@@ -16,9 +16,10 @@ NO_LIMIT = 2**63 - 1
 class Usage:
     """What a store holds: number of blocks, their bytes, the most bytes it accepts (0 = no limit).
 
-    `free` is the bytes that it would still take: what quota and disk leave. `damaged` blocks were here, and
-    count as missing until they come again. `cached` of the bytes make way for others: they are needed only
-    to be read again.
+    `free` is the bytes that it would still take: what quota and disk leave, without what is reserved.
+    `damaged` blocks were here, and count as missing until they come again. `cached` of the bytes make way for
+    others: they are needed only to be read again. `held` is what all of it takes on the disk, as the disk
+    says; `reserved` bytes are to come, of imports and pins under way.
     """
 
     blocks: int
@@ -27,6 +28,8 @@ class Usage:
     free: int = NO_LIMIT
     damaged: int = 0
     cached: int = 0
+    held: int = 0
+    reserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,26 @@ class CollectedStore(Blockstore, Protocol):
         ...
 
 
+class Reservation(Protocol):
+    """Room for bytes that are to come; other reservations, and what members are told, leave it alone."""
+
+    async def need(self, size: int) -> None:
+        """So many bytes are still to come, in place of what was said before. Raises StorageFull."""
+        ...
+
+    def took(self, size: int) -> None:
+        """So many of them are here."""
+        ...
+
+
+class ReservedStore(Protocol):
+    """A store in which room can be reserved before the first byte comes."""
+
+    def reserve(self) -> AbstractContextManager[Reservation]:
+        """A reservation for the length of the block; at first of nothing."""
+        ...
+
+
 Place = bytes
 """How far a pass over a whole store is: only the store knows what it means."""
 

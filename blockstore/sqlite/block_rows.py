@@ -51,6 +51,14 @@ class BlockRows(Protocol):
         """Bytes of blocks that lie outside of the file."""
         ...
 
+    def freed(self, connection: sqlite3.Connection) -> int:
+        """Bytes that were freed outside of the file and not given back to the disk yet."""
+        ...
+
+    def measured(self) -> int:
+        """Bytes that the disk gives to all that lies outside of the file, by asking it."""
+        ...
+
 
 class InlineRows:
     """Every block lies in its row."""
@@ -82,6 +90,12 @@ class InlineRows:
         return statements.count(connection)
 
     def beside(self, connection: sqlite3.Connection) -> int:
+        return 0
+
+    def freed(self, connection: sqlite3.Connection) -> int:
+        return 0
+
+    def measured(self) -> int:
         return 0
 
 

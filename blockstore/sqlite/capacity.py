@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,26 @@ _USES = 4096  # reads whose order is remembered until the cache is next changed
 _RECENT = 16_384  # blocks read last, which are the last to be taken as garbage: some 2 MB
 
 
+UNCOUNTED, SMALL_QUOTA = 4 * 1024 * 1024, 64 * 1024 * 1024
+"""Bytes that an empty store and its log take, about: a quota that is small counts what is beyond that."""
+
+_MEASURING = 100  # times as long as measuring takes, until it is done again
+_TOLERATED = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Blocks, their bytes, what counts for the quota, and what may come without anything making way."""
+
+    blocks: int
+    bytes: int
+    counted: int
+    room: int
+
+
 @dataclass(frozen=True, slots=True)
 class CapacityLimits:
-    """`quota`: bytes of all blocks; `reserve`: bytes of the disk that are left free (both 0 = no bound).
+    """`quota`: bytes on the disk; `reserve`: bytes of the disk that are left free (both 0 = no bound).
 
     `cache_share` (0 to 1) of that room is for cached blocks.
     """
@@ -55,6 +73,8 @@ class StoreCapacity:
         self._source = source
         self._last_use = last_use
         self._uses: deque[bytes] = deque(maxlen=_USES)
+        self._untold = self._last_outside = 0
+        self._measure_at = 0.0
         self._recent: OrderedDict[bytes, None] = OrderedDict()
 
     def note_use(self, names: Sequence[bytes]) -> None:
@@ -82,34 +102,73 @@ class StoreCapacity:
         if self.may_cache:
             cache.claim(connection, rows)
 
-    def measure(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
-        """Blocks, their bytes, and the bytes that may still come without anything making way."""
-        blocks, used = totals.read(connection)
+    def measure(self, connection: sqlite3.Connection) -> Measured:
+        blocks, size = totals.read(connection)
+        counted = self._counted(connection, size)
         room = self._free() - self._reserve()
         room += file_pages.free_pages(connection) * file_pages.PAGE_BYTES
         if self.limits.quota:
-            room = min(room, self.limits.quota - used)
-        return blocks, used, max(0, room)
+            room = min(room, self.limits.quota - counted)
+        return Measured(blocks, size, counted, max(0, room))
+
+    def held(self, connection: sqlite3.Connection) -> int:
+        """Bytes that the disk gives to the store. What no sum tells is counted from now on."""
+        outside = self._outside()
+        self._untold = max(0, outside - self._source.beside(connection) - self._source.freed(connection))
+        pages = file_pages.all_pages(connection) * file_pages.PAGE_BYTES
+        return pages + file_pages.log_size(self._path) + outside
+
+    def _outside(self) -> int:
+        """As measured a short while ago, where measuring takes long."""
+        began = time.monotonic()
+        if began >= self._measure_at:
+            self._last_outside = self._source.measured()
+            self._measure_at = time.monotonic() + _MEASURING * (time.monotonic() - began)
+        return self._last_outside
+
+    def _counted(self, connection: sqlite3.Connection, size: int) -> int:
+        """What counts for the quota: the bytes of the disk, with what is freed and not given back yet."""
+        pages = file_pages.all_pages(connection) - file_pages.free_pages(connection)
+        freed = max(self._source.freed(connection), self._tolerated)
+        outside = self._source.beside(connection) + freed + self._untold
+        held = pages * file_pages.PAGE_BYTES + file_pages.log_size(self._path) + outside
+        return max(size, held - UNCOUNTED if self.limits.quota < SMALL_QUOTA else held)
+
+    @property
+    def _tolerated(self) -> int:
+        """Bytes that may be freed and not given back, so that each write need not wait for that."""
+        return min(_TOLERATED, self.limits.quota // 16)
 
     def admit(self, connection: sqlite3.Connection, new: int) -> bool:
         """Make room for that many bytes; whether cached blocks made way.
 
         Raises StorageFull, while there is still room to say so.
         """
-        _, used, room = self.measure(connection)
+        new += self._log_growth(new)
+        found = self.measure(connection)
         evicted = False
-        if room < new <= room + cache.total(connection):
-            while new > room and self._evict(connection, new - room):
-                evicted = True
-                _, used, room = self.measure(connection)
-        if new > room:
-            raise self._full(used, new)
+        if found.room < new <= found.room + cache.total(connection):
+            while new > found.room and self._evict(connection, new - found.room):
+                evicted, before = True, found.room
+                found = self.measure(connection)
+                if found.room <= before:
+                    break  # it is freed, and not given back to the disk yet
+        if new > found.room:
+            raise self._full(found.counted, new)
         return evicted
+
+    def _log_growth(self, new: int) -> int:
+        """Blocks that lie in rows go through the log, which is part of what counts."""
+        return new if self._source is INLINE and self.limits.quota >= SMALL_QUOTA else 0
+
+    def evict(self, connection: sqlite3.Connection, need: int) -> int:
+        """Let go of cached blocks of that many bytes, or of all; bytes gone."""
+        return self._evict(connection, need)
 
     def admit_cached(self, connection: sqlite3.Connection, new: int) -> bool:
         """The same within the share of cached blocks. Raises StorageFull, also where it is above that."""
-        _, used, room = self.measure(connection)
-        share = int(self.limits.cache_share * (self.limits.quota or used + room))
+        found = self.measure(connection)
+        share = int(self.limits.cache_share * (self.limits.quota or found.counted + found.room))
         if new > share:
             raise StorageFull(f"{size_text(new)} are more than the {size_text(share)} for what is only read")
         evicted = self._evict(connection, cache.total(connection) + new - share) > 0

@@ -6,29 +6,58 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blockstore.disk.page_cache import drop_cached
 from blockstore.sqlite.row_pages import RowPages
 
 PAGE_BYTES = 16384
+_SHORTEST_LOG = 4 * 1024 * 1024
 _DESCRIPTORS = "/proc/self/fd"
 
-# Measured for blocks of 300 B to 1 MiB. With NORMAL a power failure may take the blocks since the last flush,
-# never the file.
 LOG_LIMIT = 64 * 1024 * 1024
 """Bytes to which the write-ahead log is cut; it is longer only while a reader holds it."""
 
 LAYOUT = (f"PRAGMA page_size={PAGE_BYTES}", "PRAGMA auto_vacuum=2")
-PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=NORMAL",
-    "PRAGMA secure_delete=0",
-    "PRAGMA wal_autocheckpoint=1024",
-    f"PRAGMA journal_size_limit={LOG_LIMIT}",
-    "PRAGMA cache_size=-8192",
-    "PRAGMA busy_timeout=5000",
-)
+
+
+@dataclass(frozen=True, slots=True)
+class FileTuning:
+    """`cache`: bytes of pages that each connection keeps; `log`: bytes to which the log is cut."""
+
+    cache: int = 8 * 1024 * 1024
+    log: int = LOG_LIMIT
+
+    @property
+    def pragmas(self) -> tuple[str, ...]:
+        """Measured for blocks of 300 B to 1 MiB.
+
+        With NORMAL a power failure may take the blocks since the last flush, never the file.
+        """
+        return (
+            "PRAGMA journal_mode=WAL",
+            "PRAGMA synchronous=NORMAL",
+            "PRAGMA secure_delete=0",
+            f"PRAGMA wal_autocheckpoint={min(1024, self.log // (2 * PAGE_BYTES))}",
+            f"PRAGMA journal_size_limit={self.log}",
+            f"PRAGMA cache_size=-{self.cache // 1024}",
+            "PRAGMA busy_timeout=5000",
+        )
+
+    def within(self, quota: int) -> FileTuning:
+        """The same with a log that is a small part of that quota (0 = no bound)."""
+        return replace(self, log=min(self.log, max(_SHORTEST_LOG, quota // 16))) if quota else self
+
+
+STANDARD = FileTuning()
+EDGE = FileTuning(cache=2 * 1024 * 1024, log=16 * 1024 * 1024)
+"""For little memory; the log is cut as seldom, for a page that changes often is then written once."""
+
+
+def all_pages(connection: sqlite3.Connection) -> int:
+    pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    return pages
 
 
 def free_pages(connection: sqlite3.Connection) -> int:
@@ -88,6 +117,11 @@ def sync(path: Path) -> None:
             os.fsync(file)
         finally:
             os.close(file)
+
+
+def file_size(path: Path) -> int:
+    """Bytes that the file and its write-ahead log take on the disk."""
+    return path.stat().st_blocks * 512 + log_size(path)
 
 
 def log_size(path: Path) -> int:

@@ -14,6 +14,7 @@ from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite.block_rows import INLINE, BlockRows
 from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
 from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
+from blockstore.sqlite.file_pages import STANDARD, FileTuning
 from blockstore.sqlite.row_numbers import RowNumbers, last_number
 from blockstore.sqlite.spare import REMEDY, Spare
 from blockstore.sqlite.store import SqliteBlockstore
@@ -29,11 +30,13 @@ async def open_sqlite_blockstore(
     reserve: int = 0,
     cache_share: float = CACHE_SHARE,
     ballast: Ballast | None = None,
+    tuning: FileTuning = STANDARD,
 ) -> AsyncIterator[SqliteBlockstore]:
     """Open or create the store in that file.
 
-    `quota` bounds the bytes of all blocks; `reserve` bytes of the disk are left free (both 0 = no bound). Of
-    that room cached blocks take up to `cache_share` (0 to 1). `ballast` is given up to delete on a full disk.
+    `quota` bounds the bytes that it takes on the disk, of which `reserve` bytes are left free (both 0 = no
+    bound). Of that room cached blocks take up to `cache_share` (0 to 1). `ballast` is given up to delete on
+    a full disk.
     Raises StoreCorrupt, StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
@@ -44,7 +47,7 @@ async def open_sqlite_blockstore(
             open_database(
                 path,
                 layout=file_pages.LAYOUT,
-                pragmas=file_pages.PRAGMAS,
+                pragmas=tuning.within(quota).pragmas,
                 schema=statements.SCHEMA + mark_rows.SCHEMA + totals.SCHEMA + cache.SCHEMA,
                 check=False,
                 remedy=REMEDY,

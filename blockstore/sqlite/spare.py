@@ -66,7 +66,7 @@ class Spare:
                 opening = open_database(
                     self.path,
                     layout=file_pages.LAYOUT,
-                    pragmas=file_pages.PRAGMAS,
+                    pragmas=file_pages.STANDARD.pragmas,
                     schema=SCHEMA,
                     check=False,
                     remedy=REMEDY,

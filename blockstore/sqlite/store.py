@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.disk.free_space import disk_free
-from blockstore.errors import BlockNotFound, StoreUnavailable
+from blockstore.errors import BlockNotFound, StorageFull, StoreUnavailable
 from blockstore.leaf import holds_only_data, is_leaf
 from blockstore.marks import Marks
 from blockstore.sqlite import file_pages, statements
@@ -19,6 +19,7 @@ from blockstore.sqlite.block_writer import BlockWriter
 from blockstore.sqlite.capacity import StoreCapacity
 from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.file_marks import FileMarks
+from blockstore.sqlite.reservations import Reservations
 from blockstore.sqlite.row_numbers import RowNumbers
 from blockstore.sqlite.sound_rows import SoundRows
 from blockstore.sqlite.spare import Spare
@@ -28,11 +29,13 @@ from blockstore.sqlite.usage_meter import UsageMeter
 from blockstore.sqlite.used_rows import UsedRows
 from blockstore.sqlite.verifier import Verifier
 from blockstore.store import StoreStat, Usage
-from blockstore.upkeep import Collection, Located, Place, Verified
+from blockstore.upkeep import Collection, Located, Place, Reservation, Verified
+
+_EVICTED_AT_ONCE = 32 * 1024 * 1024
 
 
 class SqliteBlockstore:
-    """A CollectedStore and VerifiedStore in one SQLite file.
+    """A CollectedStore, VerifiedStore and ReservedStore in one SQLite file.
 
     One process at a time (see `blockstore/disk/folder_lock.py`).
     Every block is hashed when it is first read, and again when that is a day ago. One that is damaged, or
@@ -54,6 +57,7 @@ class SqliteBlockstore:
         self._used = UsedRows(numbers)
         self._meter = UsageMeter(database, spare, self._rows, capacity)
         self._verifier = Verifier(self._rows, numbers)
+        self._reservations = Reservations(self._room)
         self._deletions = 0
         self.capacity = capacity
         self.marks: Marks = FileMarks(self._rows, spare)
@@ -93,7 +97,23 @@ class SqliteBlockstore:
         return stat.size
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
-        await self.writer.put_many(blocks)
+        try:
+            await self.writer.put_many(blocks)
+        except StorageFull:
+            if not await self._made_room(sum(len(block.data) for block in blocks)):
+                raise
+            await self.writer.put_many(blocks)
+
+    async def _made_room(self, need: int) -> bool:
+        """Whether cached blocks outside of the file were let go of, and their room given back to the disk."""
+        if not await self._database.read(self._source.beside):
+            return False
+        if not (gone := await self._database.free(self.capacity.evict, max(need, _EVICTED_AT_ONCE))):
+            return False
+        self._deletions += 1
+        while await self.reclaim():
+            pass
+        return gone >= need
 
     async def flush(self) -> None:
         for file in self._rows.files():
@@ -118,7 +138,14 @@ class SqliteBlockstore:
                     yield CID.v1(RAW, last)
 
     async def usage(self) -> Usage:
-        return await self._meter.usage()
+        return await self._meter.usage(self._reservations.total)
+
+    def reserve(self) -> AbstractContextManager[Reservation]:
+        return self._reservations.reserve()
+
+    async def _room(self) -> int:
+        """What would still be taken, were nothing reserved."""
+        return (await self._meter.usage()).free
 
     async def verify(self, cids: Sequence[CID]) -> Verified:
         return await self._verifier.verify(cids)

@@ -14,6 +14,7 @@ from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
 from blockstore.sqlite.database import Ballast, open_database
+from blockstore.sqlite.file_pages import STANDARD, FileTuning
 from blockstore.sqlite.open_store import begin_sums, last_use
 from blockstore.sqlite.row_numbers import RowNumbers, last_number
 from blockstore.sqlite.spare import Spare
@@ -59,6 +60,7 @@ async def open_volume_blockstore(
     reserve: int = 0,
     cache_share: float = CACHE_SHARE,
     ballast: Ballast | None = None,
+    tuning: FileTuning = STANDARD,
     options: VolumeOptions = VolumeOptions(),
 ) -> AsyncIterator[VolumeBlockstore]:
     """Open or create the store of that SQLite file, with the volumes beside it.
@@ -79,7 +81,7 @@ async def open_volume_blockstore(
             open_database(
                 path,
                 layout=file_pages.LAYOUT,
-                pragmas=file_pages.PRAGMAS,
+                pragmas=tuning.within(quota).pragmas,
                 schema=_SCHEMA,
                 check=False,
                 remedy=REMEDY,

@@ -125,6 +125,12 @@ class PlacedRows:
     def beside(self, connection: sqlite3.Connection) -> int:
         return volume_rows.live_bytes(connection)
 
+    def freed(self, connection: sqlite3.Connection) -> int:
+        return volume_rows.freed_bytes(connection)
+
+    def measured(self) -> int:
+        return self._volumes.folders.held()
+
     def _bodies(
         self, connection: sqlite3.Connection, names: Sequence[bytes]
     ) -> dict[bytes, tuple[int, bytes]]:

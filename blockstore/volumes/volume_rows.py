@@ -206,6 +206,12 @@ def note_error(connection: sqlite3.Connection, volume: int) -> None:
     connection.execute("UPDATE volumes SET errors = errors + 1 WHERE number = ?", (volume,))
 
 
+def freed_bytes(connection: sqlite3.Connection) -> int:
+    """Of all records that no place leads to any more, as far as they were not given back to the disk."""
+    size: int = connection.execute("SELECT coalesce(sum(freed), 0) FROM volumes").fetchone()[0]
+    return size
+
+
 def live_bytes(connection: sqlite3.Connection) -> int:
     """Of all records that a place leads to."""
     size: int = connection.execute("SELECT coalesce(sum(live), 0) FROM volumes").fetchone()[0]
