@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,6 +82,24 @@ class Reservation(Protocol):
     def took(self, size: int) -> None:
         """So many of them are here."""
         ...
+
+
+Reserving = Callable[[], AbstractContextManager[Reservation]]
+"""`ReservedStore.reserve` of some store."""
+
+
+class _Unreserved:
+    async def need(self, size: int) -> None:
+        """Any amount."""
+
+    def took(self, size: int) -> None:
+        """None of it was counted."""
+
+
+@contextmanager
+def unreserved() -> Generator[Reservation]:
+    """The reservation of a store without a bound."""
+    yield _Unreserved()
 
 
 class ReservedStore(Protocol):

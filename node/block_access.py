@@ -82,7 +82,7 @@ async def open_blocks(
     nothing_fetched = OfflineExchange("it is not here, and nothing is fetched for this host")
     blocks = Blocks(claiming, exchange, waiters=waiters, read_budget=budget)
     async with (
-        open_local_pins(opened.folder.pins, blocks, store.marks, opened.ballast) as pins,
+        open_local_pins(opened.folder.pins, blocks, store.marks, opened.ballast, store.reserve) as pins,
         open_shared_reads(caching) as reads,
     ):
         yield BlockAccess(

@@ -10,6 +10,7 @@ from pathlib import Path
 from blockstore.blocks import Blocks
 from blockstore.cid import CID, RAW
 from blockstore.errors import PinWithdrawn, StorageFull
+from blockstore.ipld.claimed_size import claimed_size
 from blockstore.ipld.dag_walk import walk
 from blockstore.marks import Marks, Unmarked
 from blockstore.sqlite import pinned_roots
@@ -17,6 +18,7 @@ from blockstore.sqlite.completion import Completing
 from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
 from blockstore.sqlite.pinned_roots import PinnedRoot as PinnedRoot
 from blockstore.sqlite.pinned_roots import RootColumns
+from blockstore.upkeep import Reserving, unreserved
 
 Progress = Callable[[int, int, int], None]
 """(blocks here, their bytes, blocks known and not here yet); called for each block, must not block."""
@@ -35,12 +37,17 @@ def _carried(roots: Mapping[CID, bool]) -> dict[CID, PinnedRoot]:
 
 @asynccontextmanager
 async def open_local_pins(
-    path: Path, blocks: Blocks, marks: Marks | None = None, ballast: Ballast | None = None
+    path: Path,
+    blocks: Blocks,
+    marks: Marks | None = None,
+    ballast: Ballast | None = None,
+    reserving: Reserving = unreserved,
 ) -> AsyncIterator[LocalPinner]:
     """Open or create the roots in that file, over those blocks. Raises StoreCorrupt, StoreUnavailable.
 
     Where `marks` show that these are not the blocks that the roots were written beside, no root counts as
-    complete until it was walked again. On a full disk `ballast` is given up.
+    complete until it was walked again. On a full disk `ballast` is given up. `reserving` is asked for room
+    for a DAG that is about to be fetched.
     """
     marks = marks or Unmarked()
     async with open_database(
@@ -55,7 +62,7 @@ async def open_local_pins(
         if await _doubt_foreign(database, marks):
             await _renew(completing, path)
         try:
-            yield LocalPinner(database, blocks, completing)
+            yield LocalPinner(database, blocks, completing, reserving)
         finally:
             await completing.finish()
 
@@ -88,10 +95,17 @@ async def _doubt_foreign(database: SqliteDatabase, marks: Marks) -> bool:
 class LocalPinner:
     """Keeps roots. A complete one survives a power failure, and its blocks with it."""
 
-    def __init__(self, database: SqliteDatabase, blocks: Blocks, completing: Completing) -> None:
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        blocks: Blocks,
+        completing: Completing,
+        reserving: Reserving = unreserved,
+    ) -> None:
         self._database = database
         self._completing = completing
         self._blocks = blocks
+        self._reserving = reserving
         self._walks: dict[CID, set[object]] = {}  # one token a walk; `unpin` drops them
 
     def __repr__(self) -> str:
@@ -102,6 +116,7 @@ class LocalPinner:
 
         A complete root returns at once. After a failure or a cancellation the root stays, incomplete, with
         the blocks that came; calling again goes on from there. `hints` are peer ids to ask first.
+        A DAG that does not fit, by what its root says of its size, is refused before more of it is fetched.
         Raises BlockNotFound with the exchange's reason, StorageFull, BadBlock, UnknownCodec, DagTooLarge;
         PinWithdrawn when `unpin` came in between.
         """
@@ -168,16 +183,27 @@ class LocalPinner:
     ) -> PinnedRoot:
         count = size = 0
         session = self._blocks.session(root.cid, hints)
-        async with aclosing(walk(session, root.cid, depth=None if root.recursive else 0)) as visits:
-            async for visit in visits:
-                count, size = count + 1, size + visit.size
-                progress(count, size, visit.pending)
-                if not walking(root.cid):
-                    raise PinWithdrawn(root.cid)
+        depth = None if root.recursive else 0
+        with self._reserving() as reservation:
+            is_new = root.recursive and bool(await self._blocks.store.missing([root.cid]))
+            async with aclosing(walk(session, root.cid, depth=depth)) as visits:
+                async for visit in visits:
+                    count, size = count + 1, size + visit.size
+                    progress(count, size, visit.pending)
+                    if not walking(root.cid):
+                        raise PinWithdrawn(root.cid)
+                    if is_new and count == 1:
+                        await reservation.need(await self._to_come(root.cid))
+                    elif is_new:
+                        reservation.took(visit.size)
         whole = root._replace(complete=True, blocks=count, bytes=size)
         for recorded in await self._completing.complete([whole], walking):
             return recorded
         raise PinWithdrawn(root.cid)
+
+    async def _to_come(self, root: CID) -> int:
+        """Bytes below a root that is here, as far as it says so."""
+        return claimed_size(await self._blocks.store.get(root))
 
     @contextmanager
     def _walking(self, *cids: CID) -> Generator[Callable[[CID], bool]]:

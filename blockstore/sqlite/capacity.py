@@ -194,6 +194,11 @@ class StoreCapacity:
         self.settle_uses(connection)
         return cache.evict(connection, self._source, need)
 
+    def refusal(self, room: int, new: int) -> StorageFull:
+        """The error of so many bytes where there is room for so many."""
+        by_quota = self.limits.quota and new <= disk_free(self._path) - self.limits.reserve
+        return self._full(self.limits.quota - room if by_quota else 0, new)
+
     def _full(self, used: int, new: int) -> StorageFull:
         if self.limits.quota and used + new > self.limits.quota:
             return quota_reached(used, new, self.limits.quota)

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
-from blockstore.common.size_text import size_text
 from blockstore.errors import StorageFull
 
 
 class Reservations:
-    """`room` measures what the store still takes, with what is reserved."""
+    """`room` measures what the store still takes, with what is reserved; `full` is the error of more."""
 
-    def __init__(self, room: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, room: Callable[[], Awaitable[int]], full: Callable[[int, int], StorageFull]) -> None:
+        """`full(room, size)`."""
         self._room = room
+        self._full = full
         self._held: dict[object, int] = {}
         self._turn = asyncio.Lock()
 
@@ -37,10 +38,7 @@ class Reservations:
             others = self.total - self._held.get(reservation, 0)
             room = await self._room() - others
             if size > room:
-                raise StorageFull(
-                    f"{size_text(size)} are to come, and there is room for {size_text(max(0, room))}: unpin "
-                    "something and collect garbage, raise the quota, or free space"
-                )
+                raise self._full(max(0, room), size)
             self._held[reservation] = size
 
     def lower(self, reservation: RoomReservation, size: int) -> None:

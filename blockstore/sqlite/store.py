@@ -57,7 +57,7 @@ class SqliteBlockstore:
         self._used = UsedRows(numbers)
         self._meter = UsageMeter(database, spare, self._rows, capacity)
         self._verifier = Verifier(self._rows, numbers)
-        self._reservations = Reservations(self._room)
+        self._reservations = Reservations(self._room, capacity.refusal)
         self._deletions = 0
         self.capacity = capacity
         self.marks: Marks = FileMarks(self._rows, spare)

@@ -16,8 +16,10 @@ from blockstore.unixfs.importing.entries import Entry
 from blockstore.unixfs.importing.importer import BlockSink, Progress, import_entries
 from blockstore.unixfs.importing.ingest import ImportedEntry
 from blockstore.unixfs.importing.options import ImportOptions
+from blockstore.upkeep import Reservation
 from cluster.pin import GrantResult, PinMode, PinOptions, Wish
 from cluster.ports import PinFailed
+from node.services.reserved_sink import reserved_sink
 
 KEPT = Wish(PinOptions(mode=PinMode.RECURSIVE), frozenset({"mode"}))
 """What Kubo's clients wish of a pin: all of the DAG. What it was given elsewhere, such as a name, stays."""
@@ -26,9 +28,14 @@ _PINS_AT_ONCE = 256  # so that many roots share the pinset's batches
 
 
 class Protected(Protocol):
-    """The store, seen by its two promises: no collection takes what has no root yet, no power failure any."""
+    """The store, seen by its promises.
+
+    No collection takes what has no root yet, no power failure any; nobody is promised the room of others.
+    """
 
     def protect(self) -> AbstractContextManager[None]: ...
+
+    def reserve(self) -> AbstractContextManager[Reservation]: ...
 
     async def flush(self) -> None: ...
 
@@ -79,6 +86,7 @@ class AddService:
         options: ImportOptions,
         wish: Wish | None,
         progress: Progress | None = None,
+        expected: int = 0,
     ) -> AsyncGenerator[AddResult]:
         """Everything in order, roots last and pinned, unless `wish` is None. Use under `contextlib.aclosing`.
 
@@ -86,11 +94,14 @@ class AddService:
         Every root is pinned. ipfs-cluster pins the last one only, so that of several files added together
         all but one are lost to the next garbage collection: a well-known pain that no client relies on.
 
+        `expected` bytes are to come, as far as that is known: where they do not fit, the first block that is
+        not here already ends the import, before anything is stored.
         Raises what importing (BadEntry, StorageFull ...) and pinning (NotEnoughPeers ...) raise.
         """
         roots: list[ImportedEntry] = []
-        with self.store.protect():
-            async with aclosing(import_entries(entries, self.sink, options, progress)) as results:
+        with self.store.protect(), self.store.reserve() as reservation:
+            sink = await reserved_sink(self.here, self.sink, reservation, expected)
+            async with aclosing(import_entries(entries, sink, options, progress)) as results:
                 async for added in results:
                     if is_root(added, options.wrap):
                         roots.append(added)

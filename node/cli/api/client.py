@@ -54,13 +54,19 @@ class ApiClient:
             yield exchange
 
     def upload(
-        self, path: str, query: Query, content_type: str, body: Iterable[bytes]
+        self,
+        path: str,
+        query: Query,
+        content_type: str,
+        body: Iterable[bytes],
+        content_bytes: int | None = None,
     ) -> Iterator[ApiResponse]:
         """Send a body of unknown length; yields the node's JSON lines while it is being sent.
 
+        `content_bytes`: about how much it brings, so that the node can say at once that it does not fit.
         An exception of `body` breaks the request off, so that the node keeps nothing, and is raised here.
         """
-        with self._exchange("POST", path, query, content_type, body) as exchange:
+        with self._exchange("POST", path, query, content_type, body, content_bytes) as exchange:
             yield from parse_lines(exchange.body())
 
     def _one(self, method: str, path: str, query: Query) -> ApiResponse:
@@ -76,6 +82,7 @@ class ApiClient:
         query: Query,
         kind: str = "",
         body: Iterable[bytes] | None = None,
+        content_bytes: int | None = None,
     ) -> Iterator[HttpExchange]:
         target = _target(path, query)
         try:
@@ -85,7 +92,7 @@ class ApiClient:
         with closing(connection):
             connection.settimeout(None)
             exchange = HttpExchange(connection, urlsplit(self.url).netloc, body, self._secret)
-            with exchange.open(method, target, kind):
+            with exchange.open(method, target, kind, content_bytes):
                 yield exchange
 
 

@@ -36,7 +36,9 @@ class HttpExchange:
         self._headers: dict[bytes, bytes] = {}
 
     @contextmanager
-    def open(self, method: str, target: str, content_type: str) -> Iterator[None]:
+    def open(
+        self, method: str, target: str, content_type: str, content_bytes: int | None = None
+    ) -> Iterator[None]:
         headers = [("Host", self._host), ("Connection", "close"), ("User-Agent", "pinfold")]
         if self._secret:
             headers.append(("Authorization", f"Bearer {self._secret}"))
@@ -44,6 +46,8 @@ class HttpExchange:
             headers.append(("Content-Length", "0"))
         else:
             headers += [("Content-Type", content_type), ("Transfer-Encoding", "chunked")]
+        if content_bytes is not None:
+            headers.append(("Expected-Bytes", str(content_bytes)))
         self._send_if_open(h11.Request(method=method, target=target, headers=headers))
         sender = threading.Thread(target=self._send_body, daemon=True)
         sender.start()

@@ -149,9 +149,10 @@ def _upload(
     context: CommandSession, source: UploadSource, query: list[tuple[str, str]], progress: bool
 ) -> Iterator[tuple[str, str, int]]:
     stamps = any(name.startswith("preserve-") and value == "true" for name, value in query)
-    with progress_bar("add", source.total() if progress else None, hidden=not progress) as advance:
+    total = source.total()
+    with progress_bar("add", total, hidden=not progress) as advance:
         body = upload_body(source.entries(), stamps=stamps, advance=advance)
-        for line in context.api().upload("/add", query, CONTENT_TYPE, body):
+        for line in context.api().upload("/add", query, CONTENT_TYPE, body, total):
             if (pin := line.answer("pin")).raw:
                 report_changes(pin, asks_for_end(query))
             if line.text("cid"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
@@ -68,8 +67,8 @@ def upload_body(found: AsyncIterator[Entry], *, stamps: bool, advance: Advance) 
 
 
 def total_size(paths: Sequence[str], rules: WalkRules) -> int | None:
-    """Bytes of all files under these paths, for the bar; None without a terminal, or for streams."""
-    if sys.stderr is None or not sys.stderr.isatty() or any(map(is_stream, paths)):
+    """Bytes of all files under these paths; None where a stream is among them."""
+    if any(map(is_stream, paths)):
         return None
     return sum(_size(entry) for entry in _now(walk_local(paths, rules)))
 

@@ -26,7 +26,7 @@ from node.http.rest.add_car import add_car
 from node.http.rest.json_errors import error_response, json_response
 from node.http.rest.pin_options import check_names, pin_wish
 from node.http.trailers import TrailerResponse
-from node.http.uploads.entries import entries
+from node.http.uploads.entries import entries, expected_bytes
 from node.http.uploads.multipart import boundary_of
 from node.parts import Parts
 from node.services.add import AddResult
@@ -133,7 +133,8 @@ def _results(
     if request.query.get("format") == "car":
         return add_car(request, wish)
     progress = latest.put if latest is not None else None
-    return request.app[PARTS].add_service.add(entries(request), imports, wish, progress)
+    expected = expected_bytes(request)
+    return request.app[PARTS].add_service.add(entries(request), imports, wish, progress, expected)
 
 
 def _lines_of(request: web.Request, wish: Wish | None) -> Callable[[AddResult], Json]:

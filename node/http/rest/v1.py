@@ -95,6 +95,8 @@ async def usage(request: web.Request) -> web.Response:
             "free": found.free,
             "damaged": found.damaged,
             "cached": found.cached,
+            "held": found.held,
+            "reserved": found.reserved,
         }
     )
 

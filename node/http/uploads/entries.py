@@ -16,6 +16,20 @@ _NUMBERS = {8: re.compile(r"0*[0-3]?[0-7]{1,10}"), 10: re.compile(r"-?[0-9]{1,18
 _MAX_TARGET = 4096  # bytes of a symlink's target, as Linux has it
 
 
+EXPECTED_BYTES = "Expected-Bytes"
+"""A header of uploads in chunks: about how many bytes the content has."""
+
+
+def expected_bytes(request: web.Request) -> int:
+    """How many bytes an upload says that it has, in all; 0 where it does not. Raises BadRequest."""
+    text = request.headers.get(EXPECTED_BYTES)
+    if text is None:
+        return request.content_length or 0
+    if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
+        raise BadRequest(f"header {EXPECTED_BYTES} invalid: a number of bytes")
+    return int(text)
+
+
 async def entries(request: web.Request) -> AsyncIterator[Entry]:
     """Raises BadMultipart, BadRequest."""
     async for part in parts(request):

@@ -13,8 +13,11 @@ from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import BlockNotFound, PinWithdrawn, StorageFull, StoreCorrupt
+from blockstore.ipld import dag_pb
+from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot, open_local_pins
+from blockstore.sqlite.open_store import open_sqlite_blockstore
 
 TREE = tree(4, 3)
 ROOT = TREE[0].cid
@@ -132,6 +135,22 @@ async def test_a_full_store_fails_the_pin_with_its_own_words(tmp_path: Path) -> 
         found = await pinner.get(ROOT)
         assert found is not None
         assert not found.complete
+
+
+async def test_a_dag_that_does_not_fit_is_refused_before_more_than_its_root_is_fetched(
+    tmp_path: Path,
+) -> None:
+    parts = leaves(30, size=1_000_000)
+    links = [PBLink(part.cid, "", 1_000_000) for part in parts]
+    root = Block.of(dag_pb.encode(PBNode(tuple(links), None)), DAG_PB)
+    remote = RemoteBlocks([root, *parts])
+    async with open_sqlite_blockstore(tmp_path / "blocks.db", quota=20_000_000) as store:
+        opening = open_local_pins(tmp_path / "pins.db", Blocks(store, remote), reserving=store.reserve)
+        async with opening as pinner:
+            with pytest.raises(StorageFull, match=r"quota reached: .* 28.61 MiB more do not fit"):
+                await pinner.pin(root.cid, recursive=True, hints=(), progress=lambda *_: None)
+            assert remote.asked == [root.cid]
+            assert (await store.usage()).reserved == 0
 
 
 async def test_unpinning_forgets_the_root_and_leaves_the_blocks(pins: Pins) -> None:

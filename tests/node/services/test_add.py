@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from blockstore.pinning.local_pinner import open_local_pins
 from blockstore.unixfs.importing.entries import Entry, SourceFile
 from blockstore.unixfs.importing.importer import import_entries
 from blockstore.unixfs.importing.options import profile
+from blockstore.upkeep import Reservation, unreserved
 from cluster.cluster import Cluster
 from cluster.pin import Pin, PinOptions, Status, Wish
 from cluster.ports import PinFailed
@@ -47,6 +48,9 @@ class Disk(MemoryBlockstore):
     @contextmanager
     def protect(self) -> Iterator[None]:
         yield
+
+    def reserve(self) -> AbstractContextManager[Reservation]:
+        return unreserved()
 
     async def flush(self) -> None:
         self.flushes += 1
