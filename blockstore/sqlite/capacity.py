@@ -196,7 +196,7 @@ class StoreCapacity:
 
     def refusal(self, room: int, new: int) -> StorageFull:
         """The error of so many bytes where there is room for so many."""
-        by_quota = self.limits.quota and new <= disk_free(self._path) - self.limits.reserve
+        by_quota = self.limits.quota and new <= self._free() - self.limits.reserve
         return self._full(self.limits.quota - room if by_quota else 0, new)
 
     def _full(self, used: int, new: int) -> StorageFull:

@@ -106,7 +106,7 @@ class SqliteBlockstore:
 
     async def _made_room(self, need: int) -> bool:
         """Whether cached blocks outside of the file were let go of, and their room given back to the disk."""
-        if not await self._database.read(self._source.beside):
+        if not await self._database.read(self._source.beside) or need > await self._room():
             return False
         if not (gone := await self._database.free(self.capacity.evict, max(need, _EVICTED_AT_ONCE))):
             return False
