@@ -30,7 +30,7 @@ _PINS_AT_ONCE = 256  # so that many roots share the pinset's batches
 class Protected(Protocol):
     """The store, seen by its promises.
 
-    No collection takes what has no root yet, no power failure any; nobody is promised the room of others.
+    No collection takes what has no root yet, no power failure any; no import is promised the room of others.
     """
 
     def protect(self) -> AbstractContextManager[None]: ...

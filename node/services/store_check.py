@@ -94,7 +94,7 @@ async def _fetched(source: Blocks, cid: CID) -> str:
         async with asyncio.timeout(FETCH_SECONDS):
             await source.get(cid)
     except TimeoutError:
-        return f"nobody gave it in {FETCH_SECONDS:g} s"
+        return f"no peer gave it in {FETCH_SECONDS:g} s"
     except BlockstoreError as error:
         return str(error)
     return ""
