@@ -15,7 +15,7 @@ from cluster.ports import ClusterNetwork, Gossip, PeerCalls
 from node.offline_network import NoNetwork
 from node.opened_folder import OpenedFolder
 from node.p2p.settings import NetworkSettings
-from node.parts import Swarm
+from node.parts import Swarm, TrafficReader
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 
@@ -37,6 +37,7 @@ class Networks:
     exchange: Exchange
     on_stored: tuple[StoredListener, ...]
     admit: Callable[[Iterable[str]], None]
+    traffic: TrafficReader  # of the members' network
 
 
 @asynccontextmanager
@@ -56,7 +57,7 @@ async def open_networks(
 
 def _no_networks() -> Networks:
     none = NoNetwork()
-    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None)
+    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None, dict)
 
 
 @asynccontextmanager
@@ -84,7 +85,16 @@ async def _open_networks(opened: OpenedFolder, served: ServedBlockSource) -> Asy
         if urls := config.retrieval.gateways:
             routes.append(Route("trustless gateways", await enter(open_gateways(urls, guard=guard))))
         on_stored = tuple(bitswap.on_stored for bitswap in bitswaps)
-        yield Networks(cluster, cluster, members, swarm, HedgedExchange(routes), on_stored, gate.admit)
+        yield Networks(
+            cluster,
+            cluster,
+            members,
+            swarm,
+            HedgedExchange(routes),
+            on_stored,
+            gate.admit,
+            cluster.traffic.totals,
+        )
 
 
 def _private_network(opened: OpenedFolder) -> NetworkSettings:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from blockstore.common.tasks import background
 from blockstore.disk.staging import Staging
+from cluster.calls.member_gc import MemberGc
 from node.block_access import BlockAccess, open_blocks, open_store
 from node.config.sections import Config
 from node.datadir.addresses_file import addresses_published
@@ -26,6 +28,7 @@ from node.retrieval.root_blocks import holders_in
 from node.services.add import AddService
 from node.services.damage_repair import DamageRepair
 from node.services.gc import GarbageCollection
+from node.services.gc_report import collected
 from node.services.operator_watch import open_watch
 from node.services.scrub import Scrub
 from node.services.store_check import StoreCheck
@@ -99,6 +102,9 @@ def _parts(
 ) -> Parts:
     cluster, peer = own.cluster, opened.identity.peer_id
     holders = holders_in(cluster)
+    garbage_collection = GarbageCollection(
+        access.store, access.pins, own.pinset, cluster.holders, cluster.tracking.removals_done, peer
+    )
     return Parts(
         config=opened.config,
         peer=peer,
@@ -108,20 +114,15 @@ def _parts(
         content=lambda root, in_flight: access.content(root, holders, in_flight),
         kept=access.kept_content,
         add_service=AddService(access.store, access.blocks, access.here, cluster, cluster.tracking, peer),
-        garbage_collection=GarbageCollection(
-            access.store,
-            access.pins,
-            own.pinset,
-            cluster.holders,
-            cluster.tracking.removals_done,
-            peer,
-        ),
+        garbage_collection=garbage_collection,
+        member_gc=MemberGc(cluster.context, partial(collected, garbage_collection)),
         store_check=StoreCheck(access.store, access.blocks, holders),
         scrub=scrub,
         cluster=cluster,
         pinset=own.pinset,
         invite=inviter(opened, own.pinset),
         swarm=networks.swarm,
+        traffic=networks.traffic,
         names=names,
         denylist=access.denylist,
         guard=opened.guard,

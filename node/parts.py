@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from blockstore.common.guard import Guard
 from blockstore.disk.staging import Staging
 from blockstore.fetch_progress import FetchesInFlight
 from blockstore.sqlite.store import SqliteBlockstore
+from cluster.calls.member_gc import MemberGc
 from cluster.cluster import Cluster
 from cluster.interfaces import Role
 from cluster.members.invite import Invite
@@ -43,6 +44,26 @@ class Swarm(Protocol):
         ...
 
 
+class TrafficTotals(Protocol):
+    """Bytes of messages since the start, and bytes a second lately."""
+
+    @property
+    def total_in(self) -> int: ...
+
+    @property
+    def total_out(self) -> int: ...
+
+    @property
+    def rate_in(self) -> float: ...
+
+    @property
+    def rate_out(self) -> float: ...
+
+
+TrafficReader = Callable[[], Mapping[str, TrafficTotals]]
+"""What goes over a network, by protocol."""
+
+
 class Inviter(Protocol):
     """Makes join tokens; the text of an Invite is the token."""
 
@@ -69,12 +90,14 @@ class Parts:
     kept: Callable[[CID, FetchesInFlight], BlockSource]
     add_service: AddService
     garbage_collection: GarbageCollection
+    member_gc: MemberGc
     store_check: StoreCheck
     scrub: Scrub
     cluster: Cluster
     pinset: ReplicatedPinset
     invite: Inviter
     swarm: Swarm | None
+    traffic: TrafficReader
     names: Names
     denylist: Denylist
     guard: Guard

@@ -10,6 +10,7 @@
 | pins/columns | wanted statuses, key range, limit | StatusColumns of the range | members |
 | pins/recover | cid | PinInfo after the retry | trusted members |
 | pins/recover-all | after, limit | StatusPage of what is tried again | trusted members |
+| store/gc | – | Collected: what this node's collector removed | trusted members |
 | pinset/heads | opening of the store, arrival | heads of the logs, digests | members |
 | pinset/batches | logs and ranges | signed batches | members |
 | pinset/sums | level of the Merkle tree, range | sums | members |
@@ -53,6 +54,7 @@ STATUSES = Method("pins/statuses", Access.MEMBER)
 COLUMNS = Method("pins/columns", Access.MEMBER)
 RECOVER = Method("pins/recover", Access.TRUSTED)
 RECOVER_ALL = Method("pins/recover-all", Access.TRUSTED)
+COLLECT = Method("store/gc", Access.TRUSTED)
 HEADS = Method("pinset/heads", Access.MEMBER)
 BATCHES = Method("pinset/batches", Access.MEMBER)
 DIGESTS = Method("pinset/sums", Access.MEMBER)
@@ -71,6 +73,7 @@ METHODS = (
     COLUMNS,
     RECOVER,
     RECOVER_ALL,
+    COLLECT,
     HEADS,
     BATCHES,
     DIGESTS,

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from bitswap.network import MAX_MESSAGE, MessageHandler, PeerHandler, check_message
 from blockstore.common.guard import Guard
@@ -28,6 +29,7 @@ from node.p2p.messaging.sender import MessageSender
 from node.p2p.messaging.service import Service
 from node.p2p.messaging.services import Services
 from node.p2p.messaging.subscriptions import Subscriptions
+from node.p2p.messaging.traffic import GOSSIP, Traffic
 from node.p2p.peering.address_book import AddressBook
 from node.p2p.peering.connected_peers import ConnectedPeers
 from node.p2p.peering.dialer import Dialer
@@ -60,6 +62,7 @@ class Libp2pNetwork:
         self._ready = asyncio.Event()
         self._program = HostProgram(portal, config, self._loop_side())
         self._host = HostHandle(portal, self._program)
+        self.traffic = Traffic()
         self._dialer = Dialer(self._host.dial, self._book, self._connected)
         self._peering = Peering(self._dialer, self._book, self._connected, tasks.spawn, guard)
         self._sender = MessageSender(self._host.send, self._dialer.dial_known, self._connected)
@@ -128,7 +131,7 @@ class Libp2pNetwork:
     async def send(self, peer: str, protocols: Sequence[str], message: bytes) -> str:
         """See `bitswap.network.MessageNetwork`."""
         check_message(message)
-        return await self._sender.send(peer, tuple(protocols), message)
+        return await self._send(peer, tuple(protocols), message)
 
     def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
         """See `bitswap.network.MessageNetwork`."""
@@ -144,11 +147,12 @@ class Libp2pNetwork:
     async def publish(self, topic: str, message: bytes) -> None:
         """See `cluster.ports.Gossip`. Raises ValueError."""
         check_gossip(message)
+        self.traffic.sent(GOSSIP, len(message))
         await self._host.publish(topic, message)
 
     def subscribe(self, topic: str, handler: GossipHandler) -> None:
         """See `cluster.ports.Gossip`. Raises HandlerTaken."""
-        self._topics.add(topic, handler)
+        self._topics.add(topic, self.traffic.counting_gossip(handler))
         self._host.subscribe(topic)
 
     async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
@@ -189,11 +193,17 @@ class Libp2pNetwork:
         self._serve(Service((calls.PROTOCOL,), self._calls.on_message, calls.MAX_FRAME, to_all=True))
 
     def _serve(self, service: Service) -> None:
+        service = replace(service, handler=self.traffic.counting(service.handler))
         self._services.add(service)
         self._host.serve(service)
 
     async def _send_call(self, peer: str, frame: bytes) -> None:
-        await self._sender.send(peer, (calls.PROTOCOL,), frame)
+        await self._send(peer, (calls.PROTOCOL,), frame)
+
+    async def _send(self, peer: str, protocols: tuple[str, ...], message: bytes) -> str:
+        protocol = await self._sender.send(peer, protocols, message)
+        self.traffic.sent(protocol, len(message))
+        return protocol
 
     def _peer_changed(self, peer: str, connected: bool) -> None:
         if not connected:

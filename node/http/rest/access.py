@@ -11,9 +11,10 @@ from node.http.rest.json_errors import error_response
 
 _SAFE = ("GET", "HEAD")
 _POWERFUL = ("/v1/", "/peers")
-# Routes under /v1/ that change pins and this store alone.
+# Routes that change pins and this store alone, or nothing.
 _ORDINARY = frozenset(
     (
+        "/peers",
         *("/v1/cars", "/v1/compact", "/v1/gc", "/v1/pins", "/v1/state", "/v1/store/check", "/v1/sync"),
         "/v1/unpins",
     )

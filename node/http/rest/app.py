@@ -16,7 +16,6 @@ from aiohttp import web
 from blockstore.cid import CID
 from blockstore.prefetch.one_ahead import one_ahead
 from cluster.calls.global_page import GlobalPage
-from cluster.metrics.metric_store import Alert, Metric
 from cluster.pin import GlobalPinInfo, Wish
 from cluster.tracking.status import LISTED_AT_ONCE
 from node.http.admin.browser_headers import nothing_runs
@@ -26,10 +25,11 @@ from node.http.connection import mark_busy
 from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
 from node.http.go import query_values
-from node.http.rest import shapes, status_filter, v1
+from node.http.rest import health, peers, shapes, status_filter, v1
 from node.http.rest.access import known_callers_only
 from node.http.rest.add import add
-from node.http.rest.json_errors import JSON_HEADERS, errors_as_json, json_response
+from node.http.rest.gc import collect_members
+from node.http.rest.json_errors import errors_as_json, json_response
 from node.http.rest.json_stream import stream_json, stream_lines
 from node.http.rest.parameters import known_parameters
 from node.http.rest.pin_list import allocations
@@ -37,7 +37,6 @@ from node.http.rest.pin_options import check_names, pin_wish
 from node.http.rest.shapes import PingOf
 from node.http.rest.status_lines import pieces
 from node.parts import Parts
-from node.version import CLUSTER_VERSION
 
 MAX_CIDS = 10_000  # in one `?cids=`
 
@@ -55,10 +54,8 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     app[CALLERS] = Callers(parts.secret, api.host, always=api.auth == ALWAYS, local=local)
     app.on_response_prepare.append(nothing_runs)
     app[PARTS] = parts
-    app.router.add_get("/id", identity)
-    app.router.add_get("/version", version)
-    app.router.add_get("/peers", peers)
-    app.router.add_delete("/peers/{peer}", remove_peer)
+    peers.add_routes(app)
+    health.add_routes(app)
     app.router.add_post("/add", add)
     app.router.add_get("/allocations", allocations)
     app.router.add_get("/allocations/{cid}", allocation)
@@ -70,31 +67,9 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     app.router.add_post("/pins/{cid}/recover", recover)
     app.router.add_post("/pins/{namespace:ipfs|ipns|ipld}/{path:.+}", pin_path)
     app.router.add_delete("/pins/{namespace:ipfs|ipns|ipld}/{path:.+}", unpin_path)
-    app.router.add_get("/health", health)
-    app.router.add_get("/health/graph", health_graph)
-    app.router.add_get("/health/alerts", alerts)
-    app.router.add_get("/monitor/metrics", metric_names)
-    app.router.add_get("/monitor/metrics/{name}", metrics)
+    app.router.add_post("/ipfs/gc", collect_members)
     v1.add_routes(app)
     return app
-
-
-async def identity(request: web.Request) -> web.Response:
-    return json_response(shapes.peer_id(request.app[PARTS].cluster.peers.us()))
-
-
-async def version(request: web.Request) -> web.Response:
-    return json_response({"version": CLUSTER_VERSION})
-
-
-async def peers(request: web.Request) -> web.StreamResponse:
-    members = request.app[PARTS].cluster.peers.all()
-    return await stream_json(request, (shapes.peer_id(node) async for node in members))
-
-
-async def remove_peer(request: web.Request) -> web.Response:
-    await request.app[PARTS].cluster.peers.remove(query_values.peer_id(request.match_info["peer"]))
-    return web.Response(status=204, headers=JSON_HEADERS)
 
 
 async def allocation(request: web.Request) -> web.Response:
@@ -184,28 +159,6 @@ async def recover_all(request: web.Request) -> web.StreamResponse:
     return await stream_json(
         request, (shapes.status(info, time.time(), cluster.ping_of) async for info in infos)
     )
-
-
-async def health(request: web.Request) -> web.Response:
-    return web.Response(status=204, headers=JSON_HEADERS)
-
-
-async def health_graph(request: web.Request) -> web.Response:
-    return json_response(shapes.graph(await request.app[PARTS].cluster.peers.graph()))
-
-
-async def alerts(request: web.Request) -> web.Response:
-    found: list[Alert] = request.app[PARTS].cluster.metrics.alerts()
-    return json_response([shapes.alert(one, time.time()) for one in found])
-
-
-async def metric_names(request: web.Request) -> web.Response:
-    return json_response(request.app[PARTS].cluster.metrics.names())
-
-
-async def metrics(request: web.Request) -> web.Response:
-    found: list[Metric] = request.app[PARTS].cluster.metrics.valid(request.match_info["name"])
-    return json_response([shapes.metric(one, time.time()) for one in found])
 
 
 def _local(request: web.Request) -> bool:

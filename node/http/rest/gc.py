@@ -1,4 +1,4 @@
-"""POST /v1/gc: what was removed, and what is held back for other members."""
+"""POST /v1/gc: what was removed, and what is held back for other members. POST /ipfs/gc: on all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from aiohttp import web
 from blockstore.pinning.gc import Marked
 from blockstore.upkeep import Swept
 from node.http.app_key import PARTS
-from node.http.go.gojson import Json
+from node.http.go import query_values
+from node.http.go.gojson import Json, sorted_map
+from node.http.rest import shapes
+from node.http.rest.json_errors import json_response
 from node.http.rest.json_stream import stream_json
 from node.services.gc import HeldBackPin
 
@@ -25,6 +28,16 @@ _PROGRESS_SECONDS = 1.0
 async def collect(request: web.Request) -> web.StreamResponse:
     """Progress, a line a block that went, a line a pin whose blocks stay for others, last the counts."""
     return await stream_json(request, _lines(request))
+
+
+async def collect_members(request: web.Request) -> web.Response:
+    """GlobalRepoGC: each member removes its garbage, one after the other; with `local` this one alone."""
+    local = query_values.boolean(request.query, "local")
+    peers = {
+        member.peer: shapes.repo_gc(member, found)
+        async for member, found in request.app[PARTS].member_gc.run(local)
+    }
+    return json_response({"peer_map": sorted_map(peers)})
 
 
 class _Report:

@@ -22,6 +22,7 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("GET", "/pins/{cid}"): frozenset({"local"}),
     ("POST", "/pins/{cid}/recover"): frozenset({"local"}),
     ("POST", "/pins/recover"): frozenset({"local"}),
+    ("POST", "/ipfs/gc"): frozenset({"local"}),
     ("POST", "/v1/invite"): frozenset({"role", "expires"}),
     ("POST", "/v1/connect"): frozenset({"address"}),
     ("POST", "/v1/store/check"): frozenset({"cid", "repair"}),

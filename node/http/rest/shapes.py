@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cluster.calls.member_gc import Collected
 from cluster.calls.node_info import ConnectGraph, NodeInfo
+from cluster.interfaces import Member
 from cluster.metrics.informers import Ping
 from cluster.metrics.metric_store import Alert, Metric
 from cluster.pin import GlobalPinInfo, GrantResult, Pin, PinInfo, PinMode, Progress
 from node.http.go.gojson import Json, escaped_name, nanoseconds, sorted_map, time, without_empty
+from node.parts import TrafficTotals
 
 RPC_PROTOCOL = "/ipfscluster/1.0/rpc"
 
@@ -177,6 +180,26 @@ def metric(metric: Metric, now: float) -> dict[str, Json]:
 def alert(alert: Alert, now: float) -> Json:
     """Alert: the metric that ran out, and when that was noticed."""
     return {**metric(alert.metric, now), "triggered_at": time(alert.triggered_at)}
+
+
+def traffic(one: TrafficTotals) -> dict[str, Json]:
+    """One protocol of BandwidthByProtocol."""
+    return {
+        "total_in": one.total_in,
+        "total_out": one.total_out,
+        "rate_in": one.rate_in,
+        "rate_out": one.rate_out,
+    }
+
+
+def repo_gc(member: Member, found: Collected) -> dict[str, Json]:
+    """RepoGC. `more` is ours: removed blocks that are not named."""
+    return {
+        "peer": member.peer,
+        "peername": member.name,
+        "keys": [{"key": str(cid)} for cid in found.cids],
+        **without_empty({"error": found.error, "more": found.more}),
+    }
 
 
 def graph(graph: ConnectGraph) -> Json:
