@@ -33,6 +33,7 @@ class Admission:
         self._replica = context.replica
         self._counts = context.counts
         self._pauses = context.pauses
+        self._refusals = context.refusals
         self._held = HoldbackQueue()
 
     def gossiped(self, envelope: bytes) -> SignedBatch:
@@ -98,6 +99,9 @@ class Admission:
             self._held.drop(signed)
             if verdict is Verdict.APPLIED:
                 self._pauses.applied(signed.batch.log)
+                self._refusals.applied(signed.batch.log)
+            elif verdict is Verdict.REFUSED:
+                self._refusals.refused(signed.batch.log)
             elif verdict is Verdict.KNOWN:
                 self._forks.batch_came_again(signed)
             elif verdict is Verdict.FORKED:

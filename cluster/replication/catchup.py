@@ -103,7 +103,7 @@ class CatchUp:
             found |= {log: heads.extents[log].begin for log in gaps}
             if gaps:
                 _log.warning("%s has cut %d logs before what is missing here: ask another", peer, len(gaps))
-            paused = {log for log, _ in heads.logs if self._context.pauses.holds_back(log)}
+            paused = {log for log, _ in heads.logs if self._context.holds_back(log)}
             behind = await self._behind(heads, {*gaps, *paused})
             complete = await self._pull_batches(claim, behind, deadline) and complete
             complete = complete and not gaps and not paused

@@ -11,12 +11,14 @@ from cluster.common.local_member import LocalMember
 from cluster.errors import UntrustedPeer
 from cluster.members.member_list import MemberList
 from cluster.pinset.change_feed import ChangeFeed
+from cluster.pinset.log.batch import AuthorLog
 from cluster.pinset.replica import Replica
 from cluster.pinset.tables.store import PinsetStore
 from cluster.ports import PeerCalls
 from cluster.replication.handler_gate import HandlerGate
 from cluster.replication.member_progress import MemberProgress
 from cluster.replication.quota_pauses import QuotaPauses
+from cluster.replication.refused_logs import RefusedLogs
 
 
 @dataclass(slots=True)
@@ -48,6 +50,11 @@ class ReplicationContext:
     counts: ReplicationCounts = field(default_factory=ReplicationCounts)
     skews: ClockSkews = field(default_factory=ClockSkews)
     progress: MemberProgress = field(default_factory=MemberProgress)
+    refusals: RefusedLogs = field(default_factory=RefusedLogs)
+
+    def holds_back(self, log: AuthorLog) -> bool:
+        """Whether that log is not even to be asked for now: its author holds too much, or it was refused."""
+        return self.pauses.holds_back(log) or self.refusals.holds_back(log)
 
     def check_member(self, peer: str) -> None:
         """Raises UntrustedPeer."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+
 from support.clock import virtual_time
 from support.pinset_forger import Forger, calm, document_of, heard, logs_of, stopped, wall
 from support.pinset_member import grown_cluster, some_cid, some_pin
 
 from cluster.pinset.documents.yjs_update import entry_key
-from cluster.pinset.log.batch import AuthorLog
+from cluster.pinset.log.batch import AuthorLog, OpenedBatch
 
 
 @virtual_time
@@ -76,3 +79,31 @@ async def test_gossip_that_is_no_message_is_counted_and_dropped() -> None:
         await heard(message, "a peer", to=a)
     assert a.pinset.counts.refused == len(garbage)
     await a.stop()
+
+
+@virtual_time
+async def test_a_log_that_is_refused_is_asked_for_ever_more_seldom_and_no_other_waits_for_it() -> None:
+    a, b = members = await grown_cluster(2, calm(), wall)
+    forger = Forger(a, 1)
+    bad = OpenedBatch.read(forger.batch((document_of(a), forger.update(value=b"\xff"))))
+    await b.stop()
+    await b.database.write(_keep, bad)
+    await b.start()
+    await asyncio.sleep(300)
+    assert 3 <= a.pinset.counts.refused <= 6, "after 10, 20, 40 … seconds, and not every two"
+    await b.pinset.put(some_pin(2, "honest"))
+    await asyncio.sleep(5)
+    assert [pin.options.name for pin in (await a.rows()).values()] == ["honest"]
+    assert forger.log not in await logs_of(b, at=a)
+    await stopped(*members)
+
+
+def _keep(db: sqlite3.Connection, bad: OpenedBatch) -> None:
+    """As a member of another release would have it, to which it says something."""
+    batch = bad.batch
+    (last,) = db.execute("SELECT coalesce(max(arrival), 0) FROM logs").fetchone()
+    head = (batch.log.author, batch.log.epoch, batch.sequence, last + 1, bad.hash)
+    log = db.execute(
+        "INSERT INTO logs (author, epoch, sequence, arrival, hash) VALUES (?, ?, ?, ?, ?)", head
+    ).lastrowid
+    db.execute("INSERT INTO batches VALUES (?, ?, ?, ?)", (last + 1, log, batch.sequence, bad.envelope))
