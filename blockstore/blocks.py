@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
 from blockstore import hashing
@@ -50,6 +51,36 @@ class OfflineExchange:
         return self
 
 
+class GroupSource(Protocol):
+    """Blocks from elsewhere, a list at a time. What it does not give is asked of the exchange."""
+
+    def fetch_groups(self, cids: Sequence[CID], hints: Sequence[str]) -> AsyncGenerator[Sequence[Block]]:
+        """Those of the blocks that a source gives, verified, in groups as they come; the caller stores them.
+
+        It asks `hints` (peer ids), and no others. Closing it withdraws what is under way at once. Raises
+        nothing where a source fails.
+        """
+        ...
+
+    def session(self, root: CID) -> GroupSource:
+        """The same for one DAG: remembers which peers were useful for it."""
+        ...
+
+
+class NoGroups:
+    """A GroupSource without any source."""
+
+    async def fetch_groups(
+        self, cids: Sequence[CID], hints: Sequence[str]
+    ) -> AsyncGenerator[Sequence[Block]]:
+        none: Sequence[Sequence[Block]] = ()
+        for group in none:
+            yield group
+
+    def session(self, root: CID) -> NoGroups:
+        return self
+
+
 class BlockSource(Protocol):
     """What readers of DAGs ask for: blocks by CID, wherever they come from."""
 
@@ -79,11 +110,13 @@ class Blocks:
         waiters: BlockWaiters | None = None,
         in_flight: FetchesInFlight | None = None,
         read_budget: ReadBudget | None = None,
+        groups: GroupSource | None = None,
     ) -> None:
         """`waiters` hear what is stored; `in_flight`: where it is to be seen what is being fetched.
 
-        `read_budget`: where it is shared with other Blocks.
+        `read_budget`: where it is shared with other Blocks. `groups`: asked before the exchange.
         """
+        self._groups = groups or NoGroups()
         self.read_budget = read_budget or ReadBudget()
         self.store = store
         self.exchange = exchange
@@ -96,7 +129,8 @@ class Blocks:
     ) -> Blocks:
         """The same store, with an exchange session for that DAG."""
         exchange = self.exchange.session(root)
-        return Blocks(self.store, exchange, hints, self._waiters, in_flight, self.read_budget)
+        groups = self._groups.session(root)
+        return Blocks(self.store, exchange, hints, self._waiters, in_flight, self.read_budget, groups)
 
     async def get(self, cid: CID) -> Block:
         """Raises BlockNotFound, UnknownHash."""
@@ -120,7 +154,23 @@ class Blocks:
 
         When one cannot be had, the other fetches are withdrawn; blocks that came before stay in the store.
         """
-        missing = list(dict.fromkeys(cids))
+        found: dict[CID, Block] = {}
+        async with aclosing(self.fetch_groups(cids)) as groups:
+            async for group in groups:
+                found.update((block.cid, block) for block in group)
+        return found | await self._fetch_each([cid for cid in dict.fromkeys(cids) if cid not in found])
+
+    async def fetch_groups(self, cids: Sequence[CID]) -> AsyncGenerator[Sequence[Block]]:
+        """Those of these missing blocks that are given many at a time, each group stored before it is given.
+
+        What is left out is to be had by `get`, if at all. Raises StorageFull.
+        """
+        async with aclosing(self._groups.fetch_groups(cids, self._hints)) as groups:
+            async for group in groups:
+                await self.put_many(group)
+                yield group
+
+    async def _fetch_each(self, missing: Sequence[CID]) -> dict[CID, Block]:
         wanted = [asyncio.create_task(self._fetch(cid)) for cid in missing]
         try:
             return dict(zip(missing, await asyncio.gather(*wanted), strict=True))

@@ -180,6 +180,7 @@ class Member:
     name: str
     role: Role
     addresses: tuple[str, ...] = ()  # multiaddresses on the cluster's network, as last announced
+    bulk: tuple[str, ...] = ()  # and those where it offers blocks in bulk
 
 
 class Membership(Protocol):

@@ -17,7 +17,7 @@ from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
 from blockstore.sqlite.store import SqliteBlockstore
 from blockstore.volumes.open_store import VolumeOptions, open_volume_blockstore
 from node.config.sections import StorageConfig
-from node.denylist.blocks import GuardedBlocks, GuardedExchange
+from node.denylist.blocks import GuardedBlocks, GuardedExchange, GuardedGroups
 from node.denylist.denylist import Denylist
 from node.networks import Networks
 from node.opened_folder import OpenedFolder
@@ -80,7 +80,8 @@ async def open_blocks(
     waiters, budget = BlockWaiters(networks.on_stored), ReadBudget()
     claiming, caching = ClaimingStore(store), CachingStore(store)
     nothing_fetched = OfflineExchange("it is not here, and nothing is fetched for this host")
-    blocks = Blocks(claiming, exchange, waiters=waiters, read_budget=budget)
+    groups = GuardedGroups(networks.groups, denylist)
+    blocks = Blocks(claiming, exchange, waiters=waiters, read_budget=budget, groups=groups)
     async with (
         open_local_pins(opened.folder.pins, blocks, store.marks, opened.ballast, store.reserve) as pins,
         open_shared_reads(caching) as reads,
@@ -89,7 +90,7 @@ async def open_blocks(
             store=store,
             denylist=denylist,
             blocks=blocks,
-            cached=Blocks(caching, exchange, waiters=waiters, read_budget=budget),
+            cached=Blocks(caching, exchange, waiters=waiters, read_budget=budget, groups=groups),
             here=Blocks(claiming, OfflineExchange(), read_budget=budget),
             kept=Blocks(store, nothing_fetched, read_budget=budget),
             reads=reads,

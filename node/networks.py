@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bitswap.exchange import open_bitswap
 from bitswap.network import ServedBlockSource
 from blockstore.block_waiters import StoredListener
-from blockstore.blocks import Exchange, OfflineExchange
+from blockstore.blocks import Exchange, GroupSource, NoGroups, OfflineExchange
 from cluster.common.methods import METHODS, Access
+from cluster.interfaces import Member
 from cluster.ports import ClusterNetwork, Gossip, PeerCalls
 from node.offline_network import NoNetwork
 from node.opened_folder import OpenedFolder
 from node.p2p.settings import NetworkSettings
-from node.parts import Swarm, TrafficReader
+from node.parts import BulkState, Swarm, TrafficReader
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 
@@ -28,6 +29,7 @@ class Networks:
     """`admit` takes the members: they may speak from then on, and no other peer may.
 
     `swarm` is None while the open network is off. `on_stored` are to hear of each block that is stored.
+    `bulk_addresses` are where this node offers blocks in bulk, `groups` what members offer.
     """
 
     gossip: Gossip
@@ -36,8 +38,11 @@ class Networks:
     swarm: Swarm | None
     exchange: Exchange
     on_stored: tuple[StoredListener, ...]
-    admit: Callable[[Iterable[str]], None]
+    admit: Callable[[Sequence[Member]], None]
     traffic: TrafficReader  # of the members' network
+    groups: GroupSource = field(default_factory=NoGroups)
+    bulk_addresses: tuple[str, ...] = ()
+    bulk: BulkState | None = None
 
 
 @asynccontextmanager
@@ -63,6 +68,7 @@ def _no_networks() -> Networks:
 @asynccontextmanager
 async def _open_networks(opened: OpenedFolder, served: ServedBlockSource) -> AsyncIterator[Networks]:
     # Late: libp2p is most of what a node imports, and only this needs it.
+    from node.bulk.bulk import BulkSettings, open_bulk
     from node.p2p.admission.gate import MembersGate
     from node.p2p.members_network import MembersNetwork
     from node.p2p.network import open_network
@@ -84,17 +90,35 @@ async def _open_networks(opened: OpenedFolder, served: ServedBlockSource) -> Asy
             routes.append(Route("open network", bitswaps[-1]))
         if urls := config.retrieval.gateways:
             routes.append(Route("trustless gateways", await enter(open_gateways(urls, guard=guard))))
-        on_stored = tuple(bitswap.on_stored for bitswap in bitswaps)
+        ours = opened.cluster_file
+        offered = BulkSettings(config.bulk.host, config.bulk.port, ours.genesis.cluster_id, ours.secret)
+        bulk = await enter(open_bulk(served, identity, offered, guard))
+
+        cluster.on_peer_change(lambda peer, connected: bulk.appeared(peer) if connected else None)
+
+        def admit(listed: Sequence[Member]) -> None:
+            gate.admit(member.peer for member in listed)
+            bulk.admit(_offering(listed, identity.peer_id))
+
         yield Networks(
-            cluster,
-            cluster,
-            members,
-            swarm,
-            HedgedExchange(routes),
-            on_stored,
-            gate.admit,
-            cluster.traffic.totals,
+            gossip=cluster,
+            calls=cluster,
+            members=members,
+            swarm=swarm,
+            exchange=HedgedExchange(routes),
+            on_stored=tuple(bitswap.on_stored for bitswap in bitswaps),
+            admit=admit,
+            traffic=cluster.traffic.totals,
+            groups=bulk.exchange,
+            bulk_addresses=bulk.addresses(cluster.addresses(identity.peer_id)),
+            bulk=bulk,
         )
+
+
+def _offering(members: Sequence[Member], us: str) -> Mapping[str, Sequence[str]]:
+    """Where members offer blocks in bulk; there are none for a node that is no member any more."""
+    listed = {member.peer: member.bulk for member in members}
+    return listed if us in listed else {}
 
 
 def _private_network(opened: OpenedFolder) -> NetworkSettings:

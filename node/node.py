@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -73,7 +73,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         )
         parts = _parts(opened, networks, access, own, names, scrub)
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
-        addresses = _addresses(parts, faces)
+        addresses = _addresses(parts, faces, networks.bulk_addresses)
         await enter(addresses_published(folder.addresses, addresses, opened.ballast))
         yield Node(parts, faces, addresses)
 
@@ -123,6 +123,7 @@ def _parts(
         invite=inviter(opened, own.pinset),
         swarm=networks.swarm,
         traffic=networks.traffic,
+        bulk=networks.bulk,
         names=names,
         denylist=access.denylist,
         guard=opened.guard,
@@ -130,7 +131,7 @@ def _parts(
     )
 
 
-def _addresses(parts: Parts, faces: Listeners) -> Mapping[str, object]:
+def _addresses(parts: Parts, faces: Listeners, bulk: Sequence[str]) -> Mapping[str, object]:
     """Where this node is reached; commands on this machine find it by that."""
     us = parts.cluster.peers.us()
     return {
@@ -140,4 +141,5 @@ def _addresses(parts: Parts, faces: Listeners) -> Mapping[str, object]:
         "api": faces.api.url,
         "swarm": list(us.ipfs.addresses),
         "cluster": list(us.addresses),
+        "bulk": list(bulk),
     }

@@ -93,7 +93,11 @@ async def _open_pinset(
         networks.calls,
         invite=opened.cluster_file.invite,
         settings=PinsetSettings(
-            opened.name, config.batch_size, retention=_retention(config), quota=_quota(config)
+            opened.name,
+            config.batch_size,
+            retention=_retention(config),
+            quota=_quota(config),
+            bulk=networks.bulk_addresses,
         ),
         surroundings=Surroundings(guard=opened.guard),
     ) as pinset:
@@ -113,7 +117,7 @@ def _keep_admitted(pinset: ReplicatedPinset, networks: Networks) -> None:
     """Peers on the member list may speak on the members' network, and no others."""
 
     def admit(_records: Sequence[bytes] = ()) -> None:
-        networks.admit(pinset.members.peers())
+        networks.admit(pinset.members.members())
 
     pinset.members.on_records(admit)
     admit()

@@ -64,6 +64,18 @@ TrafficReader = Callable[[], Mapping[str, TrafficTotals]]
 """What goes over a network, by protocol."""
 
 
+class BulkState(Protocol):
+    """Bulk between members, as the faces see it."""
+
+    def reached(self) -> frozenset[str]:
+        """Members that blocks are fetched from in bulk."""
+        ...
+
+    def refused(self) -> Mapping[str, int]:
+        """How often something was refused, by reason."""
+        ...
+
+
 class Inviter(Protocol):
     """Makes join tokens; the text of an Invite is the token."""
 
@@ -78,7 +90,7 @@ class Parts:
 
     `kept` is like `content`, of what the store has: nothing is fetched. Both let a caller see what is in
     flight. `swarm` is None while the open
-    network is off.
+    network is off, `bulk` where the node is offline.
     """
 
     config: Config
@@ -98,6 +110,7 @@ class Parts:
     invite: Inviter
     swarm: Swarm | None
     traffic: TrafficReader
+    bulk: BulkState | None
     names: Names
     denylist: Denylist
     guard: Guard

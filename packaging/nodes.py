@@ -24,6 +24,7 @@ class NodeProcess:
         self.environment = {
             **(os.environ if environment is None else environment),
             "PINFOLD_PATH": str(folder),
+            "PINFOLD_BULK_PORT": "0",
         }
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -29,8 +29,8 @@ CONFINED = {
     "libp2p": (("node/p2p/",), "libp2p is a supplier behind one class"),
     "multiaddr": (("node/p2p/",), "addresses are text above node/p2p"),
     "aiohttp": (
-        ("node/http/", "node/retrieval/"),
-        "aiohttp serves at the faces and asks gateways; the command line has h11",
+        ("node/http/", "node/retrieval/", "node/bulk/"),
+        "aiohttp serves at the faces and between members, and asks gateways; the command line has h11",
     ),
     "pycrdt": (("cluster/pinset/documents/document.py",), "the replicated state is isolated behind one file"),
     "sqlite3": (
@@ -231,7 +231,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "what the store lacks is fetched over the networks",
         ),
         "networks": (
-            ("offline_network", "opened_folder", "p2p", "parts", "retrieval"),
+            ("bulk", "offline_network", "opened_folder", "p2p", "parts", "retrieval"),
             "networks move bytes; what is done with them is above",
         ),
         "opened_folder": (("config", "datadir"), "the folder is opened before everything else"),
@@ -245,6 +245,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             ("config",),
             "a name is a key's, and leads to a path; who asks is not its business",
         ),
+        "bulk": (("datadir",), "a second way between members; it knows this node's key, and no libp2p"),
         "p2p": (("datadir", "files"), "the networks know this node's key, and keep addresses in a file"),
         "retrieval": ((), "blocks are found by the packages below; no face and no setting is known here"),
         "offline_network": ((), "it satisfies the cluster's seams, as the real one does"),

@@ -1,11 +1,11 @@
-"""The missing blocks of a walk, fetched many at a time."""
+"""The missing blocks of a walk: asked for in lists first, and what no source of lists gives one by one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
 from blockstore.block import Block
@@ -17,63 +17,118 @@ _FLIGHT_BYTES = 32 * 1024 * 1024
 _NODES_IN_FLIGHT = 64
 _LEAVES_IN_FLIGHT = (16, 256)
 _WAITING = 64
+_OFFERED = 2048
+_LIST_BYTES = 64 * 1024 * 1024  # of one list, as far as sizes are known
+_NODE_BYTES = 64 * 1024  # that a node is taken to have there
+_GROUPS_AHEAD = 2  # that came and are not visited yet
+
+Step = tuple[WalkStep, Block]
+_Result = Callable[[], Sequence[Step]]
 
 
 @asynccontextmanager
 async def open_fetches(blocks: Blocks) -> AsyncIterator[WalkFetches]:
     """Fetches that end with the block."""
-    running: set[asyncio.Task[Block]] = set()
+    fetches = WalkFetches(blocks)
     try:
-        yield WalkFetches(blocks, running)
+        yield fetches
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await fetches.close()
 
 
 class WalkFetches:
-    """Missing blocks: a queue, and a window of them in flight: 64 nodes, and leaves of 32 MiB together."""
+    """A queue of missing blocks. One list of them is asked for at a time, in the order of the walk.
 
-    def __init__(self, blocks: Blocks, running: set[asyncio.Task[Block]]) -> None:
+    What is left over is fetched in a window: 64 nodes, and leaves of 32 MiB together.
+    """
+
+    def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
-        self._running = running
+        self._offered: deque[WalkStep] = deque()  # not in a list yet
+        self._listed = 0  # asked for in a list, or come and not visited yet
+        self._list: asyncio.Task[None] | None = None
+        self._ahead = asyncio.Semaphore(_GROUPS_AHEAD)
+        self._waiting: deque[WalkStep] = deque()  # for a place in the window
+        self._running: set[asyncio.Task[Block]] = set()
         self._leaves = 0  # of those running
-        self._waiting: deque[WalkStep] = deque()
-        self._done: asyncio.Queue[tuple[WalkStep, asyncio.Task[Block]]] = asyncio.Queue()
+        self._done: asyncio.Queue[_Result] = asyncio.Queue()
         self._leaf_bytes = 1024 * 1024.0  # a running average, begun at the usual chunk
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._running)
+        return len(self._offered) + self._listed + len(self._waiting) + len(self._running)
 
     @property
     def crowded(self) -> bool:
-        return len(self._waiting) >= _WAITING
+        return len(self._waiting) >= _WAITING or len(self._offered) >= _OFFERED
 
     def add(self, step: WalkStep) -> None:
-        self._waiting.append(step)
+        self._offered.append(step)
 
-    async def arrived(self, *, wait: bool) -> list[tuple[WalkStep, Block]]:
+    async def arrived(self, *, wait: bool) -> list[Step]:
         """Blocks that came; with `wait`, at least one unless none is missing. Raises what a fetch raised."""
+        came: list[Step] = []
         self._start()
-        came: list[tuple[WalkStep, Block]] = []
-        while not self._done.empty() or (wait and not came and self._running):
-            step, task = await self._done.get()
-            self._running.discard(task)
-            block = task.result()
-            if step.cid.codec == RAW:
-                self._leaves -= 1
-                self._leaf_bytes += (len(block.data) - self._leaf_bytes) / 16
-            came.append((step, block))
-        self._start()
+        while not self._done.empty() or (wait and not came and len(self)):
+            came += (await self._done.get())()
+            self._start()
         return came
 
+    async def close(self) -> None:
+        """Withdraw what is under way."""
+        tasks = [*self._running, *((self._list,) if self._list else ())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def _start(self) -> None:
+        if self._list is None and self._offered:
+            self._list = asyncio.create_task(self._ask(self._next_list()))
+            self._list.add_done_callback(self._list_ended)
         while self._waiting and self._has_room(self._waiting[0]):
             step = self._waiting.popleft()
             self._leaves += step.cid.codec == RAW
             task = asyncio.create_task(self._blocks.get(step.cid))
             self._running.add(task)
             task.add_done_callback(partial(self._ended, step))
+
+    # Lists.
+
+    def _next_list(self) -> list[WalkStep]:
+        steps: list[WalkStep] = []
+        size = 0.0
+        while self._offered and size < _LIST_BYTES:
+            step = self._offered.popleft()
+            size += self._leaf_bytes if step.cid.codec == RAW else _NODE_BYTES
+            steps.append(step)
+        self._listed += len(steps)
+        return steps
+
+    async def _ask(self, steps: Sequence[WalkStep]) -> None:
+        """What is not given waits for a place in the window; so does a second step to one block."""
+        left = {step.cid: step for step in reversed(steps)}
+        again = [step for step in steps if left[step.cid] is not step]
+        self._waiting += again
+        self._listed -= len(again)
+        async with aclosing(self._blocks.fetch_groups([*reversed(left)])) as groups:
+            async for group in groups:
+                await self._ahead.acquire()
+                pairs = [(left.pop(block.cid), block) for block in group]
+                self._done.put_nowait(partial(self._take_group, pairs))
+        self._listed -= len(left)
+        self._waiting += reversed(left.values())
+
+    def _take_group(self, pairs: Sequence[Step]) -> Sequence[Step]:
+        self._ahead.release()
+        self._listed -= len(pairs)
+        for step, block in pairs:
+            self._note(step, block)
+        return pairs
+
+    def _list_ended(self, task: asyncio.Task[None]) -> None:
+        self._list = None
+        self._done.put_nowait(partial(_nothing_of, task))
+
+    # Single blocks.
 
     def _has_room(self, step: WalkStep) -> bool:
         if step.cid.codec != RAW:
@@ -82,4 +137,22 @@ class WalkFetches:
         return self._leaves < max(low, min(int(_FLIGHT_BYTES / (self._leaf_bytes + 1)), high))
 
     def _ended(self, step: WalkStep, task: asyncio.Task[Block]) -> None:
-        self._done.put_nowait((step, task))
+        self._done.put_nowait(partial(self._take, step, task))
+
+    def _take(self, step: WalkStep, task: asyncio.Task[Block]) -> Sequence[Step]:
+        self._running.discard(task)
+        self._leaves -= step.cid.codec == RAW
+        block = task.result()
+        self._note(step, block)
+        return ((step, block),)
+
+    def _note(self, step: WalkStep, block: Block) -> None:
+        if step.cid.codec == RAW:
+            self._leaf_bytes += (len(block.data) - self._leaf_bytes) / 16
+
+
+def _nothing_of(task: asyncio.Task[None]) -> Sequence[Step]:
+    """Of a list that has ended. Raises what ended it."""
+    if not task.cancelled():
+        task.result()
+    return ()

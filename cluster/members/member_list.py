@@ -77,14 +77,15 @@ class MemberList(MemberTable):
         found = self.record(GRANT, peer)
         await self._issue_grant(peer, REMOVED, found.invite if found else b"")
 
-    async def announce(self, name: str, addresses: Sequence[str]) -> None:
-        """Have all members know our name and addresses; nothing is sent when they do."""
+    async def announce(self, name: str, addresses: Sequence[str], bulk: Sequence[str] = ()) -> None:
+        """Have all members know our name and addresses, those for bulk too; nothing is sent when they do."""
         us = self._local.peer
-        wanted = as_name(name), dialable(addresses, us)
+        wanted = as_name(name), dialable(addresses, us), dialable(bulk, us)
         old = self.record(PROFILE, us)
-        if old is None or (old.name, old.addresses) != wanted:
+        if old is None or (old.name, old.addresses, old.bulk) != wanted:
+            known, at, offered = wanted
             stamp = self._next_stamp(old)
-            await self._issue(MemberRecord(PROFILE, us, us, stamp, name=wanted[0], addresses=wanted[1]))
+            await self._issue(MemberRecord(PROFILE, us, us, stamp, name=known, addresses=at, bulk=offered))
 
     async def accept(self, envelopes: Sequence[bytes], vouched: bool) -> int:
         """Keep what is newer and allowed; `vouched` when a trusted member gave them. How many were new.

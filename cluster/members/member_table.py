@@ -138,4 +138,6 @@ class MemberTable:
 
     def _member(self, peer: str, role: Role) -> Member:
         profile = self.record(PROFILE, peer)
-        return Member(peer, profile.name, role, profile.addresses) if profile else Member(peer, "", role)
+        if profile is None:
+            return Member(peer, "", role)
+        return Member(peer, profile.name, role, profile.addresses, profile.bulk)

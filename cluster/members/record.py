@@ -28,7 +28,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """A grant (`role`, `invite`) or a profile (`name`, `addresses`) of `peer`, by `signer`."""
+    """A grant (`role`, `invite`) or a profile (`name`, `addresses`, `bulk`) of `peer`, by `signer`.
+
+    `bulk`: where it offers blocks in bulk.
+    """
 
     kind: str
     peer: str
@@ -38,6 +41,7 @@ class MemberRecord:
     invite: bytes = b""
     name: str = ""
     addresses: tuple[str, ...] = ()
+    bulk: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -77,6 +81,7 @@ class SignedMemberRecord:
 
 def sign_record(record: MemberRecord, cluster_id: bytes, signer: Signer) -> bytes:
     """The envelope of a record."""
+    offered = {"bulk": list(record.bulk)} if record.bulk else {}  # of a release before: the same bytes
     payload = wire.encode(
         {
             "kind": record.kind,
@@ -87,6 +92,7 @@ def sign_record(record: MemberRecord, cluster_id: bytes, signer: Signer) -> byte
             "invite": record.invite,
             "name": record.name,
             "at": list(record.addresses),
+            **offered,
         }
     )
     return seal(payload, _DOMAIN, cluster_id, signer)
@@ -102,6 +108,7 @@ def _record(fields: wire.Fields) -> MemberRecord:
         invite=fields.data("invite", 32),
         name=fields.name("name"),
         addresses=fields.texts("at", MAX_ADDRESSES),
+        bulk=fields.texts("bulk", MAX_ADDRESSES),
     )
 
 
@@ -117,5 +124,6 @@ def _check_shape(record: MemberRecord) -> None:
     try:
         check_peer(record.peer)
         check_dialable(record.addresses, record.peer)
+        check_dialable(record.bulk, record.peer)
     except BadAddress as error:
         raise BadUpdate(f"a {record.kind} of {record.peer!r}: {error}") from None

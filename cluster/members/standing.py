@@ -57,9 +57,12 @@ class Standing:
         if role is None:
             raise ReadOnlyMember(self.problem)
 
-    async def establish(self, name: str, invite: Invite | None) -> None:
-        """Announce to the members who and where this node is; join with the invitation where it is none."""
-        await self._until_done("announcing this node to the members", lambda: self._announce(name))
+    async def establish(self, name: str, invite: Invite | None, bulk: Sequence[str] = ()) -> None:
+        """Announce to the members who and where this node is; join with the invitation where it is none.
+
+        `bulk`: the addresses where it offers blocks in bulk.
+        """
+        await self._until_done("announcing this node to the members", lambda: self._announce(name, bulk))
         if self.problem and invite is not None:
             await self._until_done("joining", lambda: self._join(invite))
         elif self.problem:
@@ -67,8 +70,8 @@ class Standing:
         if not self.problem:
             self.joined.set()
 
-    async def _announce(self, name: str) -> None:
-        await self._members.announce(name, self._calls.addresses(self._local.peer))
+    async def _announce(self, name: str, bulk: Sequence[str]) -> None:
+        await self._members.announce(name, self._calls.addresses(self._local.peer), bulk)
 
     async def _join(self, invite: Invite) -> None:
         try:

@@ -56,7 +56,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PinsetSettings:
-    """How the pinset works: `name` is what this node calls itself; sizes and pages in pins."""
+    """How the pinset works: `name` is what this node calls itself; sizes and pages in pins.
+
+    `bulk`: the addresses where it offers blocks in bulk.
+    """
 
     name: str = ""
     batch_size: int = 1000
@@ -65,6 +68,7 @@ class PinsetSettings:
     snapshots: SnapshotLimits = DEFAULT_LIMITS
     migration_page: int = MIGRATION_PAGE
     quota: MemberQuota = NO_QUOTA
+    bulk: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ async def open_pinset(
             forks.run(),
             forks.run_containment(),
             migrator.run(),
-            standing.establish(settings.name, invite),
+            standing.establish(settings.name, invite, settings.bulk),
         ):
             try:
                 yield ReplicatedPinset(

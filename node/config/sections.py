@@ -99,6 +99,14 @@ class ClusterConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkConfig:
+    """Where other members fetch blocks in bulk, by mutual TLS."""
+
+    host: str = "127.0.0.1"
+    port: int = 9098
+
+
+@dataclass(frozen=True, slots=True)
 class NamesConfig:
     """IPNS and DNSLink."""
 
@@ -145,6 +153,7 @@ class Config:
     api: ApiConfig = field(default_factory=ApiConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    bulk: BulkConfig = field(default_factory=BulkConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     names: NamesConfig = field(default_factory=NamesConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from blockstore.block import Block
-from blockstore.blocks import BlockSource, Exchange
+from blockstore.blocks import BlockSource, Exchange, GroupSource
 from blockstore.cid import CID
 from blockstore.fetch_progress import FetchProgress
 from blockstore.read_budget import ReadBudget
@@ -45,6 +45,21 @@ class GuardedExchange:
 
     def session(self, root: CID) -> GuardedExchange:
         return GuardedExchange(self._exchange.session(root), self._denylist)
+
+
+class GuardedGroups:
+    """A GroupSource that never asks for a blocked block."""
+
+    def __init__(self, groups: GroupSource, denylist: Denylist) -> None:
+        self._groups = groups
+        self._denylist = denylist
+
+    def fetch_groups(self, cids: Sequence[CID], hints: Sequence[str]) -> AsyncGenerator[Sequence[Block]]:
+        """Blocked ones are left out; asking the exchange for one says why."""
+        return self._groups.fetch_groups([cid for cid in cids if not self._denylist.blocks(cid)], hints)
+
+    def session(self, root: CID) -> GuardedGroups:
+        return GuardedGroups(self._groups.session(root), self._denylist)
 
 
 class GuardedBlocks:

@@ -30,6 +30,7 @@ async def test_the_addresses_file_says_where_it_listens_as_long_as_it_does(tmp_p
             "api": node.faces.api.url,
             "swarm": [],
             "cluster": [],
+            "bulk": [],
         }
         async with ClientSession() as client, client.get(said["api"] + "/id") as answer:
             assert (await answer.json())["id"] == said["peer_id"]

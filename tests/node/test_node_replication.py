@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from aiohttp import ClientSession
 from support.node import eventually, running_node
@@ -30,6 +31,27 @@ async def test_what_is_added_at_one_node_is_pinned_at_the_other_and_its_gateway_
             peers = [json.loads(line) for line in (await answer.text()).splitlines()]
         assert {peer["id"] for peer in peers} == {a.parts.peer, b.parts.peer}
         assert [peer["error"] for peer in peers] == ["", ""]
+
+
+async def test_members_reach_each_other_in_bulk_and_say_so(tmp_path: Path) -> None:
+    async with two_nodes(tmp_path) as (a, b, client):
+
+        async def reached() -> bool:
+            async with client.get(f"{b.faces.api.url}/v1/cluster") as answer:
+                return cast("bool", (await answer.json())["bulk"]["reached"] == [a.parts.peer])
+
+        await eventually(reached)
+        (address,) = cast("list[str]", a.addresses["bulk"])
+        assert address.endswith(f"/p2p/{a.parts.peer}")
+        root = await add(client, a, "x", b"only here", "?no-pin=true")
+        async with client.post(f"{b.faces.api.url}/pins/{root}") as answer:
+            assert answer.status in (200, 202)
+
+        async def pinned() -> bool:
+            async with client.get(f"{b.faces.api.url}/pins/{root}?local=true") as answer:
+                return [one["status"] for one in (await answer.json())["peer_map"].values()] == ["pinned"]
+
+        await eventually(pinned)
 
 
 async def test_a_gateway_fetches_what_only_the_other_node_holds(tmp_path: Path) -> None:

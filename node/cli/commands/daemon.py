@@ -28,6 +28,7 @@ FACES = {
     "api": "the cluster REST API",
     "swarm": "the open IPFS network",
     "cluster": "the members' network",
+    "bulk": "bulk between members",
 }
 
 _PORT = whole_number(least=0, most=65535)
@@ -124,7 +125,9 @@ def _print(lines: list[str], *, err: bool = False) -> None:
 
 def _lines(addresses: ApiResponse) -> list[str]:
     faces = [f"{face:<9} {addresses.text(face)}" for face in ("gateway", "rpc", "api")]
-    networks = [f"{face:<9} {' '.join(addresses.texts(face)) or 'off'}" for face in ("swarm", "cluster")]
+    networks = [
+        f"{face:<9} {' '.join(addresses.texts(face)) or 'off'}" for face in ("swarm", "cluster", "bulk")
+    ]
     return [
         f"peer id   {addresses.text('peer_id')}",
         *faces,

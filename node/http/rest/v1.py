@@ -19,6 +19,7 @@ from node.http.rest.json_errors import json_response
 from node.http.rest.pin_list import count_pins, list_pins
 from node.http.rest.state.routes import export_state, import_state
 from node.http.rest.store import check as check_store
+from node.parts import BulkState
 from node.services.scrub import ScrubState
 
 
@@ -56,7 +57,10 @@ async def invite(request: web.Request) -> web.Response:
 
 
 async def cluster(request: web.Request) -> web.Response:
-    """Which cluster this is, and whether this node is a member of it; `problem` says why not."""
+    """Which cluster this is, and whether this node is a member of it; `problem` says why not.
+
+    `bulk` names the members that blocks are fetched from in bulk, and counts what was refused there.
+    """
     parts = request.app[PARTS]
     role = parts.cluster.members.role(parts.peer)
     return json_response(
@@ -64,9 +68,17 @@ async def cluster(request: web.Request) -> web.Response:
             "name": parts.pinset.genesis.name,
             "id": parts.pinset.genesis.cluster_id.hex(),
             "role": role.value if role else "",
+            "peer": parts.peer,
             "problem": parts.pinset.standing.problem,
+            "bulk": _bulk(parts.bulk),
         }
     )
+
+
+def _bulk(bulk: BulkState | None) -> Json:
+    if bulk is None:
+        return {"reached": [], "refused": {}}
+    return {"reached": sorted(bulk.reached()), "refused": dict(bulk.refused())}
 
 
 async def connect(request: web.Request) -> web.Response:

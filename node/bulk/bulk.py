@@ -1,0 +1,130 @@
+"""Bulk between members put together: read top to bottom, it is the order of life."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from aiohttp import web
+
+from bitswap.network import ServedBlockSource
+from blockstore.common.guard import Guard
+from blockstore.common.tasks import background, open_guarded_tasks
+from cluster.common.address import Address
+from cluster.errors import BadAddress
+from node.bulk.arrivals import Arrivals
+from node.bulk.certificates import Authority
+from node.bulk.exchange import BulkExchange
+from node.bulk.listener import listening
+from node.bulk.members import BulkMembers
+from node.bulk.refusals import Refusals
+from node.bulk.serving import BulkServer
+from node.bulk.tls import MemberTls
+from node.datadir.identity import Identity
+
+_IDLE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class BulkSettings:
+    """Where to listen (port 0 = any free one), and what proves membership: the cluster's secret and id."""
+
+    host: str
+    port: int
+    cluster_id: bytes
+    secret: bytes = field(repr=False)
+
+
+class Bulk:
+    """Blocks in bulk, both ways. Made by `open_bulk`."""
+
+    def __init__(
+        self, host: str, port: int, arrivals: Arrivals, members: BulkMembers, refusals: Refusals
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.exchange = BulkExchange(members)
+        self._arrivals = arrivals
+        self._members = members
+        self._refusals = refusals
+
+    def admit(self, members: Mapping[str, Sequence[str]]) -> None:
+        """These are the members, each with the addresses where it offers blocks in bulk; there are no others.
+
+        Connections to and from those that are left out end at once.
+        """
+        self._arrivals.admit(frozenset(members))
+        self._members.set(members)
+
+    def appeared(self, peer: str) -> None:
+        """That peer has connected on the members' network: if it was not reached in bulk, it may be now."""
+        self._members.appeared(peer)
+
+    def reached(self) -> frozenset[str]:
+        """Members that blocks are fetched from in bulk."""
+        return self._members.reached()
+
+    def refused(self) -> Mapping[str, int]:
+        """How often something was refused, by reason."""
+        return self._refusals.counts()
+
+    def addresses(self, cluster: Iterable[str]) -> tuple[str, ...]:
+        """Where members reach this node in bulk; `cluster` are its addresses on the members' network.
+
+        One that listens on every address is reached wherever the members' network is. A loopback address is
+        of use only to members of this machine, so it is told only where that network is on loopback too.
+        """
+        found: dict[str, None] = {}
+        for text in cluster:
+            with suppress(BadAddress):
+                address = replace(Address.parse(text), port=self.port)
+                if (own := _reached_at(self.host, address)) is not None:
+                    found[str(own)] = None
+        return tuple(found)
+
+
+def _reached_at(host: str, cluster: Address) -> Address | None:
+    """What one address of the members' network says of where a listener on `host` is reached."""
+    try:
+        ip = ipaddress.ip_address(host or "0.0.0.0")
+    except ValueError:
+        return replace(cluster, kind="dns", host=host)
+    if ip.is_unspecified:
+        return cluster
+    if ip.is_loopback and not _is_loopback(cluster):
+        return None
+    return replace(cluster, kind=f"ip{ip.version}", host=str(ip))
+
+
+def _is_loopback(address: Address) -> bool:
+    return address.kind in ("ip4", "ip6") and ipaddress.ip_address(address.host).is_loopback
+
+
+@asynccontextmanager
+async def open_bulk(
+    source: ServedBlockSource, identity: Identity, settings: BulkSettings, guard: Guard
+) -> AsyncIterator[Bulk]:
+    """Give blocks of `source` to members, and fetch from them, for the length of the block.
+
+    Nothing is given and no member is asked until `admit`. Raises BulkPortInUse.
+    """
+    refusals = Refusals()
+    tls = MemberTls(Authority(settings.secret, settings.cluster_id), identity)
+    served = BulkServer(source, refusals)
+    http = web.Server(
+        served.answer, handler_cancellation=True, keepalive_timeout=_IDLE_SECONDS, access_log=None
+    )
+    async with AsyncExitStack() as stack:
+        sockets = stack.enter_context(listening(settings.host, settings.port))
+        tasks = await stack.enter_async_context(open_guarded_tasks(guard, "bulk between members"))
+        arrivals = Arrivals(tls.server, http, tasks, refusals)
+        members = BulkMembers(identity.peer_id, tls.client, refusals, guard)
+        await stack.enter_async_context(background(tls.keep_valid(), *map(arrivals.accept, sockets)))
+        try:
+            yield Bulk(settings.host, sockets[0].getsockname()[1], arrivals, members, refusals)
+        finally:
+            await members.close()
+            arrivals.close()
+            await http.shutdown(timeout=1.0)

@@ -1,0 +1,134 @@
+"""The serving half: a list of CIDs is answered by a stream of blocks, none of which is read too early.
+
+Sizes are looked up first, a page at a time; then groups of blocks are read, one while the other is sent. A
+member that does not read holds one group and the socket's buffer, until it is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+
+from aiohttp import web
+
+from bitswap.network import ServedBlockSource
+from blockstore.block import Block
+from blockstore.cid import CID
+from blockstore.prefetch.one_ahead import one_ahead
+from blockstore.store import StoreStat
+from node.bulk.certificates import BadCertificate
+from node.bulk.refusals import BulkRefusal, Refusals
+from node.bulk.tls import peer_behind
+from node.bulk.wire import BLOCKS, HELLO, MAX_WANTS_BYTES, BadBulk, decode_wants, encode_blocks
+
+ANSWERS = 16
+"""Requests that are answered at once, and"""
+
+PEER_ANSWERS = 8
+"""of these, of one member."""
+
+_PAGE = 512  # CIDs that are looked up at once
+_GROUP_BYTES = 2 * 1024 * 1024  # read at once
+_SEND_SECONDS = 60.0  # until a member that reads nothing is left
+
+
+class BulkServer:
+    """Answers HTTP of members. What it gives is what peers may have of this node."""
+
+    def __init__(self, source: ServedBlockSource, refusals: Refusals) -> None:
+        self._source = source
+        self._refusals = refusals
+        self._answering: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        """Bytes of blocks, by member."""
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request of a member."""
+        if (request.method, request.path) == ("GET", HELLO):
+            return web.Response(text="pinfold\n")
+        if (request.method, request.path) != ("POST", BLOCKS):
+            return web.Response(status=404)
+        try:
+            peer = peer_behind(_transport(request))
+            with self._slot(peer):
+                return await self._blocks(request, peer)
+        except (BadBulk, BadCertificate) as error:
+            self._refusals.add(BulkRefusal.BAD_REQUEST, str(error))
+            return web.Response(status=400, text=f"{error}\n")
+        except _Busy as error:
+            self._refusals.add(BulkRefusal.TOO_MANY, str(error))
+            return web.Response(status=429, text=f"{error}\n")
+        except TimeoutError:  # it sends or reads nothing
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=408)
+
+    @contextmanager
+    def _slot(self, peer: str) -> Iterator[None]:
+        if self._answering.total() >= ANSWERS or self._answering[peer] >= PEER_ANSWERS:
+            raise _Busy(f"{self._answering[peer]} requests of {peer} are being answered")
+        self._answering[peer] += 1
+        try:
+            yield
+        finally:
+            self._answering[peer] -= 1
+
+    async def _blocks(self, request: web.BaseRequest, peer: str) -> web.StreamResponse:
+        cids = decode_wants(await _body(request))
+        response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+        await response.prepare(request)
+        async with aclosing(one_ahead(self._groups(cids))) as groups:
+            async for group in groups:
+                for piece in encode_blocks(group):
+                    async with asyncio.timeout(_SEND_SECONDS):
+                        await response.write(piece)
+                self.sent[peer] += sum(len(block.data) for block in group if block)
+        await response.write_eof()
+        return response
+
+    async def _groups(self, cids: Sequence[CID]) -> AsyncGenerator[list[Block | None]]:
+        for start in range(0, len(cids), _PAGE):
+            page = cids[start : start + _PAGE]
+            stats = await self._source.stat(page)
+            for group in _grouped(page, stats):
+                yield await self._source.get_many(group)
+
+
+class _Busy(Exception):
+    """As many requests are being answered as may be."""
+
+
+def _grouped(cids: Sequence[CID], stats: Sequence[StoreStat | None]) -> Iterator[list[CID]]:
+    """In order, of _GROUP_BYTES at most or one block."""
+    group: list[CID] = []
+    total = 0
+    for cid, stat in zip(cids, stats, strict=True):
+        size = stat.size if stat else 0
+        if group and total + size > _GROUP_BYTES:
+            yield group
+            group, total = [], 0
+        group.append(cid)
+        total += size
+    if group:
+        yield group
+
+
+def _transport(request: web.BaseRequest) -> asyncio.Transport:
+    if request.transport is None:
+        raise BadCertificate("the connection is gone")
+    return request.transport
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """Raises BadBulk above MAX_WANTS_BYTES."""
+    parts: list[bytes] = []
+    size = 0
+    async with asyncio.timeout(_SEND_SECONDS):
+        async for part in request.content.iter_any():
+            size += len(part)
+            if size > MAX_WANTS_BYTES:
+                raise BadBulk(f"a request of more than {MAX_WANTS_BYTES} bytes")
+            parts.append(part)
+    return b"".join(parts)
