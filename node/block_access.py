@@ -12,8 +12,9 @@ from blockstore.blocks import Blocks, BlockSource, OfflineExchange
 from blockstore.cid import CID
 from blockstore.fetch_progress import FetchesInFlight
 from blockstore.pinning.local_pinner import LocalPinner, open_local_pins
-from blockstore.read_budget import ReadBudget
+from blockstore.read_budget import TOTAL_BYTES, ReadBudget
 from blockstore.sqlite.cache_views import CachingStore, ClaimingStore
+from blockstore.sqlite.file_pages import EDGE, STANDARD
 from blockstore.sqlite.store import SqliteBlockstore
 from blockstore.volumes.open_store import VolumeOptions, open_volume_blockstore
 from node.config.sections import StorageConfig
@@ -35,13 +36,20 @@ async def open_store(opened: OpenedFolder) -> AsyncIterator[SqliteBlockstore]:
         reserve=storage.reserve,
         cache_share=storage.cache_share,
         ballast=opened.ballast,
+        tuning=EDGE if storage.profile == "edge" else STANDARD,
         options=volume_options(storage),
     ) as store:
         yield store
 
 
+def _read_ahead(storage: StorageConfig) -> int:
+    """Bytes that all who read ahead share."""
+    return TOTAL_BYTES // 4 if storage.profile == "edge" else TOTAL_BYTES
+
+
 def volume_options(storage: StorageConfig) -> VolumeOptions:
-    return VolumeOptions(folders=[Path(folder).expanduser() for folder in storage.folders])
+    folders = [Path(folder).expanduser() for folder in storage.folders]
+    return VolumeOptions(folders=folders, sync_early=storage.profile != "edge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ async def open_blocks(
 ) -> AsyncIterator[BlockAccess]:
     """Raises StoreCorrupt."""
     exchange = GuardedExchange(networks.exchange, denylist)
-    waiters, budget = BlockWaiters(networks.on_stored), ReadBudget()
+    waiters, budget = BlockWaiters(networks.on_stored), ReadBudget(_read_ahead(opened.config.storage))
     claiming, caching = ClaimingStore(store), CachingStore(store)
     nothing_fetched = OfflineExchange("it is not here, and nothing is fetched for this host")
     groups = GuardedGroups(networks.groups, denylist)

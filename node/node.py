@@ -26,6 +26,7 @@ from node.own_cluster import OwnCluster, inviter, open_own_cluster
 from node.parts import Parts
 from node.retrieval.root_blocks import holders_in
 from node.services.add import AddService
+from node.services.auto_collection import AutoCollection, Watermarks
 from node.services.damage_repair import DamageRepair
 from node.services.gc import GarbageCollection
 from node.services.gc_report import collected
@@ -53,14 +54,17 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         opened = await enter(open_folder(config, folder))
-        await enter(tuned_memory(fast=config.storage.fast_malloc))
+        await enter(tuned_memory(fast=config.storage.fast_malloc and config.storage.profile != "edge"))
         store = await enter(open_store(opened))
         denylist = await enter(open_denylist(denylist_folders(folder.denylists), opened.guard))
         networks = await enter(open_networks(opened, ServedBlocks(store, denylist), offline=offline))
         access = await enter(open_blocks(opened, store, denylist, networks))
         own = await enter(open_own_cluster(opened, access, networks))
         scrub = Scrub(store, folder.scrub, config.storage.scrub_share, opened.guard)
-        await enter(_open_services(own, access, scrub))
+        garbage = _garbage_collection(opened, access, own)
+        marks = Watermarks(config.storage.gc_high, config.storage.gc_low)
+        automatic = AutoCollection(store, garbage.freeing, marks, opened.guard)
+        await enter(_open_services(own, access, scrub, automatic))
         names = await enter(
             open_names(
                 config.names,
@@ -71,7 +75,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 guard=opened.guard,
             )
         )
-        parts = _parts(opened, networks, access, own, names, scrub)
+        parts = _parts(opened, networks, access, own, names, scrub, garbage)
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
         await enter(addresses_published(folder.addresses, addresses, opened.ballast))
@@ -79,17 +83,31 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
 
 
 @asynccontextmanager
-async def _open_services(own: OwnCluster, access: BlockAccess, scrub: Scrub) -> AsyncIterator[None]:
+async def _open_services(
+    own: OwnCluster, access: BlockAccess, scrub: Scrub, collection: AutoCollection
+) -> AsyncIterator[None]:
     """What goes on without being asked for, beside the cluster's own loops."""
     cluster = own.cluster
     repair = DamageRepair(
         access.store, access.kept, access.pins, cluster.tracking.recover, cluster.context.guard
     )
     async with (
-        open_watch(cluster.context, cluster.metrics.live, access.store),
-        background(repair.run(), scrub.run()),
+        open_watch(cluster.context, cluster.metrics.live, access.store, cluster.tracking.recover_failed),
+        background(repair.run(), scrub.run(), collection.run()),
     ):
         yield
+
+
+def _garbage_collection(opened: OpenedFolder, access: BlockAccess, own: OwnCluster) -> GarbageCollection:
+    cluster = own.cluster
+    return GarbageCollection(
+        access.store,
+        access.pins,
+        own.pinset,
+        cluster.holders,
+        cluster.tracking.removals_done,
+        opened.identity.peer_id,
+    )
 
 
 def _parts(
@@ -99,12 +117,10 @@ def _parts(
     own: OwnCluster,
     names: Names,
     scrub: Scrub,
+    garbage: GarbageCollection,
 ) -> Parts:
     cluster, peer = own.cluster, opened.identity.peer_id
     holders = holders_in(cluster)
-    garbage_collection = GarbageCollection(
-        access.store, access.pins, own.pinset, cluster.holders, cluster.tracking.removals_done, peer
-    )
     return Parts(
         config=opened.config,
         peer=peer,
@@ -114,8 +130,8 @@ def _parts(
         content=lambda root, in_flight: access.content(root, holders, in_flight),
         kept=access.kept_content,
         add_service=AddService(access.store, access.blocks, access.here, cluster, cluster.tracking, peer),
-        garbage_collection=garbage_collection,
-        member_gc=MemberGc(cluster.context, partial(collected, garbage_collection)),
+        garbage_collection=garbage,
+        member_gc=MemberGc(cluster.context, partial(collected, garbage)),
         store_check=StoreCheck(access.store, access.blocks, holders),
         scrub=scrub,
         cluster=cluster,

@@ -21,7 +21,7 @@ from blockstore.sqlite.used_rows import UsedRows
 
 
 class BlockWriter:
-    """`evictions`: how often cached blocks made way for others."""
+    """`evictions`: how often cached blocks made way for others; `stored_bytes` of blocks since the start."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class BlockWriter:
         self._source = source
         self._meter = UsageMeter(database, spare, rows, capacity)
         self.evictions = 0
+        self.stored_bytes = 0
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
         """See `Blockstore.put_many`."""
@@ -125,6 +126,7 @@ class BlockWriter:
         if new:
             evicted = self._capacity.admit(connection, sum(len(body) for _, body in new))
             self._source.insert(connection, self._numbers.take(len(new)), new)
+            self.stored_bytes += sum(len(body) for _, body in new)
         return [name for name, row in known.items() if row.id not in self._rows.checked], evicted
 
     def _put_cached(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> bool:
@@ -136,6 +138,7 @@ class BlockWriter:
         evicted = self._capacity.admit_cached(connection, sum(len(body) for _, body in new))
         first = self._numbers.take(len(new))
         self._source.insert(connection, first, new)
+        self.stored_bytes += sum(len(body) for _, body in new)
         self._capacity.add_cached(connection, first, new)
         return evicted
 

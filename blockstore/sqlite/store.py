@@ -154,6 +154,11 @@ class SqliteBlockstore:
         return await self._verifier.verify_behind(place)
 
     @property
+    def stored_bytes(self) -> int:
+        """Of blocks that were put and not here before, since the start."""
+        return self.writer.stored_bytes
+
+    @property
     def deletions(self) -> int:
         """Moves when blocks were deleted, or lost: then what is kept of blocks elsewhere is forgotten."""
         return self._deletions + self.writer.evictions + self.sweeper.deletions + self._rows.losses

@@ -40,6 +40,8 @@ _SCHEMA = "".join(part.SCHEMA for part in (statements, mark_rows, totals, cache,
 class VolumeOptions:
     """`folders`: more of them, one a disk; `disk` is what files are written by.
 
+    `sync_early`: what was written is synced now and then, though no acknowledgement waits for it.
+
     An empty index takes up to `adopted_bytes` of volumes that it does not know; with more the index was lost,
     and is made again by a command. `on_read` hears of bytes that are gone through for that.
     """
@@ -47,6 +49,7 @@ class VolumeOptions:
     folders: Sequence[Path] = ()
     volume_bytes: int = VOLUME_BYTES
     hole_bytes: int = HOLE_BYTES
+    sync_early: bool = True
     adopted_bytes: int = 1024 * 1024 * 1024
     on_read: Callable[[int], None] = lambda _: None
     disk: VolumeDisk = OsDisk()  # noqa: RUF009  it holds nothing
@@ -97,7 +100,8 @@ async def open_volume_blockstore(
         capacity = StoreCapacity(path, limits, await last_use(database), parts.rows, folders.free)
         store = VolumeBlockstore(database, spare, capacity, RowNumbers(last + 1), parts)
         stack.push_async_callback(store.settle)
-        await stack.enter_async_context(background(store.sync_now_and_then(), store.migrate()))
+        early = [store.sync_now_and_then()] if options.sync_early else []
+        await stack.enter_async_context(background(*early, store.migrate()))
         yield store
 
 

@@ -185,6 +185,12 @@ class Tracker:
         back = [row.cid for row in page.rows if self._put_back(row.cid, row.info)]
         return StatusPage(tuple(map(StatusRow, back, await self.status_of(back))), page.after)
 
+    async def recover_failed(self) -> None:
+        """Have all that failed tried again now, as far as there is room for it."""
+        page = await self.recover_page()
+        while page.after is not None:
+            page = await self.recover_page(page.after)
+
     async def unlisted(self, cid: CID) -> LocalPin | None:
         """The local pin of a CID that the pinset does not have, though no member removed it from there."""
         return await self._pins.get(cid) if await self._reconciler.is_unlisted(cid) else None

@@ -27,6 +27,7 @@ COMMANDS = {
     "id": ("node.cli.commands.identity", "This node's peer id and addresses."),
     "cluster": ("node.cli.commands.cluster", "Invite machines, find them again, remove them."),
     "store": ("node.cli.commands.store", "Check the blocks on this node's disk, and mend them."),
+    "stats": ("node.cli.commands.stats", "What this node stores, and what that costs its disk."),
     "gc": ("node.cli.commands.gc", "Remove blocks that no pin needs."),
     "car": ("node.cli.commands.car", "Import and export CAR files."),
     "name": ("node.cli.commands.name", "Keep IPNS records, and see where names lead."),

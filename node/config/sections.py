@@ -128,10 +128,13 @@ class RetrievalConfig:
 class StorageConfig:
     """Blocks on disk."""
 
-    quota: int = 0  # bytes of blocks; 0 = as much as the disk holds, less `reserve`
+    profile: str = "standard"  # or edge: little memory, slow flash
+    quota: int = 0  # bytes on the disk; 0 = as much as that holds, less `reserve`
     reserve: int = 512 * 1024 * 1024  # bytes of the disk that are never filled
     folders: tuple[str, ...] = ()  # for blocks, besides the data folder: one on each further disk
     cache_share: float = 0.25  # of the room for blocks: what content may take that was read and is not pinned
+    gc_high: float = 0.9  # share of the room from which on garbage is collected by itself; 1 = never
+    gc_low: float = 0.8  # share at which that ends
     scrub_share: float = 0.05  # of the disk's time: to read every block about once a month; 0 = never
     fast_malloc: bool = True  # keep freed memory while at work: faster reads of large blocks, some tens of MB
 

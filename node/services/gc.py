@@ -64,6 +64,10 @@ class GarbageCollection:
                 yield step
         await gc.give_back(self.store)
 
+    def freeing(self, need: int) -> AsyncGenerator[Marked | Swept]:
+        """`run` until so many bytes are gone."""
+        return self.run(need=need)
+
     async def _roots(self, on_held_back: Callable[[HeldBackPin], None]) -> AsyncIterator[gc.Root]:
         async for local in self.pins.pinned():
             yield gc.Root(local.cid, local.recursive, whole=local.complete or local.blocks > 0)

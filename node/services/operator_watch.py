@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from blockstore.common.tasks import background
@@ -53,12 +54,28 @@ def member_changes(
         yield peer, f"{_named(before.members[peer])} is no member any more"
 
 
+class RoomState(StrEnum):
+    """Of the store. FULL: it reads, lets pins go and collects garbage, and takes nothing more."""
+
+    ENOUGH = "ok"
+    LOW = "low"
+    FULL = "full"
+
+
+def room_state(usage: Usage) -> RoomState:
+    if usage.free <= 0:
+        return RoomState.FULL
+    whole = usage.quota or usage.bytes + usage.free
+    return RoomState.LOW if usage.free < whole * _LOW else RoomState.ENOUGH
+
+
 def room_warning(usage: Usage) -> str:
     """What is to be logged of the room on the disk; empty while there is enough."""
-    if usage.free <= 0:
+    state = room_state(usage)
+    if state is RoomState.FULL:
         return "storage is full: nothing more is stored until pins are removed and `pinfold gc` is run"
-    whole = usage.quota or usage.bytes + usage.free
-    if usage.free < whole * _LOW:
+    if state is RoomState.LOW:
+        whole = usage.quota or usage.bytes + usage.free
         return f"storage is nearly full: {usage.free} of {whole} bytes are free"
     return ""
 
@@ -71,15 +88,21 @@ class MeasuredStore(Protocol):
 
 @asynccontextmanager
 async def open_watch(
-    context: ClusterContext, live: Callable[[], frozenset[str]], store: MeasuredStore
+    context: ClusterContext,
+    live: Callable[[], frozenset[str]],
+    store: MeasuredStore,
+    on_room: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[None]:
-    """Within the block what changes is logged. `live`: the members that give a sign of life."""
+    """Within the block what changes is logged. `live`: the members that give a sign of life.
+
+    `on_room` is awaited when a store that was full has room again.
+    """
 
     def observe() -> MembersSeen:
         others = [member for member in context.members.members() if member.peer != context.peer]
         return MembersSeen.of(others, live())
 
-    members, room = _MembersWatch(observe), _RoomWatch(store)
+    members, room = _MembersWatch(observe), _RoomWatch(store, on_room)
     async with background(
         steadily(context.guard, "watching", "members", members.look),
         steadily(context.guard, "watching", "the disk", room.look),
@@ -107,13 +130,17 @@ class _MembersWatch:
 class _RoomWatch:
     """Logs that room runs out; each kind of warning once, until it is another."""
 
-    def __init__(self, store: MeasuredStore) -> None:
+    def __init__(self, store: MeasuredStore, on_room: Callable[[], Awaitable[None]]) -> None:
         self._store = store
+        self._on_room = on_room
         self._before = ""
+        self._was_full = False
 
     async def look(self) -> None:
         try:
-            said = room_warning(await self._store.usage())
+            usage = await self._store.usage()
+            said = room_warning(usage)
+            await self._go_on(room_state(usage) is RoomState.FULL)
         except (BlockstoreError, OSError) as error:
             said = f"the store cannot be looked at: {error}"
         kind = said.partition(":")[0]
@@ -121,6 +148,12 @@ class _RoomWatch:
             (_log.warning if said else _log.info)("%s", said or "there is room on the disk again")
         self._before = kind
         await asyncio.sleep(_MEASURE_SECONDS)
+
+    async def _go_on(self, is_full: bool) -> None:
+        """What failed for want of room is tried again at once."""
+        was_full, self._was_full = self._was_full, is_full
+        if was_full and not is_full:
+            await self._on_room()
 
 
 def _named(member: Member) -> str:

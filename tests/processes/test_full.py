@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from urllib.request import urlopen
 
-from support.command import PINFOLD, SECONDS, beginning, bytes_stored, daemon, log, pinfold, pins
+from support.command import PINFOLD, SECONDS, beginning, bytes_stored, daemon, log, pinfold, pins, until
 from support.disk import fill, free, small_disk
 
 MIB = 1 << 20
@@ -76,12 +76,18 @@ def test_on_a_disk_that_another_program_filled_it_starts_reads_unpins_and_collec
                 "not enough disk space", "free some space"
             )
             assert "Traceback" not in log(node)
+            assert node.api("/v1/health")["storage"] == {"state": "full", "free": 0}
+            assert "storage of this node is full" in pinfold("status", path=node.folder).err
             node.run("get", large, "-o", str(tmp_path / "back"))
             assert hashlib.sha256((tmp_path / "back").read_bytes()).digest() == before
             node.run("pin", "rm", large)
             node.run("gc")
             assert free(disk) > 8 * MIB
             assert pins(node) == set()
+            (disk / "filler").unlink()
+            until("the node says that there is room", lambda: "there is room on the disk again" in log(node))
+            node.run("add", "-Q", str(content))
+            assert node.api("/v1/health")["storage"] != {"state": "full", "free": 0}
 
 
 def test_without_any_ballast_a_full_disk_still_starts_and_reads(tmp_path: Path) -> None:

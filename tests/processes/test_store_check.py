@@ -20,6 +20,10 @@ def test_a_check_names_what_is_bad_and_adding_it_again_mends_it(tmp_path: Path) 
         root = node.run("add", "-Q", "--raw-leaves", str(file))
         said = pinfold("store", "check", path=node.folder)
         assert (said.code, said.out.split(",")[0]) == (0, "4 blocks are sound")
+        told = json.loads(node.run("stats", "--json"))
+        assert told["stored"] == told["bytes"] > len(DATA)
+        assert told["held"] > told["bytes"]
+        assert "bytes a byte stored" in node.run("stats") or not told["written"]
         assert node.process is not None
         seconds_to_end(node.process, signal.SIGTERM)  # what was killed has its blocks in the log still
     rot(tmp_path / "node", DATA[-40:])

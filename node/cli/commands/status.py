@@ -71,6 +71,12 @@ def _say_snapshot(api: ApiClient) -> None:
         say(f"the pinset comes from another member, {percent} % so far: lists are not whole yet", err=True)
 
 
+_SAID = {
+    "low": "storage of this node is nearly full: unpin something and run `pinfold gc`, or raise the quota",
+    "full": "storage of this node is full: it reads, unpins and collects; to store more it needs room",
+}
+
+
 def _say_store(api: ApiClient) -> None:
     """What the disk spoilt, and how far the pass over all blocks is."""
     health = api.get("/v1/health")
@@ -80,6 +86,8 @@ def _say_store(api: ApiClient) -> None:
             " `pinfold store check --repair` fetches them now",
             err=True,
         )
+    if (state := health.answer("storage").text("state")) in _SAID:
+        say(_SAID[state], err=True)
     scrub = health.answer("scrub")
     if scrub.raw.get("running") is True:
         size = human_bytes(scrub.number("bytes"))

@@ -20,6 +20,8 @@ from node.http.rest.pin_list import count_pins, list_pins
 from node.http.rest.state.routes import export_state, import_state
 from node.http.rest.store import check as check_store
 from node.parts import BulkState
+from node.services.operator_watch import room_state
+from node.services.process_io import bytes_written
 from node.services.scrub import ScrubState
 
 
@@ -42,6 +44,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/compact", pinset_log.compact)
     app.router.add_get("/v1/usage", usage)
     app.router.add_get("/v1/health", health)
+    app.router.add_get("/v1/stats", stats)
 
 
 async def invite(request: web.Request) -> web.Response:
@@ -113,14 +116,36 @@ async def usage(request: web.Request) -> web.Response:
     )
 
 
+async def stats(request: web.Request) -> web.Response:
+    """What the store holds and takes on the disk, and what was written for it since the start."""
+    store = request.app[PARTS].store
+    found, stored, written = await store.usage(), store.stored_bytes, bytes_written()
+    return json_response(
+        {
+            "blocks": found.blocks,
+            "bytes": found.bytes,
+            "held": found.held,
+            "cached": found.cached,
+            "reserved": found.reserved,
+            "damaged": found.damaged,
+            "quota": found.quota,
+            "free": found.free,
+            "stored": stored,
+            "written": written,
+            "written_per_byte": round(written / stored, 3) if stored and written is not None else None,
+        }
+    )
+
+
 async def health(request: web.Request) -> web.Response:
     """Unforeseen errors, and what the disk spoilt: all of it is in the log. How far a migration is."""
     parts = request.app[PARTS]
-    damaged = (await parts.store.usage()).damaged
+    usage = await parts.store.usage()
     return json_response(
         {
             "failures": parts.guard.failures,
-            "damaged_blocks": damaged,
+            "damaged_blocks": usage.damaged,
+            "storage": {"state": room_state(usage), "free": usage.free},
             "forked_logs": parts.pinset.log.forked_logs(),
             "paused_logs": parts.pinset.log.paused_logs(),
             "migration": _migration(parts.pinset.migration),

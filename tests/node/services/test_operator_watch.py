@@ -60,6 +60,10 @@ def test_room_that_runs_out_is_told(usage: Usage, says: str) -> None:
     assert bool(says) == bool(room_warning(usage))
 
 
+async def nothing() -> None:
+    """What goes on when there is room again: nothing."""
+
+
 class Unsound:
     """A store with a bug that nothing expects."""
 
@@ -73,7 +77,7 @@ class Unsound:
 
 async def test_a_bug_in_what_is_only_told_ends_nothing() -> None:
     unsound, context = Unsound(), MemoryCluster(1).context(0)
-    async with asyncio.timeout(30), open_watch(context, frozenset, unsound):
+    async with asyncio.timeout(30), open_watch(context, frozenset, unsound, nothing):
         while unsound.looks < 2:  # noqa: ASYNC110 - there is nothing to wait for
             await asyncio.sleep(0.05)
     assert context.guard.failures == 2
