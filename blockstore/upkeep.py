@@ -159,3 +159,11 @@ class VerifiedStore(Protocol):
     async def until_damaged(self) -> None:
         """Wait until more blocks are found damaged; what was found before the call counts too."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Bytes of blocks that were brought into the form of this release, and about how many are left at most."""
+
+    moved: int
+    left: int

@@ -34,9 +34,7 @@ def punch(file: int, start: int, size: int) -> None:
 def can_punch(folder: Path) -> bool:
     """Whether the file system of that folder gives room back from the middle of a file. Raises OSError."""
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(os.urandom(_PROBE_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
+        os.posix_fallocate(file.fileno(), 0, _PROBE_BYTES)
         before = os.fstat(file.fileno()).st_blocks
         try:
             punch(file.fileno(), 0, _PROBE_BYTES // 2)

@@ -29,7 +29,7 @@ from blockstore.sqlite.usage_meter import UsageMeter
 from blockstore.sqlite.used_rows import UsedRows
 from blockstore.sqlite.verifier import Verifier
 from blockstore.store import StoreStat, Usage
-from blockstore.upkeep import Collection, Located, Place, Reservation, Verified
+from blockstore.upkeep import Collection, Located, Moving, Place, Reservation, Verified
 
 _EVICTED_AT_ONCE = 32 * 1024 * 1024
 
@@ -166,6 +166,9 @@ class SqliteBlockstore:
     async def until_damaged(self) -> None:
         await self._spare.found.wait()
         self._spare.found.clear()
+
+    async def moving(self) -> Moving | None:
+        return None
 
     def protect(self) -> AbstractContextManager[None]:
         return self._used.protect()

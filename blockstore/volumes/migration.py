@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from blockstore.errors import BlockstoreError, StoreCorrupt
-from blockstore.sqlite import statements
+from blockstore.sqlite import file_pages, statements
 from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.row_checks import is_sound
 from blockstore.store import NO_LIMIT
@@ -35,10 +35,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class MoveProgress:
-    """`below`: rows of lower numbers were not looked at yet, 0 when all were; `moved` bytes so far."""
+    """`below`: rows of lower numbers were not looked at yet, 0 when all were.
+
+    `moved` bytes so far; at most `left` more, which is what the file of rows holds.
+    """
 
     below: int
     moved: int
+    left: int
 
     @property
     def done(self) -> bool:
@@ -60,6 +64,7 @@ class InlineMigration:
         self._mover = mover
 
     async def progress(self) -> MoveProgress:
+        """How far it is."""
         return await self._database.read(_progress)
 
     async def run(self, shrink: Callable[[], Awaitable[object]]) -> None:
@@ -99,8 +104,15 @@ class InlineMigration:
 
 
 def _progress(connection: sqlite3.Connection) -> MoveProgress:
-    row = connection.execute("SELECT below, bytes FROM moving").fetchone()
-    return MoveProgress(NO_LIMIT, 0) if row is None else MoveProgress(*row)
+    below, moved = connection.execute("SELECT below, bytes FROM moving").fetchone() or (NO_LIMIT, 0)
+    pages = connection.execute("PRAGMA page_count").fetchone()[0] - file_pages.free_pages(connection)
+    return MoveProgress(below, moved, pages * file_pages.PAGE_BYTES)
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """A file without blocks has none that are to be moved."""
+    if connection.execute("SELECT 1 FROM blocks LIMIT 1").fetchone() is None:
+        connection.execute("INSERT OR IGNORE INTO moving VALUES(1, 0, 0)")
 
 
 def _next_inline(connection: sqlite3.Connection, below: int) -> tuple[list[_InlineBlock], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,11 +10,11 @@ from pathlib import Path
 
 from blockstore.common.tasks import background
 from blockstore.disk.folder_lock import hold_lock
-from blockstore.errors import StoreUnavailable
+from blockstore.errors import StoreCorrupt, StoreUnavailable
 from blockstore.sqlite import cached_rows as cache
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
-from blockstore.sqlite.database import Ballast, open_database
+from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
 from blockstore.sqlite.file_pages import STANDARD, FileTuning
 from blockstore.sqlite.open_store import begin_sums, last_use
 from blockstore.sqlite.row_numbers import RowNumbers, last_number
@@ -32,6 +33,8 @@ REMEDY = "restore it from a backup, or make it again from the volumes with `pinf
 FOLDER = "volumes"
 """Beside the SQLite file."""
 
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = "".join(part.SCHEMA for part in (statements, mark_rows, totals, cache, volume_rows, migration))
 
@@ -93,6 +96,7 @@ async def open_volume_blockstore(
             )
         )
         await begin_sums(database, parts.rows)
+        await _begin_moving(database)
         await OpeningScan(database, parts.volumes, parts.rows, options.on_read).run(options.adopted_bytes)
         await spare.recheck(database, parts.rows)
         last = max([await last_number(file) for file in (database, spare.file) if file])
@@ -103,6 +107,13 @@ async def open_volume_blockstore(
         early = [store.sync_now_and_then()] if options.sync_early else []
         await stack.enter_async_context(background(*early, store.migrate()))
         yield store
+
+
+async def _begin_moving(database: SqliteDatabase) -> None:
+    try:
+        await database.free(migration.begin)
+    except StoreCorrupt as error:
+        _log.error("%s", error)
 
 
 def _folders(path: Path, options: VolumeOptions) -> VolumeFolders:

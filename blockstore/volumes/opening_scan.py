@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from blockstore.disk.free_space import is_full
@@ -22,7 +22,7 @@ from blockstore.volumes.placed_rows import PlacedRows, add_found
 from blockstore.volumes.record import RecordHead
 from blockstore.volumes.record_scan import FoundRecord, sound_records
 from blockstore.volumes.volume_head import HEAD_BYTES, VolumeHead, read_volume_head
-from blockstore.volumes.volume_rows import Volume, VolumeState
+from blockstore.volumes.volume_rows import KnownVolume, Volume, VolumeState
 
 _log = logging.getLogger(__name__)
 
@@ -48,33 +48,32 @@ class OpeningScan:
 
         Raises StoreCorrupt where the index was lost, StoreUnavailable, StorageFull.
         """
-        known = await self._database.read(volume_rows.volumes)
-        self._volumes.known = {volume.number: volume.own_id for volume in known}
-        self._note_away(known)
+        known = await self._database.read(volume_rows.known)
+        self._volumes.known = {number: volume.own_id for number, volume in known.items()}
+        await self._note_away(known)
         await self._adopt_unknown(known, adopted_bytes)
-        for volume in await self._database.read(volume_rows.volumes):
-            if volume.number not in self._volumes.folders.numbers():
-                if not volume.blocks:
-                    await self._database.free(volume_rows.forget_volume, volume.number)
-                continue
-            if volume.state is VolumeState.OPEN or volume.durable_to < volume.size:
+        doubtful = f"state = {VolumeState.OPEN} OR durable_to < size"
+        for volume in await self._database.read(volume_rows.volumes, doubtful):
+            if volume.number in self._volumes.folders:
                 await self._put_in_order(volume)
 
-    def _note_away(self, known: Sequence[Volume]) -> None:
-        here = set(self._volumes.folders.numbers())
-        away = [volume for volume in known if volume.number not in here and volume.blocks]
-        self._rows.away = {volume.number for volume in away}
-        if self._rows.away:
+    async def _note_away(self, known: Mapping[int, KnownVolume]) -> None:
+        away = {number: volume for number, volume in known.items() if number not in self._volumes.folders}
+        for number in [number for number, volume in away.items() if not volume.blocks]:
+            await self._database.free(volume_rows.forget_volume, number)
+            del away[number]
+        self._rows.away = set(away)
+        if away:
             _log.error(
                 "%d volumes with %d blocks are not here, the first of them number %d: these blocks count as "
                 "missing until the volumes are back, or the blocks come again",
-                len(self._rows.away),
-                sum(volume.blocks for volume in away),
-                min(self._rows.away),
+                len(away),
+                sum(volume.blocks for volume in away.values()),
+                min(away),
             )
 
-    async def _adopt_unknown(self, known: Sequence[Volume], most: int) -> None:
-        numbers = set(self._volumes.folders.numbers()) - {volume.number for volume in known}
+    async def _adopt_unknown(self, known: Mapping[int, KnownVolume], most: int) -> None:
+        numbers = self._volumes.folders.numbers() - known.keys()
         found = {number: head for number in sorted(numbers) if (head := self._head(number)) is not None}
         size = sum(self._volumes.folders.path(number).stat().st_size for number in found)
         if not known and size > most and not (await self._database.read(statements.last_id)):

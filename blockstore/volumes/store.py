@@ -12,6 +12,7 @@ from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.row_numbers import RowNumbers
 from blockstore.sqlite.spare import Spare
 from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.upkeep import Moving
 from blockstore.volumes.block_mover import BlockMover
 from blockstore.volumes.migration import InlineMigration
 from blockstore.volumes.space import VolumeSpace
@@ -73,6 +74,10 @@ class VolumeBlockstore(SqliteBlockstore):
                 await self._syncer.flush()
             except BlockstoreError as error:
                 _log.error("blocks could not be brought to the disk: %s", error)
+
+    async def moving(self) -> Moving | None:
+        progress = await self.migration.progress()
+        return None if progress.done else Moving(progress.moved, progress.left)
 
     async def migrate(self) -> None:
         """Move what an earlier release put into rows; returns when all is moved."""

@@ -115,7 +115,7 @@ class VolumeAppender:
     def _resume(self, connection: sqlite3.Connection) -> _Current | None:
         self._remove_undone(connection)
         volume = volume_rows.open_volume(connection)
-        if volume is None or volume.number not in self._open.folders.numbers():
+        if volume is None or volume.number not in self._open.folders:
             return None
         with self._open.using(volume.number) as file:
             if os.fstat(file).st_size > volume.size:
@@ -134,7 +134,7 @@ class VolumeAppender:
 
     def _begin(self, connection: sqlite3.Connection) -> _Current:
         folders = self._open.folders
-        number = 1 + max(volume_rows.last_volume(connection), *folders.numbers(), 0)
+        number = 1 + max(volume_rows.last_volume(connection), max(folders.numbers(), default=0))
         path = folders.new(number)
         head = VolumeHead(number, os.urandom(16))
         self._create(number, path, head)

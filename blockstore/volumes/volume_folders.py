@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,23 +35,24 @@ class VolumeFolders:
 
     def __init__(self, folders: Sequence[VolumeFolder]) -> None:
         self.folders = tuple(folders)
-        self._paths: dict[int, Path] = {}
+        self._places: dict[int, Path] = {}  # the folder of each volume
         for folder in self.folders:
-            self._paths |= {
-                number: path for number, path in _volumes(folder.path) if self._is_new(number, path)
-            }
+            self._list(folder.path)
 
     def __repr__(self) -> str:
         return f"<VolumeFolders {[str(folder.path) for folder in self.folders]}>"
 
-    def numbers(self) -> Iterable[int]:
+    def __contains__(self, number: int) -> bool:
+        return number in self._places
+
+    def numbers(self) -> Set[int]:
         """Of all volume files that are here."""
-        return tuple(self._paths)
+        return self._places.keys()
 
     def path(self, number: int) -> Path:
         """Raises FileNotFoundError."""
         try:
-            return self._paths[number]
+            return self._places[number] / _file_name(number)
         except KeyError:
             raise FileNotFoundError(f"volume {number} is in none of {self!r}") from None
 
@@ -60,7 +61,7 @@ class VolumeFolders:
         folder = max(self.folders, key=lambda folder: disk_free(folder.path), default=None)
         if folder is None:
             raise StorageFull("none of the folders for blocks is there: see storage.folders")
-        return folder.path / f"{number:08}.vol"
+        return folder.path / _file_name(number)
 
     def free(self) -> int:
         """Bytes that may still be written to all disks together."""
@@ -68,23 +69,25 @@ class VolumeFolders:
         return sum(disk_free(path) for path in disks.values())
 
     def add(self, number: int, path: Path) -> None:
-        self._paths[number] = path
+        self._places[number] = path.parent
 
     def held(self) -> int:
         """Bytes that the disks give to all volumes: a call of the system each."""
         size = 0
-        for path in tuple(self._paths.values()):
+        for number, folder in tuple(self._places.items()):
             with suppress(OSError):  # its disk is away, or it was removed just now
-                size += path.stat().st_blocks * 512
+                size += os.stat(folder / _file_name(number)).st_blocks * 512
         return size
 
     def forget(self, number: int) -> None:
-        self._paths.pop(number, None)
+        self._places.pop(number, None)
 
-    def _is_new(self, number: int, path: Path) -> bool:
-        if number in self._paths:
-            _log.warning("%s is passed over: %s has its number", path, self._paths[number])
-        return number not in self._paths
+    def _list(self, folder: Path) -> None:
+        for name in os.listdir(folder):
+            if match := _NAME.fullmatch(name):
+                first = self._places.setdefault(int(match[1]), folder)
+                if first is not folder:
+                    _log.warning("%s is passed over: %s has one of its number", folder / name, first)
 
 
 def open_folders(main: Path, others: Sequence[Path]) -> VolumeFolders:
@@ -118,9 +121,8 @@ def _other(path: Path, known: str | None) -> VolumeFolder | None:
     return None
 
 
-def _volumes(folder: Path) -> list[tuple[int, Path]]:
-    found = [(_NAME.fullmatch(entry.name), Path(entry.path)) for entry in os.scandir(folder)]
-    return sorted((int(match[1]), path) for match, path in found if match)
+def _file_name(number: int) -> str:
+    return f"{number:08}.vol"
 
 
 def _read_marker(folder: Path) -> tuple[str, dict[str, str]]:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from blockstore.common.packed_rows import RowLayout, one_row
 from blockstore.volumes.record import FIXED_BYTES
@@ -68,6 +69,13 @@ class Volume:
     errors: int
 
 
+class KnownVolume(NamedTuple):
+    """What is to be known of each volume; a million blocks are some thousand."""
+
+    own_id: bytes
+    blocks: int
+
+
 @dataclass(frozen=True, slots=True)
 class BlockPlace:
     """Where the record of the block in row `id` lies."""
@@ -95,6 +103,12 @@ def volumes(connection: sqlite3.Connection, where: str = "1") -> list[Volume]:
     """`where` is SQL of ours."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM volumes WHERE {where} ORDER BY number").fetchall()
     return [Volume(row[0], row[1], VolumeState(row[2]), *row[3:]) for row in rows]
+
+
+def known(connection: sqlite3.Connection) -> dict[int, KnownVolume]:
+    """All of them. In as many steps, for it is asked while nothing else runs yet."""
+    rows = connection.execute("SELECT number, own_id, blocks FROM volumes").fetchall()
+    return {number: KnownVolume(own_id, blocks) for number, own_id, blocks in rows}
 
 
 def open_volume(connection: sqlite3.Connection) -> Volume | None:
