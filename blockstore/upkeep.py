@@ -163,7 +163,7 @@ class VerifiedStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """Bytes of blocks that were brought into the form of this release, and about how many are left at most."""
+    """Bytes of blocks that were brought into the form of this release, and of at most how many are left."""
 
     moved: int
     left: int

@@ -168,6 +168,7 @@ class SqliteBlockstore:
         self._spare.found.clear()
 
     async def moving(self) -> Moving | None:
+        """How far blocks are that an earlier release stored in another form; None when all are."""
         return None
 
     def protect(self) -> AbstractContextManager[None]:

@@ -88,6 +88,10 @@ def _say_store(api: ApiClient) -> None:
         )
     if (state := health.answer("storage").text("state")) in _SAID:
         say(_SAID[state], err=True)
+    moving = health.answer("moving")
+    if moving.raw:
+        left, moved = human_bytes(moving.number("left")), human_bytes(moving.number("moved"))
+        say(f"blocks move into volumes: {moved} so far, at most {left} to go; all are served", err=True)
     scrub = health.answer("scrub")
     if scrub.raw.get("running") is True:
         size = human_bytes(scrub.number("bytes"))

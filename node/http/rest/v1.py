@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from blockstore.upkeep import Moving
 from cluster.interfaces import Role
 from cluster.members.invite import LIFETIME, MAX_LIFETIME
 from cluster.pinset.tables.migrator import MigrationProgress
@@ -151,12 +152,17 @@ async def health(request: web.Request) -> web.Response:
             "migration": _migration(parts.pinset.migration),
             "snapshot": _snapshot(parts.pinset.snapshot_progress),
             "scrub": _scrub(parts.scrub.state),
+            "moving": _moving(await parts.store.moving()),
         }
     )
 
 
 def _snapshot(share: float | None) -> Json:
     return None if share is None else {"percent": round(100 * share)}
+
+
+def _moving(progress: Moving | None) -> Json:
+    return None if progress is None else {"moved": progress.moved, "left": progress.left}
 
 
 def _scrub(state: ScrubState) -> Json:
