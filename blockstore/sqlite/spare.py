@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from blockstore.cid import CID, RAW
+from blockstore.common.packed_rows import RowLayout, joined_blobs, part_blobs
 from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite import row_checks as checks
 from blockstore.sqlite.block_rows import INLINE, BlockRows
@@ -34,6 +35,8 @@ MOST_LOGGED = 100
 
 RECHECKED = 1000
 """Damaged blocks that are read once more when the store is opened: perhaps it was the disk's bad day."""
+
+_NAMES = RowLayout(mh=bytes)
 
 _log = logging.getLogger(__name__)
 
@@ -137,8 +140,12 @@ def keep(connection: sqlite3.Connection, first: int, blocks: Sequence[tuple[byte
 
 
 def _hidden(connection: sqlite3.Connection, names: Iterable[bytes]) -> set[bytes]:
-    query = "SELECT 1 FROM damaged WHERE mh = ?"
-    return {name for name in names if connection.execute(query, (name,)).fetchone()}
+    query = (
+        f"SELECT {joined_blobs('damaged.mh')} FROM {_NAMES.rows} AS wanted"
+        " CROSS JOIN damaged ON damaged.mh = wanted.mh"
+    )
+    found = connection.execute(query, _NAMES.pack([name] for name in names)).fetchone()
+    return set(part_blobs(*found))
 
 
 def _count(connection: sqlite3.Connection) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from operator import ge
 
-from blockstore.common.packed_rows import RowLayout
+from blockstore.common.packed_rows import RowLayout, joined_blobs, part_blobs
 from blockstore.leaf import HEAD_BYTES, holds_only_data
 from blockstore.sqlite import totals
 from blockstore.sqlite.database import DamagedRow
@@ -133,13 +135,15 @@ def ids_between(
 
     SQLite does not notice, and to delete rows beside such a page would take others with them.
     """
-    query = "SELECT id, mh FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
-    page: list[tuple[int, bytes]] = []
-    for row, multihash in connection.execute(query, (last, end, limit)).fetchall():
-        if row <= last or not isinstance(multihash, bytes):
-            raise DamagedRow(f"row {row} of its blocks is not where it belongs")
-        page.append((last := row, multihash))
-    return page
+    query = (
+        f"SELECT json_group_array(id), {joined_blobs('mh')}, total(typeof(mh) != 'blob') FROM"
+        " (SELECT id, mh FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT ?)"
+    )
+    text, joined, lengths, strange = connection.execute(query, (last, end, limit)).fetchone()
+    ids: list[int] = json.loads(text)
+    for row in ids if strange else itertools.compress(ids, map(ge, [last, *ids], ids)):
+        raise DamagedRow(f"row {row} of its blocks is not where it belongs")
+    return list(zip(ids, part_blobs(joined, lengths), strict=True))
 
 
 def insert(connection: sqlite3.Connection, first: int, new: Sequence[tuple[bytes, bytes]]) -> None:

@@ -31,6 +31,7 @@ LOGGED = 20
 _SAVE_SECONDS = 30.0  # of work that is done again after a crash, at most
 _LOOK_SECONDS = 3600.0  # between looks at the clock, which may be set
 _NO_ANSWER_SECONDS = 3600.0
+_THREADS = 2  # that read and hash at the same time
 _VERSION = 1
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class Scrub:
             await self._end()
         elif time.monotonic() - self._saved_at > _SAVE_SECONDS:
             await self._save()
-        await asyncio.sleep(took * (1 / self._share - 1))
+        await asyncio.sleep(took * (_THREADS / self._share - 1))
 
     async def _end(self) -> None:
         now = self._now()

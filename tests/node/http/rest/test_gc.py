@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 from aiohttp import ClientSession
+from support.dags import leaves
 from support.node import eventually, running_node
 from support.pairs import add
 
@@ -40,3 +41,20 @@ async def test_a_collection_right_behind_an_unpin_frees_all_of_it_and_says_so(tm
             assert last["removed"] == sum("cid" in line for line in lines) > 30
             assert lines[0]["marking"]["roots"] > 0
         assert await node.parts.store.has(CID.parse(kept))
+
+
+async def test_a_client_that_leaves_ends_the_collection_and_another_goes_on_with_it(tmp_path: Path) -> None:
+    blocks = leaves(200, size=500_000)
+    async with running_node(tmp_path) as node, ClientSession() as client:
+        for start in range(0, 200, 20):
+            await node.parts.store.put_many(blocks[start : start + 20])
+        url = f"{node.faces.api.url}/v1/gc"
+        async with client.post(url) as answer:
+            await answer.content.readline()
+
+        async def collected() -> bool:
+            async with client.post(url) as answer:
+                return answer.status == 200 and "removed" in (await answer.text()).splitlines()[-1]
+
+        await eventually(collected)
+        assert (await node.parts.store.usage()).blocks == 0
