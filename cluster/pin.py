@@ -64,6 +64,7 @@ class PinOptions(NamedTuple):
     metadata: Mapping[str, str] = _NO_METADATA
     pin_update: CID | None = None
     origins: tuple[str, ...] = ()  # multiaddresses with /p2p/
+    shard_size: int = 0  # bytes; clients of ipfs-cluster send it, and nothing is sharded here
 
 
 class Wish(NamedTuple):

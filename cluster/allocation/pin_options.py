@@ -91,4 +91,5 @@ def _replicated(options: PinOptions, settings: ClusterSettings) -> PinOptions:
         metadata=options.metadata,
         pin_update=options.pin_update,
         origins=options.origins,
+        shard_size=options.shard_size,
     )

@@ -106,9 +106,9 @@ def _are_texts(values: list[Wire]) -> bool:
 
 def _is_plain(pin: Pin) -> bool:
     """Whether it says no more than most do, all of it within the limits that `_value` keeps."""
-    name, mode, low, high, users, end, metadata, update, origins = pin.options
+    name, mode, low, high, users, end, metadata, update, origins, shard_size = pin.options
     return (
-        not (users or metadata or origins or end is not None or update is not None)
+        not (users or metadata or origins or shard_size or end is not None or update is not None)
         and mode is PinMode.RECURSIVE
         and len(name) <= MAX_NAME
         and -1 <= low <= MAX_LIST
@@ -157,6 +157,7 @@ def _fields(pin: Pin) -> dict[str, Wire]:
         "meta": options.metadata and {**options.metadata},
         "update": options.pin_update and bytes(options.pin_update),
         "origins": options.origins and [*options.origins],
+        "shard": options.shard_size,
     }
     present = cast("dict[str, Wire]", {key: field for key, field in fields.items() if field})
     if options.expire_at is not None:
@@ -200,4 +201,5 @@ def _all_options(fields: Fields) -> PinOptions:
         metadata=fields.mapping("meta"),
         pin_update=update,
         origins=fields.texts("origins"),
+        shard_size=fields.integer("shard", 0),
     )

@@ -25,6 +25,7 @@ NEVER = "never"
 
 _PLAIN = frozenset({"name", "keep", "shorten"})
 _MAX_PEERS = 1024
+_MAX_SHARD = (1 << 53) - 1  # bytes: what every reader of JSON reads exactly
 _METADATA = "meta-"
 _MODES = {"": PinMode.RECURSIVE, **{mode.value: mode for mode in PinMode}}
 
@@ -40,7 +41,7 @@ _NAMED: dict[str, tuple[str, ...]] = {
     "expire-in": ("expire_at",),
     "pin-update": ("pin_update",),
     "origins": ("origins",),
-    "shard-size": (),  # clients send it with every pin; it means something to sharded adds alone
+    "shard-size": ("shard_size",),
     "keep": (),
     "shorten": (),
 }
@@ -79,8 +80,6 @@ def pin_options(query: Query, now: Callable[[], float] = time.time) -> PinOption
 
 def _any_options(query: Query, now: Callable[[], float]) -> PinOptions:
     low, high = _factors(query)
-    if query_values.integer(query, "shard-size") < 0:
-        raise BadRequest("parameter shard-size invalid")
     return PinOptions(
         name=query.get("name", ""),
         mode=_mode(query),
@@ -91,6 +90,7 @@ def _any_options(query: Query, now: Callable[[], float]) -> PinOptions:
         metadata=_metadata(query),
         pin_update=_update(query),
         origins=_origins(query),
+        shard_size=_shard_size(query),
     )
 
 
@@ -116,6 +116,13 @@ def _factor(query: Query, name: str) -> int:
     if not EVERYWHERE <= value <= _MAX_PEERS:
         raise BadRequest(f"parameter {name} invalid")
     return value
+
+
+def _shard_size(query: Query) -> int:
+    size = query_values.integer(query, "shard-size")
+    if not 0 <= size <= _MAX_SHARD:
+        raise BadRequest("parameter shard-size invalid")
+    return size
 
 
 def _peers(query: Query) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def _factors(pin: Pin) -> dict[str, Json]:
         "replication_factor_max": options.replication_max,
         "name": options.name,
         "mode": options.mode.value,
-        "shard_size": 0,
+        "shard_size": options.shard_size,
     }
 
 

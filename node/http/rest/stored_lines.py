@@ -21,7 +21,7 @@ from node.http.rest import shapes
 
 LINES = 256  # in one piece: less than a time slice of the event loop
 _PLAIN = frozenset(("s", "size", "name", "min", "max", "alloc", "created"))  # all that most pins say
-_COMMON = _PLAIN | {"meta", "expire"}
+_COMMON = _PLAIN | {"meta", "expire", "shard"}
 _CODECS = (RAW, DAG_PB, DAG_CBOR)
 _USUAL = frozenset(bytes([1, codec, 0x12, 32]) for codec in _CODECS)
 _IDENTITY = frozenset(bytes([1, codec, 0, size]) for codec in _CODECS for size in range(128))
@@ -56,7 +56,9 @@ def _quick(cid: bytes, value: bytes) -> str:
     if not _COMMON.issuperset(fields):
         raise ValueError
     get = fields.get
-    between = _FOR_EVER if _PLAIN.issuperset(fields) else _between(get("expire"), get("meta"))
+    between = (
+        _FOR_EVER if _PLAIN.issuperset(fields) else _between(get("expire"), get("meta"), get("shard", 0))
+    )
     name, created = get("name", ""), get("created", 0.0)
     if len(name) > MAX_NAME or type(created) is not float:
         raise ValueError
@@ -77,12 +79,14 @@ def _factors(least: int, most: int, allocations: tuple[str, ...]) -> tuple[str, 
     )
 
 
-def _between(end: object, metadata: object) -> str:
+def _between(end: object, metadata: object, shard_size: object = 0) -> str:
     """What stands between the name and the CID. Raises TypeError."""
     if not (end is None or type(end) is float) or not (metadata is None or type(metadata) is dict):
         raise TypeError
+    if type(shard_size) is not int:
+        raise TypeError
     return (
-        ',"mode":"recursive","shard_size":0,"user_allocations":null'
+        f',"mode":"recursive","shard_size":{shard_size},"user_allocations":null'
         f',"expire_at":"{ZERO_TIME if end is None else time(end, whole=True)}","metadata":{_map(metadata)}'
         ',"pin_update":null,"origins":[],"cid":"'
     )

@@ -28,6 +28,7 @@ options = st.builds(
     metadata=st.dictionaries(texts, texts, max_size=4),
     pin_update=st.none() | cids,
     origins=st.lists(texts, max_size=3).map(tuple),
+    shard_size=st.integers(0, 1 << 53),
 )
 pins = st.builds(
     Pin, cids, options, st.lists(texts, max_size=4).map(tuple), created=seconds, size=st.integers(0, 1 << 50)

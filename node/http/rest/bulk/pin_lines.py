@@ -93,6 +93,7 @@ def _with(options: PinOptions, name: object, metadata: object) -> PinOptions:
         options.metadata if metadata is None else _merged(options.metadata, texts_of(metadata)),
         options.pin_update,
         options.origins,
+        options.shard_size,
     )
 
 

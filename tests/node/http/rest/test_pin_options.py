@@ -46,7 +46,7 @@ def test_what_clients_always_send_is_taken() -> None:
         name="", mode="recursive", replication_min="0", replication_max="0", shard_size="104857600",
         user_allocations="",
     )  # fmt: skip
-    assert sent == PinOptions()
+    assert sent == PinOptions(shard_size=104857600)
 
 
 def test_with_keep_only_what_the_query_has_is_named() -> None:

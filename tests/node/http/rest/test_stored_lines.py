@@ -37,6 +37,7 @@ OPTIONS = st.builds(
     metadata=st.dictionaries(TEXTS, TEXTS, max_size=4),
     pin_update=st.none() | CIDS,
     origins=st.lists(TEXTS, max_size=2).map(tuple),
+    shard_size=st.sampled_from([0, 1, 104857600]),
 )
 PLAIN = st.tuples(TEXTS, st.integers(-1, 9), st.integers(-1, 9)).map(
     lambda plain: PinOptions(plain[0], replication_min=plain[1], replication_max=plain[2])

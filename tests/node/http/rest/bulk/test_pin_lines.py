@@ -37,7 +37,7 @@ def test_every_field_is_read() -> None:
     assert found.options == PinOptions(
         name="n", mode=PinMode.DIRECT, replication_min=1, replication_max=2, user_allocations=(PEER,),
         expire_at=3600.0, metadata={"k": "v"}, pin_update=CID.parse(CID_TEXT),
-        origins=(f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}",),
+        origins=(f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}",), shard_size=7,
     )  # fmt: skip
     assert wish({"expire_in": "1h"}).options.expire_at == 4600.0
 
