@@ -40,7 +40,7 @@ class Ping:
     def text(self) -> str:
         """JSON with empty parts left out, as ipfs-cluster writes it."""
         parts = {"peer_name": self.peer_name, "ipfs_id": self.ipfs_id, "ipfs_addresses": self.ipfs_addresses}
-        return json.dumps({key: part for key, part in parts.items() if part})
+        return json.dumps({key: part for key, part in parts.items() if part}, separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: str) -> Ping:

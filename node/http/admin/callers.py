@@ -64,15 +64,20 @@ class Callers:
             RequestLimits(client_rate=_WRONG_A_SECOND, client_burst=_WRONG_AT_ONCE)
         )
 
-    def refusal(self, request: web.Request, *, power: bool = False) -> CallerRefused | None:
-        """None for who may go on. `power`: what is asked for gives power over the cluster."""
+    def refusal(
+        self, request: web.Request, *, power: bool = False, probe: bool = False
+    ) -> CallerRefused | None:
+        """None for who may go on. `power`: what is asked for gives power over the cluster.
+
+        `probe`: whether the node lives is asked, which every caller is told, as upstream has it.
+        """
         if self._local and (stranger := self._foreign_name(request)):
             return CallerRefused(
                 403,
                 f'this listener is for this machine and not for the host "{stranger[:100]}": ask for '
                 "127.0.0.1 or localhost (a proxy in front has to send such a Host)",
             )
-        return self._unproven(request) if power or self._always else None
+        return self._unproven(request) if power or (self._always and not probe) else None
 
     def _foreign_name(self, request: web.Request) -> str:
         return next((name for name in _authorities(request) if name and not self._is_here(name)), "")

@@ -84,6 +84,12 @@ def _second(second: int) -> str:
     return f"{moment.year:04d}{text[text.index('-') :]}"
 
 
+def rounded(number: float) -> float | int:
+    """To a thousandth, and without a fraction where there is none, as Go prints floats."""
+    found = round(number, 3)
+    return int(found) if found.is_integer() else found
+
+
 def nanoseconds(seconds: float) -> int:
     """Integer nanoseconds since 1970, as metrics carry them."""
     return int(seconds * 1_000_000) * 1000

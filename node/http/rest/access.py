@@ -10,6 +10,7 @@ from node.http.admin.callers import CALLERS
 from node.http.rest.json_errors import error_response
 
 _SAFE = ("GET", "HEAD")
+_PROBES = frozenset(("/health", "/health/started", "/health/live", "/health/ready"))
 _POWERFUL = ("/v1/", "/peers")
 # Routes that change pins and this store alone, or nothing.
 _ORDINARY = frozenset(
@@ -29,7 +30,8 @@ async def known_callers_only(request: web.Request, handler: Handler) -> web.Stre
     """
     if request.method not in _SAFE and not origins.allowed(request.headers, origins.own_port(request)):
         return error_response(403, "a web page of another origin may not use this API")
-    refused = request.app[CALLERS].refusal(request, power=_gives_power(request))
+    power, probe = _gives_power(request), request.method in _SAFE and request.path in _PROBES
+    refused = request.app[CALLERS].refusal(request, power=power, probe=probe)
     if refused is None:
         return await handler(request)
     response = error_response(refused.status, refused.text)

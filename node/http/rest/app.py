@@ -25,7 +25,7 @@ from node.http.connection import mark_busy
 from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
 from node.http.go import query_values
-from node.http.rest import health, peers, shapes, status_filter, v1
+from node.http.rest import health, peers, probes, shapes, status_filter, v1
 from node.http.rest.access import known_callers_only
 from node.http.rest.add import add
 from node.http.rest.gc import collect_members
@@ -56,6 +56,7 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     app[PARTS] = parts
     peers.add_routes(app)
     health.add_routes(app)
+    probes.add_routes(app)
     app.router.add_post("/add", add)
     app.router.add_get("/allocations", allocations)
     app.router.add_get("/allocations/{cid}", allocation)

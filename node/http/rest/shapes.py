@@ -10,7 +10,7 @@ from cluster.interfaces import Member
 from cluster.metrics.informers import Ping
 from cluster.metrics.metric_store import Alert, Metric
 from cluster.pin import GlobalPinInfo, GrantResult, Pin, PinInfo, PinMode, Progress
-from node.http.go.gojson import Json, escaped_name, nanoseconds, sorted_map, time, without_empty
+from node.http.go.gojson import Json, escaped_name, nanoseconds, rounded, sorted_map, time, without_empty
 from node.parts import TrafficTotals
 
 RPC_PROTOCOL = "/ipfscluster/1.0/rpc"
@@ -187,8 +187,8 @@ def traffic(one: TrafficTotals) -> dict[str, Json]:
     return {
         "total_in": one.total_in,
         "total_out": one.total_out,
-        "rate_in": one.rate_in,
-        "rate_out": one.rate_out,
+        "rate_in": rounded(one.rate_in),
+        "rate_out": rounded(one.rate_out),
     }
 
 

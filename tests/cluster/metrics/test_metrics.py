@@ -217,6 +217,6 @@ def test_the_value_of_a_ping_reads_as_far_as_it_can_be_read(text: str) -> None:
 
 def test_the_value_of_a_ping_is_what_ipfs_cluster_writes() -> None:
     value = Ping("a", "QmA", ("/ip4/1.2.3.4/tcp/4001",))
-    assert value.text() == '{"peer_name": "a", "ipfs_id": "QmA", "ipfs_addresses": ["/ip4/1.2.3.4/tcp/4001"]}'
+    assert value.text() == '{"peer_name":"a","ipfs_id":"QmA","ipfs_addresses":["/ip4/1.2.3.4/tcp/4001"]}'
     assert Ping.parse(value.text()) == value
     assert Ping().text() == "{}"

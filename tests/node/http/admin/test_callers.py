@@ -113,12 +113,19 @@ async def test_ordinary_verbs_stay_open_on_loopback(node: Node) -> None:
 
 async def test_a_setting_closes_them(tmp_path: Path) -> None:
     async with running_node(tmp_path, closed()) as node:
-        for what in (*ORDINARY, "GET /health", "GET /none"):
+        for what in (*ORDINARY, "GET /health/graph", "GET /none"):
             assert (await ask(node.faces.api, what))[0] == 401
             assert (await ask(node.faces.api, what, shown=basic(tmp_path)))[0] in (200, 204, 404)
         for command in ("version", "none"):
             assert (await ask(node.faces.rpc, f"POST /api/v0/{command}"))[0] == 401
             assert (await ask(node.faces.rpc, f"POST /api/v0/{command}", shown=bearer(tmp_path)))[0] != 401
+
+
+async def test_whether_the_node_lives_is_told_without_a_credential(tmp_path: Path) -> None:
+    async with running_node(tmp_path, closed()) as node:
+        for name in ("", "/started", "/live", "/ready"):
+            assert (await ask(node.faces.api, f"GET /health{name}"))[0] == 204
+            assert (await ask(node.faces.api, f"GET /health{name}", shown="Bearer wrong"))[0] == 204
 
 
 async def test_wrong_credentials_are_limited_and_the_right_one_is_taken_all_the_same(

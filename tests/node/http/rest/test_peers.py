@@ -9,9 +9,10 @@ import pytest
 from aiohttp import ClientSession
 from support.json_value import JsonObject
 from support.node import eventually, running_node
-from support.pairs import add, two_nodes
+from support.pairs import add, quick, two_nodes
 
 from blockstore.cid import CID, RAW
+from cluster.interfaces import Role
 from node.node import Node
 
 STRANGER = "12D3KooWGzBnKyqPgQAjRXPGd6LK7s7jzQbYTyCT6VAbFtRLQkgL"
@@ -100,3 +101,16 @@ async def test_all_members_remove_their_garbage_and_name_it(tmp_path: Path) -> N
 def raw(cid: str) -> str:
     """The form in which removed blocks are named."""
     return str(CID.v1(RAW, CID.parse(cid).multihash))
+
+
+async def test_a_node_that_is_no_member_yet_lives_and_is_not_ready(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "a", quick(), offline=False) as founder:
+        token = str(await founder.parts.invite(Role.TRUSTED, 3600))
+    async with (
+        running_node(tmp_path / "b", quick(), offline=False, token=token) as b,
+        ClientSession() as client,
+    ):
+        for name, expected in (("live", 204), ("started", 204), ("ready", 503)):
+            async with client.get(f"{b.faces.api.url}/health/{name}") as answer:
+                assert answer.status == expected
+                assert expected == 204 or "not a member" in (await answer.json())["message"]
