@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from blockstore.cid import CID
 from blockstore.common.group_commit import GroupCommit
-from cluster.allocation.granting import Granting
+from cluster.allocation.granting import Granting, PinPlan
 from cluster.allocation.pin_options import check_texts, resolve_options
 from cluster.calls.global_status import GlobalStatus
 from cluster.calls.holders import Holders
@@ -102,6 +102,11 @@ class Cluster:
     async def plan_many(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
         """What `grant_many` would make of each by itself; nothing is written."""
         return await self.granting.plan_many(asks)
+
+    async def plan(self, cid: CID, wish: Wish) -> PinPlan:
+        """What `grant` would do now, and why; nothing is written. Raises what `grant` raises."""
+        self.context.pinset.check_writable()
+        return await self.granting.plan(GrantAsk(cid, wish))
 
     async def unpin(self, cid: CID) -> Pin:
         """The pin as it was. Raises NotPinned, ReadOnlyMember."""

@@ -51,15 +51,60 @@ def allocate(
     if options.replication_max == EVERYWHERE:
         return ()
     candidates = _Candidates(members, _table(metrics, now), tuple(allocate_by), size)
-    chosen = candidates.wished(options.user_allocations, current, priority)
-    chosen += candidates.kept([peer for peer in current if peer not in chosen], chosen, options)
-    chosen += candidates.ranked(set(priority) - set(chosen), chosen)
-    chosen += candidates.ranked(candidates.eligible - set(chosen), chosen)
+    chosen = _in_order(candidates, options, current, priority)
     if len(chosen) < options.replication_min:
         raise NotEnoughPeers(
             options.replication_min, options.replication_max, len(chosen), candidates.why_not(chosen)
         )
-    return tuple(chosen[: options.replication_max])
+    return tuple([*chosen][: options.replication_max])
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether a member is to hold a pin, why or why not, and the metrics that this went by."""
+
+    peer: str
+    holds: bool
+    reason: str
+    metrics: Mapping[str, str]
+
+
+def judge(
+    options: PinOptions,
+    *,
+    members: Sequence[str],
+    metrics: Iterable[Metric],
+    now: float,
+    allocate_by: Sequence[str] = (FREESPACE,),
+    size: int = 0,
+    current: Sequence[str] = (),
+    priority: Sequence[str] = (),
+) -> tuple[Judgement, ...]:
+    """Of every member, why `allocate` takes it or does not; those that are taken first, most wanted first."""
+    candidates = _Candidates(members, _table(metrics, now), tuple(allocate_by), size)
+    if options.replication_max == EVERYWHERE:
+        return tuple(candidates.judged(peer, True, "every member holds it") for peer in members)
+    chosen = _in_order(candidates, options, current, priority)
+    taken = [*chosen][: options.replication_max]
+    found = [candidates.judged(peer, True, chosen[peer]) for peer in taken]
+    enough = f"not needed: {len(taken)} others go before it"
+    for peer in [*[*chosen][len(taken) :], *(peer for peer in members if peer not in chosen)]:
+        found.append(candidates.judged(peer, False, enough if peer in chosen else candidates.lack(peer)))
+    return tuple(found)
+
+
+def _in_order(
+    candidates: _Candidates, options: PinOptions, current: Sequence[str], priority: Sequence[str]
+) -> dict[str, str]:
+    """All that could hold it, most wanted first, and what puts each at its place."""
+    wishes = candidates.wished(options.user_allocations, current, priority)
+    chosen = dict.fromkeys(wishes, "asked for by the wish")
+    rest = [peer for peer in current if peer not in chosen]
+    chosen |= dict.fromkeys(candidates.kept(rest, [*chosen], options), "holds it already")
+    here = candidates.ranked(set(priority) - chosen.keys(), chosen)
+    chosen |= dict.fromkeys(here, "has the data already")
+    others = candidates.ranked(candidates.eligible - chosen.keys(), chosen)
+    return chosen | dict.fromkeys(others, f"comes next by {', '.join(candidates.names)}")
 
 
 def _table(metrics: Iterable[Metric], now: float) -> Table:
@@ -111,12 +156,18 @@ class _Candidates:
 
     def why_not(self, chosen: Collection[str]) -> str:
         """Why the other members were not taken: counts by reason."""
-        reasons = Counter(
-            self._lack(peer, self.size) if peer in self.live else "not heard from lately"
-            for peer in self.members
-            if peer not in chosen
-        )
+        reasons = Counter(self.lack(peer) for peer in self.members if peer not in chosen)
         return "; ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+
+    def lack(self, peer: str) -> str:
+        """What keeps a member from holding the pin; empty when nothing does."""
+        return self._lack(peer, self.size) if peer in self.live else "not heard from lately"
+
+    def judged(self, peer: str, holds: bool, reason: str) -> Judgement:
+        found = {
+            name: self.table[name][peer].value for name in self.names if peer in self.table.get(name, {})
+        }
+        return Judgement(peer, holds, reason, found)
 
     def _lack(self, peer: str, size: int) -> str:
         """What keeps a live member from being a candidate; empty when nothing does."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from blockstore.cid import CID
+from cluster.allocation.allocator import Judgement
 from cluster.allocation.pin_options import merged, options_for_update, resolve_options
 from cluster.allocation.placement import Placement, Situation
 from cluster.common.cooperative import TimeSlice
@@ -15,6 +17,14 @@ from cluster.pin import GrantAsk, GrantResult, Pin
 
 _Known = Mapping[CID, Pin | ClusterError | None]
 _NOTHING_KNOWN: _Known = {}
+
+
+@dataclass(frozen=True, slots=True)
+class PinPlan:
+    """What would come of a wish, and each member's part in it, holders first."""
+
+    result: GrantResult
+    members: tuple[Judgement, ...]
 
 
 class Granting:
@@ -40,6 +50,20 @@ class Granting:
     async def plan_many(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
         """What `grant_many` would make of each by itself; nothing is written."""
         return await self._planned(asks, await self._known({ask.cid for ask in asks} | _sources(asks)))
+
+    async def plan(self, ask: GrantAsk) -> PinPlan:
+        """What would come of one, and why each member would hold it or not; nothing is written.
+
+        Raises what `grant_many` gives in place of a result.
+        """
+        (result,) = await self.plan_many([ask])
+        if isinstance(result, ClusterError):
+            raise result
+        before = result.before.allocations if result.before else ()
+        judgements = self._placement.situation().judge(
+            result.pin.options, current=before, priority=ask.priority_peers, size=result.pin.size
+        )
+        return PinPlan(result, tuple(_as_planned(one, result.pin) for one in judgements))
 
     async def remove_many(self, cids: Sequence[CID]) -> list[Pin | ClusterError]:
         """The pins as they were; NotPinned where there was none. Raises ReadOnlyMember."""
@@ -123,6 +147,15 @@ class Granting:
         current = existing.allocations if existing else ()
         holders = situation.place(options, current=current, priority=ask.priority_peers, size=size)
         return Pin(ask.cid, options, holders, now if ask.created is None else ask.created, size)
+
+
+def _as_planned(judged: Judgement, pin: Pin) -> Judgement:
+    """A pin that takes the place of another has the places of that one, whatever the metrics say."""
+    holds = pin.held_by(judged.peer)
+    if judged.holds == holds:
+        return judged
+    reason = "holds the pin whose place this one takes" if holds else "does not hold the pin before this one"
+    return replace(judged, holds=holds, reason=reason)
 
 
 def _turns(asks: Sequence[GrantAsk]) -> list[list[int]]:

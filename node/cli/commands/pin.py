@@ -20,6 +20,7 @@ from node.cli.input.line_upload import LineOptions, file_options, from_file, upl
 from node.cli.input.pin_filters import filter_query, pin_filters
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
 from node.cli.output.pin_text import copies, details, holders, report_changes
+from node.cli.output.plan_text import say_plan
 from node.cli.output.printing import emit, say
 from node.cli.session import CommandSession, json_option, session
 
@@ -47,11 +48,18 @@ def command() -> None:
     "--mode", type=click.Choice(["recursive", "direct"]), help="All below it (default), or the block alone."
 )
 @click.option("--wait", is_flag=True, help="Return when every member that is to hold it does.")
+@click.option("--dry-run", is_flag=True, help="Say who would hold it, and why the others not; pin nothing.")
 @file_options
 @json_option
 @session
 def add(
-    context: CommandSession, /, paths: tuple[str, ...], wait: bool, as_json: bool, **options: object
+    context: CommandSession,
+    /,
+    paths: tuple[str, ...],
+    wait: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: object,
 ) -> None:
     """Pin content; answers when the wish is durable. Fetching goes on: see `pinfold status`.
 
@@ -59,6 +67,8 @@ def add(
     JSON such as {"cid":"bafy...","name":"photos"}, whose own options go before those of the command.
     """
     file = from_file(options, paths)
+    if dry_run and (wait or file is not None):
+        raise click.UsageError("--dry-run is for CIDs on the command line, and there is nothing to wait for")
     if file is not None and wait:
         raise click.UsageError("--wait is for CIDs on the command line: of a file, see `pinfold status`")
     if file is not None:
@@ -66,9 +76,14 @@ def add(
         upload_lines(context.api(), "/v1/pins", pin_query(options), file, lines, "pinning")
         return
     api, query, inputs = context.api(), pin_query(options), Inputs("asked for", len(paths))
+    if dry_run:
+        query.append(("dry-run", "true"))
     for path in paths:
         with inputs.one(path):
             pin = api.post(content_route(path), query)
+            if dry_run:
+                emit(dict(pin.raw)) if as_json else say_plan(pin)
+                continue
             report_changes(pin, asks_for_end(query))
             if wait:
                 _wait_until_pinned(api, pin.text("cid"))

@@ -132,12 +132,15 @@ async def pin_path(request: web.Request) -> web.Response:
 
 
 def _wish(request: web.Request) -> Wish:
-    check_names(request.query)
+    check_names(request.query, ("dry-run",))
     return pin_wish(request.query)
 
 
 async def _granted(request: web.Request, cid: CID, wish: Wish) -> web.Response:
-    granted = await request.app[PARTS].cluster.grant(cid, wish)
+    cluster = request.app[PARTS].cluster
+    if query_values.boolean(request.query, "dry-run"):
+        return json_response(shapes.plan(await cluster.plan(cid, wish), cluster.members.name))
+    granted = await cluster.grant(cid, wish)
     if wish.named is None:
         return json_response(shapes.pin_as_asked(granted.pin))
     return json_response(shapes.granted(granted))

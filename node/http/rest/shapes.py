@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cluster.allocation.granting import PinPlan
 from cluster.calls.member_gc import Collected
 from cluster.calls.node_info import ConnectGraph, NodeInfo
 from cluster.interfaces import Member
@@ -53,6 +54,21 @@ def granted(granted: GrantResult) -> dict[str, Json]:
     """Our own: the pin, and in `was` what it was before, null where it is new."""
     was = granted.before
     return {**pin_as_asked(granted.pin), "was": pin_as_stored(was) if was else None}
+
+
+def plan(plan: PinPlan, name_of: Callable[[str], str]) -> dict[str, Json]:
+    """Our own: what would come of a wish, and in `members` the part of each."""
+    members: list[Json] = [
+        {
+            "peer": one.peer,
+            "name": name_of(one.peer),
+            "holds": one.holds,
+            "reason": one.reason,
+            "metrics": dict(one.metrics),
+        }
+        for one in plan.members
+    ]
+    return {**granted(plan.result), "members": members}
 
 
 def _factors(pin: Pin) -> dict[str, Json]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.allocation.allocator import allocate
+from cluster.allocation.allocator import allocate, judge
 from cluster.errors import NotEnoughPeers
 from cluster.metrics.metric_store import FREESPACE, PING, Metric
 from cluster.pin import EVERYWHERE, PinOptions
@@ -229,3 +229,37 @@ def test_asking_again_moves_nothing(situation: Situation) -> None:
     except NotEnoughPeers:
         return
     assert set(again) == set(chosen)
+
+
+def judged(
+    low: int, high: int, silent: Iterable[str] = (), **facts: Unpack[Facts]
+) -> dict[str, tuple[bool, str]]:
+    options = PinOptions(replication_min=low, replication_max=high)
+    given: Facts = {"members": list(REGIONS), "allocate_by": BY, **facts}
+    found = judge(options, metrics=metrics_of(REGIONS, silent), now=NOW, **given)
+    return {one.peer: (one.holds, one.reason) for one in found}
+
+
+def test_of_every_member_it_is_told_why_it_holds_a_pin_or_not() -> None:
+    found = judged(2, 3, silent=["P5"], current=["P4"], priority=["P1"], size=60)
+    assert list(found)[:2] == ["P4", "P1"]
+    assert found["P4"] == (True, "holds it already")
+    assert found["P1"] == (True, "has the data already")
+    assert found["P5"] == (False, "not heard from lately")
+    assert sorted(reason for holds, reason in found.values() if not holds) == [
+        "not heard from lately", "not needed: 3 others go before it",
+    ]  # fmt: skip
+    assert judged(1, 1, size=250)["P3"] == (False, "without room for 250 bytes")
+    assert judged(EVERYWHERE, EVERYWHERE)["P1"] == (True, "every member holds it")
+
+
+@given(st.integers(1, 5), st.integers(0, 400), st.sets(st.sampled_from(sorted(REGIONS)), max_size=3))
+def test_who_is_judged_to_hold_a_pin_is_who_gets_it(most: int, size: int, current: set[str]) -> None:
+    facts: Facts = {"size": size, "current": sorted(current)}
+    found = judged(1, most, **facts)
+    try:
+        chosen = place(1, most, **facts)
+    except NotEnoughPeers:
+        chosen = []
+    assert [peer for peer, (holds, _) in found.items() if holds] == chosen
+    assert found.keys() == REGIONS.keys()

@@ -165,3 +165,22 @@ async def test_what_an_add_does_not_do_is_400(tmp_path: Path) -> None:
             "local=perhaps",
         ):
             assert (await call.refused(f"/add?{query}"))[0] == 400, query
+
+
+async def test_a_dry_run_says_who_would_hold_it_and_writes_nothing(tmp_path: Path) -> None:
+    async with api(tmp_path) as call:
+        await call.add("no-pin=true")
+        for path in (f"/pins/{CID}", f"/pins/ipfs/{CID}"):
+            (plan,) = await call.lines(f"{path}?dry-run=true&replication=1&name=x")
+            assert (plan["name"], plan["was"]) == ("x", None)
+            (member,) = plan["members"]
+            assert member["holds"]
+            assert member["name"]
+            assert member["reason"] == "comes next by tag:group, freespace"
+            assert set(member["metrics"]) == {"tag:group", "freespace"}
+            assert (await call.refused(f"{path}?dry-run=true&replication=2"))[0] == 500
+            assert (await call.refused(f"{path}?dry-run=perhaps"))[0] == 400
+        for path in ("/add", "/v1/cars"):
+            assert (await call.refused(f"{path}?dry-run=true"))[0] == 400
+        (plan,) = await call.lines(f"/pins/{CID}?dry-run=true")
+        assert plan["was"] is None
