@@ -82,14 +82,14 @@ def encode_blocks(blocks: Sequence[Block | None]) -> Iterator[bytes]:
 class AnswerDecoder:
     """An answer as it comes: bytes in, blocks that are not hashed yet out, in order; None for an absent one.
 
-    Holds one unfinished block at most.
+    Holds one unfinished block at most, and copies each byte once.
     """
 
     def __init__(self, wanted: int) -> None:
         self._left = wanted  # answers that are still to come
-        self._parts: list[bytes] = []
+        self._parts: list[memoryview] = []
         self._held = 0
-        self._size: int | None = None  # of the block that has begun
+        self._size: int | None = None  # of the block that has begun; None: its length is next
 
     @property
     def complete(self) -> bool:
@@ -98,32 +98,32 @@ class AnswerDecoder:
 
     def feed(self, data: bytes) -> list[bytes | None]:
         """What is whole now. Raises BadBulk above MAX_BLOCK_BYTES, and for more than was wanted."""
-        self._parts.append(data)
-        self._held += len(data)
-        if self._held < (_HEAD if self._size is None else self._size):
-            return []
-        return self._whole(b"".join(self._parts) if len(self._parts) > 1 else data)
-
-    def _whole(self, data: bytes) -> list[bytes | None]:
         found: list[bytes | None] = []
-        position = 0
+        position, view = 0, memoryview(data)
         while True:
-            if self._size is None:
-                if len(data) - position < _HEAD:
-                    break
-                self._size = self._read_size(data[position : position + _HEAD])
-                position += _HEAD
-                if self._size is None:
-                    found.append(None)
-                    continue
-            if len(data) - position < self._size:
+            needed = (_HEAD if self._size is None else self._size) - self._held
+            if len(data) - position < needed:
                 break
-            found.append(data[position : position + self._size])
-            position += self._size
-            self._size = None
-        rest = data[position:]
-        self._parts, self._held = [rest] if rest else [], len(rest)
+            whole = self._joined(view[position : position + needed])
+            position += needed
+            if self._size is not None:
+                found.append(whole)
+                self._size = None
+            elif (size := self._read_size(whole)) is None:
+                found.append(None)
+            else:
+                self._size = size
+        self._keep(view[position:])
         return found
+
+    def _joined(self, last: memoryview) -> bytes:
+        parts, self._parts, self._held = self._parts, [], 0
+        return b"".join((*parts, last))
+
+    def _keep(self, part: memoryview) -> None:
+        if part:
+            self._parts.append(part)
+            self._held += len(part)
 
     def _read_size(self, head: bytes) -> int | None:
         """Of the next block; None for one that is absent."""
