@@ -90,6 +90,8 @@ async def open_blocks(
     nothing_fetched = OfflineExchange("it is not here, and nothing is fetched for this host")
     groups = GuardedGroups(networks.groups, denylist)
     blocks = Blocks(claiming, exchange, waiters=waiters, read_budget=budget, groups=groups)
+    cached = Blocks(caching, exchange, waiters=waiters, read_budget=budget, groups=groups)
+    networks.take_offers(cached, denylist.blocks)
     async with (
         open_local_pins(opened.folder.pins, blocks, store.marks, opened.ballast, store.reserve) as pins,
         open_shared_reads(caching) as reads,
@@ -98,7 +100,7 @@ async def open_blocks(
             store=store,
             denylist=denylist,
             blocks=blocks,
-            cached=Blocks(caching, exchange, waiters=waiters, read_budget=budget, groups=groups),
+            cached=cached,
             here=Blocks(claiming, OfflineExchange(), read_budget=budget),
             kept=Blocks(store, nothing_fetched, read_budget=budget),
             reads=reads,

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from bitswap.exchange import open_bitswap
 from bitswap.network import ServedBlockSource
 from blockstore.block_waiters import StoredListener
-from blockstore.blocks import Exchange, GroupSource, NoGroups, OfflineExchange
+from blockstore.blocks import Blocks, Exchange, GroupSource, NoGroups, OfflineExchange
+from blockstore.cid import CID
 from cluster.common.methods import METHODS, Access
-from cluster.interfaces import Member
+from cluster.interfaces import Member, Role
 from cluster.ports import ClusterNetwork, Gossip, PeerCalls
 from node.offline_network import NoNetwork
 from node.opened_folder import OpenedFolder
@@ -19,6 +20,7 @@ from node.p2p.settings import NetworkSettings
 from node.parts import BulkState, Swarm, TrafficReader
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
+from node.services.early_offers import Offer, no_offer
 
 OPEN_CALLS = tuple(method.name for method in METHODS if method.access is Access.ANYONE)
 """What a peer may call that is no member, as far as is known here: to show an invitation, or its grant."""
@@ -29,7 +31,8 @@ class Networks:
     """`admit` takes the members: they may speak from then on, and no other peer may.
 
     `swarm` is None while the open network is off. `on_stored` are to hear of each block that is stored.
-    `bulk_addresses` are where this node offers blocks in bulk, `groups` what members offer.
+    `bulk_addresses` are where this node offers blocks in bulk, `groups` what members offer. `offer` tells
+    them what is being added here; what they tell is fetched once `take_offers` says into where.
     """
 
     gossip: Gossip
@@ -43,6 +46,8 @@ class Networks:
     groups: GroupSource = field(default_factory=NoGroups)
     bulk_addresses: tuple[str, ...] = ()
     bulk: BulkState | None = None
+    offer: Offer = no_offer
+    take_offers: Callable[[Blocks, Callable[[CID], bool]], None] = lambda blocks, refuses: None
 
 
 @asynccontextmanager
@@ -98,7 +103,8 @@ async def _open_networks(opened: OpenedFolder, served: ServedBlockSource) -> Asy
 
         def admit(listed: Sequence[Member]) -> None:
             gate.admit(member.peer for member in listed)
-            bulk.admit(_offering(listed, identity.peer_id))
+            followers = {member.peer for member in listed if member.role is Role.FOLLOWER}
+            bulk.admit(_offering(listed, identity.peer_id), followers)
 
         yield Networks(
             gossip=cluster,
@@ -112,6 +118,8 @@ async def _open_networks(opened: OpenedFolder, served: ServedBlockSource) -> Asy
             groups=bulk.exchange,
             bulk_addresses=bulk.addresses(cluster.addresses(identity.peer_id)),
             bulk=bulk,
+            offer=bulk.offers.offer,
+            take_offers=bulk.early.into,
         )
 
 

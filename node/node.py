@@ -28,6 +28,7 @@ from node.retrieval.root_blocks import holders_in
 from node.services.add import AddService
 from node.services.auto_collection import AutoCollection, Watermarks
 from node.services.damage_repair import DamageRepair
+from node.services.early_offers import EarlyOffers
 from node.services.gc import GarbageCollection
 from node.services.gc_report import collected
 from node.services.operator_watch import open_watch
@@ -129,7 +130,15 @@ def _parts(
         staging=Staging(opened.folder.root, opened.config.storage.reserve),
         content=lambda root, in_flight: access.content(root, holders, in_flight),
         kept=access.kept_content,
-        add_service=AddService(access.store, access.blocks, access.here, cluster, cluster.tracking, peer),
+        add_service=AddService(
+            access.store,
+            access.blocks,
+            access.here,
+            cluster,
+            cluster.tracking,
+            peer,
+            EarlyOffers(networks.offer, opened.config.cluster.replication_max),
+        ),
         garbage_collection=garbage,
         member_gc=MemberGc(cluster.context, partial(collected, garbage)),
         store_check=StoreCheck(access.store, access.blocks, holders),

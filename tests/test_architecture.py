@@ -231,7 +231,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "what the store lacks is fetched over the networks",
         ),
         "networks": (
-            ("bulk", "offline_network", "opened_folder", "p2p", "parts", "retrieval"),
+            ("bulk", "offline_network", "opened_folder", "p2p", "parts", "retrieval", "services"),
             "networks move bytes; what is done with them is above",
         ),
         "opened_folder": (("config", "datadir"), "the folder is opened before everything else"),

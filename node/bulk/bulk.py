@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -16,9 +16,11 @@ from cluster.common.address import Address
 from cluster.errors import BadAddress
 from node.bulk.arrivals import Arrivals
 from node.bulk.certificates import Authority
+from node.bulk.early import EarlyFetches
 from node.bulk.exchange import BulkExchange
 from node.bulk.listener import listening
 from node.bulk.members import BulkMembers
+from node.bulk.offers import Offers
 from node.bulk.refusals import Refusals
 from node.bulk.serving import BulkServer
 from node.bulk.tls import MemberTls
@@ -41,20 +43,31 @@ class Bulk:
     """Blocks in bulk, both ways. Made by `open_bulk`."""
 
     def __init__(
-        self, host: str, port: int, arrivals: Arrivals, members: BulkMembers, refusals: Refusals
+        self,
+        listener: tuple[str, int],
+        exchange: BulkExchange,
+        early: EarlyFetches,
+        offers: Offers,
+        server: BulkServer,
+        arrivals: Arrivals,
+        refusals: Refusals,
     ) -> None:
-        self.host = host
-        self.port = port
-        self.exchange = BulkExchange(members)
+        self.host, self.port = listener
+        self.exchange = exchange
+        self.early = early
+        self.offers = offers
+        self._server = server
         self._arrivals = arrivals
-        self._members = members
+        self._members = exchange.members
         self._refusals = refusals
 
-    def admit(self, members: Mapping[str, Sequence[str]]) -> None:
+    def admit(self, members: Mapping[str, Sequence[str]], followers: Collection[str] = ()) -> None:
         """These are the members, each with the addresses where it offers blocks in bulk; there are no others.
 
-        Connections to and from those that are left out end at once.
+        Connections to and from those that are left out end at once. What `followers` offer, who can pin
+        nothing, is passed over.
         """
+        self.early.admit(frozenset(members) - frozenset(followers))
         self._arrivals.admit(frozenset(members))
         self._members.set(members)
 
@@ -65,6 +78,10 @@ class Bulk:
     def reached(self) -> frozenset[str]:
         """Members that blocks are fetched from in bulk."""
         return self._members.reached()
+
+    def sent(self, peer: str) -> int:
+        """Bytes of blocks that this member was sent."""
+        return self._server.sent[peer]
 
     def refused(self) -> Mapping[str, int]:
         """How often something was refused, by reason."""
@@ -112,18 +129,21 @@ async def open_bulk(
     """
     refusals = Refusals()
     tls = MemberTls(Authority(settings.secret, settings.cluster_id), identity)
-    served = BulkServer(source, refusals)
-    http = web.Server(
-        served.answer, handler_cancellation=True, keepalive_timeout=_IDLE_SECONDS, access_log=None
-    )
     async with AsyncExitStack() as stack:
         sockets = stack.enter_context(listening(settings.host, settings.port))
         tasks = await stack.enter_async_context(open_guarded_tasks(guard, "bulk between members"))
-        arrivals = Arrivals(tls.server, http, tasks, refusals)
         members = BulkMembers(identity.peer_id, tls.client, refusals, guard)
+        exchange = BulkExchange(members)
+        early = EarlyFetches(exchange, tasks)
+        served = BulkServer(source, refusals, early.on_offer)
+        http = web.Server(
+            served.answer, handler_cancellation=True, keepalive_timeout=_IDLE_SECONDS, access_log=None
+        )
+        arrivals = Arrivals(tls.server, http, tasks, refusals)
         await stack.enter_async_context(background(tls.keep_valid(), *map(arrivals.accept, sockets)))
+        listener = settings.host, int(sockets[0].getsockname()[1])
         try:
-            yield Bulk(settings.host, sockets[0].getsockname()[1], arrivals, members, refusals)
+            yield Bulk(listener, exchange, early, Offers(members, tasks), served, arrivals, refusals)
         finally:
             await members.close()
             arrivals.close()

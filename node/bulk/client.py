@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from aiohttp import (
     ClientConnectionError,
@@ -27,7 +27,7 @@ from cluster.common.address import Address
 from node.bulk.certificates import BadCertificate
 from node.bulk.refusals import BulkRefusal, Refusals
 from node.bulk.tls import peer_behind
-from node.bulk.wire import BLOCKS, HELLO, AnswerDecoder, BadBulk, encode_wants
+from node.bulk.wire import BLOCKS, HELLO, OFFERS, AnswerDecoder, BadBulk, encode_wants
 
 _REQUESTS = 6  # at once; more wait for their turn
 _CONNECT_SECONDS = 3.0
@@ -105,7 +105,7 @@ class BulkClient:
         if (base := self._base) is None:
             raise BulkFailed(f"{self.peer} is not reached")
         decoder = AnswerDecoder(len(cids))
-        try:
+        with self._failing():
             async with self._session.post(f"{base}{BLOCKS}", data=encode_wants(cids)) as response:
                 _check(response)
                 async for data in response.content.iter_any():
@@ -114,6 +114,20 @@ class BulkClient:
                         yield found
             if not decoder.complete:
                 raise BadBulk("an answer that ends too early")
+
+    async def offer(self, cids: Sequence[CID]) -> None:
+        """Tell it that these are being added here. Raises BulkFailed."""
+        if (base := self._base) is None:
+            raise BulkFailed(f"{self.peer} is not reached")
+        with self._failing():
+            async with self._session.post(f"{base}{OFFERS}", data=encode_wants(cids)) as response:
+                _check(response)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What can go wrong with a request, as BulkFailed."""
+        try:
+            yield
         except BadBulk as error:
             self._refusals.add(BulkRefusal.BAD_ANSWER, f"{self.peer}: {error}")
             self.fail()

@@ -12,6 +12,7 @@ from blockstore.cid import CID
 from blockstore.errors import HashMismatch
 from node.bulk.answer_buffer import AnswerBuffer, buffered
 from node.bulk.client import BulkClient
+from node.bulk.flights import Flights
 from node.bulk.members import BulkMembers
 from node.bulk.wire import MAX_WANTS, fits
 
@@ -26,6 +27,7 @@ class BulkExchange:
 
     def __init__(self, members: BulkMembers) -> None:
         self.members = members
+        self.flights = Flights()
         self._running = 0
 
     def session(self, root: CID) -> BulkSession:
@@ -36,6 +38,13 @@ class BulkExchange:
         async with aclosing(BulkSession(self).fetch_groups(cids, hints)) as groups:
             async for group in groups:
                 yield group
+
+    async def early(self, cids: Sequence[CID], peer: str) -> AsyncGenerator[list[Block]]:
+        """Those of them that this member gives, though other requests may be for the same."""
+        if (client := self.members.client(peer)) is not None:
+            async with aclosing(self.request(client, cids, [])) as groups:
+                async for group in groups:
+                    yield group
 
     async def request(
         self, client: BulkClient, cids: Sequence[CID], lacking: list[CID]
@@ -66,19 +75,23 @@ class BulkSession:
         return self._exchange.session(root)
 
     async def fetch_groups(self, cids: Sequence[CID], hints: Sequence[str]) -> AsyncGenerator[list[Block]]:
-        """See `GroupSource.fetch_groups`."""
-        left = [cid for cid in dict.fromkeys(cids) if fits(cid) and hashing.is_known(cid.multihash)]
-        for client in self._clients(hints):
+        """See `GroupSource.fetch_groups`. What is under way already is waited for, and left out."""
+        flights = self._exchange.flights
+        wanted = [cid for cid in dict.fromkeys(cids) if fits(cid) and hashing.is_known(cid.multihash)]
+        flying = [cid for cid in wanted if cid in flights]
+        left = [cid for cid in wanted if cid not in flights]
+        for client in self._clients(hints) if left else ():
             lacking: list[CID] = []
             for start in range(0, len(left), MAX_WANTS):
-                wanted = left[start : start + MAX_WANTS]
-                async with aclosing(self._exchange.request(client, wanted, lacking)) as groups:
+                part = left[start : start + MAX_WANTS]
+                async with aclosing(self._exchange.request(client, part, lacking)) as groups:
                     async for group in groups:
                         yield group
             self._worth[client.peer] = 1 if len(lacking) < len(left) else -1
             left = lacking
             if not left:
-                return
+                break
+        await flights.until_landed(flying)
 
     def _clients(self, hints: Iterable[str]) -> list[BulkClient]:
         """Whom to ask, in that order."""

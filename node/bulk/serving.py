@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
 from aiohttp import web
@@ -21,7 +21,7 @@ from blockstore.store import StoreStat
 from node.bulk.certificates import BadCertificate
 from node.bulk.refusals import BulkRefusal, Refusals
 from node.bulk.tls import peer_behind
-from node.bulk.wire import BLOCKS, HELLO, MAX_WANTS_BYTES, BadBulk, decode_wants, encode_blocks
+from node.bulk.wire import BLOCKS, HELLO, MAX_WANTS_BYTES, OFFERS, BadBulk, decode_wants, encode_blocks
 
 ANSWERS = 16
 """Requests that are answered at once, and"""
@@ -34,11 +34,16 @@ _GROUP_BYTES = 2 * 1024 * 1024  # read at once
 _SEND_SECONDS = 60.0  # until a member that reads nothing is left
 
 
+OfferHandler = Callable[[str, Sequence[CID]], None]
+"""(member, what it is adding just now). Must not block."""
+
+
 class BulkServer:
     """Answers HTTP of members. What it gives is what peers may have of this node."""
 
-    def __init__(self, source: ServedBlockSource, refusals: Refusals) -> None:
+    def __init__(self, source: ServedBlockSource, refusals: Refusals, on_offer: OfferHandler) -> None:
         self._source = source
+        self._on_offer = on_offer
         self._refusals = refusals
         self._answering: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
@@ -48,12 +53,16 @@ class BulkServer:
         """One request of a member."""
         if (request.method, request.path) == ("GET", HELLO):
             return web.Response(text="pinfold\n")
-        if (request.method, request.path) != ("POST", BLOCKS):
+        if request.method != "POST" or request.path not in (BLOCKS, OFFERS):
             return web.Response(status=404)
         try:
             peer = peer_behind(_transport(request))
             with self._slot(peer):
-                return await self._blocks(request, peer)
+                cids = decode_wants(await _body(request))
+                if request.path == BLOCKS:
+                    return await self._blocks(request, peer, cids)
+                self._on_offer(peer, cids)
+                return web.Response()
         except (BadBulk, BadCertificate) as error:
             self._refusals.add(BulkRefusal.BAD_REQUEST, str(error))
             return web.Response(status=400, text=f"{error}\n")
@@ -75,8 +84,7 @@ class BulkServer:
         finally:
             self._answering[peer] -= 1
 
-    async def _blocks(self, request: web.BaseRequest, peer: str) -> web.StreamResponse:
-        cids = decode_wants(await _body(request))
+    async def _blocks(self, request: web.BaseRequest, peer: str, cids: Sequence[CID]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         await response.prepare(request)
         async with aclosing(one_ahead(self._groups(cids))) as groups:

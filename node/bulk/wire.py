@@ -2,6 +2,7 @@
 
 Request: `POST /v1/blocks`, its body the wanted CIDs, each behind its length in one byte. Answer: for each of
 them, in order, a length in four bytes, big-endian, and the block; all ones where the member does not give it.
+`POST /v1/offers` with the same body says what the sender is adding just now; it is answered with nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from blockstore.cid import CID
 from blockstore.errors import BadCid
 
 BLOCKS = "/v1/blocks"
+OFFERS = "/v1/offers"
 HELLO = "/v1/hello"
 MAX_WANTS = 4096
 """CIDs of one request."""

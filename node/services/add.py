@@ -19,6 +19,7 @@ from blockstore.unixfs.importing.options import ImportOptions
 from blockstore.upkeep import Reservation
 from cluster.pin import GrantResult, PinMode, PinOptions, Wish
 from cluster.ports import PinFailed
+from node.services.early_offers import NO_OFFERS, EarlyOffers
 from node.services.reserved_sink import reserved_sink
 
 KEPT = Wish(PinOptions(mode=PinMode.RECURSIVE), frozenset({"mode"}))
@@ -70,7 +71,7 @@ class AddResult:
 class AddService:
     """A client that leaves in the middle leaves no pin: blocks stored by then are garbage for the collector.
 
-    `here` is the store alone: nothing is fetched. `peer` is this node's.
+    `here` is the store alone: nothing is fetched. `peer` is this node's. `early` hears what is stored.
     """
 
     store: Protected
@@ -79,6 +80,7 @@ class AddService:
     pins: PinWriter
     tracking: LocalTracking
     peer: str
+    early: EarlyOffers = NO_OFFERS
 
     async def add(
         self,
@@ -101,6 +103,7 @@ class AddService:
         roots: list[ImportedEntry] = []
         with self.store.protect(), self.store.reserve() as reservation:
             sink = await reserved_sink(self.here, self.sink, reservation, expected)
+            sink = self.early.around(sink, wish)
             async with aclosing(import_entries(entries, sink, options, progress)) as results:
                 async for added in results:
                     if is_root(added, options.wrap):
