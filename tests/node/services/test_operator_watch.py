@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from support.clock import virtual_time
 from support.memory_cluster import MemoryCluster
 
 from blockstore.store import Usage
@@ -81,3 +82,37 @@ async def test_a_bug_in_what_is_only_told_ends_nothing() -> None:
         while unsound.looks < 2:  # noqa: ASYNC110 - there is nothing to wait for
             await asyncio.sleep(0.05)
     assert context.guard.failures == 2
+
+
+class Filling:
+    """A store that is full until somebody makes room."""
+
+    def __init__(self) -> None:
+        self.free = 0
+
+    async def usage(self) -> Usage:
+        return Usage(1, 100, 100, self.free)
+
+
+@virtual_time
+async def test_what_failed_for_want_of_room_is_tried_again_once_there_is_some(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    filling, tried = Filling(), asyncio.Event()
+    count = 0
+
+    async def on_room() -> None:
+        nonlocal count
+        count += 1
+        tried.set()
+
+    async with open_watch(MemoryCluster(1).context(0), frozenset, filling, on_room):
+        await asyncio.sleep(60)
+        assert (count, caplog.text.count("storage is full")) == (0, 1)
+        filling.free = 50
+        async with asyncio.timeout(30):
+            await tried.wait()
+        await asyncio.sleep(60)
+        assert count == 1
+        assert "there is room on the disk again" in caplog.text
