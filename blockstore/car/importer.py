@@ -16,6 +16,7 @@ from blockstore.disk.staging import Staging
 from blockstore.errors import StorageFull
 from blockstore.prefetch.one_ahead import one_ahead
 from blockstore.store import Blockstore
+from blockstore.upkeep import Reserving, unreserved
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,7 +38,10 @@ class CarSummary:
 
 
 async def import_car(
-    blocks: Blocks, chunks: AsyncIterator[bytes], staging: Staging = _TEMPORARY
+    blocks: Blocks,
+    chunks: AsyncIterator[bytes],
+    staging: Staging = _TEMPORARY,
+    reserving: Reserving = unreserved,
 ) -> CarSummary:
     """Store all blocks of a CAR, or none: nothing is put before the last byte has been read and verified.
 
@@ -50,7 +54,7 @@ async def import_car(
     """
     car = await read_car(chunks)
     count = size = new = unknown = 0
-    with staging.open() as stage:
+    with staging.open() as stage, reserving() as reservation:
         async with aclosing(one_ahead(car.batches)) as batches:
             async for found in batches:
                 batch = found.blocks
@@ -58,12 +62,15 @@ async def import_car(
                 missing = set(await blocks.store.missing([block.cid for block in batch]))
                 count += len(batch)
                 size += sum(len(block.data) for block in batch)
-                new += sum(len(block.data) for block in batch if block.cid in missing)
-                await _check_room(blocks.store, new)
+                more = sum(len(block.data) for block in batch if block.cid in missing)
+                await _check_room(blocks.store, new, more)
+                new += more
+                await reservation.need(new)
                 await _in_thread(stage.append, batch)
         await _in_thread(stage.rewind)
         while batch := await _in_thread(stage.take):
             await blocks.put_many(batch)
+            reservation.took(sum(len(block.data) for block in batch))
     return CarSummary(car.roots, count, size, unknown)
 
 
@@ -76,11 +83,14 @@ async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         await asyncio.wait([running])
 
 
-async def _check_room(store: Blockstore, new: int) -> None:
-    """Refuse before the first block is put, not in the middle. Raises StorageFull."""
+async def _check_room(store: Blockstore, reserved: int, more: int) -> None:
+    """Refuse before the first block is put, not in the middle; `reserved` is for this CAR already.
+
+    Raises StorageFull.
+    """
     usage = await store.usage()
-    if new > usage.free:
+    if reserved + more > usage.free + min(reserved, usage.reserved):
         raise StorageFull(
-            f"the CAR brings at least {size_text(new)} that are not here, and there is room for "
+            f"the CAR brings at least {size_text(reserved + more)} that are not here, and there is room for "
             f"{size_text(usage.free)}: unpin something and collect garbage, raise the quota, or free space"
         )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 
 import pytest
 from support.dags import leaf, leaves
 
+from blockstore.block import Block
+from blockstore.blocks import Blocks, OfflineExchange
+from blockstore.car.importer import import_car
+from blockstore.car.writer import car_stream
 from blockstore.errors import StorageFull
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.sqlite.store import SqliteBlockstore
@@ -69,3 +73,25 @@ async def test_a_reservation_forbids_nobody_to_put(store: SqliteBlockstore) -> N
         await reservation.need(19 * MIB)
         await store.put_many([leaf(1, size=2 * MIB)])
     assert await store.has(leaf(1, size=2 * MIB).cid)
+
+
+async def test_of_two_cars_that_come_at_once_one_is_refused_before_its_first_block(
+    store: SqliteBlockstore,
+) -> None:
+    source = Blocks(store, OfflineExchange())
+    cars = [leaves(12, start=100 * number, size=MIB) for number in (1, 2)]
+    begun = asyncio.Barrier(2)
+
+    async def coming(blocks: list[Block]) -> AsyncGenerator[Block]:
+        for number, block in enumerate(blocks):
+            if number == 4:
+                await begun.wait()  # both are on their way
+            yield block
+
+    imports = (
+        import_car(source, car_stream([blocks[0].cid], coming(blocks)), reserving=store.reserve)
+        for blocks in cars
+    )
+    ended = await asyncio.gather(*imports, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in ended) == ["CarSummary", "StorageFull"]
+    assert (await store.usage()).blocks == 12

@@ -53,7 +53,7 @@ async def _stored(request: web.Request) -> tuple[str, CarSummary]:
     async for part in upload_parts(request):
         if found is not None:
             raise BadRequest("a CAR upload takes exactly one file")
-        found = part.path, await import_car(parts.blocks, part.body, parts.staging)
+        found = part.path, await import_car(parts.blocks, part.body, parts.staging, parts.store.reserve)
         if len(found[1].roots) != 1:
             raise BadCar(f"the CAR has {len(found[1].roots)} roots: exactly one can be added")
     if found is None:

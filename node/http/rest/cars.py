@@ -54,7 +54,7 @@ async def _lines(request: web.Request, wish: Wish | None) -> AsyncGenerator[Json
 
 async def _stored(parts: Parts, part: Part, roots: dict[CID, None]) -> Json:
     try:
-        summary = await import_car(parts.blocks, part.body, parts.staging)
+        summary = await import_car(parts.blocks, part.body, parts.staging, parts.store.reserve)
     except BlockstoreError as error:
         return {"file": part.path, "error": text_of(error)}
     roots |= dict.fromkeys(summary.roots)

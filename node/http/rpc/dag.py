@@ -51,7 +51,7 @@ async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerato
     roots: dict[CID, None] = {}
     with parts.store.protect():
         async for part in upload_parts(request):
-            summary = await import_car(parts.blocks, part.body, parts.staging)
+            summary = await import_car(parts.blocks, part.body, parts.staging, parts.store.reserve)
             blocks, size = blocks + summary.blocks, size + summary.bytes
             roots |= dict.fromkeys(summary.roots)
         await parts.store.flush()
