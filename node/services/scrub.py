@@ -95,6 +95,7 @@ class Scrub:
     async def run(self) -> None:
         """Until cancelled."""
         if self._share > 0:
+            await self._save()  # when the first pass is due: else each start would put it off
             await steadily(self._guard, "scrubbing", "the store", self.turn)
 
     async def turn(self) -> None:
@@ -167,7 +168,8 @@ class Scrub:
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             _log.warning("%s cannot be read (%s): scrubbing begins anew", self._path, error)
             return self._first()
-        return state
+        latest = self._now() + DAY * DAYS[1]  # a clock that was wrong once puts nothing off for years
+        return replace(state, due=min(state.due, latest))
 
     def _first(self) -> ScrubState:
         return ScrubState(due=self._due(self._now()))

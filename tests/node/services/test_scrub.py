@@ -12,6 +12,7 @@ from support.dags import leaves
 
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
+from blockstore.common.tasks import background
 from blockstore.sqlite.open_store import open_sqlite_blockstore
 from blockstore.sqlite.store import SqliteBlockstore
 from blockstore.upkeep import Place, Verified
@@ -69,6 +70,24 @@ async def test_its_place_is_remembered_over_restarts(
     while second.state.is_running:
         await second.turn()
     assert second.state.blocks == 50
+
+
+async def test_a_node_that_is_started_every_day_scrubs_every_month(
+    store: SqliteBlockstore, tmp_path: Path
+) -> None:
+    due = set()
+    for day in range(5):
+        daily = scrub(store, tmp_path, now=NOW + day * DAY)
+        async with background(daily.run()):
+            while not (tmp_path / "scrub.json").exists():  # noqa: ASYNC110 - all there is to see
+                await asyncio.sleep(0.01)
+        due.add(daily.state.due)
+    assert due == {NOW + 30 * DAY}
+
+
+async def test_a_clock_that_was_years_ahead_puts_nothing_off(store: SqliteBlockstore, tmp_path: Path) -> None:
+    (tmp_path / "scrub.json").write_text(json.dumps({"version": 1, "due": NOW + 5000 * DAY}))
+    assert scrub(store, tmp_path).state.due == NOW + 35 * DAY
 
 
 @pytest.mark.parametrize(
