@@ -296,9 +296,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "a face for admins: it translates, and shares with REST only what both rooms import",
         ),
         "listener": (
-            ("connection", "limits", "slow_clients"),
+            ("connection", "limits", "slow_clients", "unix_socket"),
             "it serves any application, whatever its routes",
         ),
+        "unix_socket": (("connection",), "a file to connect to, whatever is served there"),
         "connection": (("limits",), "a connection is let in before anything is known of its requests"),
         "admin": (("limits",), "who may call does not depend on what is called"),
         "uploads": ((), "a body is read the same for every face"),

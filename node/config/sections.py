@@ -59,6 +59,8 @@ class ApiConfig:
     host: str = "127.0.0.1"
     port: int = 9094
     auth: str = "admin"  # what gives power over the cluster has to show the secret; `always`: every request
+    socket: str = ""  # path of a Unix socket beside the port, for its owner alone; empty = none
+    cors_origins: tuple[str, ...] = ()  # whose pages may use it from browsers; * = any may read
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ def _name(value: Setting) -> bool:
     return isinstance(value, str) and as_name(value) == value
 
 
+def _socket_path(value: Setting) -> bool:
+    """A Unix socket's path has 107 bytes on Linux, 103 elsewhere."""
+    return isinstance(value, str) and (not value or value.startswith("/")) and len(value.encode()) <= 100
+
+
 def _listened(value: Setting) -> bool:
     """A host to listen on. Other names would end in the resolver, some of them as a bug."""
     if not isinstance(value, str):
@@ -113,6 +118,8 @@ _BOUNDS: dict[str, _Bound] = {
     "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
     "log.level": _one_of("debug", "info", "warning", "error"),
     "log.format": _one_of("text", "json"),
+    "api.socket": (_socket_path, "an absolute path of at most 100 bytes"),
+    "api.cors_origins": (_each(r"\*|https?://[^/\s,*]+"), "a list of origins (https://host), or *"),
     "api.auth": _one_of("admin", "always"),
     "rpc.auth": _one_of("never", "always"),
     "gateway.client_burst": _AT_LEAST_ONE,

@@ -8,9 +8,10 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -29,6 +30,7 @@ from node.http.connection import (
 from node.http.limits.door import Door
 from node.http.listener_url import listener_url
 from node.http.slow_clients import ending_stalled
+from node.http.unix_socket import SocketSite, bound_socket
 
 _REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 _BACKLOG = 1024
@@ -78,7 +80,7 @@ class ListenerSettings:
     `section`: the one of the config that holds `host` and `port` (0 = any free one). A handler is cancelled
     when its client leaves, or reads nothing for `send_timeout` seconds (0 = it may). A connection without a
     whole request for `idle_timeout` seconds is ended. Some `body_bytes` of a body are held until they are
-    read.
+    read. `socket` is the path of a Unix socket beside the port; empty = none.
     """
 
     section: str
@@ -87,6 +89,7 @@ class ListenerSettings:
     send_timeout: float = 0.0
     idle_timeout: float = _IDLE_SECONDS
     body_bytes: int = _BODY_BYTES
+    socket: str = ""
 
 
 @asynccontextmanager
@@ -113,8 +116,9 @@ async def listen(
     await runner.setup()
     try:
         serve = partial(_request_handler, runner, entrance, settings)
-        await _bind(_Site(runner, settings, partial(connect, serve, entrance)), settings)
-        async with _ending_stalled(runner, settings.send_timeout):
+        connection = partial(connect, serve, entrance)
+        await _bind(_Site(runner, settings, connection), settings)
+        async with _ending_stalled(runner, settings.send_timeout), _socket(runner, settings, connection):
             yield Listener(settings.host, _bound_port(runner))
     finally:
         await runner.cleanup()
@@ -135,6 +139,30 @@ class _Site(web.TCPSite):
             self._connection, self._host, self._port, backlog=self._backlog
         )
         self._bound_port = self._server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def _socket(
+    runner: web.BaseRunner, settings: ListenerSettings, connection: Serve
+) -> AsyncIterator[None]:
+    """Listen on the Unix socket too, where one is set. Raises PortInUse."""
+    if not settings.socket:
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            bound = stack.enter_context(bound_socket(Path(settings.socket)))
+        except OSError as error:
+            raise PortInUse(
+                f"cannot listen on {settings.socket} ({error.strerror or error}): "
+                f"set {settings.section}.socket"
+            ) from None
+        site = SocketSite(runner, bound, connection, _BACKLOG)
+        await site.start()
+        try:
+            yield
+        finally:
+            await site.stop()
 
 
 def _request_handler(

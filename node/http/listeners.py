@@ -49,7 +49,7 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Listeners]:
         settings = ListenerSettings("rpc", config.rpc.host, config.rpc.port)
         rpc = await enter(listen(rpc_app(parts, local=local), settings, _entrance(plain)))
         local = await check_listener("api", config.api.host, config.api.auth)
-        settings = ListenerSettings("api", config.api.host, config.api.port)
+        settings = ListenerSettings("api", config.api.host, config.api.port, socket=config.api.socket)
         api = await enter(listen(cluster_app(parts, local=local), settings, _entrance(error_response)))
         yield Listeners(gateway, rpc, api)
 

@@ -71,7 +71,7 @@ class Callers:
 
         `probe`: whether the node lives is asked, which every caller is told, as upstream has it.
         """
-        if self._local and (stranger := self._foreign_name(request)):
+        if self._local and not _by_socket(request) and (stranger := self._foreign_name(request)):
             return CallerRefused(
                 403,
                 f'this listener is for this machine and not for the host "{stranger[:100]}": ask for '
@@ -136,6 +136,11 @@ async def _all_loopback(host: str) -> bool:
     except OSError:
         return True
     return all(ipaddress.ip_address(at[4][0]).is_loopback for at in found)
+
+
+def _by_socket(request: web.Request) -> bool:
+    """Whether it came by a Unix socket, which no page can make a browser open."""
+    return isinstance(request.get_extra_info("sockname"), str)
 
 
 def _authorities(request: web.Request) -> tuple[str, str]:

@@ -29,7 +29,7 @@ def allowed(headers: Mapping[str, str], port: int) -> bool:
 def own_port(request: web.Request) -> int:
     """The port that the request came in by; 0 where it has none."""
     name = request.get_extra_info("sockname")
-    return int(name[1]) if name else 0
+    return int(name[1]) if isinstance(name, tuple) else 0
 
 
 def _is_own(url: str, port: int) -> bool:

@@ -7,7 +7,10 @@ from aiohttp.typedefs import Handler
 
 from node.http.admin import origins
 from node.http.admin.callers import CALLERS
+from node.http.admin.cors import Cors
 from node.http.rest.json_errors import error_response
+
+CORS = web.AppKey("cors", Cors)
 
 _SAFE = ("GET", "HEAD")
 _PROBES = frozenset(("/health", "/health/started", "/health/live", "/health/ready"))
@@ -28,7 +31,10 @@ async def known_callers_only(request: web.Request, handler: Handler) -> web.Stre
 
     That is a foreign host, or a missing or wrong credential.
     """
-    if request.method not in _SAFE and not origins.allowed(request.headers, origins.own_port(request)):
+    cors = request.app[CORS]
+    if (answer := cors.preflight(request)) is not None:
+        return answer
+    if request.method not in _SAFE and not cors.allows(request) and not _is_own(request):
         return error_response(403, "a web page of another origin may not use this API")
     power, probe = _gives_power(request), request.method in _SAFE and request.path in _PROBES
     refused = request.app[CALLERS].refusal(request, power=power, probe=probe)
@@ -37,6 +43,10 @@ async def known_callers_only(request: web.Request, handler: Handler) -> web.Stre
     response = error_response(refused.status, refused.text)
     response.headers.extend(refused.headers)
     return response
+
+
+def _is_own(request: web.Request) -> bool:
+    return origins.allowed(request.headers, origins.own_port(request))
 
 
 def _gives_power(request: web.Request) -> bool:

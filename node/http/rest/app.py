@@ -20,13 +20,14 @@ from cluster.pin import GlobalPinInfo, Wish
 from cluster.tracking.status import LISTED_AT_ONCE
 from node.http.admin.browser_headers import nothing_runs
 from node.http.admin.callers import ALWAYS, CALLERS, Callers
+from node.http.admin.cors import Cors
 from node.http.app_key import PARTS
 from node.http.connection import mark_busy
 from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
 from node.http.go import query_values
 from node.http.rest import health, peers, probes, shapes, status_filter, v1
-from node.http.rest.access import known_callers_only
+from node.http.rest.access import CORS, known_callers_only
 from node.http.rest.add import add
 from node.http.rest.gc import collect_members
 from node.http.rest.json_errors import errors_as_json, json_response
@@ -52,7 +53,8 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     app = web.Application(middlewares=before)
     api = parts.config.api
     app[CALLERS] = Callers(parts.secret, api.host, always=api.auth == ALWAYS, local=local)
-    app.on_response_prepare.append(nothing_runs)
+    app[CORS] = Cors(api.cors_origins)
+    app.on_response_prepare.extend((nothing_runs, app[CORS].mark))
     app[PARTS] = parts
     peers.add_routes(app)
     health.add_routes(app)
