@@ -1,10 +1,11 @@
-"""Room given back to the disk: dead volumes removed, holes punched, volumes that are half dead copied."""
+"""Room given back to the disk: dead volumes removed, holes punched, volumes that are largely dead copied."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from blockstore.volumes.volume_syncer import VolumeSyncer
 HOLE_BYTES = 128 * 1024
 """A hole smaller than this stays: many small ones fragment the file."""
 
+_ALIVE = 0.6  # share of what a volume takes on the disk, below which it is copied
 _FS_BLOCK = 4096
 _COPIED = 8 * 1024 * 1024  # bytes that are copied in one step
 
@@ -39,6 +41,8 @@ class VolumeSpace:
         self._volumes = parts.volumes
         self._generations = parts.generations
         self._hole_bytes = parts.hole_bytes
+        self._appender = parts.appender
+        self._least_copied = parts.appender.volume_bytes // 8
         self._syncer = syncer
         self._mover = mover
         self._punchable = _probe(parts.volumes.folders, parts.volumes.disk)
@@ -88,11 +92,34 @@ class VolumeSpace:
 
     async def _copy_next(self) -> bool:
         """Copy some of the volume that is worth it; whether there was one."""
-        where = f"state = {VolumeState.SEALED} AND errors = 0 AND live * 2 < size"
+        where = f"errors = 0 AND live < {_ALIVE} * size AND size > {self._least_copied}"
         for volume in await self._database.read(volume_rows.volumes, where):
-            if await asyncio.to_thread(self._held, volume.number) > 2 * volume.live:
-                return await self._copy_some(volume)
+            if volume.live < _ALIVE * await asyncio.to_thread(self._held, volume.number):
+                await self._empty(volume)
+                return True
         return False
+
+    async def _empty(self, volume: Volume) -> None:
+        """Copy what is alive in it, or a part where there is little room; without such it is removed."""
+        await self._database.free(self._seal, volume.number)
+        copied = False
+        while await self._copy_some(volume):
+            copied = True
+            if not self._has_room(volume):
+                return
+        if not copied and not await self._database.read(volume_rows.extents_of, volume.number):
+            await self._syncer.sync_index()
+            await asyncio.to_thread(self._generations.wait)
+            await self._remove(volume)
+
+    def _has_room(self, volume: Volume) -> bool:
+        """Whether its copies fit beside it; else each part of it is given back before the next is copied."""
+        return self._volumes.folders.free() > 2 * volume.live
+
+    def _seal(self, connection: sqlite3.Connection, number: int) -> None:
+        """Its copies go to another one."""
+        self._appender.rewind()
+        volume_rows.set_state(connection, number, VolumeState.SEALED)
 
     def _held(self, number: int) -> int:
         """Bytes that the volume takes on the disk; 0 where it cannot be used."""
@@ -103,10 +130,13 @@ class VolumeSpace:
             return 0
 
     async def _copy_some(self, volume: Volume) -> bool:
+        """Whether there was something left to copy."""
         names = _first_bytes(await self._database.read(volume_rows.places_of, volume.number, 0, 4096))
+        if not names:
+            return False
         if not (blocks := await asyncio.to_thread(self._sound, volume, names)):
             await self._database.free(volume_rows.note_error, volume.number)  # it stays as it is
-            return True
+            return False
         extents = await self._mover.copy(blocks)
         moved = [
             (name.place, BlockPlace(name.place.id, extent.volume, extent.start, extent.bytes))
@@ -162,7 +192,7 @@ def _probe(folders: VolumeFolders, disk: VolumeDisk) -> Mapping[Path, bool]:
         if not found[folder.path]:
             _log.warning(
                 "the file system of %s gives no room back from the middle of a file: volumes are copied "
-                "when less than half of them is needed",
+                "when two fifths of them are not needed",
                 folder.path,
             )
     return found

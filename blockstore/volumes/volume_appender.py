@@ -48,7 +48,7 @@ class VolumeAppender:
 
     def __init__(self, open_volumes: OpenVolumes, volume_bytes: int = VOLUME_BYTES) -> None:
         self._open = open_volumes
-        self._volume_bytes = volume_bytes
+        self.volume_bytes = volume_bytes
         self.on_much_written: Callable[[], None] = lambda: None
         """Called on the writer's thread after each SYNCED_AFTER bytes."""
         self._written = 0
@@ -83,7 +83,7 @@ class VolumeAppender:
         extents: list[Extent] = []
         end = current.end
         for multihash, body in blocks:
-            if end >= self._volume_bytes:
+            if end >= self.volume_bytes:
                 break
             head = pack_head(multihash, len(body))
             parts += (head, body)
@@ -94,7 +94,7 @@ class VolumeAppender:
         self._count(end - current.end)
         current.end = end
         volume_rows.set_size(connection, current.number, end)
-        if end >= self._volume_bytes:
+        if end >= self.volume_bytes:
             volume_rows.set_state(connection, current.number, VolumeState.SEALED)
             self._current = None
         return extents
