@@ -167,3 +167,21 @@ class Moving:
 
     moved: int
     left: int
+
+
+class LocalStore(CollectedStore, VerifiedStore, ReservedStore, Protocol):
+    """A store on the disks of this machine, whatever the form in which it keeps blocks."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of blocks that were put and not here before, since the start."""
+        ...
+
+    @property
+    def deletions(self) -> int:
+        """Moves when blocks were deleted, or lost: then what is kept of blocks elsewhere is forgotten."""
+        ...
+
+    async def moving(self) -> Moving | None:
+        """How far blocks are that an earlier release stored in another form; None when all are."""
+        ...

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from blockstore.common.tasks import background
 from blockstore.sqlite.database import SqliteDatabase, open_database
-from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.upkeep import LocalStore
 from cluster.assembly import LocalNode, open_cluster
 from cluster.calls.node_info import IpfsInfo
 from cluster.cluster import Cluster
@@ -180,7 +180,7 @@ def _on_open_network(networks: Networks) -> IpfsInfo:
     return IpfsInfo(swarm.self_id, tuple(swarm.addresses(swarm.self_id)), swarm.peers())
 
 
-def _capacity(store: SqliteBlockstore) -> CapacityInformer:
+def _capacity(store: LocalStore) -> CapacityInformer:
     async def capacity() -> Capacity:
         usage = await store.usage()
         return Capacity(free=usage.free, used=usage.bytes, quota=usage.quota)

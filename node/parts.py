@@ -11,7 +11,7 @@ from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.disk.staging import Staging
 from blockstore.fetch_progress import FetchesInFlight
-from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.upkeep import LocalStore
 from cluster.calls.member_gc import MemberGc
 from cluster.cluster import Cluster
 from cluster.interfaces import Role
@@ -95,7 +95,7 @@ class Parts:
 
     config: Config
     peer: str
-    store: SqliteBlockstore
+    store: LocalStore
     blocks: Blocks
     staging: Staging
     content: Callable[[CID, FetchesInFlight], BlockSource]

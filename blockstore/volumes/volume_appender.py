@@ -106,11 +106,12 @@ class VolumeAppender:
             self.on_much_written()
 
     def _is_full(self, current: _Current, size: int) -> bool:
-        """Whether its disk is, while there are others."""
+        """Whether its disk is nearly, while another one has much more room."""
         folders = self._open.folders
         if len(folders.folders) == 1:
             return False
-        return disk_free(folders.path(current.number).parent) < size + _KEPT_FREE
+        free = disk_free(folders.path(current.number).parent)
+        return free < size + _KEPT_FREE and disk_free(folders.new(current.number).parent) > 2 * free
 
     def _resume(self, connection: sqlite3.Connection) -> _Current | None:
         self._remove_undone(connection)

@@ -14,7 +14,7 @@ from blockstore.common.guard import Guard
 from blockstore.errors import BlockNotFound, BlockstoreError
 from blockstore.ipld.dag_walk import walk
 from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot
-from blockstore.sqlite.store import SqliteBlockstore
+from blockstore.upkeep import LocalStore
 from cluster.common.loops import steadily
 from cluster.errors import ClusterError, QueueFull
 
@@ -34,7 +34,7 @@ class DamageRepair:
     `recover` raises QueueFull.
     """
 
-    store: SqliteBlockstore
+    store: LocalStore
     here: Blocks
     pins: LocalPinner
     recover: Callable[[CID], Awaitable[object]]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.collecting import each, names_swept
 from support.dags import cids, leaves
+from support.disk import small_disk
 from support.verifying import damaged
 
 from blockstore.block import Block
@@ -315,3 +316,17 @@ async def test_several_folders_are_filled_and_losing_one_loses_its_blocks(
     async with opened(tmp_path, folders=[other]) as store:
         assert all(await here(store))
         assert await damaged(store) == []
+
+
+async def test_a_disk_that_fills_up_has_the_next_blocks_go_to_another_one(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", 8) as small, small_disk(tmp_path / "large", 40) as large:
+        (small / "volumes").mkdir()
+        blocks = [Block.of(_CHANCE.randbytes(500 * KIB)) for _ in range(60)]
+        async with opened(small, folders=[large]) as store:
+            for start in range(0, 60, 4):
+                await store.put_many(blocks[start : start + 4])
+            assert all(await here(store, blocks))
+            with pytest.raises(StorageFull):
+                await store.put_many([Block.of(_CHANCE.randbytes(500 * KIB)) for _ in range(60)])
+            assert all(await here(store, blocks))
+        assert len([*large.glob("*.vol")]) > 5
