@@ -36,6 +36,10 @@ _RUNNING = {
 }
 
 
+_GONE = "the item should be pinned but it is not"
+"""What ipfs-cluster says of `unexpectedly_unpinned`."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusRow:
     """One CID as one member sees it."""
@@ -78,7 +82,7 @@ def pin_info(peer: str, name: str, view: PinView, now: float) -> PinInfo:
         peer_name=name,
         status=status,
         since=_since(view, status, now),
-        error=attempt.error if attempt else "",
+        error=attempt.error if attempt else _GONE if status is Status.UNEXPECTEDLY_UNPINNED else "",
         attempts=_attempts(view),
         priority=view.operation is not None and view.operation.is_priority,
         progress=_progress(view, status),

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.interop
 class Ctl:
     """ipfs-cluster-ctl against one node."""
 
-    def __init__(self, node: Node) -> None:
-        self._host = f"/ip4/127.0.0.1/tcp/{node.faces.api.port}"
+    def __init__(self, node: Node, host: str = "") -> None:
+        self._host = host or f"/ip4/127.0.0.1/tcp/{node.faces.api.port}"
 
     async def __call__(self, *arguments: str) -> str:
         """Standard output; raises where the command fails."""
@@ -120,6 +120,29 @@ async def test_health(tmp_path: Path) -> None:
         assert "freespace" in await run("health", "metrics", "freespace")
         assert node.parts.peer in await run("health", "graph")
         assert (await run("health", "alerts")).strip() == ""
+
+
+async def test_garbage_is_collected_and_named_and_traffic_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"nothing needs it")
+    async with ctl(tmp_path) as (_, run):
+        await run("add", "--no-pin", "--cid-version", "1", str(tmp_path / "x"))
+        gone = str(Block.of(b"nothing needs it").cid)
+        assert gone in await run("ipfs", "gc")
+        assert gone not in await run("ipfs", "gc", "--local")
+        assert json.loads(await run("--enc", "json", "health", "bandwidth")) == {}
+
+
+async def test_lines_of_an_add_say_who_is_to_have_it(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"x" * 1000)
+    async with ctl(tmp_path) as (node, run):
+        added = json.loads(await run("--enc", "json", "add", str(tmp_path / "x")))
+        assert added["allocations"] == [node.parts.peer]
+
+
+async def test_it_comes_by_a_unix_socket(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("s") / "api"
+    async with running_node(tmp_path, Config(api=ApiConfig(socket=str(path)))) as node:
+        assert (await Ctl(node, f"/unix{path}")("id")).startswith(node.parts.peer)
 
 
 async def test_errors_carry_code_and_message(tmp_path: Path) -> None:

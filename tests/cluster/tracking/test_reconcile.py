@@ -64,7 +64,9 @@ async def test_a_lost_root_is_found_and_fetched_again() -> None:
         await cluster.pin(cid(1), ALL)
         await reaches(cluster, cid(1), Status.PINNED)
         del world.machines[0].pins.roots[cid(1)]
-        assert (await status(cluster, cid(1))).status is Status.UNEXPECTEDLY_UNPINNED
+        found = await status(cluster, cid(1))
+        assert found.status is Status.UNEXPECTEDLY_UNPINNED
+        assert found.error == "the item should be pinned but it is not"
         await reaches(cluster, cid(1), Status.PINNED, 320)
 
 
