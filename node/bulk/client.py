@@ -49,8 +49,8 @@ class WrongPeer(ClientConnectionError):
     """Another peer answers than the one that was meant."""
 
 
-class _Busy(ClientError):
-    """It answers as many requests as it may already."""
+class _Refused(ClientError):
+    """It answers, and not this request: it is busy, or of another release."""
 
 
 class BulkClient:
@@ -132,7 +132,7 @@ class BulkClient:
             self._refusals.add(BulkRefusal.BAD_ANSWER, f"{self.peer}: {error}")
             self.fail()
             raise BulkFailed(str(error)) from None
-        except _Busy as error:
+        except _Refused as error:
             raise BulkFailed(f"{self.peer}: {error}") from None
         except RuntimeError as error:  # aiohttp's, of a session that was closed meanwhile
             if not self._session.closed:
@@ -211,8 +211,6 @@ def _base(address: Address) -> str:
 
 
 def _check(response: ClientResponse) -> None:
-    """Raises ClientError for anything but 200."""
-    if response.status == 429:
-        raise _Busy("too many requests at once")
+    """Raises _Refused for anything but 200."""
     if response.status != 200:
-        raise ClientError(f"status {response.status}")
+        raise _Refused(f"status {response.status}")
