@@ -56,11 +56,11 @@ async def walk(
             if frontier and not fetches.crowded:
                 for step, size in await _look(blocks, frontier, fetches):
                     yield Visit(step.cid, size, step.depth, len(frontier) + len(fetches))
-            for step, block in await fetches.arrived(wait=fetches.crowded or not frontier):
-                if frontier.opens(step):
+            for step, size, block in await fetches.arrived(wait=fetches.crowded or not frontier):
+                if block is not None and frontier.opens(step):
                     await frontier.unfold(block, step.depth + 1)
                 if not step.again:
-                    yield Visit(step.cid, len(block.data), step.depth, len(frontier) + len(fetches))
+                    yield Visit(step.cid, size, step.depth, len(frontier) + len(fetches))
 
 
 async def _look(blocks: Blocks, frontier: WalkFrontier, fetches: WalkFetches) -> list[tuple[WalkStep, int]]:

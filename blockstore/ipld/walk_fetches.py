@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 from blockstore.block import Block
 from blockstore.blocks import Blocks
@@ -22,8 +23,15 @@ _LIST_BYTES = 64 * 1024 * 1024  # of one list, as far as sizes are known
 _NODE_BYTES = 64 * 1024  # that a node is taken to have there
 _GROUPS_AHEAD = 2  # that came and are not visited yet
 
-Step = tuple[WalkStep, Block]
-_Result = Callable[[], Sequence[Step]]
+_Result = Callable[[], Sequence["Arrived"]]
+
+
+class Arrived(NamedTuple):
+    """A block that was missing and is in the store now; without `block` it links to nothing."""
+
+    step: WalkStep
+    size: int
+    block: Block | None
 
 
 @asynccontextmanager
@@ -64,9 +72,9 @@ class WalkFetches:
     def add(self, step: WalkStep) -> None:
         self._offered.append(step)
 
-    async def arrived(self, *, wait: bool) -> list[Step]:
+    async def arrived(self, *, wait: bool) -> list[Arrived]:
         """Blocks that came; with `wait`, at least one unless none is missing. Raises what a fetch raised."""
-        came: list[Step] = []
+        came: list[Arrived] = []
         self._start()
         while not self._done.empty() or (wait and not came and len(self)):
             came += (await self._done.get())()
@@ -112,17 +120,33 @@ class WalkFetches:
         async with aclosing(self._blocks.fetch_groups([*reversed(left)])) as groups:
             async for group in groups:
                 await self._ahead.acquire()
-                pairs = [(left.pop(block.cid), block) for block in group]
-                self._done.put_nowait(partial(self._take_group, pairs))
+                came = [Arrived(left.pop(block.cid), len(block.data), block) for block in group]
+                self._done.put_nowait(partial(self._take_group, came))
+        for leaf in await self._leaves_here([*reversed(left.values())]):
+            del left[leaf.step.cid]
+            self._done.put_nowait(partial(self._take_leaf, leaf))
         self._listed -= len(left)
         self._waiting += reversed(left.values())
 
-    def _take_group(self, pairs: Sequence[Step]) -> Sequence[Step]:
+    async def _leaves_here(self, steps: Sequence[WalkStep]) -> list[Arrived]:
+        """Those that another request has stored meanwhile, where they need not be read."""
+        stats = await self._blocks.store.stat([step.cid for step in steps]) if steps else []
+        return [
+            Arrived(step, stat.size, None)
+            for step, stat in zip(steps, stats, strict=True)
+            if stat is not None and not stat.links
+        ]
+
+    def _take_group(self, came: Sequence[Arrived]) -> Sequence[Arrived]:
         self._ahead.release()
-        self._listed -= len(pairs)
-        for step, block in pairs:
-            self._note(step, block)
-        return pairs
+        self._listed -= len(came)
+        for one in came:
+            self._note(one)
+        return came
+
+    def _take_leaf(self, leaf: Arrived) -> Sequence[Arrived]:
+        self._listed -= 1
+        return (leaf,)
 
     def _list_ended(self, task: asyncio.Task[None]) -> None:
         self._list = None
@@ -139,19 +163,20 @@ class WalkFetches:
     def _ended(self, step: WalkStep, task: asyncio.Task[Block]) -> None:
         self._done.put_nowait(partial(self._take, step, task))
 
-    def _take(self, step: WalkStep, task: asyncio.Task[Block]) -> Sequence[Step]:
+    def _take(self, step: WalkStep, task: asyncio.Task[Block]) -> Sequence[Arrived]:
         self._running.discard(task)
         self._leaves -= step.cid.codec == RAW
         block = task.result()
-        self._note(step, block)
-        return ((step, block),)
+        came = Arrived(step, len(block.data), block)
+        self._note(came)
+        return (came,)
 
-    def _note(self, step: WalkStep, block: Block) -> None:
-        if step.cid.codec == RAW:
-            self._leaf_bytes += (len(block.data) - self._leaf_bytes) / 16
+    def _note(self, came: Arrived) -> None:
+        if came.step.cid.codec == RAW:
+            self._leaf_bytes += (came.size - self._leaf_bytes) / 16
 
 
-def _nothing_of(task: asyncio.Task[None]) -> Sequence[Step]:
+def _nothing_of(task: asyncio.Task[None]) -> Sequence[Arrived]:
     """Of a list that has ended. Raises what ended it."""
     if not task.cancelled():
         task.result()
