@@ -162,7 +162,13 @@ class History:
         await asyncio.sleep(self.random.choice((0.01, 0.1, 1.0, 5.0)))
 
     async def cut(self) -> None:
-        """All that may be cut at one member goes."""
+        """All that may be cut at one member goes; nothing once a machine was rolled back.
+
+        What it had before, others know of it still, and so they may cut one branch of a fork that they have
+        not heard of yet: that nothing proves any more (docs/decisions/0004-pinset.md).
+        """
+        if self._rolled_back:
+            return
         with suppress(OSError):
             async for _ in self.random.choice(self.members).pinset.log.cut():
                 await asyncio.sleep(0)
