@@ -14,7 +14,7 @@ from aiohttp import web
 
 from node.http.errors import EXPECTED, text_of
 from node.http.go import gojson
-from node.http.trailers import TrailerResponse
+from node.http.trailers import STREAM_ERROR, TrailerResponse
 
 _FLUSH_BYTES = 64 * 1024
 _FLUSH_SECONDS = 0.5  # so that who watches a slow stream sees that it moves
@@ -35,13 +35,18 @@ async def stream_lines(request: web.Request, pieces: AsyncGenerator[bytes]) -> w
         try:
             first = await anext(pieces)
         except StopAsyncIteration:
-            return web.Response(status=204, headers=_JSON)
+            return empty_stream()
         response = TrailerResponse(headers=_JSON)
         await response.prepare(request)
         await response.write(first)
         response.trailers = await sent(response, pieces)
     await response.write_eof()
     return response
+
+
+def empty_stream() -> web.Response:
+    """As upstream, with the trailer announced that an empty answer cannot have."""
+    return web.Response(status=204, headers={**_JSON, "Trailer": STREAM_ERROR})
 
 
 async def sent(response: web.StreamResponse, pieces: AsyncGenerator[bytes]) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ from cluster.pinset.tables.list_place import ListPlace
 from node.http.app_key import PARTS
 from node.http.go import gojson
 from node.http.rest import status_filter, stored_lines
-from node.http.rest.json_errors import JSON_HEADERS, json_response
-from node.http.rest.json_stream import stream_lines
+from node.http.rest.json_errors import json_response
+from node.http.rest.json_stream import empty_stream, stream_lines
 from node.http.rest.pin_filters import PinsAsked, pins_asked
 from node.http.rest.stored_lines import Row
 from node.parts import Parts
@@ -33,7 +33,7 @@ Page = tuple[Sequence[Row], str | None]
 async def allocations(request: web.Request) -> web.StreamResponse:
     """Every pin as stored."""
     if not status_filter.wants_pins(request.query.get("filter", "")):
-        return web.Response(status=204, headers=JSON_HEADERS)
+        return empty_stream()
     pages = request.app[PARTS].pinset.listing.rows(EVERY_PIN)
     return await stream_lines(request, _lines((page.rows, None) async for page in pages))
 

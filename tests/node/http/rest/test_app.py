@@ -106,6 +106,14 @@ async def test_what_is_added_is_stored_pinned_and_durable_when_it_answers(tmp_pa
         await until_status(call, cid, "pinned")
 
 
+async def test_an_empty_list_announces_the_trailer_of_a_full_one(tmp_path: Path) -> None:
+    async with api(tmp_path) as (_, call):
+        for path in ("/pins", "/allocations", "/allocations?filter=meta-pin", "/pins?filter=error"):
+            assert await call("GET", path) == (204, [])
+            assert call.headers["Trailer"] == "X-Stream-Error"
+            assert call.headers["Content-Type"] == "application/json"
+
+
 async def test_lines_say_who_has_or_is_to_have_it(tmp_path: Path) -> None:
     async with api(tmp_path) as (node, call):
         for query in ("", "?no-pin=true", "?replication=1", "?local=true"):

@@ -98,6 +98,8 @@ def test_every_line_is_the_one_that_the_status_alone_would_give(seed: int, down:
                         slow(first, wanted, local), fast(first, wanted, local)
                     )
                     assert found == expected
-            assert len(await fast(first, EVERY_STATUS, False)) > 0.8 * COUNT
+            listed = await fast(first, EVERY_STATUS, False)
+            assert len(listed) > 0.8 * COUNT
+            assert all(b'"ipfs_peer_id":"Qmm' in line for line in listed)
 
     scenario()
