@@ -81,15 +81,4 @@ def _replicated(options: PinOptions, settings: ClusterSettings) -> PinOptions:
         raise BadReplication(f"replication {low} to {high}: -1 (every member) must be both, or neither")
     if low != EVERYWHERE and not 1 <= low <= high:
         raise BadReplication(f"replication {low} to {high}: needs 1 <= minimum <= maximum, or -1 for both")
-    return PinOptions(  # `replace` costs three times as much, and this is done for every pin
-        name=options.name,
-        mode=options.mode,
-        replication_min=low,
-        replication_max=high,
-        user_allocations=options.user_allocations,
-        expire_at=options.expire_at,
-        metadata=options.metadata,
-        pin_update=options.pin_update,
-        origins=options.origins,
-        shard_size=options.shard_size,
-    )
+    return options._replace(replication_min=low, replication_max=high)

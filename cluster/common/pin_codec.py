@@ -57,11 +57,8 @@ class EncodedPin(NamedTuple):
 def encode_pin(pin: Pin) -> EncodedPin:
     """Fields at their default are left out. Raises BadPinValue for a pin that members would refuse."""
     try:
-        if _is_plain(pin):
-            encoded = EncodedPin(_plain_value(pin), encode(_plain_fields(pin)))
-        else:
-            fields = _fields(pin)
-            encoded = EncodedPin(_value(Fields(fields)), encode(fields))
+        fields = _fields(pin)
+        encoded = EncodedPin(_plain_value(pin) if _is_plain(pin) else _value(Fields(fields)), encode(fields))
         if encoded.size > MAX_VALUE_BYTES:
             raise BadUpdate(f"{encoded.size} bytes are above the limit of {MAX_VALUE_BYTES}")
     except (BadUpdate, ValueError, TypeError) as error:
@@ -124,25 +121,6 @@ def _plain_value(pin: Pin) -> PinValue:
     return PinValue(0, pin.options, pin.allocations, float(pin.created), pin.size)
 
 
-def _plain_fields(pin: Pin) -> dict[str, Wire]:
-    """As `_fields`, of a plain one."""
-    name, _, low, high, *_ = pin.options
-    fields: dict[str, Wire] = {}
-    if pin.created:
-        fields["created"] = float(pin.created)
-    if pin.allocations:
-        fields["alloc"] = [*pin.allocations]
-    if pin.size:
-        fields["size"] = pin.size
-    if name:
-        fields["name"] = name
-    if low:
-        fields["min"] = low
-    if high:
-        fields["max"] = high
-    return fields
-
-
 def _fields(pin: Pin) -> dict[str, Wire]:
     options = pin.options
     fields: dict[str, object] = {
@@ -176,16 +154,6 @@ def _value(fields: Fields) -> PinValue:
 
 
 def _options(fields: Fields) -> PinOptions:
-    if fields.within(_PLAIN):
-        return PinOptions(
-            name=fields.text("name", "", MAX_NAME),
-            replication_min=fields.integer("min", 0, low=-1, high=MAX_LIST),
-            replication_max=fields.integer("max", 0, low=-1, high=MAX_LIST),
-        )
-    return _all_options(fields)
-
-
-def _all_options(fields: Fields) -> PinOptions:
     try:
         mode = PinMode(fields.text("mode", PinMode.RECURSIVE.value))
         update = CID.decode(fields.data("update", _MAX_CID)) if "update" in fields else None

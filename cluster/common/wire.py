@@ -138,9 +138,5 @@ class Fields:
             raise BadUpdate(f'"{key}" must map texts to texts')
         return MappingProxyType(cast("dict[str, str]", value))
 
-    def within(self, keys: frozenset[str]) -> bool:
-        """Whether there are no others than these."""
-        return self._map.keys() <= keys
-
     def __contains__(self, key: str) -> bool:
         return key in self._map

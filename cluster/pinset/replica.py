@@ -190,8 +190,8 @@ class Replica:
         touched = await self._touched_by(writes, time_slice)
         opened = await self._documents.open(touched, own.log.client, time_slice)
         transaction, stamp = Transaction(opened.documents), self._local.clock.tick()
-        genesis = self._local.genesis
-        plan = await plan_writes(writes, transaction, opened.pinned, genesis, stamp, time_slice)
+        numbers = {cid: number for number, cids in touched.cids.items() for cid in cids}
+        plan = await plan_writes(writes, transaction, opened.pinned, numbers, stamp, time_slice)
         try:
             await plan.apply(transaction, time_slice)
             signed = own.sign(transaction, stamp) if transaction.updates else None

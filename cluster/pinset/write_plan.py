@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
-from cluster.common.genesis import Genesis
 from cluster.pinset.changes import PinWrite
 from cluster.pinset.transaction import Transaction, newest
 
@@ -33,13 +32,13 @@ async def plan_writes(
     writes: Sequence[PinWrite],
     transaction: Transaction,
     pinned: Mapping[CID, bytes],
-    genesis: Genesis,
+    numbers: Mapping[CID, int],
     stamp: int,
     time_slice: TimeSlice,
 ) -> WritePlan:
     """For documents that are loaded in the transaction, none of which is changed by this.
 
-    `pinned` are the values of new ones that are there.
+    `pinned` are the values of new ones that are there; `numbers` say in which document each CID is.
     """
     before: list[bytes | None] = []
     latest: dict[CID, bytes | None] = {}
@@ -49,7 +48,7 @@ async def plan_writes(
         if cid in pinned:
             before.append(pinned[cid])
             continue
-        number = genesis.document_of(cid)
+        number = numbers[cid]
         if cid not in latest:
             latest[cid] = newest(transaction.documents[number].content.entries(cid))
         before.append(latest[cid])

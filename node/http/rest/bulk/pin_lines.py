@@ -82,18 +82,10 @@ def _spread(query: Query) -> dict[str, str]:
 
 
 def _with(options: PinOptions, name: object, metadata: object) -> PinOptions:
-    """The same with this name, and this metadata too; spelled out, since `replace` takes 3 µs more."""
-    return PinOptions(
-        options.name if name is None else _text("name", name),
-        options.mode,
-        options.replication_min,
-        options.replication_max,
-        options.user_allocations,
-        options.expire_at,
-        options.metadata if metadata is None else _merged(options.metadata, texts_of(metadata)),
-        options.pin_update,
-        options.origins,
-        options.shard_size,
+    """The same with this name, and this metadata too."""
+    return options._replace(
+        name=options.name if name is None else _text("name", name),
+        metadata=options.metadata if metadata is None else _merged(options.metadata, texts_of(metadata)),
     )
 
 
