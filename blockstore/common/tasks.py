@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 
 from blockstore.common.guard import Guard
+
+T = TypeVar("T")
 
 
 class Tasks:
@@ -101,6 +104,14 @@ async def background(*loops: Coroutine[None, None, None]) -> AsyncIterator[None]
         for loop in loops:
             tasks.spawn(loop)
         yield
+
+
+async def let_go(task: asyncio.Future[T]) -> None:
+    """Cancel what is not waited for any more, and wait until it has ended; how does not matter then."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # looked at, or asyncio would log it
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from blockstore.common.tasks import let_go
 from cluster.common import wire
 from cluster.common.cooperative import TimeSlice
 from cluster.common.methods import BATCHES, HEADS, MEMBERS
@@ -188,7 +189,7 @@ class CatchUp:
                     break
                 page = await coming
             finally:
-                await _let_go(coming)
+                await let_go(coming)
 
     async def _apply(self, claim: PullClaim, page: PulledPage, deadline: asyncio.Timeout) -> None:
         heads, patience = self._heads_of(page.reached), deadline.when()
@@ -239,14 +240,6 @@ async def _read_page(answer: bytes, wanted: Mapping[AuthorLog, int], time_slice:
             reached[log] = max(sequence, reached.get(log, 0))
         await time_slice.yield_if_due()
     return PulledPage(tuple(batches), reached)
-
-
-async def _let_go(task: asyncio.Task[PulledPage]) -> None:
-    """Cancel it, if need be, and take note of what it raised: no other code will."""
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()
 
 
 def _in(seconds: float) -> float:

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from blockstore.block import Block
+from blockstore.common.tasks import let_go
 from blockstore.unixfs.importing.entries import Entry
 from blockstore.unixfs.importing.ingest import (
     GROUP_BLOCKS,
@@ -73,7 +74,7 @@ async def import_entries(
         for added in await storing.swap(Group()):
             yield added
     finally:
-        await _end(following)
+        await let_go(following)
         await groups.aclose()
         await storing.abandon()
 
@@ -106,7 +107,7 @@ class _Storing:
     async def abandon(self) -> None:
         """Leave nothing running. A group that was not waited for may or may not be stored."""
         if self._task is not None:
-            await _end(self._task)
+            await let_go(self._task)
 
     async def _store(self, blocks: list[Block]) -> None:
         """Usually one transaction; more where one huge directory made more blocks than fit."""
@@ -163,11 +164,3 @@ async def _in_thread(function: Callable[..., _Result], *arguments: deque[Work]) 
         return await asyncio.shield(future)
     finally:
         await asyncio.wait([future])
-
-
-async def _end(task: asyncio.Task[_Result]) -> None:
-    """Cancel what is not waited for any more; how it ended does not matter then."""
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from blockstore.common.tasks import let_go
 from blockstore.unixfs.importing.entries import Entry, LocalFile, SourceFile
 from blockstore.unixfs.importing.ingest import GROUP_BLOCKS, GROUP_BYTES, LocalWork, Piece, Work
 
@@ -47,10 +48,7 @@ class Portions:
 
     async def aclose(self) -> None:
         """Read no more of the source."""
-        self._filling.cancel()
-        await asyncio.wait([self._filling])
-        if not self._filling.cancelled():
-            self._filling.exception()  # read, so that asyncio does not log it
+        await let_go(self._filling)
         await self._feed.aclose()
 
     async def _fill(self) -> bool:
