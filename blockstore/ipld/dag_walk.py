@@ -9,16 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import TypeVar
 
 from blockstore.blocks import Blocks
 from blockstore.cid import CID
+from blockstore.common.grouped import grouped
 from blockstore.ipld.walk_fetches import WalkFetches, open_fetches
 from blockstore.ipld.walk_frontier import WalkFrontier, WalkStep
-
-T = TypeVar("T")
 
 MAX_PENDING = 2_000_000  # some 400 MB; a DAG made by a tool has thousands
 
@@ -75,22 +73,8 @@ async def _look(blocks: Blocks, frontier: WalkFrontier, fetches: WalkFetches) ->
         here.append((step, stat.size))
         if stat.links and frontier.opens(step):
             nodes.append((step, stat.size))
-    for group in grouped(nodes):
+    for group in grouped(nodes, READ_BYTES):
         read = await blocks.get_many([step.cid for step in group])
         for step, block in zip(group, read, strict=True):
             await frontier.unfold(block, step.depth + 1)
     return [(step, size) for step, size in here if not step.again]
-
-
-def grouped(items: Sequence[tuple[T, int]], limit: int = READ_BYTES) -> Generator[list[T]]:
-    """Things with their bytes, in groups to read together: at most `limit` bytes, or one thing, a group."""
-    group: list[T] = []
-    total = 0
-    for item, size in items:
-        if group and total + size > limit:
-            yield group
-            group, total = [], 0
-        group.append(item)
-        total += size
-    if group:
-        yield group

@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
+from blockstore.common.grouped import grouped
 from blockstore.errors import BadBlock, DagTooLarge, LinksUnknown, StorageFull, UnknownCodec
 from blockstore.ipld import decoding
-from blockstore.ipld.dag_walk import grouped
+from blockstore.ipld.dag_walk import READ_BYTES
 from blockstore.leaf import is_leaf
 from blockstore.number_bitmap import NumberBitmap
 from blockstore.store import NO_LIMIT
@@ -192,7 +193,7 @@ class _Marks:
 
     async def _below(self, nodes: Sequence[tuple[_Node, int]]) -> list[_Node]:
         found: list[_Node] = []
-        for group in grouped(nodes):
+        for group in grouped(nodes, READ_BYTES):
             blocks = await self._store.get_many([node.cid for node in group])
             for node, block in zip(group, blocks, strict=True):
                 async for part in decoding.turns(await self._links(node, block)):

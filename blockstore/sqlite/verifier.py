@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 
 from blockstore.cid import CID, RAW
+from blockstore.common.grouped import grouped
 from blockstore.errors import StoreCorrupt
 from blockstore.sqlite import row_checks as checks
 from blockstore.sqlite import statements
@@ -36,13 +37,9 @@ class Verifier:
     async def verify(self, cids: Sequence[CID]) -> Verified:
         names = list({cid.multihash: None for cid in cids if not cid.is_identity})
         sizes = await self._sizes(names)
-        found, start = Verified(), 0
-        while start < len(names):
-            end, size = start, 0
-            while end < len(names) and (end == start or size + sizes.get(names[end], 0) <= _STEP_BYTES):
-                size, end = size + sizes.get(names[end], 0), end + 1
-            found = found.joined(await self._verified(names[start:end], b""))
-            start = end
+        found = Verified()
+        for group in grouped(((name, sizes.get(name, 0)) for name in names), _STEP_BYTES):
+            found = found.joined(await self._verified(group, b""))
         return found
 
     async def verify_behind(self, place: Place) -> Verified:

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
+from blockstore.common.grouped import grouped
 from blockstore.sqlite.database import SqliteDatabase
 from blockstore.sqlite.row_checks import is_sound
 from blockstore.volumes import volume_rows
@@ -131,8 +132,9 @@ class VolumeSpace:
 
     async def _copy_some(self, volume: Volume) -> bool:
         """Whether there was something left to copy."""
-        names = _first_bytes(await self._database.read(volume_rows.places_of, volume.number, 0, 4096))
-        if not names:
+        alive = await self._database.read(volume_rows.places_of, volume.number, 0, 4096)
+        names = next(grouped(((name, name.place.bytes) for name in alive), _COPIED), None)
+        if names is None:
             return False
         if not (blocks := await asyncio.to_thread(self._sound, volume, names)):
             await self._database.free(volume_rows.note_error, volume.number)  # it stays as it is
@@ -166,18 +168,6 @@ def holes_between(extents: Sequence[tuple[int, int]], size: int, least: int) -> 
         if room >= least:
             yield first, room
         last = max(last, end)
-
-
-def _first_bytes(names: Sequence[PlacedName]) -> list[PlacedName]:
-    """As many as are copied in one step, at least one."""
-    found: list[PlacedName] = []
-    size = 0
-    for name in names:
-        if found and size + name.place.bytes > _COPIED:
-            break
-        found.append(name)
-        size += name.place.bytes
-    return found
 
 
 def _probe(folders: VolumeFolders, disk: VolumeDisk) -> Mapping[Path, bool]:

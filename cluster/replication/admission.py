@@ -6,8 +6,9 @@ transaction is small: our own writing, and other authors', get their turn betwee
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from blockstore.common.grouped import grouped
 from cluster.errors import UntrustedPeer
 from cluster.pinset.changes import Verdict
 from cluster.pinset.log.batch import AuthorLog, OpenedBatch, SignedBatch
@@ -51,7 +52,7 @@ class Admission:
         """
         time_slice = self._local.slices()
         vouched = self._members.is_trusted(peer)
-        for part in _parts(batches):
+        for part in grouped(((one, len(one.batch.updates)) for one in batches), MAX_UPDATES):
             verified = []
             for one in part:
                 if vouched or self._members.is_trusted(one.batch.log.author):
@@ -109,20 +110,6 @@ class Admission:
 
     def _verified(self, opened: OpenedBatch) -> SignedBatch:
         return opened.verified(self._local.cluster_id, self._local.signer)
-
-
-def _parts(batches: Sequence[OpenedBatch]) -> Iterator[list[OpenedBatch]]:
-    """In order, each of about MAX_UPDATES updates at most."""
-    part: list[OpenedBatch] = []
-    updates = 0
-    for one in batches:
-        updates += len(one.batch.updates)
-        if part and updates > MAX_UPDATES:
-            yield part
-            part, updates = [], len(one.batch.updates)
-        part.append(one)
-    if part:
-        yield part
 
 
 def _name(signed: SignedBatch) -> tuple[AuthorLog, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from blockstore.common.grouped import grouped
 from cluster.common import wire
 from cluster.common.genesis import Genesis
 from cluster.errors import BadUpdate
@@ -14,6 +15,7 @@ from cluster.pinset.log.batch import AuthorLog, SignedBatch
 MAX_GOSSIP_BYTES = 400 * 1024
 """Larger batches are announced and pulled."""
 
+_JOINED_BYTES = MAX_GOSSIP_BYTES // 2  # of several things in one message, about
 _MAX_RECORDS = 256  # in one message
 _MAX_BATCHES = 256  # in one message
 _BATCH, _HEAD, _RECORDS, _BATCHES = b"\1", b"\2", b"\3", b"\4"
@@ -71,7 +73,7 @@ def batch_message(signed: SignedBatch) -> bytes:
 
 def records_messages(envelopes: Sequence[bytes]) -> Iterable[bytes]:
     """As many messages as it takes."""
-    for part in _chunks(envelopes, MAX_GOSSIP_BYTES // 2, _MAX_RECORDS):
+    for part in grouped(_with_sizes(envelopes), _JOINED_BYTES, _MAX_RECORDS):
         yield _RECORDS + wire.encode({"records": [*part]})
 
 
@@ -81,17 +83,10 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
         if not is_batch:
             yield from group
             continue
-        for part in _chunks((message[1:] for message in group), MAX_GOSSIP_BYTES // 2, _MAX_BATCHES):
+        batches = _with_sizes(message[1:] for message in group)
+        for part in grouped(batches, _JOINED_BYTES, _MAX_BATCHES):
             yield _BATCH + part[0] if len(part) == 1 else _BATCHES + wire.encode({"batches": [*part]})
 
 
-def _chunks(envelopes: Iterable[bytes], limit: int, count: int) -> Iterable[list[bytes]]:
-    """In groups of at most `count`, each of about `limit` bytes at most."""
-    part: list[bytes] = []
-    for envelope in envelopes:
-        if part and (sum(map(len, part)) + len(envelope) > limit or len(part) == count):
-            yield part
-            part = []
-        part.append(envelope)
-    if part:
-        yield part
+def _with_sizes(envelopes: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    return ((envelope, len(envelope)) for envelope in envelopes)

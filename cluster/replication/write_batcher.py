@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 
+from blockstore.common.grouped import grouped
 from cluster.common.cooperative import Slices, TimeSlice
 from cluster.pinset.changes import PinWrite, Written
 from cluster.pinset.log.batch import MAX_BATCH_DOCUMENTS
@@ -69,17 +70,8 @@ class WriteBatcher:
             self._ended.set()
 
     def _parts(self, writes: Sequence[PinWrite]) -> Generator[_Part]:
-        part: list[PinWrite] = []
-        total = 0
-        for write in writes:
-            size = (write.pin.size if write.pin else 0) + _OVERHEAD
-            if part and not self._has_room(len(part) + 1, total + size):
-                yield _part(part, total)
-                part, total = [], 0
-            part.append(write)
-            total += size
-        if part:
-            yield _part(part, total)
+        for part in grouped(((write, _size(write)) for write in writes), _MAX_BYTES, self._size):
+            yield _Part(part, sum(map(_size, part)), asyncio.get_running_loop().create_future())
 
     def _has_room(self, writes: int, size: int) -> bool:
         return writes <= self._size and size <= _MAX_BYTES
@@ -119,5 +111,5 @@ class WriteBatcher:
             await time_slice.yield_if_due()
 
 
-def _part(writes: Sequence[PinWrite], size: int) -> _Part:
-    return _Part(writes, size, asyncio.get_running_loop().create_future())
+def _size(write: PinWrite) -> int:
+    return (write.pin.size if write.pin else 0) + _OVERHEAD

@@ -16,8 +16,8 @@ from aiohttp import web
 from bitswap.network import ServedBlockSource
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.common.grouped import grouped
 from blockstore.prefetch.one_ahead import one_ahead
-from blockstore.store import StoreStat
 from node.bulk.certificates import BadCertificate
 from node.bulk.refusals import BulkRefusal, Refusals
 from node.bulk.tls import peer_behind
@@ -100,27 +100,13 @@ class BulkServer:
         for start in range(0, len(cids), _PAGE):
             page = cids[start : start + _PAGE]
             stats = await self._source.stat(page)
-            for group in _grouped(page, stats):
+            sizes = [(cid, stat.size if stat else 0) for cid, stat in zip(page, stats, strict=True)]
+            for group in grouped(sizes, _GROUP_BYTES):
                 yield await self._source.get_many(group)
 
 
 class _Busy(Exception):
     """As many requests are being answered as may be."""
-
-
-def _grouped(cids: Sequence[CID], stats: Sequence[StoreStat | None]) -> Iterator[list[CID]]:
-    """In order, of _GROUP_BYTES at most or one block."""
-    group: list[CID] = []
-    total = 0
-    for cid, stat in zip(cids, stats, strict=True):
-        size = stat.size if stat else 0
-        if group and total + size > _GROUP_BYTES:
-            yield group
-            group, total = [], 0
-        group.append(cid)
-        total += size
-    if group:
-        yield group
 
 
 def _transport(request: web.BaseRequest) -> asyncio.Transport:
