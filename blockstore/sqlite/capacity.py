@@ -148,7 +148,7 @@ class StoreCapacity:
         found = self.measure(connection)
         evicted = False
         if found.room < new <= found.room + cache.total(connection):
-            while new > found.room and self._evict(connection, new - found.room):
+            while new > found.room and self.evict(connection, new - found.room):
                 evicted, before = True, found.room
                 found = self.measure(connection)
                 if found.room <= before:
@@ -161,17 +161,13 @@ class StoreCapacity:
         """Blocks that lie in rows go through the log, which is part of what counts."""
         return new if self._source is INLINE and self.limits.quota >= SMALL_QUOTA else 0
 
-    def evict(self, connection: sqlite3.Connection, need: int) -> int:
-        """Let go of cached blocks of that many bytes, or of all; bytes gone."""
-        return self._evict(connection, need)
-
     def admit_cached(self, connection: sqlite3.Connection, new: int) -> bool:
         """The same within the share of cached blocks. Raises StorageFull, also where it is above that."""
         found = self.measure(connection)
         share = int(self.limits.cache_share * (self.limits.quota or found.counted + found.room))
         if new > share:
             raise StorageFull(f"{size_text(new)} are more than the {size_text(share)} for what is only read")
-        evicted = self._evict(connection, cache.total(connection) + new - share) > 0
+        evicted = self.evict(connection, cache.total(connection) + new - share) > 0
         return self.admit(connection, new) or evicted
 
     def add_cached(
@@ -187,7 +183,7 @@ class StoreCapacity:
             return self.limits.reserve
         return max(self.limits.reserve, file_pages.log_size(self._path))
 
-    def _evict(self, connection: sqlite3.Connection, need: int) -> int:
+    def evict(self, connection: sqlite3.Connection, need: int) -> int:
         """Let go of that many bytes of cached blocks, as far as there are any; bytes gone."""
         if need <= 0:
             return 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blockstore.disk.page_cache import drop_cached
+from blockstore.disk.sync import sync_path
 from blockstore.sqlite.row_pages import RowPages
 
 PAGE_BYTES = 16384
@@ -112,11 +113,7 @@ def sync(path: Path) -> None:
     drops no lock of SQLite's: those lie on the database and its -shm file.
     """
     for target in (path.with_name(path.name + "-wal"), path.parent):
-        file = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+        sync_path(target)
 
 
 def file_size(path: Path) -> int:

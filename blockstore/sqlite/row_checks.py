@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from blockstore import hashing
-from blockstore.errors import UnknownHash
+from blockstore.errors import BadCid, UnknownHash
 from blockstore.number_bitmap import NumberBitmap
 from blockstore.sqlite import statements
 from blockstore.sqlite.block_rows import INLINE, BlockRows
@@ -123,8 +123,8 @@ def is_sound(multihash: bytes, body: object) -> bool:
     """Whether those are the bytes of that name; False where that cannot be known."""
     try:
         return isinstance(body, bytes) and hashing.matches(multihash, body)
-    except UnknownHash:
-        return False  # it could not have been verified when it came
+    except (UnknownHash, BadCid):
+        return False  # it could not have been verified when it came, or the name itself is damaged
 
 
 def _one_by_one(

@@ -18,7 +18,7 @@ from blockstore.sqlite import statements
 from blockstore.sqlite.database import SqliteDatabase
 from blockstore.volumes import volume_rows
 from blockstore.volumes.open_volumes import OpenVolumes
-from blockstore.volumes.placed_rows import PlacedRows, add_found
+from blockstore.volumes.placed_rows import PlacedRows, add_found, head_of
 from blockstore.volumes.record import RecordHead
 from blockstore.volumes.record_scan import FoundRecord, sound_records
 from blockstore.volumes.volume_head import HEAD_BYTES, VolumeHead, read_volume_head
@@ -182,4 +182,4 @@ class _Fresh:
 
     @classmethod
     def of(cls, record: FoundRecord) -> _Fresh:
-        return cls(record.start, record.head, record.data[:16])
+        return cls(record.start, record.head, head_of(record.data))

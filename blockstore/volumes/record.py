@@ -34,7 +34,7 @@ class RecordHead:
     @property
     def bytes(self) -> int:
         """Of the whole record."""
-        return FIXED_BYTES + len(self.multihash) + self.size
+        return self.head_bytes + self.size
 
 
 def pack_head(multihash: bytes, size: int) -> bytes:

@@ -7,8 +7,7 @@ import os
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from blockstore import hashing
-from blockstore.errors import BadCid, UnknownHash
+from blockstore.sqlite.row_checks import is_sound
 from blockstore.volumes.record import MAGIC, MAX_HEAD_BYTES, RecordHead, read_head
 
 _WINDOW = 1024 * 1024
@@ -35,18 +34,11 @@ def sound_records(file: int, start: int, end: int) -> Generator[FoundRecord]:
             start = _next_magic(file, start + 1, end)
             continue
         data = os.pread(file, head.size, start + head.head_bytes)
-        if _is_sound(head, data):
+        if len(data) == head.size and is_sound(head.multihash, data):
             yield FoundRecord(start, head, data)
             start += head.bytes
         else:
             start = _next_magic(file, start + 1, end)
-
-
-def _is_sound(head: RecordHead, data: bytes) -> bool:
-    try:
-        return len(data) == head.size and hashing.matches(head.multihash, data)
-    except (UnknownHash, BadCid):
-        return False
 
 
 def _next_magic(file: int, start: int, end: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
@@ -102,7 +101,7 @@ class VolumeSpace:
 
     async def _empty(self, volume: Volume) -> None:
         """Copy what is alive in it, or a part where there is little room; without such it is removed."""
-        await self._database.free(self._seal, volume.number)
+        await self._database.free(self._appender.seal, volume.number)
         copied = False
         while await self._copy_some(volume):
             copied = True
@@ -116,11 +115,6 @@ class VolumeSpace:
     def _has_room(self, volume: Volume) -> bool:
         """Whether its copies fit beside it; else each part of it is given back before the next is copied."""
         return self._volumes.folders.free() > 2 * volume.live
-
-    def _seal(self, connection: sqlite3.Connection, number: int) -> None:
-        """Its copies go to another one."""
-        self._appender.rewind()
-        volume_rows.set_state(connection, number, VolumeState.SEALED)
 
     def _held(self, number: int) -> int:
         """Bytes that the volume takes on the disk; 0 where it cannot be used."""

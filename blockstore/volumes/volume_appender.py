@@ -68,6 +68,11 @@ class VolumeAppender:
             raise StorageFull(f"cannot write blocks: the disk is full ({error}); free some space") from error
         return extents
 
+    def seal(self, connection: sqlite3.Connection, number: int) -> None:
+        """It takes no more records: what follows goes to another one."""
+        self.rewind()
+        volume_rows.set_state(connection, number, VolumeState.SEALED)
+
     def rewind(self) -> None:
         """The transaction does not commit: what it wrote counts for nothing."""
         self._current = None

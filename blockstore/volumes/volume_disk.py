@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from blockstore.disk import holes
+from blockstore.disk.sync import sync_path
 
 _IOVECS = 1024  # of one call (limits.h: IOV_MAX)
 
@@ -57,10 +59,8 @@ class OsDisk:
     def open(self, path: Path) -> int:
         try:
             return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except PermissionError:
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno != 30:  # EROFS
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -77,11 +77,7 @@ class OsDisk:
         os.fdatasync(file)
 
     def sync_folder(self, folder: Path) -> None:
-        file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+        sync_path(folder)
 
     def cut(self, file: int, size: int) -> None:
         os.ftruncate(file, size)

@@ -13,7 +13,7 @@ from blockstore.sqlite.database import SqliteDatabase
 from blockstore.volumes import volume_rows
 from blockstore.volumes.open_volumes import OpenVolumes
 from blockstore.volumes.volume_appender import VolumeAppender
-from blockstore.volumes.volume_rows import Volume, VolumeState
+from blockstore.volumes.volume_rows import Volume
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +90,7 @@ class VolumeSyncer:
         )
 
     def _seal(self, connection: sqlite3.Connection, number: int) -> None:
-        self._appender.rewind()
-        volume_rows.set_state(connection, number, VolumeState.SEALED)
+        self._appender.seal(connection, number)
         volume_rows.note_error(connection, number)
 
 

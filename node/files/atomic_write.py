@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from blockstore.disk.sync import sync_path
 from node.files.descriptors import descriptor_of
 
 # Where a file may be written but not be put in another's place: one that is mounted alone, a folder that is
@@ -136,18 +137,10 @@ def _put(draft: Path, target: Path, before: os.stat_result | None, durable: bool
             _sync(file, durable)
         return
     if durable:
-        _sync_folder(target.parent)
+        sync_path(target.parent)
 
 
 def _sync(file: IO[bytes], durable: bool) -> None:
     file.flush()
     if durable:
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
