@@ -33,25 +33,31 @@ Table = Mapping[str, Mapping[str, Metric]]
 """Valid metrics: name, then peer."""
 
 
-def allocate(
-    options: PinOptions,
-    *,
-    members: Sequence[str],
-    metrics: Iterable[Metric],
-    now: float,
-    allocate_by: Sequence[str] = (FREESPACE,),
-    size: int = 0,
-    current: Sequence[str] = (),
-    priority: Sequence[str] = (),
-) -> tuple[str, ...]:
-    """The members to hold a pin of `size` bytes (0 = unknown), most wanted first; () = everywhere.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationFacts:
+    """What an allocation goes by: a pin of `size` bytes (0 = unknown), the members, and what they say.
 
-    `current` are its allocations so far. Replication is -1 or min <= max. Raises NotEnoughPeers.
+    `current` are the pin's allocations so far, `priority` those who have its data. Replication is -1 or
+    min <= max.
     """
+
+    options: PinOptions
+    members: Sequence[str]
+    metrics: Iterable[Metric]
+    now: float
+    allocate_by: Sequence[str] = (FREESPACE,)
+    size: int = 0
+    current: Sequence[str] = ()
+    priority: Sequence[str] = ()
+
+
+def allocate(facts: AllocationFacts) -> tuple[str, ...]:
+    """The members to hold the pin, most wanted first; () = everywhere. Raises NotEnoughPeers."""
+    options = facts.options
     if options.replication_max == EVERYWHERE:
         return ()
-    candidates = _Candidates(members, _table(metrics, now), tuple(allocate_by), size)
-    chosen = _in_order(candidates, options, current, priority)
+    candidates = _candidates(facts)
+    chosen = _in_order(candidates, facts)
     if len(chosen) < options.replication_min:
         raise NotEnoughPeers(
             options.replication_min, options.replication_max, len(chosen), candidates.why_not(chosen)
@@ -69,23 +75,13 @@ class Judgement:
     metrics: Mapping[str, str]
 
 
-def judge(
-    options: PinOptions,
-    *,
-    members: Sequence[str],
-    metrics: Iterable[Metric],
-    now: float,
-    allocate_by: Sequence[str] = (FREESPACE,),
-    size: int = 0,
-    current: Sequence[str] = (),
-    priority: Sequence[str] = (),
-) -> tuple[Judgement, ...]:
+def judge(facts: AllocationFacts) -> tuple[Judgement, ...]:
     """Of every member, why `allocate` takes it or does not; those that are taken first, most wanted first."""
-    candidates = _Candidates(members, _table(metrics, now), tuple(allocate_by), size)
-    if options.replication_max == EVERYWHERE:
+    candidates, members = _candidates(facts), facts.members
+    if facts.options.replication_max == EVERYWHERE:
         return tuple(candidates.judged(peer, True, "every member holds it") for peer in members)
-    chosen = _in_order(candidates, options, current, priority)
-    taken = [*chosen][: options.replication_max]
+    chosen = _in_order(candidates, facts)
+    taken = [*chosen][: facts.options.replication_max]
     found = [candidates.judged(peer, True, chosen[peer]) for peer in taken]
     enough = f"not needed: {len(taken)} others go before it"
     for peer in [*[*chosen][len(taken) :], *(peer for peer in members if peer not in chosen)]:
@@ -93,10 +89,9 @@ def judge(
     return tuple(found)
 
 
-def _in_order(
-    candidates: _Candidates, options: PinOptions, current: Sequence[str], priority: Sequence[str]
-) -> dict[str, str]:
+def _in_order(candidates: _Candidates, facts: AllocationFacts) -> dict[str, str]:
     """All that could hold it, most wanted first, and what puts each at its place."""
+    options, current, priority = facts.options, facts.current, facts.priority
     wishes = candidates.wished(options.user_allocations, current, priority)
     chosen = dict.fromkeys(wishes, "asked for by the wish")
     rest = [peer for peer in current if peer not in chosen]
@@ -105,6 +100,11 @@ def _in_order(
     chosen |= dict.fromkeys(here, "has the data already")
     others = candidates.ranked(candidates.eligible - chosen.keys(), chosen)
     return chosen | dict.fromkeys(others, f"comes next by {', '.join(candidates.names)}")
+
+
+def _candidates(facts: AllocationFacts) -> _Candidates:
+    table = _table(facts.metrics, facts.now)
+    return _Candidates(facts.members, table, tuple(facts.allocate_by), facts.size)
 
 
 def _table(metrics: Iterable[Metric], now: float) -> Table:

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
-from cluster.allocation.allocator import Judgement, allocate, judge
+from cluster.allocation.allocator import AllocationFacts, Judgement, allocate, judge
 from cluster.context import ClusterContext
 from cluster.metrics.metric_store import Metric, MetricStore
 from cluster.pin import EVERYWHERE, Pin, PinOptions
-
-
-class _Facts(TypedDict):
-    members: Sequence[str]
-    metrics: Sequence[Metric]
-    now: float
-    allocate_by: Sequence[str]
-    size: int
-    current: Sequence[str]
-    priority: Sequence[str]
 
 
 class Situation:
@@ -42,25 +31,28 @@ class Situation:
         factors = options.replication_min, options.replication_max
         question = factors, options.user_allocations, tuple(current), tuple(priority), size
         if question not in self._placed:
-            self._placed[question] = allocate(options, **self._facts(current, priority, size))
+            self._placed[question] = allocate(self._facts(options, current, priority, size))
         return self._placed[question]
 
     def judge(
         self, options: PinOptions, *, current: Sequence[str] = (), priority: Sequence[str] = (), size: int = 0
     ) -> tuple[Judgement, ...]:
         """Of every member, why `place` takes it or does not."""
-        return judge(options, **self._facts(current, priority, size))
+        return judge(self._facts(options, current, priority, size))
 
-    def _facts(self, current: Sequence[str], priority: Sequence[str], size: int) -> _Facts:
-        return {
-            "members": self._members,
-            "metrics": self._metrics,
-            "now": self._now,
-            "allocate_by": self._allocate_by,
-            "size": size,
-            "current": current,
-            "priority": priority,
-        }
+    def _facts(
+        self, options: PinOptions, current: Sequence[str], priority: Sequence[str], size: int
+    ) -> AllocationFacts:
+        return AllocationFacts(
+            options=options,
+            members=self._members,
+            metrics=self._metrics,
+            now=self._now,
+            allocate_by=self._allocate_by,
+            size=size,
+            current=current,
+            priority=priority,
+        )
 
 
 class Placement:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.allocation.allocator import allocate, judge
+from cluster.allocation.allocator import AllocationFacts, allocate, judge
 from cluster.errors import NotEnoughPeers
 from cluster.metrics.metric_store import FREESPACE, PING, Metric
 from cluster.pin import EVERYWHERE, PinOptions
@@ -46,7 +46,8 @@ def place(
 ) -> list[str]:
     options = PinOptions(replication_min=low, replication_max=high, user_allocations=user)
     given: Facts = {"members": list(REGIONS), "allocate_by": BY, **facts}
-    return list(allocate(options, metrics=metrics_of(REGIONS, silent), now=NOW, **given))
+    metrics = metrics_of(REGIONS, silent)
+    return list(allocate(AllocationFacts(options=options, metrics=metrics, now=NOW, **given)))
 
 
 def test_the_worked_example_of_ipfs_cluster() -> None:
@@ -132,12 +133,14 @@ def test_inner_tags_count_inside_their_outer_group_only() -> None:
         metrics.append(Metric("tag:region", peer, region, 0, NOW + 9, NOW, partitionable=True))
         metrics.append(Metric("tag:rack", peer, rack, 0, NOW + 9, NOW, partitionable=True))
     chosen = allocate(
-        PinOptions(replication_min=2, replication_max=3),
-        members=list(peers),
-        metrics=metrics,
-        now=NOW,
-        allocate_by=("tag:region", "tag:rack"),
-        current=["A1"],
+        AllocationFacts(
+            options=PinOptions(replication_min=2, replication_max=3),
+            members=list(peers),
+            metrics=metrics,
+            now=NOW,
+            allocate_by=("tag:region", "tag:rack"),
+            current=["A1"],
+        )
     )
     assert chosen == ("A1", "B1", "A2")
 
@@ -180,14 +183,16 @@ def run(situation: Situation, seed: int = 0) -> tuple[str, ...]:
     random.Random(seed).shuffle(members)
     random.Random(seed).shuffle(metrics)
     return allocate(
-        situation.options,
-        members=members,
-        metrics=metrics,
-        now=NOW,
-        allocate_by=BY,
-        size=situation.size,
-        current=situation.current,
-        priority=situation.priority,
+        AllocationFacts(
+            options=situation.options,
+            members=members,
+            metrics=metrics,
+            now=NOW,
+            allocate_by=BY,
+            size=situation.size,
+            current=situation.current,
+            priority=situation.priority,
+        )
     )
 
 
@@ -236,7 +241,8 @@ def judged(
 ) -> dict[str, tuple[bool, str]]:
     options = PinOptions(replication_min=low, replication_max=high)
     given: Facts = {"members": list(REGIONS), "allocate_by": BY, **facts}
-    found = judge(options, metrics=metrics_of(REGIONS, silent), now=NOW, **given)
+    metrics = metrics_of(REGIONS, silent)
+    found = judge(AllocationFacts(options=options, metrics=metrics, now=NOW, **given))
     return {one.peer: (one.holds, one.reason) for one in found}
 
 
