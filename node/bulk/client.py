@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from aiohttp import (
     ClientConnectionError,
@@ -102,26 +102,29 @@ class BulkClient:
 
         Raises BulkFailed.
         """
-        if (base := self._base) is None:
-            raise BulkFailed(f"{self.peer} is not reached")
         decoder = AnswerDecoder(len(cids))
-        with self._failing():
-            async with self._session.post(f"{base}{BLOCKS}", data=encode_wants(cids)) as response:
-                _check(response)
-                async for data in response.content.iter_any():
-                    if found := decoder.feed(data):
-                        self.received += sum(len(block) for block in found if block)
-                        yield found
+        async with self._asked(BLOCKS, cids) as response:
+            async for data in response.content.iter_any():
+                if found := decoder.feed(data):
+                    self.received += sum(len(block) for block in found if block)
+                    yield found
             if not decoder.complete:
                 raise BadBulk("an answer that ends too early")
 
     async def offer(self, cids: Sequence[CID]) -> None:
         """Tell it that these are being added here. Raises BulkFailed."""
+        async with self._asked(OFFERS, cids):
+            pass
+
+    @asynccontextmanager
+    async def _asked(self, path: str, cids: Sequence[CID]) -> AsyncIterator[ClientResponse]:
+        """Its answer to a list, for the length of the block. Raises BulkFailed, for what fails there too."""
         if (base := self._base) is None:
             raise BulkFailed(f"{self.peer} is not reached")
         with self._failing():
-            async with self._session.post(f"{base}{OFFERS}", data=encode_wants(cids)) as response:
+            async with self._session.post(f"{base}{path}", data=encode_wants(cids)) as response:
                 _check(response)
+                yield response
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
