@@ -68,7 +68,7 @@ WORDS = {
     "bitswap": ("errors", "message", "message_codec", "network", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
     "cluster/pinset": (),
-    "node": ("errors", "unicode_safety", "version"),
+    "node": ("errors", "relayed_protocol", "unicode_safety", "version"),
     "node/p2p": ("errors", "guarded_task", "settings"),
     "node/http": ("app_key", "errors", "listener_url"),
     "node/cli": ("api", "errors", "signals"),

@@ -13,6 +13,7 @@ from blockstore.common.tasks import GuardedTasks
 from node.bulk.certificates import BadCertificate
 from node.bulk.refusals import BulkRefusal, Refusals
 from node.bulk.tls import peer_behind
+from node.relayed_protocol import RelayedProtocol
 
 MAX_HANDSHAKES = 64
 """At once; each is a connection that has not said who it is."""
@@ -103,37 +104,20 @@ class Arrivals:
             self._handshakes -= 1
 
 
-class _Member(asyncio.Protocol):
+class _Member(RelayedProtocol):
     """A connection inside of TLS: what it says is for the protocol that answers HTTP."""
 
     def __init__(self, arrivals: Arrivals) -> None:
+        super().__init__()
         self._arrivals = arrivals
-        self._inner: asyncio.Protocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._inner = self._arrivals.enter(self._transport)
-        if self._inner is None:
+        if (inner := self._arrivals.enter(self._transport)) is None:
             self._transport.abort()
         else:
-            self._inner.connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._inner is not None:
-            self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._inner is not None else None
-
-    def pause_writing(self) -> None:
-        if self._inner is not None:
-            self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        if self._inner is not None:
-            self._inner.resume_writing()
+            self.relay_to(inner)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrivals.leave(self._transport)
-        if self._inner is not None:
-            self._inner.connection_lost(exc)
+        super().connection_lost(exc)

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from node.http.limits.addresses import Address, key_of, parse
 from node.http.limits.door import Door, NoRoom
+from node.relayed_protocol import RelayedProtocol
 
 Serve = Callable[[], asyncio.Protocol]
 """Makes the protocol that answers HTTP on one connection."""
@@ -50,13 +51,13 @@ class Entrance:
 ENTRANCE = web.AppKey("entrance", Entrance)
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(RelayedProtocol):
     """One connection that comes in; what it says is for the protocol that answers HTTP."""
 
     def __init__(self, serve: Serve, entrance: Entrance) -> None:
+        super().__init__()
         self._serve = serve
         self._entrance = entrance
-        self._inner: asyncio.Protocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # of a TCP socket; uvloop's has no base class
@@ -74,37 +75,13 @@ class HttpConnection(asyncio.Protocol):
         """It was let in."""
         self.hand_over(b"")
 
-    def heard(self, data: bytes) -> None:
-        """It says something and was not handed over yet."""
-
     def hand_over(self, data: bytes) -> None:
         """The rest is between the client and the protocol that answers HTTP."""
-        self._inner = self._serve()
-        self._inner.connection_made(self._transport)
-        if data:
-            self._inner.data_received(data)
+        self.relay_to(self._serve(), data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._entrance.door.leave(self._transport)
-        if self._inner is not None:
-            self._inner.connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._inner is not None:
-            self._inner.data_received(data)
-        elif not self._transport.is_closing():
-            self.heard(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._inner is not None else None
-
-    def pause_writing(self) -> None:
-        if self._inner is not None:
-            self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        if self._inner is not None:
-            self._inner.resume_writing()
+        super().connection_lost(exc)
 
 
 class FaceRequestHandler(web.RequestHandler):
