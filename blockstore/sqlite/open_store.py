@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from blockstore.errors import StoreCorrupt
@@ -19,6 +19,7 @@ from blockstore.sqlite.row_numbers import RowNumbers, last_number
 from blockstore.sqlite.spare import REMEDY, Spare
 from blockstore.sqlite.store import SqliteBlockstore
 
+SCHEMA = statements.SCHEMA + mark_rows.SCHEMA + totals.SCHEMA + cache.SCHEMA
 _log = logging.getLogger(__name__)
 
 
@@ -40,29 +41,51 @@ async def open_sqlite_blockstore(
     Raises StoreCorrupt, StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
-        spare = Spare(path, stack)
-        if spare.path.exists():
-            await spare.open()
-        database = await stack.enter_async_context(
-            open_database(
-                path,
-                layout=file_pages.LAYOUT,
-                pragmas=tuning.within(quota).pragmas,
-                schema=statements.SCHEMA + mark_rows.SCHEMA + totals.SCHEMA + cache.SCHEMA,
-                check=False,
-                remedy=REMEDY,
-                ballast=ballast,
-            )
-        )
+        spare = await open_spare(path, stack)
+        tuning = tuning.within(quota)
+        database = await stack.enter_async_context(open_rows(path, SCHEMA, REMEDY, tuning, ballast))
         await begin_sums(database, INLINE)
         await spare.recheck(database, INLINE)
-        last = max([await last_number(file) for file in (database, spare.file) if file])
         yield SqliteBlockstore(
             database,
             spare,
             StoreCapacity(path, CapacityLimits(quota, reserve, cache_share), await last_use(database)),
-            RowNumbers(last + 1),
+            await next_numbers(database, spare),
         )
+
+
+async def open_spare(path: Path, stack: AsyncExitStack) -> Spare:
+    """The spare file of that one; opened where there is one, until the stack is left."""
+    spare = Spare(path, stack)
+    if spare.path.exists():
+        await spare.open()
+    return spare
+
+
+def open_rows(
+    path: Path,
+    schema: str,
+    remedy: str,
+    tuning: FileTuning,
+    ballast: Ballast | None,
+    on_rollback: Callable[[], None] = lambda: None,
+) -> AbstractAsyncContextManager[SqliteDatabase]:
+    """The file of rows, opened; not looked through as a whole, for each block is checked by itself."""
+    return open_database(
+        path,
+        layout=file_pages.LAYOUT,
+        pragmas=tuning.pragmas,
+        schema=schema,
+        check=False,
+        remedy=remedy,
+        ballast=ballast,
+        on_rollback=on_rollback,
+    )
+
+
+async def next_numbers(database: SqliteDatabase, spare: Spare) -> RowNumbers:
+    """Behind all rows of both files."""
+    return RowNumbers(1 + max([await last_number(file) for file in (database, spare.file) if file]))
 
 
 async def begin_sums(database: SqliteDatabase, source: BlockRows) -> None:

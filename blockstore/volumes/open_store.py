@@ -11,14 +11,10 @@ from pathlib import Path
 from blockstore.common.tasks import background
 from blockstore.disk.folder_lock import hold_lock
 from blockstore.errors import StoreCorrupt, StoreUnavailable
-from blockstore.sqlite import cached_rows as cache
-from blockstore.sqlite import file_pages, mark_rows, statements, totals
 from blockstore.sqlite.capacity import CACHE_SHARE, CapacityLimits, StoreCapacity
-from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
+from blockstore.sqlite.database import Ballast, SqliteDatabase
 from blockstore.sqlite.file_pages import STANDARD, FileTuning
-from blockstore.sqlite.open_store import begin_sums, last_use
-from blockstore.sqlite.row_numbers import RowNumbers, last_number
-from blockstore.sqlite.spare import Spare
+from blockstore.sqlite.open_store import SCHEMA, begin_sums, last_use, next_numbers, open_rows, open_spare
 from blockstore.volumes import migration, volume_rows
 from blockstore.volumes.opening_scan import OpeningScan
 from blockstore.volumes.space import HOLE_BYTES
@@ -36,7 +32,7 @@ FOLDER = "volumes"
 
 _log = logging.getLogger(__name__)
 
-_SCHEMA = "".join(part.SCHEMA for part in (statements, mark_rows, totals, cache, volume_rows, migration))
+_SCHEMA = SCHEMA + volume_rows.SCHEMA + migration.SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +71,23 @@ async def open_volume_blockstore(
     arguments see there. Raises StoreCorrupt, StoreUnavailable, StorageFull.
     """
     async with AsyncExitStack() as stack:
-        spare = Spare(path, stack)
-        if spare.path.exists():
-            await spare.open()
+        spare = await open_spare(path, stack)
         folders = _folders(path, options)
         for folder in folders.folders[1:]:
             stack.enter_context(hold_lock(folder.path / "lock"))
         parts = volume_parts(folders, options.disk, options.volume_bytes, options.hole_bytes)
         stack.callback(parts.volumes.close)
+        tuning = tuning.within(quota)
         database = await stack.enter_async_context(
-            open_database(
-                path,
-                layout=file_pages.LAYOUT,
-                pragmas=tuning.within(quota).pragmas,
-                schema=_SCHEMA,
-                check=False,
-                remedy=REMEDY,
-                ballast=ballast,
-                on_rollback=parts.appender.rewind,
-            )
+            open_rows(path, _SCHEMA, REMEDY, tuning, ballast, parts.appender.rewind)
         )
         await begin_sums(database, parts.rows)
         await _begin_moving(database)
         await OpeningScan(database, parts.volumes, parts.rows, options.on_read).run(options.adopted_bytes)
         await spare.recheck(database, parts.rows)
-        last = max([await last_number(file) for file in (database, spare.file) if file])
         limits = CapacityLimits(quota, reserve, cache_share)
         capacity = StoreCapacity(path, limits, await last_use(database), parts.rows, folders.free)
-        store = VolumeBlockstore(database, spare, capacity, RowNumbers(last + 1), parts)
+        store = VolumeBlockstore(database, spare, capacity, await next_numbers(database, spare), parts)
         stack.push_async_callback(store.settle)
         early = [store.sync_now_and_then()] if options.sync_early else []
         await stack.enter_async_context(background(*early, store.migrate()))
