@@ -20,6 +20,7 @@ from cluster.members.invite import Invite
 from cluster.members.isolation import IsolationWatch
 from cluster.members.join import JoinHandler
 from cluster.members.links import MemberLinks
+from cluster.members.member_list import MemberList
 from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
 from cluster.members.standing import Standing
@@ -108,15 +109,9 @@ async def open_pinset(
     await store.prepare()
     clock = await _stored_clock(store, around.now)
     local = LocalMember(genesis, signer, clock, around.chance, around.slices)
-    trusted = invite.trusted if invite else ()
-    members = await open_members(MemberRecordStore(database), local, trusted)
-    changes = ChangeFeed(around.guard)
-    replica = await open_replica(store, local, changes.publish, settings.quota)
-    pauses = QuotaPauses(replica.live, members.name)
-    gate = HandlerGate(network, network, members)
-    context = ReplicationContext(
-        local, store, replica, members, network, changes, gate, around.guard, around.now, pauses
-    )
+    members = await open_members(MemberRecordStore(database), local, invite.trusted if invite else ())
+    context = await _open_context(local, store, members, network, settings.quota, around)
+    replica, gate = context.replica, context.gate
 
     forks = ForkWatch(context)
     admission = Admission(context, forks)
@@ -164,6 +159,24 @@ async def open_pinset(
     finally:
         await gate.close()
         await replica.idle()
+
+
+async def _open_context(
+    local: LocalMember,
+    store: PinsetStore,
+    members: MemberList,
+    network: ClusterNetwork,
+    quota: MemberQuota,
+    around: Surroundings,
+) -> ReplicationContext:
+    """The replica as the store left it, and what all parts of replication share."""
+    changes = ChangeFeed(around.guard)
+    replica = await open_replica(store, local, changes.publish, quota)
+    pauses = QuotaPauses(replica.live, members.name)
+    gate = HandlerGate(network, network, members)
+    return ReplicationContext(
+        local, store, replica, members, network, changes, gate, around.guard, around.now, pauses
+    )
 
 
 async def _stored_clock(store: PinsetStore, now: Callable[[], float]) -> HybridClock:
