@@ -37,10 +37,11 @@ class PeerSelection:
     def remind(self, peer: PeerState, now: float, patience: float) -> None:
         """A peer that has answered nothing for so many seconds is asked again: it may have lost it.
 
-        A peer that still has the want takes it for the same one. Seen at Helia 7, which drops the work of a
-        message when its queue is full, and keeps the wants until another message comes.
+        A peer that still has the want takes it for the same one. Seen at Helia 7: it resets a stream after
+        10 s without a message, and one that is under way then is lost; an answer that it could not send in
+        10 s is lost too, and the next telling of that want only strikes it from its list. So twice at least.
         """
-        for want, ask in peer.forgotten(now - patience):
+        for want, ask in peer.forgotten(patience, now):
             peer.reminded_at = now
             peer.queue(want, self._entry(want, ask.type))
 

@@ -138,14 +138,16 @@ class PeerState:
             return False
         return max(oldest.at, self.tempo.delivered_at, self.stalled_at, self.connected_at) <= since
 
-    def forgotten(self, since: float) -> list[tuple[Want, Ask]]:
-        """What it was asked before that time, if it has answered nothing since; once for each silence."""
-        if self.reminded_at > self.heard_at or max(self.heard_at, self.connected_at) > since:
+    def forgotten(self, patience: float, now: float) -> list[tuple[Want, Ask]]:
+        """What it was asked that long ago, if it has answered nothing since: again as its silence doubles."""
+        silent_since = max(self.heard_at, self.connected_at)
+        told_after = max(self.reminded_at - silent_since, patience / 2)
+        if now < silent_since + 2 * told_after:
             return []
         asks = [
             (want, want.asked[self.name]) for want in self.known_wants.values() if self.name in want.asked
         ]
-        return [(want, ask) for want, ask in asks if ask.at <= since and want.key in self.wired]
+        return [(want, ask) for want, ask in asks if ask.at <= now - patience and want.key in self.wired]
 
     def on_ask(self, want: Want, ask: Ask) -> None:
         """It is asked for the block, or whether it has it."""

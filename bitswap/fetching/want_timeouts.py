@@ -15,13 +15,13 @@ class WantTimeouts:
 
     `answer`: for a peer that was asked and sends nothing. `block`: for one that says it has the block and
     does not send it; others are asked long before (`Tempo`). `reminder`: until a peer that says nothing is
-    told its wants again; boxo too broadcasts anew what stays open. `newcomer`: for a new peer when all have
-    refused. `breadth`: peers asked for one block.
+    told its wants again, and again each time its silence has doubled; boxo too broadcasts anew what stays
+    open. `newcomer`: for a new peer when all have refused. `breadth`: peers asked for one block.
     """
 
     answer: float = 8.0
     block: float = 45.0
-    reminder: float = 10.0
+    reminder: float = 6.0
     newcomer: float = 10.0
     breadth: int = 64
 
