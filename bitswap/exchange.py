@@ -30,6 +30,7 @@ from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import Tasks, open_tasks
+from blockstore.common.throttle import Throttle
 from blockstore.fetch_progress import FetchProgress
 
 _log = logging.getLogger(__name__)
@@ -39,13 +40,14 @@ _ITEM_BYTES = 48  # of a usual entry: what a message that cannot be read is coun
 @dataclass(frozen=True, slots=True)
 class BitswapSettings:
     """`wants`: blocks asked for at once, more fetches wait their turn. `bounds`: what peers get of us,
-    `rates`: how much they may ask.
+    `rates`: how much they may ask, `up`: what blocks for them pass.
     """
 
     patience: WantTimeouts = field(default_factory=WantTimeouts)
     bounds: LedgerBounds = field(default_factory=LedgerBounds)
     rates: WorkRates = field(default_factory=WorkRates)
     wants: int = 4096
+    up: Throttle = field(default_factory=Throttle)
 
 
 @asynccontextmanager
@@ -94,7 +96,9 @@ class BitswapExchange:
         self._limits = WorkLimits(settings.rates)
         self._decoder = MessageDecoder(threads)
         self._sender = sender = Sender(network, self._counters)
-        self._server = Server(store, sender, tasks, self._counters, settings.bounds, self._limits, guard)
+        self._server = Server(
+            store, sender, tasks, self._counters, settings.bounds, self._limits, settings.up, guard
+        )
         self._fetcher = Fetcher(sender, tasks, guard, settings.patience, settings.wants, network.self_id)
         self._session = SessionPeers()
         self._peers: set[str] = set()

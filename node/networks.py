@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from bitswap.exchange import open_bitswap
+from bitswap.exchange import BitswapSettings, open_bitswap
 from bitswap.network import ServedBlockSource
 from blockstore.block_waiters import StoredListener
 from blockstore.blocks import Blocks, Exchange, GroupSource, NoGroups, OfflineExchange
@@ -14,6 +14,7 @@ from blockstore.cid import CID
 from cluster.common.methods import METHODS, Access
 from cluster.interfaces import Member, Role
 from cluster.ports import ClusterNetwork, Gossip, PeerCalls
+from node.bandwidth import Bandwidth
 from node.offline_network import NoNetwork
 from node.opened_folder import OpenedFolder
 from node.p2p.settings import NetworkSettings
@@ -52,16 +53,16 @@ class Networks:
 
 @asynccontextmanager
 async def open_networks(
-    opened: OpenedFolder, served: ServedBlockSource, *, offline: bool
+    opened: OpenedFolder, served: ServedBlockSource, bandwidth: Bandwidth, *, offline: bool
 ) -> AsyncIterator[Networks]:
     """The members' private network and, where they are on, the open one and trustless gateways.
 
-    Bitswap gives of `served` on both networks. Raises PortInUse.
+    Bitswap gives of `served` on both networks. What is moved passes `bandwidth`. Raises PortInUse.
     """
     if offline:
         yield _no_networks()
     else:
-        async with _open_networks(opened, served) as networks:
+        async with _open_networks(opened, served, bandwidth) as networks:
             yield networks
 
 
@@ -71,7 +72,9 @@ def _no_networks() -> Networks:
 
 
 @asynccontextmanager
-async def _open_networks(opened: OpenedFolder, served: ServedBlockSource) -> AsyncIterator[Networks]:
+async def _open_networks(
+    opened: OpenedFolder, served: ServedBlockSource, bandwidth: Bandwidth
+) -> AsyncIterator[Networks]:
     # Late: libp2p is most of what a node imports, and only this needs it.
     from node.bulk.bulk import BulkSettings, open_bulk
     from node.p2p.admission.gate import MembersGate
@@ -84,19 +87,25 @@ async def _open_networks(opened: OpenedFolder, served: ServedBlockSource) -> Asy
         enter = stack.enter_async_context
         portal = await enter(open_portal())
         gate = MembersGate(identity.peer_id, OPEN_CALLS)
-        cluster = await enter(open_network(portal, identity, _private_network(opened), guard, gate))
+        inside, outside = bandwidth.members, bandwidth.open
+        cluster = await enter(
+            open_network(portal, identity, _private_network(opened), guard, gate, inside.down)
+        )
         members = MembersNetwork(cluster, gate)
-        bitswaps = [await enter(open_bitswap(served, members, guard=guard))]
+        bitswaps = [await enter(open_bitswap(served, members, BitswapSettings(up=inside.up), guard))]
         routes = [Route("cluster", bitswaps[0])]
         swarm: Swarm | None = None
         if config.swarm.enabled:
-            swarm = public = await enter(open_network(portal, identity, _public_network(opened), guard))
-            bitswaps.append(await enter(open_bitswap(served, public, guard=guard)))
+            settings = _public_network(opened)
+            swarm = public = await enter(open_network(portal, identity, settings, guard, down=outside.down))
+            bitswaps.append(await enter(open_bitswap(served, public, BitswapSettings(up=outside.up), guard)))
             routes.append(Route("open network", bitswaps[-1]))
         if urls := config.retrieval.gateways:
-            routes.append(Route("trustless gateways", await enter(open_gateways(urls, guard=guard))))
+            gateways = await enter(open_gateways(urls, guard=guard, down=bandwidth.gateway.down))
+            routes.append(Route("trustless gateways", gateways))
         ours = opened.cluster_file
-        offered = BulkSettings(config.bulk.host, config.bulk.port, ours.genesis.cluster_id, ours.secret)
+        at = config.bulk.host, config.bulk.port
+        offered = BulkSettings(*at, ours.genesis.cluster_id, ours.secret, inside)
         bulk = await enter(open_bulk(served, identity, offered, guard))
 
         cluster.on_peer_change(lambda peer, connected: bulk.appeared(peer) if connected else None)

@@ -10,6 +10,7 @@ from functools import partial
 from blockstore.common.tasks import background
 from blockstore.disk.staging import Staging
 from cluster.calls.member_gc import MemberGc
+from node.bandwidth import Bandwidth, bandwidth_of
 from node.block_access import BlockAccess, open_blocks, open_store
 from node.config.sections import Config
 from node.datadir.addresses_file import addresses_published
@@ -58,7 +59,8 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         await enter(tuned_memory(fast=config.storage.fast_malloc and config.storage.profile != "edge"))
         store = await enter(open_store(opened))
         denylist = await enter(open_denylist(denylist_folders(folder.denylists), opened.guard))
-        networks = await enter(open_networks(opened, ServedBlocks(store, denylist), offline=offline))
+        bandwidth, served = bandwidth_of(config.network.limits), ServedBlocks(store, denylist)
+        networks = await enter(open_networks(opened, served, bandwidth, offline=offline))
         access = await enter(open_blocks(opened, store, denylist, networks))
         own = await enter(open_own_cluster(opened, access, networks))
         scrub = Scrub(store, folder.scrub, config.storage.scrub_share, opened.guard)
@@ -76,7 +78,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 guard=opened.guard,
             )
         )
-        parts = _parts(opened, networks, access, own, names, scrub, garbage)
+        parts = _parts(opened, networks, bandwidth, access, own, names, scrub, garbage)
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
         await enter(addresses_published(folder.addresses, addresses, opened.ballast))
@@ -114,6 +116,7 @@ def _garbage_collection(opened: OpenedFolder, access: BlockAccess, own: OwnClust
 def _parts(
     opened: OpenedFolder,
     networks: Networks,
+    bandwidth: Bandwidth,
     access: BlockAccess,
     own: OwnCluster,
     names: Names,
@@ -148,6 +151,7 @@ def _parts(
         invite=inviter(opened, own.pinset),
         swarm=networks.swarm,
         traffic=networks.traffic,
+        bandwidth=bandwidth,
         bulk=networks.bulk,
         names=names,
         denylist=access.denylist,

@@ -17,6 +17,7 @@ from cluster.cluster import Cluster
 from cluster.interfaces import Role
 from cluster.members.invite import Invite
 from cluster.replication.replicated_pinset import ReplicatedPinset
+from node.bandwidth import Bandwidth
 from node.config.sections import Config
 from node.datadir.api_secret import ApiSecret
 from node.denylist.denylist import Denylist
@@ -110,6 +111,7 @@ class Parts:
     invite: Inviter
     swarm: Swarm | None
     traffic: TrafficReader
+    bandwidth: Bandwidth
     bulk: BulkState | None
     names: Names
     denylist: Denylist

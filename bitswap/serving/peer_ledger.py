@@ -108,7 +108,9 @@ class PeerLedger:
             blocks.append(want.cid)
             size += want.size
         cost = size + sum(len(cid.multihash) + _FRAME for cid, _ in presences)
-        return ResponseBatch(self.peer, tuple(blocks), tuple(Presence(*pair) for pair in presences), cost)
+        return ResponseBatch(
+            self.peer, tuple(blocks), tuple(Presence(*pair) for pair in presences), cost, size
+        )
 
     def still_wanted(self, cids: Iterable[CID]) -> list[CID]:
         """Those that were not cancelled since the batch was taken."""

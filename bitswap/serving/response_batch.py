@@ -10,12 +10,13 @@ from blockstore.cid import CID
 
 @dataclass(frozen=True, slots=True)
 class ResponseBatch:
-    """The next thing to send to one peer. `cost`: bytes of memory until it is sent."""
+    """The next thing to send to one peer. `cost`: bytes of memory until it is sent, blocks and presences."""
 
     peer: str
     blocks: tuple[CID, ...]
     presences: tuple[Presence, ...]
     cost: int
+    block_bytes: int = 0
 
     def __repr__(self) -> str:
         count = f"{len(self.blocks)} blocks, {len(self.presences)} presences"

@@ -18,6 +18,7 @@ from bitswap.statistics import Counters, PeerStatistics
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import Tasks
+from blockstore.common.throttle import Throttle
 from blockstore.errors import BlockstoreError
 
 _LOOK_UP = 256  # wants looked up at once, by one peer at a time: readers of the store never wait for more
@@ -35,6 +36,7 @@ class Server:
         counters: Counters,
         bounds: LedgerBounds,
         limits: WorkLimits,
+        up: Throttle,
         guard: Guard,
     ) -> None:
         self._store = store
@@ -42,6 +44,7 @@ class Server:
         self._tasks = tasks
         self._counters = counters
         self._limits = limits
+        self._up = up
         self._guard = guard
         self._ledgers = PeerLedgers(bounds)
         self._look_up = asyncio.Lock()
@@ -130,6 +133,7 @@ class Server:
 
     async def _deliver(self, ledger: PeerLedger, batch: ResponseBatch) -> _Sent:
         """Read the batch while the one before is being sent; what was cancelled meanwhile stays here."""
+        await self._up.let_pass(batch.block_bytes)
         found = await self._each(ledger.peer, self._store.get_many, batch.blocks) if batch.blocks else []
         async with self._turns.setdefault(ledger, asyncio.Lock()):
             if self._ledgers.of(ledger.peer) is not ledger:

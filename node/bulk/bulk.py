@@ -12,6 +12,7 @@ from aiohttp import web
 from bitswap.network import ServedBlockSource
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import background, open_guarded_tasks
+from blockstore.common.throttle import BothWays, unlimited
 from cluster.common.address import Address
 from cluster.errors import BadAddress
 from node.bulk.arrivals import Arrivals
@@ -31,12 +32,16 @@ _IDLE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class BulkSettings:
-    """Where to listen (port 0 = any free one), and what proves membership: the cluster's secret and id."""
+    """Where to listen (port 0 = any free one), and what proves membership: the cluster's secret and id.
+
+    `limits`: what blocks pass.
+    """
 
     host: str
     port: int
     cluster_id: bytes
     secret: bytes = field(repr=False)
+    limits: BothWays = field(default_factory=unlimited)
 
 
 class Bulk:
@@ -132,10 +137,10 @@ async def open_bulk(
     async with AsyncExitStack() as stack:
         sockets = stack.enter_context(listening(settings.host, settings.port))
         tasks = await stack.enter_async_context(open_guarded_tasks(guard, "bulk between members"))
-        members = BulkMembers(identity.peer_id, tls.client, refusals, guard)
+        members = BulkMembers(identity.peer_id, tls.client, refusals, settings.limits.down, guard)
         exchange = BulkExchange(members)
         early = EarlyFetches(exchange, tasks)
-        served = BulkServer(source, refusals, early.on_offer)
+        served = BulkServer(source, refusals, early.on_offer, settings.limits.up)
         http = web.Server(
             served.answer, handler_cancellation=True, keepalive_timeout=_IDLE_SECONDS, access_log=None
         )

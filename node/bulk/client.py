@@ -23,6 +23,7 @@ from aiohttp.tracing import Trace
 
 from blockstore.cid import CID
 from blockstore.common.backoff import Backoff
+from blockstore.common.throttle import Throttle
 from cluster.common.address import Address
 from node.bulk.certificates import BadCertificate
 from node.bulk.refusals import BulkRefusal, Refusals
@@ -57,7 +58,12 @@ class BulkClient:
     """Made for one member and its addresses; `run` keeps it probed for as long as it is a member."""
 
     def __init__(
-        self, peer: str, addresses: Sequence[str], context: ssl.SSLContext, refusals: Refusals
+        self,
+        peer: str,
+        addresses: Sequence[str],
+        context: ssl.SSLContext,
+        refusals: Refusals,
+        down: Throttle,
     ) -> None:
         self.peer = peer
         self.addresses = tuple(addresses)
@@ -65,6 +71,7 @@ class BulkClient:
         self._bases = [_base(Address.parse(address)) for address in addresses]
         self._base: str | None = None
         self._refusals = refusals
+        self._down = down
         self._failed = asyncio.Event()
         self._appeared = asyncio.Event()
         self._rest_until = 0.0
@@ -105,6 +112,7 @@ class BulkClient:
         decoder = AnswerDecoder(len(cids))
         async with self._asked(BLOCKS, cids) as response:
             async for data in response.content.iter_any():
+                await self._down.let_pass(len(data))
                 if found := decoder.feed(data):
                     self.received += sum(len(block) for block in found if block)
                     yield found

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 
 from blockstore.common.guard import Guard
+from blockstore.common.throttle import Throttle
 from node.bulk.client import BulkClient
 from node.bulk.refusals import Refusals
 
@@ -14,10 +15,13 @@ from node.bulk.refusals import Refusals
 class BulkMembers:
     """Made by `open_bulk`."""
 
-    def __init__(self, own_peer: str, context: ssl.SSLContext, refusals: Refusals, guard: Guard) -> None:
+    def __init__(
+        self, own_peer: str, context: ssl.SSLContext, refusals: Refusals, down: Throttle, guard: Guard
+    ) -> None:
         self._own_peer = own_peer
         self._context = context
         self._refusals = refusals
+        self._down = down
         self._guard = guard
         self._clients: dict[str, BulkClient] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -30,7 +34,8 @@ class BulkMembers:
             if wanted.get(peer) != client.addresses:
                 self._drop(peer)
         for peer in wanted.keys() - self._clients.keys():
-            client = self._clients[peer] = BulkClient(peer, wanted[peer], self._context, self._refusals)
+            client = BulkClient(peer, wanted[peer], self._context, self._refusals, self._down)
+            self._clients[peer] = client
             self._tasks[peer] = asyncio.create_task(self._run(client))
 
     def appeared(self, peer: str) -> None:

@@ -17,6 +17,7 @@ from bitswap.network import ServedBlockSource
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.common.grouped import grouped
+from blockstore.common.throttle import Throttle
 from blockstore.prefetch.one_ahead import one_ahead
 from node.bulk.certificates import BadCertificate
 from node.bulk.refusals import BulkRefusal, Refusals
@@ -41,8 +42,11 @@ OfferHandler = Callable[[str, Sequence[CID]], None]
 class BulkServer:
     """Answers HTTP of members. What it gives is what peers may have of this node."""
 
-    def __init__(self, source: ServedBlockSource, refusals: Refusals, on_offer: OfferHandler) -> None:
+    def __init__(
+        self, source: ServedBlockSource, refusals: Refusals, on_offer: OfferHandler, up: Throttle
+    ) -> None:
         self._source = source
+        self._up = up
         self._on_offer = on_offer
         self._refusals = refusals
         self._answering: Counter[str] = Counter()
@@ -90,11 +94,18 @@ class BulkServer:
         async with aclosing(one_ahead(self._groups(cids))) as groups:
             async for group in groups:
                 for piece in encode_blocks(group):
-                    async with asyncio.timeout(_SEND_SECONDS):
-                        await response.write(piece)
+                    await self._send(response, piece)
                 self.sent[peer] += sum(len(block.data) for block in group if block)
         await response.write_eof()
         return response
+
+    async def _send(self, response: web.StreamResponse, piece: bytes) -> None:
+        """As fast as the limit lets it. Raises TimeoutError where the member reads nothing."""
+        view, start = memoryview(piece), 0
+        async for size in self._up.slices(len(piece)):
+            async with asyncio.timeout(_SEND_SECONDS):
+                await response.write(view[start : start + size] if size < len(piece) else piece)
+            start += size
 
     async def _groups(self, cids: Sequence[CID]) -> AsyncGenerator[list[Block | None]]:
         for start in range(0, len(cids), _PAGE):

@@ -109,6 +109,13 @@ class BulkConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """What holds for every way to others."""
+
+    limits: tuple[str, ...] = ()  # `scope direction rate [HH:MM-HH:MM]`: bytes a second
+
+
+@dataclass(frozen=True, slots=True)
 class NamesConfig:
     """IPNS and DNSLink."""
 
@@ -159,6 +166,7 @@ class Config:
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     bulk: BulkConfig = field(default_factory=BulkConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     names: NamesConfig = field(default_factory=NamesConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)

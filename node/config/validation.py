@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from cluster.common.address import Address
 from cluster.common.names import as_name
 from cluster.errors import BadAddress
+from node.config.bandwidth_limits import BadLimits, read_limits
 from node.config.host_policy import WORDS, BadHostPolicy, HostPolicy, read_hosts
 
 Setting = bool | int | float | str | tuple[str, ...]
@@ -85,6 +86,14 @@ def _hosts(entries: Setting) -> bool:
     return True
 
 
+def _limits(entries: Setting) -> bool:
+    try:
+        read_limits(entries if isinstance(entries, tuple) else ())
+    except BadLimits:
+        return False
+    return True
+
+
 def _gateways(urls: Setting) -> bool:
     try:
         return isinstance(urls, tuple) and all(
@@ -126,6 +135,10 @@ _BOUNDS: dict[str, _Bound] = {
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
     "swarm.peers": (_addresses(named=True), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
     "cluster.announce": (_addresses(named=False), "addresses such as /ip4/192.0.2.7/tcp/9096"),
+    "network.limits": (
+        _limits,
+        "entries such as `open up 2MiB` or `members down none 22:00-06:00`, 64KiB at least, no time twice",
+    ),
     "retrieval.gateways": (_gateways, "a list of URLs such as https://gateway.example.org"),
     "storage.cache_share": (_between(0, 1), "a share of the room for blocks, from 0 to 1"),
     "storage.profile": _one_of("standard", "edge"),

@@ -66,7 +66,7 @@ class HostProgram:
         """One host, until it dies or is cancelled."""
         host = Host(self._config, self)
         gossip = Gossiper(host, self._gossiped) if self._config.settings.gossip else None
-        running = RunningHost(host, MessageStreams(host, self._received), gossip)
+        running = RunningHost(host, MessageStreams(host, self._config.down, self._received), gossip)
         try:
             await host.run(partial(self._started, running))
         finally:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from bitswap.network import MAX_MESSAGE, MessageHandler, PeerHandler, check_message
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import GuardedTasks, open_guarded_tasks
+from blockstore.common.throttle import Throttle
 from cluster.ports import CallHandler, GossipHandler, PeerOffline, check_gossip
 from node.datadir.identity import Identity
 from node.p2p.admission.gate import Gate, OpenGate
@@ -135,7 +136,7 @@ class Libp2pNetwork:
 
     def on_message(self, protocols: Sequence[str], handler: MessageHandler) -> None:
         """See `bitswap.network.MessageNetwork`."""
-        self._serve(Service(tuple(protocols), handler, MAX_MESSAGE))
+        self._serve(Service(tuple(protocols), handler, MAX_MESSAGE, limited=True))
 
     def note_use(self, peer: str) -> None:
         """See `bitswap.network.MessageNetwork`; passed on now and then."""
@@ -225,10 +226,12 @@ async def open_network(
     settings: NetworkSettings,
     guard: Guard | None = None,
     gate: Gate | None = None,
+    down: Throttle | None = None,
 ) -> AsyncIterator[Libp2pNetwork]:
     """A network that listens, and keeps connected the peers that it is to keep.
 
-    Handlers run under `guard`: what a peer sent ends no more than the work on that. `gate`: who may speak.
+    Handlers run under `guard`: what a peer sent ends no more than the work on that. `gate`: who may speak;
+    `down`: what messages pass before they are read.
     Raises ListenAddressInUse, UndialableAddress. Leaving closes every connection.
     """
     guard, gate = guard or Guard(), OpenGate() if gate is None else gate
@@ -238,7 +241,9 @@ async def open_network(
             for text in settings.listen
         ]
         tasks = await stack.enter_async_context(open_guarded_tasks(guard, f"the {settings.name} network"))
-        network = Libp2pNetwork(portal, HostConfig(identity, settings, sockets, gate), tasks, guard)
+        network = Libp2pNetwork(
+            portal, HostConfig(identity, settings, sockets, gate, down or Throttle()), tasks, guard
+        )
         await stack.enter_async_context(network.running())
         if settings.mdns:
             await stack.enter_async_context(open_mdns(network, settings, guard))

@@ -11,6 +11,7 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
+from blockstore.common.throttle import Throttle
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport, together
@@ -24,10 +25,16 @@ _KEEP_ALIVE = 60.0
 
 @asynccontextmanager
 async def open_gateways(
-    urls: Sequence[str], patience: GatewayTimeouts | None = None, guard: Guard | None = None
+    urls: Sequence[str],
+    patience: GatewayTimeouts | None = None,
+    guard: Guard | None = None,
+    down: Throttle | None = None,
 ) -> AsyncIterator[Gateways]:
-    """Ask these gateways for the length of the block; leaving it ends what is being fetched."""
-    patience, guard = patience or GatewayTimeouts(), guard or Guard()
+    """Ask these gateways for the length of the block; leaving it ends what is being fetched.
+
+    `down` is what their answers pass.
+    """
+    patience, guard, down = patience or GatewayTimeouts(), guard or Guard(), down or Throttle()
     async with ClientSession(
         connector=TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),  # their turns bound them
         cookie_jar=DummyCookieJar(),
@@ -35,7 +42,8 @@ async def open_gateways(
         headers={"User-Agent": f"pinfold/{VERSION}"},
         timeout=ClientTimeout(total=None, sock_connect=patience.headers),
     ) as session:
-        yield Gateways([TrustlessGateway(url, session, patience, guard) for url in urls], patience.hedge)
+        gateways = [TrustlessGateway(url, session, patience, down, guard) for url in urls]
+        yield Gateways(gateways, patience.hedge)
 
 
 class Gateways:

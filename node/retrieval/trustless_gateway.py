@@ -15,6 +15,7 @@ from yarl import URL
 from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
+from blockstore.common.throttle import Throttle
 from blockstore.errors import BlockNotFound, BlockstoreError, HashMismatch
 from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchOutcome, FetchReport
@@ -41,10 +42,13 @@ class _Refused(Exception):
 class TrustlessGateway:
     """Satisfies Exchange. Only bytes that hash to their CID come out of it."""
 
-    def __init__(self, url: str, session: ClientSession, patience: GatewayTimeouts, guard: Guard) -> None:
+    def __init__(
+        self, url: str, session: ClientSession, patience: GatewayTimeouts, down: Throttle, guard: Guard
+    ) -> None:
         self._url = URL(url.rstrip("/") + "/ipfs/", encoded=True)
         self._session = session
         self._patience = patience
+        self._down = down
         self._guard = guard
         self._turns = RequestSlots(patience.requests)
         self._calls: SingleFlight[CID, Block] = SingleFlight()
@@ -118,6 +122,7 @@ class TrustlessGateway:
         asked_at = self._loop.time()
         try:
             data = await self._get(cid, asked_at, turn)
+            await self._down.let_pass(len(data))  # its turn is over after that
             return await self._verified(cid, data)
         except asyncio.CancelledError:
             self.health.on_left(asked_at, self._loop.time())

@@ -22,6 +22,7 @@ from blockstore.block import Block
 from blockstore.blocks import Exchange, OfflineExchange
 from blockstore.cid import CID, DAG_PB
 from blockstore.common.guard import Guard
+from blockstore.common.throttle import Throttle
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchOutcome
@@ -174,7 +175,7 @@ async def bitswap_session() -> AsyncIterator[World]:
 @asynccontextmanager
 async def one_gateway() -> AsyncIterator[World]:
     async with http_gateway(BLOCKS) as gateway, ClientSession(auto_decompress=False) as session:
-        yield World(TrustlessGateway(gateway.url, session, HASTE, Guard()), OtherGateway(gateway))
+        yield World(TrustlessGateway(gateway.url, session, HASTE, Throttle(), Guard()), OtherGateway(gateway))
 
 
 @asynccontextmanager

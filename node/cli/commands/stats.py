@@ -1,4 +1,4 @@
-"""`pinfold stats`: what this node stores, and what that costs its disk."""
+"""`pinfold stats`: what this node stores, what that costs its disk, and what it moves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from node.cli.session import CommandSession, json_option, session
 @json_option
 @session
 def command(context: CommandSession, as_json: bool) -> None:
-    """What this node stores, what it takes on the disk, and the bytes written a byte stored."""
+    """What this node stores, what it takes on the disk, the bytes written a byte stored, and the traffic."""
     found = context.api().get("/v1/stats")
     if as_json:
         emit(dict(found.raw))
@@ -37,6 +37,14 @@ def _lines(found: ApiResponse) -> Iterator[tuple[str, str]]:
     yield "stored", f"{human_bytes(found.number('stored'))} since the start"
     if found.raw.get("written") is not None:
         yield "written", _written(found)
+    for scope, ways in found.answer("bandwidth").items():
+        yield scope, ", ".join(f"{way} {_passed(passed)}" for way, passed in ways.items())
+
+
+def _passed(passed: ApiResponse) -> str:
+    limit = f", limit {human_bytes(passed.number('limit'))}/s" if passed.number("limit") else ""
+    rate = passed.number("rate")
+    return f"{human_bytes(passed.number('bytes'))} ({human_bytes(rate)}/s{limit})"
 
 
 def _written(found: ApiResponse) -> str:

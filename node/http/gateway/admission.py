@@ -41,6 +41,8 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _too_many(request, error)
     try:
         response = await (handler(request) if client.pace is None else _paced(request, handler, client))
+        if request.method != "HEAD":
+            await request.app[PARTS].bandwidth.gateway.up.let_pass(len(body_of(response)))
         if type(response) is web.Response and len(body_of(response)) > _LARGE:
             await _send(request, response, request.app[PARTS].config.gateway.max_seconds)
         return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from blockstore.common.throttle import BothWays, Passed
 from blockstore.upkeep import Moving
 from cluster.interfaces import Role
 from cluster.members.invite import LIFETIME, MAX_LIFETIME
@@ -118,7 +119,7 @@ async def usage(request: web.Request) -> web.Response:
 
 
 async def stats(request: web.Request) -> web.Response:
-    """What the store holds and takes on the disk, and what was written for it since the start."""
+    """What the store holds and takes on the disk, what was written for it, and what was moved to and fro."""
     store = request.app[PARTS].store
     found, stored, written = await store.usage(), store.stored_bytes, bytes_written()
     return json_response(
@@ -134,8 +135,17 @@ async def stats(request: web.Request) -> web.Response:
             "stored": stored,
             "written": written,
             "written_per_byte": round(written / stored, 3) if stored and written is not None else None,
+            "bandwidth": {scope: _both_ways(ways) for scope, ways in request.app[PARTS].bandwidth},
         }
     )
+
+
+def _both_ways(ways: BothWays) -> Json:
+    return {name: _passed(throttle.passed()) for name, throttle in ways._asdict().items()}
+
+
+def _passed(passed: Passed) -> Json:
+    return {"limit": passed.limit, "bytes": passed.total, "rate": round(passed.rate)}
 
 
 async def health(request: web.Request) -> web.Response:

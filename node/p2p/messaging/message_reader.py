@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import trio
 
+from blockstore.common.throttle import Throttle
 from node.p2p.errors import ConnectionLost, ProtocolViolation
 from node.p2p.transport.connection import Stream
 from node.p2p.transport.negotiation import read_length
@@ -47,15 +48,23 @@ class Allowance:
 
 
 async def read_messages(
-    stream: Stream, longest: int, allowance: Allowance, deliver: Callable[[bytes], None]
+    stream: Stream,
+    longest: int,
+    allowance: Allowance,
+    deliver: Callable[[bytes], None],
+    down: Throttle | None = None,
 ) -> None:
     """Hand over each message until the peer ends the stream. Raises what `read_message` raises."""
-    while (message := await read_message(stream, longest, allowance)) is not None:
+    while (message := await read_message(stream, longest, allowance, down)) is not None:
         deliver(message)
 
 
-async def read_message(stream: Stream, longest: int, allowance: Allowance) -> bytes | None:
+async def read_message(
+    stream: Stream, longest: int, allowance: Allowance, down: Throttle | None = None
+) -> bytes | None:
     """The next message, its bytes taken of the allowance; None when the peer has ended the stream.
+
+    `down` is what its bytes pass before they are read.
 
     Raises ProtocolViolation for a message above `longest` bytes, StreamLost when the stream ends inside one,
     ConnectionLost when one does not come to its end in time.
@@ -64,12 +73,17 @@ async def read_message(stream: Stream, longest: int, allowance: Allowance) -> by
     if not first:
         return None
     with trio.CancelScope() as patience:
-        return await _read(stream, first[0], longest, allowance, patience)
+        return await _read(stream, first[0], longest, allowance, down, patience)
     raise ConnectionLost("a message was begun and did not come to its end in time")
 
 
 async def _read(
-    stream: Stream, first: int, longest: int, allowance: Allowance, patience: trio.CancelScope
+    stream: Stream,
+    first: int,
+    longest: int,
+    allowance: Allowance,
+    down: Throttle | None,
+    patience: trio.CancelScope,
 ) -> bytes:
     """The rest of a message. `patience` is with the peer, not with our own handlers."""
     patience.deadline = trio.current_time() + _PATIENCE
@@ -78,6 +92,9 @@ async def _read(
     at_first = min(length, INITIAL_WINDOW)
     patience.deadline = trio.current_time() + _time_for(at_first)
     await stream.pipe.wait_for(at_first)
+    if down is not None:
+        patience.deadline = math.inf
+        await _let_pass(down, length)
     patience.deadline = trio.current_time() + _TURN if length > at_first else math.inf
     await allowance.take(length)
     try:
@@ -86,6 +103,15 @@ async def _read(
     except BaseException:
         allowance.give(length)
         raise
+
+
+async def _let_pass(down: Throttle, size: int) -> None:
+    """`Throttle.let_pass`, on trio."""
+    while size:
+        part, wait = down.take(size)
+        size -= part
+        if wait:
+            await trio.sleep(wait)
 
 
 async def _length(stream: Stream, first: int, longest: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from blockstore.common.throttle import Throttle
 from node.p2p.messaging.message_reader import Allowance, read_messages
 from node.p2p.messaging.outbox import Outbox, Outgoing
 from node.p2p.messaging.service import Service
@@ -18,8 +19,10 @@ Deliver = Callable[[Service, str, str, bytes, Allowance], object]
 class MessageStreams:
     """For one host, and gone with it."""
 
-    def __init__(self, host: Host, deliver: Deliver) -> None:
+    def __init__(self, host: Host, down: Throttle, deliver: Deliver) -> None:
+        """`down`: what messages of limited services pass."""
         self._host = host
+        self._down = down
         self._deliver = deliver
         self._outboxes: dict[tuple[str, tuple[str, ...]], Outbox] = {}
         self._allowances: dict[tuple[str, Service], Allowance] = {}
@@ -40,11 +43,12 @@ class MessageStreams:
 
     async def _read(self, service: Service, stream: Stream) -> None:
         allowance = self._allowances.setdefault((stream.peer, service), Allowance())
+        down = self._down if service.limited else None
 
         def deliver(message: bytes) -> None:
             self._deliver(service, stream.peer, stream.protocol, message, allowance)
 
-        await read_messages(stream, service.longest, allowance, deliver)
+        await read_messages(stream, service.longest, allowance, deliver, down)
 
     def _peer_changed(self, peer: str, connected: bool) -> None:
         if not connected:

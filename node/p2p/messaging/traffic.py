@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bitswap.network import MessageHandler
+from blockstore.common.meter import Meter
 from cluster.ports import GossipHandler, GossipMessage
 
 GOSSIP = "/meshsub"
 """Gossip, whichever version of its protocol a peer speaks."""
-
-_MEMORY = 10.0  # seconds over which a rate is averaged, those long ago less than those just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +24,10 @@ class ProtocolTraffic:
     rate_out: float
 
 
-@dataclass(slots=True)
-class _Meter:
-    total: int = 0
-    rate: float = 0.0
-    at: float = 0.0
-
-    def add(self, size: int, now: float) -> None:
-        self.rate, self.at = self.rate_at(now) + size / _MEMORY, now
-        self.total += size
-
-    def rate_at(self, now: float) -> float:
-        return self.rate * math.exp((self.at - now) / _MEMORY)
-
-
 @dataclass(frozen=True, slots=True)
 class _Both:
-    received: _Meter = field(default_factory=_Meter)
-    sent: _Meter = field(default_factory=_Meter)
+    received: Meter = field(default_factory=Meter)
+    sent: Meter = field(default_factory=Meter)
 
 
 class Traffic:

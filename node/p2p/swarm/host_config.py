@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from blockstore.common.throttle import Throttle
 from node.datadir.identity import Identity
 from node.p2p.admission.gate import Gate
 from node.p2p.settings import NetworkSettings
@@ -19,3 +20,4 @@ class HostConfig:
     settings: NetworkSettings
     sockets: Sequence[socket.socket]
     gate: Gate
+    down: Throttle = field(default_factory=Throttle)  # what messages with blocks pass

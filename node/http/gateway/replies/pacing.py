@@ -9,6 +9,8 @@ from functools import partial
 
 from aiohttp import web
 
+from blockstore.common.throttle import Throttle
+from node.http.app_key import PARTS
 from node.http.limits.admission import ClientUsage
 
 Write = Callable[[bytes | memoryview], Awaitable[None]]
@@ -31,11 +33,19 @@ _PART = 16 * 1024  # bytes of a paced answer that are written at once
 
 def writer(request: web.Request, response: web.StreamResponse) -> Write:
     """What sends a piece of the response, as fast as the client may have it."""
-    write: Write = response.write
+    write: Write = partial(_write_throttled, response.write, request.app[PARTS].bandwidth.gateway.up)
     if (sent := request.get(SENT)) is not None:
         write = partial(_write_counted, write, sent)
     client = request.get(CLIENT)
     return write if client is None else partial(_write_paced, write, client)
+
+
+async def _write_throttled(write: Write, up: Throttle, piece: bytes | memoryview) -> None:
+    """As fast as all clients together may be sent something."""
+    view, start = memoryview(piece), 0
+    async for size in up.slices(len(piece)):
+        await write(view[start : start + size] if size < len(piece) else piece)
+        start += size
 
 
 async def _write_counted(write: Write, sent: Sent, piece: bytes | memoryview) -> None:
