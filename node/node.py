@@ -16,11 +16,14 @@ from node.config.sections import Config
 from node.datadir.addresses_file import addresses_published
 from node.datadir.api_secret import made_secret
 from node.datadir.folder import DataFolder
+from node.datadir.keystore import Keystore
+from node.datadir.private_key import PrivateKey
 from node.denylist.blocks import ServedBlocks
 from node.denylist.denylist_files import denylist_folders, open_denylist
 from node.http.listeners import Listeners, serve_faces
 from node.malloc import tuned_memory
-from node.names.names import Names, open_names
+from node.names.open_names import OpenNames, open_names
+from node.names.surroundings import NameCluster, NameWorld
 from node.networks import Networks, open_networks
 from node.opened_folder import OpenedFolder, open_folder
 from node.own_cluster import OwnCluster, inviter, open_own_cluster
@@ -72,10 +75,9 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             open_names(
                 config.names,
                 folder.names,
-                networks.members,
-                own.pinset.members,
-                offline=offline,
-                guard=opened.guard,
+                Keystore(folder.keystore, PrivateKey.from_seed(opened.identity.seed)),
+                _name_cluster(opened, networks, own),
+                NameWorld(offline=offline, guard=opened.guard),
             )
         )
         parts = _parts(opened, networks, bandwidth, access, own, names, scrub, garbage)
@@ -101,6 +103,12 @@ async def _open_services(
         yield
 
 
+def _name_cluster(opened: OpenedFolder, networks: Networks, own: OwnCluster) -> NameCluster:
+    return NameCluster(
+        opened.identity.peer_id, networks.members, own.pinset.members, own.cluster.metrics.live
+    )
+
+
 def _garbage_collection(opened: OpenedFolder, access: BlockAccess, own: OwnCluster) -> GarbageCollection:
     cluster = own.cluster
     return GarbageCollection(
@@ -119,7 +127,7 @@ def _parts(
     bandwidth: Bandwidth,
     access: BlockAccess,
     own: OwnCluster,
-    names: Names,
+    names: OpenNames,
     scrub: Scrub,
     garbage: GarbageCollection,
 ) -> Parts:
@@ -153,7 +161,9 @@ def _parts(
         traffic=networks.traffic,
         bandwidth=bandwidth,
         bulk=networks.bulk,
-        names=names,
+        names=names.names,
+        publishing=names.publishing,
+        keys=names.keys,
         denylist=access.denylist,
         guard=opened.guard,
         secret=made_secret(opened.folder.secret),

@@ -20,8 +20,10 @@ from cluster.replication.replicated_pinset import ReplicatedPinset
 from node.bandwidth import Bandwidth
 from node.config.sections import Config
 from node.datadir.api_secret import ApiSecret
+from node.datadir.keystore import Keystore
 from node.denylist.denylist import Denylist
 from node.names.names import Names
+from node.names.publishing import Publishing
 from node.services.add import AddService
 from node.services.gc import GarbageCollection
 from node.services.scrub import Scrub
@@ -114,6 +116,8 @@ class Parts:
     bandwidth: Bandwidth
     bulk: BulkState | None
     names: Names
+    publishing: Publishing
+    keys: Keystore
     denylist: Denylist
     guard: Guard
     secret: ApiSecret

@@ -261,7 +261,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "services": (("files", "log"), "a service works on the packages below, whoever asks for it"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
         "names": (
-            ("config",),
+            ("config", "datadir"),
             "a name is a key's, and leads to a path; who asks is not its business",
         ),
         "bulk": (("datadir",), "a second way between members; it knows this node's key, and no libp2p"),

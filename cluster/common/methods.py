@@ -19,6 +19,8 @@
 | pinset/members | member records | ours, or what says that the caller was removed | anyone |
 | pinset/join | grant of an invitation, records | member records | anyone |
 | names/get | multihash of an IPNS name | its record; the name signs it | members |
+| names/put | such a name, a record that was published | – | trusted members |
+| names/list | a name, or none | names behind it that were published, how new their records are | members |
 
 What anyone may call proves itself by signatures: it is how a peer becomes a member, or hears that it is none
 any more (docs/decisions/0006-membership.md).
@@ -63,6 +65,8 @@ SNAPSHOT = Method("pinset/snapshot", Access.MEMBER)
 MEMBERS = Method("pinset/members", Access.ANYONE)
 JOIN = Method("pinset/join", Access.ANYONE)
 NAMES_GET = Method("names/get", Access.MEMBER)
+NAMES_PUT = Method("names/put", Access.TRUSTED)
+NAMES_LIST = Method("names/list", Access.MEMBER)
 
 METHODS = (
     ID,
@@ -82,6 +86,8 @@ METHODS = (
     MEMBERS,
     JOIN,
     NAMES_GET,
+    NAMES_PUT,
+    NAMES_LIST,
 )
 
 

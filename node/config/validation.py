@@ -150,6 +150,7 @@ _BOUNDS: dict[str, _Bound] = {
     "cluster.peer_name": (_name, "a name of at most 255 characters, none of which is a control character"),
     "gateway.first_byte_timeout": _AT_LEAST_ONE,
     "gateway.idle_timeout": _AT_LEAST_ONE,
+    "names.republish": (_between(1, 86_400), "seconds, from 1 to 86400 (a day)"),
     "cluster.concurrent_pins": _AT_LEAST_ONE,
     "cluster.batch_size": _AT_LEAST_ONE,
     "cluster.log_keep_days": (_between(0.01, 36_500), "a number of days, at least 0.01"),

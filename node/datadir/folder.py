@@ -87,6 +87,11 @@ class DataFolder:
         return self.root / "names.db"
 
     @property
+    def keystore(self) -> Path:
+        """Private keys of names, one a file, as Kubo has them (mode 0600)."""
+        return self.root / "keystore"
+
+    @property
     def ballast(self) -> Path:
         """Room on the disk, kept for what must be written when there is none left."""
         return self.root / "ballast"

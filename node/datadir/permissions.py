@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from node.datadir.folder import DataFolder
+from node.datadir.keystore import PREFIX
 
 _OURS = (".db", "-wal", "-shm", ".json", ".key", ".toml", ".secret", ".log", ".txt", ".deny")
 _OPEN = 0o077  # what others may do
@@ -40,15 +41,16 @@ def _is_shared(root: Path) -> bool:
 
 def _files(folder: DataFolder) -> Iterator[Path]:
     places = [folder.root]
-    if folder.denylists.is_dir() and not folder.denylists.is_symlink():
-        places.append(folder.denylists)
-        yield folder.denylists
+    for inner in (folder.denylists, folder.keystore):
+        if inner.is_dir() and not inner.is_symlink():
+            places.append(inner)
+            yield inner
     for place in places:
         yield from (Path(entry.path) for entry in os.scandir(place) if _is_ours(entry))
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:
-    named = entry.name.endswith(_OURS) or entry.name == "lock"
+    named = entry.name.endswith(_OURS) or entry.name == "lock" or entry.name.startswith(PREFIX)
     return named and entry.is_file(follow_symlinks=False)
 
 

@@ -7,8 +7,10 @@ from aiohttp import web
 from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
+from node.datadir.keystore import KeystoreError, KeystoreUnavailable
+from node.datadir.private_key import BadKey
 from node.denylist.errors import ContentBlocked, LegallyBlocked
-from node.names.errors import BadName, NamesError, NameTooDeep
+from node.names.errors import BadName, NamesError, NameTooDeep, TooManyNames
 
 
 class BadMultipart(ValueError):
@@ -30,7 +32,11 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (ContentBlocked, 410),
     (BadName, 400),
     (NameTooDeep, 400),  # spec: DNSLink gateway
+    (TooManyNames, 507),
     (NamesError, 500),
+    (KeystoreUnavailable, 500),
+    (KeystoreError, 400),
+    (BadKey, 400),
     (cluster.BadReplication, 500),
     (cluster.BadPinValue, 400),
     (cluster.NotPinned, 404),

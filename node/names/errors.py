@@ -21,6 +21,14 @@ class OlderRecord(NamesError):
     """A good IPNS record, but a newer one of that name is here."""
 
 
+class NotPublished(NamesError):
+    """No peer took the record: says why, and what to do."""
+
+
+class TooManyNames(NamesError):
+    """The cluster keeps as many published names as it may."""
+
+
 class NameNotFound(NamesError):
     """No source that could be asked knows where the name leads."""
 

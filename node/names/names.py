@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from blockstore.common.guard import Guard
-from blockstore.common.tasks import Tasks, open_tasks
+from blockstore.common.tasks import Tasks
 from blockstore.errors import BlockstoreError
 from blockstore.path import MAX_SEGMENTS, ContentPath
-from cluster.interfaces import Membership
-from cluster.ports import PeerCalls
 from node.config.sections import NamesConfig
 from node.names import dnslink
 from node.names.cache import Cache, CachedAnswer
-from node.names.dns import DnsServer, TextLookup
+from node.names.dns import TextLookup
 from node.names.errors import (
     BadRecord,
     DnsFailure,
@@ -29,12 +24,8 @@ from node.names.errors import (
     RecordsUnavailable,
 )
 from node.names.ipns_record import IpnsRecord
-from node.names.lookups import Lookups, NoLookups
-from node.names.member_routing import MemberRouting
 from node.names.name import DomainName, IpnsName, Name, NamePath, Target, below
-from node.names.record_routing import NameRouting, RecordRouting, ttl_of
-from node.names.record_store import open_record_store
-from node.names.static import static_names
+from node.names.record_routing import RecordRouting, ttl_of
 
 MAX_DEPTH = 32  # names that may lead to names (boxo namesys)
 _CACHED = 10_000  # names
@@ -116,11 +107,9 @@ class Names:
         assert isinstance(found, NamesError)  # a key's name leads to nothing else
         raise found.with_traceback(None)
 
-    async def put(self, name: IpnsName, data: bytes) -> IpnsRecord:
-        """Verify a record and keep it for good. Raises BadRecord, OlderRecord."""
-        record = await self._records.put(name, data)
+    def changed(self, name: IpnsName) -> None:
+        """There is another record of that name here: who asks next hears of it."""
         self._cache.forget(name)
-        return record
 
     async def has_dnslink(self, host: str) -> bool:
         """Whether that host name (no port) leads somewhere; an IP address is never looked up."""
@@ -181,31 +170,3 @@ def _joined(target: Target, segments: tuple[str, ...]) -> Target:
     if len(whole.segments) > MAX_SEGMENTS:
         raise BadRecord(f"the path becomes longer than {MAX_SEGMENTS} segments")
     return whole
-
-
-@asynccontextmanager
-async def open_names(
-    settings: NamesConfig,
-    path: Path,
-    calls: PeerCalls,
-    members: Membership,
-    *,
-    routing: Sequence[NameRouting] = (),
-    offline: bool = False,
-    environment: Mapping[str, str] = os.environ,
-    now: Callable[[], float] = time.time,
-    guard: Guard | None = None,
-) -> AsyncIterator[Names]:
-    """`path`: the file of records. Offline, the DNS is asked only where a resolver is set.
-
-    Raises BadConfig, StoreCorrupt, StoreUnavailable.
-    """
-    static = static_names(settings.static, environment)
-    server = DnsServer.parse(settings.resolver) if settings.resolver else None
-    texts = NoLookups() if offline and server is None else Lookups(server, settings.timeout)
-    guard = guard or Guard()
-    async with open_record_store(path) as store, open_tasks() as tasks:
-        member_routing = MemberRouting(calls, members, now, guard)
-        records = RecordRouting(store, (member_routing, *routing), now)
-        member_routing.serve(records.here)
-        yield Names(static, records, texts, settings, tasks, now, guard)

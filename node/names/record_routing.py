@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from blockstore.errors import StorageFull
-from node.names.errors import NameNotFound, OlderRecord
-from node.names.ipns_record import IpnsRecord, verify
+from node.names.errors import NameNotFound
+from node.names.ipns_record import IpnsRecord
 from node.names.name import IpnsName
 from node.names.record_store import Stored
 
@@ -24,6 +24,18 @@ class NameRouting(Protocol):
     async def find(self, name: IpnsName) -> Sequence[IpnsRecord]:
         """Verified records; none is no error. Ends in seconds."""
         ...
+
+
+class RecordOutlet(Protocol):
+    """Who is given records: members, a DHT, a delegated router."""
+
+    async def publish(self, name: IpnsName, record: IpnsRecord) -> None:
+        """Returns when enough have it. Raises NotPublished."""
+        ...
+
+
+class RecordRoute(NameRouting, RecordOutlet, Protocol):
+    """A way by which records are found and given away."""
 
 
 class RecordStorage(Protocol):
@@ -48,21 +60,9 @@ class RecordRouting:
         self._sources = tuple(sources)
         self._now = now
 
-    async def put(self, name: IpnsName, data: bytes) -> IpnsRecord:
-        """Verify a record and keep it. Raises BadRecord, OlderRecord."""
-        record = verify(name, data, self._now())
-        kept = await self._store.put(name, record, self._now())
-        if kept.raw != record.raw:
-            raise OlderRecord(
-                f"the record of {name} with sequence {record.sequence} is not stored: "
-                f"one with sequence {kept.sequence} is here, and it is newer"
-            )
-        return kept
-
     async def here(self, name: IpnsName) -> IpnsRecord | None:
         """The valid record in this node's own store."""
-        stored = await self._store.get(name)
-        return stored.record if stored is not None and stored.record.expires > self._now() else None
+        return await valid_here(self._store, name, self._now())
 
     async def newest(self, name: IpnsName) -> IpnsRecord:
         """Raises NameNotFound."""
@@ -91,6 +91,12 @@ class RecordRouting:
     def _why(self, expired: bool) -> str:
         here = "the record here has expired" if expired else "no record here"
         return f"{here}, and {'none' if self._sources else 'no way to ask for one'} elsewhere"
+
+
+async def valid_here(store: RecordStorage, name: IpnsName, now: float) -> IpnsRecord | None:
+    """The record in that store, unless it has expired."""
+    stored = await store.get(name)
+    return stored.record if stored is not None and stored.record.expires > now else None
 
 
 def ttl_of(record: IpnsRecord) -> float:

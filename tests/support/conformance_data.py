@@ -56,7 +56,7 @@ async def provisioned(folder: Path) -> AsyncIterator[Provisioned]:
         for file in _files("ipns-record"):
             name = IpnsName.parse(file.stem.partition("_")[0])
             try:
-                await gateway.node.parts.names.put(name, file.read_bytes())
+                await gateway.node.parts.publishing.keep(name, file.read_bytes())
             except BadRecord:
                 refused.add(str(name))
         yield Provisioned(gateway, refused)

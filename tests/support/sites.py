@@ -18,4 +18,4 @@ STATIC = f"{NAME}:/ipns/{KEY.name},{PEER}:/ipns/{KEY.name.peer_id},direct.exampl
 async def publish(gateway: Gateway, root: CID, below: str = "", ttl: float = 600.0) -> None:
     """The name leads to that content from now on."""
     record = KEY.record(f"/ipfs/{root}{below}", time.time() + 1e6, ttl=ttl)
-    await gateway.node.parts.names.put(KEY.name, record)
+    await gateway.node.parts.publishing.keep(KEY.name, record)

@@ -1,4 +1,4 @@
-"""`pinfold name put|get|resolve`."""
+"""`pinfold name publish|put|get|resolve`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import click
 
 from node.cli.errors import Failure
 from node.cli.input.byte_stream import PipedContent
+from node.cli.input.inputs import content
 from node.cli.input.multipart import CONTENT_TYPE, file_part, last_part
+from node.cli.input.numbers import whole_number
 from node.cli.output.printing import emit, say, write_out
 from node.cli.session import CommandSession, json_option, no_json, session
 
@@ -16,6 +18,37 @@ _MOST = 64 * 1024  # bytes; a record is smaller
 @click.group("name")
 def command() -> None:
     """Names that lead to content: IPNS records and DNSLinks."""
+
+
+@command.command("publish")
+@click.argument("path")
+@click.option("-k", "--key", default="self", help="Key that signs: what it is called, or its name (self).")
+@click.option("-t", "--lifetime", help="How long the record is valid: 48h; it is renewed in time.")
+@click.option("--ttl", help="How long answers may be cached: 5m.")
+@click.option("--sequence", callback=whole_number(least=0), help="Number of the record (the next one).")
+@click.option("--resolve/--no-resolve", default=True, help="Make sure first that the path leads somewhere.")
+@click.option("--v1compat/--no-v1compat", default=True, help="Sign in the old form too.")
+@json_option
+@session
+def publish(
+    context: CommandSession,
+    /,
+    path: str,
+    key: str,
+    resolve: bool,
+    v1compat: bool,
+    as_json: bool,
+    **given: str | None,
+) -> None:
+    """Lead a name of yours to a path; every member of the cluster keeps the record."""
+    query = [("arg", content(path)), ("key", key)]
+    query += [("resolve", str(resolve).lower()), ("v1compat", str(v1compat).lower())]
+    query += [(name, value) for name, value in given.items() if value is not None]
+    found = context.rpc().post("/api/v0/name/publish", query)
+    if as_json:
+        emit({"name": found.text("Name"), "path": found.text("Value")})
+    else:
+        say(f"published {found.text('Name')}: {found.text('Value')}")
 
 
 @command.command("put")

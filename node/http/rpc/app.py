@@ -17,7 +17,7 @@ from node.http.connection import mark_busy
 from node.http.errors import EXPECTED, BadRequest, client_closed_request, text_of
 from node.http.go import gojson
 from node.http.go.query_values import check_repeated
-from node.http.rpc import answers, content, dag, names, node
+from node.http.rpc import answers, content, dag, keys, names, node
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS
 from node.parts import Parts
@@ -33,8 +33,15 @@ COMMANDS: dict[str, Command] = {
     "dag/import": dag.import_,
     "get": content.get,
     "id": node.identity,
+    "key/gen": keys.gen,
+    "key/import": keys.import_,
+    "key/list": keys.list_,
+    "key/ls": keys.list_,
+    "key/rename": keys.rename,
+    "key/rm": keys.remove,
     "ls": content.ls,
     "name/get": names.get,
+    "name/publish": names.publish,
     "name/put": names.put,
     "name/resolve": names.resolve,
     "repo/gc": node.repo_gc,

@@ -71,8 +71,18 @@ OPTIONS: Mapping[str, Options] = {
     ),
     "get": _options(read="compress offline", either="archive progress", idle="compression-level output"),
     "id": Options(idle=frozenset({"format"}), fixed={"peerid-base": frozenset({"", "b58mh"})}),
+    "key/gen": _options(read="ipns-base size type"),
+    "key/import": _options(read="format ipns-base", off="allow-any-key-type"),
+    "key/list": _options(read="ipns-base", either="l"),
+    "key/ls": _options(read="ipns-base", either="l"),
+    "key/rename": _options(read="force ipns-base"),
+    "key/rm": _options(read="ipns-base", either="l"),
     "ls": _options(read="offline resolve-type size stream", either="headers human", off="long sort-size"),
     "name/get": _options(),
+    "name/publish": _options(
+        read="ipns-base key lifetime resolve sequence ttl v1compat",
+        either="quieter allow-offline allow-delegated",  # it is kept, and given away as soon as it can be
+    ),
     "name/put": _options(either="quiet", off="force allow-offline allow-delegated"),
     "name/resolve": _options(on="recursive", off="nocache stream", idle="dht-record-count dht-timeout"),
     "repo/gc": _options(either="quiet silent stream-errors"),

@@ -114,7 +114,7 @@ async def test_the_gateway_says_that_it_will_not_serve_what_is_blocked(
     config = replace(Config(), names=NamesConfig(static=(f"n.example.org:/ipfs/{GOOD.cid}",)))
     async with running_node(tmp_path, config) as node, ClientSession() as client:
         await node.parts.store.put_many([BAD, GOOD])
-        await node.parts.names.put(key.name, key.record(f"/ipfs/{GOOD.cid}", time.time() + 60))
+        await node.parts.publishing.keep(key.name, key.record(f"/ipfs/{GOOD.cid}", time.time() + 60))
         gateway = node.faces.gateway.url.replace("localhost", "127.0.0.1")
         for path in (
             f"/ipfs/{BAD.cid}",

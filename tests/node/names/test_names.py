@@ -12,7 +12,7 @@ import pytest
 from support.cluster_network import SimNetwork
 from support.dns_server import Zone, dns_server
 from support.ipns import Key
-from support.memory_members import MemoryMembers
+from support.names import START, Clock, MemoryRoute, NamesSetup, opened_names
 from support.node import eventually
 
 from blockstore.cid import CID, RAW
@@ -21,7 +21,6 @@ from blockstore.common.tasks import open_tasks
 from blockstore.errors import BlockstoreError, StorageFull, StoreUnavailable
 from blockstore.path import MAX_SEGMENTS
 from cluster.common.methods import NAMES_GET
-from cluster.interfaces import Member, Role
 from cluster.ports import PeerCalls
 from node.config.errors import BadConfig
 from node.config.sections import NamesConfig
@@ -39,22 +38,13 @@ from node.names.errors import (
 from node.names.ipns_record import IpnsRecord, verify
 from node.names.lookups import NoLookups
 from node.names.name import IpnsName, NamePath
-from node.names.names import Names, open_names
-from node.names.record_routing import NameRouting, RecordRouting
+from node.names.names import Names
+from node.names.open_names import OpenNames
+from node.names.record_routing import RecordRoute, RecordRouting
 from node.names.record_store import Stored, open_record_store
-from node.offline_network import NoNetwork
 
 A = f"/ipfs/{CID.identity(RAW, b'a')}"
 B = f"/ipfs/{CID.identity(RAW, b'b')}"
-START = 1_800_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = START
-
-    def __call__(self) -> float:
-        return self.time
 
 
 class Settings(TypedDict, total=False):
@@ -66,6 +56,16 @@ class Settings(TypedDict, total=False):
     negative_ttl: float
 
 
+class Resolving:
+    """Names, and records put beside them."""
+
+    def __init__(self, opened: OpenNames) -> None:
+        self.resolve = opened.names.resolve
+        self.record = opened.names.record
+        self.has_dnslink = opened.names.has_dnslink
+        self.put = opened.publishing.keep
+
+
 @asynccontextmanager
 async def names(
     tmp_path: Path,
@@ -73,29 +73,28 @@ async def names(
     *,
     clock: Clock | None = None,
     static: str = "",
-    routing: Sequence[NameRouting] = (),
+    routing: Sequence[RecordRoute] = (),
     offline: bool = False,
     **settings: Unpack[Settings],
-) -> AsyncIterator[Names]:
-    config = replace(NamesConfig(timeout=5.0), **settings)
-    async with open_names(
-        config,
-        tmp_path / "names.db",
-        calls or NoNetwork(),
-        MemoryMembers([Member(peer, peer, Role.FOLLOWER) for peer in ("one", "two", "three", "liar")]),
+) -> AsyncIterator[Resolving]:
+    setup = NamesSetup(
+        replace(NamesConfig(timeout=5.0), **settings),
+        clock or Clock(),
+        calls,
+        followers=("one", "two", "three", "liar"),
+        static=static,
         routing=routing,
         offline=offline,
-        environment={"IPFS_NS_MAP": static},
-        now=clock or Clock(),
-    ) as found:
-        yield found
+    )
+    async with opened_names(tmp_path, setup) as opened:
+        yield Resolving(opened)
 
 
-async def resolved(names: Names, text: str) -> str:
+async def resolved(names: Resolving | Names, text: str) -> str:
     return str((await names.resolve(NamePath.parse(text))).path)
 
 
-async def ttl(names: Names, text: str) -> float | None:
+async def ttl(names: Resolving | Names, text: str) -> float | None:
     return (await names.resolve(NamePath.parse(text))).ttl
 
 
@@ -455,38 +454,24 @@ async def test_a_member_that_answers_nonsense_changes_nothing(tmp_path: Path, an
 
 
 async def test_other_routing_joins_through_its_seam(tmp_path: Path) -> None:
-    key = Key(1)
-
-    class Routing:
-        asked = 0
-
-        async def find(self, name: IpnsName) -> list[IpnsRecord]:
-            self.asked += 1
-            return [verify(name, key.record(A, START + 3600), START)]
-
-    routing = Routing()
+    key, routing = Key(1), MemoryRoute()
+    routing.records[key.name] = verify(key.name, key.record(A, START + 3600), START)
     async with names(tmp_path, routing=[routing]) as one:
         for _ in range(3):
             assert await resolved(one, f"/ipns/{key.name}") == A
-    assert routing.asked == 1
+    assert routing.asked == [key.name]
 
 
 async def test_what_fetches_nothing_follows_the_records_that_are_here(tmp_path: Path) -> None:
-    key, asked = Key(1), list[IpnsName]()
-
-    class Routing:
-        async def find(self, name: IpnsName) -> list[IpnsRecord]:
-            asked.append(name)
-            return []
-
-    async with names(tmp_path, routing=[Routing()]) as one:
+    key, routing = Key(1), MemoryRoute()
+    async with names(tmp_path, routing=[routing]) as one:
         with pytest.raises(NameNotFound, match="none is asked for elsewhere"):
             await one.resolve(NamePath(key.name), fetch=False)
         await one.put(key.name, key.record(A, START + 90, ttl=60.0))
         found = await one.resolve(NamePath(key.name), fetch=False)
         assert (str(found.path), found.ttl) == (A, 60.0)
         assert (await one.record(key.name, fetch=False)).ttl == 60.0
-        assert asked == []
+        assert routing.asked == []
 
 
 class Broken:

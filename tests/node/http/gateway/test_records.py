@@ -25,7 +25,7 @@ async def stored(
 ) -> tuple[IpnsName, bytes]:
     key = Key(number)
     data = key.record(VALUE, time.time() + lifetime, ttl=ttl)
-    await gateway.node.parts.names.put(key.name, data)
+    await gateway.node.parts.publishing.keep(key.name, data)
     return key.name, data
 
 
@@ -96,7 +96,7 @@ async def test_a_name_whose_record_does_not_verify_is_the_gateways_failure(
     changes = BAD[what]
     bad = b"nonsense" if changes is None else damaged(good, changes)
     with pytest.raises(BadRecord):
-        await gateway.node.parts.names.put(key.name, bad)
+        await gateway.node.parts.publishing.keep(key.name, bad)
     for suffix in ("", "/", "/a", "?format=ipns-record", "?format=raw"):
         answer = await gateway.get(f"/ipns/{key.name}{suffix}")
         assert 500 <= answer.status <= 599, suffix
@@ -109,7 +109,7 @@ async def test_the_old_signature_does_not_matter_nor_whether_it_is_there(gateway
     old = signed_record(wrong.identity, RecordFields(VALUE, end, v1=True))
     new = signed_record(absent.identity, RecordFields(VALUE, end, v1=False))
     for key, record in ((wrong, damaged(old, {"signature_1": bytes(64)})), (absent, new)):
-        await gateway.node.parts.names.put(key.name, record)
+        await gateway.node.parts.publishing.keep(key.name, record)
         assert (await gateway.get(f"/ipns/{key.name}")).status == 200
 
 
@@ -120,7 +120,7 @@ async def test_a_record_that_says_nothing_of_time_is_told_as_of_now(gateway: Gat
     document = bytes(cbrrr.encode_dag_cbor(fields))
     signature = key.identity.sign(b"ipns-signature:" + document)
     record = protobuf.field(8, signature) + protobuf.field(9, document)
-    await gateway.node.parts.names.put(key.name, record)
+    await gateway.node.parts.publishing.keep(key.name, record)
     path = f"/ipns/{key.name}?format=ipns-record"
     answer = await gateway.get(path)
     assert (answer.status, answer.body) == (200, record)

@@ -168,7 +168,7 @@ async def test_a_name_may_be_cached_as_long_as_its_record_lasts_and_no_longer(
         number = time.time_ns()
         fields = RecordFields(f"/ipfs/{root}", time.time() + end, number, ttl, v1=ttl >= 0)
         record = signed_record(KEY.identity, fields)
-        await gateway.node.parts.names.put(KEY.name, record)
+        await gateway.node.parts.publishing.keep(KEY.name, record)
         for suffix in ("/%C4%85/site/", "/%C4%85/%C4%99/%C5%BA%C5%82.txt", "/?format=car", "?format=raw"):
             answer = await gateway.get(f"/ipns/{KEY.name}{suffix}")
             age = int(answer.headers["Cache-Control"].removeprefix("public, max-age="))
