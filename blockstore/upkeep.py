@@ -169,13 +169,21 @@ class Moving:
     left: int
 
 
+@dataclass(slots=True)
+class PutCounts:
+    """Since the start. `put` blocks were handed in, `failed` of them were refused; `stored` were new here."""
+
+    put: int = 0
+    failed: int = 0
+    stored: int = 0
+    stored_bytes: int = 0
+
+
 class LocalStore(CollectedStore, VerifiedStore, ReservedStore, Protocol):
     """A store on the disks of this machine, whatever the form in which it keeps blocks."""
 
     @property
-    def stored_bytes(self) -> int:
-        """Of blocks that were put and not here before, since the start."""
-        ...
+    def put_counts(self) -> PutCounts: ...
 
     @property
     def deletions(self) -> int:

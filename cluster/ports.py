@@ -327,6 +327,10 @@ class AttemptStore(Protocol):
 
     async def next_retry(self) -> float | None: ...
 
+    async def count(self, kind: OperationKind) -> int:
+        """How many there are of that kind."""
+        ...
+
     async def page(self, after: CID | None, limit: int) -> list[Attempt]:
         """In order of the CID's bytes, behind `after`."""
         ...

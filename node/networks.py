@@ -18,7 +18,7 @@ from node.bandwidth import Bandwidth
 from node.offline_network import NoNetwork
 from node.opened_folder import OpenedFolder
 from node.p2p.settings import NetworkSettings
-from node.parts import BulkState, Swarm, TrafficReader
+from node.parts import BitswapReader, BulkState, Swarm, TrafficReader
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 from node.services.early_offers import Offer, no_offer
@@ -43,7 +43,8 @@ class Networks:
     exchange: Exchange
     on_stored: tuple[StoredListener, ...]
     admit: Callable[[Sequence[Member]], None]
-    traffic: TrafficReader  # of the members' network
+    traffic: TrafficReader  # of the members' network, and in bulk
+    statistics: BitswapReader
     groups: GroupSource = field(default_factory=NoGroups)
     bulk_addresses: tuple[str, ...] = ()
     bulk: BulkState | None = None
@@ -68,7 +69,7 @@ async def open_networks(
 
 def _no_networks() -> Networks:
     none = NoNetwork()
-    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None, dict)
+    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None, dict, dict)
 
 
 @asynccontextmanager
@@ -92,14 +93,16 @@ async def _open_networks(
             open_network(portal, identity, _private_network(opened), guard, gate, inside.down)
         )
         members = MembersNetwork(cluster, gate)
-        bitswaps = [await enter(open_bitswap(served, members, BitswapSettings(up=inside.up), guard))]
-        routes = [Route("cluster", bitswaps[0])]
+        own = BitswapSettings(up=inside.up)
+        bitswaps = {"cluster": await enter(open_bitswap(served, members, own, guard))}
+        routes = [Route("cluster", bitswaps["cluster"])]
         swarm: Swarm | None = None
         if config.swarm.enabled:
             settings = _public_network(opened)
             swarm = public = await enter(open_network(portal, identity, settings, guard, down=outside.down))
-            bitswaps.append(await enter(open_bitswap(served, public, BitswapSettings(up=outside.up), guard)))
-            routes.append(Route("open network", bitswaps[-1]))
+            open_to_all = BitswapSettings(up=outside.up)
+            bitswaps["swarm"] = await enter(open_bitswap(served, public, open_to_all, guard))
+            routes.append(Route("open network", bitswaps["swarm"]))
         if urls := config.retrieval.gateways:
             gateways = await enter(open_gateways(urls, guard=guard, down=bandwidth.gateway.down))
             routes.append(Route("trustless gateways", gateways))
@@ -121,9 +124,10 @@ async def _open_networks(
             members=members,
             swarm=swarm,
             exchange=HedgedExchange(routes),
-            on_stored=tuple(bitswap.on_stored for bitswap in bitswaps),
+            on_stored=tuple(bitswap.on_stored for bitswap in bitswaps.values()),
             admit=admit,
-            traffic=cluster.traffic.totals,
+            traffic=lambda: {**cluster.traffic.totals(), **bulk.traffic()},
+            statistics=lambda: {name: bitswap.statistics() for name, bitswap in bitswaps.items()},
             groups=bulk.exchange,
             bulk_addresses=bulk.addresses(cluster.addresses(identity.peer_id)),
             bulk=bulk,

@@ -160,6 +160,7 @@ def _parts(
         swarm=networks.swarm,
         traffic=networks.traffic,
         bandwidth=bandwidth,
+        bitswap=networks.statistics,
         bulk=networks.bulk,
         names=names.names,
         publishing=names.publishing,
@@ -181,4 +182,5 @@ def _addresses(parts: Parts, faces: Listeners, bulk: Sequence[str]) -> Mapping[s
         "swarm": list(us.ipfs.addresses),
         "cluster": list(us.addresses),
         "bulk": list(bulk),
+        **({"metrics": faces.metrics.url} if faces.metrics else {}),
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bitswap.statistics import Statistics
 from blockstore.blocks import Blocks, BlockSource
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
@@ -64,7 +65,11 @@ class TrafficTotals(Protocol):
 
 
 TrafficReader = Callable[[], Mapping[str, TrafficTotals]]
-"""What goes over a network, by protocol."""
+"""What goes between members, by protocol."""
+
+
+BitswapReader = Callable[[], Mapping[str, Statistics]]
+"""What Bitswap has done, by network: cluster, and swarm where that is on."""
 
 
 class BulkState(Protocol):
@@ -114,6 +119,7 @@ class Parts:
     swarm: Swarm | None
     traffic: TrafficReader
     bandwidth: Bandwidth
+    bitswap: BitswapReader
     bulk: BulkState | None
     names: Names
     publishing: Publishing

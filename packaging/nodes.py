@@ -25,6 +25,7 @@ class NodeProcess:
             **(os.environ if environment is None else environment),
             "PINFOLD_PATH": str(folder),
             "PINFOLD_BULK_PORT": "0",
+            "PINFOLD_METRICS_PORT": "0",
         }
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -51,6 +51,10 @@ CONFINED = {
         ("blockstore/common/multiformats_tables.py",),
         "it takes 0.2 s to import: one file does, when something rare is met",
     ),
+    "prometheus_client": (
+        ("node/http/metrics/exposition.py",),
+        "it is for the form of a scrape alone: what is counted is counted without it",
+    ),
     "aiosqlite": (("blockstore/sqlite/connection.py",), "one file owns connections and their threads"),
 }
 # the layers of the gateway: each may import those before it; the files beside them may import all
@@ -68,9 +72,9 @@ WORDS = {
     "bitswap": ("errors", "message", "message_codec", "network", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
     "cluster/pinset": (),
-    "node": ("errors", "relayed_protocol", "unicode_safety", "version"),
+    "node": ("errors", "relayed_protocol", "traffic", "unicode_safety", "version"),
     "node/p2p": ("errors", "guarded_task", "settings"),
-    "node/http": ("app_key", "errors", "listener_url"),
+    "node/http": ("app_key", "errors", "listener_url", "request_meter"),
     "node/cli": ("api", "errors", "signals"),
 }
 ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
@@ -300,8 +304,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     },
     "node/http": {
         "listeners": (
-            ("admin", "connection", "gateway", "limits", "listener", "log", "rest", "rpc"),
-            "it opens the three faces, which never know each other",
+            ("admin", "connection", "gateway", "limits", "listener", "log", "metrics", "rest", "rpc"),
+            "it opens the faces, which never know each other",
         ),
         "gateway": (
             ("connection", "limits", "log", "media_types", "slow_clients", "trailers"),
@@ -314,6 +318,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "rpc": (
             ("admin", "connection", "content_paths", "go", "trailers", "uploads"),
             "a face for admins: it translates, and shares with REST only what both rooms import",
+        ),
+        "metrics": (
+            ("admin", "connection"),
+            "it reads the parts of the node and what was counted of the faces; none of them knows it",
         ),
         "listener": (
             ("connection", "limits", "slow_clients", "unix_socket"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from blockstore.blocks import Blocks
 from blockstore.cid import CID, RAW
+from blockstore.common.kept_count import KeptCount
 from blockstore.errors import PinWithdrawn, StorageFull
 from blockstore.ipld.claimed_size import claimed_size
 from blockstore.ipld.dag_walk import walk
@@ -16,8 +17,8 @@ from blockstore.marks import Marks, Unmarked
 from blockstore.sqlite import pinned_roots
 from blockstore.sqlite.completion import Completing
 from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
+from blockstore.sqlite.pinned_roots import NO_ROOTS, RootColumns
 from blockstore.sqlite.pinned_roots import PinnedRoot as PinnedRoot
-from blockstore.sqlite.pinned_roots import RootColumns
 from blockstore.upkeep import Reserving, unreserved
 
 Progress = Callable[[int, int, int], None]
@@ -106,6 +107,7 @@ class LocalPinner:
         self._completing = completing
         self._blocks = blocks
         self._reserving = reserving
+        self._roots = KeptCount(lambda: database.read(pinned_roots.count))
         self._walks: dict[CID, set[object]] = {}  # one token a walk; `unpin` drops them
 
     def __repr__(self) -> str:
@@ -121,7 +123,7 @@ class LocalPinner:
         PinWithdrawn when `unpin` came in between.
         """
         with self._walking(cid) as walking:
-            (known,) = await self._database.write(pinned_roots.begin, {cid: recursive})
+            (known,) = await self._begin({cid: recursive})
             if known.complete:
                 return known
             return await self._walk(known, hints, progress, walking)
@@ -132,7 +134,7 @@ class LocalPinner:
         True of a CID: with all that is below it. Raises as the files of roots and of blocks do.
         """
         with self._walking(*roots) as walking:
-            begun = await self._database.write(pinned_roots.begin, roots, _carried(roots))
+            begun = await self._begin(roots, _carried(roots))
             rest = [root for root in begun if not root.complete]
             stats = await self._blocks.store.stat([root.cid for root in rest]) if rest else []
             single = [
@@ -148,7 +150,12 @@ class LocalPinner:
         """Forget the roots; missing ones are fine. Blocks stay until garbage is collected."""
         for cid in cids:
             self._walks.pop(cid, None)
-        await self._database.free(pinned_roots.forget, cids)
+        with self._roots.changing() as change:
+            change.by = -await self._database.free(pinned_roots.forget, cids)
+
+    async def count(self) -> int:
+        """Of the roots, complete or not."""
+        return await self._roots.total()
 
     async def doubt(self, cid: CID) -> None:
         """A block of the root was lost: it is incomplete until it was walked again."""
@@ -177,6 +184,14 @@ class LocalPinner:
     async def within(self, after: bytes, until: bytes, limit: int) -> RootColumns:
         """The roots behind `after` up to `until`, at most `limit`, in one trip."""
         return await self._database.read(pinned_roots.within, after, until, limit)
+
+    async def _begin(
+        self, roots: Mapping[CID, bool], whole: Mapping[CID, PinnedRoot] = NO_ROOTS
+    ) -> list[PinnedRoot]:
+        with self._roots.changing() as change:
+            begun = await self._database.write(pinned_roots.begin, roots, whole)
+            change.by = begun.more
+        return begun.roots
 
     async def _walk(
         self, root: PinnedRoot, hints: Sequence[str], progress: Progress, walking: Callable[[CID], bool]

@@ -18,10 +18,11 @@ from blockstore.sqlite.sound_rows import SoundRows
 from blockstore.sqlite.spare import Spare, keep
 from blockstore.sqlite.usage_meter import UsageMeter
 from blockstore.sqlite.used_rows import UsedRows
+from blockstore.upkeep import PutCounts
 
 
 class BlockWriter:
-    """`evictions`: how often cached blocks made way for others; `stored_bytes` of blocks since the start."""
+    """`evictions`: how often cached blocks made way for others."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class BlockWriter:
         self._source = source
         self._meter = UsageMeter(database, spare, rows, capacity)
         self.evictions = 0
-        self.stored_bytes = 0
+        self.counts = PutCounts()
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
         """See `Blockstore.put_many`."""
@@ -126,7 +127,7 @@ class BlockWriter:
         if new:
             evicted = self._capacity.admit(connection, sum(len(body) for _, body in new))
             self._source.insert(connection, self._numbers.take(len(new)), new)
-            self.stored_bytes += sum(len(body) for _, body in new)
+            self._count(new)
         return [name for name, row in known.items() if row.id not in self._rows.checked], evicted
 
     def _put_cached(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> bool:
@@ -138,9 +139,13 @@ class BlockWriter:
         evicted = self._capacity.admit_cached(connection, sum(len(body) for _, body in new))
         first = self._numbers.take(len(new))
         self._source.insert(connection, first, new)
-        self.stored_bytes += sum(len(body) for _, body in new)
+        self._count(new)
         self._capacity.add_cached(connection, first, new)
         return evicted
+
+    def _count(self, new: Sequence[tuple[bytes, bytes]]) -> None:
+        self.counts.stored += len(new)
+        self.counts.stored_bytes += sum(len(body) for _, body in new)
 
     def _keep(self, connection: sqlite3.Connection, data: dict[bytes, bytes]) -> None:
         self._used.look(connection, INLINE, list(data))

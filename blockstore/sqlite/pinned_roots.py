@@ -57,6 +57,13 @@ class PinnedRoot(NamedTuple):
     bytes: int
 
 
+class Begun(NamedTuple):
+    """Roots as they are from here on, and how many of them are new."""
+
+    roots: list[PinnedRoot]
+    more: int
+
+
 NO_ROOTS: Mapping[CID, PinnedRoot] = MappingProxyType({})
 
 
@@ -73,8 +80,8 @@ class RootColumns:
 
 def begin(
     connection: sqlite3.Connection, roots: Mapping[CID, bool], whole: Mapping[CID, PinnedRoot] = NO_ROOTS
-) -> list[PinnedRoot]:
-    """The roots as they are from here on: a recursive one stays recursive, a direct one may become it.
+) -> Begun:
+    """A recursive root stays recursive, a direct one may become it.
 
     True of a CID: it is to be recursive. Those that are `whole` as given there are complete at once.
     """
@@ -85,7 +92,7 @@ def begin(
         if (root := known.get(cid)) is None or (recursive and not root.recursive)
     }
     _put(connection, list(new.values()))
-    return [new.get(cid) or known[cid] for cid in roots]
+    return Begun([new.get(cid) or known[cid] for cid in roots], len(new.keys() - known.keys()))
 
 
 def record(connection: sqlite3.Connection, roots: Sequence[PinnedRoot]) -> list[PinnedRoot]:
@@ -106,9 +113,14 @@ def _put(connection: sqlite3.Connection, roots: Sequence[PinnedRoot]) -> None:
     connection.execute(f"{statement} FROM {_ROOTS.rows} WHERE true", rows)
 
 
-def forget(connection: sqlite3.Connection, cids: Sequence[CID]) -> None:
+def forget(connection: sqlite3.Connection, cids: Sequence[CID]) -> int:
+    """How many of them there were."""
     rows = _CIDS.pack([bytes(cid)] for cid in cids)
-    connection.execute(f"DELETE FROM roots WHERE cid IN (SELECT cid FROM {_CIDS.rows})", rows)
+    return connection.execute(f"DELETE FROM roots WHERE cid IN (SELECT cid FROM {_CIDS.rows})", rows).rowcount
+
+
+def count(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM roots").fetchone()[0])
 
 
 def find(connection: sqlite3.Connection, cids: Sequence[CID]) -> list[PinnedRoot | None]:

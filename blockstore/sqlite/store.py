@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from blockstore.disk.free_space import disk_free
-from blockstore.errors import BlockNotFound, StorageFull, StoreUnavailable
+from blockstore.errors import BlockNotFound, BlockstoreError, StorageFull, StoreUnavailable
 from blockstore.leaf import holds_only_data, is_leaf
 from blockstore.marks import Marks
 from blockstore.sqlite import file_pages, statements
@@ -29,7 +29,7 @@ from blockstore.sqlite.usage_meter import UsageMeter
 from blockstore.sqlite.used_rows import UsedRows
 from blockstore.sqlite.verifier import Verifier
 from blockstore.store import StoreStat, Usage
-from blockstore.upkeep import Collection, Located, Moving, Place, Reservation, Verified
+from blockstore.upkeep import Collection, Located, Moving, Place, PutCounts, Reservation, Verified
 
 _EVICTED_AT_ONCE = 32 * 1024 * 1024
 
@@ -97,6 +97,14 @@ class SqliteBlockstore:
         return stat.size
 
     async def put_many(self, blocks: Sequence[Block]) -> None:
+        self.put_counts.put += len(blocks)
+        try:
+            await self._put_many(blocks)
+        except (BlockstoreError, OSError):
+            self.put_counts.failed += len(blocks)
+            raise
+
+    async def _put_many(self, blocks: Sequence[Block]) -> None:
         try:
             await self.writer.put_many(blocks)
         except StorageFull:
@@ -154,9 +162,8 @@ class SqliteBlockstore:
         return await self._verifier.verify_behind(place)
 
     @property
-    def stored_bytes(self) -> int:
-        """Of blocks that were put and not here before, since the start."""
-        return self.writer.stored_bytes
+    def put_counts(self) -> PutCounts:
+        return self.writer.counts
 
     @property
     def deletions(self) -> int:

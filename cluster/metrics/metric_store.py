@@ -56,6 +56,7 @@ class MetricStore:
         self._now = now
         self._latest: dict[str, dict[str, Metric]] = {}  # by peer, then name
         self._alerted: set[tuple[str, str]] = set()
+        self.alerted = 0  # alerts since the start
         self._alerts: deque[Alert] = deque(maxlen=MAX_ALERTS)
 
     def put(self, metrics: Iterable[Metric]) -> None:
@@ -106,6 +107,7 @@ class MetricStore:
         found = [Alert(metric, now) for metric in expired]
         self._alerted.update((metric.peer, metric.name) for metric in expired)
         self._alerts.extendleft(found)
+        self.alerted += len(found)
         return found
 
     def alerts(self) -> list[Alert]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -93,6 +94,14 @@ class PinsetLog:
             else:
                 found.append(MemberLag(peer, None, (), self._forks(peer)))
         return found
+
+    def behind(self) -> Mapping[str, int]:
+        """By author: batches that other members are known to have and that are missing here."""
+        heads, missing = self._context.replica.heads(), Counter(self._context.members.peers())
+        missing.subtract(missing.keys())
+        for log, sequence in self._newest().items():
+            missing[log.author] += max(0, sequence - heads.get(log, 0))
+        return missing
 
     def forked_logs(self) -> int:
         """How many logs are known to hold two batches of one number."""

@@ -211,6 +211,11 @@ class ReplicatedPinset:
         return self._context.skews.all()
 
     @property
+    def writes_waiting(self) -> int:
+        """Parts of what callers write, each at most a batch, that the next batches are made of."""
+        return self._batcher.waiting
+
+    @property
     def counts(self) -> ReplicationCounts:
         return self._context.counts
 

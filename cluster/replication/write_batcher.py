@@ -42,6 +42,11 @@ class WriteBatcher:
         self._first: _Part | None = None  # of the next batch: it did not fit into the one before
         self._ended = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Parts that are not in a batch yet."""
+        return self._queue.qsize() + (self._first is not None)
+
     async def submit(self, writes: Sequence[PinWrite]) -> list[bytes | None]:
         """Returns when they are durable: each entry's value just before. Raises what writing raised.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 from blockstore.cid import CID
+from blockstore.common.kept_count import KeptCount
 from blockstore.common.packed_rows import RowLayout, one_row
 from cluster.pin import KeyRange
 from cluster.ports import Attempt, Database, OperationKind
@@ -40,6 +43,7 @@ class SqliteAttempts:
 
     def __init__(self, database: Database[sqlite3.Connection]) -> None:
         self._database = database
+        self._counts = {kind: KeptCount(partial(database.read, _count, kind)) for kind in OperationKind}
         self._puts = 0
         self._is_empty = False  # for certain: where nothing has failed, nothing is looked for
 
@@ -54,13 +58,15 @@ class SqliteAttempts:
     async def put(self, attempt: Attempt) -> None:
         self._puts += 1
         self._is_empty = False
-        await self._database.write(_put, attempt)
+        with self._changing() as change:
+            change(await self._database.write(_put, attempt))
 
     async def remove(self, cid: CID) -> None:
         await self.remove_many([cid])
 
     async def remove_many(self, cids: Sequence[CID]) -> None:
-        await self._database.write(_remove_many, cids)
+        with self._changing() as change:
+            change(await self._database.write(_remove_many, cids))
 
     async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
         return await self._database.write(_claim, now, horizon, until, limit)
@@ -68,11 +74,26 @@ class SqliteAttempts:
     async def next_retry(self) -> float | None:
         return await self._database.read(_next_retry)
 
+    async def count(self, kind: OperationKind) -> int:
+        return await self._counts[kind].total()
+
     async def page(self, after: CID | None, limit: int) -> list[Attempt]:
         return await self._database.read(_page, after, limit)
 
     async def within(self, keys: KeyRange, limit: int) -> list[Attempt]:
         return await self._database.read(_within, keys, limit)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Callable[[Mapping[str, int]], None]]:
+        """To be called with what the change did to each kind."""
+        with ExitStack() as stack:
+            changes = {kind: stack.enter_context(one.changing()) for kind, one in self._counts.items()}
+
+            def changed(by: Mapping[str, int]) -> None:
+                for kind, change in changes.items():
+                    change.by = by.get(kind, 0)
+
+            yield changed
 
 
 def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> tuple[list[Attempt | None], bool]:
@@ -85,14 +106,27 @@ def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> tuple[list[Attempt
     return [found.get(cid) for cid in cids], False
 
 
-def _put(db: sqlite3.Connection, attempt: Attempt) -> None:
+def _put(db: sqlite3.Connection, attempt: Attempt) -> Mapping[str, int]:
+    """By how much it changed the number of each kind, like the next."""
+    before = db.execute("SELECT kind FROM attempts WHERE cid = ?", (bytes(attempt.cid),)).fetchone()
     row = (attempt.kind, attempt.count, attempt.error, attempt.failed_at, attempt.retry_at)
     db.execute("REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?)", (bytes(attempt.cid), *row))
+    more = Counter({str(attempt.kind): 1})
+    if before is not None:
+        more[str(before[0])] -= 1
+    return more
 
 
-def _remove_many(db: sqlite3.Connection, cids: Sequence[CID]) -> None:
+def _remove_many(db: sqlite3.Connection, cids: Sequence[CID]) -> Mapping[str, int]:
     rows = _CIDS.pack([bytes(cid)] for cid in cids)
-    db.execute(f"DELETE FROM attempts WHERE cid IN (SELECT cid FROM {_CIDS.rows})", rows)
+    where = f"WHERE cid IN (SELECT cid FROM {_CIDS.rows})"
+    found = db.execute(f"SELECT kind, count(*) FROM attempts {where} GROUP BY kind", rows).fetchall()
+    db.execute(f"DELETE FROM attempts {where}", rows)
+    return {str(kind): -count for kind, count in found}
+
+
+def _count(db: sqlite3.Connection, kind: OperationKind) -> int:
+    return int(db.execute("SELECT count(*) FROM attempts WHERE kind = ?", (kind,)).fetchone()[0])
 
 
 def _claim(db: sqlite3.Connection, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:

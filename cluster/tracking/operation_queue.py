@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 
 from blockstore.cid import CID
+from cluster.ports import OperationKind
 from cluster.tracking.operation import Lane, Operation, Wished
 
 _PINS = (Lane.FRESH, Lane.NORMAL)
@@ -35,6 +36,8 @@ class OperationQueue:
         self._new: _Lanes = {lane: OrderedDict() for lane in Lane}
         self._known: _Lanes = {lane: OrderedDict() for lane in Lane}  # those looked at, and all retries
         self._running: Counter[Lane] = Counter()
+        self.ended: Counter[OperationKind] = Counter()  # since the start, one way or the other
+        self.failed: Counter[OperationKind] = Counter()  # of those
         self._being_looked_at: Counter[Lane] = Counter()  # they keep their places: some are put back
         self._started: dict[CID, Operation] = {}
         self._watchers: list[set[CID]] = []
@@ -58,6 +61,9 @@ class OperationQueue:
 
     def running(self) -> int:
         return self._running.total()
+
+    def running_in(self, lane: Lane) -> int:
+        return self._running[lane]
 
     def operations(self) -> Iterable[Operation]:
         return self._operations.values()
@@ -166,6 +172,8 @@ class OperationQueue:
         if not operation.looked_at:
             self._being_looked_at[operation.lane] -= 1
         self._touch(operation.cid)
+        self.ended[operation.kind] += 1
+        self.failed[operation.kind] += bool(operation.failure)
         _end(operation)
         return operation.successor is None or self._add(operation.cid, operation.successor, now)
 

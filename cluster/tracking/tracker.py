@@ -9,8 +9,8 @@ and come back from there. No status is kept: it is computed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
@@ -43,6 +43,20 @@ MAX_PAGE = 1000
 _SCAN = 20_000  # rows looked at for one page at most, so that a rare status does not hold a request for ever
 
 
+@dataclass(frozen=True, slots=True)
+class TrackerWork:
+    """Operations that wait and run, by lane; those that have ended since the start, and failed, by kind.
+
+    `behind`: work may be due that is not queued.
+    """
+
+    waiting: Mapping[Lane, int]
+    running: Mapping[Lane, int]
+    ended: Mapping[OperationKind, int]
+    failed: Mapping[OperationKind, int]
+    behind: bool
+
+
 class Tracker:
     """`notice` changes, `run` the workers, and ask for the status of one CID or of all."""
 
@@ -51,6 +65,7 @@ class Tracker:
     ) -> None:
         self._context = context
         self._pins = pins
+        self._attempts = attempts
         workers = context.settings.concurrent_pins
         queue = OperationQueue(context.settings.queue_size, workers)
         self._backlog = Backlog(queue, context.now)
@@ -70,6 +85,21 @@ class Tracker:
     def waiting(self) -> dict[Lane, int]:
         """Operations that wait, by lane."""
         return {lane: self._backlog.queue.waiting(lane) for lane in Lane}
+
+    def work(self) -> TrackerWork:
+        """What there is to do, and what came of what was done."""
+        queue = self._backlog.queue
+        running = {lane: queue.running_in(lane) for lane in Lane}
+        return TrackerWork(
+            self.waiting(), running, dict(queue.ended), dict(queue.failed), self._backlog.behind
+        )
+
+    async def failing(self, kind: OperationKind) -> int:
+        """CIDs at which that failed, and of which nothing is being done now."""
+        found = await self._attempts.count(kind)
+        work = self.work()
+        retried = work.waiting[Lane.RETRY] + work.running[Lane.RETRY] if kind is OperationKind.PIN else 0
+        return max(0, found - retried)
 
     def pins_waiting(self) -> int:
         """Pins that are queued and not being worked on."""

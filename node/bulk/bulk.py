@@ -26,6 +26,7 @@ from node.bulk.refusals import Refusals
 from node.bulk.serving import BulkServer
 from node.bulk.tls import MemberTls
 from node.datadir.identity import Identity
+from node.traffic import ProtocolTraffic, Traffic
 
 _IDLE_SECONDS = 300.0
 
@@ -56,6 +57,7 @@ class Bulk:
         server: BulkServer,
         arrivals: Arrivals,
         refusals: Refusals,
+        traffic: Traffic,
     ) -> None:
         self.host, self.port = listener
         self.exchange = exchange
@@ -65,6 +67,7 @@ class Bulk:
         self._arrivals = arrivals
         self._members = exchange.members
         self._refusals = refusals
+        self._traffic = traffic
 
     def admit(self, members: Mapping[str, Sequence[str]], followers: Collection[str] = ()) -> None:
         """These are the members, each with the addresses where it offers blocks in bulk; there are no others.
@@ -91,6 +94,10 @@ class Bulk:
     def refused(self) -> Mapping[str, int]:
         """How often something was refused, by reason."""
         return self._refusals.counts()
+
+    def traffic(self) -> Mapping[str, ProtocolTraffic]:
+        """Bytes of requests and answers, both ways, under `wire.PROTOCOL`."""
+        return self._traffic.totals()
 
     def addresses(self, cluster: Iterable[str]) -> tuple[str, ...]:
         """Where members reach this node in bulk; `cluster` are its addresses on the members' network.
@@ -132,15 +139,15 @@ async def open_bulk(
 
     Nothing is given and no member is asked until `admit`. Raises BulkPortInUse.
     """
-    refusals = Refusals()
+    refusals, traffic = Refusals(), Traffic()
     tls = MemberTls(Authority(settings.secret, settings.cluster_id), identity)
     async with AsyncExitStack() as stack:
         sockets = stack.enter_context(listening(settings.host, settings.port))
         tasks = await stack.enter_async_context(open_guarded_tasks(guard, "bulk between members"))
-        members = BulkMembers(identity.peer_id, tls.client, refusals, settings.limits.down, guard)
+        members = BulkMembers(identity.peer_id, tls.client, refusals, settings.limits.down, guard, traffic)
         exchange = BulkExchange(members)
         early = EarlyFetches(exchange, tasks)
-        served = BulkServer(source, refusals, early.on_offer, settings.limits.up)
+        served = BulkServer(source, refusals, early.on_offer, settings.limits.up, traffic)
         http = web.Server(
             served.answer, handler_cancellation=True, keepalive_timeout=_IDLE_SECONDS, access_log=None
         )
@@ -148,7 +155,8 @@ async def open_bulk(
         await stack.enter_async_context(background(tls.keep_valid(), *map(arrivals.accept, sockets)))
         listener = settings.host, int(sockets[0].getsockname()[1])
         try:
-            yield Bulk(listener, exchange, early, Offers(members, tasks), served, arrivals, refusals)
+            offers = Offers(members, tasks)
+            yield Bulk(listener, exchange, early, offers, served, arrivals, refusals, traffic)
         finally:
             await members.close()
             arrivals.close()

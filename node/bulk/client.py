@@ -28,7 +28,8 @@ from cluster.common.address import Address
 from node.bulk.certificates import BadCertificate
 from node.bulk.refusals import BulkRefusal, Refusals
 from node.bulk.tls import peer_behind
-from node.bulk.wire import BLOCKS, HELLO, OFFERS, AnswerDecoder, BadBulk, encode_wants
+from node.bulk.wire import BLOCKS, HELLO, OFFERS, PROTOCOL, AnswerDecoder, BadBulk, encode_wants
+from node.traffic import Traffic
 
 _REQUESTS = 6  # at once; more wait for their turn
 _CONNECT_SECONDS = 3.0
@@ -64,6 +65,7 @@ class BulkClient:
         context: ssl.SSLContext,
         refusals: Refusals,
         down: Throttle,
+        traffic: Traffic,
     ) -> None:
         self.peer = peer
         self.addresses = tuple(addresses)
@@ -72,6 +74,7 @@ class BulkClient:
         self._base: str | None = None
         self._refusals = refusals
         self._down = down
+        self._traffic = traffic
         self._failed = asyncio.Event()
         self._appeared = asyncio.Event()
         self._rest_until = 0.0
@@ -112,6 +115,7 @@ class BulkClient:
         decoder = AnswerDecoder(len(cids))
         async with self._asked(BLOCKS, cids) as response:
             async for data in response.content.iter_any():
+                self._traffic.received(PROTOCOL, len(data))
                 await self._down.let_pass(len(data))
                 if found := decoder.feed(data):
                     self.received += sum(len(block) for block in found if block)
@@ -130,7 +134,9 @@ class BulkClient:
         if (base := self._base) is None:
             raise BulkFailed(f"{self.peer} is not reached")
         with self._failing():
-            async with self._session.post(f"{base}{path}", data=encode_wants(cids)) as response:
+            wants = encode_wants(cids)
+            self._traffic.sent(PROTOCOL, len(wants))
+            async with self._session.post(f"{base}{path}", data=wants) as response:
                 _check(response)
                 yield response
 

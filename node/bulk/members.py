@@ -10,19 +10,27 @@ from blockstore.common.guard import Guard
 from blockstore.common.throttle import Throttle
 from node.bulk.client import BulkClient
 from node.bulk.refusals import Refusals
+from node.traffic import Traffic
 
 
 class BulkMembers:
     """Made by `open_bulk`."""
 
     def __init__(
-        self, own_peer: str, context: ssl.SSLContext, refusals: Refusals, down: Throttle, guard: Guard
+        self,
+        own_peer: str,
+        context: ssl.SSLContext,
+        refusals: Refusals,
+        down: Throttle,
+        guard: Guard,
+        traffic: Traffic,
     ) -> None:
         self._own_peer = own_peer
         self._context = context
         self._refusals = refusals
         self._down = down
         self._guard = guard
+        self._traffic = traffic
         self._clients: dict[str, BulkClient] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -34,8 +42,7 @@ class BulkMembers:
             if wanted.get(peer) != client.addresses:
                 self._drop(peer)
         for peer in wanted.keys() - self._clients.keys():
-            client = BulkClient(peer, wanted[peer], self._context, self._refusals, self._down)
-            self._clients[peer] = client
+            client = self._clients[peer] = self._client(peer, wanted[peer])
             self._tasks[peer] = asyncio.create_task(self._run(client))
 
     def appeared(self, peer: str) -> None:
@@ -58,6 +65,9 @@ class BulkMembers:
             self._drop(peer)
         if self._ending:
             await asyncio.wait(self._ending)
+
+    def _client(self, peer: str, addresses: Sequence[str]) -> BulkClient:
+        return BulkClient(peer, addresses, self._context, self._refusals, self._down, self._traffic)
 
     def _drop(self, peer: str) -> None:
         self._clients.pop(peer).fail()

@@ -22,7 +22,17 @@ from blockstore.prefetch.one_ahead import one_ahead
 from node.bulk.certificates import BadCertificate
 from node.bulk.refusals import BulkRefusal, Refusals
 from node.bulk.tls import peer_behind
-from node.bulk.wire import BLOCKS, HELLO, MAX_WANTS_BYTES, OFFERS, BadBulk, decode_wants, encode_blocks
+from node.bulk.wire import (
+    BLOCKS,
+    HELLO,
+    MAX_WANTS_BYTES,
+    OFFERS,
+    PROTOCOL,
+    BadBulk,
+    decode_wants,
+    encode_blocks,
+)
+from node.traffic import Traffic
 
 ANSWERS = 16
 """Requests that are answered at once, and"""
@@ -43,12 +53,18 @@ class BulkServer:
     """Answers HTTP of members. What it gives is what peers may have of this node."""
 
     def __init__(
-        self, source: ServedBlockSource, refusals: Refusals, on_offer: OfferHandler, up: Throttle
+        self,
+        source: ServedBlockSource,
+        refusals: Refusals,
+        on_offer: OfferHandler,
+        up: Throttle,
+        traffic: Traffic,
     ) -> None:
         self._source = source
         self._up = up
         self._on_offer = on_offer
         self._refusals = refusals
+        self._traffic = traffic
         self._answering: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         """Bytes of blocks, by member."""
@@ -62,7 +78,9 @@ class BulkServer:
         try:
             peer = peer_behind(_transport(request))
             with self._slot(peer):
-                cids = decode_wants(await _body(request))
+                body = await _body(request)
+                self._traffic.received(PROTOCOL, len(body))
+                cids = decode_wants(body)
                 if request.path == BLOCKS:
                     return await self._blocks(request, peer, cids)
                 self._on_offer(peer, cids)
@@ -95,6 +113,7 @@ class BulkServer:
             async for group in groups:
                 for piece in encode_blocks(group):
                     await self._send(response, piece)
+                    self._traffic.sent(PROTOCOL, len(piece))
                 self.sent[peer] += sum(len(block.data) for block in group if block)
         await response.write_eof()
         return response

@@ -13,6 +13,9 @@ from blockstore.block import MAX_BLOCK_BYTES, Block
 from blockstore.cid import CID
 from blockstore.errors import BadCid
 
+PROTOCOL = "/pinfold/bulk/1"
+"""Under which the bytes of it are told, beside the protocols of libp2p."""
+
 BLOCKS = "/v1/blocks"
 OFFERS = "/v1/offers"
 HELLO = "/v1/hello"

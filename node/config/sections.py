@@ -64,6 +64,16 @@ class ApiConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """What Prometheus asks."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 8888
+    auth: str = "never"  # or `always`: every scrape has to show a credential
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmConfig:
     """The open IPFS network: Bitswap with any peer."""
 
@@ -164,6 +174,7 @@ class Config:
     gateway: GatewayConfig = field(default_factory=GatewayConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     bulk: BulkConfig = field(default_factory=BulkConfig)

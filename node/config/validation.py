@@ -131,6 +131,7 @@ _BOUNDS: dict[str, _Bound] = {
     "api.cors_origins": (_each(r"\*|https?://[^/\s,*]+"), "a list of origins (https://host), or *"),
     "api.auth": _one_of("admin", "always"),
     "rpc.auth": _one_of("never", "always"),
+    "metrics.auth": _one_of("never", "always"),
     "gateway.client_burst": _AT_LEAST_ONE,
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
     "swarm.peers": (_addresses(named=True), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import BaseTransport
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,8 @@ from node.http.limits.connections import connection_limit
 from node.http.limits.door import Door
 from node.http.listener import CLIENT_CONNECTIONS, MAX_CONNECTIONS, Listener, ListenerSettings, listen
 from node.http.log.access_log import open_access_log
+from node.http.metrics.app import metrics_app
+from node.http.request_meter import METER, RequestMeter
 from node.http.rest.app import cluster_app
 from node.http.rest.json_errors import error_response
 from node.http.rpc import rpc_app
@@ -33,6 +35,7 @@ class Listeners:
     gateway: Listener
     rpc: Listener
     api: Listener
+    metrics: Listener | None
 
 
 @asynccontextmanager
@@ -47,11 +50,27 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Listeners]:
         gateway = await enter(listen(app, _gateway_settings(own), _gateway_entrance(own), connect))
         local = await check_listener("rpc", config.rpc.host, config.rpc.auth)
         settings = ListenerSettings("rpc", config.rpc.host, config.rpc.port)
-        rpc = await enter(listen(rpc_app(parts, local=local), settings, _entrance(plain)))
+        rpc_ = rpc_app(parts, local=local)
+        rpc = await enter(listen(rpc_, settings, _entrance(plain)))
         local = await check_listener("api", config.api.host, config.api.auth)
         settings = ListenerSettings("api", config.api.host, config.api.port, socket=config.api.socket)
-        api = await enter(listen(cluster_app(parts, local=local), settings, _entrance(error_response)))
-        yield Listeners(gateway, rpc, api)
+        api_ = cluster_app(parts, local=local)
+        api = await enter(listen(api_, settings, _entrance(error_response)))
+        meters = {"gateway": app[METER], "rpc": rpc_[METER], "api": api_[METER]}
+        yield Listeners(gateway, rpc, api, await enter(_serve_metrics(parts, meters)))
+
+
+@asynccontextmanager
+async def _serve_metrics(parts: Parts, meters: Mapping[str, RequestMeter]) -> AsyncIterator[Listener | None]:
+    """None where it is switched off."""
+    own = parts.config.metrics
+    if not own.enabled:
+        yield None
+        return
+    local = await check_listener("metrics", own.host, own.auth)
+    app = metrics_app(parts, meters, local=local)
+    async with listen(app, ListenerSettings("metrics", own.host, own.port), _entrance(plain)) as listener:
+        yield listener
 
 
 def _gateway_settings(own: GatewayConfig) -> ListenerSettings:

@@ -30,7 +30,7 @@ from node.p2p.messaging.sender import MessageSender
 from node.p2p.messaging.service import Service
 from node.p2p.messaging.services import Services
 from node.p2p.messaging.subscriptions import Subscriptions
-from node.p2p.messaging.traffic import GOSSIP, Traffic
+from node.p2p.messaging.traffic import GOSSIP, counting, counting_gossip
 from node.p2p.peering.address_book import AddressBook
 from node.p2p.peering.connected_peers import ConnectedPeers
 from node.p2p.peering.dialer import Dialer
@@ -41,6 +41,7 @@ from node.p2p.settings import NetworkSettings
 from node.p2p.swarm import multiaddress
 from node.p2p.swarm.host_config import HostConfig
 from node.p2p.swarm.identify import PeerDescription
+from node.traffic import Traffic
 
 __all__ = ["Libp2pNetwork", "ListenAddressInUse", "NetworkSettings", "UndialableAddress", "open_network"]
 
@@ -153,7 +154,7 @@ class Libp2pNetwork:
 
     def subscribe(self, topic: str, handler: GossipHandler) -> None:
         """See `cluster.ports.Gossip`. Raises HandlerTaken."""
-        self._topics.add(topic, self.traffic.counting_gossip(handler))
+        self._topics.add(topic, counting_gossip(self.traffic, handler))
         self._host.subscribe(topic)
 
     async def call(self, peer: str, method: str, request: bytes, timeout: float = 15.0) -> bytes:
@@ -194,7 +195,7 @@ class Libp2pNetwork:
         self._serve(Service((calls.PROTOCOL,), self._calls.on_message, calls.MAX_FRAME, to_all=True))
 
     def _serve(self, service: Service) -> None:
-        service = replace(service, handler=self.traffic.counting(service.handler))
+        service = replace(service, handler=counting(self.traffic, service.handler))
         self._services.add(service)
         self._host.serve(service)
 

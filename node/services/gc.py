@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from blockstore.pinning import gc
 from blockstore.pinning.gc import Marked
@@ -32,6 +33,21 @@ class HeldBackPin:
     reason: str
 
 
+@dataclass(slots=True)
+class CollectionTotals:
+    """Since the start: collections that were begun, and what they removed. `ended`: seconds since 1970."""
+
+    begun: int = 0
+    blocks: int = 0
+    bytes: int = 0
+    ended: float = 0.0
+
+    def took(self, step: Marked | Swept) -> None:
+        if isinstance(step, Swept):
+            self.blocks += len(step.cids)
+            self.bytes += step.bytes
+
+
 @dataclass(frozen=True, slots=True)
 class GarbageCollection:
     """What is kept: local pins, complete or not, and what the cluster pins until its holders have it.
@@ -47,6 +63,7 @@ class GarbageCollection:
     holders: Holders
     removals_done: Callable[[], Awaitable[None]]
     peer: str
+    totals: CollectionTotals = field(default_factory=CollectionTotals)
 
     async def run(
         self, on_held_back: Callable[[HeldBackPin], None] | None = None, need: int = NO_LIMIT
@@ -56,13 +73,16 @@ class GarbageCollection:
         `on_held_back` hears of each pin whose blocks stay for others, before the first block is removed.
         Raises CollectorBusy, LinksUnknown.
         """
+        self.totals.begun += 1
         await self.removals_done()
         await self.pins.renew()
         roots = self._roots(on_held_back or _log_held_back)
         async with aclosing(gc.collect(self.store, roots, need)) as steps:
             async for step in steps:
+                self.totals.took(step)
                 yield step
         await gc.give_back(self.store)
+        self.totals.ended = time.time()
 
     def freeing(self, need: int) -> AsyncGenerator[Marked | Swept]:
         """`run` until so many bytes are gone."""

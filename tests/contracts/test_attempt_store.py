@@ -144,3 +144,14 @@ async def test_a_key_range_has_its_attempts_in_order_with_every_bit_of_their_tim
     )
     assert await kept.within(KeyRange(), 2) == [failed(1), odd]
     assert await kept.within(KeyRange(bytes(cid(9))), 2) == []
+
+
+async def test_they_are_counted_by_kind_whatever_becomes_of_them(kept: AttemptStore) -> None:
+    assert await kept.count(OperationKind.PIN) == 0
+    unpin = replace(failed(2), kind=OperationKind.UNPIN)
+    await fill(kept, failed(1), unpin, failed(3), failed(3, count=2))
+    assert [await kept.count(kind) for kind in OperationKind] == [2, 1]
+    await fill(kept, failed(2))
+    assert [await kept.count(kind) for kind in OperationKind] == [3, 0]
+    await kept.remove_many([cid(1), cid(2), cid(9)])
+    assert [await kept.count(kind) for kind in OperationKind] == [1, 0]

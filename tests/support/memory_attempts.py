@@ -9,6 +9,7 @@ from blockstore.cid import CID
 from cluster.pin import KeyRange
 from cluster.ports import (
     Attempt,
+    OperationKind,
 )
 
 
@@ -42,6 +43,9 @@ class MemoryAttempts:
 
     async def next_retry(self) -> float | None:
         return min((row.retry_at for row in self.rows.values()), default=None)
+
+    async def count(self, kind: OperationKind) -> int:
+        return sum(row.kind is kind for row in self.rows.values())
 
     async def page(self, after: CID | None, limit: int) -> list[Attempt]:
         start = bytes(after) if after else b""

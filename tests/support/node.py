@@ -23,6 +23,7 @@ def any_ports(config: Config) -> Config:
         api=replace(config.api, port=0),
         swarm=replace(config.swarm, port=0),
         cluster=replace(config.cluster, port=0, host="127.0.0.1"),
+        metrics=replace(config.metrics, port=0),
         bulk=replace(config.bulk, port=0),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from blockstore.common.kept_count import KeptCount
 from cluster.pinset.documents.foreign_document import DocumentParts
 from cluster.pinset.log.batch import AuthorLog
 from cluster.pinset.log.snapshot_place import LogEnd, SnapshotPlace
@@ -17,9 +18,10 @@ from cluster.ports import Database
 class SnapshotStore:
     """`store.PinsetStore.snapshots`."""
 
-    def __init__(self, database: Database[sqlite3.Connection], live: LiveTable) -> None:
+    def __init__(self, database: Database[sqlite3.Connection], live: LiveTable, pins: KeptCount) -> None:
         self._database = database
         self._live = live
+        self._pins = pins
 
     async def parts(self, first: int, last: int, max_bytes: int) -> list[DocumentParts]:
         """Documents [first, last) as they are stored, about `max_bytes`: at least one when there is one."""
@@ -48,7 +50,10 @@ class SnapshotStore:
     async def merge(self, commit: Commit, tolerated: Mapping[AuthorLog, int], following: int | None) -> None:
         """`commit`, with what may come again by the log, and the place of the snapshot that it is of."""
         live = self._live.after(commit.live)
-        await self._database.write(sql_snapshot.write_merge, commit, live, tolerated, following)
+        with self._pins.changing() as change:
+            change.by = await self._database.write(
+                sql_snapshot.write_merge, commit, live, tolerated, following
+            )
         self._live.put(live)
 
     async def end(self, floor: Sequence[LogEnd]) -> None:

@@ -95,12 +95,16 @@ def write_merge(
     live: Mapping[int, LiveEntries],
     tolerated: Mapping[AuthorLog, int],
     following: int | None,
-) -> None:
-    """What joining documents comes to; `following` is the place of the snapshot that they are of."""
-    write_commit(db, commit, live)
+) -> int:
+    """What joining documents comes to; `following` is the place of the snapshot that they are of.
+
+    How many pins there are more than before.
+    """
+    more = write_commit(db, commit, live)
     _widen_tolerance(db, tolerated)
     if following is not None:
         _write_next(db, following)
+    return more
 
 
 def begin_snapshot(db: sqlite3.Connection, place: SnapshotPlace, tolerated: Mapping[AuthorLog, int]) -> None:

@@ -28,17 +28,18 @@ _LIVE = RowLayout(client=int, pins=int, bytes=int)
 _FACT = RowLayout(key=str, value=bytes)
 
 
-def write_commit(db: sqlite3.Connection, commit: Commit, live: Mapping[int, LiveEntries]) -> None:
-    """`live`: what the clients that it changes have then."""
+def write_commit(db: sqlite3.Connection, commit: Commit, live: Mapping[int, LiveEntries]) -> int:
+    """`live`: what the clients that it changes have then. How many pins there are more than before."""
     _write_documents(db, commit.documents)
     _write_updates(db, commit.documents)
     _write_batches(db, commit.batches)
-    _remove_pins(db, [*(row.cid for row in commit.pins), *commit.removed])
+    removed = _remove_pins(db, [*(row.cid for row in commit.pins), *commit.removed])
     pins = commit.pins + commit.added
     _write_pins(db, sorted(pins, key=lambda row: row.cid))  # as the table has them: fewer pages
     _write_removed(db, commit)
     _write_facts(db, commit.facts)
     _write_live(db, live)
+    return len(pins) - removed
 
 
 def _for_all(
@@ -108,14 +109,15 @@ def _write_batches(db: sqlite3.Connection, batches: Sequence[BatchRow]) -> None:
     )
 
 
-def _remove_pins(db: sqlite3.Connection, cids: Sequence[bytes]) -> None:
+def _remove_pins(db: sqlite3.Connection, cids: Sequence[bytes]) -> int:
+    """How many of them there were."""
     if not cids:
-        return
+        return 0
     keys = _CID.pack((cid,) for cid in cids)
     select = f"SELECT {one_row('hex(cid)', 'hex(value)')} FROM {_CID.rows} JOIN pins USING (cid)"
     found = json.loads(db.execute(select, keys).fetchone()[0])
     if not found:
-        return
+        return 0
     old = [_row_of(bytes.fromhex(cid), bytes.fromhex(value)) for cid, value in found]
     db.execute(f"DELETE FROM pins WHERE cid IN (SELECT cid FROM {_CID.rows})", keys)
     deallocate(db, old)
@@ -125,6 +127,7 @@ def _remove_pins(db: sqlite3.Connection, cids: Sequence[bytes]) -> None:
         _METADATA,
         ((*item, row.cid) for row in old for item in row.metadata.items()),
     )
+    return len(old)
 
 
 def _row_of(cid: bytes, value: bytes) -> PinRow:

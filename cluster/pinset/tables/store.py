@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from blockstore.cid import CID
+from blockstore.common.kept_count import KeptCount
 from cluster.common.pin_codec import decode_pin
 from cluster.errors import BadUpdate
 from cluster.interfaces import EVERY_PIN, PinQuery, StoredPins
@@ -60,7 +61,8 @@ class PinsetStore:
         self.forks = ForkStore(database)
         self._lacks = lacks
         self.live = LiveTable()
-        self.snapshots = SnapshotStore(database, self.live)
+        self._pins = KeptCount(self._count_all)
+        self.snapshots = SnapshotStore(database, self.live, self._pins)
 
     async def prepare(self) -> None:
         """Read what is kept in memory beside the tables; before anything else."""
@@ -75,7 +77,8 @@ class PinsetStore:
         only_removes = commit.removed and not (commit.pins or commit.added)
         work = self._database.free if only_removes else self._database.write
         live = self.live.after(commit.live)
-        await work(sql_writes.write_commit, commit, live)
+        with self._pins.changing() as change:
+            change.by = await work(sql_writes.write_commit, commit, live)
         self.live.put(live)
 
     async def facts(self) -> Mapping[str, bytes]:
@@ -138,7 +141,7 @@ class PinsetStore:
     async def count(self, query: PinQuery) -> int:
         """How many pins match, or cannot be read to tell; many trips where there are many."""
         if query == EVERY_PIN:
-            return await self._database.read(sql_listing.count_all)
+            return await self._pins.total()
         plan = self._listing(query, None)
         count = 0
         place: ListPlace | None = plan.walk.first(query)
@@ -150,6 +153,9 @@ class PinsetStore:
                 part = await self._database.read(sql_listing.count_part, plan, place)
                 count, place = count + part.count, part.place
         return count
+
+    async def _count_all(self) -> int:
+        return await self._database.read(sql_listing.count_all)
 
     def _listing(self, query: PinQuery, place: ListPlace | None) -> Listing:
         ready = not self._lacks(interned_peers.VERSION)

@@ -29,6 +29,7 @@ FACES = {
     "swarm": "the open IPFS network",
     "cluster": "the members' network",
     "bulk": "bulk between members",
+    "metrics": "the metrics",
 }
 
 _PORT = whole_number(least=0, most=65535)
@@ -128,10 +129,12 @@ def _lines(addresses: ApiResponse) -> list[str]:
     networks = [
         f"{face:<9} {' '.join(addresses.texts(face)) or 'off'}" for face in ("swarm", "cluster", "bulk")
     ]
+    metrics = addresses.text("metrics") or "off"
     return [
         f"peer id   {addresses.text('peer_id')}",
         *faces,
         *networks,
+        f"metrics   {metrics}",
         "ready     add a folder:      pinfold add -r ./photos",
         f"          open it:           {addresses.text('gateway')}/ipfs/<cid>/",
         "          add a machine:     pinfold cluster invite",

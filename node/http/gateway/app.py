@@ -20,6 +20,7 @@ from node.http.gateway.replies.response_cache import ResponseCache
 from node.http.limits.addresses import TrustedProxies
 from node.http.limits.admission import RequestAdmission
 from node.http.log.access_log import AccessLog
+from node.http.request_meter import METER, RequestMeter, metered
 from node.parts import Parts
 from node.retrieval.negative_cache import NegativeCache
 
@@ -31,6 +32,7 @@ def gateway_app(parts: Parts, log: AccessLog | None = None) -> web.Application:
     settings = parts.config.gateway
     app = web.Application(middlewares=_on_request(settings, log))
     app[PARTS] = parts
+    app[METER] = RequestMeter()
     app[ADMISSION] = RequestAdmission(limits_of(settings))
     app[PROXIES] = TrustedProxies(settings.trusted_proxies)
     app[MISSES] = NegativeCache(settings.negative_ttl)
@@ -58,6 +60,10 @@ async def _at_once(request: web.Request) -> None:
     """Whatever Expect says: no body is ever waited for, the answer comes now (RFC 9110 section 10.1.1)."""
 
 
+async def _admitted(request: web.Request) -> web.StreamResponse:
+    return await admit(request, answer)
+
+
 async def content(request: web.Request) -> web.StreamResponse:
     """One request, let in or sent away."""
     door, transport = request.app[ENTRANCE].door, request.transport
@@ -65,6 +71,6 @@ async def content(request: web.Request) -> web.StreamResponse:
         return client_closed_request()
     door.begin(transport)
     try:
-        return await admit(request, answer)
+        return await metered(request, _admitted)
     finally:
         door.rest(transport)

@@ -26,6 +26,7 @@ from node.http.connection import mark_busy
 from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
 from node.http.go import query_values
+from node.http.request_meter import METER, RequestMeter, metered
 from node.http.rest import health, peers, probes, shapes, status_filter, v1
 from node.http.rest.access import CORS, known_callers_only
 from node.http.rest.add import add
@@ -45,6 +46,7 @@ MAX_CIDS = 10_000  # in one `?cids=`
 def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `api`; `local`: only this machine reaches it."""
     before = [
+        metered,
         mark_busy,
         known_callers_only,
         errors_as_json,
@@ -56,6 +58,7 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     app[CORS] = Cors(api.cors_origins)
     app.on_response_prepare.extend((nothing_runs, app[CORS].mark))
     app[PARTS] = parts
+    app[METER] = RequestMeter()
     peers.add_routes(app)
     health.add_routes(app)
     probes.add_routes(app)

@@ -50,6 +50,6 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 async def bandwidth(request: web.Request) -> web.Response:
-    """Of the members' network, by protocol."""
+    """Between members, by protocol; bulk is one of them."""
     traffic = request.app[PARTS].traffic()
     return json_response({protocol: shapes.traffic(one) for protocol, one in sorted(traffic.items())})

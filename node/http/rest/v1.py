@@ -121,7 +121,7 @@ async def usage(request: web.Request) -> web.Response:
 async def stats(request: web.Request) -> web.Response:
     """What the store holds and takes on the disk, what was written for it, and what was moved to and fro."""
     store = request.app[PARTS].store
-    found, stored, written = await store.usage(), store.stored_bytes, bytes_written()
+    found, stored, written = await store.usage(), store.put_counts.stored_bytes, bytes_written()
     return json_response(
         {
             "blocks": found.blocks,

@@ -17,6 +17,7 @@ from node.http.connection import mark_busy
 from node.http.errors import EXPECTED, BadRequest, client_closed_request, text_of
 from node.http.go import gojson
 from node.http.go.query_values import check_repeated
+from node.http.request_meter import METER, RequestMeter, metered
 from node.http.rpc import answers, content, dag, keys, names, node
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS
@@ -54,11 +55,12 @@ COMMANDS: dict[str, Command] = {
 
 def rpc_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `rpc`; `local`: only this machine reaches it."""
-    app = web.Application(middlewares=[mark_busy])
+    app = web.Application(middlewares=[metered, mark_busy])
     rpc = parts.config.rpc
     app[CALLERS] = Callers(parts.secret, rpc.host, always=rpc.auth == ALWAYS, local=local)
     app.on_response_prepare.append(nothing_runs)
     app[PARTS] = parts
+    app[METER] = RequestMeter()
     app.router.add_route("*", "/{path:.*}", call)
     return app
 

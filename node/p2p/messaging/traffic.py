@@ -1,74 +1,30 @@
-"""Bytes of messages by protocol, both ways, and how many a second lately (libp2p's bandwidth counter)."""
+"""Messages and gossip counted as they come in."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
 from bitswap.network import MessageHandler
-from blockstore.common.meter import Meter
 from cluster.ports import GossipHandler, GossipMessage
+from node.traffic import Traffic
 
 GOSSIP = "/meshsub"
 """Gossip, whichever version of its protocol a peer speaks."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProtocolTraffic:
-    """Totals in bytes since the start, rates in bytes a second."""
+def counting(traffic: Traffic, handler: MessageHandler) -> MessageHandler:
+    """The same handler, its messages counted as received."""
 
-    total_in: int
-    total_out: int
-    rate_in: float
-    rate_out: float
+    async def counted(peer: str, protocol: str, message: bytes) -> None:
+        traffic.received(protocol, len(message))
+        await handler(peer, protocol, message)
 
-
-@dataclass(frozen=True, slots=True)
-class _Both:
-    received: Meter = field(default_factory=Meter)
-    sent: Meter = field(default_factory=Meter)
+    return counted
 
 
-class Traffic:
-    """Of one network. What is counted are messages, not the frames and keys around them."""
+def counting_gossip(traffic: Traffic, handler: GossipHandler) -> GossipHandler:
+    """As `counting`, of gossip."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._protocols: dict[str, _Both] = {}
+    async def counted(message: GossipMessage) -> None:
+        traffic.received(GOSSIP, len(message.data))
+        await handler(message)
 
-    def received(self, protocol: str, size: int) -> None:
-        """`protocol` is one that this node serves."""
-        self._protocols.setdefault(protocol, _Both()).received.add(size, self._now())
-
-    def sent(self, protocol: str, size: int) -> None:
-        """`protocol` is one that this node offers."""
-        self._protocols.setdefault(protocol, _Both()).sent.add(size, self._now())
-
-    def counting(self, handler: MessageHandler) -> MessageHandler:
-        """The same handler, its messages counted as received."""
-
-        async def counted(peer: str, protocol: str, message: bytes) -> None:
-            self.received(protocol, len(message))
-            await handler(peer, protocol, message)
-
-        return counted
-
-    def counting_gossip(self, handler: GossipHandler) -> GossipHandler:
-        """As `counting`, of gossip."""
-
-        async def counted(message: GossipMessage) -> None:
-            self.received(GOSSIP, len(message.data))
-            await handler(message)
-
-        return counted
-
-    def totals(self) -> Mapping[str, ProtocolTraffic]:
-        """By protocol, in order."""
-        now = self._now()
-        return {
-            protocol: ProtocolTraffic(
-                both.received.total, both.sent.total, both.received.rate_at(now), both.sent.rate_at(now)
-            )
-            for protocol, both in sorted(self._protocols.items())
-        }
+    return counted

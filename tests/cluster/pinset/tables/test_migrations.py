@@ -113,7 +113,7 @@ async def test_a_folder_of_the_previous_release_becomes_as_one_of_this(old: Path
     new = await filled(tmp_path / "new.db")
     async with tables(old) as database, pinset(database) as opened:
         while opened.migration is not None:
-            await opened.count()
+            await opened.count(PinQuery(name="n1"))
         assert [one async for one in opened.pins()] == PINS
     assert form(old) == form(new)
     assert everything(old) == everything(new)
@@ -157,7 +157,7 @@ async def test_every_query_is_right_at_every_step_of_the_way(old: Path) -> None:
 async def test_documents_have_their_clocks_and_digests_at_the_end(old: Path) -> None:
     async with tables(old) as database, pinset(database) as opened:
         while opened.migration is not None:
-            await opened.count()
+            await opened.count(PinQuery(name="n1"))
         noted = await database.read(
             lambda db: db.execute("SELECT number, digest1, digest2, clocks FROM documents").fetchall()
         )
@@ -227,7 +227,7 @@ async def test_a_damaged_row_keeps_no_other_from_being_brought_forward(old: Path
         db.commit()
     async with tables(old) as database, pinset(database) as opened:
         while opened.migration is not None:
-            await opened.count()
+            await opened.count(PinQuery(name="n1"))
         rows = [one for one in PINS if one is not PINS[7]]
         seen: list[Pin] = []
         with pytest.raises(BadUpdate, match="cannot be read"):

@@ -21,7 +21,7 @@ from cluster.pin import GlobalPinInfo, Pin, PinInfo, PinMode, PinOptions, Status
 from node.http.go import gojson
 from node.http.go.gojson import Json
 from node.http.rest import shapes
-from node.p2p.messaging.traffic import ProtocolTraffic
+from node.traffic import ProtocolTraffic
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = 1_767_225_600.25  # 2026-01-01T00:00:00.25Z

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.p2p.messaging.traffic import Traffic
+from node.traffic import Traffic
 
 
 class Clock:
