@@ -32,8 +32,10 @@ _failures: LRUCache[tuple[str, CID], tuple[type[BlockstoreError], str]] = LRUCac
 
 
 def at_once(block: Block) -> bool:
-    """Whether a block is small enough to be decoded on the loop itself."""
-    return len(block.data) <= (_AT_ONCE_DAG_PB if block.cid.codec == DAG_PB else _AT_ONCE)
+    """Whether a block is decoded on the loop: a small one, or a raw one, which has nothing to decode."""
+    if (codec := block.cid.codec) == RAW:
+        return True
+    return len(block.data) <= (_AT_ONCE_DAG_PB if codec == DAG_PB else _AT_ONCE)
 
 
 async def links(block: Block) -> list[CID]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -82,3 +83,10 @@ async def test_a_failure_of_one_reader_is_none_of_another() -> None:
 async def test_turns_give_every_item_once_and_the_last_part_first(count: int) -> None:
     parts = [part async for part in decoding.turns(range(count))]
     assert [item for part in reversed(parts) for item in part] == list(range(count))
+
+
+async def test_a_raw_block_is_looked_at_where_it_is_for_it_holds_nothing_to_decode() -> None:
+    """A thread would cost each leaf of a file more than all the rest of reading it."""
+    leaf = Block.of(bytes(MAX_BLOCK_BYTES))
+    assert decoding.at_once(leaf)
+    assert await decoding.beside(lambda _: threading.current_thread(), leaf) is threading.main_thread()
