@@ -29,7 +29,6 @@ from cluster.metrics.informers import Informer, Ping, free_space, pin_queue, pin
 from cluster.metrics.metric_gossip import MetricGossip
 from cluster.metrics.metric_store import MetricStore
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, Signer
-from cluster.tracking.executor import Executor
 from cluster.tracking.tracker import Tracker
 
 _log = logging.getLogger(__name__)
@@ -55,8 +54,7 @@ async def open_cluster(
 ) -> AsyncIterator[Cluster]:
     """Put the parts together and run their loops for the length of the block."""
     remote = MemberClient(context.calls, context.settings.call_timeout)
-    executor = Executor(context, node.pins, node.attempts, remote.holds)
-    tracking = Tracker(context, node.pins, node.attempts, executor)
+    tracking = Tracker(context, node.pins, node.attempts, remote.lease)
     metrics = MetricStore(context.members, context.now)
     locks, placement = KeyedLock(), Placement(context, metrics)
     granting = Granting(context, placement, locks)

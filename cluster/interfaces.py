@@ -174,6 +174,23 @@ class Role(StrEnum):
     FOLLOWER = "follower"
 
 
+class Duty(StrEnum):
+    """What a member is to do about pins that name their holders."""
+
+    OPEN = "open"  # what it holds it keeps, and it takes new ones
+    HELD = "held"  # the same, and while it is away nobody else takes them
+    DRAIN = "drain"  # it takes no new ones, and those that it holds go to others
+    DRAIN_HELD = "drain-held"  # it takes no new ones, and those that it holds wait
+
+    @property
+    def is_drained(self) -> bool:
+        return self in (Duty.DRAIN, Duty.DRAIN_HELD)
+
+    @property
+    def is_held(self) -> bool:
+        return self in (Duty.HELD, Duty.DRAIN_HELD)
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     peer: str
@@ -212,6 +229,21 @@ class Membership(Protocol):
 
     def name(self, peer: str) -> str:
         """What a peer, member or not (any more), last called itself; may be empty."""
+        ...
+
+    def duty(self, peer: str) -> Duty:
+        """What that member is to do; OPEN for one of which nothing was said since it became one."""
+        ...
+
+    def drained(self) -> frozenset[str]:
+        """Members that take no new pins."""
+        ...
+
+    async def set_duty(self, peer: str, duty: Duty) -> None:
+        """Have all members know; returns when it is durable here.
+
+        Raises UntrustedPeer for a peer that is no member, ReadOnlyMember where we are not trusted.
+        """
         ...
 
     async def remove(self, peer: str) -> None:

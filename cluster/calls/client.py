@@ -6,13 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from blockstore.cid import CID
-from cluster.calls.codec import MAX_REQUEST, decode_info, decode_infos, decode_node, decode_page
+from cluster.calls.codec import (
+    MAX_REQUEST,
+    decode_held,
+    decode_info,
+    decode_infos,
+    decode_node,
+    decode_page,
+    encode_copies,
+)
 from cluster.calls.columns_codec import decode_columns
 from cluster.calls.node_info import NodeInfo
 from cluster.common.methods import (
     COLUMNS,
     HOLDS,
     ID,
+    LEASE,
     RECOVER,
     RECOVER_ALL,
     STATUS,
@@ -25,6 +34,7 @@ from cluster.errors import BadUpdate
 from cluster.interfaces import Member
 from cluster.pin import KeyRange, PinInfo, Status
 from cluster.ports import CallFailed, PeerCalls, no_method
+from cluster.tracking.leases import Copy
 from cluster.tracking.status import StatusPage
 from cluster.tracking.status_columns import StatusColumns
 from cluster.tracking.tracker import MAX_PAGE
@@ -50,6 +60,11 @@ class MemberClient:
     async def holds(self, peer: str, cid: CID, recursive: bool) -> bool:
         request: dict[str, object] = {"cid": bytes(cid), "recursive": int(recursive)}
         return await self._ask(peer, HOLDS, request, _held)
+
+    async def lease(self, peer: str, copies: Sequence[Copy]) -> Sequence[bool]:
+        """Of at most MAX_TOGETHER: which are there, and stay for `leases.LEASE` seconds."""
+        answer = await self._calls.call(peer, LEASE.name, encode_copies(copies), self._timeout)
+        return self._read(answer, lambda data: decode_held(data, len(copies)))
 
     async def status(self, member: Member, cid: CID) -> PinInfo:
         return await self._info(member, STATUS, cid)
@@ -121,7 +136,10 @@ class MemberClient:
     async def _ask(
         self, peer: str, method: Method, request: dict[str, object], read: Callable[[bytes], T]
     ) -> T:
-        answer = await self._calls.call(peer, method.name, encode(request), self._timeout)
+        return self._read(await self._calls.call(peer, method.name, encode(request), self._timeout), read)
+
+    @staticmethod
+    def _read(answer: bytes, read: Callable[[bytes], T]) -> T:
         try:
             return read(answer)
         except BadUpdate as error:

@@ -16,6 +16,7 @@ from cluster.common.names import as_name
 from cluster.common.wire import Fields, Wire, encode
 from cluster.errors import BadUpdate
 from cluster.pin import PinInfo, Progress, Status
+from cluster.tracking.leases import Copy
 from cluster.tracking.status import StatusPage, StatusRow
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -118,6 +119,36 @@ def decode_infos(peer: str, name: str, data: bytes, count: int) -> list[PinInfo]
     if len(infos) != count:
         raise BadUpdate(f"{len(infos)} statuses of {count}")
     return infos
+
+
+def encode_copies(copies: Sequence[Copy]) -> bytes:
+    return encode(
+        {
+            "cids": [bytes(copy.cid) for copy in copies],
+            "blocks": [place for place, copy in enumerate(copies) if not copy.recursive],
+        }
+    )
+
+
+def decode_copies(fields: Fields) -> list[Copy]:
+    """At most MAX_TOGETHER; "blocks" are the places of those that are one block. Raises BadUpdate."""
+    blocks = fields.items("blocks", MAX_TOGETHER)
+    return [
+        Copy(decode_cid(cid), place not in blocks)
+        for place, cid in enumerate(fields.datas("cids", MAX_TOGETHER))
+    ]
+
+
+def encode_held(held: Sequence[bool]) -> bytes:
+    return encode({"held": bytes(held)})
+
+
+def decode_held(data: bytes, count: int) -> list[bool]:
+    """Of so many copies, in the order of the question. Raises BadUpdate."""
+    held = Fields.decode(data, MAX_REQUEST).data("held", count)
+    if len(held) != count or set(held) - {0, 1}:
+        raise BadUpdate(f"{len(held)} answers of {count}")
+    return [bool(one) for one in held]
 
 
 def decode_cid(data: bytes) -> CID:

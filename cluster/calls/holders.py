@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+from blockstore.cid import CID
 from cluster.context import ClusterContext
 from cluster.pin import Pin, PinMode
 from cluster.ports import CallFailed, PeerOffline
-from cluster.tracking.executor import Holds
+
+Holds = Callable[[str, CID, bool], Awaitable[bool]]
+"""Ask a member whether it holds a block or, recursively, all of its DAG. Raises PeerOffline, CallFailed."""
 
 
 class Holders:

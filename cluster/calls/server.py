@@ -9,7 +9,9 @@ from cluster.calls.codec import (
     MAX_REQUEST,
     MAX_TOGETHER,
     decode_cid,
+    decode_copies,
     decode_statuses,
+    encode_held,
     encode_info,
     encode_infos,
     encode_node,
@@ -21,6 +23,7 @@ from cluster.common.methods import (
     COLUMNS,
     HOLDS,
     ID,
+    LEASE,
     RECOVER,
     RECOVER_ALL,
     STATUS,
@@ -68,6 +71,9 @@ def _answers(tracking: Tracker, describe: Callable[[], NodeInfo]) -> Mapping[Met
         keys = KeyRange(request.data("after", MAX_KEY, b""), request.data("until", MAX_KEY))
         return encode_columns(await tracking.columns(wanted, keys, _limit(request)))
 
+    async def lease(request: Fields) -> bytes:
+        return encode_held(await tracking.lease(decode_copies(request)))
+
     async def recover(request: Fields) -> bytes:
         return encode_info(await tracking.recover(_cid(request)))
 
@@ -81,6 +87,7 @@ def _answers(tracking: Tracker, describe: Callable[[], NodeInfo]) -> Mapping[Met
         STATUS_OF: status_of,
         STATUSES: statuses,
         COLUMNS: columns,
+        LEASE: lease,
         RECOVER: recover,
         RECOVER_ALL: recover_all,
     }

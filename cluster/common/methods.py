@@ -8,6 +8,7 @@
 | pins/status-of | cids | PinInfo of each | members |
 | pins/statuses | wanted statuses, after, limit | StatusPage | members |
 | pins/columns | wanted statuses, key range, limit | StatusColumns of the range | members |
+| pins/lease | cids, which of them recursive | whether each is here, and stays for 30 s | members |
 | pins/recover | cid | PinInfo after the retry | trusted members |
 | pins/recover-all | after, limit | StatusPage of what is tried again | trusted members |
 | store/gc | – | Collected: what this node's collector removed | trusted members |
@@ -54,6 +55,7 @@ STATUS = Method("pins/status", Access.MEMBER)
 STATUS_OF = Method("pins/status-of", Access.MEMBER)
 STATUSES = Method("pins/statuses", Access.MEMBER)
 COLUMNS = Method("pins/columns", Access.MEMBER)
+LEASE = Method("pins/lease", Access.MEMBER)
 RECOVER = Method("pins/recover", Access.TRUSTED)
 RECOVER_ALL = Method("pins/recover-all", Access.TRUSTED)
 COLLECT = Method("store/gc", Access.TRUSTED)
@@ -75,6 +77,7 @@ METHODS = (
     STATUS_OF,
     STATUSES,
     COLUMNS,
+    LEASE,
     RECOVER,
     RECOVER_ALL,
     COLLECT,

@@ -1,9 +1,10 @@
 """The member list of a cluster: signed records, durable here and replicated to every member.
 
-A *grant* gives a role or takes it away and is signed by a trusted member; a *profile* is what a member says
-of itself. Records spread like batches: at once by gossip, surely by catching up. One signed by a peer that is
-not trusted (any more) is accepted only from a trusted member, who vouches that it was in time; so all members
-agree in the end, whatever order a removal and the removed member's last words came in.
+A *grant* gives a role or takes it away, a *duty* has a member drained: both are signed by a trusted member. A
+*profile* is what a member says of itself. Records spread like batches: at once by gossip, surely by catching
+up. One signed by a peer that is not trusted (any more) is accepted only from a trusted member, who vouches
+that it was in time; so all members agree in the end, whatever order a removal and the removed member's last
+words came in.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from cluster.common.address import dialable
 from cluster.common.local_member import LocalMember
 from cluster.common.names import as_name
 from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
-from cluster.interfaces import Role
+from cluster.interfaces import Duty, Role
 from cluster.members.member_table import MemberTable
 from cluster.members.record import (
+    DUTY,
     GRANT,
     MAX_RECORDS,
     PROFILE,
@@ -76,6 +78,15 @@ class MemberList(MemberTable):
             )
         found = self.record(GRANT, peer)
         await self._issue_grant(peer, REMOVED, found.invite if found else b"")
+
+    async def set_duty(self, peer: str, duty: Duty) -> None:
+        """See interfaces.Membership. Raises ReadOnlyMember, UntrustedPeer."""
+        if not self.is_member(peer):
+            raise UntrustedPeer(f"{peer} is not a member of this cluster")
+        self._check_may_change(peer, duty)
+        if self.duty(peer) is not duty:
+            stamp = self._next_stamp(self.record(DUTY, peer), self.record(GRANT, peer))
+            await self._issue(MemberRecord(DUTY, peer, self._local.peer, stamp, role=duty.value))
 
     async def announce(self, name: str, addresses: Sequence[str], bulk: Sequence[str] = ()) -> None:
         """Have all members know our name and addresses, those for bulk too; nothing is sent when they do."""
@@ -164,8 +175,8 @@ class MemberList(MemberTable):
             self._follow(signed)
             await self._keep([signed])
 
-    def _next_stamp(self, old: MemberRecord | None) -> int:
-        return self._local.clock.tick(above=old.stamp if old else 0)
+    def _next_stamp(self, *older: MemberRecord | None) -> int:
+        return self._local.clock.tick(above=max(one.stamp if one else 0 for one in older))
 
     def _follow(self, signed: SignedMemberRecord) -> None:
         self.take(signed)

@@ -1,4 +1,4 @@
-"""Who belongs to the cluster: of each peer the newest grant and the newest profile (LWW registers)."""
+"""Who belongs to the cluster: of each peer the newest grant, profile and duty (LWW registers)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from cluster.common.hybrid_clock import seconds
-from cluster.interfaces import Member, Role
+from cluster.interfaces import Duty, Member, Role
 from cluster.members.record import (
+    DUTY,
     GRANT,
     MAX_RECORD_BYTES,
     MAX_RECORDS,
@@ -74,6 +75,16 @@ class MemberTable:
             if kind == GRANT and one.record.role == REMOVED
         )
 
+    def duty(self, peer: str) -> Duty:
+        """One that was said before the newest grant is over: who comes back begins afresh."""
+        found, granted = self.record(DUTY, peer), self.record(GRANT, peer)
+        if found is None or not self.is_member(peer) or (granted and granted.stamp > found.stamp):
+            return Duty.OPEN
+        return Duty(found.role)
+
+    def drained(self) -> frozenset[str]:
+        return frozenset(peer for kind, peer in self._records if kind == DUTY and self.duty(peer).is_drained)
+
     def removal(self, peer: str) -> Removal | None:
         """How that peer ceased to be a member; None for members, and for peers that never were."""
         found = self._records.get((GRANT, peer))
@@ -118,7 +129,7 @@ class MemberTable:
         return old.record.rank < record.rank if old else len(self._records) < MAX_RECORDS
 
     def may_keep(self, record: MemberRecord, vouched: bool) -> bool:
-        """Profiles are of members, or of those that were; changes of the list are a trusted member's."""
+        """Profiles and duties are of members, or of those that were; the rest is a trusted member's."""
         if vouched:
             known = self.is_member(record.peer) or self.removal(record.peer) is not None
             return record.kind == GRANT or known

@@ -13,12 +13,12 @@ from cluster.common.address import MAX_ADDRESSES, check_dialable
 from cluster.common.envelope import Sealed, open_sealed, seal
 from cluster.common.peer_id import check_peer
 from cluster.errors import BadAddress, BadUpdate
-from cluster.interfaces import Role
+from cluster.interfaces import Duty, Role
 from cluster.ports import Signer
 
 MAX_RECORDS = 4096
 MAX_RECORD_BYTES = 8 * 1024
-GRANT, PROFILE = "grant", "profile"
+GRANT, PROFILE, DUTY = "grant", "profile", "duty"
 REMOVED = "removed"
 _DOMAIN = b"pinfold member 1\0"
 
@@ -28,9 +28,9 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """A grant (`role`, `invite`) or a profile (`name`, `addresses`, `bulk`) of `peer`, by `signer`.
+    """A grant (`role`, `invite`), a profile (`name`, `addresses`, `bulk`) or a duty of `peer`, by `signer`.
 
-    `bulk`: where it offers blocks in bulk.
+    A duty is in `role`, like what is granted. `bulk`: where it offers blocks in bulk.
     """
 
     kind: str
@@ -119,7 +119,9 @@ def _check_shape(record: MemberRecord) -> None:
         raise BadUpdate(f"unknown role {record.role!r}")
     if record.kind == GRANT and record.signer == record.peer and record.role == Role.TRUSTED:
         raise BadUpdate("a peer that trusts itself")
-    if record.kind not in (GRANT, PROFILE):
+    if record.kind == DUTY and record.role not in (*Duty,):
+        raise BadUpdate(f"unknown duty {record.role!r}")
+    if record.kind not in (GRANT, PROFILE, DUTY):
         raise BadUpdate(f"unknown kind of record {record.kind!r}")
     try:
         check_peer(record.peer)

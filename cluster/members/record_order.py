@@ -9,23 +9,23 @@ from cluster.members.record import GRANT, SignedMemberRecord
 
 
 class RecordOrder:
-    """Grants by their signer, then profiles."""
+    """Grants by their signer, then profiles and duties, which say something of members."""
 
     def __init__(self) -> None:
         self._grants: defaultdict[str, list[SignedMemberRecord]] = defaultdict(list)
-        self._profiles: list[SignedMemberRecord] = []
+        self._others: list[SignedMemberRecord] = []
 
     def add(self, signed: SignedMemberRecord) -> None:
         if signed.record.kind == GRANT:
             self._grants[signed.record.signer].append(signed)
         else:
-            self._profiles.append(signed)
+            self._others.append(signed)
 
     def all(self) -> Iterator[SignedMemberRecord]:
         """Everything, grants first."""
         for grants in self._grants.values():
             yield from grants
-        yield from self._profiles
+        yield from self._others
 
     def of_trusted(self, is_trusted: Callable[[str], bool]) -> Iterator[SignedMemberRecord]:
         """What may count without a voucher, asked anew after each: a grant may make another signer trusted.
@@ -40,4 +40,4 @@ class RecordOrder:
                     signers.append(signed.record.peer)
         for grants in self._grants.values():
             yield from (signed for signed in grants if signed.record.peer == signed.record.signer)
-        yield from self._profiles
+        yield from self._others

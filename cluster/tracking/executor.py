@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from random import random
 
 from blockstore.cid import CID
@@ -17,13 +17,12 @@ from cluster.pin import Pin, PinMode, Progress
 from cluster.ports import (
     Attempt,
     AttemptStore,
-    CallFailed,
     LocalPins,
     OperationKind,
-    PeerOffline,
     PinFailed,
 )
 from cluster.tracking.operation import Lane, Operation
+from cluster.tracking.releases import Releases
 
 MAX_HINTS = 32
 MAX_REASON = 500
@@ -35,9 +34,6 @@ FIRST_TIMEOUT = 30.0
 
 _log = logging.getLogger(__name__)
 
-Holds = Callable[[str, CID, bool], Awaitable[bool]]
-"""Ask a member whether it holds a block or, recursively, all of its DAG. Raises PeerOffline, CallFailed."""
-
 
 class Executor:
     """Does what the pinset says of one CID *now*, whatever it was when the operation was queued."""
@@ -47,14 +43,14 @@ class Executor:
         context: ClusterContext,
         pins: LocalPins,
         attempts: AttemptStore,
-        holds: Holds,
+        releases: Releases,
         jitter: Callable[[], float] = random,
     ) -> None:
         self._context = context
         self._pinset = context.pinset
         self._pins = pins
         self._attempts = attempts
-        self._holds = holds
+        self._releases = releases
         self._backoff = Backoff(context.settings.retry_first, context.settings.retry_most, draw=jitter)
 
     async def perform(self, operation: Operation) -> bool:
@@ -110,27 +106,16 @@ class Executor:
         return [*pin.options.origins, *others][:MAX_HINTS]
 
     async def _release(self, cid: CID, pin: Pin | None) -> None:
-        """Forget it, unless it was moved and is still needed here: then the next pass asks again.
+        """Forget it, unless it was moved and is still needed here: then it is asked again later.
 
         That the pinset does not have it is no reason: see `PinsetReader.was_removed`.
         """
         if await self._pins.get(cid) is None:
             return
-        if await (self._pinset.was_removed(cid) if pin is None else self._is_handed_over(pin)):
+        if pin is not None:
+            await self._releases.let_go([pin])
+        elif await self._pinset.was_removed(cid):
             await self._pins.unpin(cid)
-
-    async def _is_handed_over(self, pin: Pin) -> bool:
-        """Whether as many of a moved pin's new holders have it as it asks for."""
-        connected = self._context.calls.peers()
-        asked = [peer for peer in pin.allocations if peer in connected]
-        holding = sum(await asyncio.gather(*(self._is_held_by(peer, pin) for peer in asked)))
-        return holding >= min(pin.options.replication_min, len(pin.allocations))
-
-    async def _is_held_by(self, peer: str, pin: Pin) -> bool:
-        try:
-            return await self._holds(peer, pin.cid, pin.options.mode is PinMode.RECURSIVE)
-        except (CallFailed, PeerOffline):
-            return False
 
     async def failed(self, operation: Operation, reason: str) -> None:
         """Record that it failed, and when it is tried again. Raises OSError."""

@@ -1,4 +1,4 @@
-"""Many operations at once: what takes no walk and no question to others, in a few reads and one record."""
+"""Many operations at once: what takes no walk, in a few reads, one record and a question a holder."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from cluster.context import ClusterContext
 from cluster.errors import BadUpdate
 from cluster.ports import AttemptStore, LocalPins, PinFailed
 from cluster.tracking.operation import Lane, Operation, Wished, wished_of
+from cluster.tracking.releases import Releases
 
 
 class GroupExecutor:
     """Looks at operations together. What it leaves, and what fails, `Executor.perform` does one by one."""
 
-    def __init__(self, context: ClusterContext, pins: LocalPins, attempts: AttemptStore) -> None:
+    def __init__(
+        self, context: ClusterContext, pins: LocalPins, attempts: AttemptStore, releases: Releases
+    ) -> None:
         self._peer = context.peer
         self._pinset = context.pinset
         self._pins = pins
         self._attempts = attempts
+        self._releases = releases
 
     async def pin_many(self, operations: Sequence[Operation]) -> Sequence[Operation]:
         """Record those whose blocks are here for certain; the others."""
@@ -28,7 +32,7 @@ class GroupExecutor:
             return operations
 
     async def unpin_many(self, operations: Sequence[Operation]) -> Sequence[Operation]:
-        """Forget those that were removed from the pinset; the others."""
+        """Forget those that were removed from the pinset or moved, as far as that may be; the others."""
         try:
             return await self._unpin(operations)
         except (PinFailed, BadUpdate, OSError):
@@ -56,8 +60,9 @@ class GroupExecutor:
                 (gone if what is Wished.NOWHERE else moved)[operation.cid] = operation
         held = await self._held([*gone, *moved])
         await self._forget([cid for cid in gone if cid in held])
-        await self._succeeded([cid for cid in [*gone, *moved] if cid in gone or cid not in held])
-        return [operation for cid, operation in moved.items() if cid in held]
+        await self._let_go([cid for cid in moved if cid in held])
+        await self._succeeded([*gone, *moved])
+        return []
 
     async def _told(self, operations: Sequence[Operation]) -> list[tuple[Operation, Wished]]:
         """What the pinset says of each now; it is asked where no change of it said so."""
@@ -73,6 +78,11 @@ class GroupExecutor:
         """That the pinset does not have one is no reason: see `PinsetReader.was_removed`."""
         removed = await self._pinset.were_removed(cids)
         await self._pins.unpin_many([cid for cid, is_gone in zip(cids, removed, strict=True) if is_gone])
+
+    async def _let_go(self, cids: Sequence[CID]) -> None:
+        """Those that are moved as before; what changed meanwhile has an operation of its own."""
+        pins = await self._pinset.get_many(cids) if cids else []
+        await self._releases.let_go([pin for pin in pins if pin is not None and not pin.held_by(self._peer)])
 
     async def _succeeded(self, cids: Sequence[CID]) -> None:
         """Earlier attempts at these are over."""

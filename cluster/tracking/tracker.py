@@ -22,11 +22,13 @@ from cluster.ports import AttemptStore, LocalPin, LocalPins, OperationKind, PinF
 from cluster.tracking.backlog import Backlog
 from cluster.tracking.executor import Executor
 from cluster.tracking.group_executor import GroupExecutor
+from cluster.tracking.leases import Copy
 from cluster.tracking.operation import Lane, Wished, wished_of
 from cluster.tracking.operation_queue import OperationQueue
 from cluster.tracking.pin_view import PinViews
 from cluster.tracking.range_statuses import RangeStatuses
 from cluster.tracking.reconcile import Reconciler
+from cluster.tracking.releases import AskLease, Releases
 from cluster.tracking.retry import Retries
 from cluster.tracking.status import (
     LISTED_AT_ONCE,
@@ -61,8 +63,9 @@ class Tracker:
     """`notice` changes, `run` the workers, and ask for the status of one CID or of all."""
 
     def __init__(
-        self, context: ClusterContext, pins: LocalPins, attempts: AttemptStore, executor: Executor
+        self, context: ClusterContext, pins: LocalPins, attempts: AttemptStore, ask: AskLease
     ) -> None:
+        """`ask`: other members, for leases."""
         self._context = context
         self._pins = pins
         self._attempts = attempts
@@ -71,7 +74,9 @@ class Tracker:
         self._backlog = Backlog(queue, context.now)
         self._views = PinViews(context.pinset, pins, attempts, queue)
         self._ranges = RangeStatuses(context, pins, attempts, self._backlog)
-        groups = GroupExecutor(context, pins, attempts)
+        self._releases = Releases(context, pins, ask)
+        executor = Executor(context, pins, attempts, self._releases)
+        groups = GroupExecutor(context, pins, attempts, self._releases)
         self._workers = Workers(self._backlog, executor, groups, workers, context.guard)
         self._retries = Retries(context, attempts, self._backlog)
         self._reconciler = Reconciler(context, self._views, self._backlog, self._lane)
@@ -110,6 +115,7 @@ class Tracker:
         async with asyncio.TaskGroup() as group:
             for part in (self._workers, self._retries, self._reconciler):
                 group.create_task(part.run())
+            group.create_task(self._releases.run(lambda cid: self._backlog.put_if_idle(cid, Lane.UNPIN)))
 
     async def pinned(self, cid: CID) -> None:
         """Return when its status is `pinned`: for a caller that has just stored the blocks and made the pin.
@@ -190,6 +196,10 @@ class Tracker:
         """Whether this member has the block, or all of the DAG, as far as its records say."""
         local = await self._pins.get(cid)
         return local is not None and local.has(recursive)
+
+    async def lease(self, copies: Sequence[Copy]) -> list[bool]:
+        """Of each, whether it is here and stays for `leases.LEASE` seconds."""
+        return await self._releases.lease(copies)
 
     async def recover(self, cid: CID) -> PinInfo:
         """Try again now what failed or went missing; the status after that. Raises QueueFull."""

@@ -12,7 +12,7 @@ from support.pinset_member import identity, some_genesis
 from cluster.common.hybrid_clock import HybridClock
 from cluster.common.local_member import LocalMember
 from cluster.errors import CannotRemove, ReadOnlyMember, UntrustedPeer
-from cluster.interfaces import Member, Membership, Role
+from cluster.interfaces import Duty, Member, Membership, Role
 from cluster.members.member_list import MemberList
 from cluster.members.open_members import open_members
 from cluster.members.record_store import MemberRecordStore
@@ -119,3 +119,29 @@ async def test_a_follower_may_remove_itself_and_no_other(opener: Opener) -> None
     assert membership.is_trusted(TRUSTED)
     await membership.remove(FOLLOWER)
     assert membership.removed() == {FOLLOWER}
+
+
+async def test_a_member_that_is_drained_is_told_until_that_is_taken_back(opener: Opener) -> None:
+    membership = await opener(0)
+    assert membership.duty(TRUSTED) is Duty.OPEN
+    await membership.set_duty(TRUSTED, Duty.DRAIN)
+    await membership.set_duty(FOLLOWER, Duty.DRAIN_HELD)
+    assert membership.drained() == {TRUSTED, FOLLOWER}
+    await membership.set_duty(FOLLOWER, Duty.HELD)
+    assert membership.duty(FOLLOWER) is Duty.HELD
+    assert membership.drained() == {TRUSTED}
+    await membership.set_duty(TRUSTED, Duty.OPEN)
+    assert membership.drained() == frozenset()
+
+
+async def test_who_is_no_member_has_no_duty_and_a_follower_gives_none(opener: Opener) -> None:
+    membership = await opener(0)
+    with pytest.raises(UntrustedPeer):
+        await membership.set_duty(STRANGER, Duty.DRAIN)
+    await membership.set_duty(TRUSTED, Duty.DRAIN)
+    await membership.remove(TRUSTED)
+    assert (membership.duty(TRUSTED), membership.drained()) == (Duty.OPEN, frozenset())
+    follower = await opener(2)
+    with pytest.raises(ReadOnlyMember):
+        await follower.set_duty(FOLLOWER, Duty.DRAIN)
+    assert follower.drained() == frozenset()

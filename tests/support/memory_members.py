@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cluster.errors import CannotRemove, ReadOnlyMember, UntrustedPeer
-from cluster.interfaces import Member, Role
+from cluster.interfaces import Duty, Member, Role
 
 
 class MemoryMembers:
@@ -15,6 +15,7 @@ class MemoryMembers:
         self._members = {member.peer: member for member in members}
         self._names = {member.peer: member.name for member in members}
         self._removed: set[str] = set()
+        self._duties: dict[str, Duty] = {}
         self._us = us
 
     def members(self) -> tuple[Member, ...]:
@@ -35,6 +36,19 @@ class MemoryMembers:
     def removed(self) -> frozenset[str]:
         return frozenset(self._removed)
 
+    def duty(self, peer: str) -> Duty:
+        return self._duties.get(peer, Duty.OPEN)
+
+    def drained(self) -> frozenset[str]:
+        return frozenset(peer for peer, duty in self._duties.items() if duty.is_drained)
+
+    async def set_duty(self, peer: str, duty: Duty) -> None:
+        if not self.is_member(peer):
+            raise UntrustedPeer(f"{peer} is not a member of this cluster")
+        if self._us is not None and not self.is_trusted(self._us):
+            raise ReadOnlyMember("this node follows the cluster")
+        self._duties[peer] = duty
+
     def name(self, peer: str) -> str:
         return self._names.get(peer, "")
 
@@ -46,4 +60,5 @@ class MemoryMembers:
         if [member.peer for member in self._members.values() if member.role is Role.TRUSTED] == [peer]:
             raise CannotRemove(f"{peer} is the only trusted member")
         del self._members[peer]
+        self._duties.pop(peer, None)
         self._removed.add(peer)

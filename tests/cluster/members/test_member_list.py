@@ -18,7 +18,7 @@ from cluster.common import wire
 from cluster.common.hybrid_clock import HybridClock, seconds
 from cluster.common.local_member import LocalMember
 from cluster.errors import BadUpdate, CannotRemove, ReadOnlyMember, UntrustedPeer
-from cluster.interfaces import Role
+from cluster.interfaces import Duty, Role
 from cluster.members.member_list import MemberList
 from cluster.members.open_members import open_members
 from cluster.members.record import MemberRecord, SignedMemberRecord, sign_record
@@ -408,3 +408,29 @@ async def test_who_left_in_the_far_future_can_be_let_in_again_and_spoils_no_stam
     await members.grant(C.peer_id, Role.FOLLOWER)
     (_, of_c) = (SignedMemberRecord.read(one).record for one in members.records() if b"follower" in one)
     assert seconds(of_c.stamp) == 1e9
+
+
+async def test_a_duty_travels_and_ends_where_its_member_comes_back() -> None:
+    first, second = await members_of(0), await members_of(1)
+    await first.grant(B.peer_id, Role.TRUSTED)
+    await first.set_duty(B.peer_id, Duty.DRAIN)
+    await second.accept(first.records(), vouched=True)
+    assert second.drained() == {B.peer_id}
+    assert second.digest() == first.digest()
+    await first.remove(B.peer_id)
+    assert first.duty(B.peer_id) is Duty.OPEN
+    await first.grant(B.peer_id, Role.TRUSTED)
+    assert first.drained() == frozenset(), "it was invited again, to be of use"
+    await first.set_duty(B.peer_id, Duty.DRAIN_HELD)
+    assert first.drained() == {B.peer_id}
+
+
+@pytest.mark.parametrize("duty", ["", "gone", "trusted", "removed"])
+async def test_an_unknown_duty_and_one_that_a_stranger_gives_are_passed_over(duty: str) -> None:
+    members = await members_of(0)
+    await members.grant(B.peer_id, Role.TRUSTED)
+    odd = MemberRecord("duty", B.peer_id, A.peer_id, 1 << 50, role=duty)
+    assert await members.accept([sign_record(odd, GENESIS.cluster_id, A)], vouched=True) == 0
+    foreign = MemberRecord("duty", B.peer_id, X.peer_id, 1 << 50, role="drain")
+    assert await members.accept([sign_record(foreign, GENESIS.cluster_id, X)], vouched=False) == 0
+    assert members.drained() == frozenset()
