@@ -28,7 +28,13 @@ from cluster.context import ClusterContext
 from cluster.metrics.informers import Informer, Ping, free_space, pin_queue, ping, tag
 from cluster.metrics.metric_gossip import MetricGossip
 from cluster.metrics.metric_store import MetricStore
+from cluster.moving.draining import Draining
+from cluster.moving.drains import Drains
+from cluster.moving.member_view import MemberViews
+from cluster.moving.mover import Mover
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, Signer
+from cluster.tracking.leases import Copy
+from cluster.tracking.releases import AskLease
 from cluster.tracking.tracker import Tracker
 
 _log = logging.getLogger(__name__)
@@ -58,6 +64,9 @@ async def open_cluster(
     metrics = MetricStore(context.members, context.now)
     locks, placement = KeyedLock(), Placement(context, metrics)
     granting = Granting(context, placement, locks)
+    repinner = Repinner(context, metrics, placement, locks)
+    views = MemberViews(context, placement, repinner)
+    draining = Draining(context, views, Mover(context, locks, _leases(context, tracking, remote)))
     cluster = Cluster(
         context=context,
         statuses=GlobalStatus(context, tracking, remote),
@@ -65,6 +74,7 @@ async def open_cluster(
         peers=Peers(context, remote, node.version, node.ipfs),
         metrics=metrics,
         holders=Holders(context, remote.holds),
+        drains=Drains(context, views, draining),
         locks=locks,
         granting=granting,
         grants=GroupCommit(granting.grant_many, lambda ask: ask.cid),
@@ -72,16 +82,26 @@ async def open_cluster(
     )
     metric_gossip = MetricGossip(context, gossip, signer, metrics, _informers(context, node, tracking))
     expiry = ExpirySweeper(context, metrics, locks, metric_gossip.clock_ahead)
-    repinner = Repinner(context, metrics, placement, locks)
     serve_calls(context, tracking, cluster.peers.us)
     context.calls.on_peer_change(lambda _, connected: metric_gossip.publish_soon() if connected else None)
     await metric_gossip.publish()
-    loops = tracking.run(), metric_gossip.run(), expiry.run(), repinner.run()
+    loops = tracking.run(), metric_gossip.run(), expiry.run(), repinner.run(), draining.run()
     async with background(*loops, _watch(context, metrics)):
         try:
             yield cluster
         finally:
             await cluster.finish()
+
+
+def _leases(context: ClusterContext, tracking: Tracker, remote: MemberClient) -> AskLease:
+    """Asked of any member, this one included."""
+
+    async def ask(peer: str, copies: Sequence[Copy]) -> Sequence[bool]:
+        if peer == context.peer:
+            return await tracking.lease(copies)
+        return await remote.lease(peer, copies)
+
+    return ask
 
 
 def _informers(context: ClusterContext, node: LocalNode, tracking: Tracker) -> Sequence[Informer]:

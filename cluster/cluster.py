@@ -18,6 +18,7 @@ from cluster.errors import ClusterError, NotPinned
 from cluster.interfaces import Membership, PinsetReader
 from cluster.metrics.informers import Ping, read_ping
 from cluster.metrics.metric_store import PING, MetricStore
+from cluster.moving.drains import Drains
 from cluster.pin import GrantAsk, GrantResult, Pin, PinMode, PinOptions, Wish
 from cluster.tracking.tracker import Tracker
 
@@ -27,7 +28,8 @@ class Cluster:
     """Made by open_cluster. Every write is durable here when it returns.
 
     `statuses` are those of all members, `tracking` is this one's; `peers` are members as they answer,
-    `members` those on the list. `locks` are held by whatever here reads a pin and writes what follows.
+    `members` those on the list; `drains` has pins go from one to others. `locks` are held by whatever here
+    reads a pin and writes what follows.
     Single requests go together in `grants` and `removals`.
     """
 
@@ -37,6 +39,7 @@ class Cluster:
     peers: Peers
     metrics: MetricStore
     holders: Holders
+    drains: Drains
     locks: KeyedLock
     granting: Granting
     grants: GroupCommit[GrantAsk, GrantResult]

@@ -60,6 +60,10 @@ class CannotRemove(ClusterError):
     """A member that is this node itself, or the last one that may change anything."""
 
 
+class CannotDrain(ClusterError):
+    """A member whose pins no other one could hold."""
+
+
 class BadUpdate(ClusterError):
     """A change from another member that breaks the rules: dropped and counted, never applied."""
 

@@ -178,7 +178,7 @@ class Duty(StrEnum):
     """What a member is to do about pins that name their holders."""
 
     OPEN = "open"  # what it holds it keeps, and it takes new ones
-    HELD = "held"  # the same, and while it is away nobody else takes them
+    HELD = "held"  # the same, and while it is away no other one takes them
     DRAIN = "drain"  # it takes no new ones, and those that it holds go to others
     DRAIN_HELD = "drain-held"  # it takes no new ones, and those that it holds wait
 

@@ -160,6 +160,7 @@ def _settings(config: ClusterConfig) -> ClusterSettings:
         reconcile_interval=config.reconcile_interval,
         metric_interval=config.metric_interval,
         repin_grace=config.repin_grace,
+        repin_rate=config.repin_rate,
     )
 
 

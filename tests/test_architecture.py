@@ -109,12 +109,16 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     },
     "cluster": {
         "assembly": (
-            ("allocation", "calls", "cluster", "common", "metrics", "tracking"),
+            ("allocation", "calls", "cluster", "common", "metrics", "moving", "tracking"),
             "it puts the rooms together, and only it knows all of them",
         ),
         "cluster": (
-            ("allocation", "calls", "common", "metrics", "tracking"),
+            ("allocation", "calls", "common", "metrics", "moving", "tracking"),
             "the face calls the rooms that decide; how the pinset travels is not its business",
+        ),
+        "moving": (
+            ("allocation", "common", "tracking"),
+            "pins are placed by the rule for all pins, and go by leases of the members that hold them",
         ),
         "replication": (
             ("common", "members", "pinset"),

@@ -334,10 +334,12 @@ def test_lines_of_the_log_that_pages_show_come_from_files_that_exist() -> None:
     assert [name for name in shown if not (ROOT / f"{name.replace('.', '/')}.py").is_file()] == []
 
 
-def test_decisions_are_numbered_one_by_one() -> None:
+def test_each_decision_has_a_number_of_its_own() -> None:
     pages = sorted((ROOT / "docs" / "decisions").iterdir())
-    assert len(pages) >= 4
-    for number, page in enumerate(pages, 1):
+    numbers = [int(page.name[:4]) for page in pages]
+    assert len(numbers) >= 4
+    assert len(set(numbers)) == len(numbers)
+    for number, page in zip(numbers, pages, strict=True):
         assert page.name.startswith(f"{number:04}-")
         assert page.read_text().startswith(f"# {number}. ")
 

@@ -1,12 +1,13 @@
 """Balanced allocation (ipfs-cluster's): which members hold a pin. Pure: the same facts give the same members.
 
 1. A pin for everywhere names no member.
-2. A member is *live* while its ping is valid. A *candidate* is live, has a valid metric for every name in
-   `allocate_by`, and has room for the pin: its free space is known to be at least the pin's size.
+2. A member is *live* while its ping is valid. A *candidate* is live, is not being drained, has a valid metric
+   for every name in `allocate_by`, and has room for the pin: its free space is known to be at least its size.
 3. First come the user's wishes that are candidates, or that hold the pin already and are live.
 4. Then the members that hold the pin now. As long as at least the minimum of them are live, absent ones keep
    their place too, so that a short outage moves nothing; below the minimum only the live ones stay.
-   When there are more than the maximum, absent ones go first, then those that add least to the spread.
+   When there are more than the maximum, absent ones go first, then drained ones, then those that add least to
+   the spread. Draining moves what is kept: here it only keeps new pins away.
 5. Then the `priority` members, who have the data already and so need no room for it, and then the other
    candidates, until there are as many as the maximum asks for.
 6. Fewer than the minimum: NotEnoughPeers, with the reason.
@@ -37,8 +38,8 @@ Table = Mapping[str, Mapping[str, Metric]]
 class AllocationFacts:
     """What an allocation goes by: a pin of `size` bytes (0 = unknown), the members, and what they say.
 
-    `current` are the pin's allocations so far, `priority` those who have its data. Replication is -1 or
-    min <= max.
+    `current` are the pin's allocations so far, `priority` those who have its data, `drained` members take no
+    new pins. Replication is -1 or min <= max.
     """
 
     options: PinOptions
@@ -49,6 +50,7 @@ class AllocationFacts:
     size: int = 0
     current: Sequence[str] = ()
     priority: Sequence[str] = ()
+    drained: frozenset[str] = frozenset()
 
 
 def allocate(facts: AllocationFacts) -> tuple[str, ...]:
@@ -63,6 +65,21 @@ def allocate(facts: AllocationFacts) -> tuple[str, ...]:
             options.replication_min, options.replication_max, len(chosen), candidates.why_not(chosen)
         )
     return tuple([*chosen][: options.replication_max])
+
+
+def further(facts: AllocationFacts) -> tuple[str, ...]:
+    """Candidates that are to hold the pin beside `current`, all of whom stay; up to its maximum, or fewer."""
+    candidates, current = _candidates(facts), facts.current
+    wishes = [peer for peer in dict.fromkeys(facts.options.user_allocations) if peer in candidates.eligible]
+    wishes = [peer for peer in wishes if peer not in current]
+    chosen = [*current, *wishes]
+    others = candidates.ranked(candidates.eligible.difference(chosen), chosen)
+    return tuple([*wishes, *others][: max(0, facts.options.replication_max - len(current))])
+
+
+def why_not(facts: AllocationFacts) -> str:
+    """Why members beside `current` are no candidates: counts by reason."""
+    return _candidates(facts).why_not(facts.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +113,7 @@ def _in_order(candidates: _Candidates, facts: AllocationFacts) -> dict[str, str]
     chosen = dict.fromkeys(wishes, "asked for by the wish")
     rest = [peer for peer in current if peer not in chosen]
     chosen |= dict.fromkeys(candidates.kept(rest, [*chosen], options), "holds it already")
-    here = candidates.ranked(set(priority) - chosen.keys(), chosen)
+    here = candidates.ranked(set(priority) - facts.drained - chosen.keys(), chosen)
     chosen |= dict.fromkeys(here, "has the data already")
     others = candidates.ranked(candidates.eligible - chosen.keys(), chosen)
     return chosen | dict.fromkeys(others, f"comes next by {', '.join(candidates.names)}")
@@ -104,7 +121,7 @@ def _in_order(candidates: _Candidates, facts: AllocationFacts) -> dict[str, str]
 
 def _candidates(facts: AllocationFacts) -> _Candidates:
     table = _table(facts.metrics, facts.now)
-    return _Candidates(facts.members, table, tuple(facts.allocate_by), facts.size)
+    return _Candidates(facts.members, table, tuple(facts.allocate_by), facts.size, facts.drained)
 
 
 def _table(metrics: Iterable[Metric], now: float) -> Table:
@@ -123,6 +140,7 @@ class _Candidates:
     table: Table
     names: tuple[str, ...]
     size: int
+    drained: frozenset[str]
 
     @property
     def live(self) -> frozenset[str]:
@@ -134,7 +152,7 @@ class _Candidates:
         return frozenset(peer for peer in self.live if not self._lack(peer, self.size))
 
     def wished(self, wishes: Sequence[str], current: Sequence[str], priority: Sequence[str]) -> list[str]:
-        welcome = self.eligible | (self.live & {*current, *priority})
+        welcome = self.eligible | (self.live & {*current, *(set(priority) - self.drained)})
         return [peer for peer in dict.fromkeys(wishes) if peer in welcome]
 
     def kept(self, current: Sequence[str], chosen: Sequence[str], options: PinOptions) -> list[str]:
@@ -146,7 +164,8 @@ class _Candidates:
             absent = []
         room = options.replication_max - len(chosen)
         if len(live) > room:
-            live = self.ranked(live, chosen)[:room]
+            drained = self.drained.intersection(live)
+            live = [*self.ranked({*live} - drained, chosen), *self.ranked(drained, chosen)][:room]
         stay = {*live, *absent[: max(0, room - len(live))]}
         return [peer for peer in current if peer in stay]
 
@@ -171,6 +190,8 @@ class _Candidates:
 
     def _lack(self, peer: str, size: int) -> str:
         """What keeps a live member from being a candidate; empty when nothing does."""
+        if peer in self.drained:
+            return "being drained"
         for name in self.names:
             if peer not in self.table.get(name, {}):
                 return f'without metric "{name}"'

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from cluster.allocation.allocator import AllocationFacts, Judgement, allocate, judge
+from cluster.allocation.allocator import AllocationFacts, Judgement, allocate, further, judge, why_not
 from cluster.context import ClusterContext
-from cluster.metrics.metric_store import Metric, MetricStore
+from cluster.errors import NotEnoughPeers
+from cluster.metrics.metric_store import FREESPACE, Metric, MetricStore
 from cluster.pin import EVERYWHERE, Pin, PinOptions
 
 
@@ -14,12 +16,18 @@ class Situation:
     """Members and metrics of one moment; equal questions are worked out once."""
 
     def __init__(
-        self, members: Sequence[str], metrics: Sequence[Metric], now: float, allocate_by: Sequence[str]
+        self,
+        members: Sequence[str],
+        metrics: Sequence[Metric],
+        now: float,
+        allocate_by: Sequence[str],
+        drained: frozenset[str] = frozenset(),
     ) -> None:
         self._members = members
         self._metrics = metrics
         self._now = now
         self._allocate_by = allocate_by
+        self._drained = drained
         self._placed: dict[object, tuple[str, ...]] = {}
 
     def place(
@@ -40,6 +48,23 @@ class Situation:
         """Of every member, why `place` takes it or does not."""
         return judge(self._facts(options, current, priority, size))
 
+    def beside(self, options: PinOptions, staying: Sequence[str], size: int) -> tuple[str, ...]:
+        """Members that are to hold a pin beside those that stay, up to its maximum. Raises NotEnoughPeers."""
+        facts = self._facts(options, staying, (), size)
+        found, low, high = further(facts), options.replication_min, options.replication_max
+        if len(staying) + len(found) < low:
+            raise NotEnoughPeers(low, high, len(staying) + len(found), why_not(facts))
+        return found
+
+    def without(self, peer: str) -> Situation:
+        """As if that member were drained."""
+        return Situation(self._members, self._metrics, self._now, self._allocate_by, self._drained | {peer})
+
+    def promised(self, peer: str, size: int) -> None:
+        """So much is on its way to that member, which its metrics do not say yet."""
+        self._placed.clear()
+        self._metrics = [_less(metric, size) if metric.peer == peer else metric for metric in self._metrics]
+
     def _facts(
         self, options: PinOptions, current: Sequence[str], priority: Sequence[str], size: int
     ) -> AllocationFacts:
@@ -52,6 +77,7 @@ class Situation:
             size=size,
             current=current,
             priority=priority,
+            drained=self._drained,
         )
 
 
@@ -66,8 +92,15 @@ class Placement:
         """What is known now."""
         members = sorted(self._context.members.peers())
         allocate_by = self._context.settings.allocate_by
-        return Situation(members, self._metrics.valid(), self._context.now(), allocate_by)
+        drained = self._context.members.drained()
+        return Situation(members, self._metrics.valid(), self._context.now(), allocate_by, drained)
 
     def replace(self, pin: Pin) -> tuple[str, ...]:
         """Members for a pin some of whose holders are gone; live ones stay. Raises NotEnoughPeers."""
         return self.situation().place(pin.options, current=pin.allocations, size=pin.size)
+
+
+def _less(metric: Metric, size: int) -> Metric:
+    if metric.name != FREESPACE:
+        return metric
+    return replace(metric, weight=max(0, metric.weight - size))

@@ -57,6 +57,8 @@ class Repinner:
         self._locks = locks
         self._sleep = sleep
         self._absence = AbsenceDetector(context.settings.repin_grace)
+        self.gone: frozenset[str] = frozenset()
+        """Members that were silent for the grace period or were removed, at the last look."""
         self._handled: frozenset[str] = frozenset()
         self._next_pass = 0.0
 
@@ -67,7 +69,8 @@ class Repinner:
 
     async def _look(self) -> None:
         now = asyncio.get_running_loop().time()
-        gone = self._gone(now)
+        self.gone = self._gone(now)
+        gone = frozenset(peer for peer in self.gone if not self._context.members.duty(peer).is_held)
         if gone and (gone != self._handled or now >= self._next_pass):
             self._handled, self._next_pass = gone, now + self._context.settings.reconcile_interval
             await self._relocate_all(gone)
@@ -75,12 +78,12 @@ class Repinner:
 
     def _gone(self, now: float) -> frozenset[str]:
         members = self._context.members.peers()
-        live = self._live() & members
+        live = self.live() & members
         gone = self._absence.observe(members, live, now) | self._context.members.removed()
         return gone if 2 * len(live) >= len(members) else frozenset()
 
-    def _live(self) -> frozenset[str]:
-        """Heard of lately, or connected: gossip alone may fail."""
+    def live(self) -> frozenset[str]:
+        """Members that were heard of lately, or are connected: gossip alone may fail; and this one."""
         return self._metrics.live() | self._context.calls.peers() | {self._context.peer}
 
     async def _relocate_all(self, gone: Collection[str]) -> None:
@@ -120,7 +123,7 @@ class Repinner:
         left = sum(peer not in gone for peer in pin.allocations)
         if pin.everywhere or left >= pin.options.replication_min:
             return False
-        live = self._live()
+        live = self.live()
         return (
             elected(pin.cid, {peer for peer in live if self._context.members.is_trusted(peer)})
             == self._context.peer

@@ -92,11 +92,15 @@ class Peers:
         Its pins are placed anew, and it stays out until it is invited again. Raises UnknownMember,
         ReadOnlyMember, CannotRemove.
         """
-        member = self._member(name) or self._named(name)
+        member = self.find(name)
         if member.peer == self._context.peer:
             raise CannotRemove(f"{name!r} is this node itself: remove it at another member")
         await self._context.members.remove(member.peer)
         return member
+
+    def find(self, name: str) -> Member:
+        """The member of that peer id, or of a name that only one has. Raises UnknownMember."""
+        return self._member(name) or self._named(name)
 
     def _check_known(self, peer: str) -> None:
         """Alone on its list, as after an old backup, a node takes any member's word for itself."""

@@ -102,6 +102,7 @@ class ClusterConfig:
     reconcile_interval: float = 300.0
     metric_interval: float = 15.0
     repin_grace: float = 300.0  # seconds a member may be gone before its pins are placed elsewhere
+    repin_rate: float = 50.0  # pins a second that this member gives new holders at most
     allocate_by: tuple[str, ...] = ("tag:group", "freespace")
     tags: tuple[str, ...] = ("group=default",)
     member_pins: int = 0  # that one member may have in the pinset; 0, here and below: no limit

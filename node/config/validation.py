@@ -154,6 +154,7 @@ _BOUNDS: dict[str, _Bound] = {
     "names.republish": (_between(1, 86_400), "seconds, from 1 to 86400 (a day)"),
     "cluster.concurrent_pins": _AT_LEAST_ONE,
     "cluster.batch_size": _AT_LEAST_ONE,
+    "cluster.repin_rate": (_between(0.01, 10_000), "a number of pins a second, 0.01 to 10000"),
     "cluster.log_keep_days": (_between(0.01, 36_500), "a number of days, at least 0.01"),
     "cluster.allocate_by": (_each("freespace|pinqueue|tag:.+"), "a list of freespace, pinqueue and tag:NAME"),
     "cluster.tags": (_each(r"[^=\s]+=.+"), "a list of NAME=VALUE"),

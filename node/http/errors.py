@@ -44,6 +44,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (cluster.BadAddress, 400),
     (cluster.UnknownMember, 404),
     (cluster.CannotRemove, 409),
+    (cluster.CannotDrain, 409),
     (cluster.QueueFull, 503),
     (cluster.MemberQuotaReached, 507),
     (cluster.NotReady, 503),

@@ -9,7 +9,7 @@ import click
 
 from cluster.members.invite import MAX_LIFETIME
 from node.cli.api.client import segment
-from node.cli.commands import cluster_log
+from node.cli.commands import cluster_drain, cluster_log
 from node.cli.errors import Failure
 from node.cli.input.numbers import whole_number
 from node.cli.output.printing import emit, say
@@ -92,6 +92,7 @@ def remove(context: CommandSession, member: str, yes: bool, as_json: bool) -> No
         say(f"removed {answer.text('peer')}  {answer.text('name')}".rstrip())
 
 
+command.add_command(cluster_drain.drain)
 command.add_command(cluster_log.sync)
 command.add_command(cluster_log.compact)
 

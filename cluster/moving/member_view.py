@@ -1,0 +1,41 @@
+"""The members as one sees them who moves pins: who may take some, who is to hold none, who decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.allocation.placement import Placement, Situation
+from cluster.allocation.repin import Repinner
+from cluster.context import ClusterContext
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """At one moment. `away` are drained, silent for long or removed; `voters` move pins, one for each."""
+
+    situation: Situation
+    away: frozenset[str]
+    voters: frozenset[str]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemberViews:
+    """Taken afresh while long work goes on: free space changes by what is moved."""
+
+    context: ClusterContext
+    placement: Placement
+    repinner: Repinner
+
+    def now(self) -> MemberView:
+        members, gone = self.context.members, self.repinner.gone
+        held = frozenset(peer for peer in gone if members.duty(peer).is_held)
+        return MemberView(
+            situation=self.placement.situation(),
+            away=members.drained() | (gone - held) | members.removed(),
+            voters=frozenset(peer for peer in self.repinner.live() if members.is_trusted(peer)),
+            at=self.context.now(),
+        )
+
+    def is_old(self, view: MemberView) -> bool:
+        return abs(self.context.now() - view.at) > self.context.settings.metric_interval
