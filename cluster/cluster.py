@@ -130,6 +130,21 @@ class Cluster:
             for cid, pin in zip(cids, found, strict=True)
         ]
 
+    async def release(self, cid: CID, owner: str, requests_at: str = "") -> Pin:
+        """Have an owner let go of a pin, which goes when no other keeps it; the pin as it was.
+
+        `requests_at`: only what is kept for the requests at that member. Raises NotPinned, NotOwned,
+        ReadOnlyMember.
+        """
+        (found,) = await self.granting.release_many([cid], owner, requests_at)
+        if isinstance(found, ClusterError):
+            raise found
+        return found
+
+    async def release_many(self, cids: Sequence[CID], owner: str) -> list[Pin | ClusterError]:
+        """`release` of each, in order, durable together; what it would raise in place of a pin."""
+        return await self.granting.release_many(cids, owner)
+
     async def finish(self) -> None:
         """Wait for writes whose callers have gone away."""
         await self.grants.finish()

@@ -14,6 +14,14 @@ class NotPinned(ClusterError):
         super().__init__("pin is not part of the pinset")
 
 
+class NotOwned(ClusterError):
+    """A pin that is kept, and not for who wanted to let go of it."""
+
+    def __init__(self, cid: object, owner: str) -> None:
+        whose = f'"{owner}"' if owner else "the cluster itself"
+        super().__init__(f"{cid} is pinned, and not for {whose}: nothing was changed")
+
+
 class BadPinOptions(ClusterError, ValueError):
     """Options that contradict each other or the pin as it stands."""
 

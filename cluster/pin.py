@@ -71,12 +71,16 @@ class Wish(NamedTuple):
     """Options that a client asks for, and which of them it named: where a pin exists the others stay.
 
     `named` are fields of PinOptions; None = all of them: the pin is to be exactly so. With named options an
-    end never comes sooner than it would (for ever is the latest), unless `shorten` says so.
+    end never comes sooner than it would (for ever is the latest), unless `shorten` says so. `owner` is for
+    whom the pin is to be kept, empty = the cluster itself; `requests_at` the member that keeps the request
+    for it, where it comes from one.
     """
 
     options: PinOptions = PinOptions()
     named: frozenset[str] | None = None
     shorten: bool = False
+    owner: str = ""
+    requests_at: str = ""
 
 
 class Pin(NamedTuple):

@@ -10,6 +10,9 @@ from functools import partial
 from blockstore.common.tasks import background
 from blockstore.disk.staging import Staging
 from cluster.calls.member_gc import MemberGc
+from node.access.credentials import Credentials
+from node.access.tokens import read_tokens
+from node.audit.audit_log import AuditLog
 from node.bandwidth import Bandwidth, bandwidth_of
 from node.block_access import BlockAccess, open_blocks, open_store
 from node.config.sections import Config
@@ -167,7 +170,8 @@ def _parts(
         keys=names.keys,
         denylist=access.denylist,
         guard=opened.guard,
-        secret=made_secret(opened.folder.secret),
+        credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),
+        audit=AuditLog(opened.folder.audit, opened.config.audit.keep_mib << 20),
     )
 
 

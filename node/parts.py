@@ -18,9 +18,10 @@ from cluster.cluster import Cluster
 from cluster.interfaces import Role
 from cluster.members.invite import Invite
 from cluster.replication.replicated_pinset import ReplicatedPinset
+from node.access.credentials import Credentials
+from node.audit.audit_log import AuditLog
 from node.bandwidth import Bandwidth
 from node.config.sections import Config
-from node.datadir.api_secret import ApiSecret
 from node.datadir.keystore import Keystore
 from node.denylist.denylist import Denylist
 from node.names.names import Names
@@ -126,4 +127,5 @@ class Parts:
     keys: Keystore
     denylist: Denylist
     guard: Guard
-    secret: ApiSecret
+    credentials: Credentials
+    audit: AuditLog

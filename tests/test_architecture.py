@@ -212,22 +212,13 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "node": {
         "__main__": (("cli",), "`python -m node` is the command"),
         "cli": (
-            ("config", "datadir", "files", "http", "log", "node", "store_rebuild"),
+            ("access", "config", "datadir", "files", "http", "log", "node", "store_rebuild"),
             "commands reach a running node over HTTP; one is the node itself, one mends a stopped one",
         ),
         "node": (
             (
-                *(
-                    "bandwidth",
-                    "block_access",
-                    "config",
-                    "datadir",
-                    "denylist",
-                    "http",
-                    "malloc",
-                    "names",
-                    "networks",
-                ),
+                *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "http"),
+                *("malloc", "names", "networks"),
                 *("opened_folder", "own_cluster", "parts", "retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
@@ -237,7 +228,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "it opens the blocks of a folder as a node would, and nothing else",
         ),
         "http": (
-            ("config", "datadir", "denylist", "names", "parts", "retrieval", "services"),
+            (
+                *("access", "audit", "config", "datadir", "denylist", "names", "parts", "retrieval"),
+                "services",
+            ),
             "a face calls the parts of a node that is open; what opens them is above it",
         ),
         "own_cluster": (
@@ -263,7 +257,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         ),
         "opened_folder": (("config", "datadir"), "the folder is opened before everything else"),
         "parts": (
-            ("bandwidth", "config", "datadir", "denylist", "names", "services"),
+            ("access", "audit", "bandwidth", "config", "datadir", "denylist", "names", "services"),
             "the words of the faces: what they may call of a node",
         ),
         "services": (("files", "log"), "a service works on the packages below, whoever asks for it"),
@@ -272,6 +266,11 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             ("config", "datadir"),
             "a name is a key's, and leads to a path; who asks is not its business",
         ),
+        "access": (
+            ("datadir", "files"),
+            "who may do what is decided by what is shown and what is kept; what is called is above it",
+        ),
+        "audit": ((), "records are written and read, whatever was done"),
         "bulk": (("datadir",), "a second way between members; it knows this node's key, and no libp2p"),
         "p2p": (("datadir", "files"), "the networks know this node's key, and keep addresses in a file"),
         "retrieval": ((), "blocks are found by the packages below; no face and no setting is known here"),
@@ -333,7 +332,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         ),
         "unix_socket": (("connection",), "a file to connect to, whatever is served there"),
         "connection": (("limits",), "a connection is let in before anything is known of its requests"),
-        "admin": (("limits",), "who may call does not depend on what is called"),
+        "admin": (("limits", "trailers"), "who may call does not depend on what is called"),
         "uploads": ((), "a body is read the same for every face"),
         "go": ((), "forms of Go's values: no route, no request"),
         "content_paths": ((), "a path in a parameter means the same on every face"),

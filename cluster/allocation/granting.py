@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from blockstore.cid import CID
 from cluster.allocation.allocator import Judgement
+from cluster.allocation.ownership import claimed, is_shared, released, shared, unclaimed
 from cluster.allocation.pin_options import merged, options_for_update, resolve_options
 from cluster.allocation.placement import Placement, Situation
 from cluster.common.cooperative import TimeSlice
 from cluster.common.keyed_lock import KeyedLock
 from cluster.context import ClusterContext
-from cluster.errors import BadUpdate, ClusterError, NotPinned
+from cluster.errors import BadUpdate, ClusterError, NotOwned, NotPinned
 from cluster.pin import GrantAsk, GrantResult, Pin
 
 _Known = Mapping[CID, Pin | ClusterError | None]
@@ -70,6 +71,30 @@ class Granting:
         self._pinset.check_writable()
         async with self._locks.of(*cids):
             return await self._pinset.remove_many(cids)
+
+    async def release_many(
+        self, cids: Sequence[CID], owner: str, requests_at: str = ""
+    ) -> list[Pin | ClusterError]:
+        """The pins as they were; they are gone where no other owner keeps them (`ownership.released`).
+
+        NotPinned and NotOwned in place of a pin. Raises ReadOnlyMember.
+        """
+        self._pinset.check_writable()
+        async with self._locks.of(*cids):
+            known = await self._known(cids)
+            left = {cid: _left(known[cid], owner, requests_at) for cid in cids}
+            refused = await self._written(left)
+        return [refused.get(cid) or known[cid] or NotPinned() for cid in cids]
+
+    async def _written(self, left: Mapping[CID, Pin | ClusterError | None]) -> dict[CID, ClusterError]:
+        """Pins as they are to be, None for those that go; what kept any of them from it."""
+        stay = [one for one in left.values() if isinstance(one, Pin)]
+        gone = [cid for cid, one in left.items() if one is None]
+        kept = await self._pinset.put_many(stay) if stay else []
+        removed = await self._pinset.remove_many(gone) if gone else []
+        came = {**left, **dict(zip((pin.cid for pin in stay), kept, strict=True))}
+        came |= dict(zip(gone, removed, strict=True))
+        return {cid: one for cid, one in came.items() if isinstance(one, ClusterError)}
 
     async def _grant(self, asks: Sequence[GrantAsk]) -> list[GrantResult | ClusterError]:
         """Of different CIDs. Most are not pinned yet, so that is found out by writing them."""
@@ -140,9 +165,13 @@ class Granting:
             source = _sound(known[wish.options.pin_update])
             if source is None:
                 raise NotPinned
-            options = resolve_options(options_for_update(wish.options, source), existing, settings, now)
+            wished = unclaimed(options_for_update(wish.options, source))
+            options = claimed(resolve_options(wished, existing, settings, now), existing, ask)
             return Pin(ask.cid, options, source.allocations, now, ask.size)
-        options = resolve_options(merged(wish, existing, now), existing, settings, now)
+        wished = unclaimed(merged(wish, existing, now))
+        if existing is not None and is_shared(existing, wish):
+            wished = unclaimed(shared(wished, existing))
+        options = claimed(resolve_options(wished, existing, settings, now), existing, ask)
         size = max(ask.size, existing.size if existing else 0)
         current = existing.allocations if existing else ()
         holders = situation.place(options, current=current, priority=ask.priority_peers, size=size)
@@ -178,6 +207,16 @@ def _sources(asks: Sequence[GrantAsk]) -> set[CID]:
     return {
         source for ask in asks if (source := ask.wish.options.pin_update) is not None and ask.created is None
     }
+
+
+def _left(pin: Pin | ClusterError | None, owner: str, requests_at: str) -> Pin | ClusterError | None:
+    """What is left of a pin that an owner lets go of; None for nothing."""
+    if not isinstance(pin, Pin):
+        return pin or NotPinned()
+    try:
+        return released(pin, owner, requests_at)
+    except NotOwned as error:
+        return error
 
 
 def _sound(pin: Pin | ClusterError | None) -> Pin | None:

@@ -66,6 +66,14 @@ def encode_pin(pin: Pin) -> EncodedPin:
     return encoded
 
 
+def encode_value(value: PinValue) -> bytes:
+    """An entry's value with the stamp that it has. Raises BadPinValue for one that members would refuse."""
+    encoded = EncodedPin(value, encode(_fields(value)))
+    if encoded.size > MAX_VALUE_BYTES:
+        raise BadPinValue(f"{encoded.size} bytes are above the limit of {MAX_VALUE_BYTES}")
+    return encoded.stamped(value.stamp)
+
+
 def decode_pin(data: bytes) -> PinValue:
     """Raises BadUpdate. Keys that are unknown here are left to newer versions."""
     value = decode(data, MAX_VALUE_BYTES)
@@ -121,7 +129,7 @@ def _plain_value(pin: Pin) -> PinValue:
     return PinValue(0, pin.options, pin.allocations, float(pin.created), pin.size)
 
 
-def _fields(pin: Pin) -> dict[str, Wire]:
+def _fields(pin: Pin | PinValue) -> dict[str, Wire]:
     options = pin.options
     fields: dict[str, object] = {
         "created": float(pin.created),

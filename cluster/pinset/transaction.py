@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from blockstore.cid import CID
 from cluster.common.cooperative import TimeSlice
-from cluster.common.pin_codec import EncodedPin, PinValue, decode_pin
+from cluster.common.owners import united
+from cluster.common.pin_codec import EncodedPin, PinValue, decode_pin, encode_value
+from cluster.errors import BadPinValue
 from cluster.interfaces import PinChange
 from cluster.pinset.document_cache import AnyDocument
 from cluster.pinset.documents.document import Entries
@@ -17,10 +19,27 @@ from cluster.pinset.tables.rows import Commit, PinRow, batch_row
 
 
 def newest(entries: Entries) -> bytes | None:
-    """The value that decides a CID's pin: of the newest stamp, then of the highest client id."""
+    """The value that decides a CID's pin: of the newest stamp, then of the highest client id.
+
+    It is kept for the owners of every entry: those that pinned at once knew nothing of each other.
+    """
     if len(entries) < 2:
         return next(iter(entries.values()), None)
-    return max(entries.items(), key=lambda entry: (decode_pin(entry[1]).stamp, entry[0]))[1]
+    values = {client: decode_pin(value) for client, value in entries.items()}
+    newest = max(values, key=lambda client: (values[client].stamp, client))
+    return _for_all_owners(values.pop(newest), entries[newest], [*values.values()])
+
+
+def _for_all_owners(decided: PinValue, value: bytes, others: Sequence[PinValue]) -> bytes:
+    """That value, of a pin that is kept for the owners of the entries beside it, too."""
+    options = decided.options
+    metadata = united(options.metadata, [other.options.metadata for other in others])
+    if metadata is options.metadata:
+        return value
+    try:
+        return encode_value(decided._replace(options=options._replace(metadata=metadata)))
+    except BadPinValue:  # more owners than a pin has room for: those of the newest entry
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ COMMANDS = {
     "peers": ("node.cli.commands.peers", "The members of the cluster."),
     "id": ("node.cli.commands.identity", "This node's peer id and addresses."),
     "cluster": ("node.cli.commands.cluster", "Invite machines, find them again, remove them."),
+    "token": ("node.cli.commands.token", "Let others in: make, list and revoke tokens."),
+    "audit": ("node.cli.commands.audit", "Who changed what on this node."),
     "store": ("node.cli.commands.store", "Check the blocks on this node's disk, and mend them."),
     "stats": ("node.cli.commands.stats", "What this node stores, and what that costs its disk."),
     "gc": ("node.cli.commands.gc", "Remove blocks that no pin needs."),

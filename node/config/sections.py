@@ -169,6 +169,13 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """What is written down of who changed what."""
+
+    keep_mib: int = 32  # of records, in four files; 0 = none are kept
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of a node."""
 
@@ -184,3 +191,4 @@ class Config:
     names: NamesConfig = field(default_factory=NamesConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)

@@ -125,6 +125,7 @@ _BOUNDS: dict[str, _Bound] = {
     "gateway.access_log": (lambda path: "\0" not in str(path), "a path, - or nothing"),
     "gateway.subdomain_hosts": (_each(_HOST_NAME), "host names without a port, such as gw.example.org"),
     "gateway.hosts": (_hosts, f"hosts, each once, with words behind it that do not contradict: {WORDS}"),
+    "audit.keep_mib": (_between(0, 1 << 20), "a number of MiB, or 0 for no records"),
     "log.level": _one_of("debug", "info", "warning", "error"),
     "log.format": _one_of("text", "json"),
     "api.socket": (_socket_path, "an absolute path of at most 100 bytes"),

@@ -51,6 +51,16 @@ class DataFolder:
         return self.root / "api.secret"
 
     @property
+    def access(self) -> Path:
+        """Tokens by the hash of their text (mode 0600)."""
+        return self.root / "access.json"
+
+    @property
+    def audit(self) -> Path:
+        """Who changed what; older parts lie beside it (mode 0600)."""
+        return self.root / "audit.log"
+
+    @property
     def addresses(self) -> Path:
         """Where the running daemon listens; removed when it ends."""
         return self.root / "addresses.json"

@@ -7,6 +7,8 @@ from aiohttp import web
 from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
+from node.access import errors as access
+from node.audit.audit_log import FollowerBehind, TooManyFollowers
 from node.datadir.keystore import KeystoreError, KeystoreUnavailable
 from node.datadir.private_key import BadKey
 from node.denylist.errors import ContentBlocked, LegallyBlocked
@@ -37,9 +39,16 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (KeystoreUnavailable, 500),
     (KeystoreError, 400),
     (BadKey, 400),
+    (access.BadToken, 400),
+    (access.TokenExists, 409),
+    (access.UnknownToken, 404),
+    (access.NotAllowed, 403),
+    (TooManyFollowers, 503),
+    (FollowerBehind, 503),
     (cluster.BadReplication, 500),
     (cluster.BadPinValue, 400),
     (cluster.NotPinned, 404),
+    (cluster.NotOwned, 403),
     (cluster.BadInvite, 400),
     (cluster.BadAddress, 400),
     (cluster.UnknownMember, 404),

@@ -12,7 +12,9 @@ from functools import lru_cache
 from aiohttp import web
 from multidict import CIMultiDict
 
-from node.datadir.api_secret import ApiSecret
+from node.access.caller import ANYBODY, Caller
+from node.access.credentials import Credentials, is_ours
+from node.access.rights import Right
 from node.errors import NodeError
 from node.http.limits.addresses import key_of, parse
 from node.http.limits.admission import RequestAdmission, RequestLimits, TooManyRequests
@@ -27,9 +29,10 @@ _CHALLENGES = (
     ("WWW-Authenticate", 'Basic realm="Pinfold", charset="UTF-8"'),
 )
 _ADVICE = (
-    "send the secret of the node's data folder (api.secret) as a Bearer token, or as the password of any"
-    " user; `pinfold` does so by itself where it may read that file"
+    "send a token (`pinfold token create`) or the secret of the node's data folder (api.secret) as a Bearer"
+    " token, or as the password of any user; `pinfold` does so by itself where it may read that file"
 )
+_SCOPES = {Right.READ: "read, pin or admin", Right.PIN: "pin or admin"}
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +58,8 @@ class Callers:
     `always`: every request has to show the secret, and not only one that gives power over the cluster.
     """
 
-    def __init__(self, secret: ApiSecret, host: str, *, always: bool, local: bool = True) -> None:
-        self._secret = secret
+    def __init__(self, credentials: Credentials, host: str, *, always: bool, local: bool = True) -> None:
+        self._credentials = credentials
         self._host = host.lower()
         self._always = always
         self._local = local
@@ -64,10 +67,8 @@ class Callers:
             RequestLimits(client_rate=_WRONG_A_SECOND, client_burst=_WRONG_AT_ONCE)
         )
 
-    def refusal(
-        self, request: web.Request, *, power: bool = False, probe: bool = False
-    ) -> CallerRefused | None:
-        """None for who may go on. `power`: what is asked for gives power over the cluster.
+    def refusal(self, request: web.Request, needed: Right, *, probe: bool = False) -> CallerRefused | None:
+        """None for who may go on: then CALLER of the request says who it is. Without, it is not known.
 
         `probe`: whether the node lives is asked, which every caller is told, as upstream has it.
         """
@@ -77,7 +78,10 @@ class Callers:
                 f'this listener is for this machine and not for the host "{stranger[:100]}": ask for '
                 "127.0.0.1 or localhost (a proxy in front has to send such a Host)",
             )
-        return self._unproven(request) if power or (self._always and not probe) else None
+        if probe:
+            request[CALLER] = ANYBODY
+            return None
+        return self._unproven(request, needed)
 
     def _foreign_name(self, request: web.Request) -> str:
         return next((name for name in _authorities(request) if name and not self._is_here(name)), "")
@@ -86,13 +90,16 @@ class Callers:
         name = _name_of(authority) if len(authority) <= _MAX_NAME else ""
         return bool(name) and (name in ("localhost", self._host) or is_loopback(name))
 
-    def _unproven(self, request: web.Request) -> CallerRefused | None:
+    def _unproven(self, request: web.Request, needed: Right) -> CallerRefused | None:
+        """What is shown is looked at even where nothing has to be: it may limit who shows it."""
         shown = request.headers.getall("Authorization", [])
-        if not shown:
-            return CallerRefused(401, f"no credential was sent: {_ADVICE}", CIMultiDict(_CHALLENGES))
-        if len(shown) == 1 and self._secret.is_in(shown[0]):
-            return None
-        return self._wrong_one(request.remote or "")
+        caller = self._credentials.caller(shown[0]) if len(shown) == 1 else None
+        if caller is None and not self._always and needed <= ANYBODY.right and not any(map(is_ours, shown)):
+            caller = ANYBODY
+        if caller is None:
+            return self._wrong_one(request.remote or "") if shown else _nothing_shown()
+        request[CALLER] = caller
+        return None if needed <= caller.right else _too_little(caller, needed)
 
     def _wrong_one(self, remote: str) -> CallerRefused:
         try:
@@ -107,6 +114,20 @@ class Callers:
 
 
 CALLERS = web.AppKey("callers", Callers)
+CALLER = web.RequestKey("caller", Caller)
+"""Who makes a request; missing while that is not known."""
+
+
+def _nothing_shown() -> CallerRefused:
+    return CallerRefused(401, f"no credential was sent: {_ADVICE}", CIMultiDict(_CHALLENGES))
+
+
+def _too_little(caller: Caller, needed: Right) -> CallerRefused:
+    return CallerRefused(
+        403,
+        f'the token "{caller.name}" does not go that far, and nothing was changed: this needs one with scope '
+        f"{_SCOPES.get(needed, 'admin')}",
+    )
 
 
 async def check_listener(section: str, host: str, auth: str) -> bool:

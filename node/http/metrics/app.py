@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from blockstore.errors import BlockstoreError
+from node.access.rights import Right
 from node.http.admin.callers import ALWAYS, CALLERS, Callers
 from node.http.app_key import PARTS
 from node.http.connection import mark_busy
@@ -34,7 +35,7 @@ def metrics_app(parts: Parts, meters: Mapping[str, RequestMeter], *, local: bool
     """`meters` by the name of their listener; `local`: only this machine reaches this one."""
     app = web.Application(middlewares=[mark_busy, _known_callers_only])
     settings = parts.config.metrics
-    app[CALLERS] = Callers(parts.secret, settings.host, always=settings.auth == ALWAYS, local=local)
+    app[CALLERS] = Callers(parts.credentials, settings.host, always=settings.auth == ALWAYS, local=local)
     app[PARTS] = parts
     app[METERS] = meters
     app.router.add_get("/metrics", metrics)
@@ -43,7 +44,7 @@ def metrics_app(parts: Parts, meters: Mapping[str, RequestMeter], *, local: bool
 
 @web.middleware
 async def _known_callers_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if (refused := request.app[CALLERS].refusal(request)) is not None:
+    if (refused := request.app[CALLERS].refusal(request, Right.READ)) is not None:
         return web.Response(status=refused.status, text=f"{refused.text}\n", headers=refused.headers)
     return await handler(request)
 

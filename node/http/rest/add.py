@@ -17,6 +17,8 @@ from blockstore.errors import BadEntry
 from blockstore.unixfs.importing.option_text import PARAMETERS, from_query
 from blockstore.unixfs.importing.options import ImportOptions
 from cluster.pin import GrantResult, PinMode, Wish
+from node.http.admin.auditing import note
+from node.http.admin.callers import CALLER
 from node.http.app_key import PARTS
 from node.http.errors import EXPECTED, BadRequest, status_of, text_of
 from node.http.go import gojson, query_values
@@ -48,7 +50,7 @@ async def add(request: web.Request) -> web.StreamResponse:
         query_values.boolean(
             request.query, name
         )  # those that are read later, and those that clients act upon
-    imports, wish = _import_options(request.query), _wish(request.query)
+    imports, wish = _import_options(request.query), _wish(request.query, request[CALLER].owner)
     if wish is not None:
         request.app[PARTS].cluster.check(wish)
     if not query_values.boolean(request.query, "stream-channels", True):
@@ -75,14 +77,14 @@ def _import_options(query: Mapping[str, str]) -> ImportOptions:
     )
 
 
-def _wish(query: Mapping[str, str]) -> Wish | None:
+def _wish(query: Mapping[str, str], owner: str) -> Wish | None:
     """What is added is pinned recursively, as a pin of its own; None where it is only stored."""
     check_names(query, {*PARAMETERS, *_SWITCHES, "format"})
     if query.get("mode") == PinMode.DIRECT:
         raise BadRequest("parameter mode invalid: what is added is pinned recursively")
     if query.get("pin-update"):
         raise BadRequest("parameter pin-update is for pins, not for adding")
-    wish = pin_wish({name: value for name, value in query.items() if name != "mode"})
+    wish = pin_wish({name: value for name, value in query.items() if name != "mode"})._replace(owner=owner)
     if query_values.boolean(query, "no-pin"):
         return None
     return wish if wish.named is None else wish._replace(named=wish.named | {"mode"})
@@ -122,6 +124,8 @@ async def _added(
     async with aclosing(_results(request, imports, wish, latest)) as results:
         async for result in results:
             nothing = False
+            if result.granted is not None:
+                note(request, [result.added.cid])
             yield result
     if nothing:
         raise BadEntry("the upload holds no files")

@@ -18,8 +18,9 @@ from blockstore.prefetch.one_ahead import one_ahead
 from cluster.calls.global_page import GlobalPage
 from cluster.pin import GlobalPinInfo, Wish
 from cluster.tracking.status import LISTED_AT_ONCE
+from node.http.admin.auditing import note
 from node.http.admin.browser_headers import nothing_runs
-from node.http.admin.callers import ALWAYS, CALLERS, Callers
+from node.http.admin.callers import ALWAYS, CALLER, CALLERS, Callers
 from node.http.admin.cors import Cors
 from node.http.app_key import PARTS
 from node.http.connection import mark_busy
@@ -27,8 +28,8 @@ from node.http.content_paths import resolved_cid
 from node.http.errors import BadRequest
 from node.http.go import query_values
 from node.http.request_meter import METER, RequestMeter, metered
-from node.http.rest import health, peers, probes, shapes, status_filter, v1
-from node.http.rest.access import CORS, known_callers_only
+from node.http.rest import audit, health, peers, probes, shapes, status_filter, tokens, v1
+from node.http.rest.access import CORS, known_callers_only, written_down
 from node.http.rest.add import add
 from node.http.rest.gc import collect_members
 from node.http.rest.json_errors import errors_as_json, json_response
@@ -48,13 +49,14 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     before = [
         metered,
         mark_busy,
+        written_down,
         known_callers_only,
         errors_as_json,
         known_parameters,
     ]
     app = web.Application(middlewares=before)
     api = parts.config.api
-    app[CALLERS] = Callers(parts.secret, api.host, always=api.auth == ALWAYS, local=local)
+    app[CALLERS] = Callers(parts.credentials, api.host, always=api.auth == ALWAYS, local=local)
     app[CORS] = Cors(api.cors_origins)
     app.on_response_prepare.extend((nothing_runs, app[CORS].mark))
     app[PARTS] = parts
@@ -75,6 +77,8 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     app.router.add_delete("/pins/{namespace:ipfs|ipns|ipld}/{path:.+}", unpin_path)
     app.router.add_post("/ipfs/gc", collect_members)
     v1.add_routes(app)
+    tokens.add_routes(app)
+    audit.add_routes(app)
     return app
 
 
@@ -127,8 +131,7 @@ async def pin(request: web.Request) -> web.Response:
 
 
 async def unpin(request: web.Request) -> web.Response:
-    cid = query_values.cid(request.match_info["cid"])
-    return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.unpin(cid)))
+    return await _unpinned(request, query_values.cid(request.match_info["cid"]))
 
 
 async def pin_path(request: web.Request) -> web.Response:
@@ -138,10 +141,11 @@ async def pin_path(request: web.Request) -> web.Response:
 
 def _wish(request: web.Request) -> Wish:
     check_names(request.query, ("dry-run",))
-    return pin_wish(request.query)
+    return pin_wish(request.query)._replace(owner=request[CALLER].owner)
 
 
 async def _granted(request: web.Request, cid: CID, wish: Wish) -> web.Response:
+    note(request, [cid])
     cluster = request.app[PARTS].cluster
     if query_values.boolean(request.query, "dry-run"):
         return json_response(shapes.plan(await cluster.plan(cid, wish), cluster.members.name))
@@ -152,8 +156,15 @@ async def _granted(request: web.Request, cid: CID, wish: Wish) -> web.Response:
 
 
 async def unpin_path(request: web.Request) -> web.Response:
-    cid = await resolved_cid(request.app[PARTS], _content_path(request))
-    return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.unpin(cid)))
+    return await _unpinned(request, await resolved_cid(request.app[PARTS], _content_path(request)))
+
+
+async def _unpinned(request: web.Request, cid: CID) -> web.Response:
+    """A caller with an owner lets go for that owner alone."""
+    note(request, [cid])
+    cluster, owner = request.app[PARTS].cluster, request[CALLER].owner
+    pin = await (cluster.release(cid, owner) if owner else cluster.unpin(cid))
+    return json_response(shapes.pin_as_stored(pin))
 
 
 async def recover(request: web.Request) -> web.Response:

@@ -12,6 +12,8 @@ from blockstore.errors import BlockstoreError
 from cluster.errors import ClusterError, NotPinned
 from cluster.pin import PinMode, Wish
 from cluster.ports import PinFailed
+from node.http.admin.auditing import note
+from node.http.admin.callers import CALLER
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest, text_of
 from node.http.go import query_values
@@ -31,7 +33,7 @@ async def cars(request: web.Request) -> web.StreamResponse:
     check_names(request.query, ("no-pin",))
     if request.query.get("mode") == PinMode.DIRECT or request.query.get("pin-update"):
         raise BadRequest("roots of CARs are pinned recursively, as pins of their own")
-    wish = pin_wish(request.query)
+    wish = pin_wish(request.query)._replace(owner=request[CALLER].owner)
     request.app[PARTS].cluster.check(wish)
     if wish.named is not None:
         wish = wish._replace(named=wish.named | {"mode"})
@@ -48,6 +50,7 @@ async def _lines(request: web.Request, wish: Wish | None) -> AsyncGenerator[Json
             yield await _stored(parts, part, roots)
         await parts.store.flush()
         missing = set(await parts.store.missing(list(roots)))
+        note(request, roots)
         for root in roots:
             yield {"root": str(root), "here": root not in missing, **await _pinned(parts, root, wish)}
 

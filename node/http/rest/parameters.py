@@ -25,6 +25,10 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/ipfs/gc"): frozenset({"local"}),
     ("POST", "/v1/invite"): frozenset({"role", "expires"}),
     ("POST", "/v1/connect"): frozenset({"address"}),
+    ("GET", "/v1/audit"): frozenset(
+        {"limit", "name", "owner", "cid", "method", "refused", "since", "follow"}
+    ),
+    ("POST", "/v1/tokens"): frozenset({"name", "scope", "owner"}),
     ("POST", "/v1/store/check"): frozenset({"cid", "repair"}),
     ("POST", "/v1/sync"): frozenset({"wait"}),
     ("POST", "/v1/compact"): frozenset({"keep_mib"}),

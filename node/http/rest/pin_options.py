@@ -13,6 +13,7 @@ from types import MappingProxyType
 from blockstore.cid import CID
 from blockstore.errors import BadCid
 from cluster.allocation.pin_options import check_texts
+from cluster.common.owners import RESERVED
 from cluster.errors import BadReplication
 from cluster.pin import EVERYWHERE, PinMode, PinOptions, Wish
 from node.http.errors import BadRequest
@@ -64,8 +65,16 @@ def pin_wish(query: Query, now: Callable[[], float] = time.time) -> Wish:
 def check_names(query: Query, others: Collection[str] = ()) -> None:
     """Raises BadRequest for a parameter that is neither a pin option nor one of `others`."""
     for name in query:
-        if name not in _NAMED and name not in others and not name.startswith(_METADATA):
+        if name.startswith(_METADATA):
+            check_key(name.removeprefix(_METADATA))
+        elif name not in _NAMED and name not in others:
             raise BadRequest(f'parameter "{name[:64]}" is unknown here: see the pin options in docs/http.md')
+
+
+def check_key(key: str) -> None:
+    """Raises BadRequest for metadata that is for this node to write: for whom a pin is kept, say."""
+    if key.startswith(RESERVED):
+        raise BadRequest(f'metadata key "{key[:64]}" is not yours to give: no key begins with {RESERVED}')
 
 
 def pin_options(query: Query, now: Callable[[], float] = time.time) -> PinOptions:

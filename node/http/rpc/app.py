@@ -9,7 +9,9 @@ from types import MappingProxyType
 from aiohttp import web
 from multidict import CIMultiDict
 
+from node.access.rights import Right
 from node.http.admin import origins
+from node.http.admin.auditing import audited
 from node.http.admin.browser_headers import nothing_runs
 from node.http.admin.callers import ALWAYS, CALLERS, Callers
 from node.http.app_key import PARTS
@@ -51,13 +53,31 @@ COMMANDS: dict[str, Command] = {
     "swarm/peers": node.swarm_peers,
     "version": node.version,
 }
+_READS = frozenset(
+    (
+        *(
+            "block/get",
+            "block/stat",
+            "cat",
+            "dag/export",
+            "get",
+            "id",
+            "key/list",
+            "key/ls",
+            "ls",
+            "name/get",
+        ),
+        *("name/resolve", "repo/stat", "swarm/peers", "version"),
+    )
+)
+_PINS = frozenset(("block/put", "dag/import"))
 
 
 def rpc_app(parts: Parts, *, local: bool = True) -> web.Application:
     """All routes of the listener `rpc`; `local`: only this machine reaches it."""
     app = web.Application(middlewares=[metered, mark_busy])
     rpc = parts.config.rpc
-    app[CALLERS] = Callers(parts.secret, rpc.host, always=rpc.auth == ALWAYS, local=local)
+    app[CALLERS] = Callers(parts.credentials, rpc.host, always=rpc.auth == ALWAYS, local=local)
     app.on_response_prepare.append(nothing_runs)
     app[PARTS] = parts
     app[METER] = RequestMeter()
@@ -66,10 +86,25 @@ def rpc_app(parts: Parts, *, local: bool = True) -> web.Application:
 
 
 async def call(request: web.Request) -> web.StreamResponse:
-    """Find the command and run it; errors that come before any output have a status of their own."""
-    if refused := request.app[CALLERS].refusal(request):
-        return _text(refused.status, refused.text, refused.headers)
+    """Run the command; one that changes something is in the audit log."""
     name = request.path.removeprefix("/api/v0/").rstrip("/")
+    needed = _needed(name)
+    if needed is Right.READ or request.method == "OPTIONS":
+        return await _answer(request, name, needed)
+    return await audited(request, request.app[PARTS].audit, "rpc", lambda: _answer(request, name, needed))
+
+
+def _needed(name: str) -> Right:
+    """What a command asks for: a new one asks for more than reading by itself."""
+    if name in _READS or name not in COMMANDS:
+        return Right.READ
+    return Right.PIN if name in _PINS else Right.UPKEEP
+
+
+async def _answer(request: web.Request, name: str, needed: Right) -> web.StreamResponse:
+    """Errors that come before any output have a status of their own."""
+    if refused := request.app[CALLERS].refusal(request, needed):
+        return _text(refused.status, refused.text, refused.headers)
     command = COMMANDS.get(name)
     if command is None or not request.path.startswith("/api/v0/"):
         return _text(404, "404 page not found")

@@ -15,6 +15,8 @@ from blockstore.path import path_of_uri
 from blockstore.unixfs.listing import DirectoryEntry, list_directory
 from blockstore.unixfs.reader import UnixFSStat, read_file, stat
 from blockstore.unixfs.tar import tar_stream
+from node.http.admin.auditing import note
+from node.http.admin.callers import CALLER
 from node.http.app_key import PARTS
 from node.http.content_paths import resolved
 from node.http.errors import BadRequest
@@ -99,7 +101,8 @@ async def _put(request: web.Request, names: BlockNames, pin: bool) -> AsyncGener
         with parts.store.protect():
             await parts.blocks.put_many([block])
             if pin:
-                await parts.add_service.pin_root(block.cid, KEPT)
+                note(request, [block.cid])
+                await parts.add_service.pin_root(block.cid, KEPT._replace(owner=request[CALLER].owner))
             else:
                 await parts.store.flush()
         yield {"Key": str(block.cid), "Size": len(data)}

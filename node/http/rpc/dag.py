@@ -12,7 +12,10 @@ from blockstore.cid import CID
 from blockstore.errors import BadPath
 from blockstore.fetch_progress import FetchesInFlight
 from cluster.errors import ClusterError
+from cluster.pin import Wish
 from cluster.ports import PinFailed
+from node.http.admin.auditing import note
+from node.http.admin.callers import CALLER
 from node.http.app_key import PARTS
 from node.http.content_paths import resolved
 from node.http.errors import text_of
@@ -55,16 +58,18 @@ async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerato
             blocks, size = blocks + summary.blocks, size + summary.bytes
             roots |= dict.fromkeys(summary.roots)
         await parts.store.flush()
+        note(request, roots if pin else ())
+        wish = KEPT._replace(owner=request[CALLER].owner)
         for root in roots if pin else ():
-            yield {"Root": {"Cid": {"/": str(root)}, "PinErrorMsg": await _pin(parts, root)}}
+            yield {"Root": {"Cid": {"/": str(root)}, "PinErrorMsg": await _pin(parts, root, wish)}}
     if stats:
         yield {"Stats": {"BlockCount": blocks, "BlockBytesCount": size}}
 
 
-async def _pin(parts: Parts, root: CID) -> str:
+async def _pin(parts: Parts, root: CID, wish: Wish) -> str:
     """The plain reason why it is not pinned; empty when it is."""
     try:
-        await parts.add_service.pin_root(root, KEPT)
+        await parts.add_service.pin_root(root, wish)
     except (ClusterError, PinFailed) as error:
         return text_of(error)
     return ""

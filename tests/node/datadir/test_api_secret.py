@@ -19,31 +19,16 @@ def test_it_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "api.secret"
     made = made_secret(path)
     text = read_secret(path)
-    assert made.is_in(f"Bearer {text}")
+    assert made.matches(text)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert made_secret(path).is_in(f"Bearer {text}")
+    assert made_secret(path).matches(text)
     assert text not in repr(made)
     assert [file.name for file in tmp_path.iterdir()] == ["api.secret"]
 
 
-@pytest.mark.parametrize(
-    "shown",
-    [f"Bearer {TEXT}", f"bearer  {TEXT} ", basic(f"pinfold:{TEXT}"), basic(f":{TEXT}"), basic(f"u:{TEXT}")],
-)
-def test_it_is_shown_as_a_token_or_as_the_password_of_anybody(shown: str) -> None:
-    assert ApiSecret(TEXT).is_in(shown)
-
-
-@pytest.mark.parametrize(
-    "shown",
-    [
-        "", "Bearer", "Bearer ", "Basic", "Basic !!!", "Basic \udcff", "Bearer \udcff", f"Digest {TEXT}",
-        TEXT, f"Bearer {TEXT}x", f"Bearer {TEXT[:-1]}", f"Basic {TEXT}", basic(TEXT), basic(f"{TEXT}:"),
-        basic(f"pinfold:{TEXT}:"), basic(""), f"Bearer Bearer {TEXT}",
-    ],
-)  # fmt: skip
-def test_nothing_else_is_taken(shown: str) -> None:
-    assert not ApiSecret(TEXT).is_in(shown)
+def test_nothing_else_matches() -> None:
+    for text in ("", TEXT[:-1], TEXT + "x", f" {TEXT}", "\udcff"):
+        assert not ApiSecret(TEXT).matches(text)
 
 
 @pytest.mark.parametrize("text", ["", "short", "a" * 31, "a" * 600, "a" * 20 + " " + "a" * 20, "ä" * 40])

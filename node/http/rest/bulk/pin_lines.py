@@ -18,7 +18,7 @@ from node.http.errors import BadRequest
 from node.http.go.gojson import ZERO_TIME
 from node.http.go.query_values import Query
 from node.http.rest.bulk.json_line import JsonFields, cid_of, json_object
-from node.http.rest.pin_options import NEVER, pin_wish
+from node.http.rest.pin_options import NEVER, check_key, pin_wish
 
 _SHORT = frozenset(("cid", "name", "metadata"))
 
@@ -26,8 +26,9 @@ _SHORT = frozenset(("cid", "name", "metadata"))
 class PinLines:
     """Lines of one request whose query has the options that hold where a line says nothing."""
 
-    def __init__(self, query: Query, now: Callable[[], float] = time.time) -> None:
-        """Raises what `pin_wish` raises."""
+    def __init__(self, query: Query, now: Callable[[], float] = time.time, owner: str = "") -> None:
+        """`owner`: for whom all of them are kept. Raises what `pin_wish` raises."""
+        self._owner = owner
         self._query = _spread(query)
         self._now = now
         self._wish = pin_wish(self._query, now)
@@ -39,7 +40,10 @@ class PinLines:
         """Raises BadRequest, BadPinValue."""
         fields = json_object(line)
         cid = cid_of(fields)
-        return GrantAsk(cid, self._short(fields) if fields.keys() <= _SHORT else self._general(fields))
+        wish = self._short(fields) if fields.keys() <= _SHORT else self._general(fields)
+        for key in wish.options.metadata:
+            check_key(key)
+        return GrantAsk(cid, wish._replace(owner=self._owner) if self._owner else wish)
 
     def _short(self, fields: JsonFields) -> Wish:
         name, metadata = fields.get("name"), fields.get("metadata")

@@ -9,6 +9,8 @@ from aiohttp import web
 from blockstore.cid import CID
 from cluster.errors import ClusterError
 from cluster.pin import GrantAsk, GrantResult, Pin
+from node.http.admin.auditing import note
+from node.http.admin.callers import CALLER
 from node.http.app_key import PARTS
 from node.http.rest.bulk.json_line import cid_of, json_object
 from node.http.rest.bulk.line_answers import LineFailure, LineOutcome, LineResult
@@ -23,19 +25,23 @@ async def pin_lines(request: web.Request) -> web.StreamResponse:
     """The query has the options of all lines; a line's own go before them."""
     check_names(request.query, OWN)
     cluster = request.app[PARTS].cluster
-    lines = PinLines({name: value for name, value in request.query.items() if name not in OWN})
+    query = {name: value for name, value in request.query.items() if name not in OWN}
+    lines = PinLines(query, owner=request[CALLER].owner)
 
     async def apply(asks: Sequence[GrantAsk]) -> Sequence[LineOutcome]:
+        note(request, (ask.cid for ask in asks))
         return granted(asks, await cluster.grant_many(asks))
 
     return await stream_lines(request, LineWork(lines.parse, apply))
 
 
 async def unpin_lines(request: web.Request) -> web.StreamResponse:
-    cluster = request.app[PARTS].cluster
+    """A caller with an owner lets go for that owner alone."""
+    cluster, owner = request.app[PARTS].cluster, request[CALLER].owner
 
     async def apply(cids: Sequence[CID]) -> Sequence[LineOutcome]:
-        found = await cluster.unpin_many(cids)
+        note(request, cids)
+        found = await (cluster.release_many(cids, owner) if owner else cluster.unpin_many(cids))
         return [_unpinned(cid, pin) for cid, pin in zip(cids, found, strict=True)]
 
     return await stream_lines(request, LineWork(_only_cid, apply))

@@ -1,0 +1,1 @@
+"""Who changed what: a bounded log of requests, kept over restarts."""

@@ -1,0 +1,187 @@
+"""The audit log: lines of JSON in a few files, the oldest of which goes when there is no more room.
+
+A record is in the system's hands before its request is answered, so it outlives the process that wrote it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from blockstore.common.token_bucket import TokenBucket
+from node.audit.audit_query import AuditQuery
+from node.audit.record import AuditRecord, BadRecordLine
+
+FILES = 4
+"""The newest is `audit.log`, the others `audit.1.log` and so on, each a quarter of the room."""
+
+MAX_FOLLOWERS = 16
+_WAITING = 1000  # records that one who follows may be behind
+_REFUSALS_A_SECOND, _REFUSALS_AT_ONCE = 1.0, 100  # of callers who proved nothing: they push nothing else out
+_UNKNOWN = 401
+
+_log = logging.getLogger(__name__)
+
+
+class TooManyFollowers(Exception):
+    """Another one that wants to hear of each record."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{MAX_FOLLOWERS} follow the audit log already: end one of them first")
+
+
+class FollowerBehind(Exception):
+    """One that follows read more slowly than records came."""
+
+    def __init__(self) -> None:
+        super().__init__(f"more than {_WAITING} records came that were not read: ask again")
+
+
+class AuditLog:
+    """Made for one folder, whose node is its only writer. `keep`: bytes in all; 0 keeps nothing."""
+
+    def __init__(
+        self,
+        path: Path,
+        keep: int,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._file_bytes = keep // FILES
+        self._now = now
+        self._clock = clock
+        self._refusals = TokenBucket(_REFUSALS_A_SECOND, _REFUSALS_AT_ONCE)
+        self._left_out = 0
+        self._failing = False
+        self._followers: set[_Follower] = set()
+
+    def add(self, record: AuditRecord) -> None:
+        """Write it down. A disk that refuses is told once in the log, and stops no request."""
+        if not self._file_bytes:
+            return
+        if record.status == _UNKNOWN and self._refusals.take(1, self._clock()):
+            self._left_out += 1
+            return
+        record = replace(record, time=self._now(), left_out=self._left_out)
+        self._left_out = 0
+        for follower in self._followers:
+            follower.tell(record)
+        try:
+            self._append(record.line())
+        except OSError as error:
+            self._complain(error)
+        else:
+            self._failing = False
+
+    def newest(self, query: AuditQuery, limit: int) -> list[AuditRecord]:
+        """The last `limit` that fit, oldest first. Reads files: not for the event loop. Raises OSError."""
+        found: deque[AuditRecord] = deque()
+        for record in self._backwards():
+            if len(found) >= limit:
+                break
+            if query.fits(record):
+                found.appendleft(record)
+        return list(found)
+
+    @contextmanager
+    def following(self, query: AuditQuery, limit: int) -> Iterator[AsyncGenerator[AuditRecord]]:
+        """`newest`, and then each one as it comes. Raises TooManyFollowers.
+
+        Reading them raises OSError, and FollowerBehind for who is too slow.
+        """
+        if len(self._followers) >= MAX_FOLLOWERS:
+            raise TooManyFollowers
+        follower = _Follower()
+        self._followers.add(follower)
+        try:
+            yield self._told(follower, query, limit)
+        finally:
+            self._followers.discard(follower)
+
+    async def _told(self, follower: _Follower, query: AuditQuery, limit: int) -> AsyncGenerator[AuditRecord]:
+        before = await asyncio.to_thread(self.newest, query, limit)
+        for record in before:
+            yield record
+        seen = set(before)  # what came while the files were read is in both
+        while True:
+            record = await follower.next()
+            if query.fits(record) and record not in seen:
+                yield record
+
+    def _append(self, line: bytes) -> None:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # behind what a power failure cut
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+        if size + len(line) >= self._file_bytes:
+            self._rotate()
+
+    def _rotate(self) -> None:
+        files = self._files()
+        for older, newer in zip(files[:0:-1], files[-2::-1], strict=True):
+            if newer.exists():
+                os.replace(newer, older)
+
+    def _files(self) -> list[Path]:
+        """Newest first."""
+        older = [self._path.with_name(f"{self._path.stem}.{n}{self._path.suffix}") for n in range(1, FILES)]
+        return [self._path, *older]
+
+    def _backwards(self) -> Iterator[AuditRecord]:
+        for path in self._files():
+            try:
+                lines = path.read_bytes().split(b"\n")
+            except FileNotFoundError:
+                continue
+            while lines:
+                record = _read(lines.pop())
+                if record is not None:
+                    yield record
+
+    def _complain(self, error: OSError) -> None:
+        if not self._failing:
+            _log.error("%s cannot be written (%s): what is changed is not recorded", self._path, error)
+        self._failing = True
+
+
+class _Follower:
+    """Records on their way to one who follows."""
+
+    def __init__(self) -> None:
+        self._records: deque[AuditRecord] = deque()
+        self._news = asyncio.Event()
+        self._is_behind = False
+
+    def tell(self, record: AuditRecord) -> None:
+        self._is_behind = self._is_behind or len(self._records) >= _WAITING
+        if not self._is_behind:
+            self._records.append(record)
+        self._news.set()
+
+    async def next(self) -> AuditRecord:
+        while not self._records:
+            if self._is_behind:
+                raise FollowerBehind
+            self._news.clear()
+            await self._news.wait()
+        return self._records.popleft()
+
+
+def _read(line: bytes) -> AuditRecord | None:
+    """None for a line that was cut or is of another release: it hides no other."""
+    try:
+        return AuditRecord.read(line) if line else None
+    except BadRecordLine:
+        return None
