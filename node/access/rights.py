@@ -19,7 +19,7 @@ class Right(IntEnum):
     POWER = 4
 
 
-class Scope(StrEnum):
+class TokenScope(StrEnum):
     """What a token is for."""
 
     READ = "read"
@@ -31,4 +31,4 @@ class Scope(StrEnum):
         return _RIGHTS[self]
 
 
-_RIGHTS = {Scope.READ: Right.READ, Scope.PIN: Right.PIN, Scope.ADMIN: Right.POWER}
+_RIGHTS = {TokenScope.READ: Right.READ, TokenScope.PIN: Right.PIN, TokenScope.ADMIN: Right.POWER}

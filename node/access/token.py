@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 
 from node.access.errors import BadToken
-from node.access.rights import Scope
+from node.access.rights import TokenScope
 
 PREFIX = "pft_"
 """Every token begins so: what is found in a log or a repository can be told for what it is."""
@@ -23,7 +23,7 @@ class Token:
     """`owner` limits it to pins of that owner; empty = none. `created`: seconds since 1970."""
 
     name: str
-    scope: Scope
+    scope: TokenScope
     owner: str
     created: float
     digest: bytes
@@ -34,7 +34,7 @@ class Token:
             raise BadToken(f'"{self.name[:64]}" is no name of a token: it has {_NAMED_SO}')
         if self.owner and not _NAME.fullmatch(self.owner):
             raise BadToken(f'"{self.owner[:64]}" is no name of an owner: it has {_NAMED_SO}')
-        if self.owner and self.scope is Scope.ADMIN:
+        if self.owner and self.scope is TokenScope.ADMIN:
             raise BadToken("an admin is limited to no owner: leave one of the two out")
 
 

@@ -12,7 +12,7 @@ from blockstore.common.text_file import read_text
 from blockstore.disk.free_space import is_full
 from blockstore.errors import StorageFull
 from node.access.errors import BadToken, BadTokenFile, TokenExists, UnknownToken
-from node.access.rights import Scope
+from node.access.rights import TokenScope
 from node.access.token import Token, digest_of, new_text
 from node.files.atomic_write import atomic_write
 
@@ -42,7 +42,7 @@ class Tokens:
         """In order of their names."""
         return [self._by_name[name] for name in sorted(self._by_name)]
 
-    async def create(self, name: str, scope: Scope, owner: str = "") -> tuple[Token, str]:
+    async def create(self, name: str, scope: TokenScope, owner: str = "") -> tuple[Token, str]:
         """The token and its text, once it is durable. Raises BadToken, TokenExists, StorageFull."""
         text = new_text()
         token = Token(name, scope, owner, self._now(), digest_of(text))
@@ -88,7 +88,7 @@ def read_tokens(path: Path) -> Tokens:
 
 def _token(entry: Mapping[str, str]) -> Token:
     created, digest = float(entry["created"]), bytes.fromhex(entry["sha256"])
-    token = Token(str(entry["name"]), Scope(entry["scope"]), str(entry["owner"]), created, digest)
+    token = Token(str(entry["name"]), TokenScope(entry["scope"]), str(entry["owner"]), created, digest)
     token.check()
     return token
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from node.access.rights import Scope
+from node.access.rights import TokenScope
 from node.cli.api.client import segment
 from node.cli.api.response import ApiResponse
 from node.cli.output.printing import emit, say
@@ -21,7 +21,7 @@ def command() -> None:
 @click.option(
     "--scope",
     required=True,
-    type=click.Choice([scope.value for scope in Scope]),
+    type=click.Choice([scope.value for scope in TokenScope]),
     help="read: look at everything. pin: add, pin and unpin, too. admin: everything.",
 )
 @click.option("--owner", default="", metavar="NAME", help="It changes pins of this owner alone.")
@@ -37,7 +37,7 @@ def create(context: CommandSession, name: str, scope: str, owner: str, as_json: 
     if as_json:
         emit(dict(made.raw))
         return
-    say(f"Who sends this line may {_MAY[Scope(scope)]}{_of(owner)}; it is shown this once:", err=True)
+    say(f"Who sends this line may {_MAY[TokenScope(scope)]}{_of(owner)}; it is shown this once:", err=True)
     say(made.text("token"))
 
 
@@ -66,7 +66,11 @@ def revoke(context: CommandSession, name: str, as_json: bool) -> None:
         say(f"revoked {gone.text('name')}")
 
 
-_MAY = {Scope.READ: "read", Scope.PIN: "read, add, pin and unpin", Scope.ADMIN: "do everything"}
+_MAY = {
+    TokenScope.READ: "read",
+    TokenScope.PIN: "read, add, pin and unpin",
+    TokenScope.ADMIN: "do everything",
+}
 
 
 def _of(owner: str) -> str:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from node.access.caller import Proof
 from node.access.jwt import issue
-from node.access.rights import Scope
+from node.access.rights import TokenScope
 from node.access.token import Token
 from node.access.tokens import Tokens
 from node.http.admin.callers import CALLER
@@ -44,7 +44,7 @@ async def create(request: web.Request) -> web.Response:
     """`name`, `scope`, and an `owner` that it is limited to -> the token, with its text this once."""
     query = request.query
     try:
-        scope = Scope(query.get("scope", ""))
+        scope = TokenScope(query.get("scope", ""))
     except ValueError:
         raise BadRequest("parameter scope invalid: read, pin or admin") from None
     tokens = request.app[PARTS].credentials.tokens

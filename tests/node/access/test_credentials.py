@@ -8,7 +8,7 @@ import pytest
 from node.access.caller import Proof
 from node.access.credentials import Credentials, is_ours
 from node.access.jwt import issue
-from node.access.rights import Right, Scope
+from node.access.rights import Right, TokenScope
 from node.access.tokens import Tokens, read_tokens
 from node.datadir.api_secret import ApiSecret
 
@@ -50,7 +50,7 @@ def test_nothing_else_is_taken(tokens: Tokens, shown: str) -> None:
 
 async def test_a_token_is_shown_in_either_way_and_has_its_own_rights(tokens: Tokens) -> None:
     credentials = Credentials(ApiSecret(TEXT), tokens)
-    token, text = await tokens.create("bot", Scope.PIN, "alice")
+    token, text = await tokens.create("bot", TokenScope.PIN, "alice")
     for shown in (f"Bearer {text}", basic(f"bot:{text}"), basic(f"anybody:{text}")):
         caller = credentials.caller(shown)
         assert caller is not None
@@ -62,7 +62,7 @@ async def test_a_token_is_shown_in_either_way_and_has_its_own_rights(tokens: Tok
 
 async def test_a_session_is_as_good_as_what_it_was_asked_for_with(tokens: Tokens) -> None:
     credentials = Credentials(ApiSecret(TEXT), tokens)
-    _, text = await tokens.create("bot", Scope.READ)
+    _, text = await tokens.create("bot", TokenScope.READ)
     caller = credentials.caller(f"Bearer {text}")
     assert caller is not None
     session = f"Bearer {issue(caller.name, caller.key)}"
@@ -73,7 +73,7 @@ async def test_a_session_is_as_good_as_what_it_was_asked_for_with(tokens: Tokens
 
 async def test_who_signs_in_the_name_of_a_token_needs_its_key(tokens: Tokens) -> None:
     credentials = Credentials(ApiSecret(TEXT), tokens)
-    await tokens.create("bot", Scope.READ)
+    await tokens.create("bot", TokenScope.READ)
     assert credentials.caller(f"Bearer {issue('bot', b'guess')}") is None
     assert credentials.caller(f"Bearer {issue('bot', b'')}") is None
     owner = credentials.caller(f"Bearer {issue('bot', TEXT.encode())}")

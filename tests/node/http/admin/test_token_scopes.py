@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 from support.node import running_node
 
-from node.access.rights import Scope
+from node.access.rights import TokenScope
 from node.config.sections import ApiConfig, Config, RpcConfig
 from node.datadir.folder import DataFolder
 from node.node import Node
@@ -47,7 +47,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
         yield running
 
 
-async def token(node: Node, scope: Scope, owner: str = "", name: str = "") -> str:
+async def token(node: Node, scope: TokenScope, owner: str = "", name: str = "") -> str:
     made = await node.parts.credentials.tokens.create(name or f"{scope.value}{owner}", scope, owner)
     return made[1]
 
@@ -57,7 +57,7 @@ def secret(folder: Path) -> str:
 
 
 async def test_a_token_goes_as_far_as_its_scope(node: Node) -> None:
-    reader, pinner, admin = [await token(node, scope) for scope in Scope]
+    reader, pinner, admin = [await token(node, scope) for scope in TokenScope]
     for what in READS:
         for one in (reader, pinner, admin):
             assert (await ask(node, what, one))[0] in (200, 204), what
@@ -74,7 +74,7 @@ async def test_a_token_goes_as_far_as_its_scope(node: Node) -> None:
 
 async def test_too_little_changes_nothing(node: Node) -> None:
     await ask(node, f"POST /pins/{CID}?name=mine")
-    reader = await token(node, Scope.READ)
+    reader = await token(node, TokenScope.READ)
     assert (await ask(node, f"POST /pins/{CID}?name=x", reader))[0] == 403
     assert (await ask(node, f"DELETE /pins/{CID}", reader))[0] == 403
     assert json.loads((await ask(node, f"GET /pins/{CID}", reader))[1])["name"] == "mine"
@@ -89,7 +89,7 @@ async def test_a_wrong_token_is_refused_even_where_none_is_needed(node: Node) ->
 
 
 async def test_scopes_hold_at_the_rpc_too(node: Node) -> None:
-    reader, pinner, admin = [await token(node, scope) for scope in Scope]
+    reader, pinner, admin = [await token(node, scope) for scope in TokenScope]
     for one in (reader, pinner, admin):
         assert (await ask(node, "POST /api/v0/version", one, "rpc"))[0] == 200
     for command, allowed in (("block/put", pinner), ("dag/import", pinner), ("repo/gc", admin)):
@@ -101,14 +101,14 @@ async def test_scopes_hold_at_the_rpc_too(node: Node) -> None:
 async def test_a_closed_listener_takes_tokens(tmp_path: Path) -> None:
     config = Config(api=ApiConfig(auth="always"), rpc=RpcConfig(auth="always"))
     async with running_node(tmp_path, config) as node:
-        reader = await token(node, Scope.READ)
+        reader = await token(node, TokenScope.READ)
         assert (await ask(node, "GET /id"))[0] == 401
         assert (await ask(node, "GET /id", reader))[0] == 200
         assert (await ask(node, "POST /api/v0/id", reader, "rpc"))[0] == 200
 
 
 async def test_an_owner_changes_its_own_pins_alone(node: Node) -> None:
-    alice, bob = [await token(node, Scope.PIN, owner) for owner in ("alice", "bob")]
+    alice, bob = [await token(node, TokenScope.PIN, owner) for owner in ("alice", "bob")]
     await ask(node, f"POST /pins/{OTHER}?name=ours")
     await ask(node, f"POST /pins/{CID}?name=hers", alice)
     for cid in (CID, OTHER):
@@ -125,8 +125,8 @@ async def test_an_owner_changes_its_own_pins_alone(node: Node) -> None:
 
 
 async def test_an_owner_owns_what_it_pins_by_lines_and_by_adding(node: Node) -> None:
-    alice = await token(node, Scope.PIN, "alice")
-    bob = await token(node, Scope.PIN, "bob")
+    alice = await token(node, TokenScope.PIN, "alice")
+    bob = await token(node, TokenScope.PIN, "bob")
     line = json.dumps({"cid": CID}).encode()
     assert (
         json.loads((await ask(node, "POST /v1/pins", alice, data=line))[1].splitlines()[0])["result"]
@@ -148,7 +148,7 @@ async def test_an_owner_owns_what_it_pins_by_lines_and_by_adding(node: Node) -> 
 
 
 async def test_marks_of_owners_are_not_for_callers_to_give(node: Node) -> None:
-    alice = await token(node, Scope.PIN, "alice")
+    alice = await token(node, TokenScope.PIN, "alice")
     for what, body in (
         (f"POST /pins/{CID}?meta-pinfold.owner/bob=", b""),
         ("POST /v1/pins", json.dumps({"cid": CID, "metadata": {"pinfold.owner/bob": ""}}).encode()),
@@ -180,7 +180,7 @@ async def test_tokens_are_made_listed_and_revoked_by_who_may_do_everything(
 
 
 async def test_sessions_as_clients_of_ipfs_cluster_begin_them(node: Node, tmp_path: Path) -> None:
-    reader = await token(node, Scope.READ)
+    reader = await token(node, TokenScope.READ)
     basic = "Basic " + base64.b64encode(f"bob:{secret(tmp_path)}".encode()).decode()
     for method in ("GET", "POST"):
         assert json.loads((await ask(node, f"{method} /token"))[1])["message"] == "unauthorized"
@@ -203,8 +203,8 @@ async def records(node: Node, query: str = "", who: str = "") -> list[dict[str, 
 
 async def test_who_changed_what_is_written_down_and_survives_a_restart(tmp_path: Path) -> None:
     async with running_node(tmp_path) as node:
-        reader = await token(node, Scope.READ, name="wall")
-        alice = await token(node, Scope.PIN, "alice", "bot")
+        reader = await token(node, TokenScope.READ, name="wall")
+        alice = await token(node, TokenScope.PIN, "alice", "bot")
         await ask(node, f"POST /pins/{CID}?name=x&meta-password=hunter2", alice)
         await ask(node, f"DELETE /pins/ipfs/{CID}", reader)
         await ask(node, "POST /v1/invite", "wrong")
