@@ -15,12 +15,16 @@ from cluster.common.methods import METHODS, Access
 from cluster.interfaces import Member, Role
 from cluster.ports import ClusterNetwork, Gossip, PeerCalls
 from node.bandwidth import Bandwidth
+from node.names.record_routing import RecordRoute
 from node.offline_network import NoNetwork
 from node.opened_folder import OpenedFolder
 from node.p2p.settings import NetworkSettings
 from node.parts import BitswapReader, BulkState, Swarm, TrafficReader
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
+from node.routing.dht import Dht
+from node.routing.open_dht import open_dht
+from node.routing.router import Router
 from node.services.early_offers import Offer, no_offer
 
 OPEN_CALLS = tuple(method.name for method in METHODS if method.access is Access.ANYONE)
@@ -32,6 +36,7 @@ class Networks:
     """`admit` takes the members: they may speak from then on, and no other peer may.
 
     `swarm` is None while the open network is off. `on_stored` are to hear of each block that is stored.
+    `routers` say who has what, `records` have the records of names, beside what the cluster knows.
     `bulk_addresses` are where this node offers blocks in bulk, `groups` what members offer. `offer` tells
     them what is being added here; what they tell is fetched once `take_offers` says into where.
     """
@@ -45,6 +50,8 @@ class Networks:
     admit: Callable[[Sequence[Member]], None]
     traffic: TrafficReader  # of the members' network, and in bulk
     statistics: BitswapReader
+    routers: tuple[Router, ...] = ()
+    records: tuple[RecordRoute, ...] = ()
     groups: GroupSource = field(default_factory=NoGroups)
     bulk_addresses: tuple[str, ...] = ()
     bulk: BulkState | None = None
@@ -97,12 +104,15 @@ async def _open_networks(
         bitswaps = {"cluster": await enter(open_bitswap(served, members, own, guard))}
         routes = [Route("cluster", bitswaps["cluster"])]
         swarm: Swarm | None = None
+        dhts: tuple[Dht, ...] = ()
         if config.swarm.enabled:
             settings = _public_network(opened)
             swarm = public = await enter(open_network(portal, identity, settings, guard, down=outside.down))
             open_to_all = BitswapSettings(up=outside.up)
             bitswaps["swarm"] = await enter(open_bitswap(served, public, open_to_all, guard))
             routes.append(Route("open network", bitswaps["swarm"]))
+            if config.routing.dht != "off":
+                dhts = (await enter(open_dht(public, guard, server=config.routing.dht == "server")),)
         if urls := config.retrieval.gateways:
             gateways = await enter(open_gateways(urls, guard=guard, down=bandwidth.gateway.down))
             routes.append(Route("trustless gateways", gateways))
@@ -128,6 +138,8 @@ async def _open_networks(
             admit=admit,
             traffic=lambda: {**cluster.traffic.totals(), **bulk.traffic()},
             statistics=lambda: {name: bitswap.statistics() for name, bitswap in bitswaps.items()},
+            routers=dhts,
+            records=dhts,
             groups=bulk.exchange,
             bulk_addresses=bulk.addresses(cluster.addresses(identity.peer_id)),
             bulk=bulk,

@@ -30,8 +30,10 @@ from node.names.surroundings import NameCluster, NameWorld
 from node.networks import Networks, open_networks
 from node.opened_folder import OpenedFolder, open_folder
 from node.own_cluster import OwnCluster, inviter, open_own_cluster
+from node.own_router import own_router
 from node.parts import Parts
 from node.retrieval.root_blocks import holders_in
+from node.routing.router import Router
 from node.services.add import AddService
 from node.services.auto_collection import AutoCollection, Watermarks
 from node.services.damage_repair import DamageRepair
@@ -80,10 +82,11 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 folder.names,
                 Keystore(folder.keystore, PrivateKey.from_seed(opened.identity.seed)),
                 _name_cluster(opened, networks, own),
-                NameWorld(offline=offline, guard=opened.guard),
+                NameWorld(routing=networks.records, offline=offline, guard=opened.guard),
             )
         )
-        parts = _parts(opened, networks, bandwidth, access, own, names, scrub, garbage)
+        router = own_router(opened, networks, served, own)
+        parts = _parts(opened, networks, bandwidth, access, own, names, router, scrub, garbage)
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
         await enter(addresses_published(folder.addresses, addresses, opened.ballast))
@@ -131,6 +134,7 @@ def _parts(
     access: BlockAccess,
     own: OwnCluster,
     names: OpenNames,
+    router: Router,
     scrub: Scrub,
     garbage: GarbageCollection,
 ) -> Parts:
@@ -168,6 +172,7 @@ def _parts(
         names=names.names,
         publishing=names.publishing,
         keys=names.keys,
+        router=router,
         denylist=access.denylist,
         guard=opened.guard,
         credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),

@@ -26,6 +26,7 @@ from node.datadir.keystore import Keystore
 from node.denylist.denylist import Denylist
 from node.names.names import Names
 from node.names.publishing import Publishing
+from node.routing.router import Router
 from node.services.add import AddService
 from node.services.gc import GarbageCollection
 from node.services.scrub import Scrub
@@ -98,8 +99,8 @@ class Parts:
     """`blocks` is the store with every way to fetch what it lacks, `content` the same for one root's DAG.
 
     `kept` is like `content`, of what the store has: nothing is fetched. Both let a caller see what is in
-    flight. `swarm` is None while the open
-    network is off, `bulk` where the node is offline.
+    flight. `router` says who has what. `swarm` is None while the open network is off, `bulk` where the
+    node is offline.
     """
 
     config: Config
@@ -125,6 +126,7 @@ class Parts:
     names: Names
     publishing: Publishing
     keys: Keystore
+    router: Router
     denylist: Denylist
     guard: Guard
     credentials: Credentials

@@ -72,7 +72,10 @@ WORDS = {
     "bitswap": ("errors", "message", "message_codec", "network", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),
     "cluster/pinset": (),
-    "node": ("errors", "relayed_protocol", "traffic", "unicode_safety", "version"),
+    "node": (
+        *("errors", "multiaddress_bytes", "relayed_protocol", "traffic", "unicode_safety"),
+        "version",
+    ),
     "node/p2p": ("errors", "guarded_task", "settings"),
     "node/http": ("app_key", "errors", "listener_url", "request_meter"),
     "node/cli": ("api", "errors", "signals"),
@@ -219,7 +222,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             (
                 *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "http"),
                 *("malloc", "names", "networks"),
-                *("opened_folder", "own_cluster", "parts", "retrieval", "services"),
+                *("opened_folder", "own_cluster", "own_router", "parts", "retrieval", "routing", "services"),
             ),
             "it puts the rooms together, in the order of life",
         ),
@@ -234,6 +237,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
         ),
+        "own_router": (
+            ("networks", "opened_folder", "own_cluster", "routing"),
+            "members are asked before strangers",
+        ),
         "own_cluster": (
             ("block_access", "config", "networks", "opened_folder", "parts", "services"),
             "the cluster stands on the store and on the network",
@@ -244,24 +251,23 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         ),
         "networks": (
             (
-                "bandwidth",
-                "bulk",
-                "offline_network",
-                "opened_folder",
-                "p2p",
-                "parts",
-                "retrieval",
+                *("bandwidth", "bulk", "names", "offline_network", "opened_folder", "p2p", "parts"),
+                *("retrieval", "routing"),
                 "services",
             ),
             "networks move bytes; what is done with them is above",
         ),
         "opened_folder": (("config", "datadir"), "the folder is opened before everything else"),
         "parts": (
-            ("access", "audit", "bandwidth", "config", "datadir", "denylist", "names", "services"),
+            (
+                *("access", "audit", "bandwidth", "config", "datadir", "denylist", "names", "routing"),
+                "services",
+            ),
             "the words of the faces: what they may call of a node",
         ),
         "services": (("files", "log"), "a service works on the packages below, whoever asks for it"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
+        "routing": (("names",), "who has content, and the records of names, by values of both"),
         "names": (
             ("config", "datadir"),
             "a name is a key's, and leads to a path; who asks is not its business",
@@ -285,8 +291,15 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "node/p2p": {
         "members_network": (("admission", "network"), "the network again, with members alone in it"),
         "network": (
-            ("admission", "host_handle", "host_program", "messaging", "peering", "portal", "swarm"),
+            (
+                *("admission", "host_handle", "host_program", "messaging", "peering", "portal"),
+                *("requests", "swarm"),
+            ),
             "it puts the rooms together, and only it is known outside of node/p2p",
+        ),
+        "requests": (
+            ("host_handle", "messaging"),
+            "requests cross to the host, and are answered here",
         ),
         "host_handle": (
             ("host_program", "messaging", "portal", "swarm"),

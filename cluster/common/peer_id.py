@@ -13,12 +13,12 @@ _ED25519 = b"\x00\x24\x08\x01\x12\x20"  # identity multihash of a `PublicKey` me
 
 def check_peer(peer: str) -> None:
     """Raises BadAddress unless it is the base58 text of a peer id."""
-    _multihash(peer)
+    multihash_of(peer)
 
 
 def key_of(peer: str) -> bytes:
     """The 32 bytes of the Ed25519 key in a peer id. Raises BadAddress."""
-    data = _multihash(peer)
+    data = multihash_of(peer)
     if len(data) != len(_ED25519) + 32 or not data.startswith(_ED25519):
         raise BadAddress(f'"{peer}" is not the id of an Ed25519 key')
     return data[len(_ED25519) :]
@@ -29,7 +29,8 @@ def of_key(key: bytes) -> str:
     return str(libipld.encode_multibase("z", _ED25519 + key))[1:]
 
 
-def _multihash(peer: str) -> bytes:
+def multihash_of(peer: str) -> bytes:
+    """The bytes of a peer id: the multihash of its key. Raises BadAddress."""
     try:
         if len(peer) > _MAX_TEXT or not peer.isascii():
             raise ValueError
@@ -39,6 +40,13 @@ def _multihash(peer: str) -> bytes:
     except ValueError:
         raise BadAddress(f"{_quoted(peer)} is not a peer id") from None
     return data
+
+
+def peer_of(multihash: bytes) -> str:
+    """The text of a peer id of those bytes. Raises BadAddress."""
+    peer = str(libipld.encode_multibase("z", multihash[:64]))[1:]
+    check_peer(peer)
+    return peer
 
 
 def _quoted(text: str) -> str:

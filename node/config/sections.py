@@ -146,6 +146,13 @@ class RetrievalConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingConfig:
+    """Who has what that neither members nor connected peers have."""
+
+    dht: str = "off"  # client: ask the DHT; server: answer others too
+
+
+@dataclass(frozen=True, slots=True)
 class StorageConfig:
     """Blocks on disk."""
 
@@ -190,5 +197,6 @@ class Config:
     storage: StorageConfig = field(default_factory=StorageConfig)
     names: NamesConfig = field(default_factory=NamesConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
     log: LogConfig = field(default_factory=LogConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)

@@ -142,6 +142,7 @@ _BOUNDS: dict[str, _Bound] = {
         "entries such as `open up 2MiB` or `members down none 22:00-06:00`, 64KiB at least, no time twice",
     ),
     "retrieval.gateways": (_gateways, "a list of URLs such as https://gateway.example.org"),
+    "routing.dht": _one_of("off", "client", "server"),
     "storage.cache_share": (_between(0, 1), "a share of the room for blocks, from 0 to 1"),
     "storage.profile": _one_of("standard", "edge"),
     "storage.gc_high": (_between(0, 1), "a share of the room for blocks, from 0 to 1"),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from node.p2p.errors import ConnectionLost, NetworkError
 from node.p2p.host_program import HostProgram
 from node.p2p.messaging.outbox import Outgoing
+from node.p2p.messaging.requests import RequestService
 from node.p2p.messaging.service import Service
 from node.p2p.portal import Portal, PortalClosed
 from node.p2p.swarm import liveness
@@ -73,6 +74,25 @@ class HostHandle:
         with contextlib.suppress(PortalClosed):
             await self._portal.to_trio(self._program.publish, topic, message)
 
+    async def ask(self, peer: str, protocol: str, request: bytes, longest: int) -> bytes:
+        """See `RequestStreams.ask`."""
+
+        async def ask() -> bytes:
+            return await self._program.running().requests.ask(peer, protocol, request, longest)
+
+        return await self._crossing(ask)
+
+    async def tell(self, peer: str, protocol: str, messages: Sequence[bytes]) -> None:
+        """See `RequestStreams.tell`."""
+
+        async def tell() -> None:
+            await self._program.running().requests.tell(peer, protocol, messages)
+
+        await self._crossing(tell)
+
+    def serve_requests(self, service: RequestService) -> None:
+        self._post(self._program.serve_requests, service)
+
     def serve(self, service: Service) -> None:
         self._post(self._program.serve, service)
 
@@ -93,8 +113,11 @@ class HostHandle:
         async def run() -> T:
             return await work(self._program.running().host)
 
+        return await self._crossing(run)
+
+    async def _crossing(self, work: Callable[[], Awaitable[T]]) -> T:
         try:
-            return await self._portal.to_trio(run)
+            return await self._portal.to_trio(work)
         except PortalClosed as error:
             raise ConnectionLost(str(error)) from error
 

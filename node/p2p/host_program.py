@@ -19,6 +19,8 @@ from node.p2p.messaging.gossip import Gossiper
 from node.p2p.messaging.message_reader import Allowance
 from node.p2p.messaging.message_streams import MessageStreams
 from node.p2p.messaging.outbox import Outgoing
+from node.p2p.messaging.request_services import RequestServices
+from node.p2p.messaging.requests import PendingAnswer, RequestService, RequestStreams
 from node.p2p.messaging.service import Service
 from node.p2p.messaging.services import Services
 from node.p2p.messaging.subscriptions import Subscriptions
@@ -33,11 +35,13 @@ from node.p2p.swarm.identify import PeerDescription
 class LoopSide:
     """What lives on the asyncio loop; the program reports to it through the portal.
 
-    `services`, `topics` and `is_kept` are read on the trio thread as well. `ready` is called by each start.
+    `services`, `requests`, `topics` and `is_kept` are read on the trio thread as well. `ready` is called by
+    each start.
     """
 
     connected: ConnectedPeers
     services: Services
+    requests: RequestServices
     topics: Subscriptions
     described: Callable[[str, PeerDescription], None]
     is_kept: Callable[[str], bool]
@@ -50,6 +54,7 @@ class RunningHost:
 
     host: Host
     messages: MessageStreams
+    requests: RequestStreams
     gossip: Gossiper | None
 
 
@@ -66,7 +71,9 @@ class HostProgram:
         """One host, until it dies or is cancelled."""
         host = Host(self._config, self)
         gossip = Gossiper(host, self._gossiped) if self._config.settings.gossip else None
-        running = RunningHost(host, MessageStreams(host, self._config.down, self._received), gossip)
+        requests = RequestStreams(host, self._asked)
+        messages = MessageStreams(host, self._config.down, self._received)
+        running = RunningHost(host, messages, requests, gossip)
         try:
             await host.run(partial(self._started, running))
         finally:
@@ -82,6 +89,11 @@ class HostProgram:
         """A host that starts later finds it among the services."""
         if self._running is not None:
             self._running.messages.serve(service)
+
+    def serve_requests(self, service: RequestService) -> None:
+        """As `serve`, for requests."""
+        if self._running is not None:
+            self._running.requests.serve(service)
 
     def subscribe(self, topic: str) -> None:
         """As `serve`, for a topic."""
@@ -123,6 +135,8 @@ class HostProgram:
         self._running = running
         for service in self._loop.services:
             running.messages.serve(service)
+        for answered in self._loop.requests:
+            running.requests.serve(answered)
         if running.gossip is not None:
             for topic in self._loop.topics:
                 running.gossip.subscribe(topic)
@@ -137,6 +151,17 @@ class HostProgram:
     ) -> None:
         done = partial(self._handled, allowance, len(message))
         self._portal.reply(self._loop.services.received, service, peer, protocol, message, done)
+
+    def _asked(
+        self, service: RequestService, peer: str, protocol: str, request: bytes, pending: PendingAnswer
+    ) -> None:
+        answered = partial(self._answered, pending)
+        self._portal.reply(self._loop.requests.received, service, peer, protocol, request, answered)
+
+    def _answered(self, pending: PendingAnswer, answer: bytes | None) -> None:
+        """Called on the asyncio loop."""
+        with contextlib.suppress(PortalClosed):
+            self._portal.post(pending.give, answer)
 
     def _handled(self, allowance: Allowance, size: int) -> None:
         """Called on the asyncio loop."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-from bitswap.network import MAX_MESSAGE, MessageHandler, PeerHandler, check_message
+from bitswap.network import MAX_MESSAGE, MessageHandler, PeerHandler, PeerUnreachable, check_message
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import GuardedTasks, open_guarded_tasks
 from blockstore.common.throttle import Throttle
@@ -26,6 +26,7 @@ from node.p2p.host_handle import HostHandle
 from node.p2p.host_program import HostProgram, LoopSide
 from node.p2p.messaging import calls
 from node.p2p.messaging.calls import Calls
+from node.p2p.messaging.request_services import RequestServices
 from node.p2p.messaging.sender import MessageSender
 from node.p2p.messaging.service import Service
 from node.p2p.messaging.services import Services
@@ -36,7 +37,9 @@ from node.p2p.peering.connected_peers import ConnectedPeers
 from node.p2p.peering.dialer import Dialer
 from node.p2p.peering.mdns import open_mdns
 from node.p2p.peering.peering import Peering
+from node.p2p.peering.visits import Visits
 from node.p2p.portal import Portal
+from node.p2p.requests import Requests
 from node.p2p.settings import NetworkSettings
 from node.p2p.swarm import multiaddress
 from node.p2p.swarm.host_config import HostConfig
@@ -52,21 +55,26 @@ class Libp2pNetwork:
     """A peer is the text of its peer id. Made by `open_network`."""
 
     def __init__(self, portal: Portal, config: HostConfig, tasks: GuardedTasks, guard: Guard) -> None:
+        self.traffic = Traffic()
         self._portal = portal
         self._config = config
         self._tasks = tasks
         self._listening = multiaddress.listening(config.sockets, config.identity.peer_id)
+        self._guard = guard
         self._used: dict[str, float] = {}
+        self._description_handlers: list[Callable[[str], None]] = []
         self._connected = ConnectedPeers(guard)
         self._book = AddressBook(config.settings.peer_file)
         self._services = Services(tasks.spawn, guard)
+        self._answered = RequestServices(guard)
         self._topics = Subscriptions(tasks.spawn, guard)
         self._ready = asyncio.Event()
         self._program = HostProgram(portal, config, self._loop_side())
         self._host = HostHandle(portal, self._program)
-        self.traffic = Traffic()
         self._dialer = Dialer(self._host.dial, self._book, self._connected)
         self._peering = Peering(self._dialer, self._book, self._connected, tasks.spawn, guard)
+        self._visits = Visits(self._hang_up, self._stays)
+        self.requests = Requests(self._host, self._answered, self.traffic, self._visits.use)
         self._sender = MessageSender(self._host.send, self._dialer.dial_known, self._connected)
         self._calls = Calls(self._send_call, tasks.spawn, guard, config.gate.may_call)
         self._newcomers = Newcomers(config.gate, config.settings.join_timeout, self.disconnect, tasks.spawn)
@@ -91,6 +99,11 @@ class Libp2pNetwork:
     def describe(self, peer: str) -> PeerDescription | None:
         """What a connected peer says of itself, once it has said it."""
         return self._connected.description(peer)
+
+    def protocols_of(self, peer: str) -> Sequence[str]:
+        """What a connected peer speaks; none before it has said so."""
+        description = self._connected.description(peer)
+        return () if description is None else description.protocols
 
     async def connect(self, address: str) -> str:
         """Dial a multiaddress with `/p2p/` and stay connected to that peer; its id.
@@ -117,11 +130,29 @@ class Libp2pNetwork:
         """
         self._peering.keep_connected({peer: found for peer, found in wanted.items() if peer != self.self_id})
 
+    async def reach(self, peer: str, addresses: Sequence[str]) -> None:
+        """Be connected to that peer for now: it is hung up when that is of no use any more.
+
+        `addresses`, with `/p2p/` or without, of strangers: those that cannot be dialled, or lead to another
+        peer, are passed over. Raises PeerUnreachable.
+        """
+        if peer in self._connected:
+            self._visits.use(peer)
+            return
+        try:
+            await self._dialer.dial(peer, self._book.candidates(peer, multiaddress.dialable(addresses, peer)))
+        except NetworkError as error:
+            raise PeerUnreachable(f"{peer}: {error}") from error
+        self._visits.begin(peer)
+
+    def on_described(self, handler: Callable[[str], None]) -> None:
+        """Hear of each connected peer that has said who it is: `describe` gives it. Must not block."""
+        self._description_handlers.append(handler)
+
     async def disconnect(self, peer: str) -> None:
         """See `bitswap.network.MessageNetwork`."""
         self._peering.forget(peer)
-        with contextlib.suppress(NetworkError):
-            await self._host.hang_up(peer)
+        await self._hang_up(peer)
 
     async def ping(self, peer: str) -> float:
         """A round trip to a connected peer, in seconds. Raises PeerOffline."""
@@ -142,6 +173,7 @@ class Libp2pNetwork:
     def note_use(self, peer: str) -> None:
         """See `bitswap.network.MessageNetwork`; passed on now and then."""
         now = asyncio.get_running_loop().time()
+        self._visits.use(peer)
         if peer in self._connected and now - self._used.get(peer, -_USE_INTERVAL) >= _USE_INTERVAL:
             self._used[peer] = now
             self._host.note_use(peer)
@@ -172,6 +204,7 @@ class Libp2pNetwork:
                 await self._ready.wait()
                 self._peering.keep_named(self._config.settings.keep)
                 self._tasks.spawn(self._book.keep_saved())
+                self._tasks.spawn(self._visits.run())
                 yield
         finally:
             self._newcomers.close()
@@ -181,6 +214,7 @@ class Libp2pNetwork:
         return LoopSide(
             self._connected,
             self._services,
+            self._answered,
             self._topics,
             self._described,
             lambda peer: self._peering.keeps(peer),
@@ -188,7 +222,7 @@ class Libp2pNetwork:
         )
 
     def _connect_parts(self) -> None:
-        for part in (self._calls, self._newcomers, self._sender, self._services):
+        for part in (self._calls, self._newcomers, self._sender, self._services, self._visits):
             self._connected.on_change(part.peer_changed)
         self._connected.on_change(self._peer_changed)
         self._config.gate.on_change(self._gate_changed)
@@ -218,6 +252,16 @@ class Libp2pNetwork:
     def _described(self, peer: str, description: PeerDescription) -> None:
         if self._connected.described(peer, description):
             self._book.learn(peer, description.addresses)
+            for handler in tuple(self._description_handlers):
+                with self._guard.around("the description of a peer", peer):
+                    handler(peer)
+
+    def _stays(self, peer: str) -> bool:
+        return self._peering.keeps(peer)
+
+    async def _hang_up(self, peer: str) -> None:
+        with contextlib.suppress(NetworkError):
+            await self._host.hang_up(peer)
 
 
 @asynccontextmanager

@@ -122,7 +122,11 @@ class Kubo:
             "AutoTLS": {"Enabled": False},
             "Bootstrap": [],
             "DNS": {"Resolvers": {}},
-            "Routing": {"Type": routing, "DelegatedRouters": []},
+            "Routing": {
+                "Type": routing,
+                "DelegatedRouters": [],
+                "LoopbackAddressesOnLanDHT": routing.startswith("dht"),
+            },
             "Ipns": {**config["Ipns"], "DelegatedPublishers": []},
             "Discovery": {"MDNS": {"Enabled": False}},
             "Version": {"SwarmCheckEnabled": False},

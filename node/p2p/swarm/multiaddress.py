@@ -10,6 +10,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
 
 import cluster.errors
 from blockstore.common import varint
@@ -30,6 +31,19 @@ def parse(text: str) -> Address:
         return Address.parse(text.strip())
     except cluster.errors.BadAddress as error:
         raise UndialableAddress(str(error)) from None
+
+
+def dialable(addresses: Iterable[str], peer: str) -> list[str]:
+    """Those of them where this node could dial that peer, with `/p2p/`; they may be of any transport."""
+    found = []
+    for text in addresses:
+        try:
+            address = parse(text)
+        except UndialableAddress:
+            continue
+        if address.port and address.peer in (None, peer):
+            found.append(str(replace(address, peer=peer)))
+    return found
 
 
 def from_bytes(data: bytes) -> Address:

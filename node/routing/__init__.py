@@ -1,0 +1,1 @@
+"""Who has content, and where peers are: members, the DHT, whatever else is asked."""
