@@ -16,6 +16,7 @@ class MemoryBlockstore:
 
     def __init__(self, quota: int = 0) -> None:
         self._data: dict[bytes, bytes] = {}
+        self._numbers: dict[bytes, int] = {}  # of all that were ever here
         self._bytes = 0
         self._quota = quota
 
@@ -48,6 +49,8 @@ class MemoryBlockstore:
         if new and self._quota and total > self._quota:
             raise quota_reached(self._bytes, total - self._bytes, self._quota)
         self._data.update(new)
+        for multihash in new:
+            self._numbers.setdefault(multihash, len(self._numbers))
         self._bytes = total
 
     async def flush(self) -> None:
@@ -68,7 +71,9 @@ class MemoryBlockstore:
     def _stat(self, cid: CID) -> StoreStat | None:
         if (block := self._find(cid)) is None:
             return None
-        return StoreStat(len(block.data), not is_leaf(cid, holds_only_data(block.data, len(block.data))))
+        links = not is_leaf(cid, holds_only_data(block.data, len(block.data)))
+        number = None if cid.is_identity else self._numbers[cid.multihash]
+        return StoreStat(len(block.data), links, number)
 
     def _find(self, cid: CID) -> Block | None:
         if cid.is_identity:

@@ -36,11 +36,14 @@ class Usage:
 class StoreStat:
     """What is known of a block without reading it: its bytes, and whether it may link to others.
 
-    `links` is false only where that is certain, for the codec of the CID that was asked for.
+    `links` is false only where that is certain, for the codec of the CID that was asked for. `number` is the
+    block's own as long as it is stored, and never that of another while the store is open; they lie close
+    together. None for what lies in its CID.
     """
 
     size: int
     links: bool
+    number: int | None = None
 
 
 class Blockstore(Protocol):

@@ -120,11 +120,21 @@ class GrantResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a walk has come: blocks and bytes held, blocks known but not fetched yet."""
+    """How far a walk has come: blocks and bytes held, blocks known but not fetched yet.
+
+    `remaining` bytes are to come, as far as that is known; `rate` is of the bytes a second lately.
+    """
 
     blocks: int
     bytes: int
     pending: int
+    remaining: int | None = None
+    rate: float = 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """As long as it goes on as lately; None where that cannot be said."""
+        return self.remaining / self.rate if self.remaining is not None and self.rate >= 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from blockstore.common.meter import Meter
 
@@ -21,8 +21,8 @@ class ProtocolTraffic:
 
 @dataclass(frozen=True, slots=True)
 class _Both:
-    received: Meter = field(default_factory=Meter)
-    sent: Meter = field(default_factory=Meter)
+    received: Meter
+    sent: Meter
 
 
 class Traffic:
@@ -30,15 +30,16 @@ class Traffic:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
+        self._begun = now()
         self._protocols: dict[str, _Both] = {}
 
     def received(self, protocol: str, size: int) -> None:
         """`protocol` is one that this node serves."""
-        self._protocols.setdefault(protocol, _Both()).received.add(size, self._now())
+        self._of(protocol).received.add(size, self._now())
 
     def sent(self, protocol: str, size: int) -> None:
         """`protocol` is one that this node offers."""
-        self._protocols.setdefault(protocol, _Both()).sent.add(size, self._now())
+        self._of(protocol).sent.add(size, self._now())
 
     def totals(self) -> Mapping[str, ProtocolTraffic]:
         """By protocol, in order."""
@@ -49,3 +50,8 @@ class Traffic:
             )
             for protocol, both in sorted(self._protocols.items())
         }
+
+    def _of(self, protocol: str) -> _Both:
+        if (both := self._protocols.get(protocol)) is None:
+            both = self._protocols[protocol] = _Both(Meter(self._begun), Meter(self._begun))
+        return both

@@ -39,7 +39,7 @@ class Throttle:
         self._limit = limit
         self._now = now
         self._lock = threading.Lock()
-        self._meter = Meter()
+        self._meter = Meter(now())
         self._rate: int | None = None
         self._bucket: TokenBucket | None = None
         self._look_at = float("-inf")

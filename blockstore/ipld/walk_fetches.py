@@ -18,10 +18,12 @@ _FLIGHT_BYTES = 32 * 1024 * 1024
 _NODES_IN_FLIGHT = 64
 _LEAVES_IN_FLIGHT = (16, 256)
 _WAITING = 64
-_OFFERED = 2048
-_LIST_BYTES = 64 * 1024 * 1024  # of one list, as far as sizes are known
-_NODE_BYTES = 64 * 1024  # that a node is taken to have there
+_OFFERED = 4096
+_LISTS = 2  # at once, so that the next one is under way when one ends
+_LIST_STEPS = 4096
+_LEAF_LIST_BYTES, _NODE_LIST_BYTES = 64 * 1024 * 1024, 4 * 1024 * 1024  # as far as sizes are known
 _GROUPS_AHEAD = 2  # that came and are not visited yet
+_USUAL_LEAF, _USUAL_NODE = 1024 * 1024.0, 16 * 1024.0  # bytes, until some have come
 
 _Result = Callable[[], Sequence["Arrived"]]
 
@@ -45,7 +47,7 @@ async def open_fetches(blocks: Blocks) -> AsyncIterator[WalkFetches]:
 
 
 class WalkFetches:
-    """A queue of missing blocks. One list of them is asked for at a time, in the order of the walk.
+    """A queue of missing blocks. Two lists of them are asked for at a time, each in the order of the walk.
 
     What is left over is fetched in a window: 64 nodes, and leaves of 32 MiB together.
     """
@@ -54,13 +56,13 @@ class WalkFetches:
         self._blocks = blocks
         self._offered: deque[WalkStep] = deque()  # not in a list yet
         self._listed = 0  # asked for in a list, or come and not visited yet
-        self._list: asyncio.Task[None] | None = None
+        self._lists: set[asyncio.Task[None]] = set()
         self._ahead = asyncio.Semaphore(_GROUPS_AHEAD)
         self._waiting: deque[WalkStep] = deque()  # for a place in the window
         self._running: set[asyncio.Task[Block]] = set()
         self._leaves = 0  # of those running
         self._done: asyncio.Queue[_Result] = asyncio.Queue()
-        self._leaf_bytes = 1024 * 1024.0  # a running average, begun at the usual chunk
+        self._leaf_bytes, self._node_bytes = _USUAL_LEAF, _USUAL_NODE  # running averages
 
     def __len__(self) -> int:
         return len(self._offered) + self._listed + len(self._waiting) + len(self._running)
@@ -70,6 +72,7 @@ class WalkFetches:
         return len(self._waiting) >= _WAITING or len(self._offered) >= _OFFERED
 
     def add(self, step: WalkStep) -> None:
+        """One to each block."""
         self._offered.append(step)
 
     async def arrived(self, *, wait: bool) -> list[Arrived]:
@@ -83,15 +86,16 @@ class WalkFetches:
 
     async def close(self) -> None:
         """Withdraw what is under way."""
-        tasks = [*self._running, *((self._list,) if self._list else ())]
+        tasks = [*self._running, *self._lists]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self) -> None:
-        if self._list is None and self._offered:
-            self._list = asyncio.create_task(self._ask(self._next_list()))
-            self._list.add_done_callback(self._list_ended)
+        while self._offered and len(self._lists) < _LISTS:
+            asked = asyncio.create_task(self._ask(self._next_list()))
+            self._lists.add(asked)
+            asked.add_done_callback(self._list_ended)
         while self._waiting and self._has_room(self._waiting[0]):
             step = self._waiting.popleft()
             self._leaves += step.cid.codec == RAW
@@ -103,30 +107,28 @@ class WalkFetches:
 
     def _next_list(self) -> list[WalkStep]:
         steps: list[WalkStep] = []
-        size = 0.0
-        while self._offered and size < _LIST_BYTES:
+        share = 0.0  # of what one list may have
+        while self._offered and share < 1 and len(steps) < _LIST_STEPS:
             step = self._offered.popleft()
-            size += self._leaf_bytes if step.cid.codec == RAW else _NODE_BYTES
+            is_leaf = step.cid.codec == RAW
+            share += self._leaf_bytes / _LEAF_LIST_BYTES if is_leaf else self._node_bytes / _NODE_LIST_BYTES
             steps.append(step)
         self._listed += len(steps)
         return steps
 
     async def _ask(self, steps: Sequence[WalkStep]) -> None:
-        """What is not given waits for a place in the window; so does a second step to one block."""
-        left = {step.cid: step for step in reversed(steps)}
-        again = [step for step in steps if left[step.cid] is not step]
-        self._waiting += again
-        self._listed -= len(again)
-        async with aclosing(self._blocks.fetch_groups([*reversed(left)])) as groups:
+        """What is not given waits for a place in the window."""
+        left = {step.cid: step for step in steps}
+        async with aclosing(self._blocks.fetch_groups(list(left))) as groups:
             async for group in groups:
                 await self._ahead.acquire()
                 came = [Arrived(left.pop(block.cid), len(block.data), block) for block in group]
                 self._done.put_nowait(partial(self._take_group, came))
-        for leaf in await self._leaves_here([*reversed(left.values())]):
+        for leaf in await self._leaves_here(list(left.values())):
             del left[leaf.step.cid]
             self._done.put_nowait(partial(self._take_leaf, leaf))
         self._listed -= len(left)
-        self._waiting += reversed(left.values())
+        self._waiting += left.values()
 
     async def _leaves_here(self, steps: Sequence[WalkStep]) -> list[Arrived]:
         """Those that another request has stored meanwhile, where they need not be read."""
@@ -149,7 +151,7 @@ class WalkFetches:
         return (leaf,)
 
     def _list_ended(self, task: asyncio.Task[None]) -> None:
-        self._list = None
+        self._lists.discard(task)
         self._done.put_nowait(partial(_nothing_of, task))
 
     # Single blocks.
@@ -174,6 +176,8 @@ class WalkFetches:
     def _note(self, came: Arrived) -> None:
         if came.step.cid.codec == RAW:
             self._leaf_bytes += (came.size - self._leaf_bytes) / 16
+        else:
+            self._node_bytes += (came.size - self._node_bytes) / 16
 
 
 def _nothing_of(task: asyncio.Task[None]) -> Sequence[Arrived]:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from blockstore.blocks import Blocks
 from blockstore.cid import CID, RAW
 from blockstore.common.kept_count import KeptCount
 from blockstore.errors import PinWithdrawn, StorageFull
-from blockstore.ipld.claimed_size import claimed_size
-from blockstore.ipld.dag_walk import walk
+from blockstore.ipld.dag_walk import DagWalk
 from blockstore.marks import Marks, Unmarked
+from blockstore.pinning.checkpoints import SPACING, Checkpoints
+from blockstore.pinning.root_walk import Progress as Progress
+from blockstore.pinning.root_walk import RootWalk
 from blockstore.sqlite import pinned_roots
 from blockstore.sqlite.completion import Completing
 from blockstore.sqlite.database import Ballast, SqliteDatabase, open_database
 from blockstore.sqlite.pinned_roots import NO_ROOTS, RootColumns
 from blockstore.sqlite.pinned_roots import PinnedRoot as PinnedRoot
 from blockstore.upkeep import Reserving, unreserved
-
-Progress = Callable[[int, int, int], None]
-"""(blocks here, their bytes, blocks known and not here yet); called for each block, must not block."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +42,13 @@ async def open_local_pins(
     marks: Marks | None = None,
     ballast: Ballast | None = None,
     reserving: Reserving = unreserved,
+    spacing: float = SPACING,
 ) -> AsyncIterator[LocalPinner]:
     """Open or create the roots in that file, over those blocks. Raises StoreCorrupt, StoreUnavailable.
 
     Where `marks` show that these are not the blocks that the roots were written beside, no root counts as
     complete until it was walked again. On a full disk `ballast` is given up. `reserving` is asked for room
-    for a DAG that is about to be fetched.
+    for a DAG that is about to be fetched. How far a walk is is kept every `spacing` seconds.
     """
     marks = marks or Unmarked()
     async with open_database(
@@ -63,7 +63,8 @@ async def open_local_pins(
         if await _doubt_foreign(database, marks):
             await _renew(completing, path)
         try:
-            yield LocalPinner(database, blocks, completing, reserving)
+            checkpoints = Checkpoints(database, blocks.store, marks, spacing)
+            yield LocalPinner(database, blocks, completing, checkpoints, reserving)
         finally:
             await completing.finish()
 
@@ -101,10 +102,13 @@ class LocalPinner:
         database: SqliteDatabase,
         blocks: Blocks,
         completing: Completing,
+        checkpoints: Checkpoints,
         reserving: Reserving = unreserved,
     ) -> None:
         self._database = database
         self._completing = completing
+        self._checkpoints = checkpoints
+        self._losses = 0
         self._blocks = blocks
         self._reserving = reserving
         self._roots = KeptCount(lambda: database.read(pinned_roots.count))
@@ -117,7 +121,8 @@ class LocalPinner:
         """Record the root as incomplete, walk it and fetch what is missing, record it as complete.
 
         A complete root returns at once. After a failure or a cancellation the root stays, incomplete, with
-        the blocks that came; calling again goes on from there. `hints` are peer ids to ask first.
+        the blocks that came; calling again goes on from there, also after a restart. `hints` are peer ids to
+        ask first.
         A DAG that does not fit, by what its root says of its size, is refused before more of it is fetched.
         Raises BlockNotFound with the exchange's reason, StorageFull, BadBlock, UnknownCodec, DagTooLarge;
         PinWithdrawn when `unpin` came in between.
@@ -161,6 +166,11 @@ class LocalPinner:
         """A block of the root was lost: it is incomplete until it was walked again."""
         await self._database.write(pinned_roots.doubt, cid)
 
+    async def lost(self) -> None:
+        """Some blocks were lost: roots that are being walked may lack one that was visited already."""
+        self._losses += 1
+        await self._checkpoints.forget_all()
+
     async def renew(self) -> None:
         """To be called before garbage is removed: see `completing.py`."""
         await self._completing.renew()
@@ -196,29 +206,34 @@ class LocalPinner:
     async def _walk(
         self, root: PinnedRoot, hints: Sequence[str], progress: Progress, walking: Callable[[CID], bool]
     ) -> PinnedRoot:
-        count = size = 0
-        session = self._blocks.session(root.cid, hints)
-        depth = None if root.recursive else 0
-        with self._reserving() as reservation:
-            is_new = root.recursive and bool(await self._blocks.store.missing([root.cid]))
-            async with aclosing(walk(session, root.cid, depth=depth)) as visits:
-                async for visit in visits:
-                    count, size = count + 1, size + visit.size
-                    progress(count, size, visit.pending)
-                    if not walking(root.cid):
-                        raise PinWithdrawn(root.cid)
-                    if is_new and count == 1:
-                        await reservation.need(await self._to_come(root.cid))
-                    elif is_new:
-                        reservation.took(visit.size)
-        whole = root._replace(complete=True, blocks=count, bytes=size)
+        """Walked again where blocks were lost meanwhile."""
+        while True:
+            losses = self._losses
+            walk = await self._begun(root, hints)
+            await self._walk_once(root, walk, progress, walking)
+            if losses == self._losses:
+                break
+        whole = root._replace(complete=True, blocks=walk.visited, bytes=walk.bytes)
         for recorded in await self._completing.complete([whole], walking):
             return recorded
         raise PinWithdrawn(root.cid)
 
-    async def _to_come(self, root: CID) -> int:
-        """Bytes below a root that is here, as far as it says so."""
-        return claimed_size(await self._blocks.store.get(root))
+    async def _begun(self, root: PinnedRoot, hints: Sequence[str]) -> DagWalk:
+        """From where an earlier walk was, if that is known."""
+        session = self._blocks.session(root.cid, hints)
+        state = await self._checkpoints.find(root.cid) if root.recursive else None
+        return DagWalk(session, root.cid, recursive=root.recursive, state=state)
+
+    async def _walk_once(
+        self, root: PinnedRoot, walk: DagWalk, progress: Progress, walking: Callable[[CID], bool]
+    ) -> None:
+        """Raises PinWithdrawn."""
+        store = self._blocks.store
+        with self._reserving() as reservation:
+            is_new = root.recursive and bool(await store.missing([root.cid]))
+            checkpoint = self._checkpoints.of(root.cid, walk)
+            one = RootWalk(root.cid, walk, checkpoint, reservation, is_new=is_new)
+            await one.run(progress, walking)
 
     @contextmanager
     def _walking(self, *cids: CID) -> Generator[Callable[[CID], bool]]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from blockstore.cid import CID
 from blockstore.common.packed_rows import RowLayout, one_row
 from blockstore.errors import BadCid
+from blockstore.sqlite import walk_states
 from blockstore.sqlite.database import DamagedRow
 
 PRAGMAS = (
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS roots(
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS beside(one INTEGER PRIMARY KEY CHECK (one = 1), mark BLOB, parts INTEGER);
 """
+SCHEMA += walk_states.SCHEMA
 REMEDY = (
     "restore it from a backup, or remove it: the node then looks through its blocks again and fetches what "
     "its pins lack"
@@ -99,7 +101,9 @@ def record(connection: sqlite3.Connection, roots: Sequence[PinnedRoot]) -> list[
     """Keep finished roots, but for those of which a recursive pin has begun while a direct one ended."""
     known = _found(connection, [root.cid for root in roots if not root.recursive])
     larger = {cid: root for cid, root in known.items() if root.recursive}
-    _put(connection, [root for root in roots if root.recursive or root.cid not in larger])
+    kept = [root for root in roots if root.recursive or root.cid not in larger]
+    _put(connection, kept)
+    walk_states.drop(connection, [root.cid for root in kept])
     return [root if root.recursive else larger.get(root.cid, root) for root in roots]
 
 
@@ -116,6 +120,7 @@ def _put(connection: sqlite3.Connection, roots: Sequence[PinnedRoot]) -> None:
 def forget(connection: sqlite3.Connection, cids: Sequence[CID]) -> int:
     """How many of them there were."""
     rows = _CIDS.pack([bytes(cid)] for cid in cids)
+    walk_states.drop(connection, cids)
     return connection.execute(f"DELETE FROM roots WHERE cid IN (SELECT cid FROM {_CIDS.rows})", rows).rowcount
 
 
@@ -165,10 +170,12 @@ def within(connection: sqlite3.Connection, after: bytes, until: bytes, limit: in
 def doubt(connection: sqlite3.Connection, cid: CID) -> None:
     """It is not known to be complete any more."""
     connection.execute("UPDATE roots SET complete = 0 WHERE cid = ?", (bytes(cid),))
+    walk_states.drop(connection, [cid])
 
 
 def doubt_all(connection: sqlite3.Connection) -> int:
     """How many were complete."""
+    walk_states.drop_all(connection)
     return connection.execute("UPDATE roots SET complete = 0 WHERE complete").rowcount
 
 

@@ -221,4 +221,4 @@ def _stat(cid: CID, row: Row | None) -> StoreStat | None:
     if cid.is_identity:
         data = Block.inline(cid).data
         return StoreStat(len(data), not is_leaf(cid, holds_only_data(data, len(data))))
-    return None if row is None else StoreStat(row.size, not is_leaf(cid, row.only_data))
+    return None if row is None else StoreStat(row.size, not is_leaf(cid, row.only_data), row.id)

@@ -175,12 +175,21 @@ def _info_fields(info: PinInfo) -> Mapping[str, Wire]:
         "priority": int(info.priority),
         "retry": info.retry_at,
         "progress": _counts(info.progress),
+        **_pace(info.progress),
     }
     return {"status": info.status.value, "since": info.since} | {k: v for k, v in fields.items() if v}
 
 
 def _counts(progress: Progress | None) -> Wire:
     return [progress.blocks, progress.bytes, progress.pending] if progress else None
+
+
+def _pace(progress: Progress | None) -> dict[str, Wire]:
+    """Apart from the counts, of which earlier releases take three."""
+    if progress is None or not progress.pending:
+        return {}
+    pace: dict[str, Wire] = {"rate": int(progress.rate)}
+    return pace if progress.remaining is None else {**pace, "remaining": progress.remaining}
 
 
 def _row(peer: str, name: str, item: Wire) -> StatusRow:
@@ -213,4 +222,5 @@ def _progress(fields: Fields) -> Progress | None:
     if len(counts) != 3 or not all(type(count) is int and count >= 0 for count in counts):
         raise BadUpdate('"progress" must be three counts')
     blocks, size, pending = cast("list[int]", counts)
-    return Progress(blocks, size, pending)
+    remaining = fields.integer("remaining") if "remaining" in fields else None
+    return Progress(blocks, size, pending, remaining, float(fields.integer("rate", 0)))

@@ -129,7 +129,7 @@ class AddService:
         """Bytes of all blocks of a DAG, each of which is here."""
         size = 0
         try:
-            async with aclosing(walk(self.here, cid, depth=None if recursive else 0)) as visits:
+            async with aclosing(walk(self.here, cid, recursive=recursive)) as visits:
                 async for visit in visits:
                     size += visit.size
         except BlockNotFound as error:

@@ -56,6 +56,7 @@ class DamageRepair:
     async def _look(self) -> None:
         """A pin that this fails for keeps no other from being mended."""
         count = 0
+        await self.pins.lost()
         async for root in self.pins.pinned():
             if not root.complete:
                 continue
@@ -77,7 +78,7 @@ class DamageRepair:
     async def _lost(self, root: PinnedRoot) -> object | None:
         """The first block of that root that is not here. Reads what links to others, and fetches nothing."""
         try:
-            async with aclosing(walk(self.here, root.cid, depth=None if root.recursive else 0)) as visits:
+            async with aclosing(walk(self.here, root.cid, recursive=root.recursive)) as visits:
                 async for _ in visits:
                     pass
         except BlockNotFound as error:

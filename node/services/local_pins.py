@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound, BlockstoreError
 from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot
+from blockstore.pinning.pin_progress import PinProgress
 from cluster.pin import KeyRange, Progress
 from cluster.ports import LocalPin, LocalRoots, PinFailed, ProgressHandler
 
@@ -21,8 +22,8 @@ class ClusterLocalPins:
     async def pin(
         self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
     ) -> LocalPin:
-        def report(blocks: int, size: int, pending: int) -> None:
-            progress(Progress(blocks, size, pending))
+        def report(found: PinProgress) -> None:
+            progress(Progress(*found))
 
         try:
             return _local(await self._pinner.pin(cid, recursive=recursive, hints=hints, progress=report))

@@ -11,7 +11,7 @@ from node.cli.api.response import ApiResponse
 from node.cli.input.inputs import Inputs, content
 from node.cli.output.pin_text import copies, details
 from node.cli.output.printing import emit, say, say_lines, shortened
-from node.cli.output.progress import human_bytes
+from node.cli.output.progress import duration, human_bytes
 from node.cli.session import CommandSession, json_option, session
 from node.unicode_safety import spelled
 
@@ -133,7 +133,7 @@ def _line(peer: ApiResponse) -> str:
     progress = peer.answer("progress")
     if progress.raw and peer.text("status") == "pinning":
         have = f"{progress.number('blocks')} blocks, {human_bytes(progress.number('bytes'))}"
-        parts.append(f"{have}, {progress.number('pending')} blocks to come")
+        parts.append(f"{have}, {progress.number('pending')} blocks to come{pace(progress)}")
     if peer.text("error"):
         parts.append(shortened(peer.text("error")))
     if peer.number("attempt_count") > 1:
@@ -141,3 +141,13 @@ def _line(peer: ApiResponse) -> str:
     if peer.text("retry_at"):
         parts.append(f"next try {peer.text('retry_at')}")
     return "  ".join(parts)
+
+
+def pace(progress: ApiResponse) -> str:
+    """How fast, and how long it takes, as far as that is known."""
+    parts = [f"{human_bytes(progress.number('rate'))}/s"] if progress.number("rate") else []
+    if "remaining" in progress.raw:
+        parts.append(f"about {human_bytes(progress.number('remaining'))} left")
+    if "seconds_left" in progress.raw:
+        parts.append(f"{duration(progress.number('seconds_left'))} to go")
+    return "".join(f", {part}" for part in parts)

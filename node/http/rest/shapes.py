@@ -128,7 +128,7 @@ def peer_status(info: PinInfo, ping: Ping) -> dict[str, Json]:
         "error": info.error,
         "attempt_count": info.attempts,
         "priority_pin": info.priority,
-        **({"progress": _progress(info.progress)} if info.progress else {}),
+        **({"progress": progress_shape(info.progress)} if info.progress else {}),
         **({"retry_at": time(info.retry_at)} if info.retry_at else {}),
     }
 
@@ -138,8 +138,18 @@ def ipfs_names(ping: Ping) -> dict[str, Json]:
     return without_empty({"ipfs_peer_id": ping.ipfs_id, "ipfs_peer_addresses": ping.ipfs_addresses})
 
 
-def _progress(progress: Progress) -> Json:
-    return {"blocks": progress.blocks, "bytes": progress.bytes, "pending": progress.pending}
+def progress_shape(progress: Progress) -> Json:
+    counts: dict[str, Json] = {
+        "blocks": progress.blocks,
+        "bytes": progress.bytes,
+        "pending": progress.pending,
+    }
+    if not progress.pending:
+        return counts
+    left = progress.seconds_left
+    told = {"remaining": progress.remaining, "seconds_left": None if left is None else round(left)}
+    known = {name: number for name, number in told.items() if number is not None}
+    return {**counts, "rate": round(progress.rate), **known}
 
 
 def peer_id(node: NodeInfo) -> Json:

@@ -15,8 +15,10 @@ from blockstore.cid import CID, DAG_CBOR, DAG_PB, RAW
 from blockstore.errors import BadBlock, BlockNotFound, DagTooLarge, UnknownCodec
 from blockstore.ipld import dag_walk
 from blockstore.ipld.codecs import links
-from blockstore.ipld.dag_walk import Visit, walk
+from blockstore.ipld.dag_walk import DagWalk, Visit, walk
+from blockstore.ipld.visited import Visited
 from blockstore.ipld.walk_frontier import MAX_DEPTH
+from blockstore.ipld.walk_state import WalkState
 from blockstore.memory_store import MemoryBlockstore
 
 
@@ -39,9 +41,9 @@ async def local(blocks: list[Block]) -> tuple[Blocks, WatchedStore]:
 
 
 async def visits(
-    blocks: Blocks, root: CID, depth: int | None = None, max_pending: int = dag_walk.MAX_PENDING
+    blocks: Blocks, root: CID, recursive: bool = True, max_pending: int = dag_walk.MAX_PENDING
 ) -> list[Visit]:
-    async with aclosing(walk(blocks, root, depth=depth, max_pending=max_pending)) as found:
+    async with aclosing(walk(blocks, root, recursive=recursive, max_pending=max_pending)) as found:
         return [visit async for visit in found]
 
 
@@ -137,26 +139,11 @@ async def test_inline_blocks_are_followed() -> None:
     assert found == {root.cid, inline, other, CID.identity(RAW, b"text"), leaf(1).cid, leaf(2).cid}
 
 
-@pytest.mark.parametrize("depth", [0, 1, 2, 3, 9])
-async def test_a_depth_limit_cuts_below_it(depth: int) -> None:
+async def test_a_walk_that_is_not_recursive_visits_the_root_alone() -> None:
     blocks = tree(3, 3)
-    source, _ = await local(blocks)
-    found = await visits(source, blocks[0].cid, depth)
-    assert len(found) == sum(3**level for level in range(min(depth, 3) + 1))
-
-
-async def test_with_a_depth_limit_the_shortest_way_counts() -> None:
-    """A block met first on a long way and then on a short one is opened from the short one."""
-    deep = chain(5)
-    detour = node([node([deep[0].cid], b"2").cid], b"1")
-    between = node([deep[0].cid], b"2")
-    for order in ([detour.cid, deep[0].cid], [deep[0].cid, detour.cid]):
-        root = node(order)
-        source, _ = await local([root, detour, between, *deep])
-        found = await visits(source, root.cid, 3)
-        assert sorted(bytes(v.cid) for v in found) == sorted(
-            map(bytes, cids([root, detour, between, *deep[:3]]))
-        )
+    source, store = await local(blocks)
+    assert [visit.cid for visit in await visits(source, blocks[0].cid, recursive=False)] == [blocks[0].cid]
+    assert store.read == []
 
 
 async def test_ten_thousand_levels_are_walked_without_recursion() -> None:
@@ -243,3 +230,47 @@ async def test_random_dags_from_scattered_blocks_are_walked_whole() -> None:
         found = await visits(Blocks(store, RemoteBlocks(blocks)), blocks[-1].cid)
         assert len(found) == len(reached)
         assert {visit.cid for visit in found} == reached
+
+
+async def test_a_walk_goes_on_from_any_page_and_visits_nothing_twice_nor_reads_it_again() -> None:
+    random = Random(12)
+    blocks = leaves(300)
+    for number in range(400):
+        blocks.append(node(cids(random.choices(blocks, k=random.randrange(9))), b"%d" % number))
+    blocks.append(node([*cids(blocks), CID.identity(RAW, b"text")]))
+    for cut in range(1, 6):
+        store = WatchedStore()
+        await store.put_many(random.sample(blocks, 300))
+        source, state, given = Blocks(store, RemoteBlocks(blocks)), None, list[Sequence[Visit]]()
+        walked = DagWalk(source, blocks[-1].cid)
+        async with aclosing(walked.pages()) as pages:
+            async for page in pages:
+                given.append(page)
+                if len(given) == cut:
+                    state = WalkState.decode((await walked.state()).encode())
+                    break
+        assert state is not None
+        store.read.clear()
+        rest = DagWalk(source, blocks[-1].cid, state=state)
+        first = [visit.cid for page in given for visit in page]
+        second = [visit.cid async for page in rest.pages() for visit in page]
+        assert len(first) + len(second) == len({*first, *second}) == len(blocks) + 1
+        assert (rest.visited, rest.bytes) == (len(blocks) + 1, sum(len(b.data) for b in blocks) + 4)
+        assert not {*store.read} & {*first}
+
+
+async def test_a_leaf_that_every_node_links_to_is_known_once_a_node() -> None:
+    """As in a file of zeroes: the leaf is visited once, and what is pending does not grow with repeats."""
+    parents = [node([leaf(1).cid] * 170, b"%d" % number) for number in range(500)]
+    root = node(cids(parents))
+    source, _ = await local([root, *parents, leaf(1)])
+    found = await visits(source, root.cid)
+    assert len(found) == 502
+    assert max(visit.pending for visit in found) < 600
+
+
+def test_what_ten_million_blocks_leave_behind_is_a_bit_each() -> None:
+    visited = Visited()
+    for number in range(0, 10_000_000, 64):
+        visited.add(leaf(0).cid, number)
+    assert len(visited.raw.pack()) < 1.3 * 1024 * 1024

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from blockstore.cid import CID, DAG_PB, RAW
 from blockstore.errors import BlockNotFound, PinWithdrawn, StorageFull, StoreCorrupt
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
+from blockstore.marks import Unmarked
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot, open_local_pins
+from blockstore.pinning.pin_progress import PinProgress
 from blockstore.sqlite.open_store import open_sqlite_blockstore
+from blockstore.store import StoreStat
 
 TREE = tree(4, 3)
 ROOT = TREE[0].cid
@@ -29,13 +33,13 @@ class Pins:
 
     def __init__(self, pinner: LocalPinner, store: MemoryBlockstore, remote: RemoteBlocks) -> None:
         self.pinner, self.store, self.remote = pinner, store, remote
-        self.progress: list[tuple[int, int, int]] = []
+        self.progress: list[PinProgress] = []
 
     async def pin(
         self, cid: CID = ROOT, *, recursive: bool = True, hints: tuple[str, ...] = ()
     ) -> PinnedRoot:
-        def note(blocks: int, size: int, pending: int) -> None:
-            self.progress.append((blocks, size, pending))
+        def note(progress: PinProgress) -> None:
+            self.progress.append(progress)
 
         return await self.pinner.pin(cid, recursive=recursive, hints=hints, progress=note)
 
@@ -60,8 +64,8 @@ async def test_pinning_fetches_the_whole_dag_and_counts_it(pins: Pins) -> None:
 async def test_progress_grows_to_the_whole(pins: Pins) -> None:
     await pins.pin()
     assert pins.progress == sorted(pins.progress, key=lambda step: step[:2])
-    assert pins.progress[0] == (1, len(TREE[0].data), 4)
-    assert pins.progress[-1] == (len(TREE), TREE_BYTES, 0)
+    assert pins.progress[0][:3] == (1, len(TREE[0].data), 4)
+    assert pins.progress[-1][:3] == (len(TREE), TREE_BYTES, 0)
 
 
 async def test_a_direct_pin_is_one_block(pins: Pins) -> None:
@@ -314,3 +318,116 @@ class SlowToFlush(MemoryBlockstore):
     async def flush(self) -> None:
         self.flushing.set()
         await self.flushed.wait()
+
+
+class Reads(MemoryBlockstore):
+    """Tells which blocks were looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_up: set[CID] = set()
+
+    async def stat(self, cids: Sequence[CID]) -> list[StoreStat | None]:
+        self.looked_up.update(cids)
+        return await super().stat(cids)
+
+
+class Renewed(Unmarked):
+    """Marks of blocks that may be exchanged."""
+
+    exchanged = False
+
+    async def has_mark(self, value: bytes) -> bool:
+        return not self.exchanged
+
+
+BIG = tree(12, 3)
+
+
+class Restarted:
+    """A pin that is walked, cut off when `blocks` have come, and begun again over the same blocks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Reads()
+        self.remote = RemoteBlocks(BIG)
+        self.marks = Renewed()
+        self.folder = folder
+        self.told: list[PinProgress] = []
+
+    def opened(self) -> AbstractAsyncContextManager[LocalPinner]:
+        return open_local_pins(
+            self.folder / "pins.db", Blocks(self.store, self.remote), self.marks, spacing=0
+        )
+
+    async def cut_off(self, blocks: int) -> None:
+        reached = asyncio.Event()
+
+        def note(progress: PinProgress) -> None:
+            if progress.blocks >= blocks:
+                reached.set()
+
+        async with self.opened() as pinner:
+            call = asyncio.create_task(pinner.pin(BIG[0].cid, recursive=True, hints=(), progress=note))
+            await reached.wait()
+            call.cancel()
+            await asyncio.wait([call])
+
+    async def looked_up(self) -> int:
+        """Blocks, by the walk that ends it."""
+        self.store.looked_up.clear()
+        async with self.opened() as pinner:
+            root = await pinner.pin(BIG[0].cid, recursive=True, hints=(), progress=self.told.append)
+        size = sum(len(block.data) for block in BIG)
+        assert root == PinnedRoot(BIG[0].cid, complete=True, recursive=True, blocks=len(BIG), bytes=size)
+        assert await self.store.missing(cids(BIG)) == []
+        assert len(self.remote.asked) <= len(BIG) + 256  # what was under way when it was cut off
+        return len(self.store.looked_up)
+
+
+async def test_after_a_restart_nothing_is_fetched_or_walked_again(tmp_path: Path) -> None:
+    pin = Restarted(tmp_path)
+    await pin.cut_off(1500)
+    assert await pin.looked_up() < 500  # of 1885
+    assert pin.told[0].blocks > 1400
+
+
+async def test_over_other_blocks_the_whole_dag_is_walked(tmp_path: Path) -> None:
+    pin = Restarted(tmp_path)
+    await pin.cut_off(1500)
+    pin.marks.exchanged = True
+    assert await pin.looked_up() >= len(BIG)
+    assert pin.told[0].blocks == 1
+
+
+async def test_after_blocks_were_lost_the_whole_dag_is_walked(tmp_path: Path) -> None:
+    pin = Restarted(tmp_path)
+    await pin.cut_off(1500)
+    async with pin.opened() as pinner:
+        await pinner.lost()
+    assert await pin.looked_up() >= len(BIG)
+
+
+async def test_a_block_that_is_lost_behind_a_walk_comes_again_before_the_root_is_complete(
+    pins: Pins,
+) -> None:
+    pins.remote.hold()
+    await pins.store.put_many(TREE[:5])
+    call = asyncio.create_task(pins.pin())
+    await pins.remote.until_running(16)
+    await pins.store.delete_many([TREE[1].cid])
+    await pins.pinner.lost()
+    pins.remote.released.set()
+    assert (await call).complete
+    assert await pins.store.missing(cids(TREE)) == []
+
+
+async def test_progress_says_what_remains_and_how_fast_it_goes(tmp_path: Path) -> None:
+    parts = leaves(600, size=1000)
+    root = Block.of(dag_pb.encode(PBNode(tuple(PBLink(p.cid, "", 1000) for p in parts), None)), DAG_PB)
+    told: list[PinProgress] = []
+    blocks = Blocks(MemoryBlockstore(), RemoteBlocks([root, *parts]))
+    async with open_local_pins(tmp_path / "pins.db", blocks) as pinner:
+        await pinner.pin(root.cid, recursive=True, hints=(), progress=told.append)
+    assert [told[0].remaining, told[-1].remaining] == [600_000, 0]
+    assert [one.remaining for one in told] == [600_000 + len(root.data) - one.bytes for one in told]
+    assert all(one.rate > 0 for one in told)

@@ -40,6 +40,10 @@ ASKED = ["node/id", *PINS, "pins/status-of"]  # by followers too
 METHODS = [*ASKED, "pins/recover", "pins/recover-all"]
 
 counts = st.integers(0, 2**40)
+some = st.integers(1, 2**40)
+progress = st.builds(Progress, counts, counts, st.just(0)) | st.builds(
+    Progress, counts, counts, some, st.none() | some, counts.map(float)
+)
 infos = st.builds(
     PinInfo,
     peer=st.just("P"),
@@ -49,7 +53,7 @@ infos = st.builds(
     error=st.text(max_size=50),
     attempts=st.integers(0, 1000),
     priority=st.booleans(),
-    progress=st.none() | st.builds(Progress, counts, counts, counts),
+    progress=st.none() | progress,
     retry_at=st.none() | st.floats(1, 2e9),
 )
 shown = st.text(max_size=20).map(as_name)
