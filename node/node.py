@@ -30,10 +30,9 @@ from node.names.surroundings import NameCluster, NameWorld
 from node.networks import Networks, open_networks
 from node.opened_folder import OpenedFolder, open_folder
 from node.own_cluster import OwnCluster, inviter, open_own_cluster
-from node.own_router import own_router
+from node.own_router import OwnRouter, own_router
 from node.parts import Parts
 from node.retrieval.root_blocks import holders_in
-from node.routing.router import Router
 from node.services.add import AddService
 from node.services.auto_collection import AutoCollection, Watermarks
 from node.services.damage_repair import DamageRepair
@@ -134,7 +133,7 @@ def _parts(
     access: BlockAccess,
     own: OwnCluster,
     names: OpenNames,
-    router: Router,
+    router: OwnRouter,
     scrub: Scrub,
     garbage: GarbageCollection,
 ) -> Parts:
@@ -172,7 +171,8 @@ def _parts(
         names=names.names,
         publishing=names.publishing,
         keys=names.keys,
-        router=router,
+        router=router.all_,
+        members_router=router.members,
         denylist=access.denylist,
         guard=opened.guard,
         credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bitswap.network import ServedBlockSource
 from blockstore.cid import CID, DAG_PB, RAW, SHA2_256
@@ -13,15 +14,24 @@ from node.opened_folder import OpenedFolder
 from node.own_cluster import OwnCluster
 from node.routing.joined_router import JoinedRouter
 from node.routing.member_router import Addresses, Holding, MemberRouter
+from node.routing.router import Router
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRouter:
+    """`members` tells what is known here, at once; `all_` asks the networks too."""
+
+    members: Router
+    all_: Router
 
 
 def own_router(
     opened: OpenedFolder, networks: Networks, served: ServedBlockSource, own: OwnCluster
-) -> JoinedRouter:
+) -> OwnRouter:
     """Nothing is told of what this node would not serve."""
     holding = _holding(opened.identity.peer_id, served, own.cluster)
     members = MemberRouter(holding, _addresses(networks, own.cluster))
-    return JoinedRouter((members, *networks.routers), opened.guard)
+    return OwnRouter(members, JoinedRouter((members, *networks.routers), opened.guard))
 
 
 def _holding(us: str, served: ServedBlockSource, cluster: Cluster) -> Holding:

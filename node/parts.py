@@ -127,6 +127,7 @@ class Parts:
     publishing: Publishing
     keys: Keystore
     router: Router
+    members_router: Router
     denylist: Denylist
     guard: Guard
     credentials: Credentials

@@ -222,7 +222,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             (
                 *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "http"),
                 *("malloc", "names", "networks"),
-                *("opened_folder", "own_cluster", "own_router", "parts", "retrieval", "routing", "services"),
+                *("opened_folder", "own_cluster", "own_router", "parts", "retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
         ),
@@ -233,7 +233,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "http": (
             (
                 *("access", "audit", "config", "datadir", "denylist", "names", "parts", "retrieval"),
-                "services",
+                *("routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
         ),
@@ -324,7 +324,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "it opens the faces, which never know each other",
         ),
         "gateway": (
-            ("connection", "limits", "log", "media_types", "slow_clients", "trailers"),
+            ("connection", "limits", "log", "media_types", "routing", "slow_clients", "trailers"),
             "a public face: it cannot reach what serves admins",
         ),
         "rest": (
@@ -350,6 +350,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "go": ((), "forms of Go's values: no route, no request"),
         "content_paths": ((), "a path in a parameter means the same on every face"),
         "log": ((), "lines and where they go, whoever is logged"),
+        "routing": ((), "who has content is told to the public, whatever content is given"),
         "media_types": ((), "names and bytes in, a content type out"),
         "limits": ((), "amounts and times: no request, no response"),
         "slow_clients": ((), "it looks at transports, whatever they carry"),

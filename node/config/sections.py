@@ -35,6 +35,7 @@ class GatewayConfig:
     client_burst: int = 100  # requests that a client may make at once before its rate counts
     client_bytes: int = 0  # sent to one client a second
     server_timing: bool = False  # send a header that says where the time of an answer went
+    routing: bool = True  # say who has content, and where peers are (Delegated Routing V1)
     access_log: str = ""  # a file, `-` for standard output; empty = none
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # whose X-Forwarded-For is believed
 

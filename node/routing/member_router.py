@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from blockstore.cid import CID
 from node.routing.router import Provider
+
+BITSWAP = ("transport-bitswap",)
+"""What members speak on the open network."""
 
 Holding = Callable[[CID], Awaitable[Sequence[str]]]
 """Peer ids that have that block, or are to have it: this node, and members by the pinset."""
@@ -25,7 +29,7 @@ class MemberRouter:
         """See `Router.providers`."""
         for peer in dict.fromkeys(await self._holding(cid)):
             if (provider := self._located(peer)) is not None:
-                yield provider
+                yield replace(provider, protocols=BITSWAP)
 
     async def peer(self, peer: str) -> Provider | None:
         """See `Router.peer`."""

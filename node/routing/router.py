@@ -21,11 +21,13 @@ class NotProvided(NodeError):
 class Provider:
     """A peer, as the text of its id, and where it can be dialled: multiaddresses without `/p2p/` at the end.
 
-    They are hints of strangers, of any transport; none is no error.
+    They are hints of strangers, of any transport; none is no error. `protocols` are those by which it gives
+    content, by their names in Delegated Routing V1; none: nothing is known of that.
     """
 
     peer: str
     addresses: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
 
 
 class Router(Protocol):

@@ -16,7 +16,7 @@ from node.http.gateway import pinned_only, redirects_rules, server_timing, trust
 from node.http.gateway.error_responses import EXPECTED, response_to
 from node.http.gateway.formats import ipns_record
 from node.http.gateway.formats.negotiation import Asked, negotiate
-from node.http.gateway.hosts.hosts import Hosts, PathHost
+from node.http.gateway.hosts.hosts import ForeignHost, Hosts, PathHost, Subdomain
 from node.http.gateway.hosts.mount import Mount
 from node.http.gateway.hosts.subdomains import mount_of
 from node.http.gateway.hosts.target import Target, authority, target_of
@@ -54,6 +54,14 @@ async def answer(request: web.Request) -> web.StreamResponse:
     if key and not mount.policy.only_pinned and is_cacheable(response):
         cache.put(key, response, version)
     return response
+
+
+async def is_site(request: web.Request) -> bool:
+    """Whether all paths of the host that is asked are a site's: below a root, or what a DNSLink leads to."""
+    host = request.app[HOSTS].classify(authority(request))
+    if isinstance(host, ForeignHost):
+        return await request.app[PARTS].names.has_dnslink(host.name)
+    return isinstance(host, Subdomain)
 
 
 async def _mount(request: web.Request, target: Target) -> Mount:
