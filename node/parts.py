@@ -46,7 +46,31 @@ class Swarm(Protocol):
         ...
 
     async def connect(self, address: str) -> str:
-        """Dial a multiaddress with /p2p/; its peer id. Raises PeerOffline."""
+        """Dial a multiaddress with /p2p/, and stay connected to that peer; its id. Raises PeerOffline."""
+        ...
+
+    async def visit(self, address: str) -> str:
+        """As `connect`, but it is not kept connected. Raises PeerOffline."""
+        ...
+
+    async def disconnect(self, peer: str) -> None:
+        """End every connection to that peer, and keep none up."""
+        ...
+
+    async def ping(self, peer: str) -> float:
+        """A round trip to a connected peer, in seconds. Raises PeerOffline."""
+        ...
+
+    def keep(self, address: str) -> str:
+        """Stay connected to the peer of a multiaddress with /p2p/; its id. Raises BadAddress."""
+        ...
+
+    def kept(self) -> frozenset[str]:
+        """Peers that are kept connected because a user or a setting named them."""
+        ...
+
+    def let_go(self, peer: str) -> None:
+        """Do not keep that peer connected; its connection stays."""
         ...
 
 

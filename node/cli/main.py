@@ -24,6 +24,7 @@ COMMANDS = {
     "status": ("node.cli.commands.status", "Who holds a pin, who is fetching it, what went wrong where."),
     "state": ("node.cli.commands.state", "Move all pins in or out, as ipfs-cluster's state export has them."),
     "peers": ("node.cli.commands.peers", "The members of the cluster."),
+    "swarm": ("node.cli.commands.swarm", "Peers of the open network: connect, look, ping, stay connected."),
     "id": ("node.cli.commands.identity", "This node's peer id and addresses."),
     "cluster": ("node.cli.commands.cluster", "Invite machines, find them again, remove them."),
     "token": ("node.cli.commands.token", "Let others in: make, list and revoke tokens."),

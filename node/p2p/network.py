@@ -110,16 +110,37 @@ class Libp2pNetwork:
 
         Raises UndialableAddress, PeerOffline. A peer that cannot be reached now is not kept trying for.
         """
-        target = multiaddress.parse(address)
-        if target.peer is None or target.peer == self.self_id:
-            raise UndialableAddress(f'"{address}" must end in /p2p/ and the id of another peer')
+        peer = await self.visit(address)
+        self._peering.keep(peer)
+        return peer
+
+    async def visit(self, address: str) -> str:
+        """As `connect`, but that peer is not kept connected. Raises UndialableAddress, PeerOffline."""
+        peer, text = self._named(address)
         try:
-            await self._dialer.dial(target.peer, [str(target)])
+            await self._dialer.dial(peer, [text])
         except NetworkError as error:
-            raise PeerOffline(f"{target.peer} cannot be reached: {error}") from error
-        self._book.learn(target.peer, [str(target)])
-        self._peering.keep(target.peer)
-        return target.peer
+            raise PeerOffline(f"{peer} cannot be reached: {error}") from error
+        self._book.learn(peer, [text])
+        return peer
+
+    def keep(self, address: str) -> str:
+        """Stay connected to the peer of that multiaddress, whenever it can be reached; its id.
+
+        Raises UndialableAddress.
+        """
+        peer, text = self._named(address)
+        self._book.learn(peer, [text])
+        self._peering.keep(peer)
+        return peer
+
+    def kept(self) -> frozenset[str]:
+        """Peers that stay connected because a user or a setting named them."""
+        return frozenset(self._book.wanted())
+
+    def let_go(self, peer: str) -> None:
+        """Do not keep that peer connected; its connection stays."""
+        self._peering.forget(peer)
 
     def keep_connected(self, wanted: Mapping[str, Sequence[str]]) -> None:
         """Stay connected to exactly these peers, beside those that `connect` named: peer -> its addresses.
@@ -232,6 +253,13 @@ class Libp2pNetwork:
         service = replace(service, handler=counting(self.traffic, service.handler))
         self._services.add(service)
         self._host.serve(service)
+
+    def _named(self, address: str) -> tuple[str, str]:
+        """The peer of a multiaddress, and it in its usual form. Raises UndialableAddress."""
+        target = multiaddress.parse(address)
+        if target.peer is None or target.peer == self.self_id:
+            raise UndialableAddress(f'"{address}" must end in /p2p/ and the id of another peer')
+        return target.peer, str(target)
 
     async def _send_call(self, peer: str, frame: bytes) -> None:
         await self._send(peer, (calls.PROTOCOL,), frame)

@@ -20,7 +20,7 @@ from node.http.errors import EXPECTED, BadRequest, client_closed_request, text_o
 from node.http.go import gojson
 from node.http.go.query_values import check_repeated
 from node.http.request_meter import METER, RequestMeter, metered
-from node.http.rpc import answers, content, dag, keys, names, node
+from node.http.rpc import answers, content, dag, keys, names, node, routing, swarm
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS
 from node.parts import Parts
@@ -47,10 +47,23 @@ COMMANDS: dict[str, Command] = {
     "name/publish": names.publish,
     "name/put": names.put,
     "name/resolve": names.resolve,
+    "ping": swarm.ping,
     "repo/gc": node.repo_gc,
     "repo/stat": node.repo_stat,
-    "swarm/connect": node.swarm_connect,
-    "swarm/peers": node.swarm_peers,
+    "routing/findpeer": routing.find_peer,
+    "routing/findprovs": routing.find_providers,
+    "routing/get": routing.get,
+    "routing/provide": routing.provide,
+    "routing/put": routing.put,
+    "swarm/addrs": swarm.addresses,
+    "swarm/addrs/listen": swarm.own_addresses,
+    "swarm/addrs/local": swarm.own_addresses,
+    "swarm/connect": swarm.connect,
+    "swarm/disconnect": swarm.disconnect,
+    "swarm/peering/add": swarm.peering_add,
+    "swarm/peering/ls": swarm.peering_list,
+    "swarm/peering/rm": swarm.peering_remove,
+    "swarm/peers": swarm.peers,
     "version": node.version,
 }
 _READS = frozenset(

@@ -17,10 +17,8 @@ from node.http.go.durations import parse_duration
 from node.http.rpc import answers
 from node.http.rpc.answers import HEADERS, argument
 from node.http.rpc.name_text import NameText
-from node.http.uploads.parts import Part
-from node.http.uploads.parts import parts as upload_parts
+from node.http.rpc.record_upload import uploaded_record
 from node.names.errors import BadName
-from node.names.ipns_record import MAX_BYTES
 from node.names.name import IpnsName, NamePath, Target, parse_target
 from node.names.publishing import LIFETIME, TTL, Publication
 from node.names.signing import name_of
@@ -31,10 +29,8 @@ _RECORD = "application/vnd.ipfs.ipns-record"
 async def put(request: web.Request) -> web.StreamResponse:
     """Verify the uploaded record of the name `arg` and keep it."""
     name = _key_name(request)
-    async for part in upload_parts(request):
-        await request.app[PARTS].publishing.keep(name, await _read(part))
-        return web.Response(headers={**HEADERS, "Content-Type": "text/plain"})
-    raise BadRequest('file argument "record" is required')
+    await request.app[PARTS].publishing.keep(name, await uploaded_record(request))
+    return web.Response(headers={**HEADERS, "Content-Type": "text/plain"})
 
 
 async def get(request: web.Request) -> web.StreamResponse:
@@ -106,11 +102,3 @@ def _key(keys: Keystore, text: str) -> PrivateKey:
 
 def _key_name(request: web.Request) -> IpnsName:
     return IpnsName.parse(path_of_uri(argument(request)).removeprefix("/ipns/"))
-
-
-async def _read(part: Part) -> bytes:
-    """One byte more than a record may have is enough to refuse it."""
-    data = b""
-    async for piece in part.body:
-        data = (data + piece)[: MAX_BYTES + 1]
-    return data

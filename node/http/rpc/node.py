@@ -1,4 +1,4 @@
-"""version, id, swarm/* and repo/stat: about this node."""
+"""version, id and repo/*: about this node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import aclosing
 from aiohttp import web
 
 from blockstore.upkeep import Swept
-from cluster.ports import PeerOffline
 from node.datadir.identity import public_key_of
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
@@ -49,24 +48,6 @@ async def identity(request: web.Request) -> web.StreamResponse:
             "AgentVersion": f"pinfold/{VERSION}",
             "Protocols": [],
         }
-    )
-
-
-async def swarm_connect(request: web.Request) -> web.StreamResponse:
-    """Dial a multiaddress with /p2p/ on the open network."""
-    swarm = request.app[PARTS].swarm
-    if swarm is None:
-        raise PeerOffline("the open network is off: this node has no swarm (swarm.enabled, --offline)")
-    peer = await swarm.connect(argument(request))
-    return answers.one({"Strings": [f"connect {peer} success"]})
-
-
-async def swarm_peers(request: web.Request) -> web.StreamResponse:
-    swarm = request.app[PARTS].swarm
-    peers = sorted(swarm.peers()) if swarm else []
-    known = [(peer, next(iter(swarm.addresses(peer)), "") if swarm else "") for peer in peers]
-    return answers.one(
-        {"Peers": [{"Addr": at.removesuffix(f"/p2p/{peer}"), "Peer": peer} for peer, at in known]}
     )
 
 
