@@ -73,10 +73,16 @@ class PinPage:
 
 
 class PinChange(NamedTuple):
-    """One CID whose pin is now this; None when it was removed."""
+    """One CID whose pin is now this; None when it was removed.
+
+    `before` is the pin that there was, as it is stored (pin_codec), None where there was none. `author` is
+    the member that changed it, empty where that is not known: documents that were joined, or made again.
+    """
 
     cid: CID
     pin: Pin | None
+    before: bytes | None = None
+    author: str = ""
 
 
 class PinsetReader(Protocol):

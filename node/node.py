@@ -174,6 +174,7 @@ def _parts(
         router=router.all_,
         members_router=router.members,
         denylist=access.denylist,
+        events=own.events,
         guard=opened.guard,
         credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),
         audit=AuditLog(opened.folder.audit, opened.config.audit.keep_mib << 20),

@@ -32,6 +32,8 @@ from cluster.tracking import attempt_store
 from cluster.tracking.attempt_store import SqliteAttempts
 from node.block_access import BlockAccess
 from node.config.sections import ClusterConfig
+from node.events.feed import EventFeed
+from node.events.sources import followed
 from node.networks import Networks
 from node.opened_folder import OpenedFolder
 from node.parts import Inviter
@@ -43,10 +45,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OwnCluster:
-    """The cluster as its faces use it, and the pinset below it."""
+    """The cluster as its faces use it, the pinset below it, and what happens in both."""
 
     cluster: Cluster
     pinset: ReplicatedPinset
+    events: EventFeed
 
 
 @asynccontextmanager
@@ -65,7 +68,7 @@ async def open_own_cluster(
             opened.identity,
         ) as cluster,
     ):
-        yield OwnCluster(cluster, pinset)
+        yield OwnCluster(cluster, pinset, followed(cluster, pinset))
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from node.bandwidth import Bandwidth
 from node.config.sections import Config
 from node.datadir.keystore import Keystore
 from node.denylist.denylist import Denylist
+from node.events.feed import EventFeed
 from node.names.names import Names
 from node.names.publishing import Publishing
 from node.routing.router import Router
@@ -153,6 +154,7 @@ class Parts:
     router: Router
     members_router: Router
     denylist: Denylist
+    events: EventFeed
     guard: Guard
     credentials: Credentials
     audit: AuditLog

@@ -232,8 +232,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         ),
         "http": (
             (
-                *("access", "audit", "config", "datadir", "denylist", "names", "parts", "retrieval"),
-                *("routing", "services"),
+                *("access", "audit", "config", "datadir", "denylist", "events", "names", "parts"),
+                *("retrieval", "routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
         ),
@@ -242,7 +242,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "members are asked before strangers",
         ),
         "own_cluster": (
-            ("block_access", "config", "networks", "opened_folder", "parts", "services"),
+            ("block_access", "config", "events", "networks", "opened_folder", "parts", "services"),
             "the cluster stands on the store and on the network",
         ),
         "block_access": (
@@ -260,12 +260,23 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "opened_folder": (("config", "datadir"), "the folder is opened before everything else"),
         "parts": (
             (
-                *("access", "audit", "bandwidth", "config", "datadir", "denylist", "names", "routing"),
+                *(
+                    "access",
+                    "audit",
+                    "bandwidth",
+                    "config",
+                    "datadir",
+                    "denylist",
+                    "events",
+                    "names",
+                    "routing",
+                ),
                 "services",
             ),
             "the words of the faces: what they may call of a node",
         ),
         "services": (("files", "log"), "a service works on the packages below, whoever asks for it"),
+        "events": ((), "what happens is told in its own words, whoever listens"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
         "routing": (("names",), "who has content, and the records of names, by values of both"),
         "names": (
@@ -328,7 +339,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "a public face: it cannot reach what serves admins",
         ),
         "rest": (
-            ("admin", "connection", "content_paths", "go", "trailers", "uploads"),
+            ("admin", "connection", "content_paths", "go", "slow_clients", "trailers", "uploads"),
             "a face for admins: it translates, and shares with the RPC only what both rooms import",
         ),
         "rpc": (

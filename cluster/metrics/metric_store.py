@@ -7,7 +7,7 @@ whose clock is a day off is neither immortal nor dead.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cluster.interfaces import Membership
@@ -48,7 +48,11 @@ class Alert:
 
 
 class MetricStore:
-    """The latest metric of each member and name; at most MAX_METRICS names of one member are kept."""
+    """The latest metric of each member and name; at most MAX_METRICS names of one member are kept.
+
+    `on_seen` hears of each member whose `ping` comes where there was no valid one, `on_alerts` of what
+    `check` finds. Neither may block.
+    """
 
     def __init__(self, members: Membership, now: Callable[[], float]) -> None:
         """`now` is the wall clock in seconds since 1970."""
@@ -57,6 +61,8 @@ class MetricStore:
         self._latest: dict[str, dict[str, Metric]] = {}  # by peer, then name
         self._alerted: set[tuple[str, str]] = set()
         self.alerted = 0  # alerts since the start
+        self.on_seen: list[Callable[[str], None]] = []
+        self.on_alerts: list[Callable[[Sequence[Alert]], None]] = []
         self._alerts: deque[Alert] = deque(maxlen=MAX_ALERTS)
 
     def put(self, metrics: Iterable[Metric]) -> None:
@@ -65,8 +71,10 @@ class MetricStore:
         for metric in metrics:
             names = self._latest.setdefault(metric.peer, {}) if metric.peer in members else {}
             if metric.name in names or len(names) < MAX_METRICS:
-                names[metric.name] = metric
+                before, names[metric.name] = names.get(metric.name), metric
                 self._alerted.discard((metric.peer, metric.name))
+                if metric.name == PING and not (before and before.valid(self._now())):
+                    self._tell_seen(metric.peer)
         self._forget(self._latest.keys() - members)
 
     def valid(self, name: str | None = None) -> list[Metric]:
@@ -108,12 +116,19 @@ class MetricStore:
         self._alerted.update((metric.peer, metric.name) for metric in expired)
         self._alerts.extendleft(found)
         self.alerted += len(found)
+        if found:
+            for handler in self.on_alerts:
+                handler(found)
         return found
 
     def alerts(self) -> list[Alert]:
         """Of today's members, newest first, the last MAX_ALERTS."""
         members = self._members.peers()
         return [alert for alert in self._alerts if alert.metric.peer in members]
+
+    def _tell_seen(self, peer: str) -> None:
+        for handler in self.on_seen:
+            handler(peer)
 
     def _forget(self, peers: Iterable[str]) -> None:
         for peer in list(peers):

@@ -59,6 +59,7 @@ class ForeignBatch:
     async def apply(self, transaction: Transaction, time_slice: TimeSlice) -> None:
         """Change the transaction's documents. Raises UnusableBatch."""
         transaction.know(self.values)
+        transaction.author = self.batch.log.author
         for one in self.updates:
             try:
                 before = transaction.documents[one.number].content.apply(one.data, one.update)

@@ -189,7 +189,8 @@ class Replica:
         time_slice, own = self._local.slices(), self._own
         touched = await self._touched_by(writes, time_slice)
         opened = await self._documents.open(touched, own.log.client, time_slice)
-        transaction, stamp = Transaction(opened.documents), self._local.clock.tick()
+        stamp = self._local.clock.tick()
+        transaction = Transaction(opened.documents, self._local.peer)
         numbers = {cid: number for number, cids in touched.cids.items() for cid in cids}
         plan = await plan_writes(writes, transaction, opened.pinned, numbers, stamp, time_slice)
         try:

@@ -53,13 +53,16 @@ class Outcome:
 class Transaction:
     """Its documents are changed already, the disk is not."""
 
-    def __init__(self, documents: Mapping[int, AnyDocument]) -> None:
+    def __init__(self, documents: Mapping[int, AnyDocument], author: str = "") -> None:
+        """`author` is the member that what is added next is of; empty: of no single one."""
         self.documents = documents
+        self.author = author
         self.updates: dict[int, list[bytes]] = {}
         self.batches: list[SignedBatch] = []
         self.heads: dict[AuthorLog, int] = {}
         self.hashes: dict[AuthorLog, bytes] = {}
         self._before: dict[CID, tuple[int, Entries]] = {}
+        self._authors: dict[CID, str] = {}
         self._values: dict[bytes, PinValue] = {}
 
     def encode(self, pin: EncodedPin | None, stamp: int) -> bytes | None:
@@ -83,6 +86,7 @@ class Transaction:
         """The entries of these CIDs of a document may have changed: as they were."""
         for cid, entries in before.items():
             self._before.setdefault(cid, (number, entries))
+        self._authors |= dict.fromkeys(before, self.author)
 
     def add_batch(self, signed: SignedBatch) -> None:
         self.batches.append(signed)
@@ -110,14 +114,15 @@ class Transaction:
             document = self.documents[number]
             entries = document.content.entries(cid)
             live.changed(before, entries)
-            value = newest(entries)
+            value, earlier = newest(entries), newest(before)
+            author = self._authors.get(cid, "")
             if value is None:
                 removed.append(bytes(cid))
-                changes.append(PinChange(cid, None))
-            elif value != newest(before):
+                changes.append(PinChange(cid, None, earlier, author))
+            elif value != earlier:
                 pin = self._values.get(value) or decode_pin(value)
                 (added if document.only_adds else rows).append(PinRow(bytes(cid), value, pin))
-                changes.append(PinChange(cid, pin.pin(cid)))
+                changes.append(PinChange(cid, pin.pin(cid), earlier, author))
             if time_slice.is_due:
                 await time_slice.rest()
         return Outcome(

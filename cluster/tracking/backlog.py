@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Iterable
 from blockstore.cid import CID
 from cluster.tracking.operation import Lane, Operation, Wished
 from cluster.tracking.operation_queue import OperationQueue
+from cluster.tracking.status_feed import StatusFeed
 
 
 class Backlog:
@@ -17,9 +18,10 @@ class Backlog:
     until a pass over the pinset has found nothing that is not queued.
     """
 
-    def __init__(self, queue: OperationQueue, now: Callable[[], float]) -> None:
-        """`now` is the wall clock in seconds since 1970."""
+    def __init__(self, queue: OperationQueue, now: Callable[[], float], feed: StatusFeed) -> None:
+        """`now` is the wall clock in seconds since 1970; `feed` hears what becomes of operations."""
         self.queue = queue
+        self.feed = feed
         self.behind = True
         self.missed = asyncio.Event()
         self.failed = asyncio.Event()
@@ -75,12 +77,14 @@ class Backlog:
         while (operation := take(self._now())) is None:
             await self._known.rung()
         self._room.set()
+        self.feed.begun(operation)
         return operation
 
     def finish(self, operation: Operation) -> None:
         """It has ended, one way or the other; its successor is queued."""
         if not self.queue.finish(operation, self._now()):
             self._miss()
+        self.feed.ended([operation])
         self._room.set()
         self._ended.ring()
         self._wake()
@@ -91,11 +95,15 @@ class Backlog:
         One that a change came to meanwhile has ended too, for its successor looks again.
         """
         now = self._now()
+        ended: list[Operation] = []
         for operation in operations:
             if operation in left and operation.successor is None:
                 self.queue.put_back(operation, now)
-            elif not self.queue.finish(operation, now):
+                continue
+            ended.append(operation)
+            if not self.queue.finish(operation, now):
                 self._miss()
+        self.feed.ended(ended)
         self._room.set()
         self._ended.ring()
         self._wake()

@@ -39,6 +39,7 @@ from cluster.tracking.status import (
     pin_info,
 )
 from cluster.tracking.status_columns import StatusColumns
+from cluster.tracking.status_feed import StatusFeed
 from cluster.tracking.workers import Workers
 
 MAX_PAGE = 1000
@@ -71,7 +72,8 @@ class Tracker:
         self._attempts = attempts
         workers = context.settings.concurrent_pins
         queue = OperationQueue(context.settings.queue_size, workers)
-        self._backlog = Backlog(queue, context.now)
+        self.feed = StatusFeed(context.guard)
+        self._backlog = Backlog(queue, context.now, self.feed)
         self._views = PinViews(context.pinset, pins, attempts, queue)
         self._ranges = RangeStatuses(context, pins, attempts, self._backlog)
         self._releases = Releases(context, pins, ask)
@@ -85,7 +87,7 @@ class Tracker:
     def notice(self, changes: Sequence[PinChange]) -> None:
         """The pinset says something new of these CIDs. Never waits."""
         peer, fresh = self._context.peer, self._context.now() - self._context.settings.priority_age
-        self._backlog.put_many((cid, *_wanted(pin, peer, fresh)) for cid, pin in changes)
+        self._backlog.put_many((one.cid, *_wanted(one.pin, peer, fresh)) for one in changes)
 
     def waiting(self) -> dict[Lane, int]:
         """Operations that wait, by lane."""

@@ -22,6 +22,7 @@ COMMANDS = {
     "ls": ("node.cli.commands.ls", "List a directory."),
     "pin": ("node.cli.commands.pin", "Add, remove and list pins."),
     "status": ("node.cli.commands.status", "Who holds a pin, who is fetching it, what went wrong where."),
+    "events": ("node.cli.commands.events", "What happens, as it happens."),
     "state": ("node.cli.commands.state", "Move all pins in or out, as ipfs-cluster's state export has them."),
     "peers": ("node.cli.commands.peers", "The members of the cluster."),
     "swarm": ("node.cli.commands.swarm", "Peers of the open network: connect, look, ping, stay connected."),

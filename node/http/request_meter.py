@@ -25,9 +25,19 @@ class RequestMeter:
 
     def count(self, status: int, seconds: float) -> None:
         self.statuses[status] += 1
+        self._time(seconds)
+
+    def count_endless(self, status: int) -> None:
+        """An answer that goes on until its client leaves: how long that was says nothing of how we answer."""
+        self.statuses[status] += 1
+
+    def _time(self, seconds: float) -> None:
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
 
+
+ENDLESS = web.RequestKey("endless", bool)
+"""Under which a handler says of its request that the answer does not end by itself."""
 
 METER = web.AppKey("meter", RequestMeter)
 
@@ -44,4 +54,8 @@ async def metered(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = 500
         raise
     finally:
-        request.app[METER].count(status, perf_counter() - began)
+        meter = request.app[METER]
+        if ENDLESS in request:
+            meter.count_endless(status)
+        else:
+            meter.count(status, perf_counter() - began)

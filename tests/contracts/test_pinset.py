@@ -331,8 +331,8 @@ async def test_each_handler_hears_of_each_change_in_order_once_it_can_be_read(pi
     await pinset.remove(cid(1))
     with pytest.raises(NotPinned):
         await pinset.remove(cid(2))
-    expected = [PinChange(cid(1), pin(1, "one")), PinChange(cid(1), pin(1, "two")), PinChange(cid(1), None)]
-    assert first == second == expected
+    assert first == second
+    assert [one[:2] for one in first] == [(cid(1), pin(1, "one")), (cid(1), pin(1, "two")), (cid(1), None)]
 
 
 async def test_new_pins_are_put_and_what_is_pinned_already_stays_and_is_given(pinset: Pinset) -> None:
@@ -355,7 +355,7 @@ async def test_concurrent_writers_of_one_pin_leave_one_of_them(pinset: Pinset) -
     await asyncio.gather(*(pinset.put(pin(1, f"writer {number}")) for number in range(20)))
     (left,) = await listed(pinset)
     assert left.options.name.startswith("writer")
-    assert heard[-1] == PinChange(cid(1), left)
+    assert heard[-1][:2] == (cid(1), left)
 
 
 async def follower_of_a_cluster() -> AsyncIterator[Pinset]:

@@ -8,12 +8,16 @@ import click
 
 from node.cli.api.client import ApiClient, segment
 from node.cli.api.response import ApiResponse
+from node.cli.commands.status_watch import watched
 from node.cli.input.inputs import Inputs, content
 from node.cli.output.pin_text import copies, details
 from node.cli.output.printing import emit, say, say_lines, shortened
 from node.cli.output.progress import duration, human_bytes
 from node.cli.session import CommandSession, json_option, session
 from node.unicode_safety import spelled
+
+MAX_WATCHED = 100
+"""CIDs that one listener may name."""
 
 
 @click.command("status")
@@ -22,24 +26,43 @@ from node.unicode_safety import spelled
     "--filter", "statuses", default="", metavar="LIST", help="Only these, such as error,pinning,queued."
 )
 @click.option("--local", is_flag=True, help="Ask this node alone.")
+@click.option("--watch", is_flag=True, help="Go on, and print each status again when it changes.")
 @json_option
 @session
 def command(
-    context: CommandSession, cids: tuple[str, ...], statuses: str, local: bool, as_json: bool
+    context: CommandSession, cids: tuple[str, ...], statuses: str, local: bool, watch: bool, as_json: bool
 ) -> None:
     """Who holds each pin, who is fetching it, and what went wrong where."""
     _check(statuses)
+    if watch:
+        _watch(context.api(), cids, statuses, local, as_json)
     if not cids:
         _say_migration(context.api())
         _say_snapshot(context.api())
         _say_store(context.api())
     inputs = Inputs("listed", len(cids))
     for info in _infos(context.api(), cids, statuses, local, inputs):
-        if as_json:
-            emit(dict(info.raw))
-        else:
-            say_lines(_lines(info))
+        _print(info, as_json)
     inputs.finish()
+
+
+def _print(info: ApiResponse, as_json: bool) -> None:
+    if as_json:
+        emit(dict(info.raw))
+    else:
+        say_lines(_lines(info))
+
+
+def _watch(api: ApiClient, cids: tuple[str, ...], statuses: str, local: bool, as_json: bool) -> None:
+    """Until Ctrl-C. Raises UsageError."""
+    if statuses:
+        raise click.UsageError(
+            "--filter chooses among statuses as they are now; --watch shows how they change"
+        )
+    if len(cids) > MAX_WATCHED:
+        raise click.UsageError(f"--watch takes {MAX_WATCHED} CIDs at most; without any it shows all changes")
+    for info in watched(api, [content(cid) for cid in cids], [("local", "true")] if local else []):
+        _print(info, as_json)
 
 
 def _lines(info: ApiResponse) -> Iterator[str]:

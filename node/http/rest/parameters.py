@@ -24,6 +24,7 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/pins/recover"): frozenset({"local"}),
     ("POST", "/ipfs/gc"): frozenset({"local"}),
     ("POST", "/v1/invite"): frozenset({"role", "expires"}),
+    ("GET", "/v1/events"): frozenset({"types", "cids", "since"}),
     ("POST", "/v1/connect"): frozenset({"address"}),
     ("GET", "/v1/audit"): frozenset(
         {"limit", "name", "owner", "cid", "method", "refused", "since", "follow"}

@@ -22,11 +22,13 @@ async def test_a_pin_is_readable_at_once_here_and_soon_everywhere() -> None:
     assert await a.pinset.get(pin.cid) == pin
     await agree(members)
     assert await b.pinset.get(pin.cid) == await c.pinset.get(pin.cid) == pin
-    assert a.changes == b.changes == c.changes == [PinChange(pin.cid, pin)]
+    assert a.changes == b.changes == c.changes == [PinChange(pin.cid, pin, None, a.peer)]
     assert await c.pinset.remove(pin.cid) == pin
     await agree(members)
     assert await a.pinset.get(pin.cid) is None
-    assert a.changes[-1] == PinChange(pin.cid, None)
+    assert a.changes[-1][:2] == (pin.cid, None)
+    assert a.changes[-1].before is not None
+    assert a.changes[-1].author == c.peer
     await stopped(*members)
 
 

@@ -16,6 +16,7 @@ from support.memory_pins import MemoryPins
 from support.memory_pinset import PinsetView
 
 from blockstore.cid import CID
+from blockstore.common.guard import Guard
 from cluster.interfaces import StoredPins
 from cluster.pin import EVERYWHERE, KeyRange, Pin, PinInfo, PinMode, PinOptions, Progress, Status
 from cluster.ports import Attempt, LocalPin, LocalRoots, OperationKind
@@ -25,6 +26,7 @@ from cluster.tracking.operation_queue import OperationQueue
 from cluster.tracking.pin_view import PinViews
 from cluster.tracking.range_statuses import RangeStatuses
 from cluster.tracking.status import EVERY_STATUS, pin_info
+from cluster.tracking.status_feed import StatusFeed
 
 COUNT = 24
 pins = st.none() | st.builds(
@@ -48,7 +50,7 @@ class Member:
         machine = self.world.machines[0]
         self.pins, self.attempts = machine.pins, machine.attempts
         self.queue = OperationQueue(1000, 10)
-        self.backlog = Backlog(self.queue, lambda: EPOCH)
+        self.backlog = Backlog(self.queue, lambda: EPOCH, StatusFeed(Guard()))
         self.backlog.behind = False
         self.ranges = RangeStatuses(self.context, self.pins, self.attempts, self.backlog)
         self.views = PinViews(self.context.pinset, self.pins, self.attempts, self.queue)

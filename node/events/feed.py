@@ -1,0 +1,89 @@
+"""The last events, by number: a listener reads them from its place on, at its own pace.
+
+Nothing waits for a listener. What has left the buffer is gone, and a listener that was behind is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+from node.events.event import Event, EventId, EventKind, Facts
+
+KEPT = 8192
+"""Events in memory: some hundred bytes each."""
+
+MAX_TEXT = 2048
+"""Characters of a fact that is text; what is longer ends there."""
+
+
+class Gone(Exception):
+    """Events behind that place are not kept any more; `oldest` is the first that is."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"the oldest event that is kept is {oldest}")
+        self.oldest = oldest
+
+
+class EventFeed:
+    """Numbers begin with 1. `start` tells this run from others."""
+
+    def __init__(self, now: Callable[[], float] = time.time, kept: int = KEPT) -> None:
+        """`now` is the wall clock, in seconds since 1970."""
+        self._now = now
+        self._events: deque[Event] = deque(maxlen=kept)
+        self._last = 0
+        self._news = asyncio.Event()  # replaced each time it is set
+        self.start = int(now() * 1000)
+        self.closed = False
+
+    @property
+    def last(self) -> int:
+        """The number of the newest event; 0 before the first."""
+        return self._last
+
+    @property
+    def oldest(self) -> int:
+        """Of the events that are kept; where there are none, of the next one."""
+        return self._last - len(self._events) + 1
+
+    def id_of(self, number: int) -> EventId:
+        return EventId(self.start, number)
+
+    def publish(self, kind: EventKind, found: Iterable[tuple[str, Facts]]) -> None:
+        """Events of that kind, each with its subject, together. Never waits."""
+        at = round(self._now(), 3)
+        for subject, facts in found:
+            self._last += 1
+            text = json.dumps({"type": kind.value, "at": at, **_bounded(facts)}, separators=(",", ":"))
+            self._events.append(Event(self._last, kind, subject, text))
+        self._ring()
+
+    def read(self, after: int, limit: int = 256) -> Sequence[Event]:
+        """The next events behind that number, none where it is the newest. Raises Gone."""
+        if after + 1 < self.oldest:
+            raise Gone(self.oldest)
+        skipped = len(self._events) - (self._last - after)
+        return list(islice(self._events, max(0, skipped), max(0, skipped) + limit))
+
+    async def wait(self, after: int) -> None:
+        """Return when there is an event behind that number, or the feed is closed."""
+        while self._last <= after and not self.closed:
+            await self._news.wait()
+
+    def close(self) -> None:
+        """The node ends: so do those who wait."""
+        self.closed = True
+        self._ring()
+
+    def _ring(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+def _bounded(facts: Facts) -> Facts:
+    return {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in facts.items()}
