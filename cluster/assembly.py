@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from blockstore.common.group_commit import GroupCommit
 from blockstore.common.tasks import background
+from cluster.allocation.absence import Absences
 from cluster.allocation.expiry import ExpirySweeper
 from cluster.allocation.granting import Granting
 from cluster.allocation.placement import Placement
@@ -64,8 +65,9 @@ async def open_cluster(
     metrics = MetricStore(context.members, context.now)
     locks, placement = KeyedLock(), Placement(context, metrics)
     granting = Granting(context, placement, locks)
-    repinner = Repinner(context, metrics, placement, locks)
-    views = MemberViews(context, placement, repinner)
+    absences = Absences(context, metrics)
+    repinner = Repinner(context, absences, placement, locks)
+    views = MemberViews(context, placement, absences)
     draining = Draining(context, views, Mover(context, locks, _leases(context, tracking, remote)))
     cluster = Cluster(
         context=context,
@@ -75,6 +77,7 @@ async def open_cluster(
         metrics=metrics,
         holders=Holders(context, remote.holds),
         drains=Drains(context, views, draining),
+        repinner=repinner,
         locks=locks,
         granting=granting,
         grants=GroupCommit(granting.grant_many, lambda ask: ask.cid),
@@ -85,8 +88,9 @@ async def open_cluster(
     serve_calls(context, tracking, cluster.peers.us)
     context.calls.on_peer_change(lambda _, connected: metric_gossip.publish_soon() if connected else None)
     await metric_gossip.publish()
-    loops = tracking.run(), metric_gossip.run(), expiry.run(), repinner.run(), draining.run()
-    async with background(*loops, _watch(context, metrics)):
+    watching = absences.run(), _watch(context, metrics)
+    moving = repinner.run(), draining.run()
+    async with background(tracking.run(), metric_gossip.run(), expiry.run(), *watching, *moving):
         try:
             yield cluster
         finally:

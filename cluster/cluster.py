@@ -9,6 +9,7 @@ from blockstore.cid import CID
 from blockstore.common.group_commit import GroupCommit
 from cluster.allocation.granting import Granting, PinPlan
 from cluster.allocation.pin_options import check_texts, resolve_options
+from cluster.allocation.repin import Repinner
 from cluster.calls.global_status import GlobalStatus
 from cluster.calls.holders import Holders
 from cluster.calls.peers import Peers
@@ -28,8 +29,8 @@ class Cluster:
     """Made by open_cluster. Every write is durable here when it returns.
 
     `statuses` are those of all members, `tracking` is this one's; `peers` are members as they answer,
-    `members` those on the list; `drains` has pins go from one to others. `locks` are held by whatever here
-    reads a pin and writes what follows.
+    `members` those on the list; `drains` has pins go from one to others, `repinner` those
+    of one that is gone. `locks` are held by whatever here reads a pin and writes what follows.
     Single requests go together in `grants` and `removals`.
     """
 
@@ -40,6 +41,7 @@ class Cluster:
     metrics: MetricStore
     holders: Holders
     drains: Drains
+    repinner: Repinner
     locks: KeyedLock
     granting: Granting
     grants: GroupCommit[GrantAsk, GrantResult]

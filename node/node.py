@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ from node.datadir.private_key import PrivateKey
 from node.denylist.blocks import ServedBlocks
 from node.denylist.denylist_files import denylist_folders, open_denylist
 from node.http.listeners import Listeners, serve_faces
+from node.jobs.drain_jobs import DrainJobs
+from node.jobs.job import JobSource
+from node.jobs.job_file import JobFile
+from node.jobs.jobs import Jobs
+from node.jobs.repair_jobs import RepairJobs
 from node.malloc import tuned_memory
 from node.names.open_names import OpenNames, open_names
 from node.names.surroundings import NameCluster, NameWorld
@@ -41,6 +47,7 @@ from node.services.gc import GarbageCollection
 from node.services.gc_report import collected
 from node.services.operator_watch import open_watch
 from node.services.scrub import Scrub
+from node.services.scrub_job import ScrubJobs
 from node.services.store_check import StoreCheck
 
 
@@ -71,10 +78,12 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         access = await enter(open_blocks(opened, store, denylist, networks))
         own = await enter(open_own_cluster(opened, access, networks))
         scrub = Scrub(store, folder.scrub, config.storage.scrub_share, opened.guard)
-        garbage = _garbage_collection(opened, access, own)
+        jobs = Jobs(JobFile(folder.jobs), opened.guard)
+        garbage = _garbage_collection(opened, access, own, jobs)
         marks = Watermarks(config.storage.gc_high, config.storage.gc_low)
         automatic = AutoCollection(store, garbage.freeing, marks, opened.guard)
         await enter(_open_services(own, access, scrub, automatic))
+        await enter(_open_jobs(jobs, own, ScrubJobs(scrub, store.usage, time.time)))
         names = await enter(
             open_names(
                 config.names,
@@ -85,7 +94,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             )
         )
         router = own_router(opened, networks, served, own)
-        parts = _parts(opened, networks, bandwidth, access, own, names, router, scrub, garbage)
+        parts = _parts(opened, networks, bandwidth, access, own, names, router, scrub, garbage, jobs)
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
         await enter(addresses_published(folder.addresses, addresses, opened.ballast))
@@ -108,13 +117,24 @@ async def _open_services(
         yield
 
 
+@asynccontextmanager
+async def _open_jobs(jobs: Jobs, own: OwnCluster, scrub: JobSource) -> AsyncIterator[None]:
+    """Work that is no request's is listed beside that of requests."""
+    for source in (DrainJobs(own.cluster), RepairJobs(own.cluster), scrub):
+        jobs.add_source(source)
+    async with background(jobs.run()):
+        yield
+
+
 def _name_cluster(opened: OpenedFolder, networks: Networks, own: OwnCluster) -> NameCluster:
     return NameCluster(
         opened.identity.peer_id, networks.members, own.pinset.members, own.cluster.metrics.live
     )
 
 
-def _garbage_collection(opened: OpenedFolder, access: BlockAccess, own: OwnCluster) -> GarbageCollection:
+def _garbage_collection(
+    opened: OpenedFolder, access: BlockAccess, own: OwnCluster, jobs: Jobs
+) -> GarbageCollection:
     cluster = own.cluster
     return GarbageCollection(
         access.store,
@@ -123,6 +143,7 @@ def _garbage_collection(opened: OpenedFolder, access: BlockAccess, own: OwnClust
         cluster.holders,
         cluster.tracking.removals_done,
         opened.identity.peer_id,
+        jobs,
     )
 
 
@@ -136,6 +157,7 @@ def _parts(
     router: OwnRouter,
     scrub: Scrub,
     garbage: GarbageCollection,
+    jobs: Jobs,
 ) -> Parts:
     cluster, peer = own.cluster, opened.identity.peer_id
     holders = holders_in(cluster)
@@ -176,6 +198,7 @@ def _parts(
         denylist=access.denylist,
         events=own.events,
         guard=opened.guard,
+        jobs=jobs,
         credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),
         audit=AuditLog(opened.folder.audit, opened.config.audit.keep_mib << 20),
     )

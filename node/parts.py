@@ -25,6 +25,7 @@ from node.config.sections import Config
 from node.datadir.keystore import Keystore
 from node.denylist.denylist import Denylist
 from node.events.feed import EventFeed
+from node.jobs.jobs import Jobs
 from node.names.names import Names
 from node.names.publishing import Publishing
 from node.routing.router import Router
@@ -156,5 +157,6 @@ class Parts:
     denylist: Denylist
     events: EventFeed
     guard: Guard
+    jobs: Jobs
     credentials: Credentials
     audit: AuditLog

@@ -221,7 +221,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "node": (
             (
                 *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "http"),
-                *("malloc", "names", "networks"),
+                *("jobs", "malloc", "names", "networks"),
                 *("opened_folder", "own_cluster", "own_router", "parts", "retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
@@ -232,7 +232,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         ),
         "http": (
             (
-                *("access", "audit", "config", "datadir", "denylist", "events", "names", "parts"),
+                *("access", "audit", "config", "datadir", "denylist", "events", "jobs", "names", "parts"),
                 *("retrieval", "routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
@@ -268,6 +268,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
                     "datadir",
                     "denylist",
                     "events",
+                    "jobs",
                     "names",
                     "routing",
                 ),
@@ -275,7 +276,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             ),
             "the words of the faces: what they may call of a node",
         ),
-        "services": (("files", "log"), "a service works on the packages below, whoever asks for it"),
+        "services": (("files", "jobs", "log"), "a service works on the packages below, whoever asks for it"),
+        "jobs": (("files",), "work says how far it is, and is stopped; what it does is not known here"),
         "events": ((), "what happens is told in its own words, whoever listens"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
         "routing": (("names",), "who has content, and the records of names, by values of both"),

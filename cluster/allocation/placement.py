@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from cluster.allocation.allocator import AllocationFacts, Judgement, allocate, further, judge, why_not
@@ -10,6 +10,9 @@ from cluster.context import ClusterContext
 from cluster.errors import NotEnoughPeers
 from cluster.metrics.metric_store import FREESPACE, Metric, MetricStore
 from cluster.pin import EVERYWHERE, Pin, PinOptions
+
+UNKNOWN_SIZE = 1024 * 1024
+"""Bytes that a pin of unknown size counts for where members are compared."""
 
 
 class Situation:
@@ -48,7 +51,19 @@ class Situation:
         """Of every member, why `place` takes it or does not."""
         return judge(self._facts(options, current, priority, size))
 
-    def beside(self, options: PinOptions, staying: Sequence[str], size: int) -> tuple[str, ...]:
+    def replacing(self, pin: Pin, away: Collection[str]) -> tuple[str, ...]:
+        """Holders of a pin without those that are `away`, in whose place others come, up to its maximum.
+
+        A member that is silent for a moment stays. Raises NotEnoughPeers.
+        """
+        staying = tuple(peer for peer in pin.allocations if peer not in away)[: pin.options.replication_max]
+        coming = self._beside(pin.options, staying, pin.size)
+        for peer in coming:
+            if peer not in pin.allocations:
+                self._promised(peer, pin.size or UNKNOWN_SIZE)
+        return (*staying, *coming)
+
+    def _beside(self, options: PinOptions, staying: Sequence[str], size: int) -> tuple[str, ...]:
         """Members that are to hold a pin beside those that stay, up to its maximum. Raises NotEnoughPeers."""
         facts = self._facts(options, staying, (), size)
         found, low, high = further(facts), options.replication_min, options.replication_max
@@ -60,7 +75,7 @@ class Situation:
         """As if that member were drained."""
         return Situation(self._members, self._metrics, self._now, self._allocate_by, self._drained | {peer})
 
-    def promised(self, peer: str, size: int) -> None:
+    def _promised(self, peer: str, size: int) -> None:
         """So much is on its way to that member, which its metrics do not say yet."""
         self._placed.clear()
         self._metrics = [_less(metric, size) if metric.peer == peer else metric for metric in self._metrics]
@@ -94,10 +109,6 @@ class Placement:
         allocate_by = self._context.settings.allocate_by
         drained = self._context.members.drained()
         return Situation(members, self._metrics.valid(), self._context.now(), allocate_by, drained)
-
-    def replace(self, pin: Pin) -> tuple[str, ...]:
-        """Members for a pin some of whose holders are gone; live ones stay. Raises NotEnoughPeers."""
-        return self.situation().place(pin.options, current=pin.allocations, size=pin.size)
 
 
 def _less(metric: Metric, size: int) -> Metric:

@@ -1,141 +1,140 @@
-"""Re-replication: new holders for the pins of members that are gone.
+"""Re-replication: new holders for the pins of members that are gone (`absence.py`).
 
-A member is gone when it was silent for the whole grace period, measured by this process and not by the wall
-clock, so that a clock that jumps relocates nothing; or when it was removed. Only pins that are below their
-minimum are placed anew, by one elected member, at a limited rate. A member that sees fewer than half of all
-live does nothing: more likely it is cut off itself.
+Of a member that is silent only pins that are below their minimum are placed anew, of one that was removed all
+are: up to their maximum where there is room. One elected member does it for each pin, at a limited rate. What
+a member that comes back holds by then stays with those who took it; it lets its own copies go.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
+from cluster.allocation.absence import Absences
 from cluster.allocation.placement import Placement
 from cluster.common.election import elected
 from cluster.common.keyed_lock import KeyedLock
 from cluster.common.loops import steadily
 from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
-from cluster.errors import BadPinOptions, NotEnoughPeers, ReadOnlyMember
+from cluster.errors import NotEnoughPeers, ReadOnlyMember
 from cluster.interfaces import PinQuery
-from cluster.metrics.metric_store import MetricStore
 from cluster.pin import Pin
 
 _log = logging.getLogger(__name__)
 
 
-class AbsenceDetector:
-    """A failure detector by time-out: which members have been silent for `grace` seconds."""
+@dataclass(slots=True)
+class RepairWork:
+    """The last pass over the pins of one member, by this one. Times in seconds since 1970.
 
-    def __init__(self, grace: float) -> None:
-        self._grace = grace
-        self._silent: dict[str, float] = {}
+    `total` pins named that member at its beginning. `short` are those that could not be placed anew.
+    """
 
-    def observe(self, members: Collection[str], live: Collection[str], now: float) -> frozenset[str]:
-        """Which members are gone at `now` (seconds of a clock that never jumps)."""
-        self._silent = {peer: self._silent.get(peer, now) for peer in members if peer not in live}
-        return frozenset(peer for peer, since in self._silent.items() if now - since >= self._grace)
+    begun: float
+    total: int
+    looked_at: int = 0
+    moved: int = 0
+    short: int = 0
+    reason: str = ""
+    ended: float | None = None
 
 
 class Repinner:
-    """Watches for members that are gone, and places their pins anew."""
+    """Places the pins of members anew that are gone."""
 
     def __init__(
         self,
         context: ClusterContext,
-        metrics: MetricStore,
+        absences: Absences,
         placement: Placement,
         locks: KeyedLock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._context = context
         self._pinset = context.pinset
-        self._metrics = metrics
+        self._absences = absences
         self._placement = placement
         self._locks = locks
         self._sleep = sleep
-        self._absence = AbsenceDetector(context.settings.repin_grace)
-        self.gone: frozenset[str] = frozenset()
-        """Members that were silent for the grace period or were removed, at the last look."""
         self._handled: frozenset[str] = frozenset()
         self._next_pass = 0.0
+        self.work: dict[str, RepairWork] = {}
+        """By member, while it is gone."""
 
     async def run(self) -> None:
-        await steadily(
-            self._context.guard, "looking for members that are gone", "the member list", self._look
-        )
+        await steadily(self._context.guard, "placing anew the pins", "of members that are gone", self._turn)
 
-    async def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
-        self.gone = self._gone(now)
-        gone = frozenset(peer for peer in self.gone if not self._context.members.duty(peer).is_held)
-        if gone and (gone != self._handled or now >= self._next_pass):
-            self._handled, self._next_pass = gone, now + self._context.settings.reconcile_interval
-            await self._relocate_all(gone)
+    async def _turn(self) -> None:
+        now, lost = asyncio.get_running_loop().time(), self._absences.lost
+        self.work = {peer: work for peer, work in self.work.items() if peer in lost or self._is_held(peer)}
+        if lost and (lost != self._handled or now >= self._next_pass):
+            self._handled, self._next_pass = lost, now + self._context.settings.reconcile_interval
+            for peer in sorted(lost):
+                with self._context.guard.around("placing the pins anew of", peer):
+                    await self._relocate_those_of(peer)
         await self._sleep(self._context.settings.metric_interval)
 
-    def _gone(self, now: float) -> frozenset[str]:
-        members = self._context.members.peers()
-        live = self.live() & members
-        gone = self._absence.observe(members, live, now) | self._context.members.removed()
-        return gone if 2 * len(live) >= len(members) else frozenset()
+    def _is_held(self, peer: str) -> bool:
+        return peer not in self._absences.live() and self._context.members.duty(peer).is_held
 
-    def live(self) -> frozenset[str]:
-        """Members that were heard of lately, or are connected: gossip alone may fail; and this one."""
-        return self._metrics.live() | self._context.calls.peers() | {self._context.peer}
-
-    async def _relocate_all(self, gone: Collection[str]) -> None:
-        for peer in sorted(gone):
-            with self._context.guard.around("placing the pins anew of", peer):
-                await self._relocate_those_of(peer, gone)
-
-    async def _relocate_those_of(self, peer: str, gone: Collection[str]) -> None:
+    async def _relocate_those_of(self, peer: str) -> None:
+        total = await self._pinset.count(PinQuery(allocated_to=peer))
+        if not total and not self._context.members.is_member(peer):
+            return
+        work = self.work[peer] = RepairWork(self._context.now(), total)
         try:
-            moved = await self.relocate(peer, gone)
+            await self._relocate_all(peer, work)
         except (OSError, ReadOnlyMember) as error:
             _log.warning("cannot place the pins of %s anew now: %s", peer, error)
-        else:
-            if moved:
-                _log.info("%s is gone: %d of its pins were placed anew by this member", peer, moved)
+        finally:
+            work.ended = self._context.now()
+        if work.moved:
+            _log.info("%s is gone: %d of its pins were placed anew by this member", peer, work.moved)
+        if work.short:
+            _log.warning(
+                "%d pins of %s, which is gone, stay below their minimum: %s", work.short, peer, work.reason
+            )
 
-    async def relocate(self, peer: str, gone: Collection[str]) -> int:
-        """Place those pins of that member anew which are below their minimum and ours to do; how many."""
-        moved = 0
+    async def _relocate_all(self, peer: str, work: RepairWork) -> None:
+        """Until they are done, or the member is back."""
         async with closed_after(self._pinset.pins(PinQuery(allocated_to=peer))) as pins:
             async for pin in pins:
-                if self._is_ours(pin, gone):
-                    moved += await self._relocate_safely(pin)
+                if peer not in self._absences.lost or peer in self._back():
+                    return
+                work.looked_at += 1
+                if self._is_ours(pin):
+                    await self._relocate_safely(pin, work)
                     await self._sleep(1 / self._context.settings.repin_rate)
-        return moved
 
-    async def _relocate_safely(self, pin: Pin) -> bool:
+    def _back(self) -> frozenset[str]:
+        """Members of which there is a sign of life again."""
+        return self._context.calls.peers() & self._context.members.peers()
+
+    async def _relocate_safely(self, pin: Pin, work: RepairWork) -> None:
         """Trouble with this pin alone leaves the others to be placed."""
         with self._context.guard.around("placing anew", str(pin.cid)):
             try:
-                return await self._relocate(pin)
+                work.moved += await self._relocate(pin)
+            except NotEnoughPeers as error:
+                work.short, work.reason = work.short + 1, str(error)
             except OSError as error:
                 _log.warning("%s cannot be placed anew now: %s", pin.cid, error)
-        return False
 
-    def _is_ours(self, pin: Pin, gone: Collection[str]) -> bool:
-        left = sum(peer not in gone for peer in pin.allocations)
-        if pin.everywhere or left >= pin.options.replication_min:
-            return False
-        live = self.live()
-        return (
-            elected(pin.cid, {peer for peer in live if self._context.members.is_trusted(peer)})
-            == self._context.peer
-        )
+    def _is_ours(self, pin: Pin) -> bool:
+        lost, removed = self._absences.lost, self._context.members.removed()
+        left = sum(peer not in lost for peer in pin.allocations)
+        is_due = left < pin.options.replication_min or not removed.isdisjoint(pin.allocations)
+        return is_due and elected(pin.cid, self._absences.voters()) == self._context.peer
 
     async def _relocate(self, pin: Pin) -> bool:
+        """Raises NotEnoughPeers."""
         async with self._locks.of(pin.cid):
             if await self._pinset.get(pin.cid) != pin:
                 return False
-            try:
-                await self._pinset.put(pin._replace(allocations=self._placement.replace(pin)))
-            except (NotEnoughPeers, BadPinOptions) as error:
-                _log.warning("%s stays below its minimum: %s", pin.cid, error)
-                return False
-        return True
+            holders = self._placement.situation().replacing(pin, self._absences.lost)
+            if holders != pin.allocations:
+                await self._pinset.put(pin._replace(allocations=holders))
+        return holders != pin.allocations

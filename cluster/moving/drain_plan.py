@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cluster.allocation.placement import Situation
 from cluster.common.cooperative import TimeSlice
 from cluster.errors import NotEnoughPeers
-from cluster.moving.destination import drained_move
+from cluster.moving.move import Move
 from cluster.pin import Pin
 
 MAX_LOOKED_AT = 20_000
@@ -77,7 +77,7 @@ async def fill_plan(
 
 def _tally(plan: DrainPlan, pin: Pin, away: Collection[str], situation: Situation) -> None:
     try:
-        move = drained_move(pin, away, situation)
+        move = Move(pin, situation.replacing(pin, away))
     except NotEnoughPeers as error:
         plan.staying[str(error)] += 1
         return

@@ -18,7 +18,6 @@ from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
 from cluster.errors import NotEnoughPeers, ReadOnlyMember
 from cluster.interfaces import Duty, PinQuery
-from cluster.moving.destination import drained_move
 from cluster.moving.member_view import MemberViews
 from cluster.moving.move import Move
 from cluster.moving.mover import Mover
@@ -105,6 +104,6 @@ class Draining:
                 if elected(pin.cid, view.voters) != self._context.peer:
                     continue
                 try:
-                    yield drained_move(pin, view.away, view.situation)
+                    yield Move(pin, view.situation.replacing(pin, view.away))
                 except NotEnoughPeers as error:
                     work.stuck, work.reason = work.stuck + 1, str(error)

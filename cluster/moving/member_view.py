@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cluster.allocation.absence import Absences
 from cluster.allocation.placement import Placement, Situation
-from cluster.allocation.repin import Repinner
 from cluster.context import ClusterContext
 
 
@@ -25,15 +25,13 @@ class MemberViews:
 
     context: ClusterContext
     placement: Placement
-    repinner: Repinner
+    absences: Absences
 
     def now(self) -> MemberView:
-        members, gone = self.context.members, self.repinner.gone
-        held = frozenset(peer for peer in gone if members.duty(peer).is_held)
         return MemberView(
             situation=self.placement.situation(),
-            away=members.drained() | (gone - held) | members.removed(),
-            voters=frozenset(peer for peer in self.repinner.live() if members.is_trusted(peer)),
+            away=self.context.members.drained() | self.absences.lost,
+            voters=self.absences.voters(),
             at=self.context.now(),
         )
 

@@ -112,6 +112,11 @@ class DataFolder:
         return self.root / "scrub.json"
 
     @property
+    def jobs(self) -> Path:
+        """Jobs that have ended."""
+        return self.root / "jobs.json"
+
+    @property
     def denylists(self) -> Path:
         """Holds `*.deny` files of content that is not to be served."""
         return self.root / "denylists"

@@ -12,6 +12,7 @@ from node.audit.audit_log import FollowerBehind, TooManyFollowers
 from node.datadir.keystore import KeystoreError, KeystoreUnavailable
 from node.datadir.private_key import BadKey
 from node.denylist.errors import ContentBlocked, LegallyBlocked
+from node.jobs.job import JobCancelled, JobRefuses, NoSuchJob
 from node.names.errors import BadName, NamesError, NameTooDeep, TooManyNames
 
 
@@ -29,6 +30,9 @@ class BadRequest(Exception):
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadRequest, 400),
     (BadMultipart, 400),
+    (JobRefuses, 409),
+    (JobCancelled, 409),
+    (NoSuchJob, 404),
     (web.RequestPayloadError, 400),  # a body that is not what its headers say, such as bad chunks
     (LegallyBlocked, 451),
     (ContentBlocked, 410),

@@ -18,6 +18,8 @@ from cluster.calls.holders import Holders
 from cluster.common.sorted_merge import closed_after
 from cluster.interfaces import PinsetReader
 from cluster.pin import Pin, PinMode
+from node.jobs.job import JobKind
+from node.jobs.jobs import Jobs
 
 _PAGE = 256  # pins whose roots are looked up together
 _ASKED_AT_ONCE = 16  # pins whose holders are asked at the same time
@@ -63,6 +65,7 @@ class GarbageCollection:
     holders: Holders
     removals_done: Callable[[], Awaitable[None]]
     peer: str
+    jobs: Jobs
     totals: CollectionTotals = field(default_factory=CollectionTotals)
 
     async def run(
@@ -71,17 +74,19 @@ class GarbageCollection:
         """Remove all else, then give the space back to the disk; or `need` bytes, those read lately last.
 
         `on_held_back` hears of each pin whose blocks stay for others, before the first block is removed.
-        Raises CollectorBusy, LinksUnknown.
+        Raises CollectorBusy, LinksUnknown, JobCancelled.
         """
         self.totals.begun += 1
-        await self.removals_done()
-        await self.pins.renew()
-        roots = self._roots(on_held_back or _log_held_back)
-        async with aclosing(gc.collect(self.store, roots, need)) as steps:
-            async for step in steps:
-                self.totals.took(step)
-                yield step
-        await gc.give_back(self.store)
+        with self.jobs.running(JobKind.GC, "this node", "blocks") as job:
+            await self.removals_done()
+            await self.pins.renew()
+            roots = self._roots(on_held_back or _log_held_back)
+            async with aclosing(gc.collect(self.store, roots, need)) as steps:
+                async for step in steps:
+                    self.totals.took(step)
+                    yield step
+                    await job.turn(len(step.cids) if isinstance(step, Swept) else 0)
+            await gc.give_back(self.store)
         self.totals.ended = time.time()
 
     def freeing(self, need: int) -> AsyncGenerator[Marked | Swept]:

@@ -53,6 +53,7 @@ class ScrubState:
     bytes: int = 0
     damaged: int = 0
     unreadable: int = 0
+    paused: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -90,6 +91,7 @@ class Scrub:
         self._now = now
         self._draw = draw
         self._saved_at = 0.0
+        self._resumed = asyncio.Event()
         self.state = self._load()
 
     async def run(self) -> None:
@@ -100,12 +102,33 @@ class Scrub:
 
     async def turn(self) -> None:
         """A step of the pass that is under way, and its pause; or wait until the next pass is due."""
+        if self.state.is_running and self.state.paused:
+            await self._resumed.wait()
+            return
         if not self.state.is_running:
             if (wait := self.state.due - self._now()) > 0:
                 await asyncio.sleep(min(wait, _LOOK_SECONDS))
                 return
             self._begin()
         await self._step()
+
+    async def pause(self, paused: bool) -> None:
+        """The pass that is under way stands still until it is let go on, over restarts too."""
+        self.state = replace(self.state, paused=paused)
+        self._go_on()
+        await self._save()
+
+    async def give_up(self) -> None:
+        """End the pass that is under way; the next one comes at its time."""
+        self.state = replace(self.state, paused=False)
+        await self._end()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.state.paused:
+            self._resumed.clear()
+        else:
+            self._resumed.set()
 
     def _begin(self) -> None:
         self.state = ScrubState(due=self.state.due, begun=self._now(), ended=self.state.ended)

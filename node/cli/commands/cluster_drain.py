@@ -25,7 +25,7 @@ def drain(context: CommandSession, member: str, yes: bool, dry_run: bool, undo: 
     """Have all pins of a member go to others, and no new ones come to it, by its peer id or its name.
 
     Says first what goes where. A copy is let go of only when others have as many as the pin asks for. It goes
-    on by itself, whatever happens to this command or to this node: --dry-run says what is left.
+    on by itself, whatever happens to this command or to this node: `pinfold jobs` says how far it is.
     """
     if undo and dry_run:
         raise click.UsageError("--undo and --dry-run contradict each other")
@@ -44,7 +44,7 @@ def drain(context: CommandSession, member: str, yes: bool, dry_run: bool, undo: 
         return
     if not yes:
         _ask(plan)
-    _print(api.post(path), as_json, "is being drained")
+    _print(api.post(path), as_json, "is being drained: `pinfold jobs` says how far it is")
 
 
 def _ask(plan: ApiResponse) -> None:

@@ -30,6 +30,7 @@ from node.http.rest.pin_options import check_names, pin_wish
 from node.http.trailers import TrailerResponse
 from node.http.uploads.entries import entries, expected_bytes
 from node.http.uploads.multipart import boundary_of
+from node.jobs.job import JobKind
 from node.parts import Parts
 from node.services.add import AddResult
 
@@ -131,14 +132,22 @@ async def _added(
         raise BadEntry("the upload holds no files")
 
 
-def _results(
+async def _results(
     request: web.Request, imports: ImportOptions, wish: Wish | None, latest: _Latest | None
 ) -> AsyncGenerator[AddResult]:
-    if request.query.get("format") == "car":
-        return add_car(request, wish)
+    """The upload is a job: what has come counts, and it is paused by not being read."""
+    parts, expected = request.app[PARTS], expected_bytes(request)
     progress = latest.put if latest is not None else None
-    expected = expected_bytes(request)
-    return request.app[PARTS].add_service.add(entries(request), imports, wish, progress, expected)
+    with parts.jobs.running(JobKind.ADD, request.query.get("name") or "an upload", "bytes") as job:
+        if expected:
+            job.expect(expected)
+        if request.query.get("format") == "car":
+            added = add_car(request, wish, job.turn)
+        else:
+            added = parts.add_service.add(entries(request, job.turn), imports, wish, progress, expected)
+        async with aclosing(added) as results:
+            async for result in results:
+                yield result
 
 
 def _lines_of(request: web.Request, wish: Wish | None) -> Callable[[AddResult], Json]:

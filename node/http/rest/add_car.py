@@ -16,18 +16,19 @@ from blockstore.unixfs.importing.ingest import ImportedEntry
 from cluster.pin import Wish
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
+from node.http.uploads.parts import Turn
 from node.http.uploads.parts import parts as upload_parts
 from node.services.add import AddResult
 
 
-async def add_car(request: web.Request, wish: Wish | None) -> AsyncGenerator[AddResult]:
+async def add_car(request: web.Request, wish: Wish | None, turn: Turn) -> AsyncGenerator[AddResult]:
     """Its root, with the bytes of all blocks and the size of the file, if it is one.
 
     Pinned unless `wish` is None. Raises BadRequest, BadCar, StorageFull, PinFailed.
     """
     parts = request.app[PARTS]
     with parts.store.protect():
-        name, summary = await _stored(request)
+        name, summary = await _stored(request, turn)
         (root,) = summary.roots
         size = await _file_size(parts.store, root)
         added = ImportedEntry(name or str(root), root, size, "file", summary.bytes)
@@ -46,11 +47,11 @@ async def _file_size(store: Blockstore, root: CID) -> int:
     return 0
 
 
-async def _stored(request: web.Request) -> tuple[str, CarSummary]:
+async def _stored(request: web.Request, turn: Turn) -> tuple[str, CarSummary]:
     """The upload's one CAR."""
     parts = request.app[PARTS]
     found: tuple[str, CarSummary] | None = None
-    async for part in upload_parts(request):
+    async for part in upload_parts(request, turn):
         if found is not None:
             raise BadRequest("a CAR upload takes exactly one file")
         found = part.path, await import_car(parts.blocks, part.body, parts.staging, parts.store.reserve)

@@ -21,9 +21,11 @@ from node.http.go.gojson import Json
 from node.http.rest import shapes
 from node.http.rest.json_stream import stream_json
 from node.http.rest.pin_options import check_names, pin_wish
+from node.http.uploads.entries import expected_bytes
 from node.http.uploads.multipart import boundary_of
 from node.http.uploads.parts import Part
 from node.http.uploads.parts import parts as upload_parts
+from node.jobs.job import JobKind
 from node.parts import Parts
 
 
@@ -45,8 +47,10 @@ async def cars(request: web.Request) -> web.StreamResponse:
 async def _lines(request: web.Request, wish: Wish | None) -> AsyncGenerator[Json]:
     parts = request.app[PARTS]
     roots: dict[CID, None] = {}
-    with parts.store.protect():
-        async for part in upload_parts(request):
+    with parts.store.protect(), parts.jobs.running(JobKind.IMPORT, "CARs", "bytes") as job:
+        if expected := expected_bytes(request):
+            job.expect(expected)
+        async for part in upload_parts(request, job.turn):
             yield await _stored(parts, part, roots)
         await parts.store.flush()
         missing = set(await parts.store.missing(list(roots)))

@@ -16,6 +16,7 @@ from node.http.go import query_values
 from node.http.go.gojson import Json
 from node.http.rest.json_errors import json_response
 from node.http.rest.json_stream import stream_json
+from node.jobs.job import JobKind
 from node.parts import Parts
 
 _MAX_KEEP = 1 << 20  # MiB
@@ -68,9 +69,11 @@ def _lag(parts: Parts, lag: MemberLag) -> Json:
 
 
 async def _caught_up(parts: Parts) -> AsyncGenerator[Json]:
-    async with aclosing(parts.pinset.log.catch_up()) as members:
-        async for one in members:
-            yield _done(parts, one)
+    with parts.jobs.running(JobKind.SYNC, "the pinset's log", "members") as job:
+        async with aclosing(parts.pinset.log.catch_up()) as members:
+            async for one in members:
+                yield _done(parts, one)
+                await job.turn()
 
 
 def _done(parts: Parts, one: CaughtUp) -> Json:

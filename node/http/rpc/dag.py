@@ -24,6 +24,7 @@ from node.http.go.gojson import Json
 from node.http.rpc import answers
 from node.http.rpc.answers import argument
 from node.http.uploads.parts import parts as upload_parts
+from node.jobs.job import JobKind
 from node.parts import Parts
 from node.services.add import KEPT
 
@@ -52,8 +53,8 @@ async def _import(request: web.Request, pin: bool, stats: bool) -> AsyncGenerato
     parts = request.app[PARTS]
     blocks = size = 0
     roots: dict[CID, None] = {}
-    with parts.store.protect():
-        async for part in upload_parts(request):
+    with parts.store.protect(), parts.jobs.running(JobKind.IMPORT, "CARs", "bytes") as job:
+        async for part in upload_parts(request, job.turn):
             summary = await import_car(parts.blocks, part.body, parts.staging, parts.store.reserve)
             blocks, size = blocks + summary.blocks, size + summary.bytes
             roots |= dict.fromkeys(summary.roots)

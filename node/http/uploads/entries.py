@@ -9,7 +9,7 @@ from aiohttp import web
 
 from blockstore.unixfs.importing.entries import Entry, Mtime, SourceDirectory, SourceFile, SourceSymlink
 from node.http.errors import BadRequest
-from node.http.uploads.parts import DIRECTORY, SYMLINK, Part, parts
+from node.http.uploads.parts import DIRECTORY, SYMLINK, Part, Turn, at_once, parts
 
 # A mode comes as Go prints it, whose folders have bit 31.
 _NUMBERS = {8: re.compile(r"0*[0-3]?[0-7]{1,10}"), 10: re.compile(r"-?[0-9]{1,18}", re.ASCII)}
@@ -30,9 +30,9 @@ def expected_bytes(request: web.Request) -> int:
     return int(text)
 
 
-async def entries(request: web.Request) -> AsyncIterator[Entry]:
-    """Raises BadMultipart, BadRequest."""
-    async for part in parts(request):
+async def entries(request: web.Request, turn: Turn = at_once) -> AsyncIterator[Entry]:
+    """Raises BadMultipart, BadRequest, and what `turn` raises."""
+    async for part in parts(request, turn):
         yield await _entry(part)
 
 

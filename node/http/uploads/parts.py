@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, unquote_plus
 
@@ -35,9 +35,17 @@ class Part:
     body: AsyncIterator[bytes] = field(repr=False)
 
 
-async def parts(request: web.Request) -> AsyncIterator[Part]:
-    """Raises BadMultipart, also for a body that ends early."""
-    events = _Events(request.content, boundary_of(request.headers.get("Content-Type", "")))
+Turn = Callable[[int], Awaitable[None]]
+"""Told how many bytes came; the next ones are read when it returns."""
+
+
+async def at_once(_: int) -> None:
+    """The Turn of an upload that waits for nothing."""
+
+
+async def parts(request: web.Request, turn: Turn = at_once) -> AsyncIterator[Part]:
+    """Raises BadMultipart, also for a body that ends early, and what `turn` raises."""
+    events = _Events(request.content, boundary_of(request.headers.get("Content-Type", "")), turn)
     while (event := await events.next()) is not None:
         if isinstance(event, PartStart):
             yield _part(event.headers, events.body())
@@ -46,8 +54,9 @@ async def parts(request: web.Request) -> AsyncIterator[Part]:
 class _Events:
     """The parser's events, pulled: the socket is read when the parser has nothing left."""
 
-    def __init__(self, content: StreamReader, boundary: bytes) -> None:
+    def __init__(self, content: StreamReader, boundary: bytes, turn: Turn) -> None:
         self._content = content
+        self._turn = turn
         self._parser = MultipartParser(boundary)
         self._ready: Iterator[Event] = iter(())
 
@@ -55,6 +64,7 @@ class _Events:
         """None when the upload is complete."""
         while (event := next(self._ready, None)) is None:
             data = await self._content.readany()
+            await self._turn(len(data))
             if not data:
                 self._parser.finish()
                 return None

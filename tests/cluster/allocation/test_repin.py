@@ -9,7 +9,7 @@ from support.clock import virtual_time
 from support.memory_cluster import MemoryCluster, cid, settled_as, until, wall_clock
 from support.pinned_together import TWO, forgotten, keep, seed, shown
 
-from cluster.allocation.repin import AbsenceDetector
+from cluster.allocation.absence import AbsenceDetector
 from cluster.interfaces import PinQuery
 from cluster.metrics.metric_store import PING
 from cluster.pin import PinOptions, Status

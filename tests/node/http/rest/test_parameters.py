@@ -34,7 +34,7 @@ async def test_every_route_refuses_a_parameter_that_it_does_not_have(tmp_path: P
         names = {"cid": ABSENT, "path": ABSENT, "namespace": "ipfs", "peer": node.parts.peer}
         for route in cluster_app(node.parts).router.routes():
             assert route.resource is not None
-            path = route.resource.canonical.format(**names, member="x", name="ping")
+            path = route.resource.canonical.format(**names, member="x", name="ping", job="x", verb="pause")
             said = await refusal(node, DataFolder(tmp_path), route.method, f"{path}?nosuch=1")
             if route.method != "HEAD" and "multipart" not in said:  # uploads are looked at first
                 assert '"nosuch" is unknown' in said

@@ -1,0 +1,61 @@
+"""Jobs that have ended, in a file of the data folder; it may be deleted."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from node.files.atomic_write import atomic_write
+from node.jobs.job import Job, JobKind, JobState
+
+_VERSION = 1
+
+_log = logging.getLogger(__name__)
+
+
+class JobFile:
+    """A JSON object: its version, and the jobs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> list[Job]:
+        """None where there is no file, or none that can be read."""
+        try:
+            fields = json.loads(self._path.read_bytes())
+            if fields["version"] != _VERSION:
+                raise ValueError("of another release")
+            return [_job(one) for one in fields["ended"]]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            _log.warning("%s cannot be read (%s): jobs that have ended are forgotten", self._path, error)
+            return []
+
+    def write(self, ended: Sequence[Job]) -> None:
+        jobs = [{**asdict(job), "verbs": []} for job in ended]
+        text = json.dumps({"version": _VERSION, "ended": jobs}).encode()
+        try:
+            atomic_write(self._path, text)
+        except OSError as error:  # a full disk: the next job that ends has it written again
+            _log.debug("%s: %s", self._path, error)
+
+
+def _job(fields: dict[str, object]) -> Job:
+    """Raises ValueError, TypeError, KeyError."""
+    return Job(
+        id=str(fields["id"]),
+        kind=JobKind(str(fields["kind"])),
+        state=JobState(str(fields["state"])),
+        subject=str(fields["subject"]),
+        unit=str(fields["unit"]),
+        done=int(str(fields["done"])),
+        left=None if fields["left"] is None else int(str(fields["left"])),
+        rate=float(str(fields["rate"])),
+        begun=float(str(fields["begun"])),
+        ended=float(str(fields["ended"])),
+        detail=str(fields["detail"]),
+    )
