@@ -10,8 +10,9 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from bitswap.accounts import PeerAccounts
 from bitswap.errors import BadMessage
 from bitswap.fetching.fetcher import Fetcher
 from bitswap.fetching.session_peers import SessionPeers
@@ -25,7 +26,7 @@ from bitswap.serving.peer_ledgers import LedgerBounds
 from bitswap.serving.server import Server
 from bitswap.serving.work_limits import WorkLimits, WorkRates
 from bitswap.session import BitswapSession
-from bitswap.statistics import Counters, Statistics
+from bitswap.statistics import Counters, PeerStatistics, Statistics
 from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
@@ -93,12 +94,12 @@ class BitswapExchange:
         self._tasks = tasks
         self._guard = guard
         self._counters = Counters()
+        self._accounts = PeerAccounts()
         self._limits = WorkLimits(settings.rates)
         self._decoder = MessageDecoder(threads)
         self._sender = sender = Sender(network, self._counters)
-        self._server = Server(
-            store, sender, tasks, self._counters, settings.bounds, self._limits, settings.up, guard
-        )
+        limits = settings.bounds, self._limits, settings.up
+        self._server = Server(store, sender, tasks, self._counters, self._accounts, *limits, guard)
         self._fetcher = Fetcher(sender, tasks, guard, settings.patience, settings.wants, network.self_id)
         self._session = SessionPeers()
         self._peers: set[str] = set()
@@ -125,7 +126,23 @@ class BitswapExchange:
     # For operators.
 
     def statistics(self) -> Statistics:
-        return self._counters.snapshot(len(self._fetcher), self._server.statistics())
+        return self._counters.snapshot(len(self._fetcher), tuple(map(self.ledger, self._server.peers())))
+
+    def ledgers(self) -> Sequence[PeerStatistics]:
+        """Of the peers that are connected, and of those that something was exchanged with."""
+        return [self.ledger(peer) for peer in dict.fromkeys((*self._peers, *self._accounts))]
+
+    def ledger(self, peer: str) -> PeerStatistics:
+        """Of one peer, connected or not."""
+        wants, queued = self._server.queued(peer)
+        return PeerStatistics(
+            peer,
+            wants,
+            queued,
+            self._fetcher.asked(peer),
+            peer in self._peers,
+            **asdict(self._accounts.of(peer)),
+        )
 
     def wantlist(self, peer: str | None = None) -> tuple[CID, ...]:
         """What we want, or what that peer wants of us."""
@@ -194,6 +211,8 @@ class BitswapExchange:
         """How many of them we asked for."""
         result = self._fetcher.on_blocks(peer, blocks)
         self._counters.count(message.payloads, result.wanted, result.duplicates)
+        if result.wanted or result.duplicates:
+            self._accounts.received(peer, result.wanted, result.duplicates)
         if result.wanted:
             self._network.note_use(peer)
             self._limits.earn(peer, len(result.wanted), self._loop.time())

@@ -11,13 +11,22 @@ from bitswap.received import ReceivedBlock
 
 @dataclass(frozen=True, slots=True)
 class PeerStatistics:
-    """One peer's ledger: its wants, bytes queued for it, and what it was sent since it connected."""
+    """One peer's ledger: its wants, and bytes queued for it; it knows of `asked` wants of ours.
+
+    What went to it and came from it is counted since the start. `duplicate_blocks` came when another peer had
+    sent them already.
+    """
 
     peer: str
-    wants: int
-    queued_bytes: int
-    blocks_sent: int
-    bytes_sent: int
+    wants: int = 0
+    queued_bytes: int = 0
+    asked: int = 0
+    connected: bool = False
+    blocks_sent: int = 0
+    bytes_sent: int = 0
+    blocks_received: int = 0
+    bytes_received: int = 0
+    duplicate_blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from bitswap.exchange import BitswapSettings, open_bitswap
 from bitswap.network import ServedBlockSource
+from bitswap.serving.peer_ledgers import LedgerBounds
 from blockstore.block_waiters import StoredListener
 from blockstore.blocks import Blocks, Exchange, GroupSource, NoGroups, OfflineExchange
 from blockstore.cid import CID
+from cluster.common.address import Address
 from cluster.common.methods import METHODS, Access
 from cluster.interfaces import Member, Role
 from cluster.ports import ClusterNetwork, Gossip, PeerCalls
@@ -19,7 +21,7 @@ from node.names.record_routing import RecordRoute
 from node.offline_network import NoNetwork
 from node.opened_folder import OpenedFolder
 from node.p2p.settings import NetworkSettings
-from node.parts import BitswapReader, BulkState, Swarm, TrafficReader
+from node.parts import Bitswaps, BulkState, Swarm, TrafficReader
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 from node.routing.dht import Dht
@@ -49,7 +51,7 @@ class Networks:
     on_stored: tuple[StoredListener, ...]
     admit: Callable[[Sequence[Member]], None]
     traffic: TrafficReader  # of the members' network, and in bulk
-    statistics: BitswapReader
+    bitswaps: Bitswaps
     routers: tuple[Router, ...] = ()
     records: tuple[RecordRoute, ...] = ()
     groups: GroupSource = field(default_factory=NoGroups)
@@ -76,7 +78,7 @@ async def open_networks(
 
 def _no_networks() -> Networks:
     none = NoNetwork()
-    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None, dict, dict)
+    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None, dict, {})
 
 
 @asynccontextmanager
@@ -108,7 +110,7 @@ async def _open_networks(
         if config.swarm.enabled:
             settings = _public_network(opened)
             swarm = public = await enter(open_network(portal, identity, settings, guard, down=outside.down))
-            open_to_all = BitswapSettings(up=outside.up)
+            open_to_all = BitswapSettings(bounds=_bounds(opened), up=outside.up)
             bitswaps["swarm"] = await enter(open_bitswap(served, public, open_to_all, guard))
             routes.append(Route("open network", bitswaps["swarm"]))
             if config.routing.dht != "off":
@@ -137,7 +139,7 @@ async def _open_networks(
             on_stored=tuple(bitswap.on_stored for bitswap in bitswaps.values()),
             admit=admit,
             traffic=lambda: {**cluster.traffic.totals(), **bulk.traffic()},
-            statistics=lambda: {name: bitswap.statistics() for name, bitswap in bitswaps.items()},
+            bitswaps=bitswaps,
             routers=dhts,
             records=dhts,
             groups=bulk.exchange,
@@ -178,6 +180,13 @@ def _public_network(opened: OpenedFolder) -> NetworkSettings:
         peer_file=opened.folder.peers,
         mdns=config.mdns,
     )
+
+
+def _bounds(opened: OpenedFolder) -> LedgerBounds:
+    """What peers of the open network get of us."""
+    config = opened.config.swarm
+    friends = frozenset(filter(None, (Address.parse(text).peer for text in config.peers)))
+    return LedgerBounds(config.peer_wants, rate=config.peer_bytes, friends=friends)
 
 
 def _listen(host: str, port: int) -> str:

@@ -188,7 +188,7 @@ def _parts(
         swarm=networks.swarm,
         traffic=networks.traffic,
         bandwidth=bandwidth,
-        bitswap=networks.statistics,
+        bitswap=networks.bitswaps,
         bulk=networks.bulk,
         names=names.names,
         publishing=names.publishing,

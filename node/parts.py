@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bitswap.statistics import Statistics
+from bitswap.statistics import PeerStatistics, Statistics
 from blockstore.blocks import Blocks, BlockSource
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
@@ -96,8 +96,26 @@ TrafficReader = Callable[[], Mapping[str, TrafficTotals]]
 """What goes between members, by protocol."""
 
 
-BitswapReader = Callable[[], Mapping[str, Statistics]]
-"""What Bitswap has done, by network: cluster, and swarm where that is on."""
+class BitswapState(Protocol):
+    """Bitswap on one network, as the faces see it."""
+
+    def statistics(self) -> Statistics: ...
+
+    def ledger(self, peer: str) -> PeerStatistics:
+        """Of one peer, connected or not."""
+        ...
+
+    def ledgers(self) -> Sequence[PeerStatistics]:
+        """Of the peers that are connected, and of those that something was exchanged with."""
+        ...
+
+    def wantlist(self, peer: str | None = None) -> Sequence[CID]:
+        """What we want, or what that peer wants of us."""
+        ...
+
+
+Bitswaps = Mapping[str, BitswapState]
+"""By network: cluster, and swarm where that is on."""
 
 
 class BulkState(Protocol):
@@ -147,7 +165,7 @@ class Parts:
     swarm: Swarm | None
     traffic: TrafficReader
     bandwidth: Bandwidth
-    bitswap: BitswapReader
+    bitswap: Bitswaps
     bulk: BulkState | None
     names: Names
     publishing: Publishing

@@ -101,14 +101,15 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     },
     "bitswap": {
         "exchange": (
-            ("fetching", "message_decoder", "sender", "serving", "session"),
+            ("accounts", "fetching", "message_decoder", "sender", "serving", "session"),
             "it alone knows both halves, and takes messages to either",
         ),
         "session": (("fetching",), "a session is about what we want"),
         "fetching": (("sender",), "what we want of peers does not depend on what they get of us"),
-        "serving": (("sender",), "what peers get of us does not depend on what we want of them"),
+        "serving": (("accounts", "sender"), "what peers get of us does not depend on what we want of them"),
         "sender": ((), "it sends whatever either half says"),
         "message_decoder": ((), "a message is read whatever becomes of it"),
+        "accounts": ((), "what went to and fro is counted, whoever decides it"),
     },
     "cluster": {
         "assembly": (

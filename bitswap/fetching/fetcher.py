@@ -67,6 +67,10 @@ class Fetcher:
     def wantlist(self) -> tuple[CID, ...]:
         return self._wants.wantlist()
 
+    def asked(self, peer: str) -> int:
+        """Blocks that are wanted of that peer now."""
+        return self._wants.asked(peer)
+
     def expects(self, peer: str) -> bool:
         """Whether a block from that peer can be anything but unsolicited."""
         return self._wants.expects(peer)

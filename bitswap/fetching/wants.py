@@ -98,6 +98,11 @@ class Wants:
             outcomes=want.outcomes(),
         )
 
+    def asked(self, peer: str) -> int:
+        """Wants that the peer knows of."""
+        known = self._peers.get(peer)
+        return len(known.known_wants) if known is not None else 0
+
     def expects(self, peer: str) -> bool:
         """Whether a block from that peer can be anything but unsolicited."""
         known = self._peers.get(peer)

@@ -31,8 +31,6 @@ class PeerLedger:
     def __init__(self, peer: str, max_entries: int = 4096) -> None:
         self.peer = peer
         self.max_entries = max_entries
-        self.bytes_sent = 0
-        self.blocks_sent = 0
         self.queued_bytes = 0
         self.served = 0
         self.held = 0
@@ -118,9 +116,7 @@ class PeerLedger:
 
     def on_sent(self, sizes: Iterable[tuple[CID, int]]) -> None:
         """These blocks went out: their wants are satisfied."""
-        for cid, size in sizes:
-            self.blocks_sent += 1
-            self.bytes_sent += size
+        for cid, _ in sizes:
             if self._is_sending(cid):
                 del self._wants[cid.multihash]
 

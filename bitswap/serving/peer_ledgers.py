@@ -12,21 +12,29 @@ from dataclasses import dataclass
 
 from bitswap.message import WantlistEntry
 from bitswap.serving.peer_ledger import PeerLedger
+from bitswap.serving.peer_pace import PeerPace
 from bitswap.serving.response_batch import ResponseBatch
 from blockstore.cid import CID
 
+MOST_WANTS = 4096
 _MIN_WANTS = 64  # that a peer may always have
 _MAX_BATCHES = 4  # of one peer at once
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerBounds:
-    """`wants` kept for one peer and for all of them; `bytes` of unsent batches likewise."""
+    """`wants` kept for one peer and for all of them; `bytes` of unsent batches likewise.
 
-    wants_per_peer: int = 4096
+    `rate`: bytes a second that one peer is given; 0 is no limit. `friends` have neither that nor a smaller
+    number of wants than by default.
+    """
+
+    wants_per_peer: int = MOST_WANTS
     wants: int = 131_072
     bytes_per_peer: int = 4 * 1024 * 1024
     bytes: int = 32 * 1024 * 1024
+    rate: int = 0
+    friends: frozenset[str] = frozenset()
 
 
 class PeerLedgers:
@@ -34,6 +42,7 @@ class PeerLedgers:
         self._bounds = bounds or LedgerBounds()
         self._ledgers: dict[str, PeerLedger] = {}
         self._ready: dict[str, PeerLedger] = {}
+        self._pace = PeerPace(self._bounds.rate, self._bounds.friends)
         self._level = 0
         self._held = 0
 
@@ -53,7 +62,7 @@ class PeerLedgers:
         if ledger is None:
             ledger = self._ledgers[peer] = PeerLedger(peer)
         share = self._bounds.wants // len(self._ledgers)
-        ledger.max_entries = max(_MIN_WANTS, min(self._bounds.wants_per_peer, share))
+        ledger.max_entries = max(_MIN_WANTS, min(self._most_wants(peer), share))
         fresh = ledger.on_entries(entries, full)
         self._note(ledger)
         return fresh
@@ -70,10 +79,14 @@ class PeerLedgers:
         found = ((ledger.peer, ledger.among(keys)) for ledger in self._ledgers.values())
         return {peer: [keys[key] for key in wanted] for peer, wanted in found if wanted}
 
-    def next(self) -> tuple[PeerLedger, ResponseBatch] | None:
+    def next(self, now: float) -> tuple[PeerLedger, ResponseBatch] | None:
         """What to send next and for which ledger, for `release` later; None when no peer may be served."""
         allowed = min(self._bounds.bytes_per_peer, (self._bounds.bytes - self._held) // 4)
-        able = [one for one in self._ready.values() if one.held < allowed and one.batches < _MAX_BATCHES]
+        able = [
+            one
+            for one in self._ready.values()
+            if one.held < allowed and one.batches < _MAX_BATCHES and not self._pace.wait(one.peer, now)
+        ]
         if not able:
             return None
         ledger = min(able, key=lambda one: one.served)
@@ -81,8 +94,14 @@ class PeerLedgers:
         self._level = ledger.served
         ledger.served += batch.cost
         self._hold(ledger, batch.cost, 1)
+        self._pace.given(ledger.peer, batch.block_bytes, now)
         self._note(ledger)
         return ledger, batch
+
+    def wait(self, now: float) -> float:
+        """Seconds until a peer that has work may be given more than the rate lets it have now; 0 for none."""
+        waits = (self._pace.wait(peer, now) for peer in self._ready)
+        return min(filter(None, waits), default=0.0)
 
     def release(self, ledger: PeerLedger, batch: ResponseBatch, sent: Sequence[tuple[CID, int]] = ()) -> None:
         """The batch is done with; `sent`: its blocks that went out, with their sizes."""
@@ -100,6 +119,10 @@ class PeerLedgers:
         """The peer is gone, and what it wanted is forgotten."""
         self._ledgers.pop(peer, None)
         self._ready.pop(peer, None)
+
+    def _most_wants(self, peer: str) -> int:
+        most = self._bounds.wants_per_peer
+        return max(most, MOST_WANTS) if peer in self._bounds.friends else most
 
     def _hold(self, ledger: PeerLedger, cost: int, batches: int) -> None:
         self._held += cost

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from bitswap.accounts import PeerAccounts
 from bitswap.message import Message, Payload, WantlistEntry
 from bitswap.network import PeerUnreachable, ServedBlockSource
 from bitswap.sender import Sender
@@ -14,7 +15,7 @@ from bitswap.serving.peer_ledger import PeerLedger
 from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
 from bitswap.serving.response_batch import ResponseBatch
 from bitswap.serving.work_limits import WorkLimits
-from bitswap.statistics import Counters, PeerStatistics
+from bitswap.statistics import Counters
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import Tasks
@@ -34,6 +35,7 @@ class Server:
         sender: Sender,
         tasks: Tasks,
         counters: Counters,
+        accounts: PeerAccounts,
         bounds: LedgerBounds,
         limits: WorkLimits,
         up: Throttle,
@@ -43,21 +45,27 @@ class Server:
         self._sender = sender
         self._tasks = tasks
         self._counters = counters
+        self._accounts = accounts
         self._limits = limits
         self._up = up
         self._guard = guard
         self._ledgers = PeerLedgers(bounds)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
         self._look_up = asyncio.Lock()
         self._turns: WeakKeyDictionary[PeerLedger, asyncio.Lock] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<Server {self._ledgers}>"
 
-    def statistics(self) -> tuple[PeerStatistics, ...]:
-        return tuple(
-            PeerStatistics(one.peer, len(one), one.queued_bytes, one.blocks_sent, one.bytes_sent)
-            for one in self._ledgers
-        )
+    def peers(self) -> Iterator[str]:
+        """That have wanted something since they connected."""
+        return (ledger.peer for ledger in self._ledgers)
+
+    def queued(self, peer: str) -> tuple[int, int]:
+        """Wants of that peer, and bytes of blocks that are queued for it."""
+        ledger = self._ledgers.of(peer)
+        return (len(ledger), ledger.queued_bytes) if ledger is not None else (0, 0)
 
     def wantlist(self, peer: str) -> tuple[CID, ...]:
         """What that peer wants of us."""
@@ -109,8 +117,17 @@ class Server:
 
     def _serve_all(self) -> None:
         """One task a batch; the ledgers bound how many there are."""
-        while (turn := self._ledgers.next()) is not None:
+        now = self._loop.time()
+        while (turn := self._ledgers.next(now)) is not None:
             self._tasks.spawn(self._serve(*turn))
+        if self._timer is None and (wait := self._ledgers.wait(now)):
+            self._timer = self._loop.call_later(wait, self._on_time)
+
+    def _on_time(self) -> None:
+        """A peer that was given its share for now may have more."""
+        self._timer = None
+        if not self._tasks.closed:
+            self._serve_all()
 
     async def _serve(self, ledger: PeerLedger, batch: ResponseBatch) -> None:
         sent, dealt_with = _Sent(), False
@@ -152,7 +169,10 @@ class Server:
         return self._count(ledger.peer, [(block.cid, len(block.data)) for block in blocks])
 
     def _count(self, peer: str, sent: _Sent) -> _Sent:
-        self._limits.earn(peer, len(sent), asyncio.get_running_loop().time())
+        self._limits.earn(peer, len(sent), self._loop.time())
+        size = sum(size for _, size in sent)
         self._counters.blocks_sent += len(sent)
-        self._counters.bytes_sent += sum(size for _, size in sent)
+        self._counters.bytes_sent += size
+        if sent:
+            self._accounts.sent(peer, len(sent), size)
         return sent

@@ -83,6 +83,8 @@ class SwarmConfig:
     port: int = 4001
     peers: tuple[str, ...] = ()  # multiaddresses with /p2p/ to stay connected to
     max_connections: int = 96
+    peer_bytes: int = 0  # of blocks a second that one peer is given, but for those in `peers`; 0: no limit
+    peer_wants: int = 4096  # that are kept of one peer, but for those in `peers`
     mdns: bool = False
 
 

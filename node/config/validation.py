@@ -136,6 +136,11 @@ _BOUNDS: dict[str, _Bound] = {
     "gateway.client_burst": _AT_LEAST_ONE,
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),
     "swarm.peers": (_addresses(named=True), "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..."),
+    "swarm.peer_bytes": (
+        lambda value: value == 0 or _between(16_384, _LARGEST)(value),
+        "bytes a second, at least 16384, or 0 for no limit",
+    ),
+    "swarm.peer_wants": (_between(64, 131_072), "a number of blocks, from 64 to 131072"),
     "cluster.announce": (_addresses(named=False), "addresses such as /ip4/192.0.2.7/tcp/9096"),
     "network.limits": (
         _limits,

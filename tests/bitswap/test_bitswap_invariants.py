@@ -167,7 +167,7 @@ def test_ledgers(
             for one, wanted in awaited.items():
                 ledgers.on_sizes(one, wanted, [size] * len(wanted))
         elif event == "next":
-            turn = ledgers.next()
+            turn = ledgers.next(0.0)
             out += [turn] if turn is not None else []
         elif event == "disconnect":
             ledgers.on_disconnect(peer)

@@ -38,6 +38,7 @@ from bitswap.message_codec import encode
 from bitswap.network import PeerUnreachable
 from bitswap.serving.peer_ledgers import LedgerBounds
 from bitswap.serving.work_limits import WorkRates
+from bitswap.statistics import PeerStatistics
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
 from blockstore.common.guard import Guard
@@ -87,6 +88,35 @@ async def test_a_node_fetches_what_another_has() -> None:
         assert (gave.blocks_sent, gave.bytes_sent) == (300, 1_500_000)
         assert gave.peers[0].peer == "bob"
         assert gave.peers[0].wants == got.wants == 0
+
+
+@virtual_time
+async def test_both_ends_know_what_went_to_and_fro_also_when_the_other_is_gone() -> None:
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob") as (amy, bob):
+        blocks = some_blocks(20)
+        await amy.store.put_many(blocks)
+        sim.connect("amy", "bob")
+        await bob.blocks.get_many([block.cid for block in blocks])
+        assert amy.exchange.ledger("bob") == PeerStatistics(
+            "bob", connected=True, blocks_sent=20, bytes_sent=100_000
+        )
+        sim.disconnect("amy", "bob")
+        taken = PeerStatistics("amy", blocks_received=20, bytes_received=100_000)
+        assert (list(bob.exchange.ledgers()), bob.exchange.ledger("amy")) == ([taken], taken)
+        assert bob.exchange.ledger("nobody") == PeerStatistics("nobody")
+
+
+@virtual_time
+async def test_one_peer_is_given_no_more_a_second_than_the_rate() -> None:
+    settings = BitswapSettings(bounds=LedgerBounds(rate=100_000))
+    async with open_sim() as sim, open_nodes(sim, "amy", "bob", "cat", settings=settings) as (amy, bob, cat):
+        blocks = some_blocks(2000)
+        await amy.store.put_many(blocks)
+        sim.connect("amy", "bob")
+        sim.connect("amy", "cat")
+        begun = now()
+        await asyncio.gather(*(peer.blocks.get_many([one.cid for one in blocks]) for peer in (bob, cat)))
+        assert 85 < now() - begun < 105, "ten megabytes each, at once"
 
 
 @virtual_time

@@ -7,7 +7,8 @@ import click
 from node.cli.api.response import ApiResponse
 from node.cli.errors import Failure
 from node.cli.input.numbers import whole_number
-from node.cli.output.printing import emit, say, say_error
+from node.cli.output.ledger_text import ledger_lines
+from node.cli.output.printing import emit, say, say_error, say_lines
 from node.cli.session import CommandSession, json_option, session
 
 
@@ -17,10 +18,18 @@ def command() -> None:
 
 
 @command.command("peers")
+@click.option("--ledger", is_flag=True, help="What went to each and came from it, and what it wants.")
 @json_option
 @session
-def peers(context: CommandSession, as_json: bool) -> None:
-    """Who is connected, and at which address."""
+def peers(context: CommandSession, ledger: bool, as_json: bool) -> None:
+    """Who is connected, and at which address; with --ledger also who was, since the start."""
+    if ledger:
+        for peer in context.api().lines("GET", "/v1/swarm/peers", [("ledger", "true")]):
+            if as_json:
+                emit(dict(peer.raw))
+            else:
+                say_lines(ledger_lines(peer))
+        return
     for peer in context.rpc().post("/api/v0/swarm/peers").answers("Peers"):
         if as_json:
             emit({"peer": peer.text("Peer"), "address": peer.text("Addr")})

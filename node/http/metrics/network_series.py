@@ -39,7 +39,7 @@ _COUNTED: Mapping[str, Series] = {
 def network_readings(parts: Parts) -> list[Reading]:
     swarm = parts.swarm
     return [
-        *_bitswap(parts.bitswap()),
+        *_bitswap({name: bitswap.statistics() for name, bitswap in parts.bitswap.items()}),
         _TRAFFIC.by(_traffic(parts.traffic())),
         *_bulk(parts.bulk),
         _CONNECTED.now(len(swarm.peers()) if swarm is not None else 0),

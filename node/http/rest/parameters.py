@@ -31,6 +31,7 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ),
     ("POST", "/v1/tokens"): frozenset({"name", "scope", "owner"}),
     ("POST", "/v1/store/check"): frozenset({"cid", "repair"}),
+    ("GET", "/v1/swarm/peers"): frozenset({"ledger"}),
     ("POST", "/v1/sync"): frozenset({"wait"}),
     ("POST", "/v1/compact"): frozenset({"keep_mib"}),
     ("POST", "/v1/state"): frozenset({"skip", "quiet", "dry-run", "replication-min", "replication-max"}),

@@ -20,7 +20,7 @@ from node.http.errors import EXPECTED, BadRequest, client_closed_request, text_o
 from node.http.go import gojson
 from node.http.go.query_values import check_repeated
 from node.http.request_meter import METER, RequestMeter, metered
-from node.http.rpc import answers, content, dag, keys, names, node, routing, swarm
+from node.http.rpc import answers, bitswap, content, dag, keys, names, node, routing, swarm
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS
 from node.parts import Parts
@@ -28,6 +28,9 @@ from node.parts import Parts
 Command = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 COMMANDS: dict[str, Command] = {
+    "bitswap/ledger": bitswap.ledger,
+    "bitswap/stat": bitswap.stat,
+    "bitswap/wantlist": bitswap.wantlist,
     "block/get": content.block_get,
     "block/put": content.block_put,
     "block/stat": content.block_stat,
@@ -70,6 +73,9 @@ _READS = frozenset(
     (
         *(
             "block/get",
+            "bitswap/ledger",
+            "bitswap/stat",
+            "bitswap/wantlist",
             "block/stat",
             "cat",
             "dag/export",

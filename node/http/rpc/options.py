@@ -59,6 +59,9 @@ _EVERYWHERE_FIXED: Values = {
 }
 
 OPTIONS: Mapping[str, Options] = {
+    "bitswap/ledger": Options(),
+    "bitswap/stat": _options(either="verbose human"),
+    "bitswap/wantlist": _options(read="peer"),
     "block/get": _options(read="offline"),
     "block/put": _options(read="cid-codec format mhlen mhtype pin", off="allow-big-block"),
     "block/stat": _options(read="offline"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from bitswap.message import Message, Payload, Presence, WantlistEntry, WantType
@@ -71,7 +73,6 @@ def test_a_missing_block_is_kept_in_mind_and_sent_when_it_arrives() -> None:
     assert answers(ledger) == ([C0], [])
     ledger.on_sent([(C0, 7000)])
     assert len(ledger) == 0
-    assert (ledger.blocks_sent, ledger.bytes_sent) == (1, 7000)
 
 
 def test_a_block_that_arrives_before_its_dont_have_goes_out_replaces_it() -> None:
@@ -198,7 +199,7 @@ def served(ledgers: PeerLedgers, batches: int) -> dict[str, int]:
     """Bytes a peer, when each batch is sent at once."""
     given: dict[str, int] = {}
     for _ in range(batches):
-        turn = ledgers.next()
+        turn = ledgers.next(0.0)
         if turn is None:
             break
         ledger, batch = turn
@@ -209,7 +210,7 @@ def served(ledgers: PeerLedgers, batches: int) -> dict[str, int]:
 
 def held(ledgers: PeerLedgers) -> list[ResponseBatch]:
     """All that goes out while nobody reads."""
-    return [turn[1] for turn in iter(ledgers.next, None)]
+    return [turn[1] for turn in iter(lambda: ledgers.next(0.0), None)]
 
 
 def test_turns_are_fair_by_bytes_not_by_blocks() -> None:
@@ -252,7 +253,7 @@ def test_presences_alone_are_bounded_in_flight_too() -> None:
     for number in range(10):
         cid = Block.of(b"%d" % number).cid
         ledgers.on_sizes("amy", ledgers.on_entries("amy", [ask(cid, HAVE)], False), [None])
-        ledgers.next()
+        ledgers.next(0.0)
     (ledger,) = ledgers
     assert ledger.batches == 4
 
@@ -267,11 +268,11 @@ def test_wants_are_bounded_over_all_peers() -> None:
 def test_a_disconnect_drops_the_ledger_and_frees_what_it_held() -> None:
     ledgers = PeerLedgers()
     stock(ledgers, "amy", 8, 1024 * 1024)
-    turn = ledgers.next()
+    turn = ledgers.next(0.0)
     assert turn is not None
     ledgers.on_disconnect("amy")
     assert ledgers.of("amy") is None
-    assert ledgers.next() is None
+    assert ledgers.next(0.0) is None
     ledgers.release(*turn)
     assert repr(ledgers) == "<PeerLedgers of 0 peers, 0 ready, 0 bytes unsent>"
 
@@ -280,8 +281,41 @@ def test_a_stored_block_goes_to_all_who_wait_for_it() -> None:
     ledgers = PeerLedgers()
     for peer in ("amy", "bob"):
         ledgers.on_sizes(peer, ledgers.on_entries(peer, [ask(C0, dont_have=False)], False), [None])
-    assert ledgers.next() is None
+    assert ledgers.next(0.0) is None
     assert ledgers.awaited([C1, C0]) == {"amy": [C0], "bob": [C0]}
     for peer in ("amy", "bob"):
         ledgers.on_sizes(peer, [C0], [9])
     assert {batch.peer for batch in held(ledgers)} == {"amy", "bob"}
+
+
+def test_a_stranger_is_given_its_rate_and_a_friend_and_others_go_on() -> None:
+    mib = 1024 * 1024
+    ledgers = PeerLedgers(LedgerBounds(rate=mib, friends=frozenset({"friend"})))
+    for peer in ("stranger", "other", "friend"):
+        stock(ledgers, peer, 64, mib)
+    given: Counter[str] = Counter()
+    now = 0.0
+    while now < 10:
+        while (turn := ledgers.next(now)) is not None:
+            given[turn[1].peer] += turn[1].block_bytes
+            ledgers.release(*turn)
+        now += ledgers.wait(now)
+    assert given["friend"] == 64 * mib
+    assert all(10 * mib <= given[peer] <= 12 * mib for peer in ("stranger", "other"))
+
+
+def test_connecting_again_gives_no_new_allowance() -> None:
+    ledgers = PeerLedgers(LedgerBounds(rate=64 * 1024))
+    stock(ledgers, "amy", 4, 1024 * 1024)
+    assert ledgers.next(0.0) is not None
+    ledgers.on_disconnect("amy")
+    stock(ledgers, "amy", 4, 1024 * 1024)
+    assert ledgers.next(1.0) is None
+    assert 13 < ledgers.wait(1.0) <= 15
+
+
+def test_a_friend_may_want_more_than_a_stranger() -> None:
+    ledgers = PeerLedgers(LedgerBounds(wants_per_peer=100, friends=frozenset({"friend"})))
+    for peer in ("friend", "stranger"):
+        stock(ledgers, peer, 1000, 10)
+    assert [len(ledger) for ledger in ledgers] == [1000, 100]
