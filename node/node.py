@@ -197,6 +197,7 @@ def _parts(
         members_router=router.members,
         denylist=access.denylist,
         events=own.events,
+        webhooks=own.webhooks,
         guard=opened.guard,
         jobs=jobs,
         credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),

@@ -39,17 +39,20 @@ from node.opened_folder import OpenedFolder
 from node.parts import Inviter
 from node.services.local_pins import ClusterLocalPins
 from node.version import CLUSTER_VERSION
+from node.webhooks.webhook import Webhook
+from node.webhooks.webhooks import open_webhooks
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnCluster:
-    """The cluster as its faces use it, the pinset below it, and what happens in both."""
+    """The cluster as its faces use it, the pinset below it, what happens in both, and who is told."""
 
     cluster: Cluster
     pinset: ReplicatedPinset
     events: EventFeed
+    webhooks: Sequence[Webhook]
 
 
 @asynccontextmanager
@@ -68,7 +71,9 @@ async def open_own_cluster(
             opened.identity,
         ) as cluster,
     ):
-        yield OwnCluster(cluster, pinset, followed(cluster, pinset))
+        events = followed(cluster, pinset)
+        async with open_webhooks(opened.config.webhooks, events, opened.guard) as webhooks:
+            yield OwnCluster(cluster, pinset, events, webhooks)
 
 
 @asynccontextmanager

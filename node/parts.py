@@ -33,6 +33,7 @@ from node.services.add import AddService
 from node.services.gc import GarbageCollection
 from node.services.scrub import Scrub
 from node.services.store_check import StoreCheck
+from node.webhooks.webhook import Webhook
 
 
 class Swarm(Protocol):
@@ -174,6 +175,7 @@ class Parts:
     members_router: Router
     denylist: Denylist
     events: EventFeed
+    webhooks: Sequence[Webhook]
     guard: Guard
     jobs: Jobs
     credentials: Credentials

@@ -29,8 +29,8 @@ CONFINED = {
     "libp2p": (("node/p2p/",), "libp2p is a supplier behind one class"),
     "multiaddr": (("node/p2p/",), "addresses are text above node/p2p"),
     "aiohttp": (
-        ("node/http/", "node/retrieval/", "node/bulk/"),
-        "aiohttp serves at the faces and between members, and asks gateways; the command line has h11",
+        ("node/http/", "node/retrieval/", "node/bulk/", "node/webhooks/"),
+        "aiohttp serves at the faces and between members, asks gateways, posts; the command line has h11",
     ),
     "pycrdt": (("cluster/pinset/documents/document.py",), "the replicated state is isolated behind one file"),
     "sqlite3": (
@@ -243,7 +243,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "members are asked before strangers",
         ),
         "own_cluster": (
-            ("block_access", "config", "events", "networks", "opened_folder", "parts", "services"),
+            (
+                *("block_access", "config", "events", "networks", "opened_folder", "parts", "services"),
+                "webhooks",
+            ),
             "the cluster stands on the store and on the network",
         ),
         "block_access": (
@@ -273,12 +276,13 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
                     "names",
                     "routing",
                 ),
-                "services",
+                *("services", "webhooks"),
             ),
             "the words of the faces: what they may call of a node",
         ),
         "services": (("files", "jobs", "log"), "a service works on the packages below, whoever asks for it"),
         "jobs": (("files",), "work says how far it is, and is stopped; what it does is not known here"),
+        "webhooks": (("config", "events"), "a receiver reads the buffer as a listener does"),
         "events": ((), "what happens is told in its own words, whoever listens"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
         "routing": (("names",), "who has content, and the records of names, by values of both"),

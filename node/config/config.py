@@ -69,6 +69,11 @@ def check(config: Config) -> None:
             f"cluster.replication_min ({least}) and cluster.replication_max ({most}) do not fit: "
             "either both are -1 (every member), or both are at least 1 and min is at most max"
         )
+    if config.webhooks.urls and not config.webhooks.secret:
+        raise BadConfig(
+            "webhooks.urls are set and webhooks.secret is not, so a receiver could not tell who posts: set "
+            "it to a text of your own, such as what `openssl rand -hex 32` prints"
+        )
 
 
 def keys(config: Config | None = None) -> Iterator[tuple[str, Setting]]:

@@ -75,6 +75,15 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhooksConfig:
+    """URLs that are told what happens."""
+
+    urls: tuple[str, ...] = ()
+    secret: str = ""  # that posts are signed with; needed where there are URLs
+    types: tuple[str, ...] = ()  # of events; none = all
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmConfig:
     """The open IPFS network: Bitswap with any peer."""
 
@@ -193,6 +202,7 @@ class Config:
     rpc: RpcConfig = field(default_factory=RpcConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    webhooks: WebhooksConfig = field(default_factory=WebhooksConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     bulk: BulkConfig = field(default_factory=BulkConfig)

@@ -108,6 +108,9 @@ _HOST_NAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?"
 _HOST = re.compile(_HOST_NAME)
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(/[!-\"$->@-~]*)?", re.ASCII)
 
+_HOOK = r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!-\"$-~]*)?"
+_SECRET = 16
+
 _ANYTHING: _Bound = (lambda value: True, "")
 _AT_LEAST_ONE: _Bound = (_between(1, _LARGEST), "a number of at least 1")
 _COPIES: _Bound = (
@@ -132,6 +135,12 @@ _BOUNDS: dict[str, _Bound] = {
     "api.cors_origins": (_each(r"\*|https?://[^/\s,*]+"), "a list of origins (https://host), or *"),
     "api.auth": _one_of("admin", "always"),
     "rpc.auth": _one_of("never", "always"),
+    "webhooks.urls": (_each(_HOOK), "a list of URLs such as https://example.org/hook"),
+    "webhooks.secret": (
+        lambda text: not text or len(str(text)) >= _SECRET,
+        f"a text of {_SECRET} characters at least, or nothing",
+    ),
+    "webhooks.types": (_each("pin|status|member|alert"), "a list of pin, status, member, alert"),
     "metrics.auth": _one_of("never", "always"),
     "gateway.client_burst": _AT_LEAST_ONE,
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),

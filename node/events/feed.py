@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 from node.events.event import Event, EventId, EventKind, Facts
@@ -19,6 +20,13 @@ KEPT = 8192
 
 MAX_TEXT = 2048
 """Characters of a fact that is text; what is longer ends there."""
+
+
+MAX_LISTENERS = 1000
+
+
+class TooManyListeners(Exception):
+    """No more may listen for now."""
 
 
 class Gone(Exception):
@@ -40,6 +48,8 @@ class EventFeed:
         self._news = asyncio.Event()  # replaced each time it is set
         self.start = int(now() * 1000)
         self.closed = False
+        self.listeners = 0
+        self.published: Counter[EventKind] = Counter()
 
     @property
     def last(self) -> int:
@@ -54,6 +64,33 @@ class EventFeed:
     def id_of(self, number: int) -> EventId:
         return EventId(self.start, number)
 
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """For the length of a listener's stay. Raises TooManyListeners."""
+        if self.listeners >= MAX_LISTENERS:
+            raise TooManyListeners(f"{MAX_LISTENERS} listeners are connected already: try again later")
+        self.listeners += 1
+        try:
+            yield
+        finally:
+            self.listeners -= 1
+
+    def text_of(self, event: Event) -> str:
+        """The event as JSON, its id first."""
+        return f'{{"id":"{self.id_of(event.number)}",{event.text[1:]}'
+
+    def greeting(self, number: int) -> str:
+        """What a listener is told that begins behind that number."""
+        return self._said(number, "hello", {})
+
+    def loss(self, asked: str) -> str:
+        """What a listener is told that asked for the events behind an id, of which some are gone."""
+        return self._said(self.oldest - 1, "missed", {"asked": asked})
+
+    def _said(self, number: int, kind: str, facts: Facts) -> str:
+        told = {"id": str(self.id_of(number)), "type": kind, **facts, "oldest": str(self.id_of(self.oldest))}
+        return json.dumps(told, separators=(",", ":"))
+
     def publish(self, kind: EventKind, found: Iterable[tuple[str, Facts]]) -> None:
         """Events of that kind, each with its subject, together. Never waits."""
         at = round(self._now(), 3)
@@ -61,6 +98,7 @@ class EventFeed:
             self._last += 1
             text = json.dumps({"type": kind.value, "at": at, **_bounded(facts)}, separators=(",", ":"))
             self._events.append(Event(self._last, kind, subject, text))
+            self.published[kind] += 1
         self._ring()
 
     def read(self, after: int, limit: int = 256) -> Sequence[Event]:

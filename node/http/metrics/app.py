@@ -14,6 +14,7 @@ from node.http.admin.callers import ALWAYS, CALLERS, Callers
 from node.http.app_key import PARTS
 from node.http.connection import mark_busy
 from node.http.metrics.cluster_series import cluster_readings
+from node.http.metrics.event_series import event_readings
 from node.http.metrics.network_series import listener_readings, network_readings
 from node.http.metrics.series import Reading, counter, gauge
 from node.http.metrics.store_series import store_readings
@@ -65,6 +66,7 @@ async def _readings(parts: Parts, meters: Mapping[str, RequestMeter]) -> list[Re
         *await cluster_readings(parts),
         *await _store(parts),
         *network_readings(parts),
+        *event_readings(parts),
         *listener_readings(meters),
     ]
 

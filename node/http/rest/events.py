@@ -7,14 +7,13 @@ go, and is told what it missed when it comes again.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from node.events.event import BadEventId, Event, EventId, EventKind
-from node.events.feed import EventFeed, Gone
+from node.events.feed import EventFeed, Gone, TooManyListeners
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.go import query_values
@@ -22,7 +21,6 @@ from node.http.request_meter import ENDLESS
 from node.http.rest.json_errors import error_response
 from node.http.slow_clients import reset
 
-MAX_LISTENERS = 1000
 MAX_CIDS = 100
 """That one listener may name."""
 
@@ -40,16 +38,6 @@ _HEADERS = {
 }
 
 
-class EventListeners:
-    """How many there are."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-LISTENERS = web.AppKey("listeners", EventListeners)
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events a listener asks for; empty: whatever they are about."""
@@ -62,7 +50,6 @@ class Wanted:
 
 
 def add_routes(app: web.Application) -> None:
-    app[LISTENERS] = EventListeners()
     app.router.add_get("/v1/events", events, allow_head=False)
     app.on_shutdown.append(_end)
 
@@ -73,18 +60,16 @@ async def _end(app: web.Application) -> None:
 
 async def events(request: web.Request) -> web.StreamResponse:
     """`types` and `cids` (with commas) choose; `since`, or the header Last-Event-ID, is where to go on."""
-    feed, listeners = request.app[PARTS].events, request.app[LISTENERS]
+    feed = request.app[PARTS].events
     wanted = _wanted(request)
     after, told = _place(feed, request.headers.get("Last-Event-ID") or request.query.get("since", ""))
-    if listeners.count >= MAX_LISTENERS:
-        response = error_response(503, f"{MAX_LISTENERS} listeners are connected already: try again later")
+    try:
+        with feed.listening():
+            return await _stream(request, feed, after, wanted, told)
+    except TooManyListeners as error:
+        response = error_response(503, str(error))
         response.headers["Retry-After"] = "10"
         return response
-    listeners.count += 1
-    try:
-        return await _stream(request, feed, after, wanted, told)
-    finally:
-        listeners.count -= 1
 
 
 def _wanted(request: web.Request) -> Wanted:
@@ -107,7 +92,7 @@ def _place(feed: EventFeed, since: str) -> tuple[int, bytes]:
     Raises BadRequest.
     """
     if not since:
-        return feed.last, _said(feed, feed.last, "hello", {"oldest": str(feed.id_of(feed.oldest))})
+        return feed.last, _sent(feed.id_of(feed.last), "hello", feed.greeting(feed.last))
     if since == OLDEST:
         return feed.oldest - 1, b""
     try:
@@ -116,17 +101,11 @@ def _place(feed: EventFeed, since: str) -> tuple[int, bytes]:
         raise BadRequest(f"parameter since invalid: {error}") from None
     if at.start == feed.start and feed.oldest - 1 <= at.number <= feed.last:
         return at.number, b""
-    return feed.oldest - 1, _missed(feed, since)
+    return feed.oldest - 1, _sent(feed.id_of(feed.oldest - 1), "missed", feed.loss(since))
 
 
-def _missed(feed: EventFeed, since: str) -> bytes:
-    facts = {"asked": since, "oldest": str(feed.id_of(feed.oldest))}
-    return _said(feed, feed.oldest - 1, "missed", facts)
-
-
-def _said(feed: EventFeed, number: int, kind: str, facts: dict[str, str]) -> bytes:
-    text = json.dumps({"type": kind, **facts}, separators=(",", ":"))
-    return f"id: {feed.id_of(number)}\nevent: {kind}\ndata: {text}\n\n".encode()
+def _sent(id_: EventId, kind: str, text: str) -> bytes:
+    return f"id: {id_}\nevent: {kind}\ndata: {text}\n\n".encode()
 
 
 async def _stream(
@@ -163,9 +142,7 @@ async def _next(response: web.StreamResponse, feed: EventFeed, after: int, wante
 
 
 def _lines(feed: EventFeed, found: Sequence[Event]) -> bytes:
-    return "".join(
-        f"id: {feed.id_of(event.number)}\nevent: {event.kind}\ndata: {event.text}\n\n" for event in found
-    ).encode()
+    return b"".join(_sent(feed.id_of(event.number), event.kind, feed.text_of(event)) for event in found)
 
 
 async def _send(response: web.StreamResponse, data: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from node.http.rest.events import MAX_LISTENERS
+from node.events.feed import MAX_LISTENERS
 
 pytestmark = pytest.mark.slow
 
