@@ -24,8 +24,11 @@ from node.p2p.settings import NetworkSettings
 from node.parts import Bitswaps, BulkState, Swarm, TrafficReader
 from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.hedged_exchange import HedgedExchange, Route
+from node.routing.delegated.hedged_routers import open_routers
 from node.routing.dht import Dht
+from node.routing.joined_router import JoinedRouter
 from node.routing.open_dht import open_dht
+from node.routing.provider_exchange import ProviderExchange, Reach
 from node.routing.router import Router
 from node.services.early_offers import Offer, no_offer
 
@@ -115,6 +118,11 @@ async def _open_networks(
             routes.append(Route("open network", bitswaps["swarm"]))
             if config.routing.dht != "off":
                 dhts = (await enter(open_dht(public, guard, server=config.routing.dht == "server")),)
+        asked = (await enter(open_routers(urls, guard)),) if (urls := config.routing.routers) else ()
+        if swarm is not None and (routers := (*dhts, *asked)):
+            reach = Reach(identity.peer_id, swarm.visit, swarm.peers)
+            found = ProviderExchange(bitswaps["swarm"], JoinedRouter(routers, guard), reach, guard)
+            routes.append(Route("routing", found))
         if urls := config.retrieval.gateways:
             gateways = await enter(open_gateways(urls, guard=guard, down=bandwidth.gateway.down))
             routes.append(Route("trustless gateways", gateways))
@@ -140,8 +148,8 @@ async def _open_networks(
             admit=admit,
             traffic=lambda: {**cluster.traffic.totals(), **bulk.traffic()},
             bitswaps=bitswaps,
-            routers=dhts,
-            records=dhts,
+            routers=(*dhts, *asked),
+            records=(*dhts, *asked),
             groups=bulk.exchange,
             bulk_addresses=bulk.addresses(cluster.addresses(identity.peer_id)),
             bulk=bulk,

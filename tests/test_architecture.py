@@ -29,8 +29,8 @@ CONFINED = {
     "libp2p": (("node/p2p/",), "libp2p is a supplier behind one class"),
     "multiaddr": (("node/p2p/",), "addresses are text above node/p2p"),
     "aiohttp": (
-        ("node/http/", "node/retrieval/", "node/bulk/", "node/webhooks/"),
-        "aiohttp serves at the faces and between members, asks gateways, posts; the command line has h11",
+        ("node/http/", "node/retrieval/", "node/bulk/", "node/routing/delegated/", "node/webhooks/"),
+        "aiohttp serves, asks gateways, routers and members, and posts; the command line has h11",
     ),
     "pycrdt": (("cluster/pinset/documents/document.py",), "the replicated state is isolated behind one file"),
     "sqlite3": (
@@ -285,7 +285,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "webhooks": (("config", "events"), "a receiver reads the buffer as a listener does"),
         "events": ((), "what happens is told in its own words, whoever listens"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
-        "routing": (("names",), "who has content, and the records of names, by values of both"),
+        "routing": (("names", "retrieval"), "who has content, and the records of names, by values of both"),
         "names": (
             ("config", "datadir"),
             "a name is a key's, and leads to a path; who asks is not its business",

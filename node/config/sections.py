@@ -162,6 +162,7 @@ class RoutingConfig:
     """Who has what that neither members nor connected peers have."""
 
     dht: str = "off"  # client: ask the DHT; server: answer others too
+    routers: tuple[str, ...] = ()  # URLs of routers that are asked over HTTP (Delegated Routing V1)
 
 
 @dataclass(frozen=True, slots=True)

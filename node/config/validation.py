@@ -94,7 +94,7 @@ def _limits(entries: Setting) -> bool:
     return True
 
 
-def _gateways(urls: Setting) -> bool:
+def _urls(urls: Setting) -> bool:
     try:
         return isinstance(urls, tuple) and all(
             _URL.fullmatch(url) and urlsplit(url).port != 0 for url in urls
@@ -155,7 +155,8 @@ _BOUNDS: dict[str, _Bound] = {
         _limits,
         "entries such as `open up 2MiB` or `members down none 22:00-06:00`, 64KiB at least, no time twice",
     ),
-    "retrieval.gateways": (_gateways, "a list of URLs such as https://gateway.example.org"),
+    "retrieval.gateways": (_urls, "a list of URLs such as https://gateway.example.org"),
+    "routing.routers": (_urls, "a list of URLs such as https://router.example.org"),
     "routing.dht": _one_of("off", "client", "server"),
     "storage.cache_share": (_between(0, 1), "a share of the room for blocks, from 0 to 1"),
     "storage.profile": _one_of("standard", "edge"),

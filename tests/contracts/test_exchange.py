@@ -33,6 +33,8 @@ from node.retrieval.gateway_pool import open_gateways
 from node.retrieval.gateway_timeouts import GatewayTimeouts
 from node.retrieval.hedged_exchange import HedgedExchange, Route
 from node.retrieval.trustless_gateway import TrustlessGateway
+from node.routing.member_router import MemberRouter
+from node.routing.provider_exchange import ProviderExchange, Reach
 
 RAW_BLOCK = Block.of(b"wanted")
 OLD_BLOCK = Block.of(b"\x0a\x04some", DAG_PB, version=0)
@@ -209,6 +211,26 @@ async def stand_in() -> AsyncIterator[World]:
     yield World(remote, OtherStore(remote))
 
 
+@asynccontextmanager
+async def routed() -> AsyncIterator[World]:
+    """From a peer that a router names, and that is dialled then."""
+    async with open_sim() as network:
+        mood: list[Callable[[WantlistEntry], Message | None]] = [gives]
+        puppet, us = Puppet(network, "them", lambda entry: mood[0](entry)), network.node("us")
+
+        async def dial(address: str) -> str:
+            network.connect("us", "them")
+            return address.rpartition("/")[2]
+
+        async def holding(cid: CID) -> list[str]:
+            return ["them"]
+
+        router = MemberRouter(holding, lambda peer: ("/ip4/192.0.2.1/tcp/4001",))
+        async with open_bitswap(MemoryBlockstore(), us, QUICK) as inner:
+            reach = Reach("us", dial, us.peers)
+            yield World(ProviderExchange(inner, router, reach, Guard()), OtherPeer(puppet, mood))
+
+
 Opener = Callable[[], AbstractAsyncContextManager[World]]
 OPENERS: dict[str, Opener] = {
     "bitswap": bitswap,
@@ -216,6 +238,7 @@ OPENERS: dict[str, Opener] = {
     "gateway": one_gateway,
     "gateways": gateways,
     "hedged": hedged,
+    "routed": routed,
     "guarded": guarded,
     "remote blocks": stand_in,
 }

@@ -7,11 +7,13 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 
 import pytest
 from support.dht_network import SimDht
+from support.http_router import GONE, http_router
 from support.memory_cluster import cid
 
 from blockstore.cid import CID, DAG_PB
 from blockstore.common.guard import Guard
 from node.datadir.identity import Identity
+from node.routing.delegated.hedged_routers import open_routers
 from node.routing.dht import KadRouter
 from node.routing.joined_router import JoinedRouter
 from node.routing.kad.client import KadClient
@@ -68,7 +70,14 @@ async def dht(world: World) -> AsyncIterator[Router]:
     yield KadRouter(KadClient(kad, table, lambda: 0.0), WAN)
 
 
-OPENERS: dict[str, Opener] = {"members": members, "joined": joined, "dht": dht}
+@asynccontextmanager
+async def delegated(world: World) -> AsyncIterator[Router]:
+    """A router over HTTP, behind one that is gone."""
+    async with http_router(world) as server, open_routers([GONE, server.url], Guard(), 0.1) as routers:
+        yield routers
+
+
+OPENERS: dict[str, Opener] = {"members": members, "joined": joined, "dht": dht, "delegated": delegated}
 
 
 @pytest.fixture(params=OPENERS)
@@ -82,8 +91,9 @@ def _all(world: World) -> list[Provider]:
 
 
 async def found_by(router: Router, wanted: CID) -> list[Provider]:
+    """Without the protocols, which each router knows or does not."""
     async with aclosing(router.providers(wanted)) as providers:
-        return [one async for one in providers]
+        return [Provider(one.peer, one.addresses) async for one in providers]
 
 
 async def test_each_provider_comes_once_with_its_addresses(router: Router) -> None:
@@ -102,7 +112,7 @@ async def test_what_nobody_provides_ends_without_an_error(router: Router) -> Non
 async def test_a_caller_may_leave_after_the_first_provider(router: Router) -> None:
     async with aclosing(router.providers(cid(1))) as providers:
         async for one in providers:
-            assert one in WORLD[cid(1)]
+            assert Provider(one.peer, one.addresses) in WORLD[cid(1)]
             break
     assert len(await found_by(router, cid(1))) == 2
 
