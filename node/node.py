@@ -38,6 +38,8 @@ from node.opened_folder import OpenedFolder, open_folder
 from node.own_cluster import OwnCluster, inviter, open_own_cluster
 from node.own_router import OwnRouter, own_router
 from node.parts import Parts
+from node.pinning.request_store import RequestStore, open_request_store
+from node.pinning.service import PinningService
 from node.retrieval.root_blocks import holders_in
 from node.services.add import AddService
 from node.services.auto_collection import AutoCollection, Watermarks
@@ -94,7 +96,10 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             )
         )
         router = own_router(opened, networks, served, own)
-        parts = _parts(opened, networks, bandwidth, access, own, names, router, scrub, garbage, jobs)
+        requests = await enter(open_request_store(folder.requests, opened.ballast))
+        parts = _parts(
+            opened, networks, bandwidth, access, own, names, router, scrub, garbage, jobs, requests
+        )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
         await enter(addresses_published(folder.addresses, addresses, opened.ballast))
@@ -158,6 +163,7 @@ def _parts(
     scrub: Scrub,
     garbage: GarbageCollection,
     jobs: Jobs,
+    requests: RequestStore,
 ) -> Parts:
     cluster, peer = own.cluster, opened.identity.peer_id
     holders = holders_in(cluster)
@@ -200,6 +206,7 @@ def _parts(
         webhooks=own.webhooks,
         guard=opened.guard,
         jobs=jobs,
+        pinning=PinningService(cluster, requests, lambda: cluster.peers.us().ipfs.addresses),
         credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),
         audit=AuditLog(opened.folder.audit, opened.config.audit.keep_mib << 20),
     )
@@ -216,5 +223,6 @@ def _addresses(parts: Parts, faces: Listeners, bulk: Sequence[str]) -> Mapping[s
         "swarm": list(us.ipfs.addresses),
         "cluster": list(us.addresses),
         "bulk": list(bulk),
+        "pinning": faces.pinning.url,
         **({"metrics": faces.metrics.url} if faces.metrics else {}),
     }

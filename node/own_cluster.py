@@ -176,7 +176,7 @@ def _local_node(access: BlockAccess, database: SqliteDatabase, networks: Network
     return LocalNode(
         version=CLUSTER_VERSION,
         ipfs=lambda: _on_open_network(networks),
-        pins=ClusterLocalPins(access.pins),
+        pins=ClusterLocalPins(access.pins, networks.swarm.visit if networks.swarm else None),
         attempts=SqliteAttempts(database),
         capacity=_capacity(access.store),
     )

@@ -28,6 +28,7 @@ from node.events.feed import EventFeed
 from node.jobs.jobs import Jobs
 from node.names.names import Names
 from node.names.publishing import Publishing
+from node.pinning.service import PinningService
 from node.routing.router import Router
 from node.services.add import AddService
 from node.services.gc import GarbageCollection
@@ -178,5 +179,6 @@ class Parts:
     webhooks: Sequence[Webhook]
     guard: Guard
     jobs: Jobs
+    pinning: PinningService
     credentials: Credentials
     audit: AuditLog

@@ -41,6 +41,7 @@ CONFINED = {
             "cluster/pinset/tables/",
             "cluster/tracking/attempt_store.py",
             "node/names/record_store.py",
+            "node/pinning/request_store.py",
         ),
         "only store files know that data lies in SQLite",
     ),
@@ -222,8 +223,17 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "node": (
             (
                 *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "http"),
-                *("jobs", "malloc", "names", "networks"),
-                *("opened_folder", "own_cluster", "own_router", "parts", "retrieval", "services"),
+                *(
+                    "jobs",
+                    "malloc",
+                    "names",
+                    "networks",
+                    "opened_folder",
+                    "own_cluster",
+                    "own_router",
+                    "parts",
+                ),
+                *("pinning", "retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
         ),
@@ -234,7 +244,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "http": (
             (
                 *("access", "audit", "config", "datadir", "denylist", "events", "jobs", "names", "parts"),
-                *("retrieval", "routing", "services"),
+                *("pinning", "retrieval", "routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
         ),
@@ -264,19 +274,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "opened_folder": (("config", "datadir"), "the folder is opened before everything else"),
         "parts": (
             (
-                *(
-                    "access",
-                    "audit",
-                    "bandwidth",
-                    "config",
-                    "datadir",
-                    "denylist",
-                    "events",
-                    "jobs",
-                    "names",
-                    "routing",
-                ),
-                *("services", "webhooks"),
+                *("access", "audit", "bandwidth", "config", "datadir", "denylist", "events", "jobs", "names"),
+                *("pinning", "routing", "services", "webhooks"),
             ),
             "the words of the faces: what they may call of a node",
         ),
@@ -294,6 +293,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             ("datadir", "files"),
             "who may do what is decided by what is shown and what is kept; what is called is above it",
         ),
+        "pinning": ((), "requests become pins by the cluster's own ways, whoever asks"),
         "audit": ((), "records are written and read, whatever was done"),
         "bulk": (("datadir",), "a second way between members; it knows this node's key, and no libp2p"),
         "p2p": (("datadir", "files"), "the networks know this node's key, and keep addresses in a file"),
@@ -338,7 +338,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     },
     "node/http": {
         "listeners": (
-            ("admin", "connection", "gateway", "limits", "listener", "log", "metrics", "rest", "rpc"),
+            (
+                *("admin", "connection", "gateway", "limits", "listener", "log", "metrics", "pinning"),
+                *("rest", "rpc"),
+            ),
             "it opens the faces, which never know each other",
         ),
         "gateway": (
@@ -352,6 +355,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "rpc": (
             ("admin", "connection", "content_paths", "go", "trailers", "uploads"),
             "a face for admins: it translates, and shares with REST only what both rooms import",
+        ),
+        "pinning": (
+            ("admin", "connection", "go"),
+            "a face for whom a token lets in: it reaches the pinning service, and nothing for admins",
         ),
         "metrics": (
             ("admin", "connection"),

@@ -18,6 +18,7 @@ from test_architecture import ROOMS, WORDS
 from node.cli.main import COMMANDS, cli
 from node.config import config
 from node.http.gateway.app import gateway_app
+from node.http.pinning.app import pinning_app
 from node.http.rest.app import cluster_app
 from node.http.rpc.app import COMMANDS as RPC_COMMANDS
 from node.http.rpc.app import rpc_app
@@ -292,12 +293,17 @@ def _defined(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[str]:
             yield from _defined(child, f"{prefix}{child.name}.")
 
 
-async def _routes(folder: Path) -> set[str]:
+async def _routes(folder: Path) -> list[str]:
     """Every route of every listener, as docs/http.md has it: without a method where any is answered."""
     async with running_node(folder) as node:
         apps = [gateway_app(node.parts), cluster_app(node.parts), rpc_app(node.parts)]
-    found = {_written(route) for app in apps for route in app.router.routes() if route.method != "HEAD"}
-    return found | {f"`/api/v0/{command}`" for command in RPC_COMMANDS}
+        pinning = pinning_app(node.parts)  # whose paths are those of the cluster REST API, too
+    found = {route for app in apps for route in _of_app(app)}
+    return [*found, *(f"`/api/v0/{command}`" for command in RPC_COMMANDS), *_of_app(pinning)]
+
+
+def _of_app(app: web.Application) -> set[str]:
+    return {_written(route) for route in app.router.routes() if route.method != "HEAD"}
 
 
 def _written(route: web.AbstractRoute) -> str:

@@ -6,6 +6,8 @@ from cluster.common.owners import CLUSTER, held_for, holding, mark_of, marked, m
 from cluster.errors import NotOwned
 from cluster.pin import GrantAsk, Pin, PinMode, PinOptions, Wish
 
+_MAX_ORIGINS = 32  # of all owners together
+
 
 def claimed(options: PinOptions, existing: Pin | None, ask: GrantAsk) -> PinOptions:
     """The options with the marks of all who keep the pin from now on. A pin that is moved in has its own."""
@@ -32,12 +34,13 @@ def is_shared(existing: Pin, wish: Wish) -> bool:
 
 
 def shared(options: PinOptions, existing: Pin) -> PinOptions:
-    """What another owner's wish makes of a pin that is there: it may be kept longer, and whole."""
+    """What another owner's wish makes of a pin that is there: kept longer, and whole, from more places."""
     before = existing.options
     ends = (before.expire_at, options.expire_at)
     mode = PinMode.RECURSIVE if PinMode.RECURSIVE in (before.mode, options.mode) else before.mode
     later = None if None in ends else max(end for end in ends if end is not None)
-    return before._replace(mode=mode, expire_at=later)
+    origins = tuple(dict.fromkeys((*before.origins, *options.origins)))[:_MAX_ORIGINS]
+    return before._replace(mode=mode, expire_at=later, origins=origins)
 
 
 def released(pin: Pin, owner: str, requests_at: str = "") -> Pin | None:

@@ -189,6 +189,14 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PinningConfig:
+    """The Pinning Service API: every request shows a token."""
+
+    host: str = "127.0.0.1"
+    port: int = 9097
+
+
+@dataclass(frozen=True, slots=True)
 class AuditConfig:
     """What is written down of who changed what."""
 
@@ -213,4 +221,5 @@ class Config:
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    pinning: PinningConfig = field(default_factory=PinningConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)

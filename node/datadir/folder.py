@@ -92,6 +92,11 @@ class DataFolder:
         return self.root / "cluster.db"
 
     @property
+    def requests(self) -> Path:
+        """What was asked of the pinning service here."""
+        return self.root / "requests.db"
+
+    @property
     def names(self) -> Path:
         """IPNS records that were put here, or seen."""
         return self.root / "names.db"

@@ -14,6 +14,7 @@ from node.datadir.private_key import BadKey
 from node.denylist.errors import ContentBlocked, LegallyBlocked
 from node.jobs.job import JobCancelled, JobRefuses, NoSuchJob
 from node.names.errors import BadName, NamesError, NameTooDeep, TooManyNames
+from node.pinning.errors import UnknownRequest
 
 
 class BadMultipart(ValueError):
@@ -46,6 +47,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (access.BadToken, 400),
     (access.TokenExists, 409),
     (access.UnknownToken, 404),
+    (UnknownRequest, 404),
     (access.NotAllowed, 403),
     (TooManyFollowers, 503),
     (FollowerBehind, 503),

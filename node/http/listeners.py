@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from node.config.sections import GatewayConfig
-from node.http.admin.callers import check_listener
+from node.http.admin.callers import ALWAYS, check_listener
 from node.http.connection import Entrance, Refuse, plain
 from node.http.gateway.app import gateway_app
 from node.http.gateway.connect_tunnel import TunnelConnection
@@ -19,6 +19,8 @@ from node.http.limits.door import Door
 from node.http.listener import CLIENT_CONNECTIONS, MAX_CONNECTIONS, Listener, ListenerSettings, listen
 from node.http.log.access_log import open_access_log
 from node.http.metrics.app import metrics_app
+from node.http.pinning import shapes
+from node.http.pinning.app import pinning_app
 from node.http.request_meter import METER, RequestMeter
 from node.http.rest.app import cluster_app
 from node.http.rest.json_errors import error_response
@@ -35,6 +37,7 @@ class Listeners:
     gateway: Listener
     rpc: Listener
     api: Listener
+    pinning: Listener
     metrics: Listener | None
 
 
@@ -56,8 +59,12 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Listeners]:
         settings = ListenerSettings("api", config.api.host, config.api.port, socket=config.api.socket)
         api_ = cluster_app(parts, local=local)
         api = await enter(listen(api_, settings, _entrance(error_response)))
-        meters = {"gateway": app[METER], "rpc": rpc_[METER], "api": api_[METER]}
-        yield Listeners(gateway, rpc, api, await enter(_serve_metrics(parts, meters)))
+        local = await check_listener("pinning", config.pinning.host, ALWAYS)
+        settings = ListenerSettings("pinning", config.pinning.host, config.pinning.port)
+        pinning_ = pinning_app(parts, local=local)
+        pinning = await enter(listen(pinning_, settings, _entrance(shapes.error)))
+        meters = {"gateway": app[METER], "rpc": rpc_[METER], "api": api_[METER], "pinning": pinning_[METER]}
+        yield Listeners(gateway, rpc, api, pinning, await enter(_serve_metrics(parts, meters)))
 
 
 @asynccontextmanager

@@ -11,13 +11,16 @@ from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot
 from blockstore.pinning.pin_progress import PinProgress
 from cluster.pin import KeyRange, Progress
 from cluster.ports import LocalPin, LocalRoots, PinFailed, ProgressHandler
+from node.services.origins import Connect, origins_reached
 
 
 class ClusterLocalPins:
     """Translates values and errors; decides nothing."""
 
-    def __init__(self, pinner: LocalPinner) -> None:
+    def __init__(self, pinner: LocalPinner, connect: Connect | None = None) -> None:
+        """`connect` reaches the origins that pins name; without, there is no open network."""
         self._pinner = pinner
+        self._connect = connect
 
     async def pin(
         self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
@@ -26,7 +29,8 @@ class ClusterLocalPins:
             progress(Progress(*found))
 
         try:
-            return _local(await self._pinner.pin(cid, recursive=recursive, hints=hints, progress=report))
+            async with origins_reached(hints, self._connect) as peers:
+                return _local(await self._pinner.pin(cid, recursive=recursive, hints=peers, progress=report))
         except BlockNotFound as error:
             raise PinFailed(_missing(cid, error)) from None
         except BlockstoreError as error:

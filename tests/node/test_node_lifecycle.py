@@ -31,6 +31,7 @@ async def test_the_addresses_file_says_where_it_listens_as_long_as_it_does(tmp_p
             "swarm": [],
             "cluster": [],
             "bulk": [],
+            "pinning": node.faces.pinning.url,
         }
         async with ClientSession() as client, client.get(said["api"] + "/id") as answer:
             assert (await answer.json())["id"] == said["peer_id"]

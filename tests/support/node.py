@@ -24,6 +24,7 @@ def any_ports(config: Config) -> Config:
         swarm=replace(config.swarm, port=0),
         cluster=replace(config.cluster, port=0, host="127.0.0.1"),
         metrics=replace(config.metrics, port=0),
+        pinning=replace(config.pinning, port=0),
         bulk=replace(config.bulk, port=0),
     )
 

@@ -30,6 +30,7 @@ FACES = {
     "cluster": "the members' network",
     "bulk": "bulk between members",
     "metrics": "the metrics",
+    "pinning": "the Pinning Service API",
 }
 
 _PORT = whole_number(least=0, most=65535)
@@ -135,6 +136,7 @@ def _lines(addresses: ApiResponse) -> list[str]:
         *faces,
         *networks,
         f"metrics   {metrics}",
+        f"pinning   {addresses.text('pinning')}",
         "ready     add a folder:      pinfold add -r ./photos",
         f"          open it:           {addresses.text('gateway')}/ipfs/<cid>/",
         "          add a machine:     pinfold cluster invite",

@@ -1,0 +1,1 @@
+"""The Pinning Service API (IPFS, 1.0), for `ipfs pin remote` and its like."""
