@@ -33,6 +33,8 @@ from cluster.moving.draining import Draining
 from cluster.moving.drains import Drains
 from cluster.moving.member_view import MemberViews
 from cluster.moving.mover import Mover
+from cluster.moving.rebalance_plan import Balances
+from cluster.moving.rebalancing import Rebalancing
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, Signer
 from cluster.tracking.leases import Copy
 from cluster.tracking.releases import AskLease
@@ -68,7 +70,9 @@ async def open_cluster(
     absences = Absences(context, metrics)
     repinner = Repinner(context, absences, placement, locks)
     views = MemberViews(context, placement, absences)
-    draining = Draining(context, views, Mover(context, locks, _leases(context, tracking, remote)))
+    mover = Mover(context, locks, _leases(context, tracking, remote))
+    draining = Draining(context, views, mover)
+    rebalancing = Rebalancing(context, Balances(context, views), mover)
     cluster = Cluster(
         context=context,
         statuses=GlobalStatus(context, tracking, remote),
@@ -77,6 +81,7 @@ async def open_cluster(
         metrics=metrics,
         holders=Holders(context, remote.holds),
         drains=Drains(context, views, draining),
+        rebalancing=rebalancing,
         repinner=repinner,
         locks=locks,
         granting=granting,
@@ -89,7 +94,7 @@ async def open_cluster(
     context.calls.on_peer_change(lambda _, connected: metric_gossip.publish_soon() if connected else None)
     await metric_gossip.publish()
     watching = absences.run(), _watch(context, metrics)
-    moving = repinner.run(), draining.run()
+    moving = repinner.run(), draining.run(), rebalancing.run()
     async with background(tracking.run(), metric_gossip.run(), expiry.run(), *watching, *moving):
         try:
             yield cluster

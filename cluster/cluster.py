@@ -20,6 +20,7 @@ from cluster.interfaces import Membership, PinsetReader
 from cluster.metrics.informers import Ping, read_ping
 from cluster.metrics.metric_store import PING, MetricStore
 from cluster.moving.drains import Drains
+from cluster.moving.rebalancing import Rebalancing
 from cluster.pin import GrantAsk, GrantResult, Pin, PinMode, PinOptions, Wish
 from cluster.tracking.tracker import Tracker
 
@@ -29,8 +30,9 @@ class Cluster:
     """Made by open_cluster. Every write is durable here when it returns.
 
     `statuses` are those of all members, `tracking` is this one's; `peers` are members as they answer,
-    `members` those on the list; `drains` has pins go from one to others, `repinner` those
-    of one that is gone. `locks` are held by whatever here reads a pin and writes what follows.
+    `members` those on the list; `drains` has pins go from one to others, `rebalancing`
+    from full ones to others, `repinner` from one that is gone. `locks` are held by whatever here reads a pin
+    and writes what follows.
     Single requests go together in `grants` and `removals`.
     """
 
@@ -41,6 +43,7 @@ class Cluster:
     metrics: MetricStore
     holders: Holders
     drains: Drains
+    rebalancing: Rebalancing
     repinner: Repinner
     locks: KeyedLock
     granting: Granting

@@ -72,6 +72,10 @@ class CannotDrain(ClusterError):
     """A member whose pins no other one could hold."""
 
 
+class RebalanceRuns(ClusterError):
+    """Another one is under way here."""
+
+
 class BadUpdate(ClusterError):
     """A change from another member that breaks the rules: dropped and counted, never applied."""
 

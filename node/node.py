@@ -29,6 +29,7 @@ from node.jobs.drain_jobs import DrainJobs
 from node.jobs.job import JobSource
 from node.jobs.job_file import JobFile
 from node.jobs.jobs import Jobs
+from node.jobs.rebalance_jobs import RebalanceJobs
 from node.jobs.repair_jobs import RepairJobs
 from node.malloc import tuned_memory
 from node.names.open_names import OpenNames, open_names
@@ -125,7 +126,8 @@ async def _open_services(
 @asynccontextmanager
 async def _open_jobs(jobs: Jobs, own: OwnCluster, scrub: JobSource) -> AsyncIterator[None]:
     """Work that is no request's is listed beside that of requests."""
-    for source in (DrainJobs(own.cluster), RepairJobs(own.cluster), scrub):
+    rebalance = RebalanceJobs(own.cluster.rebalancing, jobs.unfinished)
+    for source in (DrainJobs(own.cluster), RepairJobs(own.cluster), rebalance, scrub):
         jobs.add_source(source)
     async with background(jobs.run()):
         yield

@@ -77,6 +77,11 @@ def further(facts: AllocationFacts) -> tuple[str, ...]:
     return tuple([*wishes, *others][: max(0, facts.options.replication_max - len(current))])
 
 
+def eligible(facts: AllocationFacts) -> frozenset[str]:
+    """Members that could take a pin of that size."""
+    return _candidates(facts).eligible
+
+
 def why_not(facts: AllocationFacts) -> str:
     """Why members beside `current` are no candidates: counts by reason."""
     return _candidates(facts).why_not(facts.current)

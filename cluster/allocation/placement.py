@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from cluster.allocation.allocator import AllocationFacts, Judgement, allocate, further, judge, why_not
+from cluster.allocation.allocator import (
+    AllocationFacts,
+    Judgement,
+    allocate,
+    eligible,
+    further,
+    judge,
+    why_not,
+)
 from cluster.context import ClusterContext
 from cluster.errors import NotEnoughPeers
-from cluster.metrics.metric_store import FREESPACE, Metric, MetricStore
+from cluster.metrics.metric_store import FREESPACE, PING, TAG, Metric, MetricStore
 from cluster.pin import EVERYWHERE, Pin, PinOptions
 
 UNKNOWN_SIZE = 1024 * 1024
@@ -32,6 +40,7 @@ class Situation:
         self._allocate_by = allocate_by
         self._drained = drained
         self._placed: dict[object, tuple[str, ...]] = {}
+        self._fitting: dict[int, frozenset[str]] = {}
 
     def place(
         self, options: PinOptions, *, current: Sequence[str] = (), priority: Sequence[str] = (), size: int = 0
@@ -71,6 +80,23 @@ class Situation:
             raise NotEnoughPeers(low, high, len(staying) + len(found), why_not(facts))
         return found
 
+    def candidates(self, size: int) -> frozenset[str]:
+        """Members that could take a pin of so many bytes."""
+        if size not in self._fitting:
+            self._fitting[size] = eligible(self._facts(PinOptions(), (), (), size))
+        return self._fitting[size]
+
+    def free(self) -> dict[str, int]:
+        """Free bytes of each live member that is not being drained."""
+        live = {one.peer for one in self._metrics if one.name == PING and one.peer in self._members}
+        found = (one for one in self._metrics if one.name == FREESPACE)
+        return {one.peer: one.weight for one in found if one.peer in live - self._drained}
+
+    def spread(self, holders: Sequence[str]) -> int:
+        """Over how many values of the tags that count these members are spread."""
+        tags = [one for one in self._metrics if one.name.startswith(TAG) and one.name in self._allocate_by]
+        return len({(one.name, one.value) for one in tags if one.peer in holders})
+
     def without(self, peer: str) -> Situation:
         """As if that member were drained."""
         return Situation(self._members, self._metrics, self._now, self._allocate_by, self._drained | {peer})
@@ -78,6 +104,7 @@ class Situation:
     def _promised(self, peer: str, size: int) -> None:
         """So much is on its way to that member, which its metrics do not say yet."""
         self._placed.clear()
+        self._fitting.clear()
         self._metrics = [_less(metric, size) if metric.peer == peer else metric for metric in self._metrics]
 
     def _facts(

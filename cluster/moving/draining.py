@@ -82,7 +82,6 @@ class Draining:
         except (OSError, ReadOnlyMember) as error:
             _log.warning("cannot move the pins of %s now: %s", peer, error)
             return 0
-        self.work[peer].moved += moved
         if moved:
             _log.info("%s is drained: %d of its pins were moved by this member", peer, moved)
         return moved
@@ -91,8 +90,12 @@ class Draining:
         if self._context.members.duty(peer) is not Duty.DRAIN:
             return 0
         self.work[peer].stuck = 0
+        moved, goes_on = 0, lambda: self._context.members.duty(peer) is Duty.DRAIN
         async with closed_after(self._moves(peer)) as moves:
-            return await self._mover.move_all(moves, lambda: self._context.members.duty(peer) is Duty.DRAIN)
+            async for settled in self._mover.moving(moves, goes_on):
+                self.work[peer].moved += settled
+                moved += settled
+        return moved
 
     async def _moves(self, peer: str) -> AsyncIterator[Move]:
         """Of the pins that are ours to move, those that others can hold."""

@@ -61,22 +61,21 @@ class Mover:
         self._lease = lease
         self._sleep = sleep
 
-    async def move_all(self, moves: AsyncIterator[Move], goes_on: Callable[[], bool]) -> int:
-        """Until `moves` end, or `goes_on` says no: then what is staged stays so. How many were moved.
+    async def moving(self, moves: AsyncIterator[Move], goes_on: Callable[[], bool]) -> AsyncIterator[int]:
+        """How many were moved, by and by, until `moves` end or `goes_on` says no: what is staged stays so.
 
         Raises ReadOnlyMember, and what the disk raises.
         """
         window: dict[CID, _Staged] = {}
-        moved, more, pause = 0, True, _LOOK
+        more, pause = True, _LOOK
         while goes_on() and (more or window):
             more = more and await self._stage(moves, window)
             settled = await self._settle(window)
-            moved += settled
+            yield settled
             self._drop(window)
             pause = _LOOK if settled or not window else min(_LONGEST_LOOK, 1.5 * pause)
             if more or window:
                 await self._sleep(_LOOK if more and len(window) < WINDOW else pause)
-        return moved
 
     async def _stage(self, moves: AsyncIterator[Move], window: dict[CID, _Staged]) -> bool:
         """The first step for as many as there is room and rate for; false behind the last one."""

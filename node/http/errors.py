@@ -60,6 +60,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (cluster.UnknownMember, 404),
     (cluster.CannotRemove, 409),
     (cluster.CannotDrain, 409),
+    (cluster.RebalanceRuns, 409),
     (cluster.QueueFull, 503),
     (cluster.MemberQuotaReached, 507),
     (cluster.NotReady, 503),

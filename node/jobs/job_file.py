@@ -1,4 +1,4 @@
-"""Jobs that have ended, in a file of the data folder; it may be deleted."""
+"""Jobs that have ended, and those that go on after a restart, in a file of the data folder."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ class JobFile:
         self._path = path
 
     def read(self) -> list[Job]:
-        """None where there is no file, or none that can be read."""
+        """Empty where there is no file, or none that can be read."""
         try:
             fields = json.loads(self._path.read_bytes())
             if fields["version"] != _VERSION:
                 raise ValueError("of another release")
-            return [_job(one) for one in fields["ended"]]
+            return [_job(one) for one in fields["jobs"]]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError, KeyError) as error:
-            _log.warning("%s cannot be read (%s): jobs that have ended are forgotten", self._path, error)
+            _log.warning(
+                "%s cannot be read (%s): jobs that have ended are forgotten, and a rebalance does not go on",
+                self._path,
+                error,
+            )
             return []
 
-    def write(self, ended: Sequence[Job]) -> None:
-        jobs = [{**asdict(job), "verbs": []} for job in ended]
-        text = json.dumps({"version": _VERSION, "ended": jobs}).encode()
+    def write(self, jobs: Sequence[Job]) -> None:
+        kept = [{**asdict(job), "verbs": []} for job in jobs]
+        text = json.dumps({"version": _VERSION, "jobs": kept}).encode()
         try:
             atomic_write(self._path, text)
         except OSError as error:  # a full disk: the next job that ends has it written again
@@ -56,6 +60,6 @@ def _job(fields: dict[str, object]) -> Job:
         left=None if fields["left"] is None else int(str(fields["left"])),
         rate=float(str(fields["rate"])),
         begun=float(str(fields["begun"])),
-        ended=float(str(fields["ended"])),
+        ended=None if fields["ended"] is None else float(str(fields["ended"])),
         detail=str(fields["detail"]),
     )

@@ -32,8 +32,11 @@ class Jobs:
         self._guard = guard
         self._now = now
         self._running: dict[str, RunningJob] = {}
-        self._ended: deque[Job] = deque(file.read(), maxlen=HISTORY)
-        self._saved: Sequence[Job] = tuple(self._ended)
+        known = file.read()
+        self._ended: deque[Job] = deque((job for job in known if job.state.is_over), maxlen=HISTORY)
+        self._saved: Sequence[Job] = known
+        self.unfinished = tuple(job for job in known if not job.state.is_over)
+        """What this node did when it ended, and what is to go on."""
         self._sources: list[JobSource] = []
         self._seen: dict[str, Job] = {}  # of sources, at the last look
         self._handlers: list[Callable[[Job], None]] = []
@@ -53,15 +56,20 @@ class Jobs:
             if job.id not in self._seen or self._seen[job.id].state is not job.state:
                 self.tell(job)
         for job_id in self._seen.keys() - now.keys():
-            if not self._seen[job_id].state.is_over:
-                self._called_off(self._seen[job_id])
+            gone = self._seen[job_id]
+            if gone.state.is_over:
+                self._ended.append(gone)
+            else:
+                self._called_off(gone)
         self._seen = now
         await self._save()
 
     async def _save(self) -> None:
-        if (ended := tuple(self._ended)) != self._saved:
-            self._saved = ended
-            await asyncio.to_thread(self._file.write, ended)
+        """What has ended, and what is to go on after a restart."""
+        own = [job for job in self._seen.values() if job.kind is JobKind.REBALANCE]
+        if (kept := [*self._ended, *own]) != self._saved:
+            self._saved = kept
+            await asyncio.to_thread(self._file.write, kept)
 
     def on_change(self, handler: Callable[[Job], None]) -> None:
         """Hear of each job that begins, is paused, resumed or cancelled, or ends. Must not block."""

@@ -9,7 +9,7 @@ import click
 
 from cluster.members.invite import MAX_LIFETIME
 from node.cli.api.client import segment
-from node.cli.commands import cluster_drain, cluster_log
+from node.cli.commands import cluster_drain, cluster_log, cluster_rebalance
 from node.cli.errors import Failure
 from node.cli.input.numbers import whole_number
 from node.cli.output.printing import emit, say
@@ -93,6 +93,7 @@ def remove(context: CommandSession, member: str, yes: bool, as_json: bool) -> No
 
 
 command.add_command(cluster_drain.drain)
+command.add_command(cluster_rebalance.rebalance)
 command.add_command(cluster_log.sync)
 command.add_command(cluster_log.compact)
 

@@ -13,7 +13,7 @@ from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.go import query_values
 from node.http.go.gojson import Json
-from node.http.rest import drains, events, jobs, pinset_log, swarm
+from node.http.rest import drains, events, jobs, pinset_log, rebalance, swarm
 from node.http.rest.bulk.routes import pin_lines, unpin_lines
 from node.http.rest.cars import cars
 from node.http.rest.gc import collect
@@ -42,6 +42,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/connect", connect)
     app.router.add_delete("/v1/members/{member}", remove)
     drains.add_routes(app)
+    rebalance.add_routes(app)
     jobs.add_routes(app)
     app.router.add_get("/v1/sync", pinset_log.lags)
     app.router.add_post("/v1/sync", pinset_log.sync)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from support.clock import virtual_time
+from support.memory_cluster import MemoryCluster, wall_clock
 
 from blockstore.common.guard import Guard
+from cluster.moving.rebalancing import Rebalance
 from node.jobs.job import Job, JobCancelled, JobKind, JobRefuses, JobState, JobVerb, NoSuchJob
 from node.jobs.job_file import JobFile
 from node.jobs.jobs import HISTORY, Jobs
 from node.jobs.pace import Pace
+from node.jobs.rebalance_jobs import RebalanceJobs
 
 
 def jobs_in(folder: Path) -> Jobs:
@@ -96,7 +99,7 @@ async def test_a_bounded_number_is_remembered_over_a_restart_the_last_ones_first
     assert len(known) == HISTORY
     assert known == sorted(known, key=lambda job: -(job.ended or 0))
     assert await jobs_in(tmp_path).all() == known
-    (tmp_path / "jobs.json").write_text('{"version":1,"ended":[{"id":7}]}')
+    (tmp_path / "jobs.json").write_text('{"version":1,"jobs":[{"id":7}]}')
     assert await jobs_in(tmp_path).all() == []
 
 
@@ -142,3 +145,26 @@ def test_the_rate_is_that_of_the_last_half_minute() -> None:
         pace.observe(100_000 + 10 * (second - 100), float(second))
     assert pace.rate(100_400, 140.0) == pytest.approx(10, rel=0.1)
     assert Pace(5.0).rate(0, 5.0) == 0.0
+
+
+@virtual_time
+async def test_a_rebalance_goes_on_after_a_restart_paused_where_it_was(tmp_path: Path) -> None:
+    world = MemoryCluster(2)
+    async with world.all() as clusters:
+        rebalancing = clusters[0].rebalancing
+        jobs = jobs_in(tmp_path)
+        jobs.add_source(RebalanceJobs(rebalancing, jobs.unfinished))
+        looking = asyncio.create_task(jobs.run())
+        rebalancing.go_on(Rebalance(wall_clock(), 100, moved=40))
+        rebalancing.pause(True)
+        await asyncio.sleep(11)
+        looking.cancel()
+    async with world.all() as clusters:
+        jobs = jobs_in(tmp_path)
+        jobs.add_source(RebalanceJobs(clusters[0].rebalancing, jobs.unfinished))
+        (job,) = await jobs.all()
+        assert (job.kind, job.state, job.done, job.left) == (JobKind.REBALANCE, JobState.PAUSED, 40, 60)
+        assert (await jobs.command(job.id, JobVerb.RESUME)).state is JobState.RUNNING
+        await asyncio.sleep(30)
+        (job,) = await jobs.all()
+        assert (job.state, job.verbs) == (JobState.DONE, ()), "there is nothing to move"
