@@ -12,6 +12,7 @@ from bitswap.serving.peer_ledgers import LedgerBounds
 from blockstore.block_waiters import StoredListener
 from blockstore.blocks import Blocks, Exchange, GroupSource, NoGroups, OfflineExchange
 from blockstore.cid import CID
+from blockstore.common.way_count import WayCount
 from cluster.common.address import Address
 from cluster.common.methods import METHODS, Access
 from cluster.interfaces import Member, Role
@@ -36,6 +37,9 @@ OPEN_CALLS = tuple(method.name for method in METHODS if method.access is Access.
 """What a peer may call that is no member, as far as is known here: to show an invitation, or its grant."""
 
 
+_WAYS = {"cluster": "members", "open network": "open", "trustless gateways": "gateways"}
+
+
 @dataclass(frozen=True, slots=True)
 class Networks:
     """`admit` takes the members: they may speak from then on, and no other peer may.
@@ -55,6 +59,7 @@ class Networks:
     admit: Callable[[Sequence[Member]], None]
     traffic: TrafficReader  # of the members' network, and in bulk
     bitswaps: Bitswaps
+    ways: Mapping[str, WayCount]
     routers: tuple[Router, ...] = ()
     records: tuple[RecordRoute, ...] = ()
     groups: GroupSource = field(default_factory=NoGroups)
@@ -81,7 +86,7 @@ async def open_networks(
 
 def _no_networks() -> Networks:
     none = NoNetwork()
-    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None, dict, {})
+    return Networks(none, none, none, None, OfflineExchange(), (), lambda members: None, dict, {}, {})
 
 
 @asynccontextmanager
@@ -148,6 +153,7 @@ async def _open_networks(
             admit=admit,
             traffic=lambda: {**cluster.traffic.totals(), **bulk.traffic()},
             bitswaps=bitswaps,
+            ways={"bulk": bulk.exchange.came, **{_WAYS[route.name]: route.came for route in routes}},
             routers=(*dhts, *asked),
             records=(*dhts, *asked),
             groups=bulk.exchange,

@@ -196,6 +196,7 @@ def _parts(
         swarm=networks.swarm,
         traffic=networks.traffic,
         bandwidth=bandwidth,
+        ways=networks.ways,
         bitswap=networks.bitswaps,
         bulk=networks.bulk,
         names=names.names,

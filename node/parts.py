@@ -10,6 +10,7 @@ from bitswap.statistics import PeerStatistics, Statistics
 from blockstore.blocks import Blocks, BlockSource
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
+from blockstore.common.way_count import WayCount
 from blockstore.disk.staging import Staging
 from blockstore.fetch_progress import FetchesInFlight
 from blockstore.upkeep import LocalStore
@@ -167,6 +168,7 @@ class Parts:
     swarm: Swarm | None
     traffic: TrafficReader
     bandwidth: Bandwidth
+    ways: Mapping[str, WayCount]
     bitswap: Bitswaps
     bulk: BulkState | None
     names: Names

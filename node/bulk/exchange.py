@@ -9,6 +9,7 @@ from contextlib import aclosing
 from blockstore import hashing
 from blockstore.block import Block
 from blockstore.cid import CID
+from blockstore.common.way_count import WayCount
 from blockstore.errors import HashMismatch
 from node.bulk.answer_buffer import AnswerBuffer, buffered
 from node.bulk.client import BulkClient
@@ -28,6 +29,7 @@ class BulkExchange:
     def __init__(self, members: BulkMembers) -> None:
         self.members = members
         self.flights = Flights()
+        self.came = WayCount()
         self._running = 0
 
     def session(self, root: CID) -> BulkSession:
@@ -59,6 +61,7 @@ class BulkExchange:
                 aclosing(_verified(client, answers, cids, lacking)) as groups,
             ):
                 async for group in groups:
+                    self.came.add(len(group), sum(len(block.data) for block in group))
                     yield group
         finally:
             self._running -= 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from blockstore.block import Block
 from blockstore.blocks import Exchange
 from blockstore.cid import CID
+from blockstore.common.way_count import WayCount
 from blockstore.errors import BlockNotFound, BlockstoreError
 from blockstore.fetch_progress import FetchProgress
 from blockstore.fetch_report import FetchReport
@@ -22,11 +23,15 @@ _PROBE = 2.0  # seconds between blocks that are asked for on all routes at once
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One exchange, named for error texts; the next route is asked too after `head_start` seconds."""
+    """One exchange, named for error texts; the next route is asked too after `head_start` seconds.
+
+    `came` counts the blocks that it was the first to give, over all its sessions.
+    """
 
     name: str
     exchange: Exchange
     head_start: float = 0.3
+    came: WayCount = field(default_factory=WayCount)
 
     def named(self, reports: Sequence[FetchReport]) -> tuple[FetchReport, ...]:
         return tuple(replace(report, route=report.route or self.name) for report in reports)
@@ -51,7 +56,7 @@ class HedgedExchange:
 
     def session(self, root: CID) -> HedgedExchange:
         return HedgedExchange(
-            [Route(route.name, route.exchange.session(root), route.head_start) for route in self._given]
+            [replace(route, exchange=route.exchange.session(root)) for route in self._given]
         )
 
     async def fetch(
@@ -110,30 +115,34 @@ class HedgedExchange:
         done, _ = await asyncio.wait(hedge.requests, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         found: Block | None = None
         for request in done:
-            route = hedge.requests.pop(request).route
-            error = request.exception()
+            attempt = hedge.requests.pop(request)
+            route, error = attempt.route, request.exception()
             if error is None:
                 found = request.result()
-                self._prefer(route)
+                route.came.add(1, len(found.data))
+                self._note_sent(attempt, hedge)
             elif isinstance(error, BlockstoreError):
                 hedge.failures += route.named(_reports_in(error))
             else:
                 raise error
         return found
 
-    def _prefer(self, route: Route) -> None:
+    def _note_sent(self, winner: _Attempt, hedge: _Hedge) -> None:
+        """It goes first from now on, unless it won by its head start alone."""
+        route = winner.route
         self._sent_at[route] = self._loop.time()
-        if self._routes[0] is not route:
+        if self._routes[0] is not route and not hedge.asked_since(winner.at + _GLANCE):
             self._routes.remove(route)
             self._routes.insert(0, route)
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One route that is being asked for one block."""
+    """One route that is being asked for one block, since `at`."""
 
     route: Route
     progress: FetchProgress
+    at: float
 
 
 @dataclass(slots=True, eq=False)
@@ -144,10 +153,14 @@ class _Hedge:
     failures: list[FetchReport] = field(default_factory=list)
 
     def ask(self, route: Route, cid: CID, hints: Sequence[str]) -> asyncio.Task[Block]:
-        attempt = _Attempt(route, FetchProgress())
+        attempt = _Attempt(route, FetchProgress(), asyncio.get_running_loop().time())
         request = asyncio.ensure_future(route.exchange.fetch(cid, hints, attempt.progress))
         self.requests[request] = attempt
         return request
+
+    def asked_since(self, time: float) -> bool:
+        """Whether one that is still awaited was asked later than that."""
+        return any(attempt.at > time for attempt in self.requests.values())
 
     def reports(self) -> tuple[FetchReport, ...]:
         awaited = [

@@ -37,8 +37,27 @@ def _lines(found: ApiResponse) -> Iterator[tuple[str, str]]:
     yield "stored", f"{human_bytes(found.number('stored'))} since the start"
     if found.raw.get("written") is not None:
         yield "written", _written(found)
+    for way, came in found.answer("fetched").items():
+        if came.number("blocks"):
+            yield "fetched", _came(way, came)
     for scope, ways in found.answer("bandwidth").items():
         yield scope, ", ".join(f"{way} {_passed(passed)}" for way, passed in ways.items())
+
+
+_WAYS = {
+    "bulk": "from members in bulk",
+    "members": "from members over libp2p",
+    "open": "from the open network",
+    "gateways": "from trustless gateways",
+}
+
+
+def _came(way: str, came: ApiResponse) -> str:
+    share = came.raw.get("share")
+    percent = f", {100 * share:.0f} %" if isinstance(share, int | float) else ""
+    return (
+        f"{_WAYS.get(way, way)}: {came.number('blocks')} blocks, {human_bytes(came.number('bytes'))}{percent}"
+    )
 
 
 def _passed(passed: ApiResponse) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from blockstore.common.throttle import BothWays, Passed
+from blockstore.common.way_count import WayCount
 from blockstore.upkeep import Moving
 from cluster.interfaces import Role
 from cluster.members.invite import LIFETIME, MAX_LIFETIME
@@ -141,8 +144,18 @@ async def stats(request: web.Request) -> web.Response:
             "written": written,
             "written_per_byte": round(written / stored, 3) if stored and written is not None else None,
             "bandwidth": {scope: _both_ways(ways) for scope, ways in request.app[PARTS].bandwidth},
+            "fetched": _fetched(request.app[PARTS].ways),
         }
     )
+
+
+def _fetched(ways: Mapping[str, WayCount]) -> Json:
+    """What came by each way, and its share of the bytes."""
+    total = sum(way.bytes for way in ways.values())
+    return {
+        name: {"blocks": way.blocks, "bytes": way.bytes, "share": round(way.bytes / max(total, 1), 4)}
+        for name, way in ways.items()
+    }
 
 
 def _both_ways(ways: BothWays) -> Json:

@@ -247,3 +247,27 @@ async def test_what_was_learned_outside_of_a_dag_says_nothing_of_the_next_one() 
     first.delay = 0.1
     await exchange.session(BLOCK.cid).fetch(BLOCK.cid)
     assert (first.asked, second.asked) == (2, 1)
+
+
+@virtual_time
+async def test_once_a_faster_way_was_found_the_rest_of_a_dag_goes_that_way() -> None:
+    """A slow way answers what it was asked first, and does not win its turn back by that."""
+    line, gateway = Line(1.0), Source(0.05)
+    exchange = staggered(line, gateway)
+    session, turns = exchange.session(BLOCK.cid), asyncio.Semaphore(16)
+
+    async def fetch(number: int) -> None:
+        async with turns:
+            await session.fetch(Block.of(b"%d" % number).cid)
+
+    await asyncio.gather(*map(fetch, range(1000)))
+    assert asyncio.get_running_loop().time() < 20
+    assert line.asked < 60
+
+
+@virtual_time
+async def test_what_came_by_each_way_is_counted_over_all_sessions() -> None:
+    ways = [Route("slow", Source(5.0)), Route("fast", Source())]
+    for name in (b"one", b"two"):
+        await HedgedExchange(ways).session(Block.of(name).cid).fetch(BLOCK.cid)
+    assert [(way.came.blocks, way.came.bytes) for way in ways] == [(0, 0), (2, 2 * len(BLOCK.data))]
