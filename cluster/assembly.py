@@ -116,7 +116,7 @@ def _leases(context: ClusterContext, tracking: Tracker, remote: MemberClient) ->
 def _informers(context: ClusterContext, node: LocalNode, tracking: Tracker) -> Sequence[Informer]:
     def about() -> Ping:
         ipfs = node.ipfs()
-        return Ping(context.name, ipfs.id, tuple(filter(is_public, ipfs.addresses)))
+        return Ping(context.name, ipfs.id, tuple(filter(is_public, ipfs.addresses)), ipfs.provides)
 
     tags = (tag(*pair) for pair in context.settings.tags)
     return [ping(about), free_space(node.capacity), pin_queue(tracking.pins_waiting), *tags]

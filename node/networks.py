@@ -60,6 +60,7 @@ class Networks:
     traffic: TrafficReader  # of the members' network, and in bulk
     bitswaps: Bitswaps
     ways: Mapping[str, WayCount]
+    dht: Dht | None = None
     routers: tuple[Router, ...] = ()
     records: tuple[RecordRoute, ...] = ()
     groups: GroupSource = field(default_factory=NoGroups)
@@ -154,6 +155,7 @@ async def _open_networks(
             traffic=lambda: {**cluster.traffic.totals(), **bulk.traffic()},
             bitswaps=bitswaps,
             ways={"bulk": bulk.exchange.came, **{_WAYS[route.name]: route.came for route in routes}},
+            dht=dhts[0] if dhts else None,
             routers=(*dhts, *asked),
             records=(*dhts, *asked),
             groups=bulk.exchange,

@@ -37,10 +37,12 @@ from node.names.surroundings import NameCluster, NameWorld
 from node.networks import Networks, open_networks
 from node.opened_folder import OpenedFolder, open_folder
 from node.own_cluster import OwnCluster, inviter, open_own_cluster
+from node.own_providing import open_own_providing
 from node.own_router import OwnRouter, own_router
 from node.parts import Parts
 from node.pinning.request_store import RequestStore, open_request_store
 from node.pinning.service import PinningService
+from node.providing.providing import Providing
 from node.retrieval.root_blocks import holders_in
 from node.services.add import AddService
 from node.services.auto_collection import AutoCollection, Watermarks
@@ -87,6 +89,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         automatic = AutoCollection(store, garbage.freeing, marks, opened.guard)
         await enter(_open_services(own, access, scrub, automatic))
         await enter(_open_jobs(jobs, own, ScrubJobs(scrub, store.usage, time.time)))
+        providing = await enter(open_own_providing(opened, networks, access, own))
         names = await enter(
             open_names(
                 config.names,
@@ -99,7 +102,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         router = own_router(opened, networks, served, own)
         requests = await enter(open_request_store(folder.requests, opened.ballast))
         parts = _parts(
-            opened, networks, bandwidth, access, own, names, router, scrub, garbage, jobs, requests
+            opened, networks, bandwidth, access, own, names, router, providing, scrub, garbage, jobs, requests
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
@@ -162,6 +165,7 @@ def _parts(
     own: OwnCluster,
     names: OpenNames,
     router: OwnRouter,
+    providing: Providing | None,
     scrub: Scrub,
     garbage: GarbageCollection,
     jobs: Jobs,
@@ -204,6 +208,7 @@ def _parts(
         keys=names.keys,
         router=router.all_,
         members_router=router.members,
+        providing=providing,
         denylist=access.denylist,
         events=own.events,
         webhooks=own.webhooks,

@@ -66,7 +66,7 @@ async def open_own_cluster(
         background(_drop_used_token(opened, pinset)),
         open_cluster(
             _context(opened, pinset, networks),
-            _local_node(access, database, networks),
+            _local_node(opened, access, database, networks),
             networks.gossip,
             opened.identity,
         ) as cluster,
@@ -172,21 +172,24 @@ def _settings(config: ClusterConfig) -> ClusterSettings:
     )
 
 
-def _local_node(access: BlockAccess, database: SqliteDatabase, networks: Networks) -> LocalNode:
+def _local_node(
+    opened: OpenedFolder, access: BlockAccess, database: SqliteDatabase, networks: Networks
+) -> LocalNode:
     return LocalNode(
         version=CLUSTER_VERSION,
-        ipfs=lambda: _on_open_network(networks),
+        ipfs=lambda: _on_open_network(networks, provides=opened.config.provide.strategy != "none"),
         pins=ClusterLocalPins(access.pins, networks.swarm.visit if networks.swarm else None),
         attempts=SqliteAttempts(database),
         capacity=_capacity(access.store),
     )
 
 
-def _on_open_network(networks: Networks) -> IpfsInfo:
+def _on_open_network(networks: Networks, *, provides: bool) -> IpfsInfo:
     swarm = networks.swarm
     if swarm is None:
         return IpfsInfo()
-    return IpfsInfo(swarm.self_id, tuple(swarm.addresses(swarm.self_id)), swarm.peers())
+    addresses, provides = tuple(swarm.addresses(swarm.self_id)), provides and networks.dht is not None
+    return IpfsInfo(swarm.self_id, addresses, swarm.peers(), provides)
 
 
 def _capacity(store: LocalStore) -> CapacityInformer:

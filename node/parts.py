@@ -30,6 +30,7 @@ from node.jobs.jobs import Jobs
 from node.names.names import Names
 from node.names.publishing import Publishing
 from node.pinning.service import PinningService
+from node.providing.providing import Providing
 from node.routing.router import Router
 from node.services.add import AddService
 from node.services.gc import GarbageCollection
@@ -146,8 +147,8 @@ class Parts:
     """`blocks` is the store with every way to fetch what it lacks, `content` the same for one root's DAG.
 
     `kept` is like `content`, of what the store has: nothing is fetched. Both let a caller see what is in
-    flight. `router` says who has what. `swarm` is None while the open network is off, `bulk` where the
-    node is offline.
+    flight. `router` says who has what, `providing` tells the DHT of it, where that is on. `swarm` is None
+    while the open network is off, `bulk` where the node is offline.
     """
 
     config: Config
@@ -176,6 +177,7 @@ class Parts:
     keys: Keystore
     router: Router
     members_router: Router
+    providing: Providing | None
     denylist: Denylist
     events: EventFeed
     webhooks: Sequence[Webhook]

@@ -42,6 +42,7 @@ CONFINED = {
             "cluster/tracking/attempt_store.py",
             "node/names/record_store.py",
             "node/pinning/request_store.py",
+            "node/providing/schedule_store.py",
         ),
         "only store files know that data lies in SQLite",
     ),
@@ -223,17 +224,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "node": (
             (
                 *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "http"),
-                *(
-                    "jobs",
-                    "malloc",
-                    "names",
-                    "networks",
-                    "opened_folder",
-                    "own_cluster",
-                    "own_router",
-                    "parts",
-                ),
-                *("pinning", "retrieval", "services"),
+                *("jobs", "malloc", "names", "networks", "opened_folder", "own_cluster", "own_providing"),
+                *("own_router", "parts", "pinning", "providing", "retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
         ),
@@ -247,6 +239,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
                 *("pinning", "retrieval", "routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
+        ),
+        "own_providing": (
+            ("block_access", "networks", "opened_folder", "own_cluster", "providing"),
+            "what is told is what is here, as far as the cluster leaves it to this member",
         ),
         "own_router": (
             ("networks", "opened_folder", "own_cluster", "routing"),
@@ -275,7 +271,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "parts": (
             (
                 *("access", "audit", "bandwidth", "config", "datadir", "denylist", "events", "jobs", "names"),
-                *("pinning", "routing", "services", "webhooks"),
+                *("pinning", "providing", "routing", "services", "webhooks"),
             ),
             "the words of the faces: what they may call of a node",
         ),
@@ -284,6 +280,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "webhooks": (("config", "events"), "a receiver reads the buffer as a listener does"),
         "events": ((), "what happens is told in its own words, whoever listens"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
+        "providing": (("routing",), "it tells the DHT of blocks and pins, by values of the packages below"),
         "routing": (("names", "retrieval"), "who has content, and the records of names, by values of both"),
         "names": (
             ("config", "datadir"),

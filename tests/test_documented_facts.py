@@ -148,7 +148,8 @@ async def test_the_files_of_a_data_folder_are_those_that_the_pages_list(tmp_path
     async with running_node(tmp_path / "node"):
         made = {file.name for file in (tmp_path / "node").iterdir()}
     databases = {name for name in made if name.endswith(".db")}
-    assert databases | {"blocks.spare.db"} == _first_cells("docs/decisions/0003-database-files.md", "file")
+    elsewhere = {"blocks.spare.db", "provide.db"}  # where the disk is damaged, where the DHT is on
+    assert databases | elsewhere == _first_cells("docs/decisions/0003-database-files.md", "file")
     listed = {name.rstrip("/") for name in _first_cells(OPERATIONS, "file")}
     assert {name for name in made if not name.endswith(("-wal", "-shm"))} <= listed
 

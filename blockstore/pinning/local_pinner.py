@@ -112,10 +112,15 @@ class LocalPinner:
         self._blocks = blocks
         self._reserving = reserving
         self._roots = KeptCount(lambda: database.read(pinned_roots.count))
+        self._complete_handlers: list[Callable[[Sequence[CID]], None]] = []
         self._walks: dict[CID, set[object]] = {}  # one token a walk; `unpin` drops them
 
     def __repr__(self) -> str:
         return f"<LocalPinner {self._database.path}>"
+
+    def on_complete(self, handler: Callable[[Sequence[CID]], None]) -> None:
+        """Hear of each root that becomes complete, once that is durable. Must not block."""
+        self._complete_handlers.append(handler)
 
     async def pin(self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: Progress) -> PinnedRoot:
         """Record the root as incomplete, walk it and fetch what is missing, record it as complete.
@@ -147,7 +152,7 @@ class LocalPinner:
                 for root, stat in zip(rest, stats, strict=True)
                 if stat is not None and not (root.recursive and stat.links)
             ]
-            recorded = await self._completing.complete(single, walking) if single else []
+            recorded = await self._completed(single, walking) if single else []
         whole = {root.cid: root for root in [*begun, *recorded] if root.complete}
         return [whole[cid] for cid in roots if cid in whole]
 
@@ -214,7 +219,7 @@ class LocalPinner:
             if losses == self._losses:
                 break
         whole = root._replace(complete=True, blocks=walk.visited, bytes=walk.bytes)
-        for recorded in await self._completing.complete([whole], walking):
+        for recorded in await self._completed([whole], walking):
             return recorded
         raise PinWithdrawn(root.cid)
 
@@ -234,6 +239,14 @@ class LocalPinner:
             checkpoint = self._checkpoints.of(root.cid, walk)
             one = RootWalk(root.cid, walk, checkpoint, reservation, is_new=is_new)
             await one.run(progress, walking)
+
+    async def _completed(
+        self, roots: Sequence[PinnedRoot], counts: Callable[[CID], bool]
+    ) -> Sequence[PinnedRoot]:
+        recorded = await self._completing.complete(roots, counts)
+        for handler in tuple(self._complete_handlers):
+            handler([root.cid for root in recorded])
+        return recorded
 
     @contextmanager
     def _walking(self, *cids: CID) -> Generator[Callable[[CID], bool]]:

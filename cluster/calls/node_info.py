@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class IpfsInfo:
-    """A member's node on the open network. `peers` are those connected there now."""
+    """A member's node on the open network. `peers` are those connected there now.
+
+    `provides`: it tells the DHT what it has. Other members hear that by its pings, not by calls.
+    """
 
     id: str = ""
     addresses: tuple[str, ...] = ()
     peers: frozenset[str] = frozenset()
+    provides: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,16 @@ class Ping:
     peer_name: str = ""
     ipfs_id: str = ""
     ipfs_addresses: tuple[str, ...] = ()
+    provides: bool = False  # it tells the DHT what it has
 
     def text(self) -> str:
         """JSON with empty parts left out, as ipfs-cluster writes it."""
-        parts = {"peer_name": self.peer_name, "ipfs_id": self.ipfs_id, "ipfs_addresses": self.ipfs_addresses}
+        parts = {
+            "peer_name": self.peer_name,
+            "ipfs_id": self.ipfs_id,
+            "ipfs_addresses": self.ipfs_addresses,
+            "provides": self.provides,
+        }
         return json.dumps({key: part for key, part in parts.items() if part}, separators=(",", ":"))
 
     @classmethod
@@ -56,6 +62,7 @@ class Ping:
             as_name(str(parts.get("peer_name", ""))),
             as_name(str(parts.get("ipfs_id", ""))),
             tuple(as_name(str(one)) for one in addresses) if isinstance(addresses, list) else (),
+            parts.get("provides") is True,
         )
 
 

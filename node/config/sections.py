@@ -166,6 +166,13 @@ class RoutingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvideConfig:
+    """What the DHT is told of."""
+
+    strategy: str = "roots"  # or all (blocks), pinned (blocks), none
+
+
+@dataclass(frozen=True, slots=True)
 class StorageConfig:
     """Blocks on disk."""
 
@@ -220,6 +227,7 @@ class Config:
     names: NamesConfig = field(default_factory=NamesConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
+    provide: ProvideConfig = field(default_factory=ProvideConfig)
     log: LogConfig = field(default_factory=LogConfig)
     pinning: PinningConfig = field(default_factory=PinningConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)

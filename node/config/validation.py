@@ -157,6 +157,7 @@ _BOUNDS: dict[str, _Bound] = {
     ),
     "retrieval.gateways": (_urls, "a list of URLs such as https://gateway.example.org"),
     "routing.routers": (_urls, "a list of URLs such as https://router.example.org"),
+    "provide.strategy": _one_of("all", "pinned", "roots", "none"),
     "routing.dht": _one_of("off", "client", "server"),
     "storage.cache_share": (_between(0, 1), "a share of the room for blocks, from 0 to 1"),
     "storage.profile": _one_of("standard", "edge"),

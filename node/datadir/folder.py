@@ -107,6 +107,11 @@ class DataFolder:
         return self.root / "keystore"
 
     @property
+    def provide(self) -> Path:
+        """What the DHT is to be told of next, and how far that is."""
+        return self.root / "provide.db"
+
+    @property
     def ballast(self) -> Path:
         """Room on the disk, kept for what must be written when there is none left."""
         return self.root / "ballast"
