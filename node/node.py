@@ -24,6 +24,7 @@ from node.datadir.keystore import Keystore
 from node.datadir.private_key import PrivateKey
 from node.denylist.blocks import ServedBlocks
 from node.denylist.denylist_files import denylist_folders, open_denylist
+from node.events.job_events import follow_jobs
 from node.http.listeners import Listeners, serve_faces
 from node.jobs.drain_jobs import DrainJobs
 from node.jobs.job import JobSource
@@ -129,6 +130,7 @@ async def _open_services(
 @asynccontextmanager
 async def _open_jobs(jobs: Jobs, own: OwnCluster, scrub: JobSource) -> AsyncIterator[None]:
     """Work that is no request's is listed beside that of requests."""
+    follow_jobs(own.events, jobs)
     rebalance = RebalanceJobs(own.cluster.rebalancing, jobs.unfinished)
     for source in (DrainJobs(own.cluster), RepairJobs(own.cluster), rebalance, scrub):
         jobs.add_source(source)

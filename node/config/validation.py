@@ -140,7 +140,7 @@ _BOUNDS: dict[str, _Bound] = {
         lambda text: not text or len(str(text)) >= _SECRET,
         f"a text of {_SECRET} characters at least, or nothing",
     ),
-    "webhooks.types": (_each("pin|status|member|alert"), "a list of pin, status, member, alert"),
+    "webhooks.types": (_each("pin|status|member|alert|job"), "a list of pin, status, member, alert, job"),
     "metrics.auth": _one_of("never", "always"),
     "gateway.client_burst": _AT_LEAST_ONE,
     "gateway.trusted_proxies": (_networks, "IP addresses, or networks such as 10.0.0.0/8"),

@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     STATUS = "status"
     MEMBER = "member"
     ALERT = "alert"
+    JOB = "job"
 
 
 class BadEventId(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 import click
@@ -16,7 +17,7 @@ from node.cli.session import CommandSession, json_option, session
 
 
 @click.command("events")
-@click.option("--type", "types", default="", metavar="LIST", help="Only these: pin,status,member,alert.")
+@click.option("--type", "types", default="", metavar="LIST", help="Only these: pin,status,member,alert,job.")
 @click.option("--cid", "cids", multiple=True, metavar="CID", help="Only what is about it; may be repeated.")
 @click.option(
     "--since", default="", metavar="ID", help="Go on behind that event; `oldest`: all that is kept."
@@ -27,7 +28,7 @@ from node.cli.session import CommandSession, json_option, session
 def command(
     context: CommandSession, types: str, cids: tuple[str, ...], since: str, count: str | None, as_json: bool
 ) -> None:
-    """What happens, a line each, until Ctrl-C: pins, what becomes of them here, members, alerts."""
+    """What happens, a line each, until Ctrl-C: pins, what becomes of them here, members, alerts, jobs."""
     query = [("types", types)] if types else []
     if cids:
         query.append(("cids", ",".join(map(content, cids))))
@@ -54,16 +55,45 @@ def _time(facts: ApiResponse) -> str:
 
 
 def _what(kind: str, facts: ApiResponse) -> str:
-    who = facts.text("name") or facts.text("peer")
-    if kind == "pin":
-        by = facts.text("author_name") or facts.text("author")
-        said = f"{facts.text('change'):<8} {facts.text('cid')}  {facts.text('name')}".rstrip()
-        return f"{said}  by {by}" if by else said
-    if kind == "status":
-        error = f"  {shortened(facts.text('error'))}" if facts.text("error") else ""
-        return f"{facts.text('status').replace('_', ' '):<8} {facts.text('cid')}  at {who}{error}"
-    if kind == "member":
-        return f"{facts.text('change'):<8} {who}  ({facts.text('role') or 'no member'})"
-    if kind == "alert":
-        return f"no metric {facts.text('metric')} of {who} any more"
-    return f"what happened behind {facts.text('asked')} is not kept any more, or not all of it"
+    told = _TOLD.get(kind)
+    return (
+        told(facts) if told else f"what happened behind {facts.text('asked')} is not kept, or not all of it"
+    )
+
+
+def _pin(facts: ApiResponse) -> str:
+    by = facts.text("author_name") or facts.text("author")
+    said = f"{facts.text('change'):<8} {facts.text('cid')}  {facts.text('name')}".rstrip()
+    return f"{said}  by {by}" if by else said
+
+
+def _status(facts: ApiResponse) -> str:
+    error = f"  {shortened(facts.text('error'))}" if facts.text("error") else ""
+    return f"{facts.text('status').replace('_', ' '):<8} {facts.text('cid')}  at {_who(facts)}{error}"
+
+
+def _member(facts: ApiResponse) -> str:
+    return f"{facts.text('change'):<8} {_who(facts)}  ({facts.text('role') or 'no member'})"
+
+
+def _alert(facts: ApiResponse) -> str:
+    return f"no metric {facts.text('metric')} of {_who(facts)} any more"
+
+
+def _job(facts: ApiResponse) -> str:
+    left = f", {facts.number('left')} to go" if facts.raw.get("left") is not None else ""
+    said = f"{facts.text('state'):<8} {facts.text('job')}  {facts.text('subject')}"
+    return f"{said}  {facts.number('done')} {facts.text('unit')}{left}  {facts.text('detail')}"
+
+
+def _who(facts: ApiResponse) -> str:
+    return facts.text("name") or facts.text("peer")
+
+
+_TOLD: Mapping[str, Callable[[ApiResponse], str]] = {
+    "pin": _pin,
+    "status": _status,
+    "member": _member,
+    "alert": _alert,
+    "job": _job,
+}

@@ -27,6 +27,7 @@ MAX_CIDS = 100
 OLDEST = "oldest"
 """The value of `since` that stands for all that is kept."""
 
+_OF_CIDS = frozenset((EventKind.PIN, EventKind.STATUS))
 _SILENCE_SECONDS = 20.0  # after which a comment is sent: a proxy may end what is silent for long
 _TAKE_SECONDS = 30.0  # until a listener that reads nothing is left
 _PACE_SECONDS = 0.05  # between two writes to one listener, so that what comes meanwhile goes together
@@ -83,7 +84,7 @@ def _wanted(request: web.Request) -> Wanted:
         raise BadRequest(f"parameter cids invalid: at most {MAX_CIDS} CIDs with commas between")
     subjects = frozenset(str(query_values.cid(text)) for text in texts)
     kinds = frozenset(known[name] for name in names) or frozenset(EventKind)
-    return Wanted(kinds - {EventKind.MEMBER, EventKind.ALERT} if subjects else kinds, subjects)
+    return Wanted(kinds & _OF_CIDS if subjects else kinds, subjects)
 
 
 def _place(feed: EventFeed, since: str) -> tuple[int, bytes]:

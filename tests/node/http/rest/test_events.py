@@ -15,6 +15,7 @@ from blockstore.block import Block
 from cluster.interfaces import Role
 from cluster.pin import PinOptions, Wish
 from node.http.rest.events import MAX_CIDS
+from node.jobs.job import JobKind
 from node.node import Node
 
 
@@ -127,3 +128,10 @@ async def test_a_change_is_heard_of_on_another_member(tmp_path: Path) -> None:
                 await other.until(change="added", cid=one, name="there", author=a.parts.peer)
                 await a.parts.cluster.unpin(Block.of(b"here").cid)
                 await other.until(change="removed", cid=one, author=a.parts.peer)
+
+
+async def test_long_work_is_told_when_it_begins_and_ends(tmp_path: Path) -> None:
+    async with running_node(tmp_path) as node, listening(node, "?types=job") as stream:
+        with node.parts.jobs.running(JobKind.GC, "this node", "blocks"):
+            begun = await stream.until(kind="gc", state="running", unit="blocks")
+        await stream.until(job=begun.facts["job"], state="done")
