@@ -8,8 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from blockstore.cid import CID
 from blockstore.common.tasks import background
 from blockstore.disk.staging import Staging
+from blockstore.errors import BadPath
+from blockstore.fetch_progress import FetchesInFlight
+from blockstore.path import resolve as path_end
 from cluster.calls.member_gc import MemberGc
 from node.access.credentials import Credentials
 from node.access.tokens import read_tokens
@@ -33,6 +37,7 @@ from node.jobs.jobs import Jobs
 from node.jobs.rebalance_jobs import RebalanceJobs
 from node.jobs.repair_jobs import RepairJobs
 from node.malloc import tuned_memory
+from node.names.name import NamePath
 from node.names.open_names import OpenNames, open_names
 from node.names.surroundings import NameCluster, NameWorld
 from node.networks import Networks, open_networks
@@ -49,6 +54,7 @@ from node.services.add import AddService
 from node.services.auto_collection import AutoCollection, Watermarks
 from node.services.damage_repair import DamageRepair
 from node.services.early_offers import EarlyOffers
+from node.services.following import Following, Resolve
 from node.services.gc import GarbageCollection
 from node.services.gc_report import collected
 from node.services.operator_watch import open_watch
@@ -100,10 +106,24 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
                 NameWorld(routing=networks.records, offline=offline, guard=opened.guard),
             )
         )
+        following = Following(own.cluster, _followed(access, own, names), config.names.follow)
+        await enter(background(following.run()))
         router = own_router(opened, networks, served, own)
         requests = await enter(open_request_store(folder.requests, opened.ballast))
         parts = _parts(
-            opened, networks, bandwidth, access, own, names, router, providing, scrub, garbage, jobs, requests
+            opened,
+            networks,
+            bandwidth,
+            access,
+            own,
+            names,
+            following,
+            router,
+            providing,
+            scrub,
+            garbage,
+            jobs,
+            requests,
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
@@ -144,6 +164,20 @@ def _name_cluster(opened: OpenedFolder, networks: Networks, own: OwnCluster) -> 
     )
 
 
+def _followed(access: BlockAccess, own: OwnCluster, names: OpenNames) -> Resolve:
+    """Where a path of a name leads, the blocks on the way fetched."""
+    holders = holders_in(own.cluster)
+
+    async def resolve(path: NamePath) -> CID:
+        content = (await names.names.resolve(path)).path
+        found = await path_end(access.content(content.root, holders, FetchesInFlight()), content)
+        if found.remainder:
+            raise BadPath(f"{path} leads to a field inside {found.cid}: only whole blocks can be pinned")
+        return found.cid
+
+    return resolve
+
+
 def _garbage_collection(
     opened: OpenedFolder, access: BlockAccess, own: OwnCluster, jobs: Jobs
 ) -> GarbageCollection:
@@ -166,6 +200,7 @@ def _parts(
     access: BlockAccess,
     own: OwnCluster,
     names: OpenNames,
+    following: Following,
     router: OwnRouter,
     providing: Providing | None,
     scrub: Scrub,
@@ -208,6 +243,7 @@ def _parts(
         names=names.names,
         publishing=names.publishing,
         keys=names.keys,
+        following=following,
         router=router.all_,
         members_router=router.members,
         providing=providing,

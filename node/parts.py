@@ -33,6 +33,7 @@ from node.pinning.service import PinningService
 from node.providing.providing import Providing
 from node.routing.router import Router
 from node.services.add import AddService
+from node.services.following import Following
 from node.services.gc import GarbageCollection
 from node.services.scrub import Scrub
 from node.services.store_check import StoreCheck
@@ -175,6 +176,7 @@ class Parts:
     names: Names
     publishing: Publishing
     keys: Keystore
+    following: Following
     router: Router
     members_router: Router
     providing: Providing | None

@@ -275,7 +275,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             ),
             "the words of the faces: what they may call of a node",
         ),
-        "services": (("files", "jobs", "log"), "a service works on the packages below, whoever asks for it"),
+        "services": (
+            ("files", "jobs", "log", "names"),
+            "a service works on the packages below, whoever asks for it",
+        ),
         "webhooks": (("config", "events"), "a receiver reads the buffer as a listener does"),
         "events": (("jobs",), "what happens is told in its own words, whoever listens"),
         "jobs": (("files",), "work says how far it is, and is stopped; what it does is not known here"),

@@ -147,6 +147,7 @@ class NamesConfig:
     timeout: float = 10.0  # seconds until a DNS look-up fails
     stale: float = 3600.0  # seconds that an answer past its TTL is served while a fresh one is looked up
     negative_ttl: float = 10.0  # seconds that "not found" is remembered
+    follow: float = 60.0  # seconds between looks where followed names lead
     republish: float = 14400.0  # seconds after which a published name is published again
 
 

@@ -169,6 +169,7 @@ _BOUNDS: dict[str, _Bound] = {
     "cluster.peer_name": (_name, "a name of at most 255 characters, none of which is a control character"),
     "gateway.first_byte_timeout": _AT_LEAST_ONE,
     "gateway.idle_timeout": _AT_LEAST_ONE,
+    "names.follow": (_between(0.1, 86_400), "seconds, from 0.1 to 86400 (a day)"),
     "names.republish": (_between(1, 86_400), "seconds, from 1 to 86400 (a day)"),
     "cluster.concurrent_pins": _AT_LEAST_ONE,
     "cluster.batch_size": _AT_LEAST_ONE,

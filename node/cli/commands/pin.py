@@ -14,9 +14,11 @@ from node.cli.api.client import ApiClient, Query, segment
 from node.cli.api.errors import ApiError
 from node.cli.api.listed_pins import listed_pins
 from node.cli.api.response import ApiResponse
+from node.cli.commands.following import begin_following, check_follow, end_following, follows
 from node.cli.errors import Failure
 from node.cli.input.inputs import Inputs, content
 from node.cli.input.line_upload import LineOptions, file_options, from_file, upload_lines
+from node.cli.input.numbers import whole_number
 from node.cli.input.pin_filters import filter_query, pin_filters
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
 from node.cli.output.pin_text import copies, details, holders, report_changes
@@ -47,6 +49,8 @@ def command() -> None:
 @click.option(
     "--mode", type=click.Choice(["recursive", "direct"]), help="All below it (default), or the block alone."
 )
+@click.option("--follow", is_flag=True, help="Of /ipns/ paths: pin what they lead to next, too.")
+@click.option("--versions", callback=whole_number(least=1, most=1000), help="That stay of each (1).")
 @click.option("--wait", is_flag=True, help="Return when every member that is to hold it does.")
 @click.option("--dry-run", is_flag=True, help="Say who would hold it, and why the others not; pin nothing.")
 @file_options
@@ -56,6 +60,8 @@ def add(
     context: CommandSession,
     /,
     paths: tuple[str, ...],
+    follow: bool,
+    versions: str | None,
     wait: bool,
     dry_run: bool,
     as_json: bool,
@@ -69,6 +75,7 @@ def add(
     file = from_file(options, paths)
     if dry_run and (wait or file is not None):
         raise click.UsageError("--dry-run is for CIDs on the command line, and there is nothing to wait for")
+    check_follow(follow, versions, alone=file is None and not (wait or dry_run))
     if file is not None and wait:
         raise click.UsageError("--wait is for CIDs on the command line: of a file, see `pinfold status`")
     if file is not None:
@@ -80,7 +87,11 @@ def add(
         query.append(("dry-run", "true"))
     for path in paths:
         with inputs.one(path):
-            pin = api.post(content_route(path), query)
+            pin = (
+                begin_following(api, path, versions, query)
+                if follow
+                else api.post(content_route(path), query)
+            )
             if dry_run:
                 emit(dict(pin.raw)) if as_json else say_plan(pin)
                 continue
@@ -98,12 +109,20 @@ def add(
 
 @command.command("rm")
 @click.argument("paths", metavar="CID|PATH...", nargs=-1)
+@click.option("--follow", is_flag=True, help="End following these /ipns/ paths; their versions go.")
 @file_options
 @json_option
 @session
-def rm(context: CommandSession, /, paths: tuple[str, ...], as_json: bool, **options: object) -> None:
+def rm(
+    context: CommandSession, /, paths: tuple[str, ...], follow: bool, as_json: bool, **options: object
+) -> None:
     """Unpin content everywhere."""
     file = from_file(options, paths)
+    if follow:
+        if file is not None:
+            raise click.UsageError("--follow is for /ipns/ paths on the command line")
+        end_following(context.api(), paths, as_json)
+        return
     if file is not None:
         lines = LineOptions.of(options, as_json=as_json)
         upload_lines(context.api(), "/v1/unpins", (), file, lines, "unpinning")
@@ -117,6 +136,9 @@ def rm(context: CommandSession, /, paths: tuple[str, ...], as_json: bool, **opti
             else:
                 say(f"unpinned {pin.text('cid')} {pin.text('name')}".rstrip())
     inputs.finish()
+
+
+command.add_command(follows)
 
 
 @command.command("ls")

@@ -22,7 +22,7 @@ _POWERFUL = ("/v1/", "/peers")
 _PINNING = frozenset(
     (
         *("/add", "/pins/{cid}", "/pins/{namespace}/{path}", "/pins/recover", "/pins/{cid}/recover"),
-        *("/v1/cars", "/v1/pins", "/v1/unpins"),
+        *("/v1/cars", "/v1/follows", "/v1/pins", "/v1/unpins"),
     )
 )
 # Routes that look after this node, or change the whole pinset.

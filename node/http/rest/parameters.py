@@ -35,6 +35,7 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/sync"): frozenset({"wait"}),
     ("POST", "/v1/compact"): frozenset({"keep_mib"}),
     ("POST", "/v1/state"): frozenset({"skip", "quiet", "dry-run", "replication-min", "replication-max"}),
+    ("DELETE", "/v1/follows"): frozenset({"path"}),
     ("POST", "/v1/unpins"): frozenset({"skip", "quiet"}),
 }
 # They take pin options, `meta-…` among them, and look at all names by themselves.
@@ -44,6 +45,7 @@ _LOOK_THEMSELVES = frozenset(
         ("POST", "/pins/{cid}"),
         ("POST", "/pins/{namespace}/{path}"),
         ("POST", "/v1/cars"),
+        ("POST", "/v1/follows"),
         ("POST", "/v1/pins"),
         ("GET", "/v1/pins"),
         ("GET", "/v1/pins/count"),

@@ -16,7 +16,7 @@ from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.go import query_values
 from node.http.go.gojson import Json
-from node.http.rest import drains, events, jobs, pinset_log, rebalance, swarm
+from node.http.rest import drains, events, follows, jobs, pinset_log, rebalance, swarm
 from node.http.rest.bulk.routes import pin_lines, unpin_lines
 from node.http.rest.cars import cars
 from node.http.rest.gc import collect
@@ -55,6 +55,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/v1/stats", stats)
     events.add_routes(app)
     app.router.add_get("/v1/swarm/peers", swarm.peers)
+    follows.add_routes(app)
 
 
 async def invite(request: web.Request) -> web.Response:

@@ -72,21 +72,17 @@ COMMANDS: dict[str, Command] = {
 _READS = frozenset(
     (
         *(
-            "block/get",
             "bitswap/ledger",
             "bitswap/stat",
             "bitswap/wantlist",
+            "block/get",
             "block/stat",
             "cat",
             "dag/export",
-            "get",
-            "id",
-            "key/list",
-            "key/ls",
-            "ls",
-            "name/get",
         ),
-        *("name/resolve", "repo/stat", "swarm/peers", "version"),
+        *("get", "id", "key/list", "key/ls", "ls", "name/get", "name/resolve", "ping", "repo/stat"),
+        *("routing/findpeer", "routing/findprovs", "routing/get", "swarm/addrs", "swarm/addrs/listen"),
+        *("swarm/addrs/local", "swarm/peering/ls", "swarm/peers", "version"),
     )
 )
 _PINS = frozenset(("block/put", "dag/import"))
