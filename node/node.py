@@ -29,6 +29,7 @@ from node.datadir.private_key import PrivateKey
 from node.denylist.blocks import ServedBlocks
 from node.denylist.denylist_files import denylist_folders, open_denylist
 from node.events.job_events import follow_jobs
+from node.files.handed_files import HandedFiles, taking_files
 from node.http.listeners import Listeners, serve_faces
 from node.jobs.drain_jobs import DrainJobs
 from node.jobs.job import JobSource
@@ -110,6 +111,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         await enter(background(following.run()))
         router = own_router(opened, networks, served, own)
         requests = await enter(open_request_store(folder.requests, opened.ballast))
+        handed = await enter(taking_files(folder.handed_files))
         parts = _parts(
             opened,
             networks,
@@ -124,6 +126,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             garbage,
             jobs,
             requests,
+            handed,
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
@@ -207,6 +210,7 @@ def _parts(
     garbage: GarbageCollection,
     jobs: Jobs,
     requests: RequestStore,
+    handed_files: HandedFiles,
 ) -> Parts:
     cluster, peer = own.cluster, opened.identity.peer_id
     holders = holders_in(cluster)
@@ -227,6 +231,7 @@ def _parts(
             peer,
             EarlyOffers(networks.offer, opened.config.cluster.replication_max),
         ),
+        handed_files=handed_files,
         garbage_collection=garbage,
         member_gc=MemberGc(cluster.context, partial(collected, garbage)),
         store_check=StoreCheck(access.store, access.blocks, holders),

@@ -26,6 +26,7 @@ from node.config.sections import Config
 from node.datadir.keystore import Keystore
 from node.denylist.denylist import Denylist
 from node.events.feed import EventFeed
+from node.files.handed_files import HandedFiles
 from node.jobs.jobs import Jobs
 from node.names.names import Names
 from node.names.publishing import Publishing
@@ -160,6 +161,7 @@ class Parts:
     content: Callable[[CID, FetchesInFlight], BlockSource]
     kept: Callable[[CID, FetchesInFlight], BlockSource]
     add_service: AddService
+    handed_files: HandedFiles
     garbage_collection: GarbageCollection
     member_gc: MemberGc
     store_check: StoreCheck

@@ -224,7 +224,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "node": (
             (
                 *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "events"),
-                *("http", "jobs", "malloc", "names", "networks", "opened_folder", "own_cluster"),
+                *("files", "http", "jobs", "malloc", "names", "networks", "opened_folder", "own_cluster"),
                 *("own_providing", "own_router", "parts", "pinning", "providing", "retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
@@ -235,8 +235,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         ),
         "http": (
             (
-                *("access", "audit", "config", "datadir", "denylist", "events", "jobs", "names", "parts"),
-                *("pinning", "retrieval", "routing", "services"),
+                *("access", "audit", "config", "datadir", "denylist", "events", "files", "jobs", "names"),
+                *("parts", "pinning", "retrieval", "routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
         ),
@@ -270,8 +270,8 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "opened_folder": (("config", "datadir"), "the folder is opened before everything else"),
         "parts": (
             (
-                *("access", "audit", "bandwidth", "config", "datadir", "denylist", "events", "jobs", "names"),
-                *("pinning", "providing", "routing", "services", "webhooks"),
+                *("access", "audit", "bandwidth", "config", "datadir", "denylist", "events", "files", "jobs"),
+                *("names", "pinning", "providing", "routing", "services", "webhooks"),
             ),
             "the words of the faces: what they may call of a node",
         ),
@@ -303,7 +303,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "log": ((), "lines are written whatever they say"),
         "bandwidth": (("config",), "what passes is counted and held back, whoever sends it"),
         "config": ((), "settings are values, checked where they are read"),
-        "files": ((), "a file is replaced whole, whatever it holds"),
+        "files": ((), "files and sockets are made, replaced and taken, whatever they hold"),
         "malloc": ((), "memory is tuned before anything runs"),
     },
     "node/p2p": {

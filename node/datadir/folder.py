@@ -66,6 +66,11 @@ class DataFolder:
         return self.root / "addresses.json"
 
     @property
+    def handed_files(self) -> Path:
+        """A socket that takes open files of programs that add them (mode 0600); removed when it ends."""
+        return self.root / "files.sock"
+
+    @property
     def peers(self) -> Path:
         """Addresses of peers seen, kept over restarts."""
         return self.root / "peers.json"

@@ -17,6 +17,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from node.errors import NodeError
+from node.files.bound_socket import bound_socket
 from node.http.connection import (
     ENTRANCE,
     MAX_FIELD,
@@ -30,7 +31,7 @@ from node.http.connection import (
 from node.http.limits.door import Door
 from node.http.listener_url import listener_url
 from node.http.slow_clients import ending_stalled
-from node.http.unix_socket import SocketSite, bound_socket
+from node.http.unix_socket import SocketSite
 
 _REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
 _BACKLOG = 1024

@@ -20,6 +20,7 @@ from blockstore.upkeep import Reservation
 from cluster.pin import GrantResult, PinMode, PinOptions, Wish
 from cluster.ports import PinFailed
 from node.services.early_offers import NO_OFFERS, EarlyOffers
+from node.services.paced_sink import PacedSink, Turn, at_once
 from node.services.reserved_sink import reserved_sink
 
 KEPT = Wish(PinOptions(mode=PinMode.RECURSIVE), frozenset({"mode"}))
@@ -89,6 +90,7 @@ class AddService:
         wish: Wish | None,
         progress: Progress | None = None,
         expected: int = 0,
+        turn: Turn = at_once,
     ) -> AsyncGenerator[AddResult]:
         """Everything in order, roots last and pinned, unless `wish` is None. Use under `contextlib.aclosing`.
 
@@ -97,13 +99,14 @@ class AddService:
         all but one are lost to the next garbage collection: a well-known pain that no client relies on.
 
         `expected` bytes are to come, as far as that is known: where they do not fit, the first block that is
-        not here already ends the import, before anything is stored.
+        not here already ends the import, before anything is stored. `turn` is asked before each group is
+        stored.
         Raises what importing (BadEntry, StorageFull ...) and pinning (NotEnoughPeers ...) raise.
         """
         roots: list[ImportedEntry] = []
         with self.store.protect(), self.store.reserve() as reservation:
             sink = await reserved_sink(self.here, self.sink, reservation, expected)
-            sink = self.early.around(sink, wish)
+            sink = PacedSink(self.early.around(sink, wish), turn)
             async with aclosing(import_entries(entries, sink, options, progress)) as results:
                 async for added in results:
                     if is_root(added, options.wrap):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import FileIO
 
 from blockstore.errors import BadEntry
 
@@ -18,10 +19,15 @@ Mtime = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """Content that the importer reads itself, in a thread. `size` in bytes, as it was when last looked at."""
+    """Content that the importer reads itself, in a thread. `size` in bytes, as it was when last looked at.
+
+    `opened` is the file where another program has opened it: `path` says only how to call it then. The
+    importer closes it when it has read it.
+    """
 
     path: str
     size: int
+    opened: FileIO | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from io import FileIO
 
 from blockstore.errors import UnreadableFile
 from blockstore.unixfs.chunking.chunker import Chunker
@@ -23,18 +24,18 @@ class OpenFile:
         self.entry = entry
         self.taken = 0
         self._local = local
-        self._handle = _open_handle(local.path) if local else -1
+        self._file = (local.opened or open_regular(local.path)) if local else None
         self._chunker = chunker
         self._layout = layout
 
     def read(self) -> bytes:
         """The next bytes of a local file; none at its end, wherever that is by now. Raises UnreadableFile."""
-        if self._local is None:
+        if self._local is None or self._file is None:
             return b""
         left = self._local.size - self.taken
         want = self._chunker.read_bytes
         try:
-            return os.read(self._handle, min(want, left + 1) if left >= 0 else want)
+            return os.read(self._file.fileno(), min(want, left + 1) if left >= 0 else want)
         except OSError as error:
             raise UnreadableFile(self._local.path, str(error.strerror)) from None
 
@@ -49,13 +50,15 @@ class OpenFile:
         return self._layout.finish()
 
     def close(self) -> None:
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        if self._file is not None:
+            self._file.close()
 
 
-def _open_handle(path: str) -> int:
-    """Open for reading; a pipe or socket that has taken the place of a file is refused, not waited for."""
+def open_regular(path: str) -> FileIO:
+    """Open for reading; a pipe or socket that has taken the place of a file is refused, not waited for.
+
+    Raises UnreadableFile.
+    """
     try:
         handle = os.open(path, _OPEN_FLAGS)
     except FileNotFoundError:
@@ -65,4 +68,4 @@ def _open_handle(path: str) -> int:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise UnreadableFile(path, "it is no longer a regular file")
-    return handle
+    return FileIO(handle)

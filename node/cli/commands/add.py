@@ -15,10 +15,12 @@ from blockstore.unixfs.local.ignore import IgnoreRules
 from blockstore.unixfs.local.walk import WalkRules
 from node.cli.input.byte_stream import STDIN, PipedContent
 from node.cli.input.go_switches import Switch, SwitchCommand
+from node.cli.input.handover import handing_over
 from node.cli.input.import_options import KUBO_PROFILE, PROFILE, import_options, import_query
 from node.cli.input.inputs import Inputs
 from node.cli.input.pin_options import asks_for_end, pin_options, pin_query
 from node.cli.input.upload import CONTENT_TYPE, upload_body
+from node.cli.input.upload_progress import UploadProgress
 from node.cli.input.upload_source import UploadSource
 from node.cli.output.pin_text import report_changes
 from node.cli.output.printing import emit, say
@@ -150,10 +152,19 @@ def _upload(
 ) -> Iterator[tuple[str, str, int]]:
     stamps = any(name.startswith("preserve-") and value == "true" for name, value in query)
     total = source.total()
-    with progress_bar("add", total, hidden=not progress) as advance:
-        body = upload_body(source.entries(), stamps=stamps, advance=advance)
+    with (
+        progress_bar("add", total, hidden=not progress) as advance,
+        handing_over(context.folder.handed_files) as handover,
+    ):
+        so_far = UploadProgress(advance)
+        body = upload_body(source.entries(), stamps=stamps, progress=so_far, handover=handover)
+        query = [*query, ("progress", str(progress).lower())]
         for line in context.api().upload("/add", query, CONTENT_TYPE, body, total):
+            name = line.exact_name("name", "name_escaped")
             if (pin := line.answer("pin")).raw:
                 report_changes(pin, asks_for_end(query))
             if line.text("cid"):
-                yield line.text("cid"), line.exact_name("name", "name_escaped"), line.number("size")
+                so_far.added(name)
+                yield line.text("cid"), name, line.number("size")
+            else:
+                so_far.read(name, line.number("bytes"))

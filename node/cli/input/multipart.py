@@ -13,13 +13,17 @@ DIRECTORY = "application/x-directory"
 SYMLINK = "application/symlink"
 
 
-def file_part(path: str, kind: str = FILE, stamp: str = "") -> bytes:
-    """The head of one part; its body follows. `stamp` is the `mode=…&mtime=…` of its UnixFS node."""
+def file_part(path: str, kind: str = FILE, stamp: str = "", ticket: str = "") -> bytes:
+    """The head of one part; its body follows. `stamp` is the `mode=…&mtime=…` of its UnixFS node.
+
+    `ticket` is that of a file that was handed over, whose part has no body.
+    """
     name = "file" + (f"?{stamp}" if stamp else "")
     filename = quote(path.encode(errors="surrogateescape"), safe="/")
+    handed = f"Handed-File: {ticket}\r\n" if ticket else ""
     return (
         f'\r\n--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
-        f"Content-Type: {kind}\r\n\r\n"
+        f"Content-Type: {kind}\r\n{handed}\r\n"
     ).encode()
 
 

@@ -13,7 +13,9 @@ from blockstore.errors import BadEntry, BlockstoreError, UnreadableFile
 from blockstore.unixfs.importing.entries import Entry, LocalFile, SourceDirectory, SourceFile, SourceSymlink
 from blockstore.unixfs.local.walk import WalkRules, walk_local
 from node.cli.input.byte_stream import PipedContent, is_stream, named_streams
+from node.cli.input.handover import LEAST, Handover
 from node.cli.input.multipart import CONTENT_TYPE, DIRECTORY, FILE, SYMLINK, file_part, last_part
+from node.cli.input.upload_progress import UploadProgress
 from node.cli.output.progress import Advance
 
 __all__ = ["CONTENT_TYPE", "check_readable", "entries", "total_size", "unreadable", "upload_body"]
@@ -47,15 +49,23 @@ def check_readable(path: str) -> None:
         raise UnreadableFile(path, os.strerror(errno.EACCES))
 
 
-def upload_body(found: AsyncIterator[Entry], *, stamps: bool, advance: Advance) -> Iterator[bytes]:
+def upload_body(
+    found: AsyncIterator[Entry], *, stamps: bool, progress: UploadProgress, handover: Handover | None
+) -> Iterator[bytes]:
     """The multipart body, in pieces of about 1 MiB; small parts are gathered.
 
-    `stamps` sends permissions and times along. Raises what the walk raises, UnreadableFile for a file that
-    vanished or shrank into something else while it was read.
+    `stamps` sends permissions and times along. Large files are handed over where that is possible. Raises
+    what the walk raises, UnreadableFile for a file that vanished or shrank into something else while it was
+    read.
     """
     gathered = bytearray()
     for entry in _now(found):
-        for piece in _part(entry, stamps, advance):
+        if handover is not None and (local := _large_file(entry)):
+            # At once: the daemon takes no more files until it has seen the parts of those before.
+            yield bytes(gathered) + _handed_part(entry, local, stamps, progress, handover)
+            gathered.clear()
+            continue
+        for piece in _part(entry, stamps, progress.sent):
             if len(piece) == _PIECE and not gathered:
                 yield piece
                 continue
@@ -64,6 +74,19 @@ def upload_body(found: AsyncIterator[Entry], *, stamps: bool, advance: Advance) 
                 yield bytes(gathered)
                 gathered.clear()
     yield bytes(gathered) + last_part()
+
+
+def _large_file(entry: Entry) -> LocalFile | None:
+    local = entry.body if isinstance(entry, SourceFile) and isinstance(entry.body, LocalFile) else None
+    return local if local is not None and local.size >= LEAST else None
+
+
+def _handed_part(
+    entry: Entry, local: LocalFile, stamps: bool, progress: UploadProgress, handover: Handover
+) -> bytes:
+    ticket = handover.give(local.path)
+    progress.handed_over(entry.path, local.size)
+    return file_part(entry.path, FILE, _stamp(entry) if stamps else "", ticket)
 
 
 def total_size(paths: Sequence[str], rules: WalkRules) -> int | None:

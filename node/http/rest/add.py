@@ -138,13 +138,17 @@ async def _results(
     """The upload is a job: what has come counts, and it is paused by not being read."""
     parts, expected = request.app[PARTS], expected_bytes(request)
     progress = latest.put if latest is not None else None
-    with parts.jobs.running(JobKind.ADD, request.query.get("name") or "an upload", "bytes") as job:
+    with (
+        parts.jobs.running(JobKind.ADD, request.query.get("name") or "an upload", "bytes") as job,
+        parts.handed_files.claiming() as claim,
+    ):
         if expected:
             job.expect(expected)
         if request.query.get("format") == "car":
             added = add_car(request, wish, job.turn)
         else:
-            added = parts.add_service.add(entries(request, job.turn), imports, wish, progress, expected)
+            files = entries(request, claim)
+            added = parts.add_service.add(files, imports, wish, progress, expected, job.turn)
         async with aclosing(added) as results:
             async for result in results:
                 yield result

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from aiohttp import web
 
-from blockstore.unixfs.importing.entries import Entry, Mtime, SourceDirectory, SourceFile, SourceSymlink
+from blockstore.unixfs.importing.entries import (
+    Entry,
+    LocalFile,
+    Mtime,
+    SourceDirectory,
+    SourceFile,
+    SourceSymlink,
+)
+from node.files.handed_files import Claim, UnknownTicket
 from node.http.errors import BadRequest
-from node.http.uploads.parts import DIRECTORY, SYMLINK, Part, Turn, at_once, parts
+from node.http.uploads.parts import DIRECTORY, SYMLINK, TICKET, Part, parts
 
 # A mode comes as Go prints it, whose folders have bit 31.
 _NUMBERS = {8: re.compile(r"0*[0-3]?[0-7]{1,10}"), 10: re.compile(r"-?[0-9]{1,18}", re.ASCII)}
@@ -30,10 +40,23 @@ def expected_bytes(request: web.Request) -> int:
     return int(text)
 
 
-async def entries(request: web.Request, turn: Turn = at_once) -> AsyncIterator[Entry]:
-    """Raises BadMultipart, BadRequest, and what `turn` raises."""
-    async for part in parts(request, turn):
-        yield await _entry(part)
+async def entries(request: web.Request, claim: Claim) -> AsyncIterator[Entry]:
+    """`claim` finds the files that were handed over. Raises BadMultipart, BadRequest."""
+    async for part in parts(request):
+        yield await _handed(part, claim) if part.ticket else await _entry(part)
+
+
+async def _handed(part: Part, claim: Claim) -> Entry:
+    entry = await _entry(part)
+    if not isinstance(entry, SourceFile):
+        raise BadRequest(f"header {TICKET} invalid: {part.path} is no file")
+    async for _ in part.body:
+        raise BadRequest(f"header {TICKET} invalid: {part.path} has content of its own")
+    try:
+        file = claim(part.ticket)
+    except UnknownTicket as error:
+        raise BadRequest(f"header {TICKET} invalid: {error}") from None
+    return replace(entry, body=LocalFile(entry.path, os.fstat(file.fileno()).st_size, file))
 
 
 async def _entry(part: Part) -> Entry:

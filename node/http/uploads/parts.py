@@ -20,6 +20,8 @@ from node.http.uploads.multipart import (
 
 DIRECTORY = "application/x-directory"
 SYMLINK = "application/symlink"
+TICKET = "Handed-File"
+"""The header of a part whose content is a file that was handed over; it has no content of its own."""
 
 _ESCAPED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~!*'()%+")
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -32,6 +34,7 @@ class Part:
     path: str
     kind: str
     stamp: dict[str, str]  # Kubo's mode, mtime, mtime-nsecs
+    ticket: str  # of a file that was handed over, which is its content then
     body: AsyncIterator[bytes] = field(repr=False)
 
 
@@ -84,7 +87,8 @@ def _part(headers: dict[str, str], body: AsyncIterator[bytes]) -> Part:
     disposition = parameters(headers.get("content-disposition", "").partition(";")[2])
     _, _, stamp = disposition.get("name", "").partition("?")
     fields = {key: values[-1] for key, values in parse_qs(stamp).items()} if stamp else {}
-    return Part(file_name(disposition.get("filename", "")), kind, fields, body)
+    ticket = headers.get(TICKET.lower(), "")
+    return Part(file_name(disposition.get("filename", "")), kind, fields, ticket, body)
 
 
 def file_name(text: str) -> str:

@@ -1,11 +1,13 @@
 """Uploads as Kubo's clients and as browsers lay them out; who may call the RPC."""
 
 from collections.abc import AsyncIterator
+from io import FileIO
 
 import pytest
 from aiohttp import ClientSession, FormData, MultipartWriter, web
 
 from blockstore.unixfs.importing.entries import Entry, LocalFile, SourceDirectory, SourceFile, SourceSymlink
+from node.files.handed_files import UnknownTicket
 from node.http.admin import origins
 from node.http.errors import BadMultipart, BadRequest
 from node.http.listener import ListenerSettings, listen
@@ -23,7 +25,7 @@ async def upload(
 
     async def handler(request: web.Request) -> web.Response:
         try:
-            async for entry in entries(request):
+            async for entry in entries(request, no_file):
                 read = [piece async for piece in _pieces(entry)]
                 seen.append((entry, b"".join(read)))
         except (BadMultipart, BadRequest) as error:
@@ -42,6 +44,10 @@ async def _pieces(entry: Entry) -> AsyncIterator[bytes]:
         assert not isinstance(entry.body, LocalFile)
         async for piece in entry.body:
             yield piece
+
+
+def no_file(ticket: str) -> FileIO:
+    raise UnknownTicket("no file waits under this ticket")
 
 
 def part(filename: str, kind: str, body: bytes = b"", name: str = "file") -> bytes:
@@ -106,7 +112,7 @@ async def test_a_body_that_is_left_unread_is_passed_over() -> None:
     paths = []
 
     async def handler(request: web.Request) -> web.Response:
-        async for entry in entries(request):
+        async for entry in entries(request, no_file):
             paths.append(entry.path)
         return web.Response()
 
@@ -178,3 +184,19 @@ def test_file_names_are_unescaped_as_their_client_escaped_them(text: str, name: 
 )
 def test_only_this_machines_pages_may_call_the_rpc(headers: dict[str, str], expected: bool) -> None:
     assert origins.allowed(headers, 5001) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        ("text/plain", b"", "no file waits"),
+        ("text/plain", b"more", "a has content of its own"),
+        ("application/x-directory", b"", "a is no file"),
+    ],
+)
+async def test_a_part_that_names_a_file_which_it_cannot_have_is_refused(
+    kind: str, body: bytes, text: str
+) -> None:
+    (error,) = await post_parts(part("a", f"{kind}\r\nHanded-File: {'0' * 32}", body))
+    assert isinstance(error, BadRequest)
+    assert text in str(error)
