@@ -23,9 +23,9 @@ test-one: ## one test, file or folder, of whatever kind: make test-one T=tests/b
 	@packaging/setup dev
 	$(BIN)/python -m pytest -m "" $(T)
 
-test: ## the tests
+test: ## the tests, on as many cores as there are
 	@packaging/setup dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-processes: ## the command as users run it, and the installation
 	@packaging/setup dev

@@ -32,6 +32,7 @@ async def test_the_addresses_file_says_where_it_listens_as_long_as_it_does(tmp_p
             "cluster": [],
             "bulk": [],
             "pinning": node.faces.pinning.url,
+            "metrics": node.faces.metrics.url if node.faces.metrics else "",
         }
         async with ClientSession() as client, client.get(said["api"] + "/id") as answer:
             assert (await answer.json())["id"] == said["peer_id"]

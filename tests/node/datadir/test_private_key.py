@@ -55,6 +55,7 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
         (pem(ec.generate_private_key(ec.SECP256R1())), KeyFormat.PEM),
         (pem(rsa.generate_private_key(65537, 1024)), KeyFormat.PEM),
     ],
+    ids=("empty", "long", "another key", "cut", "a seed", "PEM", "protobuf", "another curve", "short RSA"),
 )
 def test_what_is_no_key_of_a_name_is_refused(data: bytes, form: KeyFormat) -> None:
     with pytest.raises(BadKey):
