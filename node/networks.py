@@ -37,7 +37,12 @@ OPEN_CALLS = tuple(method.name for method in METHODS if method.access is Access.
 """What a peer may call that is no member, as far as is known here: to show an invitation, or its grant."""
 
 
-_WAYS = {"cluster": "members", "open network": "open", "trustless gateways": "gateways"}
+_WAYS = {
+    "cluster": "members",
+    "open network": "open",
+    "routing": "routing",
+    "trustless gateways": "gateways",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ async def _open_networks(
                 dhts = (await enter(open_dht(public, guard, server=config.routing.dht == "server")),)
         asked = (await enter(open_routers(urls, guard)),) if (urls := config.routing.routers) else ()
         if swarm is not None and (routers := (*dhts, *asked)):
-            reach = Reach(identity.peer_id, swarm.visit, swarm.peers)
+            reach = Reach(identity.peer_id, swarm.visit_briefly, swarm.peers)
             found = ProviderExchange(bitswaps["swarm"], JoinedRouter(routers, guard), reach, guard)
             routes.append(Route("routing", found))
         if urls := config.retrieval.gateways:

@@ -57,6 +57,10 @@ class Swarm(Protocol):
         """Dial a multiaddress with /p2p/, and stay connected to that peer; its id. Raises PeerOffline."""
         ...
 
+    async def visit_briefly(self, address: str) -> str:
+        """As `visit`, until the connection is of no use any more."""
+        ...
+
     async def visit(self, address: str) -> str:
         """As `connect`, but it is not kept connected. Raises PeerOffline."""
         ...

@@ -236,7 +236,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "http": (
             (
                 *("access", "audit", "config", "datadir", "denylist", "events", "files", "jobs", "names"),
-                *("parts", "pinning", "retrieval", "routing", "services"),
+                *("parts", "pinning", "providing", "retrieval", "routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
         ),

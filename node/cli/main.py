@@ -35,6 +35,7 @@ COMMANDS = {
     "stats": ("node.cli.commands.stats", "What this node stores, and what that costs its disk."),
     "gc": ("node.cli.commands.gc", "Remove blocks that no pin needs."),
     "car": ("node.cli.commands.car", "Import and export CAR files."),
+    "provide": ("node.cli.commands.provide", "What the DHT is told of this node."),
     "name": ("node.cli.commands.name", "Publish names, keep their records, see where they lead."),
     "key": ("node.cli.commands.key", "Private keys that sign names."),
     "config": ("node.cli.commands.config", "Show, read and change settings."),

@@ -15,6 +15,7 @@ from node.denylist.errors import ContentBlocked, LegallyBlocked
 from node.jobs.job import JobCancelled, JobRefuses, NoSuchJob
 from node.names.errors import BadName, NamesError, NameTooDeep, TooManyNames
 from node.pinning.errors import UnknownRequest
+from node.routing.router import NotProvided
 
 
 class BadMultipart(ValueError):
@@ -41,6 +42,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NameTooDeep, 400),  # spec: DNSLink gateway
     (TooManyNames, 507),
     (NamesError, 500),
+    (NotProvided, 500),
     (KeystoreUnavailable, 500),
     (KeystoreError, 400),
     (BadKey, 400),

@@ -124,6 +124,12 @@ class Libp2pNetwork:
         self._book.learn(peer, [text])
         return peer
 
+    async def visit_briefly(self, address: str) -> str:
+        """As `visit`, and hung up when the connection is of no use any more."""
+        peer = await self.visit(address)
+        self._visits.begin(peer)
+        return peer
+
     def keep(self, address: str) -> str:
         """Stay connected to the peer of that multiaddress, whenever it can be reached; its id.
 

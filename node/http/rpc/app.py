@@ -20,7 +20,7 @@ from node.http.errors import EXPECTED, BadRequest, client_closed_request, text_o
 from node.http.go import gojson
 from node.http.go.query_values import check_repeated
 from node.http.request_meter import METER, RequestMeter, metered
-from node.http.rpc import answers, bitswap, content, dag, keys, names, node, routing, swarm
+from node.http.rpc import answers, bitswap, content, dag, keys, names, node, provide, routing, swarm
 from node.http.rpc.answers import HEADERS
 from node.http.rpc.options import OPTIONS
 from node.parts import Parts
@@ -53,6 +53,7 @@ COMMANDS: dict[str, Command] = {
     "ping": swarm.ping,
     "repo/gc": node.repo_gc,
     "repo/stat": node.repo_stat,
+    "provide/stat": provide.stat,
     "routing/findpeer": routing.find_peer,
     "routing/findprovs": routing.find_providers,
     "routing/get": routing.get,
@@ -80,7 +81,18 @@ _READS = frozenset(
             "cat",
             "dag/export",
         ),
-        *("get", "id", "key/list", "key/ls", "ls", "name/get", "name/resolve", "ping", "repo/stat"),
+        *(
+            "get",
+            "id",
+            "key/list",
+            "key/ls",
+            "ls",
+            "name/get",
+            "name/resolve",
+            "ping",
+            "provide/stat",
+            "repo/stat",
+        ),
         *("routing/findpeer", "routing/findprovs", "routing/get", "swarm/addrs", "swarm/addrs/listen"),
         *("swarm/addrs/local", "swarm/peering/ls", "swarm/peers", "version"),
     )

@@ -89,6 +89,9 @@ OPTIONS: Mapping[str, Options] = {
     "name/put": _options(either="quiet", off="force allow-offline allow-delegated"),
     "name/resolve": _options(on="recursive", off="nocache stream", idle="dht-record-count dht-timeout"),
     "ping": _options(read="count"),
+    "provide/stat": _options(
+        read="lan", either="all a compact connectivity network schedule timings workers operations queues"
+    ),
     "repo/gc": _options(either="quiet silent stream-errors"),
     "repo/stat": _options(read="size-only", either="human"),
     "routing/findpeer": _options(off="verbose"),
