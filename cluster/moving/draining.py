@@ -22,6 +22,7 @@ from cluster.moving.member_view import MemberViews
 from cluster.moving.move import Move
 from cluster.moving.mover import Mover
 
+_LOOK = 5.0  # seconds between two looks at who is drained
 _LONGEST_PAUSE = 300.0  # seconds between two passes that moved nothing
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Draining:
         moved = 0
         for peer in sorted(drained):
             moved += await self._pass_of(peer)
-        look = min(2.0, self._context.settings.metric_interval)
+        look = min(_LOOK, self._context.settings.metric_interval)
         self._pause = look if moved or not drained else min(_LONGEST_PAUSE, max(look, 2 * self._pause))
         await self._wait_for_change(drained)
 
@@ -72,7 +73,7 @@ class Draining:
         """The pause, or until another member is drained or one is no more."""
         end = asyncio.get_running_loop().time() + self._pause
         while (left := end - asyncio.get_running_loop().time()) > 0:
-            await self._sleep(min(2.0, left))
+            await self._sleep(min(_LOOK, left))
             if self._context.members.drained() != drained:
                 return
 

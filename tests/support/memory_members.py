@@ -36,6 +36,12 @@ class MemoryMembers:
     def removed(self) -> frozenset[str]:
         return frozenset(self._removed)
 
+    def admit(self, member: Member) -> None:
+        """It has joined."""
+        self._members[member.peer] = member
+        self._names[member.peer] = member.name
+        self._removed.discard(member.peer)
+
     def duty(self, peer: str) -> Duty:
         return self._duties.get(peer, Duty.OPEN)
 

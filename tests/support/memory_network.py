@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from blockstore.common.guard import Guard
 from cluster.ports import (
@@ -19,12 +19,28 @@ from support.gossip_topics import Topics
 
 
 class MemoryNetwork:
-    """Who can talk to whom: all peers that are up."""
+    """Who can talk to whom: all peers that are up, and on the same island where there are several."""
 
     def __init__(self, guard: Guard | None = None) -> None:
         self.guard = guard or Guard()
         self.up: set[str] = set()
         self.ports: dict[str, Port] = {}
+        self.islands: dict[str, int] = {}
+
+    def reached(self, peer: str) -> frozenset[str]:
+        """Those that this peer can talk to now."""
+        if peer not in self.up:
+            return frozenset()
+        here = self.islands.get(peer, 0)
+        return frozenset(other for other in self.up if other != peer and self.islands.get(other, 0) == here)
+
+    def part(self, islands: Mapping[str, int]) -> None:
+        """Cut the network in parts, or, with none, make it whole; all hear whom they lose and find."""
+        before = {peer: self.reached(peer) for peer in self.ports}
+        self.islands = dict(islands)
+        for peer, port in self.ports.items():
+            for other in sorted(before[peer] ^ self.reached(peer)):
+                port.tell(other, other not in before[peer])
 
     def port(self, peer: str) -> Port:
         self.ports[peer] = Port(self, peer)
@@ -34,9 +50,9 @@ class MemoryNetwork:
         """Connect that peer to all that are up, or cut it off; both sides hear of it."""
         if (peer in self.up) == up:
             return
-        others = [self.ports[other] for other in sorted(self.up - {peer})]
+        others = self.reached(peer)
         (self.up.add if up else self.up.discard)(peer)
-        for other in others:
+        for other in (self.ports[other] for other in sorted(others | self.reached(peer))):
             other.tell(peer, up)
             self.ports[peer].tell(other.peer, up)
 
@@ -78,8 +94,7 @@ class Port:
         self.methods.serve(method, handler)
 
     def peers(self) -> frozenset[str]:
-        up = self._network.up
-        return frozenset(up - {self.peer}) if self.peer in up else frozenset()
+        return self._network.reached(self.peer)
 
     def on_peer_change(self, handler: Callable[[str, bool], None]) -> None:
         self._peer_handlers.append(handler)

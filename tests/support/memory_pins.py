@@ -57,7 +57,7 @@ class MemoryPins:
         self.roots[cid] = LocalPin(cid, complete=False, recursive=recursive)
         unpinned, count = self._unpinned[cid], 10 if recursive else 1
         for blocks in range(self._fetched[cid], count):
-            await self._fetch(cid)
+            await self.fetch_block(cid)
             if self._unpinned[cid] != unpinned:
                 raise PinFailed("it was unpinned meanwhile")
             self._fetched[cid] = blocks + 1
@@ -65,7 +65,7 @@ class MemoryPins:
         self.roots[cid] = LocalPin(cid, True, count, count * 1000, recursive)
         return self.roots[cid]
 
-    async def _fetch(self, cid: CID) -> None:
+    async def fetch_block(self, cid: CID) -> None:
         self.fetches.append(cid)
         await asyncio.sleep(self._pace)
         if cid in self._broken:

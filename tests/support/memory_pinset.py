@@ -49,6 +49,9 @@ class PinsetView:
                 handler([change])
 
     async def get(self, cid: CID) -> Pin | None:
+        return self.known(cid)
+
+    def known(self, cid: CID) -> Pin | None:
         return self._shared.pins.get(cid)
 
     async def get_many(self, cids: Sequence[CID]) -> list[Pin | None]:

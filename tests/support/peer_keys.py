@@ -15,6 +15,7 @@ class Key:
     """The cluster's Signer."""
 
     def __init__(self, number: int) -> None:
+        self.number = number
         self._private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"%d" % number).digest())
         public = self._private.public_key().public_bytes_raw()
         self._peer_id = str(libipld.encode_multibase("z", _PREFIX + public))[1:]
