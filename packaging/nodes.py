@@ -26,6 +26,7 @@ class NodeProcess:
             "PINFOLD_PATH": str(folder),
             "PINFOLD_BULK_PORT": "0",
             "PINFOLD_METRICS_PORT": "0",
+            "PINFOLD_PINNING_PORT": "0",
         }
         self.process: subprocess.Popen[bytes] | None = None
 
