@@ -34,6 +34,7 @@ from node.http.rest.add import add
 from node.http.rest.gc import collect_members
 from node.http.rest.json_errors import errors_as_json, json_response
 from node.http.rest.json_stream import stream_json, stream_lines
+from node.http.rest.openapi import document
 from node.http.rest.parameters import known_parameters
 from node.http.rest.pin_list import allocations
 from node.http.rest.pin_options import check_names, pin_wish
@@ -77,17 +78,20 @@ def cluster_app(parts: Parts, *, local: bool = True) -> web.Application:
     app.router.add_delete("/pins/{namespace:ipfs|ipns|ipld}/{path:.+}", unpin_path)
     app.router.add_post("/ipfs/gc", collect_members)
     v1.add_routes(app)
+    document.add_routes(app)
     tokens.add_routes(app)
     audit.add_routes(app)
     return app
 
 
 async def allocation(request: web.Request) -> web.Response:
+    """The pin of that CID, as stored."""
     cid = query_values.cid(request.match_info["cid"])
     return json_response(shapes.pin_as_stored(await request.app[PARTS].cluster.get_pin(cid)))
 
 
 async def pins(request: web.Request) -> web.StreamResponse:
+    """A line a pin: its status on every member, or on this one."""
     cluster, query = request.app[PARTS].cluster, request.query
     wanted = status_filter.status_filter(query.get("filter", ""))
     cids, local = _cids(query.get("cids", "")), _local(request)
@@ -117,6 +121,7 @@ def _cids(text: str) -> list[CID] | None:
 
 
 async def status(request: web.Request) -> web.Response:
+    """Of that CID on every member; `unpinned` where it is not pinned."""
     cid = query_values.cid(request.match_info["cid"])
     info = await request.app[PARTS].cluster.statuses.one(cid, _local(request))
     return _status_response(request, info)
@@ -127,14 +132,17 @@ def _status_response(request: web.Request, info: GlobalPinInfo) -> web.Response:
 
 
 async def pin(request: web.Request) -> web.Response:
+    """Pin that CID, or change its pin; it is fetched in the background."""
     return await _granted(request, query_values.cid(request.match_info["cid"]), _wish(request))
 
 
 async def unpin(request: web.Request) -> web.Response:
+    """Remove that pin; the pin as it was."""
     return await _unpinned(request, query_values.cid(request.match_info["cid"]))
 
 
 async def pin_path(request: web.Request) -> web.Response:
+    """Pin what a content path leads to."""
     wish = _wish(request)
     return await _granted(request, await resolved_cid(request.app[PARTS], _content_path(request)), wish)
 
@@ -156,6 +164,7 @@ async def _granted(request: web.Request, cid: CID, wish: Wish) -> web.Response:
 
 
 async def unpin_path(request: web.Request) -> web.Response:
+    """Remove the pin of what a content path leads to; the pin as it was."""
     return await _unpinned(request, await resolved_cid(request.app[PARTS], _content_path(request)))
 
 
@@ -168,12 +177,14 @@ async def _unpinned(request: web.Request, cid: CID) -> web.Response:
 
 
 async def recover(request: web.Request) -> web.Response:
+    """Try again what failed of that CID; its status after that."""
     cid = query_values.cid(request.match_info["cid"])
     info = await request.app[PARTS].cluster.statuses.recover(cid, _local(request))
     return _status_response(request, info)
 
 
 async def recover_all(request: web.Request) -> web.StreamResponse:
+    """Try again all that failed: a line a pin."""
     cluster = request.app[PARTS].cluster
     infos = cluster.statuses.recover_all(_local(request))
     return await stream_json(

@@ -22,6 +22,7 @@ async def jobs(request: web.Request) -> web.Response:
 
 
 async def job(request: web.Request) -> web.Response:
+    """One job, as it is now."""
     return json_response(shape(await request.app[PARTS].jobs.one(request.match_info["job"])))
 
 

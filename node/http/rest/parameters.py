@@ -16,7 +16,7 @@ from node.http.go.query_values import check_repeated
 from node.http.rest.json_errors import without_slash
 
 _NONE: frozenset[str] = frozenset()
-_TAKES: Mapping[tuple[str, str], frozenset[str]] = {
+TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("GET", "/allocations"): frozenset({"filter"}),
     ("GET", "/pins"): frozenset({"filter", "cids", "local"}),
     ("GET", "/pins/{cid}"): frozenset({"local"}),
@@ -39,7 +39,7 @@ _TAKES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/unpins"): frozenset({"skip", "quiet"}),
 }
 # They take pin options, `meta-…` among them, and look at all names by themselves.
-_LOOK_THEMSELVES = frozenset(
+LOOK_THEMSELVES = frozenset(
     {
         ("POST", "/add"),
         ("POST", "/pins/{cid}"),
@@ -79,8 +79,8 @@ def _check_text(search: str) -> None:
 
 
 def _check_names(request: web.Request, route: tuple[str, str]) -> None:
-    if route in _LOOK_THEMSELVES:
+    if route in LOOK_THEMSELVES:
         return
     for name in request.query:
-        if name not in _TAKES.get(route, _NONE):
+        if name not in TAKES.get(route, _NONE):
             raise BadRequest(f'parameter "{name[:64]}" is unknown here: see docs/http.md')

@@ -28,15 +28,18 @@ def add_routes(app: web.Application) -> None:
 
 
 async def identity(request: web.Request) -> web.Response:
+    """This member."""
     return json_response(shapes.peer_id(request.app[PARTS].cluster.peers.us()))
 
 
 async def peers(request: web.Request) -> web.StreamResponse:
+    """A line a member; of one that does not answer, why."""
     members = request.app[PARTS].cluster.peers.all()
     return await stream_json(request, (shapes.peer_id(node) async for node in members))
 
 
 async def remove_peer(request: web.Request) -> web.Response:
+    """That member is none any more; what it held is placed elsewhere."""
     await request.app[PARTS].cluster.peers.remove(query_values.peer_id(request.match_info["peer"]))
     return web.Response(status=204, headers=JSON_HEADERS)
 

@@ -16,13 +16,13 @@ from node.http.rest.status_filter import status_filter
 
 MAX_LIMIT = 10_000
 _META = "meta-"
-_FILTERS = frozenset(
+FILTERS = frozenset(
     (
         *("name", "name-prefix", "name-contains", "has-meta", "held-by", "allocated-to", "status"),
         *("expires-after", "expires-before", "created-after", "created-before"),
     )
 )
-_PAGING = frozenset(("order", "limit", "cursor"))
+PAGING = frozenset(("order", "limit", "cursor"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PinsAsked:
 
 def pins_asked(query: MultiMapping[str], *, paging: bool) -> PinsAsked:
     """Raises BadRequest, that of unknown parameters included."""
-    _check_names(query, _FILTERS | _PAGING if paging else _FILTERS)
+    _check_names(query, FILTERS | PAGING if paging else FILTERS)
     order = _order(query.get("order", ""))
     statuses = status_filter(query["status"]) if query.get("status") else None
     if statuses is not None and order not in (None, PinOrder.CID):

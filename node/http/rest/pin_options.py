@@ -47,6 +47,9 @@ _NAMED: dict[str, tuple[str, ...]] = {
     "shorten": (),
 }
 
+NAMES = frozenset(_NAMED)
+"""Beside `meta-KEY` for any key."""
+
 
 def pin_wish(query: Query, now: Callable[[], float] = time.time) -> Wish:
     """All options as the query has them; with our own `keep=true`, only those that it names.
