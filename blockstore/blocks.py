@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from blockstore.block_waiters import BlockWaiters
 from blockstore.cid import CID
 from blockstore.errors import BlockNotFound
 from blockstore.fetch_progress import FetchesInFlight, FetchProgress
+from blockstore.grouped_puts import GroupedPuts
 from blockstore.read_budget import ReadBudget
 from blockstore.store import Blockstore
 
@@ -111,10 +112,11 @@ class Blocks:
         in_flight: FetchesInFlight | None = None,
         read_budget: ReadBudget | None = None,
         groups: GroupSource | None = None,
+        puts: GroupedPuts | None = None,
     ) -> None:
         """`waiters` hear what is stored; `in_flight`: where it is to be seen what is being fetched.
 
-        `read_budget`: where it is shared with other Blocks. `groups`: asked before the exchange.
+        `read_budget`, `puts`: where they are shared with other Blocks. `groups`: asked before the exchange.
         """
         self._groups = groups or NoGroups()
         self.read_budget = read_budget or ReadBudget()
@@ -123,6 +125,7 @@ class Blocks:
         self._hints = tuple(hints)
         self._waiters = waiters or BlockWaiters()
         self._in_flight = in_flight or FetchesInFlight()
+        self._puts = puts or GroupedPuts(self.put_many)
 
     def session(
         self, root: CID, hints: Sequence[str] = (), in_flight: FetchesInFlight | None = None
@@ -130,12 +133,26 @@ class Blocks:
         """The same store, with an exchange session for that DAG."""
         exchange = self.exchange.session(root)
         groups = self._groups.session(root)
-        return Blocks(self.store, exchange, hints, self._waiters, in_flight, self.read_budget, groups)
+        shared = self._waiters, in_flight, self.read_budget, groups, self._puts
+        return Blocks(self.store, exchange, hints, *shared)
 
     async def get(self, cid: CID) -> Block:
         """Raises BlockNotFound, UnknownHash."""
         (block,) = await self.store.get_many([cid])
         return block if block is not None else await self._fetch(cid)
+
+    async def fetch(self, cid: CID) -> Block:
+        """One that was missing a moment ago: it is looked for here once it cannot be had elsewhere.
+
+        Raises BlockNotFound, UnknownHash.
+        """
+        try:
+            return await self._fetch(cid)
+        except BlockNotFound:
+            (block,) = await self.store.get_many([cid])
+            if block is None:
+                raise
+            return block
 
     async def get_many(self, cids: Sequence[CID]) -> list[Block]:
         """In order; missing ones are fetched as by `fetch_many`. Raises BlockNotFound."""
@@ -182,18 +199,29 @@ class Blocks:
     async def _fetch(self, cid: CID) -> Block:
         hashing.check_known(cid.multihash)  # what could not be verified is not asked for
         with self._waiters.expected(cid) as arrival, self._in_flight.begun(cid) as progress:
-            fetch = asyncio.ensure_future(self.exchange.fetch(cid, self._hints, progress))
-            block = await self._first(fetch, arrival)
+            block = await self._first(self.exchange.fetch(cid, self._hints, progress), arrival)
             if block.cid != cid:  # another form of the name, or an exchange that is wrong
                 block = Block.verify(cid, block.data, "exchange")
             if not arrival.done() or await self.store.missing([cid]):
-                await self.put_many([block])
+                await self._puts.put(block)
             return block
 
-    async def _first(self, fetch: asyncio.Future[Block], arrival: asyncio.Future[Block]) -> Block:
+    async def _first(self, fetch: Awaitable[Block], arrival: asyncio.Future[Block]) -> Block:
+        """What comes first; the fetch is cancelled when that is the arrival. No task of its own: many run."""
+        loop, ended = asyncio.get_running_loop(), False
+
+        def arrived(_: asyncio.Future[Block]) -> None:
+            if not ended:
+                deadline.reschedule(loop.time())
+
         try:
-            await asyncio.wait((fetch, arrival), return_when=asyncio.FIRST_COMPLETED)
-            return arrival.result() if arrival.done() else fetch.result()
-        finally:
-            fetch.cancel()
-            await asyncio.gather(fetch, return_exceptions=True)
+            async with asyncio.timeout(None) as deadline:
+                arrival.add_done_callback(arrived)
+                try:
+                    return await fetch
+                finally:
+                    ended = True
+        except TimeoutError:
+            if not arrival.done():
+                raise
+            return arrival.result()

@@ -69,7 +69,7 @@ LAYERS = ("hosts", "paths", "pages", "replies", "formats")
 WORDS = {
     "blockstore": (
         *("block", "block_waiters", "blocks", "cid", "common", "errors", "fetch_progress", "fetch_report"),
-        *("hashing", "leaf", "marks", "number_bitmap", "read_budget", "store", "upkeep"),
+        *("grouped_puts", "hashing", "leaf", "marks", "number_bitmap", "read_budget", "store", "upkeep"),
     ),
     "bitswap": ("errors", "message", "message_codec", "network", "received", "statistics"),
     "cluster": ("context", "errors", "interfaces", "pin", "ports", "settings"),

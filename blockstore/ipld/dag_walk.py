@@ -108,8 +108,11 @@ class DagWalk:
         here: list[tuple[WalkStep, int]] = []
         nodes: list[tuple[WalkStep, int]] = []
         for step, stat in zip(page, await self._blocks.store.stat([one.cid for one in page]), strict=True):
+            if key_of(step.cid) in self._asked:  # under way, or stored already and not visited yet
+                continue
             if stat is None:
-                self._ask(step, fetches)
+                self._asked[key_of(step.cid)] = step
+                fetches.add(step)
             elif not self._visited.has(step.cid, stat.number):
                 self._visited.add(step.cid, stat.number)
                 here.append((step, stat.size))
@@ -120,11 +123,6 @@ class DagWalk:
             for step, block in zip(group, read, strict=True):
                 await self._unfold(step, block)
         return self._visits(here)
-
-    def _ask(self, step: WalkStep, fetches: WalkFetches) -> None:
-        if (key := key_of(step.cid)) not in self._asked:
-            self._asked[key] = step
-            fetches.add(step)
 
     async def _arrive(self, came: Sequence[Arrived]) -> list[Visit]:
         for one in came:

@@ -99,7 +99,7 @@ class WalkFetches:
         while self._waiting and self._has_room(self._waiting[0]):
             step = self._waiting.popleft()
             self._leaves += step.cid.codec == RAW
-            task = asyncio.create_task(self._blocks.get(step.cid))
+            task = asyncio.create_task(self._blocks.fetch(step.cid))
             self._running.add(task)
             task.add_done_callback(partial(self._ended, step))
 

@@ -94,7 +94,8 @@ class HedgedExchange:
         A route that is sending other blocks keeps its turn; one where all sources have said no gives it up,
         and one without any within reach at the first look, when it has just begun.
         """
-        attempt, began, wait = hedge.requests[request], self._loop.time(), 0.0
+        attempt, began = hedge.requests[request], self._loop.time()
+        wait = pause if self._sends(attempt.route) else 0.0
         while True:
             if block := await self._first(hedge, wait):
                 return block

@@ -213,7 +213,7 @@ async def test_blocks_that_do_not_decode_are_named(codec: int, data: bytes, erro
 
 async def test_random_dags_from_scattered_blocks_are_walked_whole() -> None:
     random = Random(7)
-    for _ in range(20):
+    for _ in range(40):
         blocks = leaves(30)
         for number in range(60):
             children = random.choices(blocks, k=random.randrange(8))
