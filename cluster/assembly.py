@@ -35,6 +35,7 @@ from cluster.moving.member_view import MemberViews
 from cluster.moving.mover import Mover
 from cluster.moving.rebalance_plan import Balances
 from cluster.moving.rebalancing import Rebalancing
+from cluster.moving.topping_up import ToppingUp
 from cluster.ports import AttemptStore, CapacityInformer, Gossip, LocalPins, Signer
 from cluster.tracking.leases import Copy
 from cluster.tracking.releases import AskLease
@@ -94,7 +95,7 @@ async def open_cluster(
     context.calls.on_peer_change(lambda _, connected: metric_gossip.publish_soon() if connected else None)
     await metric_gossip.publish()
     watching = absences.run(), _watch(context, metrics)
-    moving = repinner.run(), draining.run(), rebalancing.run()
+    moving = repinner.run(), draining.run(), rebalancing.run(), ToppingUp(context, views, mover).run()
     async with background(tracking.run(), metric_gossip.run(), expiry.run(), *watching, *moving):
         try:
             yield cluster

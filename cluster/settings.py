@@ -24,4 +24,5 @@ class ClusterSettings:
     expiry_interval: float = 60.0
     repin_grace: float = 300.0
     repin_rate: float = 50.0  # pins placed anew each second at most
+    top_up_interval: float = 3600.0  # between two looks for pins that could have more holders
     call_timeout: float = 15.0

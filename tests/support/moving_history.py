@@ -18,7 +18,12 @@ from support.parted_pins import PinsCopy
 
 MEMBERS, JOINED = 24, 20
 SETTINGS = ClusterSettings(
-    metric_interval=120, repin_grace=600, reconcile_interval=120, retry_most=120, repin_rate=20
+    metric_interval=120,
+    repin_grace=600,
+    reconcile_interval=120,
+    retry_most=120,
+    repin_rate=20,
+    top_up_interval=300,
 )
 PINS = 40
 _DOWN, _REMOVED, _DRAINED = 4, 3, 3  # at the same time at most
@@ -204,7 +209,7 @@ class MovingHistory:
     async def _check(self) -> None:
         """It stays so, and nothing more happens."""
         self._look()
-        await asyncio.sleep(300)
+        await asyncio.sleep(700)
         writes, fetched = self.world.writes(), self.world.fetched()
         await asyncio.sleep(1200)
         assert (self.world.writes(), self.world.fetched()) == (writes, fetched), "it is quiet in the end"

@@ -10,7 +10,7 @@ from support.memory_cluster import MemoryCluster, cid, settled_as, until, wall_c
 from support.pinned_together import TWO, forgotten, keep, seed, shown
 
 from cluster.allocation.absence import AbsenceDetector
-from cluster.interfaces import PinQuery
+from cluster.interfaces import Duty, PinQuery
 from cluster.metrics.metric_store import PING
 from cluster.pin import PinOptions, Status
 from cluster.settings import ClusterSettings
@@ -146,3 +146,51 @@ async def test_the_pins_of_a_member_that_was_removed_while_nobody_ran_are_placed
 
         # The first look may come before the other member's metrics; the next one comes then.
         await until(moved, world.settings.reconcile_interval + 60)
+
+
+@virtual_time
+async def test_of_a_member_that_was_removed_all_pins_go_back_to_their_maximum() -> None:
+    world = MemoryCluster(4)
+    async with AsyncExitStack() as living:
+        first, *_ = [await living.enter_async_context(world.member(n)) for n in (0, 1, 2)]
+        await asyncio.sleep(20)
+        seed(world, 1, [world.peers[1], world.peers[3]], low=1, high=2)
+        await asyncio.sleep(1000)
+        assert (await first.get_pin(cid(1))).allocations == (world.peers[1], world.peers[3])
+        await world.members.remove(world.peers[3])
+
+        async def placed() -> bool:
+            holders = (await first.get_pin(cid(1))).allocations
+            return len(holders) == 2 and world.peers[3] not in holders
+
+        await until(placed, 400)
+
+
+@virtual_time
+async def test_a_repair_stops_when_its_member_is_back() -> None:
+    world = MemoryCluster(4, settings=ClusterSettings(repin_rate=0.1))
+    async with AsyncExitStack() as living:
+        first, *_ = [await living.enter_async_context(world.member(n)) for n in (0, 1, 2)]
+        for number in range(60):
+            seed(world, number, [world.peers[1], world.peers[3]])
+        await asyncio.sleep(400)
+        moved = 60 - await first.pinset.count(PinQuery(allocated_to=world.peers[3]))
+        assert 0 < moved < 60
+        await living.enter_async_context(world.member(3))
+        await asyncio.sleep(60)
+        writes = world.shared.writes
+        await asyncio.sleep(2000)
+        assert world.shared.writes == writes
+
+
+@virtual_time
+async def test_a_member_that_is_held_is_waited_for() -> None:
+    world = MemoryCluster(3)
+    async with world.member(0), world.member(1):
+        seed(world, 1, [world.peers[1], world.peers[2]])
+        await world.members.set_duty(world.peers[2], Duty.HELD)
+        await asyncio.sleep(3600)
+        assert world.shared.writes == 0
+        await world.members.set_duty(world.peers[2], Duty.OPEN)
+        await asyncio.sleep(400)
+        assert world.shared.writes == 1

@@ -18,7 +18,7 @@ MANY = int(os.environ.get("PINFOLD_HISTORIES", "100"))
 
 @pytest.mark.parametrize("seed", range(2))
 def test_copies_stay_until_others_have_them_whatever_happens(seed: int) -> None:
-    virtual_time(MovingHistory(seed).run)(20)
+    virtual_time(MovingHistory(seed).run)(15)
 
 
 @pytest.mark.slow
