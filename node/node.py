@@ -216,6 +216,7 @@ def _parts(
     holders = holders_in(cluster)
     return Parts(
         config=opened.config,
+        folder=opened.folder.root,
         peer=peer,
         store=access.store,
         blocks=access.blocks,

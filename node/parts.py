@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from bitswap.statistics import PeerStatistics, Statistics
@@ -152,12 +153,13 @@ class Inviter(Protocol):
 class Parts:
     """`blocks` is the store with every way to fetch what it lacks, `content` the same for one root's DAG.
 
-    `kept` is like `content`, of what the store has: nothing is fetched. Both let a caller see what is in
-    flight. `router` says who has what, `providing` tells the DHT of it, where that is on. `swarm` is None
-    while the open network is off, `bulk` where the node is offline.
+    `folder` is the data folder. `kept` is like `content`, of what the store has: nothing is fetched. Both
+    let a caller see what is in flight. `router` says who has what, `providing` tells the DHT of it, where that
+    is on. `swarm` is None while the open network is off, `bulk` where the node is offline.
     """
 
     config: Config
+    folder: Path
     peer: str
     store: LocalStore
     blocks: Blocks

@@ -365,9 +365,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
             "it reads the parts of the node and what was counted of the faces; none of them knows it",
         ),
         "listener": (
-            ("connection", "limits", "slow_clients", "unix_socket"),
+            ("connection", "limits", "slow_clients", "tls", "unix_socket"),
             "it serves any application, whatever its routes",
         ),
+        "tls": (("connection", "limits"), "a handshake comes before HTTP, whatever is served behind it"),
         "unix_socket": (("connection",), "a file to connect to, whatever is served there"),
         "connection": (("limits",), "a connection is let in before anything is known of its requests"),
         "admin": (("limits", "trailers"), "who may call does not depend on what is called"),

@@ -53,10 +53,10 @@ def is_foreseen(error: BaseException) -> bool:
     from blockstore.common.text_file import BadText
     from blockstore.errors import BlockstoreError
     from cluster.errors import ClusterError
-    from node.cli.api.errors import ApiError, DaemonLost, NoDaemon, NotText
+    from node.cli.api.errors import ApiError, DaemonLost, NoDaemon, NotText, StrangeCertificate
     from node.config.errors import BadConfig
     from node.errors import NodeError
 
     ours = (Failure, Unforeseen, NoOutput, BadConfig, NodeError, BlockstoreError, ClusterError, BadText)
-    client = (NoDaemon, NotText, ApiError, DaemonLost)
+    client = (NoDaemon, NotText, ApiError, DaemonLost, StrangeCertificate)
     return isinstance(error, (*ours, *client, click.ClickException, click.Abort, OSError))

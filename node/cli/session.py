@@ -56,10 +56,12 @@ class CommandSession:
 
     def _client(self, face: str) -> ApiClient:
         """The secret goes to where the daemon said that it listens, and to no other program on its ports."""
-        if url := self.addresses().text(face):
-            return ApiClient(url, self._secret())
-        listener = getattr(self.config(), face)
-        return ApiClient(listener_url(listener.host, listener.port))
+        url, listener = self.addresses().text(face), getattr(self.config(), face)
+        certificate = self.folder.root / listener.ssl_cert_file if listener.ssl_cert_file else None
+        if url:
+            return ApiClient(url, self._secret(), certificate)
+        own = listener_url(listener.host, listener.port, tls=certificate is not None)
+        return ApiClient(own, certificate=certificate)
 
     def _secret(self) -> str:
         """Empty where it cannot be read: another user's node."""

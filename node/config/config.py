@@ -69,6 +69,12 @@ def check(config: Config) -> None:
             f"cluster.replication_min ({least}) and cluster.replication_max ({most}) do not fit: "
             "either both are -1 (every member), or both are at least 1 and min is at most max"
         )
+    for section in (config.gateway, config.rpc, config.api, config.pinning):
+        if bool(section.ssl_cert_file) != bool(section.ssl_key_file):
+            raise BadConfig(
+                "ssl_cert_file and ssl_key_file of a section go together: set both, or none; there is only "
+                f"{section.ssl_cert_file or section.ssl_key_file}"
+            )
     if config.webhooks.urls and not config.webhooks.secret:
         raise BadConfig(
             "webhooks.urls are set and webhooks.secret is not, so a receiver could not tell who posts: set "

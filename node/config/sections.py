@@ -38,6 +38,8 @@ class GatewayConfig:
     routing: bool = True  # say who has content, and where peers are (Delegated Routing V1)
     access_log: str = ""  # a file, `-` for standard output; empty = none
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # whose X-Forwarded-For is believed
+    ssl_cert_file: str = ""  # PEM, beside the data folder's files or absolute; empty = no TLS
+    ssl_key_file: str = ""
 
     def policy(self) -> HostPolicy:
         """What holds at every host that `hosts` does not name."""
@@ -51,6 +53,9 @@ class RpcConfig:
     host: str = "127.0.0.1"
     port: int = 5001
     auth: str = "never"  # or `always`: every request has to show the secret of the data folder
+    ssl_cert_file: str = ""  # PEM, beside the data folder's files or absolute; empty = no TLS
+    ssl_key_file: str = ""
+    tls: str = "required"  # where other machines reach it; or `elsewhere`: a proxy encrypts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,9 @@ class ApiConfig:
     auth: str = "admin"  # what gives power over the cluster has to show the secret; `always`: every request
     socket: str = ""  # path of a Unix socket beside the port, for its owner alone; empty = none
     cors_origins: tuple[str, ...] = ()  # whose pages may use it from browsers; * = any may read
+    ssl_cert_file: str = ""  # PEM, beside the data folder's files or absolute; empty = no TLS
+    ssl_key_file: str = ""
+    tls: str = "required"  # where other machines reach it; or `elsewhere`: a proxy encrypts
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +210,9 @@ class PinningConfig:
 
     host: str = "127.0.0.1"
     port: int = 9097
+    ssl_cert_file: str = ""  # PEM, beside the data folder's files or absolute; empty = no TLS
+    ssl_key_file: str = ""
+    tls: str = "required"  # where other machines reach it; or `elsewhere`: a proxy encrypts
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ def _name(value: Setting) -> bool:
     return isinstance(value, str) and as_name(value) == value
 
 
+def _path(value: Setting) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
 def _socket_path(value: Setting) -> bool:
     """A Unix socket's path has 107 bytes on Linux, 103 elsewhere."""
     return isinstance(value, str) and (not value or value.startswith("/")) and len(value.encode()) <= 100
@@ -134,6 +138,8 @@ _BOUNDS: dict[str, _Bound] = {
     "api.socket": (_socket_path, "an absolute path of at most 100 bytes"),
     "api.cors_origins": (_each(r"\*|https?://[^/\s,*]+"), "a list of origins (https://host), or *"),
     "api.auth": _one_of("admin", "always"),
+    **dict.fromkeys(("rpc.tls", "api.tls", "pinning.tls"), _one_of("required", "elsewhere")),
+    **dict.fromkeys(("ssl_cert_file", "ssl_key_file"), (_path, "a path, or nothing")),
     "rpc.auth": _one_of("never", "always"),
     "webhooks.urls": (_each(_HOOK), "a list of URLs such as https://example.org/hook"),
     "webhooks.secret": (

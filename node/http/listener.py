@@ -16,6 +16,7 @@ from pathlib import Path
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from blockstore.common.tasks import open_tasks
 from node.errors import NodeError
 from node.files.bound_socket import bound_socket
 from node.http.connection import (
@@ -31,6 +32,8 @@ from node.http.connection import (
 from node.http.limits.door import Door
 from node.http.listener_url import listener_url
 from node.http.slow_clients import ending_stalled
+from node.http.tls.greeting import Greeting
+from node.http.tls.server_certificate import TlsFiles, open_certificate
 from node.http.unix_socket import SocketSite
 
 _REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
@@ -68,10 +71,11 @@ class Listener:
 
     host: str
     port: int
+    tls: bool = False
 
     @property
     def url(self) -> str:
-        return listener_url(self.host, self.port)
+        return listener_url(self.host, self.port, tls=self.tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class ListenerSettings:
     `section`: the one of the config that holds `host` and `port` (0 = any free one). A handler is cancelled
     when its client leaves, or reads nothing for `send_timeout` seconds (0 = it may). A connection without a
     whole request for `idle_timeout` seconds is ended. Some `body_bytes` of a body are held until they are
-    read. `socket` is the path of a Unix socket beside the port; empty = none.
+    read. `socket` is the path of a Unix socket beside the port; empty = none. With `tls` the port is HTTPS.
     """
 
     section: str
@@ -91,6 +95,7 @@ class ListenerSettings:
     idle_timeout: float = _IDLE_SECONDS
     body_bytes: int = _BODY_BYTES
     socket: str = ""
+    tls: TlsFiles | None = None
 
 
 @asynccontextmanager
@@ -100,7 +105,7 @@ async def listen(
     entrance: Entrance | None = None,
     connect: Connect = HttpConnection,
 ) -> AsyncIterator[Listener]:
-    """Serve `app` for the length of the block. Raises PortInUse.
+    """Serve `app` for the length of the block. Raises PortInUse, BadTlsFiles.
 
     `entrance` decides which connections are let in, `connect` how one begins.
     """
@@ -118,11 +123,23 @@ async def listen(
     try:
         serve = partial(_request_handler, runner, entrance, settings)
         connection = partial(connect, serve, entrance)
-        await _bind(_Site(runner, settings, connection), settings)
-        async with _ending_stalled(runner, settings.send_timeout), _socket(runner, settings, connection):
-            yield Listener(settings.host, _bound_port(runner))
+        async with _greeted(settings.tls, entrance, connection) as arriving:
+            await _bind(_Site(runner, settings, arriving), settings)
+            async with _ending_stalled(runner, settings.send_timeout), _socket(runner, settings, connection):
+                yield Listener(settings.host, _bound_port(runner), settings.tls is not None)
+            await runner.cleanup()  # before what handshakes need
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _greeted(files: TlsFiles | None, entrance: Entrance, connect: Serve) -> AsyncIterator[Serve]:
+    """What a connection begins with: a handshake where there is a certificate. Raises BadTlsFiles."""
+    if files is None:
+        yield connect
+        return
+    async with open_certificate(files) as certificate, open_tasks() as tasks:
+        yield Greeting(certificate, entrance, connect, tasks).connection
 
 
 class _Site(web.TCPSite):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from node.cli.api.errors import NoDaemon, NotText
-from node.cli.api.exchange import HttpExchange
+from node.cli.api.errors import NoDaemon, NotText, StrangeCertificate
+from node.cli.api.exchange import ByteSocket, HttpExchange
 from node.cli.api.response import ApiResponse, parse_lines, parse_object
 
 _CONNECT_SECONDS = 10.0
@@ -19,13 +20,14 @@ Query = Sequence[tuple[str, str]]
 class ApiClient:
     """Calls on one listener of a node, such as its cluster REST API. A connection a call."""
 
-    def __init__(self, url: str, secret: str = "") -> None:
-        """`secret`: that of the node's data folder, where it is at hand."""
+    def __init__(self, url: str, secret: str = "", certificate: Path | None = None) -> None:
+        """`secret`: that of the node's data folder, where it is at hand; `certificate`: its file."""
         parts = urlsplit(url)
         self.url = url.rstrip("/")
         self._host = unquote(parts.hostname or "127.0.0.1")
-        self._port = parts.port or 80
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._secret = secret
+        self._certificate = certificate if parts.scheme == "https" else None
 
     def get(self, path: str, query: Query = ()) -> ApiResponse:
         """One JSON object. Raises NoDaemon, ApiError."""
@@ -69,6 +71,17 @@ class ApiClient:
         with self._exchange("POST", path, query, content_type, body, content_bytes) as exchange:
             yield from parse_lines(exchange.body())
 
+    def _inside(self, connection: socket.socket) -> ByteSocket:
+        """The connection in TLS where the node speaks that. Raises StrangeCertificate."""
+        if self._certificate is None:
+            return connection
+        from node.cli.api.tls_socket import TlsSocket, trusting  # late: few nodes need it
+
+        try:
+            return TlsSocket(connection, trusting(self._certificate), self._host)
+        except OSError as error:
+            raise StrangeCertificate(self.url, self._certificate, error) from None
+
     def _one(self, method: str, path: str, query: Query) -> ApiResponse:
         with self._exchange(method, path, query) as exchange:
             text = b"".join(exchange.body())
@@ -91,7 +104,7 @@ class ApiClient:
             raise NoDaemon(self.url) from None
         with closing(connection):
             connection.settimeout(None)
-            exchange = HttpExchange(connection, urlsplit(self.url).netloc, body, self._secret)
+            exchange = HttpExchange(self._inside(connection), urlsplit(self.url).netloc, body, self._secret)
             with exchange.open(method, target, kind, content_bytes):
                 yield exchange
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class NoDaemon(Exception):
     """Nothing answers at that address."""
 
     def __init__(self, url: str) -> None:
         super().__init__(f"no daemon at {url}: start one with `pinfold daemon`")
+
+
+class StrangeCertificate(Exception):
+    """What answers there does not prove that it is the node."""
+
+    def __init__(self, url: str, certificate: Path, error: OSError) -> None:
+        why = getattr(error, "verify_message", "") or error.strerror or str(error)
+        super().__init__(
+            f"what answers at {url} does not show the certificate in {certificate} ({why}): "
+            "is another program on its port, or has the file ended or changed?"
+        )
 
 
 class ApiError(Exception):

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import h11
 
@@ -20,12 +21,22 @@ _READ = 256 * 1024  # bytes taken from the socket at once
 _ERROR_BYTES = 64 * 1024  # of an error's text that are read
 
 
+class ByteSocket(Protocol):
+    """A connection, as an exchange uses it."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+    def shutdown(self, how: int, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class HttpExchange:
     """One request and its answer on one socket."""
 
-    def __init__(
-        self, connection: socket.socket, host: str, body: Iterable[bytes] | None, secret: str
-    ) -> None:
+    def __init__(self, connection: ByteSocket, host: str, body: Iterable[bytes] | None, secret: str) -> None:
         self._socket = connection
         self._host = host
         self._body = body

@@ -22,6 +22,9 @@ from node.http.limits.admission import RequestAdmission, RequestLimits, TooManyR
 ALWAYS = "always"
 """The value of `api.auth` and `rpc.auth` that asks for the secret on every route."""
 
+ELSEWHERE = "elsewhere"
+"""The value of `api.tls` and its like that says that something else encrypts what is sent."""
+
 _WRONG_A_SECOND, _WRONG_AT_ONCE = 1.0, 20  # of one client's wrong secrets that are answered as such
 _MAX_NAME = 262  # characters of a host name with its port
 _CHALLENGES = (
@@ -141,6 +144,17 @@ async def check_listener(section: str, host: str, auth: str) -> bool:
             f"(the secret in api.secret of the data folder), or set {section}.host to 127.0.0.1"
         )
     return local
+
+
+def check_secrecy(section: str, host: str, tls: str) -> None:
+    """Of a listener without a certificate that other machines reach. Raises OpenToOthers."""
+    if tls != ELSEWHERE:
+        raise OpenToOthers(
+            f'{section}.host "{host}" is not on the loopback interface, so what callers show would travel in'
+            f" the clear: set {section}.ssl_cert_file and {section}.ssl_key_file, or {section}.host to "
+            "127.0.0.1; where a proxy or a network of your own encrypts it, "
+            f"`pinfold config set {section}.tls elsewhere`"
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,1 @@
+"""HTTPS: certificates of files, and connections that begin with a handshake."""
