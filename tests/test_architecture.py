@@ -340,7 +340,7 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "listeners": (
             (
                 *("admin", "connection", "gateway", "limits", "listener", "log", "metrics", "pinning"),
-                *("rest", "rpc"),
+                *("rest", "rpc", "tls"),
             ),
             "it opens the faces, which never know each other",
         ),

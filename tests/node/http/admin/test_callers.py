@@ -149,7 +149,13 @@ async def test_a_listener_for_everybody_is_refused_unless_it_asks_for_the_secret
 
 
 async def test_a_listener_for_everybody_asks_for_the_secret_whatever_it_is_called(tmp_path: Path) -> None:
-    async with running_node(tmp_path, closed(host="0.0.0.0")) as node:
+    everywhere = closed(host="0.0.0.0")
+    elsewhere = replace(
+        everywhere,
+        api=replace(everywhere.api, tls="elsewhere"),
+        rpc=replace(everywhere.rpc, tls="elsewhere"),
+    )
+    async with running_node(tmp_path, elsewhere) as node:
         for name in ("127.0.0.1", "node.example"):
             assert (await ask(node.faces.api, "GET /id", name))[0] == 401
             assert (await ask(node.faces.api, "GET /id", name, bearer(tmp_path)))[0] == 200
