@@ -154,8 +154,8 @@ class Parts:
     """`blocks` is the store with every way to fetch what it lacks, `content` the same for one root's DAG.
 
     `folder` is the data folder. `kept` is like `content`, of what the store has: nothing is fetched. Both
-    let a caller see what is in flight. `router` says who has what, `providing` tells the DHT of it, where that
-    is on. `swarm` is None while the open network is off, `bulk` where the node is offline.
+    let a caller see what is in flight. `router` says who has what, `providing` tells the DHT of it, where
+    that is on. `swarm` is None while the open network is off, `bulk` where the node is offline.
     """
 
     config: Config
