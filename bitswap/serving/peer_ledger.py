@@ -37,6 +37,7 @@ class PeerLedger:
         self.batches = 0
         self._wants: dict[bytes, PeerWant] = {}
         self._queue: OrderedDict[bytes, PeerWant] = OrderedDict()
+        self._is_sorted = True
         self._presences: OrderedDict[CID, bool] = OrderedDict()
 
     def __len__(self) -> int:
@@ -98,6 +99,7 @@ class PeerLedger:
         ]
         blocks: list[CID] = []
         size = 0
+        self._sort()
         while self._queue and len(blocks) < BATCH_ENTRIES:
             want = next(iter(self._queue.values()))
             if blocks and size + want.size > BATCH_BYTES:
@@ -134,6 +136,7 @@ class PeerLedger:
             kept = PeerWant(entry.cid, entry.type, entry.priority, entry.send_dont_have)
             self._wants[entry.cid.multihash] = kept
             return True
+        self._is_sorted &= want.priority == entry.priority
         want.priority = entry.priority
         want.send_dont_have |= entry.send_dont_have
         if want.type is WantType.HAVE:
@@ -146,12 +149,20 @@ class PeerLedger:
                 self._queue_presence(want.cid, have=False)
         elif want.type is WantType.BLOCK or size <= SMALL_BLOCK:
             want.stage, want.size = Stage.QUEUED, size
+            last = next(reversed(self._queue.values()), want)
+            self._is_sorted &= last.priority >= want.priority
             self._queue[want.cid.multihash] = want
             self.queued_bytes += size
             self._presences.pop(want.cid, None)
         else:
             del self._wants[want.cid.multihash]
             self._queue_presence(want.cid, have=True)
+
+    def _sort(self) -> None:
+        """The highest priority first, and of one priority what was asked for first."""
+        if not self._is_sorted:
+            self._queue = OrderedDict(sorted(self._queue.items(), key=lambda item: -item[1].priority))
+            self._is_sorted = True
 
     def _queue_presence(self, cid: CID, *, have: bool) -> None:
         """Queue a presence. A peer that asks but does not read loses the ones above its bound."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
@@ -73,6 +74,7 @@ class BulkSession:
     def __init__(self, exchange: BulkExchange) -> None:
         self._exchange = exchange
         self._worth: dict[str, int] = {}  # of a member: 1 it gave blocks, -1 it had none of those asked for
+        self._asking: Counter[str] = Counter()  # lists that a member is asked for just now
 
     def session(self, root: CID) -> BulkSession:
         return self._exchange.session(root)
@@ -85,11 +87,15 @@ class BulkSession:
         left = [cid for cid in wanted if cid not in flights]
         for client in self._clients(hints) if left else ():
             lacking: list[CID] = []
-            for start in range(0, len(left), MAX_WANTS):
-                part = left[start : start + MAX_WANTS]
-                async with aclosing(self._exchange.request(client, part, lacking)) as groups:
-                    async for group in groups:
-                        yield group
+            self._asking[client.peer] += 1
+            try:
+                for start in range(0, len(left), MAX_WANTS):
+                    part = left[start : start + MAX_WANTS]
+                    async with aclosing(self._exchange.request(client, part, lacking)) as groups:
+                        async for group in groups:
+                            yield group
+            finally:
+                self._asking[client.peer] -= 1
             self._worth[client.peer] = 1 if len(lacking) < len(left) else -1
             left = lacking
             if not left:
@@ -97,10 +103,15 @@ class BulkSession:
         await flights.until_landed(flying)
 
     def _clients(self, hints: Iterable[str]) -> list[BulkClient]:
-        """Whom to ask, in that order."""
+        """Whom to ask, in that order: lists that are asked for at the same time go to several members."""
         found = [client for peer in dict.fromkeys(hints) if (client := self._exchange.members.client(peer))]
-        found.sort(key=lambda client: -self._worth.get(client.peer, 0))
+        found.sort(key=self._order)
         return found[:_ASKED]
+
+    def _order(self, client: BulkClient) -> tuple[bool, int, int]:
+        """Those without any block last; then the least busy for this DAG, and who has given some."""
+        worth = self._worth.get(client.peer, 0)
+        return worth < 0, self._asking[client.peer], -worth
 
 
 async def _verified(

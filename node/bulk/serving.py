@@ -20,6 +20,7 @@ from blockstore.common.grouped import grouped
 from blockstore.common.throttle import Throttle
 from blockstore.prefetch.one_ahead import one_ahead
 from node.bulk.certificates import BadCertificate
+from node.bulk.fair_turns import FairTurns, RequestTurns
 from node.bulk.refusals import BulkRefusal, Refusals
 from node.bulk.tls import peer_behind
 from node.bulk.wire import (
@@ -34,14 +35,15 @@ from node.bulk.wire import (
 )
 from node.traffic import Traffic
 
-ANSWERS = 16
-"""Requests that are answered at once, and"""
+ANSWERS = 256
+"""Requests that are open at once, and"""
 
 PEER_ANSWERS = 8
 """of these, of one member."""
 
 _PAGE = 512  # CIDs that are looked up at once
 _GROUP_BYTES = 2 * 1024 * 1024  # read at once
+_TURNS = 16  # groups that are read or being sent, of all requests together
 _SEND_SECONDS = 60.0  # until a member that reads nothing is left
 
 
@@ -66,6 +68,7 @@ class BulkServer:
         self._refusals = refusals
         self._traffic = traffic
         self._answering: Counter[str] = Counter()
+        self._turns = FairTurns(_TURNS)
         self.sent: Counter[str] = Counter()
         """Bytes of blocks, by member."""
 
@@ -109,12 +112,14 @@ class BulkServer:
     async def _blocks(self, request: web.BaseRequest, peer: str, cids: Sequence[CID]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         await response.prepare(request)
-        async with aclosing(one_ahead(self._groups(cids))) as groups:
-            async for group in groups:
-                for piece in encode_blocks(group):
-                    await self._send(response, piece)
-                    self._traffic.sent(PROTOCOL, len(piece))
-                self.sent[peer] += sum(len(block.data) for block in group if block)
+        with self._turns.of(peer) as turns:
+            async with aclosing(one_ahead(self._groups(cids, turns))) as groups:
+                async for group in groups:
+                    for piece in encode_blocks(group):
+                        await self._send(response, piece)
+                        self._traffic.sent(PROTOCOL, len(piece))
+                    turns.give()
+                    self.sent[peer] += sum(len(block.data) for block in group if block)
         await response.write_eof()
         return response
 
@@ -126,12 +131,14 @@ class BulkServer:
                 await response.write(view[start : start + size] if size < len(piece) else piece)
             start += size
 
-    async def _groups(self, cids: Sequence[CID]) -> AsyncGenerator[list[Block | None]]:
+    async def _groups(self, cids: Sequence[CID], turns: RequestTurns) -> AsyncGenerator[list[Block | None]]:
+        """Each when it is this request's turn, which is to be given back when the group is sent."""
         for start in range(0, len(cids), _PAGE):
             page = cids[start : start + _PAGE]
             stats = await self._source.stat(page)
             sizes = [(cid, stat.size if stat else 0) for cid, stat in zip(page, stats, strict=True)]
             for group in grouped(sizes, _GROUP_BYTES):
+                await turns.take()
                 yield await self._source.get_many(group)
 
 

@@ -319,3 +319,13 @@ def test_a_friend_may_want_more_than_a_stranger() -> None:
     for peer in ("friend", "stranger"):
         stock(ledgers, peer, 1000, 10)
     assert [len(ledger) for ledger in ledgers] == [1000, 100]
+
+
+def test_what_is_more_urgent_goes_before_what_was_queued_earlier() -> None:
+    ledger = PeerLedger("amy")
+    told(ledger, [ask(C0, priority=5), ask(C1, priority=1)], 10)
+    told(ledger, [ask(C2, priority=3), ask(CIDS[3], priority=1)], 10)
+    assert ledger.take().blocks == (C0, C2, C1, CIDS[3])
+    told(ledger, [ask(CIDS[4], priority=1), ask(CIDS[5], priority=1)], 10)
+    ledger.on_entries([ask(CIDS[5], priority=9)], False)
+    assert ledger.take().blocks == (CIDS[5], CIDS[4])
