@@ -43,6 +43,7 @@ from node.names.open_names import OpenNames, open_names
 from node.names.surroundings import NameCluster, NameWorld
 from node.networks import Networks, open_networks
 from node.opened_folder import OpenedFolder, open_folder
+from node.own_bootstrap import open_own_bootstrap
 from node.own_cluster import OwnCluster, inviter, open_own_cluster
 from node.own_providing import open_own_providing
 from node.own_router import OwnRouter, own_router
@@ -98,6 +99,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         await enter(_open_services(own, access, scrub, automatic))
         await enter(_open_jobs(jobs, own, ScrubJobs(scrub, store.usage, time.time)))
         providing = await enter(open_own_providing(opened, networks, access, own))
+        await enter(open_own_bootstrap(opened, networks, own))
         names = await enter(
             open_names(
                 config.names,

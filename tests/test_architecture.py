@@ -224,8 +224,9 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "node": (
             (
                 *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "events"),
-                *("files", "http", "jobs", "malloc", "names", "networks", "opened_folder", "own_cluster"),
-                *("own_providing", "own_router", "parts", "pinning", "providing", "retrieval", "services"),
+                *("files", "http", "jobs", "malloc", "names", "networks", "opened_folder", "own_bootstrap"),
+                *("own_cluster", "own_providing", "own_router", "parts", "pinning", "providing"),
+                *("retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
         ),
@@ -239,6 +240,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
                 *("parts", "pinning", "providing", "retrieval", "routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
+        ),
+        "own_bootstrap": (
+            ("names", "networks", "opened_folder", "own_cluster", "routing"),
+            "servers are found by members, names and settings, before any list",
         ),
         "own_providing": (
             ("block_access", "networks", "opened_folder", "own_cluster", "providing"),
@@ -284,7 +289,10 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         "jobs": (("files",), "work says how far it is, and is stopped; what it does is not known here"),
         "denylist": (("names",), "rules name content paths, by CID or by name"),
         "providing": (("routing",), "it tells the DHT of blocks and pins, by values of the packages below"),
-        "routing": (("names", "retrieval"), "who has content, and the records of names, by values of both"),
+        "routing": (
+            ("files", "names", "retrieval"),
+            "who has content, and the records of names, by values of both",
+        ),
         "names": (
             ("config", "datadir"),
             "a name is a key's, and leads to a path; who asks is not its business",

@@ -75,11 +75,23 @@ def check(config: Config) -> None:
                 "ssl_cert_file and ssl_key_file of a section go together: set both, or none; there is only "
                 f"{section.ssl_cert_file or section.ssl_key_file}"
             )
+    _check_routing(config)
     if config.webhooks.urls and not config.webhooks.secret:
         raise BadConfig(
             "webhooks.urls are set and webhooks.secret is not, so a receiver could not tell who posts: set "
             "it to a text of your own, such as what `openssl rand -hex 32` prints"
         )
+
+
+def _check_routing(config: Config) -> None:
+    """Raises BadConfig."""
+    if config.routing.dht != "off" and not config.swarm.enabled:
+        raise BadConfig(
+            f"routing.dht is {config.routing.dht} and swarm.enabled is false: the DHT is on the open "
+            "network, so set swarm.enabled to true, or routing.dht to off"
+        )
+    if config.routing.public and config.routing.dht == "off":
+        raise BadConfig("routing.public is true and routing.dht is off: set routing.dht to client or server")
 
 
 def keys(config: Config | None = None) -> Iterator[tuple[str, Setting]]:

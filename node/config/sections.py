@@ -171,6 +171,8 @@ class RoutingConfig:
     """Who has what that neither members nor connected peers have."""
 
     dht: str = "off"  # client: ask the DHT; server: answer others too
+    bootstrap: tuple[str, ...] = ()  # multiaddresses with /p2p/ of servers to find it by
+    public: bool = False  # find it by servers that releases come with, where no others answer
     routers: tuple[str, ...] = ()  # URLs of routers that are asked over HTTP (Delegated Routing V1)
 
 

@@ -51,6 +51,17 @@ def _addresses(*, named: bool) -> Callable[[Setting], bool]:
     return fits
 
 
+def _servers(values: Setting) -> bool:
+    """As `swarm.peers`, or names that lead to such addresses: `/dnsaddr/<name>/p2p/<peer id>`."""
+    if not isinstance(values, tuple):
+        return False
+    direct = [text.replace("/dnsaddr/", "/dns/", 1).replace("/p2p/", "/tcp/1/p2p/", 1) for text in values]
+    shown = (
+        plain if text.startswith("/dnsaddr/") else text for text, plain in zip(values, direct, strict=True)
+    )
+    return _addresses(named=True)(tuple(shown))
+
+
 def _name(value: Setting) -> bool:
     return isinstance(value, str) and as_name(value) == value
 
@@ -164,6 +175,10 @@ _BOUNDS: dict[str, _Bound] = {
     "retrieval.gateways": (_urls, "a list of URLs such as https://gateway.example.org"),
     "routing.routers": (_urls, "a list of URLs such as https://router.example.org"),
     "provide.strategy": _one_of("all", "pinned", "roots", "none"),
+    "routing.bootstrap": (
+        _servers,
+        "addresses such as /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo..., or /dnsaddr/...",
+    ),
     "routing.dht": _one_of("off", "client", "server"),
     "storage.cache_share": (_between(0, 1), "a share of the room for blocks, from 0 to 1"),
     "storage.profile": _one_of("standard", "edge"),

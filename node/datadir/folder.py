@@ -117,6 +117,11 @@ class DataFolder:
         return self.root / "provide.db"
 
     @property
+    def servers(self) -> Path:
+        """Servers of the DHT that answered, kept over restarts."""
+        return self.root / "servers.json"
+
+    @property
     def ballast(self) -> Path:
         """Room on the disk, kept for what must be written when there is none left."""
         return self.root / "ballast"

@@ -25,6 +25,14 @@ _CONFIG = """\
 [cluster]
 peer_name = {name}
 """
+_PUBLIC = """
+[swarm]
+host = "0.0.0.0"  # every IPv4 address of this machine
+
+[routing]
+dht = "client"
+public = true
+"""
 
 
 class AlreadySetUp(NodeError):
@@ -43,9 +51,12 @@ class Created:
     cluster_name: str
 
 
-def create_node(folder: DataFolder, token: str | None = None, name: str = "") -> Created:
+def create_node(
+    folder: DataFolder, token: str | None = None, name: str = "", *, public: bool = False
+) -> Created:
     """Make the folder of a new node: the first of a new cluster, or one that was invited by `token`.
 
+    `public`: its settings have it take part in the public network.
     Raises AlreadySetUp, BadMachineName, BadInvite (before anything is written), OSError.
     """
     if not name.isprintable() or as_name(name) != name:
@@ -55,21 +66,27 @@ def create_node(folder: DataFolder, token: str | None = None, name: str = "") ->
         )
     invite = Invite.parse(token) if token is not None else None
     if folder.exists:
-        return _invited_again(folder, invite)
+        return _invited_again(folder, invite, public=public)
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     close_to_others(folder)
     name = as_name(name) or as_name(socket.gethostname()) or "node"
     identity = Identity.generate()
     belonging = ClusterFile.invited(invite) if invite else _found(identity.peer_id, name)
     belonging.write(folder.cluster)
-    atomic_write(folder.config, _CONFIG.format(name=_quoted(name)).encode())
+    settings = _CONFIG.format(name=_quoted(name)) + (_PUBLIC if public else "")
+    atomic_write(folder.config, settings.encode())
     made_secret(folder.secret)
     save(identity, folder.identity)  # last: with it the folder counts as set up
     return Created(identity.peer_id, belonging.genesis.name)
 
 
-def _invited_again(folder: DataFolder, invite: Invite | None) -> Created:
+def _invited_again(folder: DataFolder, invite: Invite | None, *, public: bool) -> Created:
     """A node that was removed, or whose token ended before it was let in, takes another one."""
+    if public:
+        raise AlreadySetUp(
+            f"{folder.root} is set up already, so --public changes nothing there: set swarm.host to 0.0.0.0, "
+            "routing.dht to client and routing.public to true by `pinfold config set`"
+        )
     belonging = ClusterFile.read(folder.cluster) if invite else None
     if invite is None or belonging is None or belonging.genesis != invite.genesis:
         other = " and belongs to another cluster" if invite else ""

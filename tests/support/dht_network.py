@@ -70,6 +70,7 @@ class SimDht:
         self.asked: Counter[KadType] = Counter()
         self.told = 0
         self.tells = 0
+        self.keeps = True  # False: what servers are told is only counted
         self.servers: dict[str, SimServer] = {}
         for peer in (*map(sim_peer, range(count)), *others):
             self.servers[peer.peer] = SimServer(self, peer, peer_key(peer.peer))
@@ -153,7 +154,7 @@ class SimKadNetwork:
         server = await self._reached(peer)
         self._dht.tells += 1
         self._dht.told += len(messages)
-        for message in messages:
+        for message in messages if self._dht.keeps else ():
             server.told(message)
 
     async def _reached(self, peer: Provider) -> SimServer:

@@ -32,9 +32,22 @@ _MAX_TOKEN = 64 * 1024  # bytes read of a file or a pipe
     help="A file that holds the token.",
 )
 @click.option("--name", default="", help="This machine's name among the members (default: its host name).")
+@click.option(
+    "--public",
+    is_flag=True,
+    help="Take part in the public IPFS network: listen on every address, use its DHT.",
+)
 @json_option
 @session
-def command(context: CommandSession, token: str | None, file: Path | None, name: str, as_json: bool) -> None:
+def command(
+    context: CommandSession,
+    /,
+    token: str | None,
+    file: Path | None,
+    name: str,
+    public: bool,
+    as_json: bool,
+) -> None:
     """Create the data folder, this node's identity, and its cluster: a new one, or the inviting one.
 
     In a folder that is set up, a new invitation to the same cluster lets a removed node in again.
@@ -42,7 +55,7 @@ def command(context: CommandSession, token: str | None, file: Path | None, name:
     if token is not None and file is not None:
         raise click.UsageError("--join and --join-file: give one of them")
     token = _from_input() if token == "-" else token if file is None else _from_file(file)
-    created = create_node(context.folder, token, name)
+    created = create_node(context.folder, token, name, public=public)
     if as_json:
         joins = {"cluster": created.cluster_name, "joins": token is not None}
         emit({"id": created.peer_id, "folder": str(context.folder.root), **joins})

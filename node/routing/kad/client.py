@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
+from cluster.common.peer_id import multihash_of
 from node.names.errors import BadRecord, NotPublished
 from node.names.ipns_record import IpnsRecord, verify
 from node.names.name import IpnsName
@@ -40,6 +41,17 @@ class KadClient:
             async for _ in answers:
                 continue
         return lookup.nearest()
+
+    async def greet(self, peer: Provider) -> bool:
+        """Ask that peer for servers near to this node; whether it is one, and so in the table now."""
+        if not self.network.accepts(peer):
+            return False
+        request = KadMessage(KadType.FIND_NODE, multihash_of(self.network.us.peer))
+        try:
+            await self.network.ask(peer, request)
+        except NoAnswer:
+            return False
+        return self.table.heard(peer, asyncio.get_running_loop().time())
 
     async def providers(self, multihash: bytes) -> AsyncGenerator[Provider]:
         """See `Router.providers`."""

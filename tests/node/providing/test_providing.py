@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
 from support.clock import virtual_time
 from support.dht_network import SimDht
 from support.inline_database import InlineDatabase
@@ -197,3 +198,18 @@ async def test_another_strategy_is_gathered_anew() -> None:
     async with world.node("pinned") as providing:
         await asyncio.sleep(60)
         assert (await providing.standing())[0].names == 30
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@virtual_time
+async def test_a_hundred_thousand_names_among_ten_thousand_servers_cost_few_look_ups() -> None:
+    world = World(10_000, names=100_000)
+    world.dht.keeps = False
+    async with world.node() as providing:
+        await swept(providing)
+        (standing,) = await providing.standing()
+    figures = standing.figures
+    print(f"{figures} after {asyncio.get_running_loop().time():.0f} s, {dict(world.dht.asked)}")
+    assert figures.names == 100_000
+    assert figures.lookups <= 4000
