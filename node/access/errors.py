@@ -29,7 +29,3 @@ class UnknownToken(AccessError):
 
 class BadTokenFile(AccessError):
     """The file of tokens cannot be read; names it and says what to do."""
-
-
-class NotAllowed(AccessError):
-    """The caller's token does not go that far; nothing was changed."""

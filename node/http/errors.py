@@ -50,7 +50,6 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (access.TokenExists, 409),
     (access.UnknownToken, 404),
     (UnknownRequest, 404),
-    (access.NotAllowed, 403),
     (TooManyFollowers, 503),
     (FollowerBehind, 503),
     (cluster.BadReplication, 500),
