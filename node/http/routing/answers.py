@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from email.utils import formatdate
+from functools import lru_cache
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -40,8 +41,13 @@ def headers(content_type: str, cache: str) -> CIMultiDict[str]:
     """What every answer carries."""
     return CIMultiDict(
         {**_CORS, "Content-Type": content_type, "Cache-Control": cache, "Vary": "Accept",
-         "Last-Modified": formatdate(time.time(), usegmt=True)}
+         "Last-Modified": _date(int(time.time()))}
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def line_of_text(status: int, text: str, cache: str = "no-store") -> web.Response:

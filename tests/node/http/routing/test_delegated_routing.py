@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -17,6 +18,7 @@ from yarl import URL
 
 from blockstore.block import Block
 from blockstore.cid import CID, DAG_PB
+from cluster.pin import PinOptions
 from node.config.sections import Config, GatewayConfig
 from node.names.name import IpnsName
 from node.node import Node
@@ -93,6 +95,14 @@ async def test_nothing_is_an_empty_list_for_a_short_time(tmp_path: Path) -> None
             assert "max-age=15," in ask.headers["Cache-Control"]
             assert await ask.lines(path) == []
             assert "max-age=15," in ask.headers["Cache-Control"]
+
+
+async def test_of_many_at_once_each_is_told_of_its_own(tmp_path: Path) -> None:
+    async with routing(tmp_path) as ask:
+        await ask.node.parts.cluster.pin(ABSENT, PinOptions())
+        cids = [BLOCK.cid, ABSENT, CID.v0(BLOCK.cid.multihash), Block.of(b"nowhere else").cid] * 25
+        held = await asyncio.gather(*(ask.json(f"providers/{cid}") for cid in cids))
+        assert [len(one["Providers"]) for one in held] == [1, 0, 1, 0] * 25
 
 
 async def test_a_node_without_an_open_network_has_no_address_to_give(tmp_path: Path) -> None:
