@@ -11,8 +11,10 @@ from support.json_value import JsonObject
 from support.node import eventually, running_node
 from support.pairs import add, quick, two_nodes
 
+from blockstore.block import Block
 from blockstore.cid import CID, RAW
 from cluster.interfaces import Role
+from cluster.pin import Wish
 from node.node import Node
 
 STRANGER = "12D3KooWGzBnKyqPgQAjRXPGd6LK7s7jzQbYTyCT6VAbFtRLQkgL"
@@ -67,6 +69,26 @@ async def test_traffic_is_told_by_protocol(tmp_path: Path) -> None:
             told = await answer.json()
         assert "/pinfold/call/1.0.0" in told
         assert all(list(one) == ["total_in", "total_out", "rate_in", "rate_out"] for one in told.values())
+
+
+async def test_blocks_in_bulk_are_traffic_too(tmp_path: Path) -> None:
+    async with two_nodes(tmp_path) as (a, b, client):
+
+        async def reached() -> bool:
+            return a.parts.bulk is not None and b.parts.peer in a.parts.bulk.reached()
+
+        await eventually(reached)
+        blocks = [Block.of(bytes([number]) * 100_000) for number in range(4)]
+        await b.parts.blocks.put_many(blocks)
+        for block in blocks:
+            await b.parts.add_service.pin_root(block.cid, Wish())
+
+        async def counted() -> bool:
+            async with client.get(f"{a.faces.api.url}/health/bandwidth") as answer:
+                told = await answer.json()
+            return bool(told.get("/pinfold/bulk/1", {}).get("total_in", 0) > 100_000)
+
+        await eventually(counted)
 
 
 async def test_a_node_that_joins_no_network_has_no_traffic(tmp_path: Path) -> None:
