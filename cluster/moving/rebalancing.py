@@ -56,9 +56,9 @@ class Rebalancing:
     async def begin(self) -> RebalancePlan:
         """Raises ReadOnlyMember, and RebalanceRuns while one is under way."""
         self._context.pinset.check_writable()
-        if self._is_on():
-            raise RebalanceRuns("a rebalance is under way at this member: `pinfold jobs` says how far it is")
+        self._check_none_is_on()
         plan = await self.plan()
+        self._check_none_is_on()  # another request may have begun one meanwhile
         self.go_on(Rebalance(self._context.now(), plan.pins))
         return plan
 
@@ -125,5 +125,6 @@ class Rebalancing:
     def _goes_on(self, current: Rebalance) -> bool:
         return current is self.current and current.ended is None and not current.paused
 
-    def _is_on(self) -> bool:
-        return self.current is not None and self.current.ended is None
+    def _check_none_is_on(self) -> None:
+        if self.current is not None and self.current.ended is None:
+            raise RebalanceRuns("a rebalance is under way at this member: `pinfold jobs` says how far it is")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,7 @@ class JobFile:
             return [_job(one) for one in fields["jobs"]]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             _log.warning(
                 "%s cannot be read (%s): jobs that have ended are forgotten, and a rebalance does not go on",
                 self._path,
@@ -58,8 +59,16 @@ def _job(fields: dict[str, object]) -> Job:
         unit=str(fields["unit"]),
         done=int(str(fields["done"])),
         left=None if fields["left"] is None else int(str(fields["left"])),
-        rate=float(str(fields["rate"])),
-        begun=float(str(fields["begun"])),
-        ended=None if fields["ended"] is None else float(str(fields["ended"])),
+        rate=_number(fields["rate"]),
+        begun=_number(fields["begun"]),
+        ended=None if fields["ended"] is None else _number(fields["ended"]),
         detail=str(fields["detail"]),
     )
+
+
+def _number(value: object) -> float:
+    """Raises ValueError, also for what JSON cannot say."""
+    number = float(str(value))
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no number")
+    return number

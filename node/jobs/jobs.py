@@ -38,6 +38,7 @@ class Jobs:
         self.unfinished = tuple(job for job in known if not job.state.is_over)
         """What this node did when it ended, and what is to go on."""
         self._sources: list[JobSource] = []
+        self._looking = asyncio.Lock()
         self._seen: dict[str, Job] = {}  # of sources, at the last look
         self._handlers: list[Callable[[Job], None]] = []
 
@@ -46,12 +47,21 @@ class Jobs:
         self._sources.append(source)
 
     async def run(self) -> None:
-        """Look at the sources, and write down what has ended, until cancelled."""
+        """Look at the sources now and then, until cancelled."""
         await steadily(self._guard, "looking at", "jobs", self._turn)
 
     async def _turn(self) -> None:
         await asyncio.sleep(_LOOK)
-        now = {job.id: job for source in self._sources for job in await source.jobs()}
+        await self.look()
+
+    async def look(self) -> None:
+        """Look at the sources, tell what has changed, and write down what is to be known after a restart."""
+        async with self._looking:
+            self._compare({job.id: job for source in self._sources for job in await source.jobs()})
+            await self._save()
+
+    def _compare(self, now: dict[str, Job]) -> None:
+        """With what was there at the last look."""
         for job in now.values():
             if job.id not in self._seen or self._seen[job.id].state is not job.state:
                 self.tell(job)
@@ -62,7 +72,6 @@ class Jobs:
             else:
                 self._called_off(gone)
         self._seen = now
-        await self._save()
 
     async def _save(self) -> None:
         """What has ended, and what is to go on after a restart."""
@@ -107,7 +116,10 @@ class Jobs:
         return job
 
     async def command(self, job_id: str, verb: JobVerb) -> Job:
-        """The job after that. Raises NoSuchJob, JobRefuses, and what the work itself says."""
+        """The job after that, which a restart does not undo where the work goes on after one.
+
+        Raises NoSuchJob, JobRefuses, and what the work itself says.
+        """
         job = await self.one(job_id)
         if verb not in job.verbs:
             can = ", ".join(job.verbs) or "nothing"
@@ -115,8 +127,11 @@ class Jobs:
         if job_id in self._running:
             self._running[job_id].command(verb)
             return self._running[job_id].job
-        await (await self._source_of(job_id)).command(job, verb)
-        return await self._look_at(job)
+        async with self._looking:
+            await (await self._source_of(job_id)).command(job, verb)
+            after = await self._look_at(job)
+            await self._save()
+        return after
 
     async def _look_at(self, job: Job) -> Job:
         """A source's job as it is now; one that is none any more has ended by that."""

@@ -188,7 +188,7 @@ class Scrub:
             bytes.fromhex(state.place)
         except FileNotFoundError:
             return self._first()
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             _log.warning("%s cannot be read (%s): scrubbing begins anew", self._path, error)
             return self._first()
         latest = self._now() + DAY * DAYS[1]  # a clock that was wrong once puts nothing off for years

@@ -23,8 +23,11 @@ async def plan(request: web.Request) -> web.Response:
 
 
 async def rebalance(request: web.Request) -> web.Response:
-    """Begin -> the plan as it was just before."""
-    return _response(request, await request.app[PARTS].cluster.rebalancing.begin())
+    """Begin -> the plan as it was just before, once it would go on after a restart."""
+    parts = request.app[PARTS]
+    found = await parts.cluster.rebalancing.begin()
+    await parts.jobs.look()
+    return _response(request, found)
 
 
 def _response(request: web.Request, found: RebalancePlan) -> web.Response:

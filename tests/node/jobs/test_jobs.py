@@ -17,6 +17,11 @@ from node.jobs.jobs import HISTORY, Jobs
 from node.jobs.pace import Pace
 from node.jobs.rebalance_jobs import RebalanceJobs
 
+GOOD = (
+    '{"version":1,"jobs":[{"id":"gc-1","kind":"gc","state":"done","subject":"this node","unit":"blocks",'
+    '"done":1,"left":null,"rate":0,"begun":3.5,"ended":4,"detail":""}]}'
+)
+
 
 def jobs_in(folder: Path) -> Jobs:
     return Jobs(JobFile(folder / "jobs.json"), Guard(), asyncio.get_running_loop().time)
@@ -99,8 +104,23 @@ async def test_a_bounded_number_is_remembered_over_a_restart_the_last_ones_first
     assert len(known) == HISTORY
     assert known == sorted(known, key=lambda job: -(job.ended or 0))
     assert await jobs_in(tmp_path).all() == known
-    (tmp_path / "jobs.json").write_text('{"version":1,"jobs":[{"id":7}]}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[" * 100_000, '{"version":2}', '{"version":1,"jobs":[{"id":7}]}',
+     '{"version":1,"jobs":["x"]}',
+     *(GOOD.replace("3.5", number) for number in ("1e999", "NaN", '"Infinity"'))],
+)  # fmt: skip
+@virtual_time
+async def test_a_file_that_cannot_be_read_is_told_and_forgotten(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "jobs.json").write_text(GOOD)
+    assert [job.id for job in await jobs_in(tmp_path).all()] == ["gc-1"]
+    (tmp_path / "jobs.json").write_text(text)
     assert await jobs_in(tmp_path).all() == []
+    assert "cannot be read" in caplog.text
 
 
 @virtual_time
@@ -168,3 +188,19 @@ async def test_a_rebalance_goes_on_after_a_restart_paused_where_it_was(tmp_path:
         await asyncio.sleep(30)
         (job,) = await jobs.all()
         assert (job.state, job.verbs) == (JobState.DONE, ()), "there is nothing to move"
+
+
+@virtual_time
+async def test_what_was_asked_of_a_rebalance_is_written_down_before_it_is_answered(tmp_path: Path) -> None:
+    async with MemoryCluster(2).all() as clusters:
+        rebalancing, jobs = clusters[0].rebalancing, jobs_in(tmp_path)
+        jobs.add_source(RebalanceJobs(rebalancing, ()))
+        rebalancing.go_on(Rebalance(wall_clock(), 100, moved=40, paused=True))
+        await jobs.look()
+        assert [job.state for job in jobs_in(tmp_path).unfinished] == [JobState.PAUSED]
+        rebalancing.pause(False)
+        (job,) = await jobs.all()
+        await jobs.command(job.id, JobVerb.PAUSE)
+        assert [job.state for job in jobs_in(tmp_path).unfinished] == [JobState.PAUSED]
+        await jobs.command(job.id, JobVerb.CANCEL)
+        assert jobs_in(tmp_path).unfinished == ()

@@ -91,7 +91,8 @@ async def test_a_clock_that_was_years_ahead_puts_nothing_off(store: SqliteBlocks
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"version": 2, "due": 0}', '{"version": 1, "due": 0, "place": "x"}']
+    "text",
+    ["", "{}", "[]", "[" * 100_000, '{"version": 2, "due": 0}', '{"version": 1, "due": 0, "place": "x"}'],
 )
 async def test_a_file_that_cannot_be_read_begins_the_month_anew(
     store: SqliteBlockstore, tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
