@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from blockstore.common.text_file import read_text
@@ -71,7 +73,7 @@ class Tokens:
 
 
 def read_tokens(path: Path) -> Tokens:
-    """Those in the file; none where there is no file. Raises BadTokenFile, OSError."""
+    """Those in the file; none where there is no file. Raises BadTokenFile."""
     try:
         fields = json.loads(read_text(path))
         if fields["version"] != _VERSION:
@@ -79,7 +81,7 @@ def read_tokens(path: Path) -> Tokens:
         tokens = [_token(entry) for entry in fields["tokens"]]
     except FileNotFoundError:
         tokens = []
-    except (ValueError, KeyError, TypeError, RecursionError, BadToken) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, BadToken) as error:
         raise BadTokenFile(
             f"{path} cannot be read ({error}): restore it from a backup, or remove it and make new tokens"
         ) from None
@@ -88,6 +90,8 @@ def read_tokens(path: Path) -> Tokens:
 
 def _token(entry: Mapping[str, str]) -> Token:
     created, digest = float(entry["created"]), bytes.fromhex(entry["sha256"])
+    if len(digest) != sha256().digest_size or not math.isfinite(created):
+        raise BadToken("a token in it has no hash, or was made at no time")
     token = Token(str(entry["name"]), TokenScope(entry["scope"]), str(entry["owner"]), created, digest)
     token.check()
     return token

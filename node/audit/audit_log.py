@@ -37,6 +37,13 @@ class TooManyFollowers(Exception):
         super().__init__(f"{MAX_FOLLOWERS} follow the audit log already: end one of them first")
 
 
+class AuditUnreadable(Exception):
+    """The disk does not give what was written down."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the audit log cannot be read: {error}")
+
+
 class FollowerBehind(Exception):
     """One that follows read more slowly than records came."""
 
@@ -82,7 +89,10 @@ class AuditLog:
             self._failing = False
 
     def newest(self, query: AuditQuery, limit: int) -> list[AuditRecord]:
-        """The last `limit` that fit, oldest first. Reads files: not for the event loop. Raises OSError."""
+        """The last `limit` that fit, oldest first. Reads files: not for the event loop.
+
+        Raises AuditUnreadable.
+        """
         found: deque[AuditRecord] = deque()
         for record in self._backwards():
             if len(found) >= limit:
@@ -95,7 +105,7 @@ class AuditLog:
     def following(self, query: AuditQuery, limit: int) -> Iterator[AsyncGenerator[AuditRecord]]:
         """`newest`, and then each one as it comes. Raises TooManyFollowers.
 
-        Reading them raises OSError, and FollowerBehind for who is too slow.
+        Reading them raises AuditUnreadable, and FollowerBehind for who is too slow.
         """
         if len(self._followers) >= MAX_FOLLOWERS:
             raise TooManyFollowers
@@ -145,6 +155,8 @@ class AuditLog:
                 lines = path.read_bytes().split(b"\n")
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise AuditUnreadable(error) from None
             while lines:
                 record = _read(lines.pop())
                 if record is not None:

@@ -8,7 +8,7 @@ from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
 from node.access import errors as access
-from node.audit.audit_log import FollowerBehind, TooManyFollowers
+from node.audit.audit_log import AuditUnreadable, FollowerBehind, TooManyFollowers
 from node.datadir.keystore import KeystoreError, KeystoreUnavailable
 from node.datadir.private_key import BadKey
 from node.denylist.errors import ContentBlocked, LegallyBlocked
@@ -52,6 +52,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownRequest, 404),
     (TooManyFollowers, 503),
     (FollowerBehind, 503),
+    (AuditUnreadable, 500),
     (cluster.BadReplication, 500),
     (cluster.BadPinValue, 400),
     (cluster.NotPinned, 404),

@@ -60,10 +60,11 @@ def _line(record: AuditRecord) -> bytes:
 
 
 def _query(query: Query) -> AuditQuery:
+    """A CID in whatever base it is written. Raises BadRequest."""
     return AuditQuery(
         name=query.get("name", ""),
         owner=query.get("owner", ""),
-        cid=query.get("cid", ""),
+        cid=str(query_values.cid(query["cid"])) if query.get("cid") else "",
         method=query.get("method", "").upper(),
         refused=query_values.boolean(query, "refused"),
         since=_since(query.get("since", "")),

@@ -80,6 +80,25 @@ async def test_a_file_that_names_what_no_token_can_be_gives_no_rights(tmp_path: 
         read_tokens(path)
 
 
+@pytest.mark.parametrize("wrong", [{"sha256": ""}, {"sha256": "00"}, {"created": 1e999}])
+async def test_a_file_with_a_token_that_nobody_could_show_is_refused(
+    tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    path = tmp_path / "access.json"
+    await read_tokens(path).create("wall", TokenScope.READ)
+    fields = json.loads(path.read_text())
+    fields["tokens"][0] |= wrong
+    path.write_text(json.dumps(fields))
+    with pytest.raises(BadTokenFile, match="no hash, or was made at no time"):
+        read_tokens(path)
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "access.json").mkdir()
+    with pytest.raises(BadTokenFile, match=r"access\.json"):
+        read_tokens(tmp_path / "access.json")
+
+
 def test_rights_are_in_one_order() -> None:
     assert [scope.right for scope in TokenScope] == [Right.READ, Right.PIN, Right.POWER]
     assert sorted(Right) == [Right.NONE, Right.READ, Right.PIN, Right.UPKEEP, Right.POWER]

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from node.audit.audit_log import FILES, MAX_FOLLOWERS, AuditLog, FollowerBehind, TooManyFollowers
+from node.audit.audit_log import (
+    FILES,
+    MAX_FOLLOWERS,
+    AuditLog,
+    AuditUnreadable,
+    FollowerBehind,
+    TooManyFollowers,
+)
 from node.audit.audit_query import AuditQuery
 from node.audit.record import AuditRecord
 
@@ -52,6 +59,12 @@ def test_the_oldest_go_when_there_is_no_more_room(tmp_path: Path) -> None:
     assert found[-1] == "/199"
     assert found == [f"/{n}" for n in range(200 - len(found), 200)]
     assert len(found) > 20
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "audit.log").mkdir()
+    with pytest.raises(AuditUnreadable, match=r"cannot be read: .*audit\.log"):
+        opened(tmp_path).newest(ALL, 1)
 
 
 def test_a_line_that_was_cut_hides_no_other(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from node.datadir.folder import DataFolder
 from node.node import Node
 
 CID = "bafkreicyogicwhw6r3djcrloqqcq73dtewtxmwbwmytnyhbmih3snccqze"
+CID_IN_BASE36 = "k2cwueaurelj5tp3adwfg7jxkalnsno5mqur6bvpuhrtw6ajmusf7tmx"
 OTHER = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
 READS = ["GET /id", "GET /pins", "GET /allocations", "GET /v1/usage", "GET /v1/cluster", "GET /v1/pins"]
 PINS = [
@@ -226,7 +227,8 @@ async def test_who_changed_what_is_written_down_and_survives_a_restart(tmp_path:
         assert await records(node, "?limit=1&since=2000-01-01T00:00:00Z&method=delete", secret(tmp_path)) == [
             found[1]
         ]
-        for bad in ("limit=-1", "limit=x", "since=yesterday", "refused=maybe", "color=red"):
+        assert await records(node, f"?cid={CID_IN_BASE36}", secret(tmp_path)) == found[:1]
+        for bad in ("limit=-1", "limit=x", "since=yesterday", "refused=maybe", "color=red", "cid=x"):
             assert (await ask(node, f"GET /v1/audit?{bad}", secret(tmp_path)))[0] == 400, bad
     text = (tmp_path / "audit.log").read_text()
     assert not any(hidden in text for hidden in (reader, alice, "hunter2", "wrong", secret(tmp_path)))
