@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
 
 import libipld
 from multidict import MultiMapping
@@ -15,6 +16,16 @@ _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 
 Query = Mapping[str, str]
+
+
+def check_text(search: str) -> None:
+    """Raises BadRequest for a query, as it was sent, that is not UTF-8."""
+    if "%" not in search:
+        return
+    try:
+        unquote_to_bytes(search).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("the parameters are not UTF-8") from None
 
 
 def check_repeated(query: MultiMapping[str], *lists: str) -> None:

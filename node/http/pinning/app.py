@@ -15,7 +15,7 @@ from node.http.admin.callers import CALLER, CALLERS, Callers
 from node.http.app_key import PARTS
 from node.http.connection import mark_busy
 from node.http.errors import EXPECTED, client_closed_request, status_of, text_of
-from node.http.go.query_values import check_repeated
+from node.http.go.query_values import check_repeated, check_text
 from node.http.pinning import shapes
 from node.http.pinning.bodies import MAX_BODY, wanted_pin
 from node.http.pinning.listing import request_query
@@ -55,6 +55,7 @@ async def _checked(request: web.Request, handler: Handler, needed: Right) -> web
         response.headers.extend(refused.headers)
         return response
     try:
+        check_text(request.rel_url.raw_query_string)
         check_repeated(request.query)
         return await handler(request)
     except ConnectionError:

@@ -17,6 +17,7 @@ from node.events.feed import EventFeed, Gone, TooManyListeners
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.go import query_values
+from node.http.go.query_values import Query
 from node.http.request_meter import ENDLESS
 from node.http.rest.json_errors import error_response
 from node.http.slow_clients import reset
@@ -76,15 +77,25 @@ async def events(request: web.Request) -> web.StreamResponse:
 def _wanted(request: web.Request) -> Wanted:
     """Raises BadRequest, BadCid."""
     known = {kind.value: kind for kind in EventKind}
-    names = query_values.comma_list(request.query.get("types", ""))
+    names = _list(request.query, "types")
     if unknown := [name for name in names if name not in known]:
         raise BadRequest(f'parameter types invalid: "{unknown[0][:64]}" is none of {", ".join(known)}')
-    texts = query_values.comma_list(request.query.get("cids", ""))
+    texts = _list(request.query, "cids")
     if len(texts) > MAX_CIDS:
         raise BadRequest(f"parameter cids invalid: at most {MAX_CIDS} CIDs with commas between")
     subjects = frozenset(str(query_values.cid(text)) for text in texts)
     kinds = frozenset(known[name] for name in names) or frozenset(EventKind)
-    return Wanted(kinds & _OF_CIDS if subjects else kinds, subjects)
+    if subjects and not (kinds := kinds & _OF_CIDS):
+        raise BadRequest(f"parameter types invalid: {', '.join(names)} are about no CIDs: leave cids out")
+    return Wanted(kinds, subjects)
+
+
+def _list(query: Query, name: str) -> list[str]:
+    """Empty where it is left out. Raises BadRequest for one that names nothing."""
+    found = query_values.comma_list(query.get(name, ""))
+    if query.get(name) and not found:
+        raise BadRequest(f"parameter {name} invalid: it names nothing, so leave it out")
+    return found
 
 
 def _place(feed: EventFeed, since: str) -> tuple[int, bytes]:

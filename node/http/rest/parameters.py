@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from node.http.errors import BadRequest
-from node.http.go.query_values import check_repeated
+from node.http.go.query_values import check_repeated, check_text
 from node.http.rest.json_errors import without_slash
 
 _NONE: frozenset[str] = frozenset()
@@ -61,21 +60,12 @@ async def known_parameters(request: web.Request, handler: Handler) -> web.Stream
     """
     if (moved := without_slash(request)) is not None:
         return moved
-    _check_text(request.rel_url.raw_query_string)
+    check_text(request.rel_url.raw_query_string)
     check_repeated(request.query)
     resource = request.match_info.route.resource
     if resource is not None:  # none: an unknown path, or a method that is not allowed
         _check_names(request, ("GET" if request.method == "HEAD" else request.method, resource.canonical))
     return await handler(request)
-
-
-def _check_text(search: str) -> None:
-    if "%" not in search:
-        return
-    try:
-        unquote_to_bytes(search).decode()
-    except UnicodeDecodeError:
-        raise BadRequest("the parameters are not UTF-8") from None
 
 
 def _check_names(request: web.Request, route: tuple[str, str]) -> None:

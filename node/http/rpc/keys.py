@@ -13,27 +13,20 @@ from node.http.app_key import PARTS
 from node.http.errors import BadRequest
 from node.http.go import query_values
 from node.http.go.gojson import Json
+from node.http.go.query_values import Query
 from node.http.rpc import answers
 from node.http.rpc.answers import argument, arguments
 from node.http.rpc.name_text import NameText
 from node.http.uploads.parts import parts as upload_parts
 from node.names.signing import name_of
 
-_RSA_BITS = 2048
+_RSA_BITS, _UNSAID = 2048, -1
 
 
 async def gen(request: web.Request) -> web.StreamResponse:
     """A new key under the name `arg`: Ed25519, or RSA of `size` bits."""
     text, label = NameText.of(request.query), argument(request)
-    bits = query_values.integer(request.query, "size", _RSA_BITS)
-    match request.query.get("type") or "ed25519":
-        case "ed25519":
-            bits = 0
-        case "rsa":
-            bits = bits if bits > 0 else _RSA_BITS
-        case other:
-            raise BadRequest(f"parameter type invalid: ed25519 or rsa, not {other[:32]}")
-    key = await asyncio.to_thread(PrivateKey.generate, bits)
+    key = await asyncio.to_thread(PrivateKey.generate, _bits(request.query))
     await asyncio.to_thread(_keys(request).add, label, key)
     return answers.one(_said(text, label, key))
 
@@ -81,6 +74,24 @@ async def remove(request: web.Request) -> web.StreamResponse:
 
 def _keys(request: web.Request) -> Keystore:
     return request.app[PARTS].keys
+
+
+def _bits(query: Query) -> int:
+    """Of an RSA key; 0 for Ed25519, whose keys have one size. Kubo writes -1 for what is left out."""
+    size = query_values.integer(query, "size", _UNSAID)
+    match query.get("type") or "ed25519":
+        case "ed25519" if size == _UNSAID:
+            return 0
+        case "ed25519":
+            raise BadRequest("parameter size invalid: keys of type ed25519 have one size, so leave it out")
+        case "rsa" if size == _UNSAID:
+            return _RSA_BITS
+        case "rsa" if size > 0:
+            return size
+        case "rsa":
+            raise BadRequest("parameter size invalid: bits of an RSA key")
+        case other:
+            raise BadRequest(f"parameter type invalid: ed25519 or rsa, not {other[:32]}")
 
 
 def _several(request: web.Request, count: int) -> Sequence[str]:

@@ -214,7 +214,7 @@ async def test_what_is_no_pin_is_refused_and_nothing_is_kept(
         "limit=0", "limit=1001", "limit=x", "limit=-1", "status=", "status=king", "status=pinned,", "match=x",
         "name=" + "x" * 256, "before=yesterday", "after=", "meta=x", "meta=[]", 'meta={"a":1}',
         "cid=", "cid=x",
-        "cid=" + ",".join(["bafkqaaa"] * 11), "color=red", "limit=1&limit=2",
+        "cid=" + ",".join(["bafkqaaa"] * 11), "color=red", "limit=1&limit=2", "name=%ff",
     ],
 )  # fmt: skip
 async def test_a_query_that_means_nothing_is_refused(node: Node, session: ClientSession, query: str) -> None:

@@ -27,7 +27,7 @@ async def test_keys_are_made_listed_renamed_and_removed(tmp_path: Path) -> None:
         (made,) = await call.json(f"key/gen?arg=site&type=ed25519&{SENT}")
         assert made["Name"] == "site"
         assert made["Id"].startswith("k51")
-        (rsa,) = await call.json(f"key/gen?arg=old&type=rsa&{SENT}")
+        (rsa,) = await call.json(f"key/gen?arg=old&type=rsa&size=-1&{SENT}")
         (listed,) = await call.json(f"key/list?l=true&{SENT}")
         own = str(IpnsName.parse(call.node.parts.peer))
         assert listed == {"Keys": [{"Name": "self", "Id": own}, rsa, made]}
@@ -58,6 +58,9 @@ async def test_what_cannot_be_is_told_and_changes_nothing(tmp_path: Path) -> Non
             ("key/gen?arg=self", "cannot create key with name 'self'"),
             ("key/gen?arg=b&type=secp256k1", "ed25519 or rsa"),
             ("key/gen?arg=b&type=rsa&size=512", "2048 to 8192"),
+            ("key/gen?arg=b&type=rsa&size=0", "size"),
+            ("key/gen?arg=b&type=rsa&size=-2048", "size"),
+            ("key/gen?arg=b&size=2048", "one size"),
             ("key/gen?arg=", "empty"),
             ("key/gen?arg=%0a", "printable"),
             ("key/rm?arg=a&arg=nosuch", "no key named nosuch"),
