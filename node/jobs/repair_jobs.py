@@ -17,7 +17,10 @@ class RepairJobs:
         self._cluster = cluster
 
     async def jobs(self) -> Sequence[Job]:
-        return [self._job(peer, work) for peer, work in sorted(self._cluster.repinner.work.items())]
+        """Of members that are gone; and the paused ones, whether or not their members are back."""
+        members, now = self._cluster.members, self._cluster.context.now()
+        held = {peer: _nothing(now) for peer in members.peers() if members.duty(peer) is Duty.HELD}
+        return [self._job(peer, work) for peer, work in sorted((held | self._cluster.repinner.work).items())]
 
     async def command(self, job: Job, verb: JobVerb) -> None:
         """Raises ReadOnlyMember, UntrustedPeer."""
@@ -62,3 +65,8 @@ class RepairJobs:
 def _detail(work: RepairWork) -> str:
     short = f"; {work.short} stay short: {work.reason}" if work.short else ""
     return f"{work.moved} were placed anew by this member{short}"
+
+
+def _nothing(now: float) -> RepairWork:
+    """Of a member of which this one has placed nothing anew."""
+    return RepairWork(now, 0)

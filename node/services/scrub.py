@@ -109,7 +109,7 @@ class Scrub:
             if (wait := self.state.due - self._now()) > 0:
                 await asyncio.sleep(min(wait, _LOOK_SECONDS))
                 return
-            self._begin()
+            self.begin()
         await self._step()
 
     async def pause(self, paused: bool) -> None:
@@ -130,7 +130,8 @@ class Scrub:
         else:
             self._resumed.set()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """A pass is under way from now on."""
         self.state = ScrubState(due=self.state.due, begun=self._now(), ended=self.state.ended)
         _log.info("scrubbing begins: every block is read from the disk and compared with its hash")
 

@@ -39,6 +39,7 @@ class Facts(TypedDict, total=False):
     size: int
     current: Sequence[str]
     priority: Sequence[str]
+    drained: frozenset[str]
 
 
 def place(
@@ -269,3 +270,14 @@ def test_who_is_judged_to_hold_a_pin_is_who_gets_it(most: int, size: int, curren
         chosen = []
     assert [peer for peer, (holds, _) in found.items() if holds] == chosen
     assert found.keys() == REGIONS.keys()
+
+
+def test_a_drained_member_gets_nothing_new_and_keeps_what_it_holds() -> None:
+    drained = frozenset({"P2"})
+    assert place(2, 3, drained=drained) == ["P3", "P5", "P1"]
+    assert "P2" not in place(1, 1, user=("P2",), drained=drained)
+    assert "P2" not in place(1, 1, priority=["P2"], drained=drained)
+    assert place(1, 2, current=["P2", "P3"], drained=drained) == ["P2", "P3"]
+    assert place(1, 1, current=["P2", "P4"], drained=drained) == ["P4"], "it goes first where one has to"
+    with pytest.raises(NotEnoughPeers, match="1 being drained"):
+        place(5, 5, drained=drained)
