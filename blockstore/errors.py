@@ -135,6 +135,13 @@ class DagTooLarge(BlockstoreError):
     """A DAG deeper or wider than a walk will follow."""
 
 
+class AboveMaxSize(BlockstoreError):
+    """A DAG above the greatest size that was allowed of it. `known` is how much that is, and by what."""
+
+    def __init__(self, limit: int, known: str) -> None:
+        super().__init__(f"larger than its limit of {limit} bytes: {known}")
+
+
 class LinksUnknown(BlockstoreError):
     """Garbage is not known from what pins need: the links of a block on the way could not be followed."""
 

@@ -53,7 +53,10 @@ class Status(StrEnum):
 
 
 class PinOptions(NamedTuple):
-    """What a user may ask of a pin. Replication 0 = the cluster's default, -1 = every member."""
+    """What a user may ask of a pin. Replication 0 = the cluster's default, -1 = every member.
+
+    `max_size`, `deadline` and `attempts` are its limits: docs/decisions/0017-limits-of-a-pin.md.
+    """
 
     name: str = ""
     mode: PinMode = PinMode.RECURSIVE
@@ -65,6 +68,9 @@ class PinOptions(NamedTuple):
     pin_update: CID | None = None
     origins: tuple[str, ...] = ()  # multiaddresses with /p2p/
     shard_size: int = 0  # bytes; clients of ipfs-cluster send it, and nothing is sharded here
+    max_size: int = 0  # bytes; a DAG that is larger is not pinned. 0 = any size
+    deadline: int = 0  # seconds since 1970, when members that do not have it stop trying. 0 = never
+    attempts: int = 0  # after so many that failed a member stops trying. 0 = never
 
 
 class Wish(NamedTuple):

@@ -230,16 +230,27 @@ class PinFailed(Exception):
     """A walk that did not end; the text is the plain reason for the user."""
 
 
+class PinTooLarge(PinFailed):
+    """The DAG is above the greatest size of its pin."""
+
+
 class LocalPins(Protocol):
     """What the cluster requires of the local store."""
 
     async def pin(
-        self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
+        self,
+        cid: CID,
+        *,
+        recursive: bool,
+        hints: Sequence[str],
+        progress: ProgressHandler,
+        max_size: int = 0,
     ) -> LocalPin:
         """Walk, fetch, record; `progress` hears of each block. A complete pin returns at once.
 
-        Raises PinFailed, also when `unpin` came in between. A failed or cancelled walk leaves the root
-        incomplete and keeps what was fetched: the next one fetches only the rest.
+        `max_size`: bytes of the DAG, 0 = any number. Raises PinTooLarge for a larger one, by what its root
+        says before more of it is fetched; PinFailed, also when `unpin` came in between. A failed or cancelled
+        walk leaves the root incomplete and keeps what was fetched: the next one fetches only the rest.
         """
         ...
 
@@ -288,14 +299,17 @@ class OperationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of the attempts so far at one CID, none of which succeeded. Times in seconds since 1970."""
+    """What came of the attempts so far at one CID, none of which succeeded. Times in seconds since 1970.
+
+    `retry_at` is None where no other follows by itself.
+    """
 
     cid: CID
     kind: OperationKind
     count: int
     error: str
     failed_at: float
-    retry_at: float
+    retry_at: float | None
 
 
 class AttemptStore(Protocol):

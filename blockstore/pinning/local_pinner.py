@@ -122,21 +122,30 @@ class LocalPinner:
         """Hear of each root that becomes complete, once that is durable. Must not block."""
         self._complete_handlers.append(handler)
 
-    async def pin(self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: Progress) -> PinnedRoot:
+    async def pin(
+        self,
+        cid: CID,
+        *,
+        recursive: bool,
+        hints: Sequence[str],
+        progress: Progress,
+        max_size: int = 0,
+    ) -> PinnedRoot:
         """Record the root as incomplete, walk it and fetch what is missing, record it as complete.
 
         A complete root returns at once. After a failure or a cancellation the root stays, incomplete, with
         the blocks that came; calling again goes on from there, also after a restart. `hints` are peer ids to
         ask first.
-        A DAG that does not fit, by what its root says of its size, is refused before more of it is fetched.
-        Raises BlockNotFound with the exchange's reason, StorageFull, BadBlock, UnknownCodec, DagTooLarge;
-        PinWithdrawn when `unpin` came in between.
+        A DAG that does not fit, or has more than `max_size` bytes (0 = any number), by what its root says of
+        its size, is refused before more of it is fetched.
+        Raises BlockNotFound with the exchange's reason, StorageFull, AboveMaxSize, BadBlock, UnknownCodec,
+        DagTooLarge; PinWithdrawn when `unpin` came in between.
         """
         with self._walking(cid) as walking:
             (known,) = await self._begin({cid: recursive})
             if known.complete:
                 return known
-            return await self._walk(known, hints, progress, walking)
+            return await self._walk(known, hints, progress, walking, max_size)
 
     async def pin_here(self, roots: Mapping[CID, bool]) -> list[PinnedRoot]:
         """Record those that need no walk together: complete already, or one block that is here; these alone.
@@ -209,13 +218,18 @@ class LocalPinner:
         return begun.roots
 
     async def _walk(
-        self, root: PinnedRoot, hints: Sequence[str], progress: Progress, walking: Callable[[CID], bool]
+        self,
+        root: PinnedRoot,
+        hints: Sequence[str],
+        progress: Progress,
+        walking: Callable[[CID], bool],
+        max_size: int,
     ) -> PinnedRoot:
         """Walked again where blocks were lost meanwhile."""
         while True:
             losses = self._losses
             walk = await self._begun(root, hints)
-            await self._walk_once(root, walk, progress, walking)
+            await self._walk_once(root, walk, progress, walking, max_size)
             if losses == self._losses:
                 break
         whole = root._replace(complete=True, blocks=walk.visited, bytes=walk.bytes)
@@ -230,14 +244,19 @@ class LocalPinner:
         return DagWalk(session, root.cid, recursive=root.recursive, state=state)
 
     async def _walk_once(
-        self, root: PinnedRoot, walk: DagWalk, progress: Progress, walking: Callable[[CID], bool]
+        self,
+        root: PinnedRoot,
+        walk: DagWalk,
+        progress: Progress,
+        walking: Callable[[CID], bool],
+        max_size: int,
     ) -> None:
-        """Raises PinWithdrawn."""
+        """Raises PinWithdrawn, AboveMaxSize."""
         store = self._blocks.store
         with self._reserving() as reservation:
             is_new = root.recursive and bool(await store.missing([root.cid]))
             checkpoint = self._checkpoints.of(root.cid, walk)
-            one = RootWalk(root.cid, walk, checkpoint, reservation, is_new=is_new)
+            one = RootWalk(root.cid, walk, checkpoint, reservation, is_new=is_new, max_size=max_size)
             await one.run(progress, walking)
 
     async def _completed(

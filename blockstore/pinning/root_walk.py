@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from blockstore.cid import CID
-from blockstore.errors import PinWithdrawn
+from blockstore.errors import AboveMaxSize, PinWithdrawn
 from blockstore.ipld.claimed_size import claimed_size
 from blockstore.ipld.dag_walk import DagWalk, Visit
 from blockstore.pinning.checkpoints import Checkpoint
@@ -20,7 +20,10 @@ _LONG = 1.0  # seconds
 
 
 class RootWalk:
-    """`is_new`: the root was not here before, so room is reserved for what it says is below it."""
+    """`is_new`: the root was not here before, so room is reserved for what it says is below it.
+
+    `max_size`: bytes of the whole at most; 0 = any number.
+    """
 
     def __init__(
         self,
@@ -30,26 +33,41 @@ class RootWalk:
         reservation: Reservation,
         *,
         is_new: bool,
+        max_size: int = 0,
     ) -> None:
         self._root = root
         self._walk = walk
         self._checkpoint = checkpoint
         self._reservation = reservation
         self._is_new = is_new
+        self._max_size = max_size
         self._meter = ProgressMeter(walk.bytes)
         self._expected = False
 
     async def run(self, progress: Progress, counts: Callable[[CID], bool]) -> None:
-        """To the end. Raises PinWithdrawn once it does not count any more, and what a walk raises."""
+        """To the end.
+
+        Raises PinWithdrawn once it does not count any more, AboveMaxSize, and what a walk raises.
+        """
         async with aclosing(self._walk.pages()) as pages:
             async for page in pages:
                 if not counts(self._root):
                     raise PinWithdrawn(self._root)
                 pending = page[-1].pending
+                if self._max_size:
+                    self._check_size(pending)
                 if pending:
                     await self._expect(page)
                 progress(self._meter.read(self._walk.visited, self._walk.bytes, pending))
                 await self._checkpoint.when_due()
+
+    def _check_size(self, pending: int) -> None:
+        """By what is here, and by what the root says while more of it is to come. Raises AboveMaxSize."""
+        if self._walk.bytes > self._max_size:
+            raise AboveMaxSize(self._max_size, f"{self._walk.bytes} bytes of it are here")
+        root = self._walk.root if pending else None
+        if root and (claimed := claimed_size(root) + len(root.data)) > self._max_size:
+            raise AboveMaxSize(self._max_size, f"its root says that it has {claimed}")
 
     async def _expect(self, page: Sequence[Visit]) -> None:
         """What is to come, as the root says: at once where room is reserved for it, else for a long walk."""

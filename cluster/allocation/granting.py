@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from blockstore.cid import CID
 from cluster.allocation.allocator import Judgement
 from cluster.allocation.ownership import claimed, is_shared, released, shared, unclaimed
-from cluster.allocation.pin_options import merged, options_for_update, resolve_options
+from cluster.allocation.pin_options import check_size, merged, options_for_update, resolve_options
 from cluster.allocation.placement import Placement, Situation
 from cluster.common.cooperative import TimeSlice
 from cluster.common.keyed_lock import KeyedLock
@@ -173,6 +173,7 @@ class Granting:
             wished = unclaimed(shared(wished, existing))
         options = claimed(resolve_options(wished, existing, settings, now), existing, ask)
         size = max(ask.size, existing.size if existing else 0)
+        check_size(options, size)
         current = existing.allocations if existing else ()
         holders = situation.place(options, current=current, priority=ask.priority_peers, size=size)
         return Pin(ask.cid, options, holders, now if ask.created is None else ask.created, size)

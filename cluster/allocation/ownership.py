@@ -34,13 +34,31 @@ def is_shared(existing: Pin, wish: Wish) -> bool:
 
 
 def shared(options: PinOptions, existing: Pin) -> PinOptions:
-    """What another owner's wish makes of a pin that is there: kept longer, and whole, from more places."""
+    """What another owner's wish makes of a pin that is there: kept longer, and whole, from more places.
+
+    Of its limits the wider ones hold: no owner's pin fails by those of another.
+    """
     before = existing.options
-    ends = (before.expire_at, options.expire_at)
     mode = PinMode.RECURSIVE if PinMode.RECURSIVE in (before.mode, options.mode) else before.mode
-    later = None if None in ends else max(end for end in ends if end is not None)
     origins = tuple(dict.fromkeys((*before.origins, *options.origins)))[:_MAX_ORIGINS]
-    return before._replace(mode=mode, expire_at=later, origins=origins)
+    return before._replace(
+        mode=mode,
+        expire_at=_later(before.expire_at, options.expire_at),
+        origins=origins,
+        max_size=_wider(before.max_size, options.max_size),
+        deadline=_wider(before.deadline, options.deadline),
+        attempts=_wider(before.attempts, options.attempts),
+    )
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    """None is never."""
+    return None if one is None or other is None else max(one, other)
+
+
+def _wider(one: int, other: int) -> int:
+    """0 is no limit."""
+    return max(one, other) if one and other else 0
 
 
 def released(pin: Pin, owner: str, requests_at: str = "") -> Pin | None:

@@ -28,6 +28,12 @@ def resolve_options(
     return _replicated(options, settings)
 
 
+def check_size(options: PinOptions, size: int) -> None:
+    """`size`: bytes of the DAG, 0 = unknown. Raises BadPinValue for one above the limit of the pin."""
+    if 0 < options.max_size < size:
+        raise BadPinValue(f"the DAG has {size} bytes, and its pin is limited to {options.max_size}")
+
+
 def check_texts(options: PinOptions) -> None:
     """Name and metadata within their limits. Raises BadPinValue."""
     if (length := _bytes(options.name)) > MAX_PIN_NAME:
@@ -50,11 +56,17 @@ def merged(wish: Wish, existing: Pin | None, now: float) -> PinOptions:
 
 
 def options_for_update(options: PinOptions, source: Pin) -> PinOptions:
-    """Options of a pin that takes the place of `source`: its own, with a new name or expiry where given."""
+    """Options of a pin that takes the place of `source`: its own, with a new name, end or limit where given.
+
+    A deadline is of the content that it was given for: it does not go over.
+    """
     return source.options._replace(
         name=options.name or source.options.name,
         expire_at=options.expire_at or source.options.expire_at,
         pin_update=source.cid,
+        max_size=options.max_size or source.options.max_size,
+        deadline=options.deadline,
+        attempts=options.attempts or source.options.attempts,
     )
 
 

@@ -12,6 +12,9 @@ from cluster.common.wire import MAX_LIST, MAX_TEXT, MAX_VALUE_BYTES, Fields, Wir
 from cluster.errors import BadPinValue, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
 
+MAX_DEADLINE = 253_402_300_799
+"""The last second of the year 9999: later ones have no form in RFC 3339."""
+
 _MAX_CID = 512  # bytes
 _LONGEST_STAMP = len(encode({"s": MAX_STAMP})) - 1  # bytes
 _STAMP = encode({"s": 0})[1:-1]  # the key, which is the shortest, so that it stands first
@@ -111,9 +114,13 @@ def _are_texts(values: list[Wire]) -> bool:
 
 def _is_plain(pin: Pin) -> bool:
     """Whether it says no more than most do, all of it within the limits that `_value` keeps."""
-    name, mode, low, high, users, end, metadata, update, origins, shard_size = pin.options
+    name, mode, low, high, users, end, metadata, update, origins, shard_size, most, deadline, tries = (
+        pin.options
+    )
     return (
-        not (users or metadata or origins or shard_size or end is not None or update is not None)
+        not (users or metadata or origins or shard_size or most or deadline or tries)
+        and end is None
+        and update is None
         and mode is PinMode.RECURSIVE
         and len(name) <= MAX_NAME
         and -1 <= low <= MAX_LIST
@@ -144,6 +151,9 @@ def _fields(pin: Pin | PinValue) -> dict[str, Wire]:
         "update": options.pin_update and bytes(options.pin_update),
         "origins": options.origins and [*options.origins],
         "shard": options.shard_size,
+        "bytes": options.max_size,
+        "deadline": options.deadline,
+        "tries": options.attempts,
     }
     present = cast("dict[str, Wire]", {key: field for key, field in fields.items() if field})
     if options.expire_at is not None:
@@ -178,4 +188,7 @@ def _options(fields: Fields) -> PinOptions:
         pin_update=update,
         origins=fields.texts("origins"),
         shard_size=fields.integer("shard", 0),
+        max_size=fields.integer("bytes", 0),
+        deadline=fields.integer("deadline", 0, high=MAX_DEADLINE),
+        attempts=fields.integer("tries", 0),
     )

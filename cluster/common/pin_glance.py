@@ -27,6 +27,9 @@ class PinGlance(NamedTuple):
     metadata: Mapping[str, str]
     created: float
     expire_at: float | None
+    max_size: int = 0
+    deadline: int = 0
+    attempts: int = 0
 
     def held_by(self, peer: str) -> bool:
         """As of Pin."""
@@ -48,6 +51,9 @@ def glance(value: bytes) -> PinGlance:
             get("meta", _EMPTY),
             get("created", 0.0),
             get("expire"),
+            get("bytes", 0),
+            get("deadline", 0),
+            get("tries", 0),
         )
     except (ValueError, AttributeError) as error:
         raise BadUpdate(f"not the value of a pin: {error}") from None

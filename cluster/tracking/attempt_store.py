@@ -24,6 +24,9 @@ CREATE INDEX IF NOT EXISTS attempts_by_retry ON attempts (retry_at);
 
 _CIDS = RowLayout(cid=bytes)
 _COLUMNS = "cid, kind, count, error, failed_at, retry_at"
+_NEVER = float(1 << 53)
+"""As `retry_at` in a row: no other attempt follows. A release before these takes it for a clock set back."""
+
 _PARTS = 1 << 52  # of a second: a float above one has no smaller ones
 
 
@@ -109,7 +112,8 @@ def _get_many(db: sqlite3.Connection, cids: Sequence[CID]) -> tuple[list[Attempt
 def _put(db: sqlite3.Connection, attempt: Attempt) -> Mapping[str, int]:
     """By how much it changed the number of each kind, like the next."""
     before = db.execute("SELECT kind FROM attempts WHERE cid = ?", (bytes(attempt.cid),)).fetchone()
-    row = (attempt.kind, attempt.count, attempt.error, attempt.failed_at, attempt.retry_at)
+    retry_at = _NEVER if attempt.retry_at is None else attempt.retry_at
+    row = (attempt.kind, attempt.count, attempt.error, attempt.failed_at, retry_at)
     db.execute("REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?)", (bytes(attempt.cid), *row))
     more = Counter({str(attempt.kind): 1})
     if before is not None:
@@ -131,16 +135,17 @@ def _count(db: sqlite3.Connection, kind: OperationKind) -> int:
 
 def _claim(db: sqlite3.Connection, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM attempts WHERE retry_at <= ? OR retry_at > ? ORDER BY retry_at LIMIT ?",
-        (now, horizon, limit),
+        f"SELECT {_COLUMNS} FROM attempts WHERE retry_at <= ? OR (retry_at > ? AND retry_at <> ?)"
+        " ORDER BY retry_at LIMIT ?",
+        (now, horizon, _NEVER, limit),
     ).fetchall()
     db.executemany("UPDATE attempts SET retry_at = ? WHERE cid = ?", [(until, row[0]) for row in rows])
     return _readable(rows)
 
 
 def _next_retry(db: sqlite3.Connection) -> float | None:
-    query = "SELECT min(retry_at) FROM attempts WHERE typeof(retry_at) = 'real'"
-    (at,) = db.execute(query).fetchone()
+    query = "SELECT min(retry_at) FROM attempts WHERE typeof(retry_at) = 'real' AND retry_at <> ?"
+    (at,) = db.execute(query, (_NEVER,)).fetchone()
     return None if at is None else float(at)
 
 
@@ -172,6 +177,7 @@ def _readable(rows: Sequence[_Row]) -> list[Attempt]:
     found: list[Attempt] = []
     for cid, kind, count, error, failed_at, retry_at in rows:
         with suppress(ValueError, TypeError):
-            times = float(failed_at), float(retry_at)
-            found.append(Attempt(CID.decode(cid), OperationKind(kind), int(count), str(error), *times))
+            again = None if retry_at == _NEVER else float(retry_at)
+            what = OperationKind(kind), int(count), str(error)
+            found.append(Attempt(CID.decode(cid), *what, float(failed_at), again))
     return found

@@ -21,6 +21,7 @@ from cluster.ports import (
     OperationKind,
     PinFailed,
 )
+from cluster.tracking.giving_up import GivingUp, Next, deadline_passed
 from cluster.tracking.operation import Lane, Operation
 from cluster.tracking.releases import Releases
 
@@ -51,6 +52,7 @@ class Executor:
         self._pins = pins
         self._attempts = attempts
         self._releases = releases
+        self._giving_up = GivingUp(context, releases)
         self._backoff = Backoff(context.settings.retry_first, context.settings.retry_most, draw=jitter)
 
     async def perform(self, operation: Operation) -> bool:
@@ -67,7 +69,7 @@ class Executor:
         try:
             await self._pin_or_release(operation, pin, attempt)
         except PinFailed as error:
-            await self._record_failure(operation, attempt, str(error))
+            await self._record_failure(operation, attempt, error, pin)
             return False
         if attempt is not None:
             await self._attempts.remove(operation.cid)
@@ -82,16 +84,27 @@ class Executor:
     async def _walk(self, operation: Operation, pin: Pin, first_timeout: float) -> None:
         """`first_timeout` is the time for the first progress; after that it is the setting."""
         timeout = self._context.settings.pin_timeout
+        whole = asyncio.timeout(self._giving_up.seconds_left(pin))
         try:
-            async with asyncio.timeout(first_timeout) as deadline:
-                await self._pins.pin(
-                    pin.cid,
-                    recursive=pin.options.mode is PinMode.RECURSIVE,
-                    hints=self._hints(pin),
-                    progress=_extending(operation, deadline, timeout),
-                )
+            async with whole:
+                await self._walk_while_it_moves(operation, pin, first_timeout, timeout)
         except TimeoutError:
+            if whole.expired():
+                raise deadline_passed(pin) from None
             raise PinFailed(_stalled(operation.progress, first_timeout, timeout)) from None
+
+    async def _walk_while_it_moves(
+        self, operation: Operation, pin: Pin, first_timeout: float, timeout: float
+    ) -> None:
+        """Raises TimeoutError, PinFailed."""
+        async with asyncio.timeout(first_timeout) as deadline:
+            await self._pins.pin(
+                pin.cid,
+                recursive=pin.options.mode is PinMode.RECURSIVE,
+                hints=self._hints(pin),
+                progress=_extending(operation, deadline, timeout),
+                max_size=pin.options.max_size,
+            )
 
     def _first_timeout(self, attempt: Attempt | None) -> float:
         """Short for a first attempt: many hopeless pins at once must not hold up those behind them."""
@@ -120,23 +133,30 @@ class Executor:
     async def failed(self, operation: Operation, reason: str) -> None:
         """Record that it failed, and when it is tried again. Raises OSError."""
         (attempt,) = await self._attempts.get_many([operation.cid])
-        await self._record_failure(operation, attempt, reason)
+        await self._record_failure(operation, attempt, PinFailed(reason), None)
 
-    async def _record_failure(self, operation: Operation, before: Attempt | None, reason: str) -> None:
-        operation.failure = reason
+    async def _record_failure(
+        self, operation: Operation, before: Attempt | None, failure: PinFailed, pin: Pin | None
+    ) -> None:
+        """`pin`: whose limits may say that this was the last attempt."""
+        operation.failure = str(failure)
         count = 1 + (before.count if before is not None and before.kind is operation.kind else 0)
-        wait = self._backoff.after(count)
-        now = self._context.now()
-        attempt = Attempt(operation.cid, operation.kind, count, reason[:MAX_REASON], now, now + wait)
-        await self._attempts.put(attempt)
+        wait, now = self._backoff.after(count), self._context.now()
+        if pin is not None and operation.kind is OperationKind.PIN:
+            what = await self._giving_up.after(pin, count, failure, wait)
+        else:
+            what = Next(now + wait)
+        operation.failure = f"{what.given_up}: {failure}" if what.given_up else str(failure)
+        reason = operation.failure[:MAX_REASON]
+        await self._attempts.put(Attempt(operation.cid, operation.kind, count, reason, now, what.at))
         _log.log(
-            logging.WARNING if count == LOGGED_ATTEMPT else logging.DEBUG,
-            "%s %s failed (attempt %d, next in %.0f s): %s",
+            logging.WARNING if what.at is None or count == LOGGED_ATTEMPT else logging.DEBUG,
+            "%s %s failed (attempt %d, %s): %s",
             operation.kind,
             operation.cid,
             count,
-            wait,
-            reason,
+            "the last" if what.at is None else f"next in {what.at - now:.0f} s",
+            operation.failure,
         )
 
 

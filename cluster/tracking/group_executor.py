@@ -41,14 +41,17 @@ class GroupExecutor:
     async def _pin(self, operations: Sequence[Operation]) -> list[Operation]:
         wished: dict[CID, Operation] = {}
         modes: dict[CID, bool] = {}
+        measured: list[Operation] = []
         for operation, what in await self._told(operations):
-            if what.is_here:
+            if what is Wished.MEASURED:
+                measured.append(operation)
+            elif what.is_here:
                 wished[operation.cid], modes[operation.cid] = operation, what is Wished.WHOLE
             else:
                 operation.successor = operation.successor or Lane.UNPIN
         here = await self._pins.pin_here(modes)
         await self._succeeded(list(here))
-        return [operation for cid, operation in wished.items() if cid not in here]
+        return [*(operation for cid, operation in wished.items() if cid not in here), *measured]
 
     async def _unpin(self, operations: Sequence[Operation]) -> list[Operation]:
         moved: dict[CID, Operation] = {}

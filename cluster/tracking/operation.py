@@ -31,6 +31,7 @@ class Wished(Enum):
 
     WHOLE = "whole"  # held here, with all below it
     BLOCK = "block"  # held here, the block alone
+    MEASURED = "measured"  # held here unless it is too large, which a walk finds out
     ELSEWHERE = "elsewhere"
     NOWHERE = "nowhere"
 
@@ -44,6 +45,8 @@ def wished_of(pin: Pin | None, peer: str) -> Wished:
         return Wished.NOWHERE
     if not pin.held_by(peer):
         return Wished.ELSEWHERE
+    if pin.options.max_size:
+        return Wished.MEASURED
     return Wished.WHOLE if pin.options.mode is PinMode.RECURSIVE else Wished.BLOCK
 
 
@@ -77,5 +80,5 @@ class Operation:
         return self.lane in _PRIORITY
 
 
-_HERE = (Wished.WHOLE, Wished.BLOCK)
+_HERE = (Wished.WHOLE, Wished.BLOCK, Wished.MEASURED)
 _PRIORITY = frozenset({Lane.HERE, Lane.FRESH})

@@ -23,6 +23,8 @@ TOGETHER = 400
 MAX_WAITING = 10_000
 """Moved pins that are looked at again soon; the others are found by the next pass over the pinset."""
 
+_MAX_ASKED = 32  # holders of one pin
+
 AskLease = Callable[[str, Sequence[Copy]], Awaitable[Sequence[bool]]]
 """Ask a member for leases: of each, whether it is there and stays. Raises PeerOffline, CallFailed."""
 
@@ -65,6 +67,13 @@ class Releases:
         finally:
             self._leases.stay(leaving)
         return gone
+
+    async def is_held_elsewhere(self, pin: Pin) -> bool:
+        """Whether another of its holders has all of it at this moment, of those that can be asked."""
+        connected = self._context.calls.peers() & self._context.members.peers()
+        others = sorted(peer for peer in connected - {self._context.peer} if pin.held_by(peer))
+        told = await asyncio.gather(*(self._promised(peer, [pin]) for peer in others[:_MAX_ASKED]))
+        return any(told)
 
     async def run(self, again: Callable[[CID], object]) -> None:
         """Have those looked at `again` that could not be let go of, whenever leases have ended."""

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from blockstore.cid import CID
-from blockstore.errors import BlockNotFound, BlockstoreError
+from blockstore.errors import AboveMaxSize, BlockNotFound, BlockstoreError
 from blockstore.pinning.local_pinner import LocalPinner, PinnedRoot
 from blockstore.pinning.pin_progress import PinProgress
 from cluster.pin import KeyRange, Progress
-from cluster.ports import LocalPin, LocalRoots, PinFailed, ProgressHandler
+from cluster.ports import LocalPin, LocalRoots, PinFailed, PinTooLarge, ProgressHandler
 from node.services.origins import Connect, origins_reached
 
 
@@ -23,16 +23,27 @@ class ClusterLocalPins:
         self._connect = connect
 
     async def pin(
-        self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
+        self,
+        cid: CID,
+        *,
+        recursive: bool,
+        hints: Sequence[str],
+        progress: ProgressHandler,
+        max_size: int = 0,
     ) -> LocalPin:
         def report(found: PinProgress) -> None:
             progress(Progress(*found))
 
         try:
             async with origins_reached(hints, self._connect) as peers:
-                return _local(await self._pinner.pin(cid, recursive=recursive, hints=peers, progress=report))
+                root = await self._pinner.pin(
+                    cid, recursive=recursive, hints=peers, progress=report, max_size=max_size
+                )
+                return _local(root)
         except BlockNotFound as error:
             raise PinFailed(_missing(cid, error)) from None
+        except AboveMaxSize as error:
+            raise PinTooLarge(str(error)) from None
         except BlockstoreError as error:
             raise PinFailed(str(error)) from None
 

@@ -52,7 +52,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         yield opened
 
 
-def failed(number: int, retry_at: float = 100.0, count: int = 1) -> Attempt:
+def failed(number: int, retry_at: float | None = 100.0, count: int = 1) -> Attempt:
     return Attempt(cid(number), OperationKind.PIN, count, "no providers found", 50.0, retry_at)
 
 
@@ -121,6 +121,16 @@ async def test_a_retry_beyond_the_horizon_is_due_and_one_at_it_is_not(kept: Atte
     await fill(kept, failed(1, 1000.0), failed(2, 1000.5))
     assert await kept.claim(10.0, 1000.0, 20.0, 10) == [failed(2, 1000.5)]
     assert await kept.get_many([cid(1), cid(2)]) == [failed(1, 1000.0), failed(2, 20.0)]
+
+
+async def test_one_that_is_not_retried_is_kept_and_never_due(kept: AttemptStore) -> None:
+    await fill(kept, failed(1, None), failed(2, 300.0))
+    assert await kept.next_retry() == 300.0
+    assert await kept.claim(1e6, 1e3, 2e6, 10) == [failed(2, 300.0)]
+    await kept.remove(cid(2))
+    assert await kept.next_retry() is None
+    assert await kept.get_many([cid(1)]) == [failed(1, None)]
+    assert await kept.page(None, 10) == [failed(1, None)]
 
 
 async def test_pages_go_on_behind_the_last_in_order_of_the_bytes(kept: AttemptStore) -> None:

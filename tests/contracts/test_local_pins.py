@@ -20,7 +20,7 @@ from blockstore.cid import CID
 from blockstore.memory_store import MemoryBlockstore
 from blockstore.pinning.local_pinner import open_local_pins
 from cluster.pin import KeyRange, Progress
-from cluster.ports import LocalPin, LocalPins, PinFailed
+from cluster.ports import LocalPin, LocalPins, PinFailed, PinTooLarge
 from node.services.local_pins import ClusterLocalPins
 
 COUNT = 30
@@ -195,6 +195,15 @@ async def test_a_walk_that_cannot_end_says_why_and_leaves_an_incomplete_root(wor
     with pytest.raises(PinFailed, match=r"\w"):
         await pin(world, root)
     assert await world.pins.get(root) == LocalPin(root, complete=False)
+
+
+async def test_what_is_larger_than_was_allowed_is_not_pinned(world: World) -> None:
+    with pytest.raises(PinTooLarge, match="larger than its limit of 1 bytes"):
+        await world.pins.pin(world.roots[0], recursive=True, hints=(), progress=unheard, max_size=1)
+    found = await world.pins.get(world.roots[0])
+    assert found is not None
+    assert not found.complete
+    assert (await world.pins.pin(world.roots[0], recursive=True, hints=(), progress=unheard)).complete
 
 
 async def test_a_cancelled_walk_keeps_what_was_fetched_and_the_next_fetches_the_rest(world: World) -> None:

@@ -36,13 +36,14 @@ class MemoryAttempts:
             await self.remove(cid)
 
     async def claim(self, now: float, horizon: float, until: float, limit: int) -> list[Attempt]:
-        due = [row for row in self.rows.values() if row.retry_at <= now or row.retry_at > horizon]
-        claimed = sorted(due, key=lambda row: row.retry_at)[:limit]
+        times = [(row.retry_at, row) for row in self.rows.values() if row.retry_at is not None]
+        due = [(at, row) for at, row in times if at <= now or at > horizon]
+        claimed = [row for _, row in sorted(due, key=lambda pair: pair[0])[:limit]]
         self.rows.update({row.cid: replace(row, retry_at=until) for row in claimed})
         return claimed
 
     async def next_retry(self) -> float | None:
-        return min((row.retry_at for row in self.rows.values()), default=None)
+        return min((row.retry_at for row in self.rows.values() if row.retry_at is not None), default=None)
 
     async def count(self, kind: OperationKind) -> int:
         return sum(row.kind is kind for row in self.rows.values())

@@ -12,6 +12,7 @@ from cluster.ports import (
     LocalPin,
     LocalRoots,
     PinFailed,
+    PinTooLarge,
     ProgressHandler,
 )
 
@@ -39,7 +40,13 @@ class MemoryPins:
         self.busiest = 0
 
     async def pin(
-        self, cid: CID, *, recursive: bool, hints: Sequence[str], progress: ProgressHandler
+        self,
+        cid: CID,
+        *,
+        recursive: bool,
+        hints: Sequence[str],
+        progress: ProgressHandler,
+        max_size: int = 0,
     ) -> LocalPin:
         known = self.roots.get(cid)
         if known is not None and known.has(recursive):
@@ -49,11 +56,12 @@ class MemoryPins:
         self.busy += 1
         self.busiest = max(self.busiest, self.busy)
         try:
-            return await self._walk(cid, recursive or (known is not None and known.recursive), progress)
+            whole = recursive or (known is not None and known.recursive)
+            return await self._walk(cid, whole, progress, max_size)
         finally:
             self.busy -= 1
 
-    async def _walk(self, cid: CID, recursive: bool, progress: ProgressHandler) -> LocalPin:
+    async def _walk(self, cid: CID, recursive: bool, progress: ProgressHandler, max_size: int) -> LocalPin:
         self.roots[cid] = LocalPin(cid, complete=False, recursive=recursive)
         unpinned, count = self._unpinned[cid], 10 if recursive else 1
         for blocks in range(self._fetched[cid], count):
@@ -61,6 +69,8 @@ class MemoryPins:
             if self._unpinned[cid] != unpinned:
                 raise PinFailed("it was unpinned meanwhile")
             self._fetched[cid] = blocks + 1
+            if 0 < max_size < count * 1000:
+                raise PinTooLarge(f"larger than its limit of {max_size} bytes: its root says so")
             progress(Progress(blocks + 1, (blocks + 1) * 1000, count - 1 - blocks))
         self.roots[cid] = LocalPin(cid, True, count, count * 1000, recursive)
         return self.roots[cid]

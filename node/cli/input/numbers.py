@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 import click
 
 _MAX_MODE = 0o7777
+_UNITS = {"": 1, "B": 1} | {
+    f"{prefix}{ending}": base**power
+    for power, prefix in enumerate("KMGT", 1)
+    for base, ending in ((1000, "B"), (1024, "IB"))
+}
 
 Check = Callable[[click.Context, click.Parameter, str | None], str | None]
 """A callback of click's: the value as it goes on. Raises BadParameter."""
@@ -46,6 +52,19 @@ def whole_number(unit: str = "", *, least: int | None = None, most: int | None =
         return value
 
     return check
+
+
+def byte_size(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Bytes, or a size with a unit: 500000, 10GB, 1.5GiB. The value is its bytes in decimal, rounded down."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", value)
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None or (unit == 1 and "." in match[1]):
+        raise click.BadParameter(
+            f'"{value}" is not a size in bytes, such as 500000, 10GB or 2GiB', ctx, param
+        )
+    return str(int(Decimal(match[1]) * unit))
 
 
 def not_zero(check: Check, why: str) -> Check:

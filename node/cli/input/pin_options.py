@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import click
 
+from node.cli.input.numbers import byte_size
+
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
@@ -30,6 +32,18 @@ def pin_options(function: Command) -> Command:
             click.option(
                 "--shorten", is_flag=True, help="Let a pin that is to last longer end then all the same."
             ),
+            click.option(
+                "--max-size",
+                metavar="BYTES",
+                callback=byte_size,
+                help="Pin no larger DAG: 500000, 10GB, 2GiB; 0 = any.",
+            ),
+            click.option(
+                "--deadline",
+                metavar="TIME|DURATION",
+                help="Stop trying then, where no member has it: 2h, 2030-01-31T12:00:00Z; never.",
+            ),
+            click.option("--attempts", metavar="N", help="Stop trying after so many that failed; 0 = never."),
         )
     ):
         function = option(function)
@@ -47,6 +61,9 @@ def pin_query(options: Mapping[str, object]) -> list[tuple[str, str]]:
         "replication_max",
         "expire_in",
         "expire_at",
+        "max_size",
+        "deadline",
+        "attempts",
     ):
         if (value := options.get(name)) is not None:
             query.append((name.replace("_", "-"), str(value)))

@@ -34,10 +34,19 @@ def metadata(pin: ApiResponse) -> list[str]:
     return [f"{key}={value}" for key, value in sorted(pin.answer("metadata").raw.items())]
 
 
+def limits(pin: ApiResponse) -> Iterator[tuple[str, str]]:
+    """What each of its limits is called, and what it is; empty = there is none."""
+    size, attempts = pin.number("max_size"), pin.number("attempts")
+    yield "greatest size", f"{size} bytes" if size else ""
+    yield "deadline", pin.text("deadline")
+    yield "attempts", str(attempts) if attempts else ""
+
+
 def details(pin: ApiResponse) -> str:
-    """What is not said of an ordinary pin: its end, a mode other than recursive, its metadata."""
+    """What is not said of an ordinary pin: its end, a mode other than recursive, limits, metadata."""
     said = [f"until {end(pin)}"] if end(pin) else []
     said += ["direct"] if pin.text("mode") == "direct" else []
+    said += [f"{name}: {limit}" for name, limit in limits(pin) if limit]
     said += metadata(pin)
     return f"({', '.join(said)})" if said else ""
 
@@ -69,5 +78,7 @@ def _sides(was: ApiResponse, now: ApiResponse) -> Iterator[tuple[str, str, str]]
     yield "mode", was.text("mode"), now.text("mode")
     yield "copies", copies(was), copies(now)
     yield "metadata", ", ".join(metadata(was)), ", ".join(metadata(now))
+    for (name, before), (_, after) in zip(limits(was), limits(now), strict=True):
+        yield name, before, after
     before, after = end(was)[:19], end(now)[:19]  # whole seconds: one of them was stored
     yield "ends", f"{before}Z" if before else "never", f"{after}Z" if after else "never"

@@ -6,6 +6,8 @@ and the pin made all the same, or the option is passed over.
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Callable, Collection
 from types import MappingProxyType
@@ -14,6 +16,7 @@ from blockstore.cid import CID
 from blockstore.errors import BadCid
 from cluster.allocation.pin_options import check_texts
 from cluster.common.owners import RESERVED
+from cluster.common.pin_codec import MAX_DEADLINE
 from cluster.errors import BadReplication
 from cluster.pin import EVERYWHERE, PinMode, PinOptions, Wish
 from node.http.errors import BadRequest
@@ -22,11 +25,13 @@ from node.http.go.durations import parse_duration, parse_time
 from node.http.go.query_values import Query
 
 NEVER = "never"
-"""Our own value of `expire-in`: for ever, where a pin that exists has an end."""
+"""Our own value of `expire-in` and `deadline`: for ever, where a pin that exists has an end."""
 
 _PLAIN = frozenset({"name", "keep", "shorten"})
 _MAX_PEERS = 1024
-_MAX_SHARD = (1 << 53) - 1  # bytes: what every reader of JSON reads exactly
+_MAX_SIZE = (1 << 53) - 1  # bytes: what every reader of JSON reads exactly
+_MAX_ATTEMPTS = 1_000_000
+_DATE = re.compile(r"\d{4}-")
 _METADATA = "meta-"
 _MODES = {"": PinMode.RECURSIVE, **{mode.value: mode for mode in PinMode}}
 
@@ -43,6 +48,9 @@ _NAMED: dict[str, tuple[str, ...]] = {
     "pin-update": ("pin_update",),
     "origins": ("origins",),
     "shard-size": ("shard_size",),
+    "max-size": ("max_size",),
+    "deadline": ("deadline",),
+    "attempts": ("attempts",),
     "keep": (),
     "shorten": (),
 }
@@ -102,7 +110,10 @@ def _any_options(query: Query, now: Callable[[], float]) -> PinOptions:
         metadata=_metadata(query),
         pin_update=_update(query),
         origins=_origins(query),
-        shard_size=_shard_size(query),
+        shard_size=_size(query, "shard-size"),
+        max_size=_size(query, "max-size"),
+        deadline=_deadline(query, now()),
+        attempts=_attempts(query),
     )
 
 
@@ -130,11 +141,34 @@ def _factor(query: Query, name: str) -> int:
     return value
 
 
-def _shard_size(query: Query) -> int:
-    size = query_values.integer(query, "shard-size")
-    if not 0 <= size <= _MAX_SHARD:
-        raise BadRequest("parameter shard-size invalid")
+def _size(query: Query, name: str) -> int:
+    size = query_values.integer(query, name)
+    if not 0 <= size <= _MAX_SIZE:
+        raise BadRequest(f"parameter {name} invalid")
     return size
+
+
+def _attempts(query: Query) -> int:
+    attempts = query_values.integer(query, "attempts")
+    if not 0 <= attempts <= _MAX_ATTEMPTS:
+        raise BadRequest(f"parameter attempts invalid: 1 to {_MAX_ATTEMPTS}, or 0 for any number")
+    return attempts
+
+
+def _deadline(query: Query, now: float) -> int:
+    """A time, or a duration from now on, in whole seconds."""
+    text = query.get("deadline", "")
+    if text in ("", NEVER):
+        return 0
+    try:
+        end = parse_time(text) if _DATE.match(text) else now + parse_duration(text)
+    except ValueError as error:
+        raise BadRequest(f"deadline cannot be parsed as a time or a duration: {error}") from None
+    if end <= now:
+        raise BadRequest("deadline is in the past: nothing would be tried")
+    if end > MAX_DEADLINE:
+        raise BadRequest("deadline is behind the year 9999")
+    return math.ceil(end)
 
 
 def _peers(query: Query) -> tuple[str, ...]:

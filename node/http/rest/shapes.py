@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from cluster.allocation.granting import PinPlan
 from cluster.calls.member_gc import Collected
 from cluster.calls.node_info import ConnectGraph, NodeInfo
+from cluster.common.pin_glance import PinGlance
 from cluster.interfaces import Member
 from cluster.metrics.informers import Ping
 from cluster.metrics.metric_store import Alert, Metric
-from cluster.pin import GlobalPinInfo, GrantResult, Pin, PinInfo, PinMode, Progress
+from cluster.pin import GlobalPinInfo, GrantResult, Pin, PinInfo, PinMode, PinOptions, Progress
 from node.http.go.gojson import Json, escaped_name, nanoseconds, rounded, sorted_map, time, without_empty
 from node.parts import TrafficTotals
 
@@ -32,6 +33,7 @@ def pin_as_asked(pin: Pin) -> dict[str, Json]:
         "origins": list(options.origins) or None,
         **_placement(pin),
         "timestamp": time(pin.created),
+        **limits(options),
     }
 
 
@@ -47,7 +49,16 @@ def pin_as_stored(pin: Pin) -> dict[str, Json]:
         "origins": list(options.origins),
         **_placement(pin),
         "timestamp": time(pin.created, whole=True),
+        **limits(options),
     }
+
+
+def limits(options: PinOptions | PinGlance) -> dict[str, Json]:
+    """Our own, behind all others: the limits of a pin, where it has any."""
+    deadline = time(options.deadline) if options.deadline else ""
+    return without_empty(
+        {"max_size": options.max_size, "deadline": deadline, "attempts": options.attempts},
+    )
 
 
 def granted(granted: GrantResult) -> dict[str, Json]:
@@ -115,6 +126,7 @@ def _asked(pin: Pin) -> dict[str, Json]:
         "replication_factor_min": options.replication_min,
         "replication_factor_max": options.replication_max,
         "expire_at": time(options.expire_at, whole=True),
+        **limits(options),
     }
 
 

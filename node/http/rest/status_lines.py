@@ -136,6 +136,9 @@ def _map(metadata: Mapping[str, str]) -> str:
 def _asked(pin: PinGlance | None) -> str:
     if pin is None:
         return ""
+    if pin.max_size or pin.deadline or pin.attempts:
+        asked = _asked_until(pin.mode, pin.replication_min, pin.replication_max, pin.expire_at)
+        return f"{asked},{as_text(shapes.limits(pin))[1:-1]}"
     if pin.expire_at is None:
         return _asked_for_ever(pin.mode, pin.replication_min, pin.replication_max)
     return _asked_until(pin.mode, pin.replication_min, pin.replication_max, pin.expire_at)

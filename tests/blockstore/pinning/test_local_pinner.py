@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from support.exchanges import RemoteBlocks
 from blockstore.block import Block
 from blockstore.blocks import Blocks
 from blockstore.cid import CID, DAG_PB, RAW
-from blockstore.errors import BlockNotFound, PinWithdrawn, StorageFull, StoreCorrupt
+from blockstore.errors import AboveMaxSize, BlockNotFound, PinWithdrawn, StorageFull, StoreCorrupt
 from blockstore.ipld import dag_pb
 from blockstore.ipld.dag_pb import PBLink, PBNode
 from blockstore.marks import Unmarked
@@ -155,6 +156,33 @@ async def test_a_dag_that_does_not_fit_is_refused_before_more_than_its_root_is_f
                 await pinner.pin(root.cid, recursive=True, hints=(), progress=lambda *_: None)
             assert remote.asked == [root.cid]
             assert (await store.usage()).reserved == 0
+
+
+def measured_root(parts: Sequence[Block], says: int) -> Block:
+    """A root that says of each part that it has so many bytes."""
+    links = tuple(PBLink(part.cid, "", says) for part in parts)
+    return Block.of(dag_pb.encode(PBNode(links, None)), DAG_PB)
+
+
+@pytest.mark.parametrize(
+    ("says", "found", "asked"),
+    [(1_000_000, r"its root says that it has 3000\d+", 1), (1, r"\d+ bytes of it are here", 4)],
+)
+async def test_what_is_above_its_greatest_size_is_refused_as_soon_as_that_is_known(
+    tmp_path: Path, says: int, found: str, asked: int
+) -> None:
+    parts = leaves(3, size=1_000_000)
+    root = measured_root(parts, says)
+    remote = RemoteBlocks([root, *parts])
+    async with open_local_pins(tmp_path / "pins.db", Blocks(MemoryBlockstore(), remote)) as pinner:
+        pin = partial(pinner.pin, root.cid, recursive=True, hints=(), progress=lambda *_: None)
+        with pytest.raises(AboveMaxSize, match=f"larger than its limit of 2000000 bytes: {found}"):
+            await pin(max_size=2_000_000)
+        assert len(remote.asked) <= asked
+        (left,) = [one async for one in pinner.pinned()]
+        assert not left.complete
+        whole = await pin(max_size=3_001_000)
+        assert (whole.complete, whole.bytes) == (True, 3_000_000 + len(root.data))
 
 
 async def test_unpinning_forgets_the_root_and_leaves_the_blocks(pins: Pins) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from blockstore.cid import CID, DAG_PB, RAW
 from cluster.common import wire
 from cluster.common.hybrid_clock import MAX_STAMP
-from cluster.common.pin_codec import decode_pin, encode_pin
+from cluster.common.pin_codec import MAX_DEADLINE, decode_pin, encode_pin
 from cluster.errors import BadPinOptions, BadUpdate
 from cluster.pin import Pin, PinMode, PinOptions
 
@@ -29,6 +29,9 @@ options = st.builds(
     pin_update=st.none() | cids,
     origins=st.lists(texts, max_size=3).map(tuple),
     shard_size=st.integers(0, 1 << 53),
+    max_size=st.integers(0, 1 << 53),
+    deadline=st.integers(0, MAX_DEADLINE),
+    attempts=st.integers(0, 9),
 )
 pins = st.builds(
     Pin, cids, options, st.lists(texts, max_size=4).map(tuple), created=seconds, size=st.integers(0, 1 << 50)

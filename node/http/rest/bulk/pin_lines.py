@@ -157,4 +157,7 @@ _PARAMETERS: Mapping[str, Callable[[str, object], dict[str, str]]] = {
     "metadata": lambda name, value: {f"meta-{key}": text for key, text in texts_of(value).items()},
     "pin_update": _as_text("pin-update"),
     "origins": _as_list("origins"),
+    "max_size": _as_number("max-size"),
+    "deadline": _as_text("deadline"),
+    "attempts": _as_number("attempts"),
 }

@@ -75,6 +75,9 @@ PARAMETERS: Mapping[str, ParameterFacts] = {
     "pin-update": ParameterFacts("CID of a pin whose options are taken over"),
     "origins": ParameterFacts("multiaddresses of peers that have it, with commas between"),
     "shard-size": ParameterFacts("kept with the pin, and not acted upon", _COUNT),
+    "max-size": ParameterFacts("bytes of the DAG at most; 0: any number", _COUNT),
+    "deadline": ParameterFacts("when members stop trying (RFC 3339), or a duration until then; never"),
+    "attempts": ParameterFacts("failed attempts after which a member stops; 0: never", _COUNT),
     "keep": ParameterFacts("change only the options that are named", _SWITCH),
     "shorten": ParameterFacts("with keep: let the pin end sooner than it does", _SWITCH),
     # Of listings.

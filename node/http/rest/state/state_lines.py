@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 from cluster.allocation.pin_options import check_texts
@@ -54,8 +55,16 @@ class StateLines:
         options |= {name: factor for name, factor in self._factors.items() if factor}
         options["mode"] = _mode(fields).value
         plain = _plain_options(options)
-        wish = Wish(plain) if plain is not None else pin_wish(line_query(options), self._now)
+        wish = Wish(plain) if plain is not None else pin_wish(self._query(options), self._now)
         return GrantAsk(cid_of(fields), wish, self._holders(fields), created=self._created(fields))
+
+    def _query(self, options: JsonFields) -> dict[str, str]:
+        """A deadline that has passed since says nothing any more: most of these pins are pinned."""
+        query = line_query(options)
+        with suppress(ValueError):
+            if parse_time(query.get("deadline", "")) <= self._now():
+                del query["deadline"]
+        return query
 
     def _fields(self, line: bytes) -> JsonFields:
         begun, self._begun = self._begun, True

@@ -27,6 +27,15 @@ from node.cli.main import cli
         (("--metadata", "=x"), "KEY=VALUE"),
         (("--metadata", "a=1", "--metadata", "a=2"), "twice"),
         (("--name", "n" * 256), "name"),
+        (("--max-size", "large"), "not a size in bytes"),
+        (("--max-size", "1.5"), "not a size in bytes"),
+        (("--max-size", "-1"), "not a size in bytes"),
+        (("--max-size", "99999TB"), "max-size"),
+        (("--deadline", "soon"), "deadline"),
+        (("--deadline", "2001-01-01T00:00:00Z"), "in the past"),
+        (("--deadline", ""), "deadline"),
+        (("--attempts", "few"), "attempts"),
+        (("--attempts", "-1"), "attempts"),
     ],
 )
 def test_an_option_that_no_pin_can_have_is_a_wrong_call(

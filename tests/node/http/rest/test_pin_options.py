@@ -41,6 +41,19 @@ def test_expire_at_wins_over_expire_in() -> None:
     assert options(expire_at="1970-01-01T01:00:00Z", expire_in="9h").expire_at == 3600
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1h", 4600), ("1970-01-01T01:00:00.25Z", 3601), ("never", 0), ("", 0)]
+)
+def test_limits_are_read_and_a_deadline_may_be_a_duration(text: str, seconds: int) -> None:
+    found = options(max_size="5000", deadline=text, attempts="3")
+    assert found == PinOptions(max_size=5000, deadline=seconds, attempts=3)
+
+
+def test_each_limit_is_named_by_its_parameter() -> None:
+    wish = pin_wish({"keep": "true", "max-size": "0", "deadline": "never", "attempts": "0"})
+    assert wish.named == frozenset({"max_size", "deadline", "attempts"})
+
+
 def test_what_clients_always_send_is_taken() -> None:
     sent = options(
         name="", mode="recursive", replication_min="0", replication_max="0", shard_size="104857600",
@@ -108,6 +121,16 @@ def test_a_peer_id_may_be_the_cid_of_its_key() -> None:
         ({"origins": f"/ip4/1.2.3.400/tcp/1/p2p/{PEER}"}, "error decoding multiaddress"),
         ({"origins": f"/nothing/1/p2p/{PEER}"}, "error decoding multiaddress"),
         ({"origins": "/ip4/127.0.0.1/tcp/1/p2p/nobody"}, "error decoding multiaddress"),
+        ({"max_size": "-1"}, "parameter max-size invalid"),
+        ({"max_size": "5GB"}, "parameter max-size invalid"),
+        ({"max_size": str(1 << 53)}, "parameter max-size invalid"),
+        ({"attempts": "-1"}, "parameter attempts invalid"),
+        ({"attempts": "1000001"}, "parameter attempts invalid"),
+        ({"deadline": "soon"}, "deadline cannot be parsed"),
+        ({"deadline": "-1h"}, "deadline is in the past"),
+        ({"deadline": "0"}, "deadline is in the past"),
+        ({"deadline": "1970-01-01T00:16:40Z"}, "deadline is in the past"),
+        ({"deadline": "2999-02-30T00:00:00Z"}, "deadline cannot be parsed"),
         ({"shorten": "true"}, "only with keep"),
         ({"keep": "perhaps"}, "parameter keep invalid"),
         ({"name": "n" * 256}, "pin name has 256 bytes"),

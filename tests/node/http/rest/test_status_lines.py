@@ -57,6 +57,9 @@ def some_pin(number: int, peers: Sequence[str], chance: Random) -> Pin:
         expire_at=chance.choice([None, 4e9 + chance.random()]),
         metadata=dict(chance.choices([("b", "<&>"), ("a", "ü"), ("", "")], k=chance.randrange(3))),
         origins=tuple(chance.choices(["/ip4/1.2.3.4/tcp/1/p2p/x&y"], k=chance.randrange(2))),
+        max_size=chance.choice([0, 0, 5000]),
+        deadline=chance.choice([0, 0, 4_000_000_000]),
+        attempts=chance.choice([0, 0, 3]),
     )
     created = chance.choice([EPOCH - 1, EPOCH - 0.123456, EPOCH - chance.random() * 1e9])
     return Pin(cid(number), options, tuple(holders), created, chance.randrange(9))

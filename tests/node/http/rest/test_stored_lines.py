@@ -38,6 +38,9 @@ OPTIONS = st.builds(
     pin_update=st.none() | CIDS,
     origins=st.lists(TEXTS, max_size=2).map(tuple),
     shard_size=st.sampled_from([0, 1, 104857600]),
+    max_size=st.sampled_from([0, 5000]),
+    deadline=st.sampled_from([0, 4_000_000_000]),
+    attempts=st.sampled_from([0, 3]),
 )
 PLAIN = st.tuples(TEXTS, st.integers(-1, 9), st.integers(-1, 9)).map(
     lambda plain: PinOptions(plain[0], replication_min=plain[1], replication_max=plain[2])

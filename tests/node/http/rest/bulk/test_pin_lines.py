@@ -40,6 +40,8 @@ def test_every_field_is_read() -> None:
         origins=(f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}",), shard_size=7,
     )  # fmt: skip
     assert wish({"expire_in": "1h"}).options.expire_at == 4600.0
+    limits = wish({"max_size": 5000, "deadline": "1h", "attempts": 3}).options
+    assert limits == PinOptions(max_size=5000, deadline=4600, attempts=3)
 
 
 def test_what_ipfs_cluster_shows_of_a_pin_without_options_is_a_line() -> None:

@@ -156,3 +156,15 @@ def test_what_is_exported_is_imported_as_it_was(
     found = StateLines({PEER, OTHER}).parse(line)
     assert (found.cid, found.wish.options, found.created) == (pin.cid, options, int(created))
     assert found.priority_peers == pin.allocations
+
+
+def test_limits_move_with_a_pin_and_a_deadline_only_until_it_has_passed() -> None:
+    options = PinOptions(
+        replication_min=1, replication_max=1, max_size=5000, deadline=4_000_000_000, attempts=3
+    )
+    pin = Pin(CID.parse(CID_TEXT), options, (PEER,), 1e9)
+    (line,) = state_lines([(bytes(pin.cid), encode_pin(pin).stamped(7))], [])
+    assert list(json.loads(line)) == [*PLAIN, "max_size", "deadline", "attempts"]
+    assert StateLines({PEER}).parse(line).wish.options == options
+    later = StateLines({PEER}, now=lambda: 4_000_000_001.0)
+    assert later.parse(line).wish.options == options._replace(deadline=0)
