@@ -67,6 +67,7 @@ class AuditLog:
         self._clock = clock
         self._refusals = TokenBucket(_REFUSALS_A_SECOND, _REFUSALS_AT_ONCE)
         self._left_out = 0
+        self._begun = False  # with a line of this process, which ended
         self._failing = False
         self._followers: set[_Follower] = set()
 
@@ -130,9 +131,9 @@ class AuditLog:
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            if not self._begun and size and os.pread(descriptor, 1, size - 1) != b"\n":
                 line = b"\n" + line  # behind what a power failure cut
-            os.write(descriptor, line)
+            self._begun = os.write(descriptor, line) == len(line)
         finally:
             os.close(descriptor)
         if size + len(line) >= self._file_bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 MAX_CIDS = 16
 """That a record names; of more it says how many there were."""
@@ -18,6 +18,9 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("status", "count", "left_out"), (int,)),
     **dict.fromkeys(("face", "by", "name", "owner", "address", "method", "path"), (str,)),
 }
+
+_CHOSEN = ("name", "method", "path")  # by callers
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 class BadRecordLine(ValueError):
@@ -49,12 +52,10 @@ class AuditRecord:
 
     def line(self) -> bytes:
         """As it stands in the file, its end of line included."""
-        fields = asdict(self) | {
-            "name": self.name[:_MAX_TEXT],
-            "method": self.method[:_MAX_TEXT],
-            "path": self.path[:_MAX_TEXT],
-        }
-        return json.dumps({"v": _VERSION, **fields}, separators=(",", ":")).encode() + b"\n"
+        fields: dict[str, object] = {"v": _VERSION, **{name: getattr(self, name) for name in _KINDS}}
+        for name in _CHOSEN:
+            fields[name] = str(fields[name])[:_MAX_TEXT]
+        return _ENCODER.encode(fields).encode() + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> AuditRecord:
