@@ -119,13 +119,17 @@ class AuditLog:
 
     async def _told(self, follower: _Follower, query: AuditQuery, limit: int) -> AsyncGenerator[AuditRecord]:
         before = await asyncio.to_thread(self.newest, query, limit)
-        for record in before:
-            yield record
+        for known in before:
+            yield known
         seen = set(before)  # what came while the files were read is in both
-        while True:
-            record = await follower.next()
+        while (record := await follower.next()) is not None:
             if query.fits(record) and record not in seen:
                 yield record
+
+    def end_followers(self) -> None:
+        """The node ends: so do those who follow, once they have read what came."""
+        for follower in self._followers:
+            follower.end()
 
     def _append(self, line: bytes) -> None:
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -176,6 +180,11 @@ class _Follower:
         self._records: deque[AuditRecord] = deque()
         self._news = asyncio.Event()
         self._is_behind = False
+        self._has_ended = False
+
+    def end(self) -> None:
+        self._has_ended = True
+        self._news.set()
 
     def tell(self, record: AuditRecord) -> None:
         self._is_behind = self._is_behind or len(self._records) >= _WAITING
@@ -183,8 +192,11 @@ class _Follower:
             self._records.append(record)
         self._news.set()
 
-    async def next(self) -> AuditRecord:
+    async def next(self) -> AuditRecord | None:
+        """None when there will be no more. Raises FollowerBehind."""
         while not self._records:
+            if self._has_ended:
+                return None
             if self._is_behind:
                 raise FollowerBehind
             self._news.clear()

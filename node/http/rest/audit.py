@@ -25,6 +25,11 @@ _LINES_AT_ONCE = 500
 
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/v1/audit", records, allow_head=False)
+    app.on_shutdown.append(_end)
+
+
+async def _end(app: web.Application) -> None:
+    app[PARTS].audit.end_followers()
 
 
 async def records(request: web.Request) -> web.StreamResponse:

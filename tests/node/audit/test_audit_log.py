@@ -161,3 +161,12 @@ def test_so_many_follow_and_no_more(tmp_path: Path) -> None:
     open_[0].__exit__(None, None, None)
     with log.following(ALL, 0):
         pass
+
+
+async def test_who_follows_is_let_go_when_the_node_ends_after_what_came(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    with log.following(ALL, 10) as told:
+        async with aclosing(told):
+            log.add(record("/1"))
+            log.end_followers()
+            assert [one.path async for one in told] == ["/1"]
