@@ -30,9 +30,9 @@ async def jobs_of(client: ClientSession, node: Node, kind: str) -> list[JsonObje
 
 async def upload(client: ClientSession, node: Node, more: asyncio.Event) -> tuple[int, JsonObject]:
     async def pieces() -> AsyncIterator[bytes]:
-        yield bytes(100_000)
+        yield bytes(10_000_000)  # more than the importer takes at a time
         await more.wait()
-        yield bytes(100_000)
+        yield bytes(10_000_000)
 
     writer = MultipartWriter("form-data")
     writer.append(pieces()).set_content_disposition("form-data", name="file", filename="zeros")
