@@ -114,6 +114,8 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         router = own_router(opened, networks, served, own)
         requests = await enter(open_request_store(folder.requests, opened.ballast))
         handed = await enter(taking_files(folder.handed_files))
+        audit = AuditLog(folder.audit, config.audit.keep_mib << 20)
+        stack.callback(audit.close)
         parts = _parts(
             opened,
             networks,
@@ -129,6 +131,7 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
             jobs,
             requests,
             handed,
+            audit,
         )
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
@@ -213,6 +216,7 @@ def _parts(
     jobs: Jobs,
     requests: RequestStore,
     handed_files: HandedFiles,
+    audit: AuditLog,
 ) -> Parts:
     cluster, peer = own.cluster, opened.identity.peer_id
     holders = holders_in(cluster)
@@ -262,7 +266,7 @@ def _parts(
         jobs=jobs,
         pinning=PinningService(cluster, requests, lambda: cluster.peers.us().ipfs.addresses),
         credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),
-        audit=AuditLog(opened.folder.audit, opened.config.audit.keep_mib << 20),
+        audit=audit,
     )
 
 

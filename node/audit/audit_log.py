@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -16,11 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from blockstore.common.token_bucket import TokenBucket
+from node.audit.audit_files import FILES, AuditFiles
 from node.audit.audit_query import AuditQuery
-from node.audit.record import AuditRecord, BadRecordLine
-
-FILES = 4
-"""The newest is `audit.log`, the others `audit.1.log` and so on, each a quarter of the room."""
+from node.audit.record import AuditRecord
 
 MAX_FOLLOWERS = 16
 _WAITING = 1000  # records that one who follows may be behind
@@ -35,13 +32,6 @@ class TooManyFollowers(Exception):
 
     def __init__(self) -> None:
         super().__init__(f"{MAX_FOLLOWERS} follow the audit log already: end one of them first")
-
-
-class AuditUnreadable(Exception):
-    """The disk does not give what was written down."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(f"the audit log cannot be read: {error}")
 
 
 class FollowerBehind(Exception):
@@ -61,19 +51,17 @@ class AuditLog:
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = path
-        self._file_bytes = keep // FILES
+        self._files = AuditFiles(path, keep // FILES) if keep else None
         self._now = now
         self._clock = clock
         self._refusals = TokenBucket(_REFUSALS_A_SECOND, _REFUSALS_AT_ONCE)
         self._left_out = 0
-        self._begun = False  # with a line of this process, which ended
         self._failing = False
         self._followers: set[_Follower] = set()
 
     def add(self, record: AuditRecord) -> None:
         """Write it down. A disk that refuses is told once in the log, and stops no request."""
-        if not self._file_bytes:
+        if self._files is None:
             return
         if record.status == _UNKNOWN and self._refusals.take(1, self._clock()):
             self._left_out += 1
@@ -83,11 +71,16 @@ class AuditLog:
         for follower in self._followers:
             follower.tell(record)
         try:
-            self._append(record.line())
+            self._files.append(record.line())
         except OSError as error:
-            self._complain(error)
+            self._complain(self._files, error)
         else:
             self._failing = False
+
+    def close(self) -> None:
+        """Nothing is open any more; what is added afterwards opens it again."""
+        if self._files is not None:
+            self._files.close()
 
     def newest(self, query: AuditQuery, limit: int) -> list[AuditRecord]:
         """The last `limit` that fit, oldest first. Reads files: not for the event loop.
@@ -95,7 +88,7 @@ class AuditLog:
         Raises AuditUnreadable.
         """
         found: deque[AuditRecord] = deque()
-        for record in self._backwards():
+        for record in self._files.backwards() if self._files is not None else ():
             if len(found) >= limit:
                 break
             if query.fits(record):
@@ -131,45 +124,9 @@ class AuditLog:
         for follower in self._followers:
             follower.end()
 
-    def _append(self, line: bytes) -> None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            size = os.fstat(descriptor).st_size
-            if not self._begun and size and os.pread(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line  # behind what a power failure cut
-            self._begun = os.write(descriptor, line) == len(line)
-        finally:
-            os.close(descriptor)
-        if size + len(line) >= self._file_bytes:
-            self._rotate()
-
-    def _rotate(self) -> None:
-        files = self._files()
-        for older, newer in zip(files[:0:-1], files[-2::-1], strict=True):
-            if newer.exists():
-                os.replace(newer, older)
-
-    def _files(self) -> list[Path]:
-        """Newest first."""
-        older = [self._path.with_name(f"{self._path.stem}.{n}{self._path.suffix}") for n in range(1, FILES)]
-        return [self._path, *older]
-
-    def _backwards(self) -> Iterator[AuditRecord]:
-        for path in self._files():
-            try:
-                lines = path.read_bytes().split(b"\n")
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise AuditUnreadable(error) from None
-            while lines:
-                record = _read(lines.pop())
-                if record is not None:
-                    yield record
-
-    def _complain(self, error: OSError) -> None:
+    def _complain(self, files: AuditFiles, error: OSError) -> None:
         if not self._failing:
-            _log.error("%s cannot be written (%s): what is changed is not recorded", self._path, error)
+            _log.error("%s cannot be written (%s): what is changed is not recorded", files.path, error)
         self._failing = True
 
 
@@ -202,11 +159,3 @@ class _Follower:
             self._news.clear()
             await self._news.wait()
         return self._records.popleft()
-
-
-def _read(line: bytes) -> AuditRecord | None:
-    """None for a line that was cut or is of another release: it hides no other."""
-    try:
-        return AuditRecord.read(line) if line else None
-    except BadRecordLine:
-        return None

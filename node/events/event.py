@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 Fact = str | int | float | bool | None
 Facts = Mapping[str, Fact]
+
+MAX_TEXT = 2048
+"""Characters of a fact that is text; what is longer ends there."""
 
 _ID = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
 
@@ -46,11 +51,21 @@ class EventId:
         return cls(int(found[1]), int(found[2]))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """`subject` is what it is about: a CID, or a member's peer id. `text` is JSON, on one line."""
+class Event(NamedTuple):
+    """`subject` is what it is about: a CID, or a member's peer id. `at` in seconds since 1970."""
 
     number: int
     kind: EventKind
+    at: float
     subject: str
-    text: str
+    facts: Facts
+
+    def text(self, event_id: EventId) -> str:
+        """As JSON, on one line. Made when it is asked for: most events leave the buffer unread."""
+        facts = {name: _bounded(value) for name, value in self.facts.items()}
+        told = {"id": str(event_id), "type": self.kind.value, "at": self.at, **facts}
+        return json.dumps(told, separators=(",", ":"))
+
+
+def _bounded(value: Fact) -> Fact:
+    return value[:MAX_TEXT] if isinstance(value, str) else value

@@ -18,10 +18,6 @@ from node.events.event import Event, EventId, EventKind, Facts
 KEPT = 8192
 """Events in memory: some hundred bytes each."""
 
-MAX_TEXT = 2048
-"""Characters of a fact that is text; what is longer ends there."""
-
-
 MAX_LISTENERS = 1000
 
 
@@ -77,7 +73,7 @@ class EventFeed:
 
     def text_of(self, event: Event) -> str:
         """The event as JSON, its id first."""
-        return f'{{"id":"{self.id_of(event.number)}",{event.text[1:]}'
+        return event.text(self.id_of(event.number))
 
     def greeting(self, number: int) -> str:
         """What a listener is told that begins behind that number."""
@@ -96,8 +92,7 @@ class EventFeed:
         at = round(self._now(), 3)
         for subject, facts in found:
             self._last += 1
-            text = json.dumps({"type": kind.value, "at": at, **_bounded(facts)}, separators=(",", ":"))
-            self._events.append(Event(self._last, kind, subject, text))
+            self._events.append(Event(self._last, kind, at, subject, facts))
             self.published[kind] += 1
         self._ring()
 
@@ -121,7 +116,3 @@ class EventFeed:
     def _ring(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-
-def _bounded(facts: Facts) -> Facts:
-    return {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in facts.items()}

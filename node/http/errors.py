@@ -8,7 +8,8 @@ from blockstore import errors as blockstore
 from cluster import errors as cluster
 from cluster.ports import CallFailed, PeerOffline, PinFailed
 from node.access import errors as access
-from node.audit.audit_log import AuditUnreadable, FollowerBehind, TooManyFollowers
+from node.audit.audit_files import AuditUnreadable
+from node.audit.audit_log import FollowerBehind, TooManyFollowers
 from node.datadir.keystore import KeystoreError, KeystoreUnavailable
 from node.datadir.private_key import BadKey
 from node.denylist.errors import ContentBlocked, LegallyBlocked

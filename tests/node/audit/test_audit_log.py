@@ -3,21 +3,17 @@
 import asyncio
 import logging
 import stat
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from node.audit.audit_log import (
-    FILES,
-    MAX_FOLLOWERS,
-    AuditLog,
-    AuditUnreadable,
-    FollowerBehind,
-    TooManyFollowers,
-)
+from node.audit.audit_files import FILES, AuditUnreadable
+from node.audit.audit_log import MAX_FOLLOWERS, AuditLog, FollowerBehind, TooManyFollowers
 from node.audit.audit_query import AuditQuery
 from node.audit.record import AuditRecord
 
@@ -29,16 +25,31 @@ def record(path: str = "/pins/x", **fields: object) -> AuditRecord:
     return replace(plain, **fields)  # type: ignore[arg-type]  # fields by name
 
 
-def opened(folder: Path, keep: int = 1 << 20) -> AuditLog:
-    times = count(1)
-    return AuditLog(folder / "audit.log", keep, now=lambda: float(next(times)), clock=lambda: 0.0)
+class Opener(Protocol):
+    def __call__(self, folder: Path, keep: int = 1 << 20) -> AuditLog: ...
+
+
+@pytest.fixture
+def opened() -> Iterator[Opener]:
+    """Logs that are closed in the end."""
+    with ExitStack() as stack:
+
+        def open_(folder: Path, keep: int = 1 << 20) -> AuditLog:
+            times = count(1)
+            log = AuditLog(folder / "audit.log", keep, now=lambda: float(next(times)), clock=lambda: 0.0)
+            stack.callback(log.close)
+            return log
+
+        yield open_
 
 
 def paths(log: AuditLog, query: AuditQuery = ALL, limit: int = 1000) -> list[str]:
     return [one.path for one in log.newest(query, limit)]
 
 
-def test_what_was_written_is_there_after_a_restart_and_for_its_owner_alone(tmp_path: Path) -> None:
+def test_what_was_written_is_there_after_a_restart_and_for_its_owner_alone(
+    opened: Opener, tmp_path: Path
+) -> None:
     opened(tmp_path).add(record("/1", cids=("bafy",), count=1))
     log = opened(tmp_path)
     log.add(record("/2"))
@@ -48,7 +59,7 @@ def test_what_was_written_is_there_after_a_restart_and_for_its_owner_alone(tmp_p
     assert stat.S_IMODE((tmp_path / "audit.log").stat().st_mode) == 0o600
 
 
-def test_the_oldest_go_when_there_is_no_more_room(tmp_path: Path) -> None:
+def test_the_oldest_go_when_there_is_no_more_room(opened: Opener, tmp_path: Path) -> None:
     log = opened(tmp_path, keep=8000)
     for n in range(200):
         log.add(record(f"/{n}"))
@@ -61,13 +72,13 @@ def test_the_oldest_go_when_there_is_no_more_room(tmp_path: Path) -> None:
     assert len(found) > 20
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named(opened: Opener, tmp_path: Path) -> None:
     (tmp_path / "audit.log").mkdir()
     with pytest.raises(AuditUnreadable, match=r"cannot be read: .*audit\.log"):
         opened(tmp_path).newest(ALL, 1)
 
 
-def test_a_line_that_was_cut_hides_no_other(tmp_path: Path) -> None:
+def test_a_line_that_was_cut_hides_no_other(opened: Opener, tmp_path: Path) -> None:
     opened(tmp_path).add(record("/1"))
     with (tmp_path / "audit.log").open("ab") as file:
         file.write(b'{"v":1,"time":5,"fa')
@@ -76,7 +87,16 @@ def test_a_line_that_was_cut_hides_no_other(tmp_path: Path) -> None:
     assert paths(log) == ["/1", "/2"]
 
 
-def test_each_condition_holds(tmp_path: Path) -> None:
+def test_a_log_that_was_taken_away_is_begun_anew(opened: Opener, tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    log.add(record("/1"))
+    (tmp_path / "audit.log").rename(tmp_path / "mine")
+    (tmp_path / "mine").unlink()
+    log.add(record("/2"))
+    assert paths(log) == ["/2"]
+
+
+def test_each_condition_holds(opened: Opener, tmp_path: Path) -> None:
     log = opened(tmp_path)
     log.add(record("/1", name="wall", status=403))
     log.add(record("/2", owner="alice", cids=("bafy",)))
@@ -90,7 +110,7 @@ def test_each_condition_holds(tmp_path: Path) -> None:
     assert paths(log, AuditQuery(name="wall", method="DELETE")) == []
 
 
-def test_refusals_of_strangers_push_nothing_else_out(tmp_path: Path) -> None:
+def test_refusals_of_strangers_push_nothing_else_out(opened: Opener, tmp_path: Path) -> None:
     log = opened(tmp_path)
     log.add(record("/mine"))
     for _ in range(5000):
@@ -101,7 +121,7 @@ def test_refusals_of_strangers_push_nothing_else_out(tmp_path: Path) -> None:
     assert found[-1].left_out == 4900
 
 
-def test_what_callers_chose_is_cut(tmp_path: Path) -> None:
+def test_what_callers_chose_is_cut(opened: Opener, tmp_path: Path) -> None:
     log = opened(tmp_path)
     log.add(record("/" + "x" * 30_000, name="n" * 30_000, method="M" * 30_000))
     assert (tmp_path / "audit.log").stat().st_size < 2000
@@ -109,7 +129,7 @@ def test_what_callers_chose_is_cut(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_refuses_is_told_once_and_stops_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    opened: Opener, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = opened(tmp_path / "gone")
     with caplog.at_level(logging.ERROR):
@@ -119,12 +139,12 @@ def test_a_disk_that_refuses_is_told_once_and_stops_nothing(
     assert len(caplog.messages) == 1
 
 
-def test_none_are_kept_where_there_is_no_room_for_them(tmp_path: Path) -> None:
+def test_none_are_kept_where_there_is_no_room_for_them(opened: Opener, tmp_path: Path) -> None:
     opened(tmp_path, keep=0).add(record())
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_who_follows_hears_of_each_once(tmp_path: Path) -> None:
+async def test_who_follows_hears_of_each_once(opened: Opener, tmp_path: Path) -> None:
     log = opened(tmp_path)
     log.add(record("/1"))
     log.add(record("/2"))
@@ -136,7 +156,7 @@ async def test_who_follows_hears_of_each_once(tmp_path: Path) -> None:
             assert (await anext(records)).path == "/4"
 
 
-async def test_who_follows_too_slowly_is_told(tmp_path: Path) -> None:
+async def test_who_follows_too_slowly_is_told(opened: Opener, tmp_path: Path) -> None:
     log = opened(tmp_path)
     with log.following(ALL, 0) as records:
         async with aclosing(records):
@@ -151,7 +171,7 @@ async def test_who_follows_too_slowly_is_told(tmp_path: Path) -> None:
                     await anext(records)
 
 
-def test_so_many_follow_and_no_more(tmp_path: Path) -> None:
+def test_so_many_follow_and_no_more(opened: Opener, tmp_path: Path) -> None:
     log = opened(tmp_path)
     open_ = [log.following(ALL, 0) for _ in range(MAX_FOLLOWERS)]
     for one in open_:

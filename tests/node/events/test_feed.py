@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.events.event import BadEventId, EventId, EventKind
-from node.events.feed import MAX_TEXT, EventFeed, Gone
+from node.events.event import MAX_TEXT, BadEventId, EventId, EventKind
+from node.events.feed import EventFeed, Gone
 
 
 def feed(kept: int = 10) -> EventFeed:
@@ -43,8 +43,9 @@ def test_an_event_is_json_on_one_line_with_its_kind_and_time() -> None:
     one = feed()
     one.publish(EventKind.STATUS, [("c", {"cid": "c", "error": "two\nlines", "more": "x" * 10_000})])
     (event,) = one.read(0)
-    assert "\n" not in event.text
-    facts = json.loads(event.text)
+    text = one.text_of(event)
+    assert "\n" not in text
+    facts = json.loads(text)
     assert (facts["type"], facts["at"], facts["error"]) == ("status", 1000.0, "two\nlines")
     assert len(facts["more"]) == MAX_TEXT
 
