@@ -183,7 +183,9 @@ def test_so_many_follow_and_no_more(opened: Opener, tmp_path: Path) -> None:
         pass
 
 
-async def test_who_follows_is_let_go_when_the_node_ends_after_what_came(tmp_path: Path) -> None:
+async def test_who_follows_is_let_go_when_the_node_ends_after_what_came(
+    opened: Opener, tmp_path: Path
+) -> None:
     log = opened(tmp_path)
     with log.following(ALL, 10) as told:
         async with aclosing(told):
