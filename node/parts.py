@@ -86,6 +86,10 @@ class Swarm(Protocol):
         """Do not keep that peer connected; its connection stays."""
         ...
 
+    async def remember(self) -> None:
+        """Which peers are kept is on the disk when this returns. Raises StorageFull."""
+        ...
+
 
 class TrafficTotals(Protocol):
     """Bytes of messages since the start, and bytes a second lately."""

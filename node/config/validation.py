@@ -110,10 +110,16 @@ def _limits(entries: Setting) -> bool:
 
 
 def _urls(urls: Setting) -> bool:
+    return isinstance(urls, tuple) and all(_URL.fullmatch(url) and _has_port(url) for url in urls)
+
+
+def _hooks(urls: Setting) -> bool:
+    return isinstance(urls, tuple) and all(re.fullmatch(_HOOK, url) and _has_port(url) for url in urls)
+
+
+def _has_port(url: str) -> bool:
     try:
-        return isinstance(urls, tuple) and all(
-            _URL.fullmatch(url) and urlsplit(url).port != 0 for url in urls
-        )
+        return urlsplit(url).port != 0
     except ValueError:  # a port that there is not
         return False
 
@@ -152,7 +158,7 @@ _BOUNDS: dict[str, _Bound] = {
     **dict.fromkeys(("rpc.tls", "api.tls", "pinning.tls"), _one_of("required", "elsewhere")),
     **dict.fromkeys(("ssl_cert_file", "ssl_key_file"), (_path, "a path, or nothing")),
     "rpc.auth": _one_of("never", "always"),
-    "webhooks.urls": (_each(_HOOK), "a list of URLs such as https://example.org/hook"),
+    "webhooks.urls": (_hooks, "a list of URLs such as https://example.org/hook"),
     "webhooks.secret": (
         lambda text: not text or len(str(text)) >= _SECRET,
         f"a text of {_SECRET} characters at least, or nothing",

@@ -27,6 +27,7 @@ TICKET_BYTES = 32
 
 _CONNECTIONS = 64
 _WAITING = 16  # files of one connection that no part has named yet; it is not read meanwhile
+_PAUSE = 0.5  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -74,7 +75,10 @@ class HandedFiles:
         """A program connects; called when one is waiting."""
         try:
             connection, _ = listening.accept()
-        except OSError:  # it left, or no descriptor is free
+        except BlockingIOError:
+            return
+        except OSError:  # it left, or no descriptor is free: it is still waiting then
+            _pause(listening, self.accept)
             return
         if len(self._open) >= _CONNECTIONS:
             connection.close()
@@ -142,6 +146,18 @@ class _Giver:
             return
         if len(self._waiting) == _WAITING:
             asyncio.get_running_loop().remove_reader(self._connection.fileno())
+
+
+def _pause(listening: socket.socket, accept: Callable[[socket.socket], None]) -> None:
+    """Connections wait for a moment: a descriptor may be free by then."""
+    loop, number = asyncio.get_running_loop(), listening.fileno()
+    loop.remove_reader(number)
+
+    def go_on() -> None:
+        if listening.fileno() == number:  # not closed since
+            loop.add_reader(number, accept, listening)
+
+    loop.call_later(_PAUSE, go_on)
 
 
 def _received(connection: socket.socket) -> FileIO:

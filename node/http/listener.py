@@ -7,9 +7,9 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -65,6 +65,10 @@ class PortInUse(NodeError):
     """A listener that cannot have its port; names the setting to change."""
 
 
+async def _closed() -> None:
+    """Of a place where nothing listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Where connections are taken; no host is every address. `url` has the port that was really bound."""
@@ -72,6 +76,8 @@ class Listener:
     host: str
     port: int
     tls: bool = False
+    close: Callable[[], Awaitable[None]] = field(default=_closed, repr=False, compare=False)
+    """Take no more, and end what goes on within seconds; leaving `listen` does so too."""
 
     @property
     def url(self) -> str:
@@ -126,7 +132,8 @@ async def listen(
         async with _greeted(settings.tls, entrance, connection) as arriving:
             await _bind(_Site(runner, settings, arriving), settings)
             async with _ending_stalled(runner, settings.send_timeout), _socket(runner, settings, connection):
-                yield Listener(settings.host, _bound_port(runner), settings.tls is not None)
+                port, encrypted = _bound_port(runner), settings.tls is not None
+                yield Listener(settings.host, port, encrypted, runner.cleanup)
             await runner.cleanup()  # before what handshakes need
     finally:
         await runner.cleanup()

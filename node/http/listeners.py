@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import BaseTransport
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -64,7 +65,12 @@ async def serve_faces(parts: Parts) -> AsyncIterator[Listeners]:
         pinning_ = pinning_app(parts, local=local)
         pinning = await enter(listen(pinning_, settings, _entrance(shapes.error)))
         meters = {"gateway": app[METER], "rpc": rpc_[METER], "api": api_[METER], "pinning": pinning_[METER]}
-        yield Listeners(gateway, rpc, api, pinning, await enter(_serve_metrics(parts, meters)))
+        metrics = await enter(_serve_metrics(parts, meters))
+        try:
+            yield Listeners(gateway, rpc, api, pinning, metrics)
+        finally:  # all at once: each bears with its clients for some seconds
+            open_ = (one for one in (gateway, rpc, api, pinning, metrics) if one is not None)
+            await asyncio.gather(*(one.close() for one in open_))
 
 
 @asynccontextmanager

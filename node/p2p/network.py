@@ -148,6 +148,10 @@ class Libp2pNetwork:
         """Do not keep that peer connected; its connection stays."""
         self._peering.forget(peer)
 
+    async def remember(self) -> None:
+        """Which peers are kept is on the disk when this returns. Raises StorageFull."""
+        await self._book.save_durably()
+
     def keep_connected(self, wanted: Mapping[str, Sequence[str]]) -> None:
         """Stay connected to exactly these peers, beside those that `connect` named: peer -> its addresses.
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from support.command import PINFOLD, beginning, daemon, ended, log, pinfold, until
+from support.command import PINFOLD, beginning, daemon, ended, log, pinfold, seconds_to_end, until
 
 FACES = ("gateway", "rpc", "api", "swarm", "cluster")
 START = ["daemon", "--init", "--offline", *(word for face in FACES for word in (f"--{face}-port", "0"))]
@@ -112,3 +115,17 @@ def test_a_daemon_tells_its_life_as_json_where_that_is_asked_for(tmp_path: Path)
 def test_a_log_that_does_not_exist_is_refused(tmp_path: Path, variable: str, value: str) -> None:
     pinfold("init", path=tmp_path / "node")
     pinfold("daemon", path=tmp_path / "node", stdin=b"", **{variable: value}).complains("log.", value)
+
+
+def test_clients_that_stand_still_on_every_listener_hold_up_the_end_together(tmp_path: Path) -> None:
+    with daemon(tmp_path / "node", "--offline") as node, ExitStack() as stack:
+        places = {"gateway": "/routing/v1/ipns/k2k", "rpc": "/api/v0/block/put", "api": "/add"}
+        for face, path in places.items():
+            at = urlsplit(node.addresses()[face])
+            half = stack.enter_context(socket.create_connection((at.hostname, at.port)))
+            head = f"POST {path} HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Length: 50000\r\n"
+            half.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n".encode())
+        assert node.process is not None
+        code, seconds = seconds_to_end(node.process, signal.SIGTERM)
+    assert code == 0
+    assert seconds < 5, "two seconds for each of them, at once"

@@ -67,7 +67,10 @@ async def own_addresses(request: web.Request) -> web.StreamResponse:
 
 async def peering_add(request: web.Request) -> web.StreamResponse:
     """Stay connected to the peer of a multiaddress with /p2p/, whether it can be reached now or not."""
-    return answers.one({"ID": _swarm(request).keep(argument(request)), "Status": "success"})
+    swarm = _swarm(request)
+    peer = swarm.keep(argument(request))
+    await swarm.remember()
+    return answers.one({"ID": peer, "Status": "success"})
 
 
 async def peering_list(request: web.Request) -> web.StreamResponse:
@@ -83,6 +86,7 @@ async def peering_remove(request: web.Request) -> web.StreamResponse:
     if peer not in swarm.kept():
         raise BadRequest(f"{peer} is not among the peers that are kept connected")
     swarm.let_go(peer)
+    await swarm.remember()
     return answers.one({"ID": peer, "Status": "success"})
 
 

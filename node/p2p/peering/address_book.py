@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from blockstore.common.text_file import read_text
+from blockstore.errors import StorageFull
 from node.files.atomic_write import atomic_write
 from node.p2p.errors import UndialableAddress
 from node.p2p.swarm.multiaddress import parse
@@ -96,15 +97,25 @@ class AddressBook:
 
     async def save(self) -> None:
         """Write the file if something has changed. A full disk is logged: these are hints."""
+        try:
+            await self._write(durable=False)
+        except OSError as error:
+            _log.warning("addresses of peers could not be kept: %s", error)
+
+    async def save_durably(self) -> None:
+        """As `save`; on the disk when it returns, as which peers are wanted has to be. Raises StorageFull."""
+        try:
+            await self._write(durable=True)
+        except OSError as error:
+            raise StorageFull(f"cannot write {self._path}: {error.strerror}") from error
+
+    async def _write(self, *, durable: bool) -> None:
         text = json.dumps(
             {peer: _as_json(entry) for peer, entry in self._peers.items() if entry.addresses}, indent=1
         )
         if self._path is not None and text != self._saved:
-            try:
-                await asyncio.to_thread(atomic_write, self._path, text.encode(), durable=False)
-                self._saved = text
-            except OSError as error:
-                _log.warning("addresses of peers could not be kept: %s", error)
+            await asyncio.to_thread(atomic_write, self._path, text.encode(), durable=durable)
+            self._saved = text
 
     def _is_rejected(self, entry: _KnownAddress, place: str) -> bool:
         return entry.rejected.get(place, 0.0) > self._now()

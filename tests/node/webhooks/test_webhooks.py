@@ -177,6 +177,8 @@ def test_urls_want_a_secret() -> None:
     [
         ("webhooks.urls", "ftp://example.org/"),
         ("webhooks.urls", "https://example.org:99x/"),
+        ("webhooks.urls", "https://example.org:99999/"),
+        ("webhooks.urls", "https://example.org:0/"),
         ("webhooks.urls", "example.org"),
         ("webhooks.secret", "short"),
         ("webhooks.types", "pins"),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # py-multiaddr ships no types
 
+from blockstore.errors import StorageFull
 from node.p2p.errors import UndialableAddress
 from node.p2p.peering.address_book import AddressBook
 from node.p2p.swarm import multiaddress
@@ -170,3 +171,16 @@ async def test_a_folder_that_cannot_be_written_is_said(
     book.learn(A, ["/ip4/10.0.0.1/tcp/1"])
     await book.save()
     assert "could not be kept" in caplog.text
+
+
+async def test_who_is_wanted_is_on_the_disk_when_that_was_asked_for(tmp_path: Path) -> None:
+    book = AddressBook(tmp_path / "peers.json")
+    book.learn(A, [f"/ip4/127.0.0.1/tcp/4001/p2p/{A}"])
+    book.want(A, True)
+    await book.save_durably()
+    assert AddressBook(tmp_path / "peers.json").wanted() == [A]
+    (tmp_path / "file").write_text("")
+    homeless = AddressBook(tmp_path / "file" / "peers.json")
+    homeless.learn(A, ["/ip4/127.0.0.1/tcp/4001"])
+    with pytest.raises(StorageFull, match=r"cannot write .*peers\.json"):
+        await homeless.save_durably()
