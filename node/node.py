@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from blockstore.cid import CID
-from blockstore.common.tasks import background
 from blockstore.disk.staging import Staging
-from blockstore.errors import BadPath
-from blockstore.fetch_progress import FetchesInFlight
-from blockstore.path import resolve as path_end
 from cluster.calls.member_gc import MemberGc
-from node.access.credentials import Credentials
-from node.access.tokens import read_tokens
-from node.audit.audit_log import AuditLog
 from node.bandwidth import Bandwidth, bandwidth_of
 from node.block_access import BlockAccess, open_blocks, open_store
 from node.config.sections import Config
 from node.datadir.addresses_file import addresses_published
-from node.datadir.api_secret import made_secret
 from node.datadir.folder import DataFolder
-from node.datadir.keystore import Keystore
-from node.datadir.private_key import PrivateKey
 from node.denylist.blocks import ServedBlocks
 from node.denylist.denylist_files import denylist_folders, open_denylist
-from node.events.job_events import follow_jobs
-from node.files.handed_files import HandedFiles, taking_files
 from node.http.listeners import Listeners, serve_faces
-from node.jobs.drain_jobs import DrainJobs
-from node.jobs.job import JobSource
-from node.jobs.job_file import JobFile
-from node.jobs.jobs import Jobs
-from node.jobs.rebalance_jobs import RebalanceJobs
-from node.jobs.repair_jobs import RepairJobs
 from node.malloc import tuned_memory
-from node.names.name import NamePath
-from node.names.open_names import OpenNames, open_names
-from node.names.surroundings import NameCluster, NameWorld
 from node.networks import Networks, open_networks
 from node.opened_folder import OpenedFolder, open_folder
 from node.own_bootstrap import open_own_bootstrap
+from node.own_callers import OwnCallers, open_own_callers
 from node.own_cluster import OwnCluster, inviter, open_own_cluster
+from node.own_names import OwnNames, open_own_names
 from node.own_providing import open_own_providing
 from node.own_router import OwnRouter, own_router
+from node.own_upkeep import OwnUpkeep, open_own_upkeep
 from node.parts import Parts
-from node.pinning.request_store import RequestStore, open_request_store
-from node.pinning.service import PinningService
 from node.providing.providing import Providing
 from node.retrieval.root_blocks import holders_in
 from node.services.add import AddService
-from node.services.auto_collection import AutoCollection, Watermarks
-from node.services.damage_repair import DamageRepair
 from node.services.early_offers import EarlyOffers
-from node.services.following import Following, Resolve
-from node.services.gc import GarbageCollection
 from node.services.gc_report import collected
-from node.services.operator_watch import open_watch
-from node.services.scrub import Scrub
-from node.services.scrub_job import ScrubJobs
 from node.services.store_check import StoreCheck
 
 
@@ -91,114 +62,17 @@ async def open_node(config: Config, folder: DataFolder, *, offline: bool = False
         networks = await enter(open_networks(opened, served, bandwidth, offline=offline))
         access = await enter(open_blocks(opened, store, denylist, networks))
         own = await enter(open_own_cluster(opened, access, networks))
-        scrub = Scrub(store, folder.scrub, config.storage.scrub_share, opened.guard)
-        jobs = Jobs(JobFile(folder.jobs), opened.guard)
-        garbage = _garbage_collection(opened, access, own, jobs)
-        marks = Watermarks(config.storage.gc_high, config.storage.gc_low)
-        automatic = AutoCollection(store, garbage.freeing, marks, opened.guard)
-        await enter(_open_services(own, access, scrub, automatic))
-        await enter(_open_jobs(jobs, own, ScrubJobs(scrub, store.usage, time.time)))
+        upkeep = await enter(open_own_upkeep(opened, access, own))
         providing = await enter(open_own_providing(opened, networks, access, own))
         await enter(open_own_bootstrap(opened, networks, own))
-        names = await enter(
-            open_names(
-                config.names,
-                folder.names,
-                Keystore(folder.keystore, PrivateKey.from_seed(opened.identity.seed)),
-                _name_cluster(opened, networks, own),
-                NameWorld(routing=networks.records, offline=offline, guard=opened.guard),
-            )
-        )
-        following = Following(own.cluster, _followed(access, own, names), config.names.follow)
-        await enter(background(following.run()))
+        names = await enter(open_own_names(opened, access, networks, own, offline=offline))
         router = own_router(opened, networks, served, own)
-        requests = await enter(open_request_store(folder.requests, opened.ballast))
-        handed = await enter(taking_files(folder.handed_files))
-        audit = AuditLog(folder.audit, config.audit.keep_mib << 20)
-        stack.callback(audit.close)
-        parts = _parts(
-            opened,
-            networks,
-            bandwidth,
-            access,
-            own,
-            names,
-            following,
-            router,
-            providing,
-            scrub,
-            garbage,
-            jobs,
-            requests,
-            handed,
-            audit,
-        )
+        callers = await enter(open_own_callers(opened, own))
+        parts = _parts(opened, networks, bandwidth, access, own, upkeep, providing, names, router, callers)
         faces = await enter(serve_faces(parts))  # last in, first out: no request meets a half-closed node
         addresses = _addresses(parts, faces, networks.bulk_addresses)
         await enter(addresses_published(folder.addresses, addresses, opened.ballast))
         yield Node(parts, faces, addresses)
-
-
-@asynccontextmanager
-async def _open_services(
-    own: OwnCluster, access: BlockAccess, scrub: Scrub, collection: AutoCollection
-) -> AsyncIterator[None]:
-    """What goes on without being asked for, beside the cluster's own loops."""
-    cluster = own.cluster
-    repair = DamageRepair(
-        access.store, access.kept, access.pins, cluster.tracking.recover, cluster.context.guard
-    )
-    async with (
-        open_watch(cluster.context, cluster.metrics.live, access.store, cluster.tracking.recover_failed),
-        background(repair.run(), scrub.run(), collection.run()),
-    ):
-        yield
-
-
-@asynccontextmanager
-async def _open_jobs(jobs: Jobs, own: OwnCluster, scrub: JobSource) -> AsyncIterator[None]:
-    """Work that is no request's is listed beside that of requests."""
-    follow_jobs(own.events, jobs)
-    rebalance = RebalanceJobs(own.cluster.rebalancing, jobs.unfinished)
-    for source in (DrainJobs(own.cluster), RepairJobs(own.cluster), rebalance, scrub):
-        jobs.add_source(source)
-    async with background(jobs.run()):
-        yield
-
-
-def _name_cluster(opened: OpenedFolder, networks: Networks, own: OwnCluster) -> NameCluster:
-    return NameCluster(
-        opened.identity.peer_id, networks.members, own.pinset.members, own.cluster.metrics.live
-    )
-
-
-def _followed(access: BlockAccess, own: OwnCluster, names: OpenNames) -> Resolve:
-    """Where a path of a name leads, the blocks on the way fetched."""
-    holders = holders_in(own.cluster)
-
-    async def resolve(path: NamePath) -> CID:
-        content = (await names.names.resolve(path)).path
-        found = await path_end(access.content(content.root, holders, FetchesInFlight()), content)
-        if found.remainder:
-            raise BadPath(f"{path} leads to a field inside {found.cid}: only whole blocks can be pinned")
-        return found.cid
-
-    return resolve
-
-
-def _garbage_collection(
-    opened: OpenedFolder, access: BlockAccess, own: OwnCluster, jobs: Jobs
-) -> GarbageCollection:
-    cluster = own.cluster
-    return GarbageCollection(
-        access.store,
-        access.pins,
-        own.pinset,
-        cluster.holders,
-        cluster.tracking.removals_done,
-        opened.identity.peer_id,
-        jobs,
-    )
 
 
 def _parts(
@@ -207,16 +81,11 @@ def _parts(
     bandwidth: Bandwidth,
     access: BlockAccess,
     own: OwnCluster,
-    names: OpenNames,
-    following: Following,
-    router: OwnRouter,
+    upkeep: OwnUpkeep,
     providing: Providing | None,
-    scrub: Scrub,
-    garbage: GarbageCollection,
-    jobs: Jobs,
-    requests: RequestStore,
-    handed_files: HandedFiles,
-    audit: AuditLog,
+    names: OwnNames,
+    router: OwnRouter,
+    callers: OwnCallers,
 ) -> Parts:
     cluster, peer = own.cluster, opened.identity.peer_id
     holders = holders_in(cluster)
@@ -238,11 +107,11 @@ def _parts(
             peer,
             EarlyOffers(networks.offer, opened.config.cluster.replication_max),
         ),
-        handed_files=handed_files,
-        garbage_collection=garbage,
-        member_gc=MemberGc(cluster.context, partial(collected, garbage)),
+        handed_files=callers.handed_files,
+        garbage_collection=upkeep.garbage,
+        member_gc=MemberGc(cluster.context, partial(collected, upkeep.garbage)),
         store_check=StoreCheck(access.store, access.blocks, holders),
-        scrub=scrub,
+        scrub=upkeep.scrub,
         cluster=cluster,
         pinset=own.pinset,
         invite=inviter(opened, own.pinset),
@@ -252,10 +121,10 @@ def _parts(
         ways=networks.ways,
         bitswap=networks.bitswaps,
         bulk=networks.bulk,
-        names=names.names,
-        publishing=names.publishing,
-        keys=names.keys,
-        following=following,
+        names=names.open.names,
+        publishing=names.open.publishing,
+        keys=names.open.keys,
+        following=names.following,
         router=router.all_,
         members_router=router.members,
         providing=providing,
@@ -263,10 +132,10 @@ def _parts(
         events=own.events,
         webhooks=own.webhooks,
         guard=opened.guard,
-        jobs=jobs,
-        pinning=PinningService(cluster, requests, lambda: cluster.peers.us().ipfs.addresses),
-        credentials=Credentials(made_secret(opened.folder.secret), read_tokens(opened.folder.access)),
-        audit=audit,
+        jobs=upkeep.jobs,
+        pinning=callers.pinning,
+        credentials=callers.credentials,
+        audit=callers.audit,
     )
 
 

@@ -223,10 +223,9 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
         ),
         "node": (
             (
-                *("access", "audit", "bandwidth", "block_access", "config", "datadir", "denylist", "events"),
-                *("files", "http", "jobs", "malloc", "names", "networks", "opened_folder", "own_bootstrap"),
-                *("own_cluster", "own_providing", "own_router", "parts", "pinning", "providing"),
-                *("retrieval", "services"),
+                *("bandwidth", "block_access", "config", "datadir", "denylist", "http", "malloc", "networks"),
+                *("opened_folder", "own_bootstrap", "own_callers", "own_cluster", "own_names"),
+                *("own_providing", "own_router", "own_upkeep", "parts", "providing", "retrieval", "services"),
             ),
             "it puts the rooms together, in the order of life",
         ),
@@ -240,6 +239,21 @@ ROOMS: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
                 *("parts", "pinning", "providing", "retrieval", "routing", "services"),
             ),
             "a face calls the parts of a node that is open; what opens them is above it",
+        ),
+        "own_callers": (
+            ("access", "audit", "datadir", "files", "opened_folder", "own_cluster", "pinning"),
+            "what callers show and leave lies in the data folder; the faces ask for it",
+        ),
+        "own_names": (
+            (
+                *("block_access", "datadir", "names", "networks", "opened_folder", "own_cluster"),
+                *("retrieval", "services"),
+            ),
+            "names are kept among the members, and lead to blocks",
+        ),
+        "own_upkeep": (
+            ("block_access", "events", "jobs", "opened_folder", "own_cluster", "services"),
+            "a service is put to work on the store and the cluster of this node",
         ),
         "own_bootstrap": (
             ("names", "networks", "opened_folder", "own_cluster", "routing"),
