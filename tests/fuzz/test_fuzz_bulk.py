@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,12 +27,11 @@ def test_any_request(data: st.DataObject) -> None:
 @given(st.lists(st.one_of(st.none(), st.binary(max_size=20), st.just(b"x" * 66_000)), max_size=4), st.data())
 def test_an_answer_is_the_same_however_it_is_cut(blocks: list[bytes | None], data: st.DataObject) -> None:
     answer = b"".join(encode_blocks([Block.of(one) if one is not None else None for one in blocks]))
-    decoder, found, position = AnswerDecoder(len(blocks)), list[bytes | None](), 0
-    while position < len(answer):
-        step = data.draw(st.sampled_from([1, 3, 4, 5, 1000, 9000, len(answer)]))
+    decoder, found = AnswerDecoder(len(blocks)), list[bytes | None]()
+    cuts = {0, len(answer), *data.draw(st.lists(st.integers(0, len(answer)), max_size=30))}
+    for start, stop in pairwise(sorted(cuts)):
         assert not decoder.complete
-        found += decoder.feed(answer[position : position + step])
-        position += step
+        found += decoder.feed(answer[start:stop])
     assert (found, decoder.complete) == (blocks, True)
 
 

@@ -122,7 +122,9 @@ async def check(folder: Path, blocks: Sequence[Block], promise: frozenset[Block]
         assert (usage.blocks, usage.bytes) == (len(blocks), sum(len(block.data) for block in blocks))
 
 
-@pytest.mark.parametrize(("seed", "punching"), [(0, True), (2, True), (5, False)])
+@pytest.mark.parametrize(
+    ("seed", "punching"), [(0, True), pytest.param(2, True, marks=pytest.mark.slow), (5, False)]
+)
 async def test_whatever_a_power_failure_leaves_keeps_every_promise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, punching: bool
 ) -> None:

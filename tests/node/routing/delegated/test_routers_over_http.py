@@ -92,7 +92,8 @@ async def test_the_next_router_is_asked_where_the_first_is_gone_silent_or_has_no
         for behaviour in (silent, broken, None):
             first.behaviour = behaviour
             async with open_routers([first.url, second.url, GONE], Guard(), 0.05) as routers:
-                assert await found(routers) == [ONE, OTHER]
+                async with aclosing(routers.providers(cid(1))) as providers:
+                    assert [await anext(providers), await anext(providers)] == [ONE, OTHER]
                 assert await routers.peer(OTHER.peer) == OTHER
         first.behaviour = None
         first.world = second.world
