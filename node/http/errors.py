@@ -15,7 +15,7 @@ from node.datadir.private_key import BadKey
 from node.denylist.errors import ContentBlocked, LegallyBlocked
 from node.jobs.job import JobCancelled, JobRefuses, NoSuchJob
 from node.names.errors import BadName, NamesError, NameTooDeep, TooManyNames
-from node.pinning.errors import UnknownRequest
+from node.pinning.errors import TooManyOfOneCid, UnknownRequest
 from node.routing.router import NotProvided
 
 
@@ -51,6 +51,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (access.TokenExists, 409),
     (access.UnknownToken, 404),
     (UnknownRequest, 404),
+    (TooManyOfOneCid, 409),
     (TooManyFollowers, 503),
     (FollowerBehind, 503),
     (AuditUnreadable, 500),

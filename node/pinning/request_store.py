@@ -13,6 +13,7 @@ from blockstore.cid import CID
 from blockstore.errors import BadCid
 from blockstore.sqlite.database import Ballast, DamagedRow, open_database
 from cluster.ports import Database
+from node.pinning.errors import TooManyOfOneCid
 from node.pinning.pin_request import NameMatch, PinRequest, RequestQuery, WantedPin
 
 _PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 10000")
@@ -37,6 +38,10 @@ _META = "EXISTS (SELECT 1 FROM json_each(meta) WHERE key = ? AND value = ?)"
 _Row = tuple[str, str, bytes, int, str, str, str]
 
 
+MAX_OF_A_CID = 1000
+"""Requests of one owner for one CID; how many CIDs there are is bounded as pins are."""
+
+
 class RequestStore:
     """The requests that this node took."""
 
@@ -44,7 +49,10 @@ class RequestStore:
         self._database = database
 
     async def add(self, id_: str, owner: str, wanted: WantedPin, now: int) -> PinRequest:
-        """Keep one, made at `now` (milliseconds since 1970) or, where there are later ones, just behind."""
+        """Keep one, made at `now` (milliseconds since 1970) or, where there are later ones, just behind.
+
+        Raises TooManyOfOneCid.
+        """
         return await self._database.write(_add, id_, owner, wanted, now)
 
     async def get(self, owner: str, id_: str) -> PinRequest | None:
@@ -76,6 +84,9 @@ async def open_request_store(path: Path, ballast: Ballast | None = None) -> Asyn
 
 
 def _add(db: sqlite3.Connection, id_: str, owner: str, wanted: WantedPin, now: int) -> PinRequest:
+    same = "SELECT count(*) FROM requests WHERE owner = ? AND cid = ?"
+    if _number(db, same, (owner, bytes(wanted.cid))) >= MAX_OF_A_CID:
+        raise TooManyOfOneCid(MAX_OF_A_CID)
     (newest,) = db.execute("SELECT max(created) FROM requests").fetchone()
     created = now if newest is None else max(now, newest + 1)
     texts = (json.dumps(wanted.origins), json.dumps({**wanted.meta}))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from support.inline_database import InlineDatabase
 from support.memory_cluster import cid
 
+from node.pinning.errors import TooManyOfOneCid
 from node.pinning.pin_request import NameMatch, RequestQuery, WantedPin
-from node.pinning.request_store import SCHEMA, RequestStore, open_request_store
+from node.pinning.request_store import MAX_OF_A_CID, SCHEMA, RequestStore, open_request_store
 
 
 @pytest.fixture
@@ -41,6 +42,18 @@ async def test_no_two_have_one_time_and_time_never_goes_back(store: RequestStore
     times = [(await store.add(str(n), "alice", WantedPin(cid(n)), now)).created for n, now in
              enumerate([100, 100, 50, 101, 500])]  # fmt: skip
     assert times == [100, 101, 102, 103, 500]
+
+
+async def test_an_owner_has_no_more_than_a_thousand_requests_for_one_cid() -> None:
+    store = RequestStore(InlineDatabase(tables=SCHEMA))
+    for number in range(MAX_OF_A_CID):
+        await store.add(f"r{number}", "alice", WantedPin(cid(1)), number)
+    with pytest.raises(TooManyOfOneCid, match="1000 requests for this CID"):
+        await store.add("one more", "alice", WantedPin(cid(1)), 5000)
+    await store.add("another", "alice", WantedPin(cid(2)), 5000)
+    await store.add("bob's", "bob", WantedPin(cid(1)), 5000)
+    await store.remove("r7")
+    await store.add("one more", "alice", WantedPin(cid(1)), 5000)
 
 
 async def test_each_condition_holds(store: RequestStore) -> None:
