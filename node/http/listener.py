@@ -187,7 +187,8 @@ async def _socket(
         try:
             yield
         finally:
-            await site.stop()
+            if site in runner.sites:  # not closed with all others
+                await site.stop()
 
 
 def _request_handler(

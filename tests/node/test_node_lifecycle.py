@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, UnixConnector
 from support.node import any_ports, running_node
 
 from blockstore.errors import StoreCorrupt, StoreLocked
-from node.config.sections import Config
+from node.config.sections import ApiConfig, Config
 from node.datadir.cluster_file import BadClusterFile
 from node.datadir.folder import DataFolder
 from node.datadir.init import create_node
@@ -37,6 +37,15 @@ async def test_the_addresses_file_says_where_it_listens_as_long_as_it_does(tmp_p
         async with ClientSession() as client, client.get(said["api"] + "/id") as answer:
             assert (await answer.json())["id"] == said["peer_id"]
     assert not folder.addresses.exists()
+
+
+async def test_a_unix_socket_of_the_api_is_there_as_long_as_the_node(tmp_path: Path) -> None:
+    config = Config(api=ApiConfig(socket=str(tmp_path / "api.sock")))
+    async with running_node(tmp_path / "node", config):
+        connector = UnixConnector(str(tmp_path / "api.sock"))
+        async with ClientSession(connector=connector) as client, client.get("http://x/id") as answer:
+            assert answer.status == 200
+    assert not (tmp_path / "api.sock").exists()
 
 
 async def test_a_second_node_on_the_same_folder_is_refused(tmp_path: Path) -> None:
