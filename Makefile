@@ -29,7 +29,7 @@ test: ## the tests, on as many cores as there are
 
 test-processes: ## the command as users run it, and the installation
 	@packaging/setup dev
-	$(BIN)/python -m pytest -m "processes and not slow" tests/processes
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "processes and not slow" tests/processes
 
 test-all: ## both, large inputs, and examples of property tests that are new each time
 	@packaging/setup dev

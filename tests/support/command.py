@@ -88,9 +88,13 @@ def ended(process: subprocess.Popen[bytes], *, interrupt: bool = False) -> Said:
     return Said(process.returncode, out, err)
 
 
+# Of the listeners that no option of a test names: several tests run at once.
+_ANY_PORTS = {f"PINFOLD_{name}_PORT": "0" for name in ("BULK", "METRICS", "PINNING")}
+
+
 def _environment(path: Path, variables: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PINFOLD_")}
-    return {**kept, "PINFOLD_PATH": str(path), **variables}
+    return {**kept, **_ANY_PORTS, "PINFOLD_PATH": str(path), **variables}
 
 
 @contextmanager
