@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -84,7 +85,9 @@ async def test_who_could_not_answer_makes_it_504_and_later_is_another_time(tmp_p
         one.behaviour = broken
         answer = await us.get(f"/ipfs/{BLOCK.cid}")
         assert answer.status == 504
-        assert "trustless gateways: 2 gateways asked: 1 without it, 1 failing" in answer.text
+        # It fails, and where one request asks it twice, it is left alone by then.
+        told = r"trustless gateways: 2 gateways asked: 1 without it, 1 (failing|left alone after earlier)"
+        assert re.search(told, answer.text)
         assert int(answer.headers["Retry-After"]) > 0
 
 
