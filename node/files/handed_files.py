@@ -43,11 +43,11 @@ class HandedFiles:
     """Files by ticket. A ticket is good for one part, as long as its connection lasts."""
 
     def __init__(self) -> None:
-        self._givers: dict[str, _Giver] = {}
-        self._open: set[_Giver] = set()
+        self._givers: set[_Giver] = set()
 
     def __repr__(self) -> str:
-        return f"<HandedFiles: {len(self._givers)} wait for their part, {len(self._open)} connections>"
+        waiting = sum(len(giver.waiting) for giver in self._givers)
+        return f"<HandedFiles: {waiting} wait for their part, {len(self._givers)} connections>"
 
     @contextmanager
     def claiming(self) -> Iterator[Claim]:
@@ -66,10 +66,10 @@ class HandedFiles:
                 file.close()
 
     def _claim(self, ticket: str) -> FileIO:
-        giver = self._givers.pop(ticket, None)
-        if giver is None:
-            raise UnknownTicket("no file waits under this ticket")
-        return giver.claim(ticket)
+        for giver in self._givers:
+            if ticket in giver.waiting:
+                return giver.claim(ticket)
+        raise UnknownTicket("no file waits under this ticket")
 
     def accept(self, listening: socket.socket) -> None:
         """A program connects; called when one is waiting."""
@@ -80,48 +80,40 @@ class HandedFiles:
         except OSError:  # it left, or no descriptor is free: it is still waiting then
             _pause(listening, self.accept)
             return
-        if len(self._open) >= _CONNECTIONS:
+        if len(self._givers) >= _CONNECTIONS:
             connection.close()
             return
         connection.setblocking(False)
-        giver = _Giver(connection, self)
-        self._open.add(giver)
+        giver = _Giver(connection, self._givers.discard)
+        self._givers.add(giver)
         giver.listen()
 
     def close(self) -> None:
-        for giver in tuple(self._open):
+        for giver in tuple(self._givers):
             giver.close()
-
-    def waits(self, ticket: str, giver: _Giver) -> None:
-        self._givers[ticket] = giver
-
-    def gone(self, giver: _Giver, tickets: list[str]) -> None:
-        self._open.discard(giver)
-        for ticket in tickets:
-            self._givers.pop(ticket, None)
 
 
 class _Giver:
     """One connection: takes files and gives tickets, as many as may wait."""
 
-    def __init__(self, connection: socket.socket, files: HandedFiles) -> None:
+    def __init__(self, connection: socket.socket, gone: Callable[[_Giver], object]) -> None:
         self._connection = connection
-        self._files = files
-        self._waiting: dict[str, FileIO] = {}
+        self._gone = gone
+        self.waiting: dict[str, FileIO] = {}
 
     def listen(self) -> None:
         asyncio.get_running_loop().add_reader(self._connection.fileno(), self._take)
 
     def claim(self, ticket: str) -> FileIO:
-        if len(self._waiting) == _WAITING:
+        if len(self.waiting) == _WAITING:
             self.listen()
-        return self._waiting.pop(ticket)
+        return self.waiting.pop(ticket)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._connection.fileno())
         self._connection.close()
-        self._files.gone(self, list(self._waiting))
-        for file in self._waiting.values():
+        self._gone(self)
+        for file in self.waiting.values():
             file.close()
 
     def _take(self) -> None:
@@ -134,8 +126,7 @@ class _Giver:
             self.close()
             return
         ticket = secrets.token_hex(TICKET_BYTES // 2)
-        self._waiting[ticket] = file
-        self._files.waits(ticket, self)
+        self.waiting[ticket] = file
         self._answer(ticket)
 
     def _answer(self, ticket: str) -> None:
@@ -144,7 +135,7 @@ class _Giver:
         except OSError:
             self.close()
             return
-        if len(self._waiting) == _WAITING:
+        if len(self.waiting) == _WAITING:
             asyncio.get_running_loop().remove_reader(self._connection.fileno())
 
 
