@@ -9,11 +9,11 @@ from blockstore.block import Block
 from blockstore.unixfs.importing.importer import BlockSink
 
 Turn = Callable[[int], Awaitable[None]]
-"""Told how many bytes are to be stored; they are when it returns."""
+"""Told how many bytes came or are to be stored; the work goes on when it returns."""
 
 
 async def at_once(_: int) -> None:
-    """The Turn of an import that waits for nothing."""
+    """The Turn of work that waits for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

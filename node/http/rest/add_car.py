@@ -16,9 +16,9 @@ from blockstore.unixfs.importing.ingest import ImportedEntry
 from cluster.pin import Wish
 from node.http.app_key import PARTS
 from node.http.errors import BadRequest
-from node.http.uploads.parts import Turn
 from node.http.uploads.parts import parts as upload_parts
 from node.services.add import AddResult
+from node.services.paced_sink import Turn
 
 
 async def add_car(request: web.Request, wish: Wish | None, turn: Turn) -> AsyncGenerator[AddResult]:

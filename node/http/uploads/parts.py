@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, unquote_plus
 
@@ -17,6 +17,7 @@ from node.http.uploads.multipart import (
     boundary_of,
     parameters,
 )
+from node.services.paced_sink import Turn, at_once
 
 DIRECTORY = "application/x-directory"
 SYMLINK = "application/symlink"
@@ -38,16 +39,11 @@ class Part:
     body: AsyncIterator[bytes] = field(repr=False)
 
 
-Turn = Callable[[int], Awaitable[None]]
-"""Told how many bytes came; the next ones are read when it returns."""
-
-
-async def at_once(_: int) -> None:
-    """The Turn of an upload that waits for nothing."""
-
-
 async def parts(request: web.Request, turn: Turn = at_once) -> AsyncIterator[Part]:
-    """Raises BadMultipart, also for a body that ends early, and what `turn` raises."""
+    """`turn` is told how many bytes came; the next ones are read when it returns.
+
+    Raises BadMultipart, also for a body that ends early, and what `turn` raises.
+    """
     events = _Events(request.content, boundary_of(request.headers.get("Content-Type", "")), turn)
     while (event := await events.next()) is not None:
         if isinstance(event, PartStart):
