@@ -13,10 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
+from cachetools import LRUCache
+
 from node.events.event import Event, EventId, EventKind, Facts
 
 KEPT = 8192
 """Events in memory: some hundred bytes each."""
+
+_TEXTS = 512  # of the events that listeners read lately
 
 MAX_LISTENERS = 1000
 
@@ -40,6 +44,7 @@ class EventFeed:
         """`now` is the wall clock, in seconds since 1970."""
         self._now = now
         self._events: deque[Event] = deque(maxlen=kept)
+        self._texts: LRUCache[int, str] = LRUCache(_TEXTS)
         self._last = 0
         self._news = asyncio.Event()  # replaced each time it is set
         self.start = int(now() * 1000)
@@ -72,8 +77,10 @@ class EventFeed:
             self.listeners -= 1
 
     def text_of(self, event: Event) -> str:
-        """The event as JSON, its id first."""
-        return event.text(self.id_of(event.number))
+        """The event as JSON, its id first: put into words once for all listeners that are near it."""
+        if (text := self._texts.get(event.number)) is None:
+            text = self._texts[event.number] = event.text(self.id_of(event.number))
+        return text
 
     def greeting(self, number: int) -> str:
         """What a listener is told that begins behind that number."""
