@@ -24,7 +24,7 @@ from node.cli.input.upload_progress import UploadProgress
 from node.cli.input.upload_source import UploadSource
 from node.cli.output.pin_text import report_changes
 from node.cli.output.printing import emit, say
-from node.cli.output.progress import progress_bar
+from node.cli.output.progress import is_watched, progress_bar
 from node.cli.session import CommandSession, json_option, session
 
 
@@ -158,7 +158,8 @@ def _upload(
     ):
         so_far = UploadProgress(advance)
         body = upload_body(source.entries(), stamps=stamps, progress=so_far, handover=handover)
-        query = [*query, ("progress", str(progress).lower())]
+        if progress and is_watched():
+            query = [*query, ("progress", "true")]
         for line in context.api().upload("/add", query, CONTENT_TYPE, body, total):
             name = line.exact_name("name", "name_escaped")
             if (pin := line.answer("pin")).raw:

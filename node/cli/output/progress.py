@@ -12,10 +12,15 @@ from node.unicode_safety import spelled
 Advance = Callable[[int], None]
 
 
+def is_watched() -> bool:
+    """Whether a person may be looking: progress is shown there, and nowhere else."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 @contextmanager
 def progress_bar(what: str, total: int | None, *, hidden: bool = False) -> Iterator[Advance]:
     """A bar in bytes for the length of the block; yields the function that moves it on."""
-    if hidden or sys.stderr is None or not sys.stderr.isatty():
+    if hidden or not is_watched():
         yield lambda size: None
         return
     from rich.console import Console
@@ -40,7 +45,7 @@ def line_progress(
 
     Yields the function that moves it on, by lines and units, such as bytes of a file.
     """
-    if hidden or sys.stderr is None or not sys.stderr.isatty():
+    if hidden or not is_watched():
         yield lambda lines, size: None
         return
     from rich.console import Console
@@ -63,7 +68,7 @@ def line_progress(
 @contextmanager
 def told_progress(*, hidden: bool = False) -> Iterator[Callable[[str], None]]:
     """One line that says how far it is, for the length of the block; yields the function that changes it."""
-    if hidden or sys.stderr is None or not sys.stderr.isatty():
+    if hidden or not is_watched():
         yield lambda text: None
         return
     from rich.console import Console
