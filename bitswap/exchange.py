@@ -94,12 +94,12 @@ class BitswapExchange:
         self._tasks = tasks
         self._guard = guard
         self._counters = Counters()
-        self._accounts = PeerAccounts()
+        self._accounts = PeerAccounts(self._counters)
         self._limits = WorkLimits(settings.rates)
         self._decoder = MessageDecoder(threads)
         self._sender = sender = Sender(network, self._counters)
         limits = settings.bounds, self._limits, settings.up
-        self._server = Server(store, sender, tasks, self._counters, self._accounts, *limits, guard)
+        self._server = Server(store, sender, tasks, self._accounts, *limits, guard)
         self._fetcher = Fetcher(sender, tasks, guard, settings.patience, settings.wants, network.self_id)
         self._session = SessionPeers()
         self._peers: set[str] = set()
@@ -210,9 +210,7 @@ class BitswapExchange:
     def _on_blocks(self, peer: str, message: Message, blocks: Sequence[ReceivedBlock]) -> int:
         """How many of them we asked for."""
         result = self._fetcher.on_blocks(peer, blocks)
-        self._counters.count(message.payloads, result.wanted, result.duplicates)
-        if result.wanted or result.duplicates:
-            self._accounts.received(peer, result.wanted, result.duplicates)
+        self._accounts.received(peer, message.payloads, result.wanted, result.duplicates)
         if result.wanted:
             self._network.note_use(peer)
             self._limits.earn(peer, len(result.wanted), self._loop.time())

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-
-from bitswap.message import Payload
-from bitswap.received import ReceivedBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +50,37 @@ class Statistics:
 
 
 @dataclass(slots=True)
-class Counters:
-    """The part of Statistics that only grows."""
+class BlockCounts:
+    """Blocks and their bytes since the start; received ones are those that we wanted."""
 
+    blocks_sent: int = 0
+    bytes_sent: int = 0
     blocks_received: int = 0
     bytes_received: int = 0
     duplicate_blocks: int = 0
+
+    def sent(self, blocks: int, size: int) -> None:
+        self.blocks_sent += blocks
+        self.bytes_sent += size
+
+    def received(self, blocks: int, size: int, duplicates: int) -> None:
+        """`size` is that of the blocks that were wanted."""
+        self.blocks_received += blocks
+        self.bytes_received += size
+        self.duplicate_blocks += duplicates
+
+
+@dataclass(slots=True)
+class Counters(BlockCounts):
+    """The part of Statistics that only grows."""
+
     duplicate_bytes: int = 0
     unsolicited_blocks: int = 0
     unsolicited_bytes: int = 0
-    blocks_sent: int = 0
-    bytes_sent: int = 0
     messages_received: int = 0
     messages_sent: int = 0
     bad_messages: int = 0
     failed_sends: int = 0
-
-    def count(
-        self,
-        received: Sequence[Payload],
-        wanted: Sequence[ReceivedBlock],
-        duplicates: Sequence[ReceivedBlock],
-    ) -> None:
-        """Blocks of one message; those neither wanted nor duplicate were unsolicited."""
-        total, good, late = (
-            sum(len(one.data) for one in blocks) for blocks in (received, wanted, duplicates)
-        )
-        self.blocks_received += len(wanted)
-        self.bytes_received += good
-        self.duplicate_blocks += len(duplicates)
-        self.duplicate_bytes += late
-        self.unsolicited_blocks += len(received) - len(wanted) - len(duplicates)
-        self.unsolicited_bytes += total - good - late
 
     def snapshot(self, wants: int, peers: tuple[PeerStatistics, ...]) -> Statistics:
         return Statistics(wants=wants, peers=peers, **asdict(self))

@@ -15,7 +15,6 @@ from bitswap.serving.peer_ledger import PeerLedger
 from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
 from bitswap.serving.response_batch import ResponseBatch
 from bitswap.serving.work_limits import WorkLimits
-from bitswap.statistics import Counters
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import Tasks
@@ -34,7 +33,6 @@ class Server:
         store: ServedBlockSource,
         sender: Sender,
         tasks: Tasks,
-        counters: Counters,
         accounts: PeerAccounts,
         bounds: LedgerBounds,
         limits: WorkLimits,
@@ -44,7 +42,6 @@ class Server:
         self._store = store
         self._sender = sender
         self._tasks = tasks
-        self._counters = counters
         self._accounts = accounts
         self._limits = limits
         self._up = up
@@ -170,9 +167,6 @@ class Server:
 
     def _count(self, peer: str, sent: _Sent) -> _Sent:
         self._limits.earn(peer, len(sent), self._loop.time())
-        size = sum(size for _, size in sent)
-        self._counters.blocks_sent += len(sent)
-        self._counters.bytes_sent += size
         if sent:
-            self._accounts.sent(peer, len(sent), size)
+            self._accounts.sent(peer, len(sent), sum(size for _, size in sent))
         return sent
