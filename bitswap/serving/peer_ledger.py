@@ -116,9 +116,9 @@ class PeerLedger:
         """Those that were not cancelled since the batch was taken."""
         return [cid for cid in cids if self._is_sending(cid)]
 
-    def on_sent(self, sizes: Iterable[tuple[CID, int]]) -> None:
+    def on_sent(self, cids: Iterable[CID]) -> None:
         """These blocks went out: their wants are satisfied."""
-        for cid, _ in sizes:
+        for cid in cids:
             if self._is_sending(cid):
                 del self._wants[cid.multihash]
 

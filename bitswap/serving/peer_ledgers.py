@@ -103,8 +103,8 @@ class PeerLedgers:
         waits = (self._pace.wait(peer, now) for peer in self._ready)
         return min(filter(None, waits), default=0.0)
 
-    def release(self, ledger: PeerLedger, batch: ResponseBatch, sent: Sequence[tuple[CID, int]] = ()) -> None:
-        """The batch is done with; `sent`: its blocks that went out, with their sizes."""
+    def release(self, ledger: PeerLedger, batch: ResponseBatch, sent: Sequence[CID] = ()) -> None:
+        """The batch is done with; `sent`: its blocks that went out."""
         self._hold(ledger, -batch.cost, -1)
         ledger.on_sent(sent)
 

@@ -15,6 +15,7 @@ from bitswap.serving.peer_ledger import PeerLedger
 from bitswap.serving.peer_ledgers import LedgerBounds, PeerLedgers
 from bitswap.serving.response_batch import ResponseBatch
 from bitswap.serving.work_limits import WorkLimits
+from blockstore.block import Block
 from blockstore.cid import CID
 from blockstore.common.guard import Guard
 from blockstore.common.tasks import Tasks
@@ -23,7 +24,6 @@ from blockstore.errors import BlockstoreError
 
 _LOOK_UP = 256  # wants looked up at once, by one peer at a time: readers of the store never wait for more
 T = TypeVar("T")
-_Sent = list[tuple[CID, int]]
 _Look = Callable[[Sequence[CID]], Awaitable[list[T | None]]]
 
 
@@ -127,7 +127,7 @@ class Server:
             self._serve_all()
 
     async def _serve(self, ledger: PeerLedger, batch: ResponseBatch) -> None:
-        sent, dealt_with = _Sent(), False
+        sent, dealt_with = list[CID](), False
         try:
             with self._guard.around("an answer", ledger.peer):
                 sent, dealt_with = await self._deliver_to(ledger, batch), True
@@ -138,14 +138,15 @@ class Server:
                 self._ledgers.on_gone(ledger, batch.blocks)
             self._serve_all()
 
-    async def _deliver_to(self, ledger: PeerLedger, batch: ResponseBatch) -> _Sent:
+    async def _deliver_to(self, ledger: PeerLedger, batch: ResponseBatch) -> list[CID]:
+        """What went out."""
         try:
             return await self._deliver(ledger, batch)
         except PeerUnreachable:
             self.on_disconnect(ledger.peer)  # it asks again when it is back
             return []
 
-    async def _deliver(self, ledger: PeerLedger, batch: ResponseBatch) -> _Sent:
+    async def _deliver(self, ledger: PeerLedger, batch: ResponseBatch) -> list[CID]:
         """Read the batch while the one before is being sent; what was cancelled meanwhile stays here."""
         await self._up.let_pass(batch.block_bytes)
         found = await self._each(ledger.peer, self._store.get_many, batch.blocks) if batch.blocks else []
@@ -163,10 +164,10 @@ class Server:
             if message:
                 await self._sender.send(ledger.peer, message)
         self._ledgers.on_gone(ledger, list(gone))
-        return self._count(ledger.peer, [(block.cid, len(block.data)) for block in blocks])
+        self._count(ledger.peer, blocks)
+        return [block.cid for block in blocks]
 
-    def _count(self, peer: str, sent: _Sent) -> _Sent:
+    def _count(self, peer: str, sent: Sequence[Block]) -> None:
         self._limits.earn(peer, len(sent), self._loop.time())
         if sent:
-            self._accounts.sent(peer, len(sent), sum(size for _, size in sent))
-        return sent
+            self._accounts.sent(peer, len(sent), sum(len(block.data) for block in sent))

@@ -175,5 +175,5 @@ def test_ledgers(
             ledger, batch = out.pop(0)
             if event == "gone":
                 ledgers.on_gone(ledger, batch.blocks)
-            ledgers.release(ledger, batch, [(cid, 1) for cid in batch.blocks] if event == "sent" else ())
+            ledgers.release(ledger, batch, batch.blocks if event == "sent" else ())
         ledgers.check(sum(batch.cost for _, batch in out))

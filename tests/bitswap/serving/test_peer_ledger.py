@@ -71,7 +71,7 @@ def test_a_missing_block_is_kept_in_mind_and_sent_when_it_arrives() -> None:
     assert ledger.among({C0.multihash: C0}) == {C0.multihash}
     ledger.on_sizes([C0], [7000])
     assert answers(ledger) == ([C0], [])
-    ledger.on_sent([(C0, 7000)])
+    ledger.on_sent([C0])
     assert len(ledger) == 0
 
 
@@ -204,7 +204,7 @@ def served(ledgers: PeerLedgers, batches: int) -> dict[str, int]:
             break
         ledger, batch = turn
         given[batch.peer] = given.get(batch.peer, 0) + batch.cost
-        ledgers.release(ledger, batch, [(cid, 0) for cid in batch.blocks])
+        ledgers.release(ledger, batch, batch.blocks)
     return given
 
 
