@@ -100,11 +100,9 @@ class Draining:
 
     async def _moves(self, peer: str) -> AsyncIterator[Move]:
         """Of the pins that are ours to move, those that others can hold."""
-        work, view = self.work[peer], self._views.now()
-        async with closed_after(self._context.pinset.pins(PinQuery(allocated_to=peer))) as pins:
-            async for pin in pins:
-                if self._views.is_old(view):
-                    view = self._views.now()
+        work = self.work[peer]
+        async with closed_after(self._views.along(PinQuery(allocated_to=peer))) as pins:
+            async for pin, view in pins:
                 if elected(pin.cid, view.voters) != self._context.peer:
                     continue
                 try:

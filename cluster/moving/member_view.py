@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from cluster.allocation.absence import Absences
 from cluster.allocation.placement import Placement, Situation
+from cluster.common.sorted_merge import closed_after
 from cluster.context import ClusterContext
+from cluster.interfaces import EVERY_PIN, PinQuery
+from cluster.pin import Pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +39,14 @@ class MemberViews:
             at=self.context.now(),
         )
 
-    def is_old(self, view: MemberView) -> bool:
+    async def along(self, query: PinQuery = EVERY_PIN) -> AsyncIterator[tuple[Pin, MemberView]]:
+        """The pins, each with a view that is no older than the metrics of members. Close it."""
+        view = self.now()
+        async with closed_after(self.context.pinset.pins(query)) as pins:
+            async for pin in pins:
+                if self._is_old(view):
+                    view = self.now()
+                yield pin, view
+
+    def _is_old(self, view: MemberView) -> bool:
         return abs(self.context.now() - view.at) > self.context.settings.metric_interval

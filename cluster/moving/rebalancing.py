@@ -112,12 +112,8 @@ class Rebalancing:
         return current.moved - before
 
     async def _moves(self, balance: Balance) -> AsyncIterator[Move]:
-        views = self._balances.views
-        view = views.now()
-        async with closed_after(self._context.pinset.pins()) as pins:
-            async for pin in pins:
-                if views.is_old(view):
-                    view = views.now()
+        async with closed_after(self._balances.views.along()) as pins:
+            async for pin, view in pins:
                 move = None if view.away.intersection(pin.allocations) else balance.move(pin, view.situation)
                 if move is not None:
                     yield move

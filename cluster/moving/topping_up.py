@@ -51,11 +51,8 @@ class ToppingUp:
             self._known = candidates
 
     async def _moves(self) -> AsyncIterator[Move]:
-        view = self._views.now()
-        async with closed_after(self._context.pinset.pins()) as pins:
-            async for pin in pins:
-                if self._views.is_old(view):
-                    view = self._views.now()
+        async with closed_after(self._views.along()) as pins:
+            async for pin, view in pins:
                 if _is_short(pin, view) and elected(pin.cid, view.voters) == self._context.peer:
                     move = _topped_up(pin, view)
                     if move is not None and move.coming:
