@@ -18,8 +18,7 @@ from cluster.common.keyed_lock import KeyedLock
 from cluster.context import ClusterContext
 from cluster.moving.move import Move
 from cluster.pin import Pin
-from cluster.ports import CallFailed, PeerOffline
-from cluster.tracking.releases import AskLease, copy_of
+from cluster.tracking.releases import AskLease, promised_by
 
 WINDOW = 200
 """Pins between the two steps at most."""
@@ -122,14 +121,9 @@ class Mover:
         holders = sorted({peer for move in moves for peer in move.holders})
 
         async def ask(peer: str) -> None:
-            asked = [move.pin for move in moves if peer in move.holders]
-            try:
-                answers = await self._lease(peer, [copy_of(pin) for pin in asked])
-            except (CallFailed, PeerOffline):
-                return
-            for pin, held in zip(asked, answers, strict=True):
-                if held:
-                    having[pin.cid].add(peer)
+            pins = [move.pin for move in moves if peer in move.holders]
+            for cid in await promised_by(self._lease, peer, pins):
+                having[cid].add(peer)
 
         await asyncio.gather(*map(ask, holders))
         return having

@@ -72,7 +72,7 @@ class Releases:
         """Whether another of its holders has all of it at this moment, of those that can be asked."""
         connected = self._context.calls.peers() & self._context.members.peers()
         others = sorted(peer for peer in connected - {self._context.peer} if pin.held_by(peer))
-        told = await asyncio.gather(*(self._promised(peer, [pin]) for peer in others[:_MAX_ASKED]))
+        told = await asyncio.gather(*(promised_by(self._ask, peer, [pin]) for peer in others[:_MAX_ASKED]))
         return any(told)
 
     async def run(self, again: Callable[[CID], object]) -> None:
@@ -95,17 +95,11 @@ class Releases:
         """Those that as many of their holders as they ask for have, and promise to keep."""
         connected = self._context.calls.peers() & self._context.members.peers()
         holders = sorted({peer for pin in pins for peer in pin.allocations} & connected)
-        told = await asyncio.gather(*(self._promised(peer, pins) for peer in holders))
-        copies = Counter(cid for promised in told for cid in promised)
+        told = await asyncio.gather(
+            *(promised_by(self._ask, peer, [pin for pin in pins if pin.held_by(peer)]) for peer in holders)
+        )
+        copies = Counter(cid for kept in told for cid in kept)
         return [pin for pin in pins if copies[pin.cid] >= max(1, pin.options.replication_min)]
-
-    async def _promised(self, peer: str, pins: Sequence[Pin]) -> list[CID]:
-        asked = [copy_of(pin) for pin in pins if pin.held_by(peer)]
-        try:
-            answers = await self._ask(peer, asked)
-        except (CallFailed, PeerOffline):
-            return []
-        return [copy.cid for copy, held in zip(asked, answers, strict=True) if held]
 
     async def _unchanged(self, pins: Sequence[Pin]) -> list[CID]:
         """Of those, which are still held elsewhere, and by the same members."""
@@ -117,9 +111,14 @@ class Releases:
         ]
 
 
-def copy_of(pin: Pin) -> Copy:
-    """What a holder of that pin is to have."""
-    return Copy(pin.cid, pin.options.mode is PinMode.RECURSIVE)
+async def promised_by(ask: AskLease, peer: str, pins: Sequence[Pin]) -> list[CID]:
+    """Which of these pins that member has, and keeps for now; none where it cannot be asked."""
+    copies = [Copy(pin.cid, pin.options.mode is PinMode.RECURSIVE) for pin in pins]
+    try:
+        answers = await ask(peer, copies)
+    except (CallFailed, PeerOffline):
+        return []
+    return [copy.cid for copy, held in zip(copies, answers, strict=True) if held]
 
 
 def _now() -> float:
