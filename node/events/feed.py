@@ -11,7 +11,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 from cachetools import LRUCache
 
@@ -107,8 +106,9 @@ class EventFeed:
         """The next events behind that number, none where it is the newest. Raises Gone."""
         if after + 1 < self.oldest:
             raise Gone(self.oldest)
-        skipped = len(self._events) - (self._last - after)
-        return list(islice(self._events, max(0, skipped), max(0, skipped) + limit))
+        first = after + 1 - self.oldest
+        # by place: who follows is at the end of the deque, which an iterator reaches over all that is kept
+        return [self._events[place] for place in range(first, min(first + limit, len(self._events)))]
 
     async def wait(self, after: int) -> None:
         """Return when there is an event behind that number, or the feed is closed."""
