@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -36,6 +36,9 @@ _LISTINGS = 2  # at once that have to look at statuses
 OwnAddresses = Callable[[], Collection[str]]
 """Where this node is on the open network: multiaddresses with /p2p/."""
 
+_Addresses = Mapping[str, Collection[str]]  # the same of every member, by its peer id
+_Found = tuple[PinRequest, GlobalPinInfo]
+
 
 @dataclass(frozen=True, slots=True)
 class PinningService:
@@ -60,12 +63,13 @@ class PinningService:
             except Exception:
                 await self.store.remove(request.id)
                 raise
-        return ToldRequest(request, RequestStatus.QUEUED, "", self._delegates(granted.pin))
+        return ToldRequest(request, RequestStatus.QUEUED, "", self._delegates(granted.pin, self._addresses()))
 
     async def get(self, owner: str, id_: str) -> ToldRequest:
         """Raises UnknownRequest."""
         request = await self._own(owner, id_)
-        return self._told(request, await self.cluster.statuses.one(request.wanted.cid))
+        info = await self.cluster.statuses.one(request.wanted.cid)
+        return self._told([(request, info)])[0]
 
     async def replace(self, owner: str, id_: str, wanted: WantedPin) -> ToldRequest:
         """A new request in place of that one, whose pin goes when the new one is there.
@@ -86,33 +90,36 @@ class PinningService:
     async def list(self, query: RequestQuery) -> ToldRequests:
         """Where all statuses are wanted none is looked up but those that are told."""
         if query.statuses == EVERY_REQUEST:
-            told = [one async for one in self._all_told(await self.store.page(query, query.limit))]
-            return ToldRequests(await self.store.count(query), tuple(told))
+            found = await self._looked_up(await self.store.page(query, query.limit))
+            return ToldRequests(await self.store.count(query), self._told(found))
         async with self.listings:
             return await self._filtered(query)
 
     async def _filtered(self, query: RequestQuery) -> ToldRequests:
         """All that fit are counted, page by page."""
-        count, found = 0, list[ToldRequest]()
+        count, found = 0, list[_Found]()
         rest = query
         while page := await self.store.page(rest, MAX_LISTED):
-            async for told in self._all_told(page):
-                if told.status in query.statuses:
-                    count += 1
-                    found += [told] if len(found) < query.limit else []
+            fit = [one for one in await self._looked_up(page) if self._status(*one)[0] in query.statuses]
+            count += len(fit)
+            found += fit[: query.limit - len(found)]
             rest = replace(query, before=page[-1].created)
-        return ToldRequests(count, tuple(found))
+        return ToldRequests(count, self._told(found))
 
-    async def _all_told(self, requests: Sequence[PinRequest]) -> AsyncIterator[ToldRequest]:
+    async def _looked_up(self, requests: Sequence[PinRequest]) -> Sequence[_Found]:
         by_cid = dict.fromkeys(request.wanted.cid for request in requests)
         infos = {info.cid: info async for info in self.cluster.statuses.of([*by_cid])}
-        for request in requests:
-            yield self._told(request, infos[request.wanted.cid])
+        return [(request, infos[request.wanted.cid]) for request in requests]
 
-    def _told(self, request: PinRequest, info: GlobalPinInfo) -> ToldRequest:
-        status, details = request_status(info, request.owner, self.cluster.context.peer)
-        found = self._delegates(info.pin) if info.pin is not None else ()
-        return ToldRequest(request, status, details, found)
+    def _status(self, request: PinRequest, info: GlobalPinInfo) -> tuple[RequestStatus, str]:
+        return request_status(info, request.owner, self.cluster.context.peer)
+
+    def _told(self, found: Sequence[_Found]) -> tuple[ToldRequest, ...]:
+        known = self._addresses()
+        return tuple(
+            ToldRequest(request, *self._status(request, info), self._delegates(info.pin, known))
+            for request, info in found
+        )
 
     async def _own(self, owner: str, id_: str) -> PinRequest:
         request = await self.store.get(owner, id_)
@@ -134,9 +141,14 @@ class PinningService:
         options = PinOptions(name=name, origins=wanted.origins)
         return Wish(options, owner=owner, requests_at=self.cluster.context.peer)
 
-    def _delegates(self, pin: Pin) -> tuple[str, ...]:
-        """Of the holders; of this node where none of theirs is known."""
-        us, peers = self.cluster.context.peer, sorted(self.cluster.members.peers())
+    def _addresses(self) -> _Addresses:
+        us, peers = self.cluster.context.peer, self.cluster.members.peers()
         known = {peer: self.cluster.ping_of(peer).ipfs_addresses for peer in peers if peer != us}
-        own = tuple(self.addresses())
-        return delegates(pin, {**known, us: own}, MAX_DELEGATES) or own[:MAX_DELEGATES]
+        return {**known, us: tuple(self.addresses())}
+
+    def _delegates(self, pin: Pin | None, known: _Addresses) -> tuple[str, ...]:
+        """Of the holders; of this node where none of theirs is known."""
+        if pin is None:
+            return ()
+        own = known[self.cluster.context.peer]
+        return delegates(pin, known, MAX_DELEGATES) or tuple(own)[:MAX_DELEGATES]
