@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cluster.cluster import Cluster
 from cluster.interfaces import Duty, PinQuery
-from node.jobs.job import Job, JobKind, JobState, JobVerb
+from node.jobs.job import Job, JobKind, JobState, JobVerb, verbs_of
 from node.jobs.pace import Pace
 
 
@@ -75,6 +75,4 @@ class DrainJobs:
 
 def _verbs(state: JobState) -> tuple[JobVerb, ...]:
     """One that is done can be called off too: then the member takes new pins again."""
-    if state is JobState.DONE:
-        return (JobVerb.CANCEL,)
-    return (JobVerb.RESUME if state is JobState.PAUSED else JobVerb.PAUSE, JobVerb.CANCEL)
+    return (JobVerb.CANCEL,) if state is JobState.DONE else verbs_of(state)

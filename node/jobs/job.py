@@ -40,6 +40,13 @@ class JobVerb(StrEnum):
     CANCEL = "cancel"
 
 
+def verbs_of(state: JobState) -> tuple[JobVerb, ...]:
+    """What may be asked of work that can be paused and called off as long as it goes on."""
+    if state.is_over:
+        return ()
+    return (JobVerb.RESUME if state is JobState.PAUSED else JobVerb.PAUSE, JobVerb.CANCEL)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """`done` and `left` count `unit`s; `left` is None where it is not known. Times in seconds since 1970.

@@ -8,6 +8,11 @@ _WINDOW = 30.0  # seconds that count
 _SPACING = 1.0  # between two looks that are kept
 
 
+def average(done: int, seconds: float) -> float:
+    """Units a second over so long; 0 where that says nothing."""
+    return done / seconds if seconds > 0 else 0.0
+
+
 class Pace:
     """Units a second, over the last half minute or since the beginning."""
 
@@ -24,4 +29,4 @@ class Pace:
 
     def rate(self, done: int, now: float) -> float:
         since, before = self._looks[0]
-        return max(0.0, (done - before) / (now - since)) if now > since else 0.0
+        return max(0.0, average(done - before, now - since))

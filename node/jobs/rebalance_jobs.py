@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cluster.moving.rebalancing import Rebalance, Rebalancing
-from node.jobs.job import Job, JobKind, JobState, JobVerb
+from node.jobs.job import Job, JobKind, JobState, JobVerb, verbs_of
+from node.jobs.pace import average
 
 
 class RebalanceJobs:
@@ -32,7 +33,6 @@ class RebalanceJobs:
 
 def _job(current: Rebalance, now: float) -> Job:
     state = _state(current)
-    seconds = (current.ended or now) - current.begun
     return Job(
         id=f"{JobKind.REBALANCE}-{int(current.begun)}",
         kind=JobKind.REBALANCE,
@@ -41,11 +41,11 @@ def _job(current: Rebalance, now: float) -> Job:
         unit="pins",
         done=current.moved,
         left=0 if state.is_over else max(0, current.planned - current.moved),
-        rate=current.moved / seconds if seconds > 0 else 0.0,
+        rate=average(current.moved, (current.ended or now) - current.begun),
         begun=current.begun,
         ended=current.ended,
         detail=current.detail,
-        verbs=_verbs(state),
+        verbs=verbs_of(state),
     )
 
 
@@ -53,9 +53,3 @@ def _state(current: Rebalance) -> JobState:
     if current.ended is not None:
         return JobState.CANCELLED if current.cancelled else JobState.DONE
     return JobState.PAUSED if current.paused else JobState.RUNNING
-
-
-def _verbs(state: JobState) -> tuple[JobVerb, ...]:
-    if state.is_over:
-        return ()
-    return (JobVerb.RESUME if state is JobState.PAUSED else JobVerb.PAUSE, JobVerb.CANCEL)

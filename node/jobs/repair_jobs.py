@@ -8,6 +8,7 @@ from cluster.allocation.repin import RepairWork
 from cluster.cluster import Cluster
 from cluster.interfaces import Duty
 from node.jobs.job import Job, JobKind, JobState, JobVerb
+from node.jobs.pace import average
 
 
 class RepairJobs:
@@ -32,7 +33,6 @@ class RepairJobs:
 
     def _job(self, peer: str, work: RepairWork) -> Job:
         state, now = self._state(peer, work), self._cluster.context.now()
-        seconds = (work.ended or now) - work.begun
         return Job(
             id=f"{JobKind.REPAIR}-{peer}",
             kind=JobKind.REPAIR,
@@ -41,7 +41,7 @@ class RepairJobs:
             unit="pins",
             done=work.looked_at,
             left=max(0, work.total - work.looked_at),
-            rate=work.looked_at / seconds if seconds > 0 else 0.0,
+            rate=average(work.looked_at, (work.ended or now) - work.begun),
             begun=work.begun,
             ended=work.ended if state.is_over else None,
             detail=_detail(work),

@@ -6,11 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from node.jobs.job import Job, JobCancelled, JobKind, JobRefuses, JobState, JobVerb
+from node.jobs.job import Job, JobCancelled, JobKind, JobRefuses, JobState, JobVerb, verbs_of
 from node.jobs.pace import Pace
-
-_RUNNING_VERBS = (JobVerb.PAUSE, JobVerb.CANCEL)
-_PAUSED_VERBS = (JobVerb.RESUME, JobVerb.CANCEL)
 
 
 class RunningJob:
@@ -31,10 +28,7 @@ class RunningJob:
         """As it is now."""
         left = None if self._total is None else max(0, self._total - self._job.done)
         rate = self._pace.rate(self._job.done, self._job.ended or self._now())
-        verbs: tuple[JobVerb, ...] = ()
-        if not self._job.state.is_over:
-            verbs = _PAUSED_VERBS if self._job.state is JobState.PAUSED else _RUNNING_VERBS
-        return replace(self._job, left=left, rate=rate, verbs=verbs)
+        return replace(self._job, left=left, rate=rate, verbs=verbs_of(self._job.state))
 
     def expect(self, total: int) -> None:
         """So many units there are, as far as is known."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from blockstore.store import Usage
-from node.jobs.job import Job, JobKind, JobState, JobVerb
-from node.services.scrub import Scrub
+from node.jobs.job import Job, JobKind, JobState, JobVerb, verbs_of
+from node.jobs.pace import average
+from node.services.scrub import Scrub, ScrubState
 
 
 class ScrubJobs:
@@ -23,22 +24,23 @@ class ScrubJobs:
         state = self._scrub.state
         if not state.begun:
             return ()
-        seconds = (self._now() if state.is_running else state.ended) - state.begun
+        job_state = _state(state)
+        until = self._now() if state.is_running else state.ended
         left = max(0, (await self._usage()).bytes - state.bytes) if state.is_running else 0
         found = state.damaged + state.unreadable
         job = Job(
             id=JobKind.SCRUB.value,
             kind=JobKind.SCRUB,
-            state=_state(state.is_running, state.paused),
+            state=job_state,
             subject="all blocks",
             unit="bytes",
             done=state.bytes,
             left=left,
-            rate=state.bytes / seconds if seconds > 0 else 0.0,
+            rate=average(state.bytes, until - state.begun),
             begun=state.begun,
             ended=None if state.is_running else state.ended,
             detail=f"{found} blocks are bad" if found else "",
-            verbs=_verbs(state.is_running, state.paused),
+            verbs=verbs_of(job_state),
         )
         return (job,)
 
@@ -49,13 +51,7 @@ class ScrubJobs:
             await self._scrub.pause(verb is JobVerb.PAUSE)
 
 
-def _state(running: bool, paused: bool) -> JobState:
-    if not running:
+def _state(scrub: ScrubState) -> JobState:
+    if not scrub.is_running:
         return JobState.DONE
-    return JobState.PAUSED if paused else JobState.RUNNING
-
-
-def _verbs(running: bool, paused: bool) -> tuple[JobVerb, ...]:
-    if not running:
-        return ()
-    return (JobVerb.RESUME if paused else JobVerb.PAUSE, JobVerb.CANCEL)
+    return JobState.PAUSED if scrub.paused else JobState.RUNNING
