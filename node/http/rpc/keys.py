@@ -17,7 +17,7 @@ from node.http.go.query_values import Query
 from node.http.rpc import answers
 from node.http.rpc.answers import argument, arguments
 from node.http.rpc.name_text import NameText
-from node.http.uploads.parts import parts as upload_parts
+from node.http.rpc.uploaded_file import uploaded_file
 from node.names.signing import name_of
 
 _RSA_BITS, _UNSAID = 2048, -1
@@ -34,14 +34,9 @@ async def gen(request: web.Request) -> web.StreamResponse:
 async def import_(request: web.Request) -> web.StreamResponse:
     """The uploaded key under the name `arg`."""
     text, label, form = NameText.of(request.query), argument(request), _format(request)
-    async for part in upload_parts(request):
-        data = b""
-        async for piece in part.body:
-            data = (data + piece)[: MAX_BYTES + 1]
-        key = PrivateKey.decode(data, form)
-        await asyncio.to_thread(_keys(request).add, label, key)
-        return answers.one(_said(text, label, key))
-    raise BadRequest('file argument "key" is required')
+    key = PrivateKey.decode(await uploaded_file(request, "key", MAX_BYTES), form)
+    await asyncio.to_thread(_keys(request).add, label, key)
+    return answers.one(_said(text, label, key))
 
 
 async def list_(request: web.Request) -> web.StreamResponse:

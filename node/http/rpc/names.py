@@ -17,8 +17,9 @@ from node.http.go.durations import parse_duration
 from node.http.rpc import answers
 from node.http.rpc.answers import HEADERS, argument
 from node.http.rpc.name_text import NameText
-from node.http.rpc.record_upload import uploaded_record
+from node.http.rpc.uploaded_file import uploaded_file
 from node.names.errors import BadName
+from node.names.ipns_record import MAX_BYTES
 from node.names.name import IpnsName, NamePath, Target, parse_target
 from node.names.publishing import LIFETIME, TTL, Publication
 from node.names.signing import name_of
@@ -29,7 +30,8 @@ _RECORD = "application/vnd.ipfs.ipns-record"
 async def put(request: web.Request) -> web.StreamResponse:
     """Verify the uploaded record of the name `arg` and keep it."""
     name = _key_name(request)
-    await request.app[PARTS].publishing.keep(name, await uploaded_record(request))
+    record = await uploaded_file(request, "record", MAX_BYTES)
+    await request.app[PARTS].publishing.keep(name, record)
     return web.Response(headers={**HEADERS, "Content-Type": "text/plain"})
 
 

@@ -18,7 +18,8 @@ from node.http.go import query_values
 from node.http.go.gojson import Json
 from node.http.rpc import answers
 from node.http.rpc.answers import HEADERS, argument, arguments
-from node.http.rpc.record_upload import uploaded_record
+from node.http.rpc.uploaded_file import uploaded_file
+from node.names.ipns_record import MAX_BYTES
 from node.names.name import IpnsName
 from node.routing.router import Provider
 
@@ -79,7 +80,7 @@ async def put(request: web.Request) -> web.StreamResponse:
     Raises BadRecord, OlderRecord.
     """
     parts, name = request.app[PARTS], _name(argument(request))
-    await parts.publishing.keep(name, await uploaded_record(request))
+    await parts.publishing.keep(name, await uploaded_file(request, "record", MAX_BYTES))
     return answers.one(_event(_Event.VALUE, peer=parts.peer))
 
 
