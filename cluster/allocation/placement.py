@@ -19,8 +19,12 @@ from cluster.errors import NotEnoughPeers
 from cluster.metrics.metric_store import FREESPACE, PING, TAG, Metric, MetricStore
 from cluster.pin import EVERYWHERE, Pin, PinOptions
 
-UNKNOWN_SIZE = 1024 * 1024
-"""Bytes that a pin of unknown size counts for where members are compared."""
+_UNKNOWN_SIZE = 1024 * 1024  # bytes
+
+
+def weight(pin: Pin) -> int:
+    """Bytes that it counts for where members are compared; its size may be unknown."""
+    return pin.size or _UNKNOWN_SIZE
 
 
 class Situation:
@@ -69,7 +73,7 @@ class Situation:
         coming = self._beside(pin.options, staying, pin.size)
         for peer in coming:
             if peer not in pin.allocations:
-                self._promised(peer, pin.size or UNKNOWN_SIZE)
+                self._promised(peer, weight(pin))
         return (*staying, *coming)
 
     def _beside(self, options: PinOptions, staying: Sequence[str], size: int) -> tuple[str, ...]:

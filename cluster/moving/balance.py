@@ -12,17 +12,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from cluster.allocation.placement import UNKNOWN_SIZE, Situation
+from cluster.allocation.placement import Situation, weight
 from cluster.moving.move import Move
 from cluster.pin import Pin
 
 TOLERANCE = 0.05
 """Of its share that a member may have more or less."""
-
-
-def weight(pin: Pin) -> int:
-    """Bytes that it counts for."""
-    return pin.size or UNKNOWN_SIZE
 
 
 def is_movable(pin: Pin) -> bool:
