@@ -97,8 +97,8 @@ class PinsetLog:
 
     def behind(self) -> Mapping[str, int]:
         """By author: batches that other members are known to have and that are missing here."""
-        heads, missing = self._context.replica.heads(), Counter(self._context.members.peers())
-        missing.subtract(missing.keys())
+        heads = self._context.replica.heads()
+        missing = Counter(dict.fromkeys(self._context.members.peers(), 0))
         for log, sequence in self._newest().items():
             missing[log.author] += max(0, sequence - heads.get(log, 0))
         return missing
